@@ -1,0 +1,92 @@
+"""From a network in torch to the fp32 ONNX file that every other precision is made from.
+
+The file takes the camera's image (``image``: uint8, NHWC, RGB) and returns the label map (``labels``: int32, NHW).
+Between them lie three parts, divided at two named values: normalization up to ``network_input``, the network up to
+``network_output``, argmax after it. Lower precision is applied to the network alone: image levels minus a mean lose
+digits in fp16, and argmax has nothing to quantize.
+"""
+
+import io
+import warnings
+
+import onnx
+import torch
+from onnx import ModelProto
+from onnx.utils import Extractor
+from torch import Tensor, nn
+
+from segeval.models import Deployable, Segmenter
+
+OPSET = 17
+IR_VERSION = 8
+IMAGE, LABELS = "image", "labels"
+NETWORK_INPUT, NETWORK_OUTPUT = "network_input", "network_output"
+
+
+class Divided(nn.Module):
+    """A Deployable that also returns what went into the network and what came out."""
+
+    def __init__(self, deployable: Deployable) -> None:
+        super().__init__()
+        self.deployable = deployable
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        seen: list[Tensor] = []
+        network = self.deployable.segmenter.network
+        hook = network.register_forward_hook(lambda _, inputs, output: seen.extend((*inputs, output)))
+        labels = self.deployable(images)
+        hook.remove()
+        return labels, seen[0], seen[1]
+
+
+def export_fp32(segmenter: Segmenter, height: int, width: int, batch: int = 1) -> ModelProto:
+    """The fp32 file for uint8 images (batch, height, width, 3). Raises DataError if the network cannot take that size."""
+    segmenter.require_size(height, width, "the image size")
+    buffer = io.BytesIO()
+    # PyTorch's newer exporter writes opset 18 or later and would have to be converted down to the 17 that
+    # TensorRT 8.5 reads; the older one writes opset 17 and IR 8 itself. It announces its own retirement on each
+    # call, hence the filter; the tested torch version is pinned in the constraints file.
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            Divided(Deployable(segmenter)).eval(),
+            (torch.zeros(batch, height, width, 3, dtype=torch.uint8),),
+            buffer,
+            input_names=[IMAGE],
+            output_names=[LABELS, NETWORK_INPUT, NETWORK_OUTPUT],
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    del model.graph.output[1:]
+    return finished(model)
+
+
+def network_of(model: ModelProto) -> ModelProto:
+    """The middle part of an exported file as a model of its own: float32 NCHW in, logits out."""
+    return Extractor(model).extract_model([NETWORK_INPUT], [NETWORK_OUTPUT])
+
+
+def with_network(model: ModelProto, network: ModelProto) -> ModelProto:
+    """An exported file with its middle part exchanged. network: of the same input and output as `network_of`."""
+    before = Extractor(model).extract_model([IMAGE], [NETWORK_INPUT])
+    after = Extractor(model).extract_model([NETWORK_OUTPUT], [LABELS])
+    parts = (before.graph, network.graph, after.graph)
+    graph = onnx.helper.make_graph(
+        [node for part in parts for node in part.node],
+        model.graph.name,
+        list(model.graph.input),
+        list(model.graph.output),
+        initializer=list({tensor.name: tensor for part in parts for tensor in part.initializer}.values()),
+    )
+    joined = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)])
+    return finished(joined)
+
+
+def finished(model: ModelProto) -> ModelProto:
+    """Stamp what every file of ours carries, infer shapes and let ONNX check the whole."""
+    model.ir_version = IR_VERSION
+    model.producer_name, model.producer_version = "segeval", ""
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    onnx.checker.check_model(inferred, full_check=True)
+    return inferred

@@ -1,0 +1,65 @@
+"""What deployment costs without any attack: accuracy, agreement with the desktop and latency on the clean images."""
+
+import numpy as np
+
+from segeval.classes import IGNORE
+from segeval.evaluate.report_records import CleanRow, Latency
+from segeval.metrics import ConfusionMatrix, Labels, share
+from segeval.replays import Replay
+
+
+class CleanTally:
+    """Counts of one engine, or of the desktop, over the clean images; every image enters once.
+
+    classes: of the class table; predictions beyond it (a background output) count as wrong.
+    """
+
+    def __init__(self, model: str, engine: str, precision: str, classes: int) -> None:
+        self.model, self.engine, self.precision = model, engine, precision
+        self._confusion = ConfusionMatrix(classes)
+        self._labelled = 0
+        self._pixels = 0
+        self._equal = 0
+        self._images: set[str] = set()
+
+    def add(self, image: str, prediction: Labels, desktop: Labels, truth: Labels | None) -> None:
+        """Count an image, unless it was counted before. All (H, W); truth with IGNORE, or None."""
+        if image in self._images:
+            return
+        self._images.add(image)
+        self._pixels += prediction.size
+        self._equal += int(np.count_nonzero(prediction == desktop))
+        if truth is not None:
+            self._labelled += 1
+            self._confusion.update(truth, prediction)
+
+    def row(self, latency: Latency | None = None) -> CleanRow:
+        """The counts as a row of the report."""
+        known = self._labelled > 0
+        return CleanRow(
+            model=self.model,
+            engine=self.engine,
+            precision=self.precision,
+            images=len(self._images),
+            labelled=self._labelled,
+            miou=self._confusion.mean_iou() if known else None,
+            class_average=self._confusion.class_average() if known else None,
+            pixel_accuracy=self._confusion.pixel_accuracy() if known else None,
+            equal=share(self._equal, self._pixels),
+            latency=latency,
+            confusion=tuple(map(tuple, self._confusion.counts.tolist())) if known else None,
+        )
+
+
+def measure_latency(replay: Replay, engine: str) -> Latency | None:
+    """Latency of an engine over every input of its replay; None if nothing was run."""
+    times = replay.latencies(engine)
+    if not len(times):
+        return None
+    p50, p90 = np.percentile(times, (50, 90)).tolist()
+    return Latency(len(times), p50, p90, float(times.mean()))
+
+
+def check_truth(truth: Labels, classes: int) -> bool:
+    """Whether every label of a ground truth is a class of the table or IGNORE."""
+    return bool(((truth < classes) | (truth == IGNORE)).all())

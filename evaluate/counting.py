@@ -1,0 +1,98 @@
+"""One pass over a set and its replays: one sample in memory at a time, numbers kept."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from segeval.classes import TABLES
+from segeval.errors import DataError, IntegrityError
+from segeval.evaluate.clean import CleanTally, check_truth
+from segeval.evaluate.curves import CurveTally
+from segeval.evaluate.report_records import DESKTOP
+from segeval.evaluate.sources import Engine, Sources
+from segeval.evaluate.survival import LabelMaps, SampleCounts, count_sample
+from segeval.metrics import Labels, count_attack
+from segeval.records import AdversarialSample, ModelRecord
+
+Progress = Callable[[str, int, int], None]
+RowKey = tuple[str, tuple[str, ...], str, str, str]
+
+
+@dataclass
+class Counted:
+    """What the pass found. missing: samples that an unfinished replay lacks, by (model, victims, attack, task, engine)."""
+
+    rows: list[SampleCounts] = field(default_factory=list)
+    clean: dict[tuple[str, str], CleanTally] = field(default_factory=dict)
+    curves: CurveTally = field(default_factory=CurveTally)
+    missing: Counter[RowKey] = field(default_factory=Counter)
+
+
+def classes_of(sources: Sources, model: ModelRecord) -> int:
+    """Number of classes that count for a model: of the set's class table, or of its outputs if that is the user's own."""
+    table = TABLES.get(sources.manifest.table)
+    return len(table) if table else len(model.outputs)
+
+
+def evaluated_models(sources: Sources, sample: AdversarialSample) -> Iterator[tuple[str, list[Engine]]]:
+    """Models that a sample can be evaluated on, each with its engines: its victims, and others it was shown to."""
+    for model in sources.models:
+        engines = [engine for engine in sources.engines if engine.model == model]
+        if engines and (model in sample.victims or f"adversarial_prediction:{model}" in sample.files):
+            yield model, engines
+
+
+def count_everything(sources: Sources, progress: Progress) -> Counted:
+    """Count every sample on every engine of its models.
+
+    Raises DataError or IntegrityError naming the file or input that cannot be used, DataError if nothing was counted.
+    """
+    counted = Counted()
+    for model in sources.models.values():
+        classes = classes_of(sources, model)
+        engines = [engine for engine in sources.engines if engine.model == model.name]
+        for name, precision in [(DESKTOP, "fp32")] * bool(engines) + [(e.label, e.precision) for e in engines]:
+            counted.clean[model.name, name] = CleanTally(model.name, name, precision, classes)
+    for done, sample in enumerate(sources.folder.samples()):
+        progress("counting", done, sources.manifest.sample_count)
+        counted.curves.add(sample)
+        _count_one(sources, sample, counted)
+    progress("counting", sources.manifest.sample_count, sources.manifest.sample_count)
+    if not counted.rows:
+        raise DataError("no sample of the set was run by any of these replays", "finish segeval replay, then evaluate again")
+    return counted
+
+
+def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) -> None:
+    phi = sources.folder.mask(sample.files["phi"])
+    task = sources.tasks[sample.task]
+    for model, engines in evaluated_models(sources, sample):
+        truth = _truth(sources, sample, model)
+        clean = sources.desktop(sample, model, adversarial=False)
+        adversarial = sources.desktop(sample, model, adversarial=True)
+        recorded = sample.counts.get(model)
+        if recorded and recorded != count_attack(adversarial, phi, task.target, truth, task.sources):
+            raise IntegrityError(
+                f"sample {sample.id}: its label maps give other counts than samples.jsonl", "craft the set again"
+            )
+        counted.clean[model, DESKTOP].add(sample.image, clean, clean, truth)
+        for engine in engines:
+            engine_clean = engine.labels(f"clean/{sample.image}", sources.shape)
+            if engine_clean is not None:
+                counted.clean[model, engine.label].add(sample.image, engine_clean, clean, truth)
+            engine_adversarial = engine.labels(f"adversarial/{sample.id}", sources.shape)
+            if engine_clean is None or engine_adversarial is None:
+                counted.missing[model, sample.victims, sample.attack, sample.task, engine.label] += 1
+                continue
+            maps = LabelMaps(phi, truth, clean, adversarial, engine_clean, engine_adversarial)
+            counted.rows.append(count_sample(sample, task, model, engine.label, maps))
+
+
+def _truth(sources: Sources, sample: AdversarialSample, model: str) -> Labels | None:
+    if "truth" not in sample.files:
+        return None
+    record = sample.files["truth"]
+    truth = sources.folder.labels(record)
+    if not check_truth(truth, classes_of(sources, sources.models[model])):
+        raise DataError(f"{record.path}: the ground truth has labels outside the class table {sources.manifest.table}")
+    return truth

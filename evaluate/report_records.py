@@ -1,0 +1,195 @@
+"""The records of a report and their JSON form: encode and decode them with `segeval.records`.
+
+Rows are keyed by (model, victims, attack, task, engine). A task of None stands for all tasks together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from segeval.records import AttackSpec, CraftConfig, ModelRecord, TaskRecord
+
+REPORT_SCHEMA = "segeval.report/1"
+DESKTOP = "desktop"
+"""Name of the reference in rows that stand beside the engines' rows: the network in torch, fp32, where it was attacked."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share over images, each image counting once, and over all their pixels together.
+
+    mean: over images.   low, high: its 95 % interval.   pooled, pooled_low, pooled_high: the same for the pooled value.
+    images: that entered.   left_out: images of the row for which the share does not exist.
+    method: how the interval of the mean was found; empty if there is none (fewer than two images).
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    pooled: float | None
+    pooled_low: float | None
+    pooled_high: float | None
+    images: int
+    left_out: int
+    method: Literal["", "BCa", "percentile"]
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """Size of the perturbation in 0–255 levels, means over images; linf is the largest of all."""
+
+    mean: float
+    mean_phi: float
+    l2: float
+    linf: int
+
+
+@dataclass(frozen=True)
+class SurvivalRow:
+    """What one engine made of one attack on one model.
+
+    images, samples: counted.   skipped: images without a source pixel, which were not attacked.
+    missing: samples an unfinished replay does not have.   desktop_*: the network in torch, fp32, on the same images.
+    """
+
+    model: str
+    victims: tuple[str, ...]
+    attack: str
+    task: str | None
+    engine: str
+    precision: str
+    images: int
+    samples: int
+    skipped: int
+    missing: int
+    survival: Estimate
+    desktop_success: Estimate
+    engine_success: Estimate
+    control: Estimate
+    changed_phi: Estimate
+    changed: Estimate
+    desktop_accuracy: Estimate
+    engine_accuracy: Estimate
+    desktop_ratio: Estimate
+    engine_ratio: Estimate
+    perturbation: Perturbation
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time per input in milliseconds, after the warm-up."""
+
+    inputs: int
+    p50: float
+    p90: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class CleanRow:
+    """One engine, or the desktop, on the clean images.
+
+    images: compared with the desktop.   labelled: of these, with ground truth.   equal: share of pixels labelled as
+    on the desktop.   confusion: rows are ground truth, columns predictions; the last row is ignored pixels, the last
+    column predictions outside the class table. None without ground truth.
+    """
+
+    model: str
+    engine: str
+    precision: str
+    images: int
+    labelled: int
+    miou: float | None
+    class_average: float | None
+    pixel_accuracy: float | None
+    equal: float | None
+    latency: Latency | None
+    confusion: tuple[tuple[int, ...], ...] | None
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Means over images at one step, on the float image the network saw. images: with the most of them defined."""
+
+    step: int
+    images: int
+    accuracy: float | None
+    ratio: float | None
+    success: float | None
+    mean: float
+    mean_phi: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One attack over its steps. A sample that stopped early keeps its last values."""
+
+    model: str
+    victims: tuple[str, ...]
+    attack: str
+    task: str | None
+    points: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
+class EngineSummary:
+    """An engine that was evaluated. label: its name in the rows.   replay: index into the report's replays."""
+
+    label: str
+    name: str
+    model: str
+    precision: str
+    backend: str
+    backend_version: str
+    replay: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class ReplaySummary:
+    """Where label maps came from."""
+
+    bundle_sha256: str
+    complete: bool
+    environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """The adversarial set as its manifest describes it."""
+
+    sha256: str
+    config: CraftConfig
+    table: str
+    height: int
+    width: int
+    models: tuple[ModelRecord, ...]
+    attacks: tuple[AttackSpec, ...]
+    tasks: tuple[TaskRecord, ...]
+    versions: Mapping[str, str]
+    revision: str
+    images: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class SurvivalReport:
+    """Everything a report says (report.json).
+
+    verdict: the finding in sentences, the main one first.   notes: what limits it.
+    examples: (sample id, engine) pairs shown as pictures.   resamples, seed: of the bootstrap.
+    """
+
+    verdict: tuple[str, ...]
+    notes: tuple[str, ...]
+    survival: tuple[SurvivalRow, ...]
+    clean: tuple[CleanRow, ...]
+    curves: tuple[Curve, ...]
+    engines: tuple[EngineSummary, ...]
+    replays: tuple[ReplaySummary, ...]
+    examples: tuple[tuple[str, str], ...]
+    set: SetSummary
+    versions: Mapping[str, str]
+    seed: int
+    resamples: int
+    schema: Literal["segeval.report/1"] = field(default="segeval.report/1")

@@ -1,0 +1,22 @@
+"""Engines that can run a deployed model. One class each, one line in BACKENDS."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Type
+
+from segeval_runner.backends.backend import Backend
+from segeval_runner.errors import BackendError
+
+BACKENDS = {
+    "onnxruntime": "segeval_runner.backends.onnx_runtime:OnnxRuntime",
+}
+
+
+def load_backend(name: str) -> Type[Backend]:
+    """The backend class of that name; its engine is not imported yet. Raises BackendError for an unknown name."""
+    if name not in BACKENDS:
+        raise BackendError("no backend {!r}".format(name), "backends are: {}".format(", ".join(BACKENDS)))
+    module, _, attribute = BACKENDS[name].partition(":")
+    backend: Type[Backend] = getattr(importlib.import_module(module), attribute)
+    return backend

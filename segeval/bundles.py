@@ -1,0 +1,200 @@
+"""What `segeval deploy` writes and the device reads: deployed models, the images to run and a hash of every file.
+
+    bundle.json              this manifest; its sha256 is the bundle's identity
+    models/*.onnx            one file per model and precision: uint8 (N, H, W, 3) RGB in, int32 (N, H, W) labels out
+    inputs/index.jsonl       line i: {"key": "clean/IMAGE"} or {"key": "adversarial/SAMPLE"}
+    inputs/shard-*.npy       the images in the same order, uint8 (N, H, W, 3)
+    runner.pyz, run.sh       what runs on the device
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from segeval.errors import DataError, IntegrityError
+from segeval.records import decode
+from segeval.store import inside, sha256, sha256_file
+
+BUNDLE_SCHEMA = "segeval.bundle/1"
+
+Precision = Literal["fp32", "fp16", "int8"]
+CalibrationMethod = Literal["percentile", "minmax", "entropy"]
+
+
+@dataclass(frozen=True)
+class CalibrationImage:
+    """One calibration image. sha256: of its (H, W, 3) RGB bytes."""
+
+    id: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the int8 ranges were found; survival can depend on it more than on anything else.
+
+    percentile: share of the absolute activations inside the range, in percent; None for the other methods.
+    source: where the images come from, in words.   op_types: the ONNX operators that were quantized.
+    """
+
+    method: CalibrationMethod
+    percentile: float | None
+    source: str
+    seed: int
+    images: tuple[CalibrationImage, ...]
+    op_types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """A deployed file against torch on clean images.
+
+    images: how many.   equal: share of pixels with torch's label.   miou, torch_miou: on the images whose ground
+    truth is known, None if there is none.   unoptimised_equal: share of pixels with the label that the same file gives
+    without graph optimisation (int8 only): below 1 the engine's fused kernels compute something else than the file says.
+    """
+
+    images: int
+    equal: float
+    miou: float | None
+    torch_miou: float | None
+    unoptimised_equal: float | None
+
+    @property
+    def miou_difference(self) -> float | None:
+        """mIoU of the file minus mIoU of torch, in 0..1; None without ground truth."""
+        return None if self.miou is None or self.torch_miou is None else self.miou - self.torch_miou
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """One model at one precision.
+
+    file: ONNX file.   batch: static batch size.   classes: number of labels the network can give.
+    inputs: half-open ranges of the inputs it runs: every clean image and the adversarial images crafted against it.
+    """
+
+    name: str
+    model: str
+    precision: Precision
+    file: str
+    height: int
+    width: int
+    batch: int
+    classes: int
+    inputs: tuple[tuple[int, int], ...]
+    calibration: Calibration | None
+    parity: Parity
+
+    def indices(self) -> list[int]:
+        """The inputs it runs, in order."""
+        return [index for first, end in self.inputs for index in range(first, end)]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A uint8 (count, H, W, 3) .npy file that holds the inputs from `first` on."""
+
+    file: str
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The images to run. height, width: of every image.   index: file with the key of each."""
+
+    count: int
+    height: int
+    width: int
+    index: str
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True)
+class BundledFile:
+    """Hash and size of a file of the bundle."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class SetReference:
+    """The adversarial set a bundle was made from. manifest_sha256: of its set.json."""
+
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class DeployOptions:
+    """What was asked for; a bundle of the same set, version and options is the same bundle."""
+
+    precisions: tuple[Precision, ...]
+    calibration: CalibrationMethod
+    calibration_images: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class BundleManifest:
+    """bundle.json. segeval: the version that wrote it.   files: every file but bundle.json itself, by path."""
+
+    segeval: str
+    set: SetReference
+    target: str
+    options: DeployOptions
+    engines: tuple[EngineRecord, ...]
+    inputs: Inputs
+    files: Mapping[str, BundledFile]
+    schema: Literal["segeval.bundle/1"] = field(default="segeval.bundle/1")
+
+
+@dataclass(frozen=True)
+class InputKey:
+    """A line of inputs/index.jsonl."""
+
+    key: str
+
+
+class BundleFolder:
+    """A bundle on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.root / "bundle.json"
+
+    def _manifest_bytes(self) -> bytes:
+        try:
+            return self.manifest_path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.root} is not a bundle: no readable bundle.json", "make one with segeval deploy") from error
+
+    def manifest(self) -> BundleManifest:
+        """Read bundle.json. Raises DataError if this is no bundle, FormatError if it is malformed."""
+        return decode(self._manifest_bytes(), BundleManifest, str(self.manifest_path))
+
+    def sha256(self) -> str:
+        """Identity of the bundle: the hash of bundle.json."""
+        return sha256(self._manifest_bytes())
+
+    def keys(self) -> list[str]:
+        """The key of every input, in order."""
+        path = inside(self.root, self.manifest().inputs.index)
+        with path.open("rb") as lines:
+            return [decode(line, InputKey, f"{path}:{number}").key for number, line in enumerate(lines, start=1)]
+
+    def verify(self) -> BundleManifest:
+        """The manifest, once every file proved to be the recorded one. Raises IntegrityError naming the file."""
+        manifest = self.manifest()
+        for name, recorded in manifest.files.items():
+            path = inside(self.root, name)
+            if not path.is_file():
+                raise IntegrityError(f"{path} is missing", "deploy again, or copy the bundle again")
+            if path.stat().st_size != recorded.bytes or sha256_file(path) != recorded.sha256:
+                raise IntegrityError(f"{path} is not the file that was recorded", "deploy again, or copy the bundle again")
+        return manifest

@@ -1,0 +1,145 @@
+"""Datasets of image and label files: where they are, which belong together, and the Dataset made of them."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segeval.classes import IGNORE, ClassTable
+from segeval.datasets import Example, Size
+from segeval.datasets.pixels import read_image, read_labels, resize_image, resize_labels
+from segeval.errors import DataError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+UNSAFE_ID = re.compile(r"""^[.\- ] | [. ]$ | [\x00-\x1f\x7f/\\:*?"<>|] | [\ud800-\udfff]""", re.VERBOSE)
+"""What makes a name unusable as a file name on one of the systems a set travels to."""
+
+LONGEST_ID = 150
+"""In bytes, so that a suffix still fits into the 255 of a file name."""
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """Ground truth of one image. values: index or IGNORE for each value that the file may hold."""
+
+    path: Path
+    values: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image file and its ground truth, None where there is none."""
+
+    id: str
+    image: Path
+    labels: LabelFile | None
+
+
+def label_values(table: ClassTable, ignored: int = IGNORE) -> dict[int, int]:
+    """Meaning of label files that hold indices into `table`, and `ignored` for pixels that never count."""
+    return {**{index: index for index in range(len(table))}, ignored: IGNORE}
+
+
+def find_root(name: str, root: Path | None, layout: str) -> Path:
+    """The folder of a dataset: `root`, else ``$SEGEVAL_DATA/name``, else ``segeval/name`` in the user's cache.
+
+    layout: what is expected inside, for the message. Raises DataError if there is no such folder.
+    """
+    if root is not None:
+        return need_folder(root, layout)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    data = os.environ.get("SEGEVAL_DATA")
+    places = [*([Path(data) / name] if data else []), cache / "segeval" / name]
+    for place in places:
+        if place.is_dir():
+            return place
+    looked = " nor at ".join(map(str, places))
+    raise DataError(f"no {name} dataset at {looked}", f"give its folder with --data-root. Expected inside: {layout}")
+
+
+def need_folder(folder: Path, layout: str) -> Path:
+    """`folder` itself. Raises DataError if it is missing or no folder."""
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "does not exist"
+        raise DataError(f"the folder {folder} {problem}", f"is --data-root right? Expected inside: {layout}")
+    return folder
+
+
+def natural(path: Path) -> tuple[list[str | int], str]:
+    """Sort key that puts frame2 before frame10; the full name decides between 01 and 1."""
+    pieces = re.split("([0-9]+)", path.name)
+    return [int(piece) if index % 2 else piece for index, piece in enumerate(pieces)], path.as_posix()
+
+
+def list_files(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
+    """The files of a folder with one of these endings, in natural order; hidden ones are left out.
+
+    Raises DataError if the folder cannot be read.
+    """
+    try:
+        entries = [path for path in folder.iterdir() if path.is_file()]
+    except OSError as error:
+        raise DataError(f"cannot list {folder}: {error.strerror}") from error
+    fitting = (path for path in entries if path.name.lower().endswith(tuple(suffixes)))
+    return sorted((path for path in fitting if not path.name.startswith(".")), key=natural)
+
+
+def pair_by_stem(images: Iterable[Path], masks: Iterable[Path], values: Mapping[int, int]) -> list[Pair]:
+    """Each image with the mask of the same name before the suffix, or without one.
+
+    Raises DataError if a mask has no image: a misspelt name would silently cost its ground truth.
+    """
+    files = {mask.stem: LabelFile(mask, values) for mask in masks}
+    pairs = [Pair(image.stem, image, files.get(image.stem)) for image in images]
+    for stem in sorted(files.keys() - {pair.id for pair in pairs}):
+        raise DataError(f"{files[stem].path}: there is no image named {stem}", "rename or remove it")
+    return pairs
+
+
+def check_ids(pairs: Sequence[Pair]) -> None:
+    """Raise DataError if a name occurs twice or is no safe file name."""
+    seen: dict[str, Path] = {}
+    for pair in pairs:
+        if UNSAFE_ID.search(pair.id) or len(pair.id.encode()) > LONGEST_ID:
+            raise DataError(f"{str(pair.image)!r}: not a safe name for the files made from it", "rename the image")
+        if pair.id in seen:
+            raise DataError(f"{seen[pair.id]} and {pair.image} have the same name {pair.id!r}", "rename one of them")
+        seen[pair.id] = pair.image
+
+
+class FileDataset:
+    """Images and label files on disk, read when asked for.
+
+    size: (height, width) to bring both to, None to leave them.
+    Raises DataError if there is no image, or a name is unsafe or occurs twice.
+    """
+
+    def __init__(self, where: Path, table: ClassTable, pairs: Sequence[Pair], size: Size | None) -> None:
+        if not pairs:
+            raise DataError(f"no images in {where}", f"image files end in {', '.join(IMAGE_SUFFIXES)}")
+        check_ids(pairs)
+        self.table = table
+        self.ids: Sequence[str] = tuple(pair.id for pair in pairs)
+        self._pairs = tuple(pairs)
+        self._size = size
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> Example:
+        """The example at `index`, read now. Raises DataError naming the file that cannot be used."""
+        pair = self._pairs[index]
+        image = read_image(pair.image)
+        size = self._size or (image.shape[0], image.shape[1])
+        if pair.labels is None:
+            return Example(pair.id, resize_image(image, size), None)
+        labels = read_labels(pair.labels.path, pair.labels.values, self.table)
+        if labels.shape != image.shape[:2]:
+            height, width = labels.shape
+            message = (
+                f"{pair.labels.path} is {width}×{height}, its image {pair.image} {image.shape[1]}×{image.shape[0]}"
+            )
+            raise DataError(message, "a label file must have the size of its image")
+        return Example(pair.id, resize_image(image, size), resize_labels(labels, size))

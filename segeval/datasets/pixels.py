@@ -1,0 +1,109 @@
+"""Reading and resizing the pixels of image and label files that other programs wrote."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from segeval.classes import ClassTable
+from segeval.datasets import Size
+from segeval.errors import DataError
+from segeval.metrics import Labels
+from segeval.store import RgbImage, opening, read_png
+
+GREY = 0
+"""Colour type of a grey PNG in its header."""
+
+
+def png_layout(path: Path) -> tuple[int, int] | None:
+    """(bits per sample, colour type) of a PNG, None for any other file. Pillow converts without telling."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(26)
+    except OSError:
+        return None
+    return (header[24], header[25]) if header.startswith(b"\x89PNG") and len(header) == 26 else None
+
+
+def read_image(path: Path) -> RgbImage:
+    """(H, W, 3) uint8 RGB of an 8-bit PNG or JPEG, upright as its EXIF orientation says; transparency is dropped.
+
+    Raises DataError if the file is missing, truncated, 16-bit or in another colour space.
+    """
+    with opening(path) as image:
+        layout = png_layout(path)
+        if layout is not None and layout[0] == 16:
+            raise DataError(
+                f"{path}: a 16-bit image; only 8-bit images can be attacked", "save it with 8 bits per channel"
+            )
+        if image.mode not in ("RGB", "RGBA", "P", "L", "LA"):
+            raise DataError(f"{path}: the colour mode {image.mode} is not supported", "save it as 8-bit RGB")
+        upright = ImageOps.exif_transpose(image)
+        # A palette with transparency goes through RGBA: Pillow warns about the direct way.
+        return np.array(upright.convert("RGBA").convert("RGB") if upright.mode == "P" else upright.convert("RGB"))
+
+
+def spans(values: Mapping[int, int]) -> str:
+    """The keys as text: ``0–11, 255``."""
+    runs: list[list[int]] = []
+    for value in sorted(values):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def read_labels(path: Path, values: Mapping[int, int], table: ClassTable) -> Labels:
+    """(H, W) uint8 labels of an 8-bit grey or palette PNG, translated into `table`.
+
+    values: what each value of the file means, an index into `table` or IGNORE.
+    Raises DataError if the file cannot be read, or holds a value without meaning.
+    """
+    layout = png_layout(path)
+    if layout is not None and layout[1] == GREY and layout[0] < 8:
+        # A decoder must stretch these to 0–255, so class 1 of a 1-bit file would read as 255.
+        raise DataError(
+            f"{path}: a {layout[0]}-bit grey label file is ambiguous", "save it as 8-bit grey or palette PNG"
+        )
+    stored = read_png(path, "L")
+    lookup = np.full(256, -1, np.int16)
+    lookup[list(values)] = list(values.values())
+    labels = lookup[stored]
+    if labels.min() < 0:
+        unknown = ", ".join(map(str, np.unique(stored[labels < 0])[:8]))
+        message = f"{path}: label value {unknown} is not in the class table {table.name!r} ({len(table)} classes)"
+        raise DataError(message, f"its files may hold {spans(values)}")
+    return labels.astype(np.uint8)
+
+
+def resize_image(image: RgbImage, size: Size) -> RgbImage:
+    """The image at `size`, (height, width).
+
+    An integer reduction averages blocks with rounding, which at 2:1 equals OpenCV's INTER_LINEAR; every other
+    change is Pillow's bilinear filter, which averages enough pixels to avoid aliasing.
+    """
+    (height, width), (target_height, target_width) = image.shape[:2], size
+    if (height, width) == size:
+        return image
+    picture = Image.fromarray(image)
+    if height % target_height == 0 and width % target_width == 0:
+        return np.array(picture.reduce((width // target_width, height // target_height)))
+    return np.array(picture.resize((target_width, target_height), Image.Resampling.BILINEAR))
+
+
+def nearest(old: int, new: int) -> NDArray[np.int64]:
+    """For each of `new` pixels the index of the nearest of `old` pixels; of two equally near ones the first.
+
+    At 2:1 this is every even pixel, as OpenCV's INTER_NEAREST takes them.
+    """
+    centre = (2 * np.arange(new, dtype=np.int64) + 1) * old
+    return -((2 * new - centre) // (2 * new))
+
+
+def resize_labels(labels: Labels, size: Size) -> Labels:
+    """The label map at `size`, (height, width), by nearest neighbour."""
+    height, width = labels.shape
+    return labels if (height, width) == size else labels[np.ix_(nearest(height, size[0]), nearest(width, size[1]))]

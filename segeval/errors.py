@@ -1,0 +1,70 @@
+"""Every error a user can meet. Each says what was wrong, where, and what to do.
+
+    SegevalError                  exit code
+    ├── ConfigurationError        2   options that contradict each other or the folder they point at
+    │   └── UnknownNameError      2   a model, dataset, attack … that is not registered
+    ├── DataError                 2   an image, label file or dataset that cannot be used
+    ├── WeightsError              2   a weight file of the wrong format, model or class count
+    ├── FormatError               2   a manifest or record that does not follow its schema
+    ├── IntegrityError            2   a file whose hash is not the one that was recorded
+    ├── MissingPrerequisiteError  2   a package, engine or device that is not here
+    ├── StorageError              2   a full disk, an unwritable folder
+    ├── EngineError               2   an inference engine that failed or computed something else
+    └── GateMissedError           1   the run is fine, the number is not
+"""
+
+
+class SegevalError(Exception):
+    """Base of all expected errors.
+
+    what: the problem and where it is.   hint: what the user can do about it; may be empty.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+class ConfigurationError(SegevalError):
+    """Options that contradict each other, or the folder they point at."""
+
+
+class UnknownNameError(ConfigurationError):
+    """A name that no registry knows."""
+
+
+class DataError(SegevalError):
+    """An image, label file or dataset that cannot be used."""
+
+
+class WeightsError(SegevalError):
+    """A weight file of the wrong format, model or class count."""
+
+
+class FormatError(SegevalError):
+    """A manifest or record that does not follow its schema."""
+
+
+class IntegrityError(SegevalError):
+    """A file whose content is not what was recorded for it."""
+
+
+class MissingPrerequisiteError(SegevalError):
+    """A package, engine or device that is not on this machine."""
+
+
+class StorageError(SegevalError):
+    """A full disk or an unwritable folder."""
+
+
+class EngineError(SegevalError):
+    """An inference engine that failed, or that computed something else than it should."""
+
+
+class GateMissedError(SegevalError):
+    """A numeric gate that was missed."""
+
+    exit_code = 1

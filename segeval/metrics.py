@@ -1,0 +1,138 @@
+"""The four metrics of Kang et al. 2020 (Sec. V) and the confusion matrix, on label maps.
+
+Everything is counted in integers, so that means over images and pooled values come from the same numbers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval.classes import IGNORE, source_mask
+
+Labels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+def share(part: float | None, whole: float | None) -> float | None:
+    """part / whole, or None when there is nothing to divide by."""
+    return None if part is None or not whole else part / whole
+
+
+@dataclass(frozen=True)
+class AttackCounts:
+    """Pixel counts of one prediction under one attack task.
+
+    phi: pixels of φ.   hit: pixels of φ predicted as the adversarial class.
+    source, source_correct: ground-truth source pixels, and those still predicted as their own class.
+    other, other_correct: the same for all other labelled pixels.   The four are None without ground truth.
+    """
+
+    phi: int
+    hit: int
+    source: int | None = None
+    source_correct: int | None = None
+    other: int | None = None
+    other_correct: int | None = None
+
+    @property
+    def success(self) -> float | None:
+        """Share of φ that is predicted as the adversarial class."""
+        return share(self.hit, self.phi)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the ground-truth source pixels still predicted as their own class."""
+        return share(self.source_correct, self.source)
+
+    @property
+    def ratio(self) -> float | None:
+        """Accuracy of the source pixels over the accuracy of all other labelled pixels."""
+        return share(self.accuracy, share(self.other_correct, self.other))
+
+    def __add__(self, more: "AttackCounts") -> "AttackCounts":
+        """Counts of both together; the sum has ground truth only if both have."""
+
+        def total(left: int | None, right: int | None) -> int | None:
+            return None if left is None or right is None else left + right
+
+        return AttackCounts(
+            self.phi + more.phi,
+            self.hit + more.hit,
+            total(self.source, more.source),
+            total(self.source_correct, more.source_correct),
+            total(self.other, more.other),
+            total(self.other_correct, more.other_correct),
+        )
+
+
+def count_attack(
+    prediction: Labels, phi: Mask, target: int, truth: Labels | None = None, sources: Sequence[int] = ()
+) -> AttackCounts:
+    """Count one prediction.
+
+    prediction: (H, W) label map.   phi: (H, W) source-domain mask.   target: adversarial class.
+    truth: (H, W) ground truth with IGNORE, or None.   sources: the task's source classes.
+    """
+    hit = int(np.count_nonzero((prediction == target) & phi))
+    if truth is None:
+        return AttackCounts(int(np.count_nonzero(phi)), hit)
+    correct = prediction == truth
+    source = source_mask(truth, sources)
+    other = ~source & (truth != IGNORE)
+    return AttackCounts(
+        phi=int(np.count_nonzero(phi)),
+        hit=hit,
+        source=int(np.count_nonzero(source)),
+        source_correct=int(np.count_nonzero(correct & source)),
+        other=int(np.count_nonzero(other)),
+        other_correct=int(np.count_nonzero(correct & other)),
+    )
+
+
+class ConfusionMatrix:
+    """Full-resolution pixel counts over a data set: rows are ground truth, columns predictions.
+
+    classes: C.   The matrix has one more row for IGNORE pixels and one more column for predictions
+    outside the table (a network's extra background output), so that both ways of counting can be read off it.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.counts: NDArray[np.int64] = np.zeros((classes + 1, classes + 1), np.int64)
+
+    def update(self, truth: Labels, prediction: Labels) -> None:
+        """Add one label map and its ground truth, (H, W) uint8 each."""
+        side = self.classes + 1
+        rows = np.minimum(truth, self.classes).astype(np.int64)
+        columns = np.minimum(prediction, self.classes).astype(np.int64)
+        self.counts += np.bincount((rows * side + columns).ravel(), minlength=side * side).reshape(side, side)
+
+    def intersection_over_union(self, ignored_are_errors: bool = False) -> NDArray[np.float64]:
+        """(C,) IoU per class; nan where a class neither occurs nor is predicted.
+
+        ignored_are_errors: count predictions on IGNORE pixels as false positives, as ESPNet's authors do.
+        """
+        c = self.classes
+        hit = np.diag(self.counts)[:c].astype(np.float64)
+        predicted = self.counts[: c + 1 if ignored_are_errors else c, :c].sum(axis=0)
+        union = self.counts[:c].sum(axis=1) + predicted - hit
+        return np.divide(hit, union, out=np.full(c, np.nan), where=union > 0)
+
+    def mean_iou(self, ignored_are_errors: bool = False) -> float | None:
+        """Mean IoU over the classes that occur or are predicted; None if there is none."""
+        iou = self.intersection_over_union(ignored_are_errors)
+        return None if np.isnan(iou).all() else float(np.nanmean(iou))
+
+    def class_average(self) -> float | None:
+        """Mean over classes of the share of their pixels that were found (recall)."""
+        labelled = self.counts[: self.classes].sum(axis=1)
+        present = labelled > 0
+        if not present.any():
+            return None
+        return float((np.diag(self.counts)[: self.classes][present] / labelled[present]).mean())
+
+    def pixel_accuracy(self) -> float | None:
+        """Share of the labelled pixels that are right."""
+        return share(float(np.trace(self.counts[: self.classes, : self.classes])), float(self.counts[: self.classes].sum()))

@@ -1,0 +1,159 @@
+"""From a name to a network with its weights. Weight files are data from strangers: read, never executed."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from segeval.errors import ConfigurationError, WeightsError
+from segeval.models.segmenter import Segmenter
+from segeval.models.spec import ModelSpec, WeightsFile
+from segeval.places import cache_folder, data_folder
+from segeval.registry import MODELS, Registry
+from segeval.store import sha256_file
+
+BUNDLED = Path(__file__).parent / "weights"
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+
+
+def load_spec(name: str) -> ModelSpec:
+    """The specification behind a registered name or ``package.module:attribute``."""
+    spec = MODELS.load(name)
+    if not isinstance(spec, ModelSpec):
+        raise ConfigurationError(f"model {name!r} is a {type(spec).__name__}, not a ModelSpec")
+    return spec
+
+
+def load_model(text: str, device: str = "cpu") -> Segmenter:
+    """The network called NAME, with its registered weights or those of NAME=WEIGHTS.
+
+    Raises UnknownNameError, WeightsError.
+    """
+    name, _, given = text.partition("=")
+    spec = load_spec(name)
+    path = Path(given).expanduser() if given else find_weights(spec)
+    state = read_state(path)
+    network = build_network(spec, state, str(path))
+    return Segmenter(spec, network, given, sha256_file(path)).to(device)
+
+
+def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: str = "the weights") -> nn.Module:
+    """The bare network of a specification with these parameters, or with random ones.
+
+    Raises WeightsError, naming `where`, if the parameters belong to something else.
+    """
+    builder = Registry("builder", {}).load(spec.builder)
+    try:
+        network: nn.Module = builder(len(spec.outputs), state)
+    except WeightsError as error:
+        raise WeightsError(f"{where}: {error.what}", error.hint or expectation(spec)) from error
+    if state is not None:
+        require_match(spec, network, state, where)
+        network.load_state_dict({**network.state_dict(), **state})
+    return network
+
+
+def expectation(spec: ModelSpec) -> str:
+    file = f", such as {spec.weights.file}" if spec.weights else ""
+    return f"{spec.name} takes a state dict of {spec.builder.split(':')[0]} with {len(spec.outputs)} outputs{file}"
+
+
+def require_match(spec: ModelSpec, network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Raise WeightsError unless `state` has exactly the parameters of `network`, with `spec`'s number of outputs."""
+    own = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    given = {key: tensor for key, tensor in state.items() if not key.endswith("num_batches_tracked")}
+    optional = {key for key in own if key.startswith("auxlayer.")}
+    missing = sorted(own.keys() - given.keys() - optional)
+    unexpected = sorted(given.keys() - own.keys())
+    if missing or unexpected:
+        raise WeightsError(
+            f"{where} does not fit {spec.name}: {some('missing', missing)}{some('unexpected', unexpected)}".rstrip(" ;"),
+            expectation(spec),
+        )
+    for key, tensor in given.items():
+        if tensor.shape != own[key].shape:
+            raise WeightsError(
+                f"{where} does not fit {spec.name}: {key} is {tuple(tensor.shape)}, expected {tuple(own[key].shape)}",
+                expectation(spec),
+            )
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(f"{where}: {key} holds values that are not finite", "the file is damaged")
+
+
+def some(what: str, keys: list[str]) -> str:
+    if not keys:
+        return ""
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return f"{what} {', '.join(keys[:3])}{more}; "
+
+
+def find_weights(spec: ModelSpec) -> Path:
+    """Where the registered weight file lies, checked against its hash. Raises WeightsError if it is nowhere."""
+    weights = spec.weights
+    if weights is None:
+        raise WeightsError(f"{spec.name} has no weights of its own", f"give a file: --model {spec.name}=WEIGHTS")
+    places = candidates(weights)
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        looked = "\n".join(f"  {place}" for place in places)
+        raise WeightsError(
+            f"the weights of {spec.name} ({weights.file}) are not here; looked for\n{looked}",
+            f"get them from {weights.source}, or give a file: --model {spec.name}=WEIGHTS",
+        )
+    if sha256_file(path) != weights.sha256:
+        raise WeightsError(
+            f"{path} is not the registered file: its sha256 is not {weights.sha256}",
+            f"to use other weights name them: --model {spec.name}={path}",
+        )
+    return path
+
+
+def candidates(weights: WeightsFile) -> list[Path]:
+    if weights.bundled:
+        return [BUNDLED / weights.file]
+    shared = data_folder()
+    return ([shared / "weights" / weights.file] if shared else []) + [cache_folder() / "weights" / weights.file]
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """A flat state dict from a safetensors file or a PyTorch file that holds tensors only.
+
+    Raises WeightsError for anything else; a pickle with code in it is refused, not run.
+    """
+    if not path.is_file():
+        raise WeightsError(f"there is no weight file {path}", "check the part after = in --model NAME=WEIGHTS")
+    if path.suffix == ".safetensors":
+        try:
+            return dict(load_safetensors(path.read_bytes()))
+        except SafetensorError as error:
+            raise WeightsError(f"{path} is not a safetensors file: {error}") from error
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} is refused: it holds more than tensors, and loading it could run code",
+            "save the bare state_dict(), or convert it to safetensors",
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{path} is not a PyTorch weight file: {str(error).splitlines()[0]}") from error
+    return flat_state(loaded, path)
+
+
+def flat_state(loaded: Any, path: Path) -> dict[str, Tensor]:
+    """Unwrap a checkpoint and drop the prefix that DataParallel adds."""
+    for wrapper in WRAPPERS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            loaded = loaded[wrapper]
+            break
+    if not isinstance(loaded, Mapping) or not loaded:
+        raise WeightsError(f"{path} holds a {type(loaded).__name__}, not a state dict of named tensors")
+    odd = [str(key) for key, value in loaded.items() if not isinstance(key, str) or not isinstance(value, Tensor)]
+    if odd:
+        raise WeightsError(f"{path} is no state dict: {', '.join(odd[:3])} is not a tensor")
+    return {key.removeprefix("module."): value.float() if value.is_floating_point() else value for key, value in loaded.items()}
+

@@ -1,0 +1,88 @@
+"""A network with its pre-processing inside: images in, logits or label maps out."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from segeval.errors import DataError
+from segeval.metrics import Labels
+from segeval.models.spec import ModelSpec
+from segeval.records import ModelRecord
+
+LEVELS = 255.0
+
+
+class Segmenter(nn.Module):
+    """A frozen network that takes RGB images in [0, 1] and normalises them itself.
+
+    weights: what the user asked for, empty for the registered file.   weights_sha256: of the file that was read.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, spec: ModelSpec, network: nn.Module, weights: str = "", weights_sha256: str = "") -> None:
+        super().__init__()
+        self.spec = spec
+        self.network = network
+        self.weights = weights
+        self.weights_sha256 = weights_sha256
+        self.register_buffer("mean", torch.tensor(spec.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(spec.preprocessing.std).view(1, 3, 1, 1), persistent=False)
+        self.eval().requires_grad_(False)
+
+    @property
+    def record(self) -> ModelRecord:
+        """What a manifest says about this network."""
+        spec = self.spec
+        return ModelRecord(spec.name, spec.table.name, spec.outputs, self.weights, self.weights_sha256)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] to the network's input."""
+        return self.normalise_levels(images * LEVELS)
+
+    def normalise_levels(self, levels: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in 0–255 to the network's input."""
+        normal = (levels - self.mean) / self.std
+        return normal.flip(1) if self.spec.preprocessing.bgr else normal
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W)."""
+        logits: Tensor = self.network(self.normalise(images))
+        return logits
+
+    def require_size(self, height: int, width: int, where: str) -> None:
+        """Raise DataError if images of this size cannot be segmented."""
+        multiple = self.spec.multiple_of
+        if height % multiple or width % multiple:
+            fitting = f"{max(height // multiple, 1) * multiple}x{max(width // multiple, 1) * multiple}"
+            raise DataError(
+                f"{where} is {height}x{width} (height x width); sides must be multiples of {multiple} for {self.spec.name}",
+                f"bring the images to a size that fits, for example --size {fitting}",
+            )
+
+
+class Deployable(nn.Module):
+    """The contract of every engine: camera image in, label map out.
+
+    uint8 (N, H, W, 3) RGB to int32 (N, H, W); normalization and argmax are inside.
+    """
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        super().__init__()
+        self.segmenter = segmenter
+
+    def forward(self, images: Tensor) -> Tensor:
+        levels = images.permute(0, 3, 1, 2).to(torch.float32)
+        logits = self.segmenter.network(self.segmenter.normalise_levels(levels))
+        return torch.argmax(logits, 1).to(torch.int32)
+
+
+@torch.inference_mode()
+def predict(segmenter: Segmenter, image: NDArray[np.uint8]) -> Labels:
+    """Label map (H, W) of one 8-bit image (H, W, 3), through the same path as the deployed graph."""
+    labels = Deployable(segmenter)(torch.from_numpy(image)[None].to(segmenter.mean.device))
+    found: Labels = labels[0].to("cpu", torch.uint8).numpy()
+    return found
+

@@ -1,0 +1,58 @@
+"""What is known about a network besides its parameters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from segeval.classes import ClassTable
+
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The network's own normalization of an image.
+
+    mean, std: per channel in RGB order, in 0–255 levels; the network sees (level − mean) / std.
+    bgr: hand the channels over in blue, green, red order.
+    """
+
+    mean: Channels
+    std: Channels
+    bgr: bool = False
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A published or bundled weight file.
+
+    file: its name.   sha256: of its bytes.   source: where it comes from.
+    bundled: it lies in the package itself.
+    """
+
+    file: str
+    sha256: str
+    source: str
+    bundled: bool = False
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A registered network.
+
+    builder: ``module:function`` called with (number of outputs, state dict or None).
+    outputs: class name of each output; the table's classes in their order, then any the table lacks (background).
+    multiple_of: what both sides of an image must be multiples of.   size: (height, width) it was made for.
+    reported: figures its authors report, by name.
+    """
+
+    name: str
+    builder: str
+    outputs: tuple[str, ...]
+    table: ClassTable
+    preprocessing: Preprocessing
+    multiple_of: int
+    size: tuple[int, int]
+    weights: WeightsFile | None
+    licence: str
+    paper: str
+    reported: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,16 @@
+"""Folders outside a run: data the user points at, and the cache."""
+
+import os
+from pathlib import Path
+
+
+def data_folder() -> Path | None:
+    """``$SEGEVAL_DATA``: a folder with datasets and weights, if the user has one."""
+    named = os.environ.get("SEGEVAL_DATA")
+    return Path(named).expanduser() if named else None
+
+
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/segeval``, or ``~/.cache/segeval``."""
+    named = os.environ.get("XDG_CACHE_HOME")
+    return (Path(named).expanduser() if named else Path.home() / ".cache") / "segeval"

@@ -1,0 +1,199 @@
+"""The records that flow between the stages, and their JSON form.
+
+All are frozen dataclasses. `encode` and `decode` are the only way to and from JSON: decoding checks
+types strictly and names the field that is wrong. Formats carry a schema string with a version.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+import msgspec
+
+from segeval.errors import FormatError
+from segeval.metrics import AttackCounts
+
+SET_SCHEMA = "segeval.set/1"
+
+Scope = Literal["local", "full"]
+Setting = str | int | float | bool | None
+Record = TypeVar("Record")
+
+
+def encode(record: object, indent: int = 0) -> bytes:
+    """JSON of a record; `indent` spaces per level, or one line if 0."""
+    text = msgspec.json.encode(record)
+    return msgspec.json.format(text, indent=indent) if indent else text
+
+
+def decode(data: bytes | str, form: type[Record], where: str) -> Record:
+    """The record in `data`. Raises FormatError naming `where` and the field that is wrong."""
+    try:
+        return msgspec.json.decode(data, type=form)
+    except msgspec.DecodeError as error:
+        raise FormatError(f"{where}: {error}", "is it a file of this kind, written by this version of segeval?") from error
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file inside a set or bundle. path: relative to its root, with forward slashes."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The network that was attacked, as far as another machine needs to know it.
+
+    weights: as the user gave them, empty for the registered file.   outputs: class name of each network output.
+    """
+
+    name: str
+    table: str
+    outputs: tuple[str, ...]
+    weights: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """An attack task resolved for one class table."""
+
+    name: str
+    sources: tuple[int, ...]
+    target: int
+
+
+@dataclass(frozen=True)
+class AttackSpec:
+    """An attack with every hyper-parameter.
+
+    budget: L-infinity radius in 0–255 levels, None for an unbounded attack.
+    keep: which iterate is saved.   stop_at: success at which an image is finished, None to take every step.
+    """
+
+    attack: str
+    preset: str
+    scope: Scope
+    steps: int
+    keep: Literal["best", "last"]
+    stop_at: float | None
+    budget: float | None
+    parameters: Mapping[str, Setting]
+
+    @property
+    def label(self) -> str:
+        """Name of the attack on disk and in tables: ``tanh-local``, ``tanh-local-paper``."""
+        return f"{self.attack}-{self.scope}" + ("" if self.preset == "default" else f"-{self.preset}")
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Size of a perturbation of the saved 8-bit image, in 0–255 levels.
+
+    mean: mean absolute change over all pixels and channels.   mean_phi: the same over φ.
+    l2: root of the summed squares.   linf: largest change.
+    """
+
+    mean: float
+    mean_phi: float
+    l2: float
+    linf: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One iterate of an attack on one image, measured on the float image the network saw.
+
+    mean, mean_phi: as in `Norms`.
+    """
+
+    mean: float
+    mean_phi: float
+    counts: Mapping[str, AttackCounts]
+
+
+@dataclass(frozen=True)
+class AdversarialSample:
+    """One adversarial image, measured on the saved 8-bit file after reading it back.
+
+    id: ``image/task/attack/victims``.   attack: label of its AttackSpec.   seed: of this image's random numbers.
+    best_step: the iterate that was saved, counted from 0.   counts: per victim, on the adversarial image.
+    files: clean, adversarial, phi, and where known truth; per victim ``prediction:NAME`` (of the clean image)
+    and ``adversarial_prediction:NAME``. All PNG.   curve: every step that was taken.
+    """
+
+    id: str
+    image: str
+    task: str
+    attack: str
+    victims: tuple[str, ...]
+    seed: int
+    best_step: int
+    norms: Norms
+    counts: Mapping[str, AttackCounts]
+    clean_counts: Mapping[str, AttackCounts]
+    files: Mapping[str, FileRecord]
+    curve: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class SkippedSample:
+    """An image that was not attacked because its clean prediction has no source pixel."""
+
+    image: str
+    task: str
+    victims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CraftConfig:
+    """Everything that decides what `segeval craft` computes; two runs with equal configurations give equal bytes.
+
+    models: NAME or NAME=WEIGHTS.   size: (height, width) images are brought to, None to leave them.
+    settings: KEY=VALUE overrides of attack parameters.
+    """
+
+    dataset: str
+    models: tuple[str, ...]
+    attacks: tuple[str, ...] = ("tanh",)
+    scopes: tuple[Scope, ...] = ("local", "full")
+    presets: tuple[str, ...] = ("default",)
+    tasks: tuple[str, ...] = ("vehicle-to-road",)
+    settings: tuple[str, ...] = ()
+    split: str = "test"
+    data_root: str | None = None
+    limit: int | None = None
+    size: tuple[int, int] | None = None
+    steps: int = 50
+    keep: Literal["best", "last"] | None = None
+    stop_at: float | None = None
+    batch_size: int = 1
+    seed: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class AdversarialSet:
+    """Manifest of an adversarial set (set.json).
+
+    height, width: of every image.   images: ids in order.   tasks: per class table, per task name.
+    samples_sha256: of samples.jsonl, empty until the set is complete.
+    """
+
+    config: CraftConfig
+    table: str
+    height: int
+    width: int
+    images: tuple[str, ...]
+    models: tuple[ModelRecord, ...]
+    attacks: tuple[AttackSpec, ...]
+    tasks: tuple[TaskRecord, ...]
+    versions: Mapping[str, str]
+    revision: str
+    complete: bool = False
+    sample_count: int = 0
+    samples_sha256: str = ""
+    skipped: tuple[SkippedSample, ...] = ()
+    schema: Literal["segeval.set/1"] = field(default="segeval.set/1")

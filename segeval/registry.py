@@ -1,0 +1,82 @@
+"""One lazy registry per kind of thing: a name points at ``package.module:attribute``, imported when asked for.
+
+Third parties add theirs by entry point (group ``segeval.models``, ``segeval.datasets`` …) or name
+``package.module:attribute`` on the command line.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from segeval.errors import UnknownNameError
+
+
+class Registry:
+    """Names of one kind and where each of them lives."""
+
+    def __init__(self, kind: str, places: Mapping[str, str]) -> None:
+        self.kind = kind
+        self._places = dict(places)
+
+    def places(self) -> dict[str, str]:
+        """Every known name and its ``module:attribute``: built in first, then entry points."""
+        installed = {point.name: point.value for point in entry_points(group=f"segeval.{self.kind}s")}
+        return {**installed, **self._places}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places())
+
+    def load(self, name: str) -> Any:
+        """The object behind a registered name or a ``package.module:attribute``.
+
+        Raises UnknownNameError, with the nearest known names, if there is none.
+        """
+        places = self.places()
+        place = places.get(name, name)
+        module, colon, attribute = place.partition(":")
+        if not colon:
+            near = difflib.get_close_matches(name, places, n=3, cutoff=0.4)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(places))}"
+            raise UnknownNameError(f"no {self.kind} {name!r}", f"{hint} Or name your own as package.module:attribute.")
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            if name in self._places:
+                raise
+            raise UnknownNameError(f"cannot load {self.kind} {name!r}: {error}", "is it on PYTHONPATH?") from error
+
+
+MODELS = Registry(
+    "model",
+    {
+        "espnet-camvid": "segeval.models.catalog:ESPNET_CAMVID",
+        "espnet-cityscapes": "segeval.models.catalog:ESPNET_CITYSCAPES",
+        "espnet-synthetic": "segeval.models.catalog:ESPNET_SYNTHETIC",
+        "fast-scnn-cityscapes": "segeval.models.catalog:FAST_SCNN_CITYSCAPES",
+        "fast-scnn-synthetic": "segeval.models.catalog:FAST_SCNN_SYNTHETIC",
+    },
+)
+DATASETS = Registry(
+    "dataset",
+    {
+        "camvid": "segeval.datasets.camvid:open_camvid",
+        "cityscapes": "segeval.datasets.cityscapes:open_cityscapes",
+        "folder": "segeval.datasets.folder:open_folder",
+        "synthetic": "segeval.datasets.synthetic.dataset:open_synthetic",
+    },
+)
+ATTACKS = Registry(
+    "attack",
+    {
+        "fgsm": "segeval.generate.attacks.fgsm:FGSM",
+        "tanh": "segeval.generate.attacks.tanh:Tanh",
+    },
+)
+TARGETS = Registry(
+    "target",
+    {
+        "cpu": "segeval.deploy.targets:CPU",
+    },
+)

@@ -1,0 +1,179 @@
+"""Files on disk: atomic writes, hashes, 8-bit PNG that reads back equal, and adversarial sets.
+
+A folder of segeval is either complete or says that it is not; nothing is ever half-written under its final name.
+"""
+
+import errno
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from segeval.errors import DataError, FormatError, IntegrityError, StorageError
+from segeval.metrics import Labels, Mask
+from segeval.records import AdversarialSample, AdversarialSet, FileRecord, decode, encode
+
+RgbImage = NDArray[np.uint8]
+
+
+@contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals while writing `path` into StorageError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(f"no space left on the disk of {path}", "free some space, then run again with --resume") from error
+        raise StorageError(f"cannot write {path}: {error.strerror}", "choose another folder with --out") from error
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that it is there as a whole or not at all. Makes its folder. Raises StorageError."""
+    part = path.with_name(path.name + ".part")
+    with explaining(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def sha256(data: bytes) -> str:
+    """Hex digest of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex digest of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def inside(root: Path, path: str) -> Path:
+    """The file `path` below `root`. Raises FormatError for a path that is absolute or climbs out."""
+    relative = PurePosixPath(path)
+    if relative.is_absolute() or ".." in relative.parts or "\\" in path or not relative.parts:
+        raise FormatError(f"{root}: the path {path!r} leads out of the folder", "the file was not written by segeval")
+    return root.joinpath(*relative.parts)
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[Image.Image]:
+    """A PNG or JPEG file, pixels not decoded yet. Raises DataError if it is missing, truncated or of another format."""
+    try:
+        # Named formats only: Pillow would hand a disguised EPS file to Ghostscript.
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            yield image
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing") from error
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}", "the file is truncated or no PNG or JPEG image") from error
+
+
+def read_png(path: Path, mode: str) -> NDArray[np.uint8]:
+    """An 8-bit image. mode: "RGB" gives (H, W, 3), "L" the stored grey or palette values as (H, W).
+
+    Raises DataError if the file is missing, truncated or of another kind.
+    """
+    with opening(path) as image:
+        if mode == "L" and image.mode not in ("L", "P", "1"):
+            raise DataError(f"{path}: a label file must be 8-bit grey or palette PNG, this one is {image.mode}")
+        if mode == "RGB" and image.mode not in ("RGB", "RGBA", "P", "L"):
+            raise DataError(f"{path}: an image must be 8-bit, this one is {image.mode}")
+        return np.array(image if mode == "L" and image.mode in ("L", "P") else image.convert(mode), np.uint8)
+
+
+def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    """PNG of an (H, W, 3) or (H, W) uint8 array, or a boolean (H, W) mask as 0 and 255."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def save_png(root: Path, path: str, pixels: NDArray[np.uint8]) -> FileRecord:
+    """Save a PNG below `root` and prove that it reads back bit-equal. Raises StorageError, IntegrityError."""
+    data = png_bytes(pixels)
+    target = inside(root, path)
+    write_atomic(target, data)
+    if not np.array_equal(read_png(target, "RGB" if pixels.ndim == 3 else "L"), pixels):
+        raise IntegrityError(f"{target} does not read back as it was written")
+    return FileRecord(path, sha256(data))
+
+
+def load_png(root: Path, record: FileRecord, mode: str) -> NDArray[np.uint8]:
+    """A recorded PNG. Raises IntegrityError if its bytes are not the recorded ones, DataError if unreadable."""
+    path = inside(root, record.path)
+    pixels = read_png(path, mode)
+    if sha256_file(path) != record.sha256:
+        raise IntegrityError(f"{path} is not the file that was recorded", "craft the set again, or restore the file")
+    return pixels
+
+
+class SetFolder:
+    """An adversarial set on disk: ``set.json``, ``samples.jsonl`` and PNG files."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.root / "set.json"
+
+    @property
+    def samples_path(self) -> Path:
+        return self.root / "samples.jsonl"
+
+    def manifest(self) -> AdversarialSet:
+        """Read set.json. Raises DataError if this is no set, FormatError if it is malformed."""
+        try:
+            data = self.manifest_path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.root} is not an adversarial set: no readable set.json", "make one with segeval craft") from error
+        return decode(data, AdversarialSet, str(self.manifest_path))
+
+    def complete_manifest(self) -> AdversarialSet:
+        """The manifest of a finished, untouched set. Raises DataError if unfinished, IntegrityError if changed."""
+        manifest = self.manifest()
+        if not manifest.complete:
+            raise DataError(f"{self.root} is not complete", "finish it with the same segeval craft command and --resume")
+        if sha256_file(self.samples_path) != manifest.samples_sha256:
+            raise IntegrityError(f"{self.samples_path} was changed after the set was made")
+        return manifest
+
+    def write_manifest(self, manifest: AdversarialSet) -> None:
+        write_atomic(self.manifest_path, encode(manifest, indent=2) + b"\n")
+
+    def samples(self) -> Iterator[AdversarialSample]:
+        """The samples in order, one at a time."""
+        with self.samples_path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                yield decode(line, AdversarialSample, f"{self.samples_path}:{number}")
+
+    def append(self, samples: Iterable[AdversarialSample]) -> None:
+        """Add samples durably, all with one write."""
+        with explaining(self.samples_path), self.samples_path.open("ab") as file:
+            file.write(b"".join(encode(sample) + b"\n" for sample in samples))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def image(self, record: FileRecord) -> RgbImage:
+        """(H, W, 3) RGB."""
+        return load_png(self.root, record, "RGB")
+
+    def labels(self, record: FileRecord) -> Labels:
+        """(H, W) label map."""
+        return load_png(self.root, record, "L")
+
+    def mask(self, record: FileRecord) -> Mask:
+        """(H, W) boolean mask."""
+        return load_png(self.root, record, "L") > 0
