@@ -6,8 +6,9 @@ Between them lie three parts, divided at two named values: normalization up to `
 digits in fp16, and argmax has nothing to quantize.
 """
 
-import io
+import tempfile
 import warnings
+from pathlib import Path
 
 import onnx
 import torch
@@ -31,6 +32,7 @@ class Divided(nn.Module):
         self.deployable = deployable
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Images to labels, the network's input and its output."""
         seen: list[Tensor] = []
         network = self.deployable.segmenter.network
         hook = network.register_forward_hook(lambda _, inputs, output: seen.extend((*inputs, output)))
@@ -40,24 +42,24 @@ class Divided(nn.Module):
 
 
 def export_fp32(segmenter: Segmenter, height: int, width: int, batch: int = 1) -> ModelProto:
-    """The fp32 file for uint8 images (batch, height, width, 3). Raises DataError if the network cannot take that size."""
+    """The fp32 file for uint8 images (batch, height, width, 3). Raises DataError for a size the network cannot take."""
     segmenter.require_size(height, width, "the image size")
-    buffer = io.BytesIO()
     # PyTorch's newer exporter writes opset 18 or later and would have to be converted down to the 17 that
     # TensorRT 8.5 reads; the older one writes opset 17 and IR 8 itself. It announces its own retirement on each
     # call, hence the filter; the tested torch version is pinned in the constraints file.
-    with warnings.catch_warnings(), torch.inference_mode():
+    with tempfile.TemporaryDirectory(prefix="segeval-export-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
+        file = Path(folder) / "model.onnx"
         torch.onnx.export(
             Divided(Deployable(segmenter)).eval(),
             (torch.zeros(batch, height, width, 3, dtype=torch.uint8),),
-            buffer,
+            file,
             input_names=[IMAGE],
             output_names=[LABELS, NETWORK_INPUT, NETWORK_OUTPUT],
             opset_version=OPSET,
             dynamo=False,
         )
-    model = onnx.load_from_string(buffer.getvalue())
+        model = onnx.load(file)
     del model.graph.output[1:]
     return finished(model)
 

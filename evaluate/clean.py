@@ -5,7 +5,7 @@ import numpy as np
 from segeval.classes import IGNORE
 from segeval.evaluate.report_records import CleanRow, Latency
 from segeval.metrics import ConfusionMatrix, Labels, share
-from segeval.replays import Replay
+from segeval.replays import EngineResults
 
 
 class CleanTally:
@@ -51,13 +51,13 @@ class CleanTally:
         )
 
 
-def measure_latency(replay: Replay, engine: str) -> Latency | None:
+def measure_latency(results: EngineResults) -> Latency | None:
     """Latency of an engine over every input of its replay; None if nothing was run."""
-    times = replay.latencies(engine)
+    times = np.array(list(results.latencies().values()), np.float64)
     if not len(times):
         return None
     p50, p90 = np.percentile(times, (50, 90)).tolist()
-    return Latency(len(times), p50, p90, float(times.mean()))
+    return Latency(len(times), results.engine.batch, p50, p90, float(times.mean()))
 
 
 def check_truth(truth: Labels, classes: int) -> bool:

@@ -20,7 +20,7 @@ RowKey = tuple[str, tuple[str, ...], str, str, str]
 
 @dataclass
 class Counted:
-    """What the pass found. missing: samples that an unfinished replay lacks, by (model, victims, attack, task, engine)."""
+    """What the pass found. missing: samples that an unfinished replay lacks, per row (model, victims, attack, …)."""
 
     rows: list[SampleCounts] = field(default_factory=list)
     clean: dict[tuple[str, str], CleanTally] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Counted:
 
 
 def classes_of(sources: Sources, model: ModelRecord) -> int:
-    """Number of classes that count for a model: of the set's class table, or of its outputs if that is the user's own."""
+    """Number of classes that count for a model: of the set's class table; of its outputs if the table is the user's."""
     table = TABLES.get(sources.manifest.table)
     return len(table) if table else len(model.outputs)
 
@@ -51,7 +51,7 @@ def count_everything(sources: Sources, progress: Progress) -> Counted:
     for model in sources.models.values():
         classes = classes_of(sources, model)
         engines = [engine for engine in sources.engines if engine.model == model.name]
-        for name, precision in [(DESKTOP, "fp32")] * bool(engines) + [(e.label, e.precision) for e in engines]:
+        for name, precision in [(DESKTOP, "fp32")] * bool(engines) + [(e.label, e.record.precision) for e in engines]:
             counted.clean[model.name, name] = CleanTally(model.name, name, precision, classes)
     for done, sample in enumerate(sources.folder.samples()):
         progress("counting", done, sources.manifest.sample_count)
@@ -59,7 +59,9 @@ def count_everything(sources: Sources, progress: Progress) -> Counted:
         _count_one(sources, sample, counted)
     progress("counting", sources.manifest.sample_count, sources.manifest.sample_count)
     if not counted.rows:
-        raise DataError("no sample of the set was run by any of these replays", "finish segeval replay, then evaluate again")
+        raise DataError(
+            "no sample of the set was run by any of these replays", "finish segeval replay, then evaluate again"
+        )
     return counted
 
 
@@ -77,13 +79,13 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
             )
         counted.clean[model, DESKTOP].add(sample.image, clean, clean, truth)
         for engine in engines:
-            engine_clean = engine.labels(f"clean/{sample.image}", sources.shape)
-            if engine_clean is not None:
-                counted.clean[model, engine.label].add(sample.image, engine_clean, clean, truth)
-            engine_adversarial = engine.labels(f"adversarial/{sample.id}", sources.shape)
-            if engine_clean is None or engine_adversarial is None:
+            clean_key, adversarial_key = f"clean/{sample.image}", f"adversarial/{sample.id}"
+            if engine.pending(clean_key) or engine.pending(adversarial_key):
                 counted.missing[model, sample.victims, sample.attack, sample.task, engine.label] += 1
                 continue
+            engine_clean = engine.labels(clean_key, sources.shape)
+            engine_adversarial = engine.labels(adversarial_key, sources.shape)
+            counted.clean[model, engine.label].add(sample.image, engine_clean, clean, truth)
             maps = LabelMaps(phi, truth, clean, adversarial, engine_clean, engine_adversarial)
             counted.rows.append(count_sample(sample, task, model, engine.label, maps))
 

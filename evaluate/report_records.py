@@ -5,13 +5,14 @@ Rows are keyed by (model, victims, attack, task, engine). A task of None stands 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from segeval.records import AttackSpec, CraftConfig, ModelRecord, TaskRecord
+from segeval.records import AttackSpec, CraftConfig, ModelRecord, Scope, TaskRecord
+from segeval.replays import Environment
 
 REPORT_SCHEMA = "segeval.report/1"
 DESKTOP = "desktop"
-"""Name of the reference in rows that stand beside the engines' rows: the network in torch, fp32, where it was attacked."""
+"""Name of the reference in rows that stand beside the engines' rows: the network in torch, fp32, as it was attacked."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class SurvivalRow:
     model: str
     victims: tuple[str, ...]
     attack: str
+    scope: Scope
     task: str | None
     engine: str
     precision: str
@@ -77,9 +79,10 @@ class SurvivalRow:
 
 @dataclass(frozen=True)
 class Latency:
-    """Time per input in milliseconds, after the warm-up."""
+    """Milliseconds per call of the engine, after the warm-up. inputs: measured.   batch: images in one call."""
 
     inputs: int
+    batch: int
     p50: float
     p90: float
     mean: float
@@ -151,7 +154,7 @@ class ReplaySummary:
 
     bundle_sha256: str
     complete: bool
-    environment: Mapping[str, Any]
+    environment: Environment
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from segeval.errors import ConfigurationError, DataError, FormatError
 from segeval.metrics import Labels
 from segeval.records import AdversarialSample, AdversarialSet, ModelRecord, TaskRecord
-from segeval.replays import Replay
+from segeval.replays import EngineResults, Replay, ReplayedEngine
 from segeval.store import SetFolder, sha256_file
 
 
@@ -16,34 +16,35 @@ class Engine:
     """One engine of one replay. label: unique in the report.   replay_index: which replay it belongs to."""
 
     label: str
-    name: str
-    model: str
-    precision: str
-    backend: str
-    backend_version: str
-    classes: int
-    complete: bool
+    record: ReplayedEngine
+    results: EngineResults
+    keys: frozenset[str]
     replay_index: int
-    replay: Replay
 
-    def labels(self, key: str, shape: tuple[int, int]) -> Labels | None:
-        """The label map of an input; None if the replay is unfinished and has not come to it.
+    @property
+    def model(self) -> str:
+        """Name of the model it runs."""
+        return self.record.model
 
-        Raises DataError if a finished replay lacks it, or if it is not a label map of this size and class range.
+    def pending(self, key: str) -> bool:
+        """Whether an unfinished replay has not come to this input."""
+        return not self.record.complete and key not in self.keys
+
+    def labels(self, key: str, shape: tuple[int, int]) -> Labels:
+        """The (H, W) label map of an input.
+
+        Raises DataError if there is none or if it is not of this shape, IntegrityError if it is damaged.
         """
-        try:
-            labels = self.replay.labels(self.name, key)
-        except DataError:
-            if self.complete:
-                raise
-            return None
-        return checked(labels, shape, self.classes, f"{self.replay.root}: {self.name}, {key}")
+        where = f"{self.results.labels_path}, {key}"
+        return checked(self.results.labels(key), shape, self.record.classes, where)
 
 
 def checked(labels: Labels, shape: tuple[int, int], classes: int, where: str) -> Labels:
     """`labels`, if they are a label map of this size with classes below `classes`. Raises DataError."""
     if labels.shape != shape:
-        raise DataError(f"{where}: the label map is {labels.shape}, the images are {shape}", "was it made from this set?")
+        raise DataError(
+            f"{where}: the label map is {labels.shape}, the images are {shape}", "was it made from this set?"
+        )
     if int(labels.max()) >= classes:
         hint = "the engine is not the network that was attacked, or its output is not a label map"
         raise DataError(f"{where}: label {int(labels.max())} in a map of {classes} classes", hint)
@@ -62,7 +63,9 @@ class Sources:
         self.manifest: AdversarialSet = self.folder.complete_manifest()
         self.sha256 = sha256_file(self.folder.manifest_path)
         if not self.manifest.sample_count:
-            raise DataError(f"{set_root} has no samples", "no image had a source pixel; craft with another task or images")
+            raise DataError(
+                f"{set_root} has no samples", "no image had a source pixel; craft with another task or images"
+            )
         if not replays:
             raise ConfigurationError("no replay to evaluate", "make one with segeval replay")
         if len({path.resolve() for path in replays}) < len(replays):
@@ -78,16 +81,18 @@ class Sources:
         return self.manifest.height, self.manifest.width
 
     def desktop(self, sample: AdversarialSample, model: str, adversarial: bool) -> Labels:
-        """The model's fp32 torch prediction of the clean or adversarial image. Raises FormatError if it was not kept."""
+        """A model's fp32 torch prediction of the clean or adversarial image. Raises FormatError if it is not there."""
         key = f"{'adversarial_' if adversarial else ''}prediction:{model}"
         if key not in sample.files:
-            raise FormatError(f"{self.folder.samples_path}: sample {sample.id} has no file {key!r}", "craft the set again")
+            raise FormatError(
+                f"{self.folder.samples_path}: sample {sample.id} has no file {key!r}", "craft the set again"
+            )
         record = sample.files[key]
         return checked(self.folder.labels(record), self.shape, len(self.models[model].outputs), record.path)
 
     def _open(self, path: Path) -> Replay:
         replay = Replay.open(path)
-        if replay.set_sha256 != self.sha256:
+        if replay.record.set_sha256 != self.sha256:
             hint = f"deploy and replay {self.folder.root}, or evaluate the set this replay was made from"
             raise ConfigurationError(f"{path} is a replay of another set than {self.folder.root}", hint)
         return replay
@@ -104,21 +109,16 @@ class Sources:
                 f"no engine of {', '.join(self.models)} in the replays", "replay a bundle of the attacked models"
             )
         names = [record.name for _, record in found]
-        return [
-            Engine(
-                label=record.name if names.count(record.name) == 1 else self._qualified(record.name, index),
-                name=record.name,
-                model=record.model,
-                precision=record.precision,
-                backend=record.backend,
-                backend_version=record.backend_version,
-                classes=record.classes,
-                complete=record.complete,
-                replay_index=index,
-                replay=self.replays[index],
-            )
-            for index, record in found
-        ]
+        engines = []
+        for index, record in found:
+            label = record.name if names.count(record.name) == 1 else self._qualified(record.name, index)
+            outputs = len(self.models[record.model].outputs)
+            if record.classes != outputs:
+                hint = "the bundle holds another network of the same name"
+                raise DataError(f"{label} gives {record.classes} classes, {record.model} has {outputs}", hint)
+            results = self.replays[index].results(record.name)
+            engines.append(Engine(label, record, results, frozenset(results.keys), index))
+        return engines
 
     def _qualified(self, name: str, index: int) -> str:
         """A name for an engine that several replays have: with its folder, and a number if the folders share a name."""

@@ -16,7 +16,7 @@ from segeval.evaluate.report_records import Estimate, Perturbation
 from segeval.evaluate.survival import SampleCounts
 
 CONFIDENCE = 0.95
-RESAMPLES = 9999
+RESAMPLES = 1999
 BATCH_ELEMENTS = 2_000_000
 
 Floats = NDArray[np.float64]
@@ -55,8 +55,8 @@ def per_image(counts: Sequence[SampleCounts], columns: Sequence[str]) -> Floats:
     return np.array(list(sums.values()), np.float64).reshape(-1, len(columns))
 
 
-Method = Literal["", "BCa", "percentile"]
-Interval = tuple[float | None, float | None, Method]
+Method = Literal["BCa", "percentile"]
+Interval = tuple[float | None, float | None, Method | Literal[""]]
 
 
 def interval(data: Sequence[Floats], statistic: Callable[..., Floats], seed: int) -> Interval:
@@ -69,7 +69,7 @@ def interval(data: Sequence[Floats], statistic: Callable[..., Floats], seed: int
         return None, None, ""
     methods: tuple[Method, ...] = ("BCa", "percentile")
     for method in methods:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", DegenerateDataWarning)
             found = bootstrap(
                 tuple(data),

@@ -36,8 +36,8 @@ class SampleCounts:
     pixels: of the image.   phi: of φ.   desktop_hit: |A|.   engine_hit: pixels of φ the engine shows as the
     adversarial class.   survived: pixels of A among them.   clean_hit: pixels of φ that the engine shows as the
     adversarial class on the clean image.   changed, changed_phi: pixels of the image and of φ that the engine labels
-    differently from the desktop on the clean image.   source, other: ground-truth source pixels and other labelled pixels;
-    *_correct: those that are right on the adversarial image. None without ground truth.
+    differently from the desktop on the clean image.   source, other: ground-truth source pixels, and other labelled
+    pixels; *_correct: those that are right on the adversarial image. None without ground truth.
     mean, mean_phi, l2, linf: the perturbation in 0–255 levels.
     """
 
@@ -68,9 +68,7 @@ class SampleCounts:
     linf: int
 
 
-def count_sample(
-    sample: AdversarialSample, task: TaskRecord, model: str, engine: str, maps: LabelMaps
-) -> SampleCounts:
+def count_sample(sample: AdversarialSample, task: TaskRecord, model: str, engine: str, maps: LabelMaps) -> SampleCounts:
     """Count one sample on one engine."""
     phi, target = maps.phi, task.target
     desktop = count_attack(maps.desktop_adversarial, phi, target, maps.truth, task.sources)

@@ -1,0 +1,1 @@
+"""Crafting adversarial images with PyTorch, and training the networks to attack."""

@@ -38,6 +38,7 @@ class TrainConfig:
 
     rate: peak learning rate.   warm_up: share of the steps until it is reached.   auxiliary: weight of each
     auxiliary loss.   averaging: decay of the weights' average per step.   crop: (height, width).
+    bfloat16: compute the network's forward pass in bfloat16 where that is safe (autocast).
     initial: weight file to start from, empty for random weights.
     """
 
@@ -58,6 +59,7 @@ class TrainConfig:
     auxiliary: float = 0.4
     class_weights: bool = True
     averaging: float = 0.998
+    bfloat16: bool = False
     initial: str = ""
     seed: int = 0
     device: str = "cpu"
@@ -84,7 +86,9 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
     spec = load_spec(config.model)
     dataset = opened(config, config.train_split)
     if dataset.table != spec.table:
-        raise ConfigurationError(f"{config.dataset} has the classes of {dataset.table.name}, {spec.name} of {spec.table.name}")
+        raise ConfigurationError(
+            f"{config.dataset} has the classes of {dataset.table.name}, {spec.name} of {spec.table.name}"
+        )
     run = Run(config, spec, CachedExamples(limited(dataset, config.limit), out / "cache", progress))
     if resume:
         run.restore(out / "checkpoint.pt")
@@ -181,7 +185,8 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate * self.schedule(step)
         inputs = self.normaliser.normalise(images).contiguous(memory_format=torch.channels_last)
-        outputs = self.network.forward_with_auxiliaries(inputs)  # type: ignore[operator]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
+            outputs = [output.float() for output in self.network.forward_with_auxiliaries(inputs)]
         loss = self.loss(outputs[0], labels)
         for auxiliary in outputs[1:]:
             loss = loss + self.config.auxiliary * self.loss(auxiliary, labels)
@@ -207,7 +212,9 @@ class Run:
     def weights_to_save(self) -> dict[str, Tensor]:
         """The averaged parameters, without the counters that only training needs."""
         state = self.averaged.module.state_dict()
-        return {key: value.cpu().contiguous() for key, value in state.items() if not key.endswith("num_batches_tracked")}
+        return {
+            key: value.cpu().contiguous() for key, value in state.items() if not key.endswith("num_batches_tracked")
+        }
 
     def save(self, path: Path) -> None:
         """Checkpoint; replaces the one before as a whole."""

@@ -1,10 +1,10 @@
 """What `segeval deploy` writes and the device reads: deployed models, the images to run and a hash of every file.
 
-    bundle.json              this manifest; its sha256 is the bundle's identity
-    models/*.onnx            one file per model and precision: uint8 (N, H, W, 3) RGB in, int32 (N, H, W) labels out
-    inputs/index.jsonl       line i: {"key": "clean/IMAGE"} or {"key": "adversarial/SAMPLE"}
-    inputs/shard-*.npy       the images in the same order, uint8 (N, H, W, 3)
-    runner.pyz, run.sh       what runs on the device
+bundle.json              this manifest; its sha256 is the bundle's identity
+models/*.onnx            one file per model and precision: uint8 (N, H, W, 3) RGB in, int32 (N, H, W) labels out
+inputs/index.jsonl       line i: {"key": "clean/IMAGE"} or {"key": "adversarial/SAMPLE"}
+inputs/shard-*.npy       the images in the same order, uint8 (N, H, W, 3)
+runner.pyz, run.sh       what runs on the device
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class Parity:
 
     images: how many.   equal: share of pixels with torch's label.   miou, torch_miou: on the images whose ground
     truth is known, None if there is none.   unoptimised_equal: share of pixels with the label that the same file gives
-    without graph optimisation (int8 only): below 1 the engine's fused kernels compute something else than the file says.
+    without graph optimisation (int8 only); what is missing to 1 was changed by the engine's own kernels.
     """
 
     images: int
@@ -166,13 +166,16 @@ class BundleFolder:
 
     @property
     def manifest_path(self) -> Path:
+        """Where bundle.json lies."""
         return self.root / "bundle.json"
 
     def _manifest_bytes(self) -> bytes:
         try:
             return self.manifest_path.read_bytes()
         except OSError as error:
-            raise DataError(f"{self.root} is not a bundle: no readable bundle.json", "make one with segeval deploy") from error
+            raise DataError(
+                f"{self.root} is not a bundle: no readable bundle.json", "make one with segeval deploy"
+            ) from error
 
     def manifest(self) -> BundleManifest:
         """Read bundle.json. Raises DataError if this is no bundle, FormatError if it is malformed."""
@@ -196,5 +199,7 @@ class BundleFolder:
             if not path.is_file():
                 raise IntegrityError(f"{path} is missing", "deploy again, or copy the bundle again")
             if path.stat().st_size != recorded.bytes or sha256_file(path) != recorded.sha256:
-                raise IntegrityError(f"{path} is not the file that was recorded", "deploy again, or copy the bundle again")
+                raise IntegrityError(
+                    f"{path} is not the file that was recorded", "deploy again, or copy the bundle again"
+                )
         return manifest

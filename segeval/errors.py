@@ -1,16 +1,16 @@
 """Every error a user can meet. Each says what was wrong, where, and what to do.
 
-    SegevalError                  exit code
-    ├── ConfigurationError        2   options that contradict each other or the folder they point at
-    │   └── UnknownNameError      2   a model, dataset, attack … that is not registered
-    ├── DataError                 2   an image, label file or dataset that cannot be used
-    ├── WeightsError              2   a weight file of the wrong format, model or class count
-    ├── FormatError               2   a manifest or record that does not follow its schema
-    ├── IntegrityError            2   a file whose hash is not the one that was recorded
-    ├── MissingPrerequisiteError  2   a package, engine or device that is not here
-    ├── StorageError              2   a full disk, an unwritable folder
-    ├── EngineError               2   an inference engine that failed or computed something else
-    └── GateMissedError           1   the run is fine, the number is not
+SegevalError                  exit code
+├── ConfigurationError        2   options that contradict each other or the folder they point at
+│   └── UnknownNameError      2   a model, dataset, attack … that is not registered
+├── DataError                 2   an image, label file or dataset that cannot be used
+├── WeightsError              2   a weight file of the wrong format, model or class count
+├── FormatError               2   a manifest or record that does not follow its schema
+├── IntegrityError            2   a file whose hash is not the one that was recorded
+├── MissingPrerequisiteError  2   a package, engine or device that is not here
+├── StorageError              2   a full disk, an unwritable folder
+├── EngineError               2   an inference engine that failed or computed something else
+└── GateMissedError           1   the run is fine, the number is not
 """
 
 

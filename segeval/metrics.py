@@ -67,28 +67,45 @@ class AttackCounts:
         )
 
 
+class AttackMeter:
+    """Counts predictions of one image under one attack task; the masks are made once.
+
+    phi: (H, W) source-domain mask.   target: adversarial class.   truth: (H, W) ground truth with IGNORE, or None.
+    sources: the task's source classes.
+    """
+
+    def __init__(self, phi: Mask, target: int, truth: Labels | None = None, sources: Sequence[int] = ()) -> None:
+        self.phi = phi
+        self.target = target
+        self.truth = truth
+        self.phi_pixels = int(np.count_nonzero(phi))
+        if truth is not None:
+            self.source = source_mask(truth, sources)
+            self.other = ~self.source & (truth != IGNORE)
+            self.source_pixels = int(np.count_nonzero(self.source))
+            self.other_pixels = int(np.count_nonzero(self.other))
+
+    def count(self, prediction: Labels) -> AttackCounts:
+        """Counts of one (H, W) label map."""
+        hit = int(np.count_nonzero((prediction == self.target) & self.phi))
+        if self.truth is None:
+            return AttackCounts(self.phi_pixels, hit)
+        correct = prediction == self.truth
+        return AttackCounts(
+            phi=self.phi_pixels,
+            hit=hit,
+            source=self.source_pixels,
+            source_correct=int(np.count_nonzero(correct & self.source)),
+            other=self.other_pixels,
+            other_correct=int(np.count_nonzero(correct & self.other)),
+        )
+
+
 def count_attack(
     prediction: Labels, phi: Mask, target: int, truth: Labels | None = None, sources: Sequence[int] = ()
 ) -> AttackCounts:
-    """Count one prediction.
-
-    prediction: (H, W) label map.   phi: (H, W) source-domain mask.   target: adversarial class.
-    truth: (H, W) ground truth with IGNORE, or None.   sources: the task's source classes.
-    """
-    hit = int(np.count_nonzero((prediction == target) & phi))
-    if truth is None:
-        return AttackCounts(int(np.count_nonzero(phi)), hit)
-    correct = prediction == truth
-    source = source_mask(truth, sources)
-    other = ~source & (truth != IGNORE)
-    return AttackCounts(
-        phi=int(np.count_nonzero(phi)),
-        hit=hit,
-        source=int(np.count_nonzero(source)),
-        source_correct=int(np.count_nonzero(correct & source)),
-        other=int(np.count_nonzero(other)),
-        other_correct=int(np.count_nonzero(correct & other)),
-    )
+    """Count one (H, W) label map; see `AttackMeter` for the arguments."""
+    return AttackMeter(phi, target, truth, sources).count(prediction)
 
 
 class ConfusionMatrix:
@@ -135,4 +152,6 @@ class ConfusionMatrix:
 
     def pixel_accuracy(self) -> float | None:
         """Share of the labelled pixels that are right."""
-        return share(float(np.trace(self.counts[: self.classes, : self.classes])), float(self.counts[: self.classes].sum()))
+        return share(
+            float(np.trace(self.counts[: self.classes, : self.classes])), float(self.counts[: self.classes].sum())
+        )

@@ -31,7 +31,9 @@ def decode(data: bytes | str, form: type[Record], where: str) -> Record:
     try:
         return msgspec.json.decode(data, type=form)
     except msgspec.DecodeError as error:
-        raise FormatError(f"{where}: {error}", "is it a file of this kind, written by this version of segeval?") from error
+        raise FormatError(
+            f"{where}: {error}", "is it a file of this kind, written by this version of segeval?"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ def explaining(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(f"no space left on the disk of {path}", "free some space, then run again with --resume") from error
+            raise StorageError(
+                f"no space left on the disk of {path}", "free some space, then run again with --resume"
+            ) from error
         raise StorageError(f"cannot write {path}: {error.strerror}", "choose another folder with --out") from error
 
 
@@ -138,14 +140,18 @@ class SetFolder:
         try:
             data = self.manifest_path.read_bytes()
         except OSError as error:
-            raise DataError(f"{self.root} is not an adversarial set: no readable set.json", "make one with segeval craft") from error
+            raise DataError(
+                f"{self.root} is not an adversarial set: no readable set.json", "make one with segeval craft"
+            ) from error
         return decode(data, AdversarialSet, str(self.manifest_path))
 
     def complete_manifest(self) -> AdversarialSet:
         """The manifest of a finished, untouched set. Raises DataError if unfinished, IntegrityError if changed."""
         manifest = self.manifest()
         if not manifest.complete:
-            raise DataError(f"{self.root} is not complete", "finish it with the same segeval craft command and --resume")
+            raise DataError(
+                f"{self.root} is not complete", "finish it with the same segeval craft command and --resume"
+            )
         if sha256_file(self.samples_path) != manifest.samples_sha256:
             raise IntegrityError(f"{self.samples_path} was changed after the set was made")
         return manifest

@@ -44,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("verify", help="check every file of the bundle against its recorded hash")
     commands.add_parser("doctor", help="say what is installed on this machine")
     for command in (run, check):
-        command.add_argument("--bundle", type=Path, default=None, help="bundle folder (default: where this archive lies)")
+        command.add_argument(
+            "--bundle", type=Path, default=None, help="bundle folder (default: where this archive lies)"
+        )
         command.add_argument("--progress", choices=("text", "json"), default="text", help="form of the lines on stderr")
     run.add_argument("--out", type=Path, required=True, help="folder for the results")
     run.add_argument("--backend", choices=sorted(BACKENDS), default="onnxruntime")
@@ -69,15 +71,11 @@ def perform(arguments: argparse.Namespace, progress: Progress) -> None:
     if arguments.command == "verify":
         bundle = Bundle(root)
         bundle.verify(lambda done, total: progress.update("verify", done, total))
-        print("{}: {} files are as they were written".format(root, len(bundle.files)))
+        print("{}: {} files are as they were written".format(root, len(bundle.manifest.files)))
         return
-    options = Options(
-        root, arguments.out, arguments.backend, arguments.engine, arguments.warmup, arguments.threads
-    )
-    record = replay(options, progress)
-    for entry in record["engines"]:
-        print("{}: {} label maps".format(entry["name"], entry["inputs"]))
-    print("replay written to {}".format(arguments.out))
+    options = Options(root, arguments.out, arguments.backend, arguments.engine, arguments.warmup, arguments.threads)
+    names = replay(options, progress)
+    print("{}: {}".format(arguments.out, ", ".join(names)))
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -43,4 +43,6 @@ def explaining(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             hint = "free some space, then run the same command again; what is done is kept"
             raise OutputError("no space left on the disk of {}".format(path), hint) from error
-        raise OutputError("cannot write {}: {}".format(path, error.strerror), "choose another folder with --out") from error
+        raise OutputError(
+            "cannot write {}: {}".format(path, error.strerror), "choose another folder with --out"
+        ) from error

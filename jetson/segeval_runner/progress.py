@@ -49,11 +49,6 @@ class Progress:
         share = 100 * done // total if total else 100
         self._write("{}: {}/{} ({} %{})".format(stage, done, total, share, left))
 
-    def say(self, text: str) -> None:
-        """A remark; not shown to a watching program."""
-        if not self.as_json:
-            self._write(text)
-
     def fail(self, what: str, hint: str) -> None:
         """The error that ends the run."""
         record: Any = {"error": what, "hint": hint}

@@ -1,8 +1,8 @@
 """What a replay leaves behind, written so that being killed costs at most the image in hand.
 
-    replay.json            the bundle, the environment, and how far each engine is
-    ENGINE/results.jsonl   one line per input: key, offset, bytes, crc32, latency_ms
-    ENGINE/labels.bin      the label maps, uint8 (H, W), one zlib stream after another
+replay.json            the bundle, the environment, and how far each engine is
+ENGINE/results.jsonl   one line per input: key, offset, bytes, crc32, latency_ms
+ENGINE/labels.bin      the label maps, uint8 (H, W), one zlib stream after another
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def write_json(path: Path, record: Dict[str, Any]) -> None:
                 file.write(json.dumps(record, indent=2).encode("utf-8") + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(str(part), str(path))
+            part.replace(path)
         finally:
             if part.exists():
                 part.unlink()
@@ -84,7 +84,7 @@ class Recording:
             ends.append((line_end, offset))
         return ends
 
-    def append(self, key: str, labels: np.ndarray, latency_ms: float) -> None:
+    def append(self, key: str, labels: np.ndarray[Any, Any], latency_ms: float) -> None:
         """Keep one uint8 (H, W) label map. Raises OutputError."""
         stream = zlib.compress(np.ascontiguousarray(labels).tobytes(), LEVEL)
         result = {

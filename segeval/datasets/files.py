@@ -1,6 +1,5 @@
 """Datasets of image and label files: where they are, which belong together, and the Dataset made of them."""
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from segeval.classes import IGNORE, ClassTable
 from segeval.datasets import Example, Size
 from segeval.datasets.pixels import read_image, read_labels, resize_image, resize_labels
 from segeval.errors import DataError
+from segeval.places import cache_folder, data_folder
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -49,9 +49,8 @@ def find_root(name: str, root: Path | None, layout: str) -> Path:
     """
     if root is not None:
         return need_folder(root, layout)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    data = os.environ.get("SEGEVAL_DATA")
-    places = [*([Path(data) / name] if data else []), cache / "segeval" / name]
+    shared = data_folder()
+    places = [*([shared / name] if shared else []), cache_folder() / name]
     for place in places:
         if place.is_dir():
             return place
@@ -82,7 +81,8 @@ def list_files(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[P
         entries = [path for path in folder.iterdir() if path.is_file()]
     except OSError as error:
         raise DataError(f"cannot list {folder}: {error.strerror}") from error
-    fitting = (path for path in entries if path.name.lower().endswith(tuple(suffixes)))
+    endings = tuple(suffix.lower() for suffix in suffixes)
+    fitting = (path for path in entries if path.name.lower().endswith(endings))
     return sorted((path for path in fitting if not path.name.startswith(".")), key=natural)
 
 

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def layers(channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1, padding: int = -1) -> list[nn.Module]:
+def layers(
+    channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1, padding: int = -1
+) -> list[nn.Module]:
     """Convolution without bias, batch normalization and ReLU."""
     padding = kernel // 2 if padding < 0 else padding
     convolution = nn.Conv2d(channels, out, kernel, stride, padding, groups=groups, bias=False)
@@ -20,7 +22,9 @@ def layers(channels: int, out: int, kernel: int, stride: int = 1, groups: int = 
 class Conv(nn.Module):
     """Convolution, batch normalization, ReLU."""
 
-    def __init__(self, channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1, padding: int = -1) -> None:
+    def __init__(
+        self, channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1, padding: int = -1
+    ) -> None:
         super().__init__()
         self.conv = nn.Sequential(*layers(channels, out, kernel, stride, groups, padding))
 

@@ -72,7 +72,9 @@ def require_match(spec: ModelSpec, network: nn.Module, state: Mapping[str, Tenso
     unexpected = sorted(given.keys() - own.keys())
     if missing or unexpected:
         raise WeightsError(
-            f"{where} does not fit {spec.name}: {some('missing', missing)}{some('unexpected', unexpected)}".rstrip(" ;"),
+            f"{where} does not fit {spec.name}: {some('missing', missing)}{some('unexpected', unexpected)}".rstrip(
+                " ;"
+            ),
             expectation(spec),
         )
     for key, tensor in given.items():
@@ -155,5 +157,7 @@ def flat_state(loaded: Any, path: Path) -> dict[str, Tensor]:
     odd = [str(key) for key, value in loaded.items() if not isinstance(key, str) or not isinstance(value, Tensor)]
     if odd:
         raise WeightsError(f"{path} is no state dict: {', '.join(odd[:3])} is not a tensor")
-    return {key.removeprefix("module."): value.float() if value.is_floating_point() else value for key, value in loaded.items()}
-
+    return {
+        key.removeprefix("module."): value.float() if value.is_floating_point() else value
+        for key, value in loaded.items()
+    }

@@ -85,4 +85,3 @@ def predict(segmenter: Segmenter, image: NDArray[np.uint8]) -> Labels:
     labels = Deployable(segmenter)(torch.from_numpy(image)[None].to(segmenter.mean.device))
     found: Labels = labels[0].to("cpu", torch.uint8).numpy()
     return found
-

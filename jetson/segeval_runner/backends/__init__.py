@@ -8,6 +8,8 @@ from typing import Type
 from segeval_runner.backends.backend import Backend
 from segeval_runner.errors import BackendError
 
+__all__ = ["BACKENDS", "Backend", "load_backend"]
+
 BACKENDS = {
     "onnxruntime": "segeval_runner.backends.onnx_runtime:OnnxRuntime",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Optional, Type
+from typing import Any, Optional, Tuple, Type
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Backend(ABC):
     name: str
     package: str
 
-    def __init__(self, file: Path, shape: tuple, threads: int) -> None:
+    def __init__(self, file: Path, shape: Tuple[int, int, int], threads: int) -> None:
         self.file = file
         self.shape = shape
         self.threads = threads
@@ -34,7 +34,7 @@ class Backend(ABC):
         """Load the model, with denormals flushed to zero. Raises BackendError if it cannot be used."""
 
     @abstractmethod
-    def infer(self, images: np.ndarray) -> np.ndarray:
+    def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """uint8 (N, H, W, 3) RGB to int32 (N, H, W) labels; N is the batch size. Raises BackendError."""
 
     @abstractmethod

@@ -27,9 +27,11 @@ class OnnxRuntime(Backend):
 
     @classmethod
     def version(cls) -> str:
+        """See `Backend`."""
         return str(import_engine().__version__)
 
     def activate(self) -> None:
+        """See `Backend`."""
         engine = import_engine()
         options = engine.SessionOptions()
         options.intra_op_num_threads = self.threads
@@ -47,12 +49,14 @@ class OnnxRuntime(Backend):
         if found != expected:
             raise BackendError("{} takes and gives {}, not {}".format(self.file, found, expected))
 
-    def infer(self, images: np.ndarray) -> np.ndarray:
+    def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """See `Backend`."""
         try:
-            labels: np.ndarray = self.session.run(["labels"], {"image": images})[0]
+            labels: np.ndarray[Any, Any] = self.session.run(["labels"], {"image": images})[0]
         except Exception as error:
             raise BackendError("{}: ONNX Runtime failed: {}".format(self.file, error)) from error
         return labels
 
     def deactivate(self) -> None:
+        """See `Backend`."""
         del self.session

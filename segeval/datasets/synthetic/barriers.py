@@ -12,15 +12,11 @@ from segeval.datasets.synthetic.stage import BACK, UP, Stage
 Span = tuple[float, float]
 
 
-def draw_barrier(stage: Stage, side: Side, spans: list[Span], rng: np.random.Generator) -> None:
-    """Draw what stands between sidewalk and grass over these stretches of z, far ones first."""
+def draw_barrier(stage: Stage, side: Side, span: Span, rng: np.random.Generator) -> None:
+    """Draw what stands between sidewalk and grass over this stretch of z."""
     draw = {"wall": _wall, "fence": _fence, "hedge": _hedge}.get(side.barrier)
-    if draw is None:
-        return
-    seed = int(rng.integers(1 << 30))
-    for span in sorted(spans, reverse=True):
-        # Each stretch takes its looks from the same stream, so that they match.
-        draw(stage, side, span, np.random.Generator(np.random.PCG64(seed)))
+    if draw is not None:
+        draw(stage, side, span, rng)
 
 
 def sheet(x: float, y0: float, y1: float, z0: float, z1: float) -> list[Point3]:
@@ -62,7 +58,15 @@ def _wall(stage: Stage, side: Side, span: Span, rng: np.random.Generator) -> Non
         pillar = stage.paint(labels.WALL, scaled(rgb, 0.93), normal, z0, 0.6)
         face = stage.paint(labels.WALL, scaled(rgb, 0.93), BACK, z0, 0.6)
         stage.fill(pillar, sheet(x - out * 0.15, KERB, height + 0.3, z0, z0 + 0.5))
-        stage.fill(face, [(x - out * 0.15, KERB, z0), (x + out * 0.2, KERB, z0), (x + out * 0.2, height + 0.3, z0), (x - out * 0.15, height + 0.3, z0)])
+        stage.fill(
+            face,
+            [
+                (x - out * 0.15, KERB, z0),
+                (x + out * 0.2, KERB, z0),
+                (x + out * 0.2, height + 0.3, z0),
+                (x - out * 0.15, height + 0.3, z0),
+            ],
+        )
 
 
 def _blocks(

@@ -22,7 +22,13 @@ _PLASTER: tuple[Rgb, ...] = (
     (176.0, 164.0, 170.0),
     (128.0, 132.0, 140.0),
 )
-_SHOPS: tuple[Rgb, ...] = ((150.0, 52.0, 46.0), (42.0, 84.0, 70.0), (52.0, 64.0, 110.0), (196.0, 150.0, 60.0), (70.0, 66.0, 64.0))
+_SHOPS: tuple[Rgb, ...] = (
+    (150.0, 52.0, 46.0),
+    (42.0, 84.0, 70.0),
+    (52.0, 64.0, 110.0),
+    (196.0, 150.0, 60.0),
+    (70.0, 66.0, 64.0),
+)
 _ROOFS: tuple[Rgb, ...] = ((140.0, 82.0, 62.0), (96.0, 92.0, 94.0), (118.0, 72.0, 58.0), (84.0, 88.0, 98.0))
 
 
@@ -152,7 +158,15 @@ def _window(plane: Plane, middle: float, base: float, bay: float, style: Style, 
     if not lit:
         # The upper part mirrors the sky.
         bright = pick(rng, (1.25, 1.5))
-        plane.poly([(middle - half, y1), (middle + half, y1), (middle + half, (y0 + y1) / 2), (middle - half, y0 + (y1 - y0) * 0.7)], scaled(style.glass, bright))
+        plane.poly(
+            [
+                (middle - half, y1),
+                (middle + half, y1),
+                (middle + half, (y0 + y1) / 2),
+                (middle - half, y0 + (y1 - y0) * 0.7),
+            ],
+            scaled(style.glass, bright),
+        )
     plane.rect(middle - 0.05, middle + 0.05, y0, y1, style.trim)
     plane.rect(middle - half - 0.2, middle + half + 0.2, y0 - 0.24, y0 - 0.1, scaled(style.trim, 0.82))
 
@@ -178,7 +192,8 @@ def _shop(plane: Plane, width: float, style: Style, rgb: Rgb, rng: np.random.Gen
         door = chance(rng, 0.25)
         pane: Rgb = (238.0, 206.0, 140.0) if lit and chance(rng, 0.6) else scaled(style.glass, 0.9)
         plane.rect(a0, a1, 0.1 if door else 0.55, top - 0.75, pane, pane[0] > 200)
-        plane.poly([(a0, top - 0.75), (a0 + size * 0.4, top - 0.75), (a0, top - 1.6)], scaled(style.glass, 1.4))
+        if pane[0] < 200:
+            plane.poly([(a0, top - 0.75), (a0 + size * 0.4, top - 0.75), (a0, top - 1.6)], scaled(style.glass, 1.4))
     plane.rect(0.2, width - 0.2, top - 0.62, top - 0.05, rgb)
     a = 0.8
     while a < width - 1.2:
@@ -217,7 +232,12 @@ def _bricks(plane: Plane, width: float, height: float, style: Style, rng: np.ran
 
 
 def _gable_roof(
-    stage: Stage, place: tuple[float, float, float, float], height: float, depth: float, style: Style, rng: np.random.Generator
+    stage: Stage,
+    place: tuple[float, float, float, float],
+    height: float,
+    depth: float,
+    style: Style,
+    rng: np.random.Generator,
 ) -> None:
     """A roof whose ridge runs along the street: the slope to the street and the gable."""
     x, z0, z1, sign = place
@@ -226,7 +246,15 @@ def _gable_roof(
     ridge = x + sign * depth / 2
     tilt = rise / (rise + depth / 2)
     slope = stage.paint(labels.BUILDING, rgb, (-sign * tilt, 1 - tilt, 0.0), z0, 0.6)
-    stage.fill(slope, [(x - sign * 0.3, height - 0.1, z0), (x - sign * 0.3, height - 0.1, z1), (ridge, height + rise, z1), (ridge, height + rise, z0)])
+    stage.fill(
+        slope,
+        [
+            (x - sign * 0.3, height - 0.1, z0),
+            (x - sign * 0.3, height - 0.1, z1),
+            (ridge, height + rise, z1),
+            (ridge, height + rise, z0),
+        ],
+    )
     gable = stage.paint(labels.BUILDING, style.wall, BACK, z0, 0.3)
     stage.fill(gable, [(x, height, z0), (x + sign * depth, height, z0), (ridge, height + rise, z0)])
     if chance(rng, 0.6):

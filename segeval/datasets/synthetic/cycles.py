@@ -93,12 +93,19 @@ def _draw_bicycle(board: Board, rng: np.random.Generator) -> None:
         board.poly(ring(hub, r, r - 0.075), TYRE)
         board.poly(ring(hub, r - 0.075, r - 0.11), _STEEL)
         for tip in ((0.0, 1.0), (0.87, 0.5), (-0.87, 0.5)):
-            a, b = tip[0] * (r - 0.09), tip[1] * (r - 0.09)
-            board.poly(capsule((hub[0] - a, hub[1] - b), (hub[0] + a, hub[1] + b), 0.012, 0.012, 2), _STEEL)
+            du, dv = tip[0] * (r - 0.09), tip[1] * (r - 0.09)
+            board.poly(capsule((hub[0] - du, hub[1] - dv), (hub[0] + du, hub[1] + dv), 0.012, 0.012, 2), _STEEL)
         board.poly(disc(hub, 0.06, 0.06, 8), _STEEL)
     if chance(rng, 0.5):
         board.poly(capsule((-0.8, 0.78), (-0.3, 0.78), 0.035, 0.035, 2), _STEEL)
-    for a, b in ((back, crank), (back, (-0.18, 0.82)), (crank, (-0.18, 0.82)), (crank, (0.36, 0.8)), ((-0.18, 0.78), (0.36, 0.82)), ((0.36, 0.86), front)):
+    for a, b in (
+        (back, crank),
+        (back, (-0.18, 0.82)),
+        (crank, (-0.18, 0.82)),
+        (crank, (0.36, 0.8)),
+        ((-0.18, 0.78), (0.36, 0.82)),
+        ((0.36, 0.86), front),
+    ):
         board.poly(capsule(a, b, 0.045, 0.045, 3), rgb)
     board.poly(capsule((-0.17, 0.8), seat, 0.035, 0.03, 2), _STEEL)
     board.poly(capsule((seat[0] - 0.13, seat[1] + 0.02), (seat[0] + 0.13, seat[1]), 0.06, 0.035, 3), _SEAT)
@@ -110,8 +117,8 @@ def _draw_bicycle(board: Board, rng: np.random.Generator) -> None:
 def _draw_motorcycle(board: Board, rng: np.random.Generator) -> None:
     """A naked motorcycle or a scooter with a leg shield."""
     rgb = vary(rng, pick(rng, PAINTS), 10)
-    r, wheelbase = 0.33, 0.7
-    back, front = (-wheelbase, r), (wheelbase, r)
+    r = 0.33
+    back, front = (-0.7, r), (0.7, r)
     for hub in (back, front):
         board.poly(disc(hub, r, r, 18), TYRE)
         board.poly(ring(hub, r * 0.66, r * 0.5), _STEEL)
@@ -147,4 +154,3 @@ def _scooter(board: Board, rgb: Rgb) -> None:
     board.poly([(0.36, 0.26), (0.52, 0.26), (0.66, 0.96), (0.44, 1.0)], rgb)
     board.poly(capsule((0.44, 0.62), (0.98, 0.56), 0.07, 0.05, 3), rgb)
     board.poly(capsule((-0.86, 0.88), (-0.22, 0.88), 0.08, 0.07, 3), _SEAT)
-

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from segeval.classes import CITYSCAPES
 from segeval.datasets import Example, Size
-from segeval.datasets.synthetic import render_scene
+from segeval.datasets.synthetic.scene import MIN_HEIGHT, MIN_WIDTH, render_scene
 from segeval.errors import DataError
 
 SPLITS = {"train": (0, 2000), "val": (1_000_000, 100), "test": (2_000_000, 100)}
@@ -35,11 +35,16 @@ class SyntheticDataset:
 def open_synthetic(root: Path | None = None, split: str = "test", size: Size | None = None) -> SyntheticDataset:
     """2000 train, 100 val or 100 test scenes with Cityscapes classes, 256×512 unless `size` says otherwise.
 
-    Raises DataError for an unknown split, or if a folder is given.
+    Raises DataError for an unknown split, a size too small for a scene, or if a folder is given.
     """
     if root is not None:
         raise DataError(f"the synthetic dataset has no files, so not in {root} either", "leave out --data-root")
     if split not in SPLITS:
         raise DataError(f"synthetic has no split {split!r}", f"splits: {', '.join(SPLITS)}")
+    height, width = size or DEFAULT_SIZE
+    if height < MIN_HEIGHT or width < MIN_WIDTH:
+        raise DataError(
+            f"a synthetic scene cannot be {height}x{width}", f"at least {MIN_HEIGHT}x{MIN_WIDTH} are needed"
+        )
     first_seed, length = SPLITS[split]
-    return SyntheticDataset(split, first_seed, length, size or DEFAULT_SIZE)
+    return SyntheticDataset(split, first_seed, length, (height, width))

@@ -15,6 +15,8 @@ from segeval.datasets.synthetic.texture import TILE, clouds, grain_tile, tiled
 Field = NDArray[np.float32]
 SKY_PART = 0
 """The canvas starts out filled with this part."""
+HEADROOM = 1.5
+"""Colours are kept in bytes divided by this, so that highlights up to 382 survive."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,6 @@ def resolve(canvas: Canvas, light: Light) -> Layers:
     clear = (light.haze / (light.haze + depth))[:, None]
     hazed = rgb * clear + np.asarray(light.skyline, dtype=np.float32) * (1 - clear)
     table = np.empty((len(label), 4), dtype=np.uint8)
-    # Room for highlights above 255: the picture is kept at two thirds until the end.
     table[:, :3] = np.clip(np.rint(hazed / HEADROOM), 0, 255)
     table[:, 3] = np.rint(np.clip(grain, 0, 1) * 255)
     ids = canvas.ids()
@@ -54,10 +55,9 @@ def resolve(canvas: Canvas, light: Light) -> Layers:
     )
 
 
-HEADROOM = 1.5
-
-
-def finish(canvas: Canvas, view: View, light: Light, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def finish(
+    canvas: Canvas, view: View, light: Light, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The picture (H, W, 3) and its labels (H, W)."""
     layers = resolve(canvas, light)
     height, width = layers.labels.shape
@@ -70,6 +70,8 @@ def finish(canvas: Canvas, view: View, light: Light, rng: np.random.Generator) -
     noise = tiled(grain_tile(rng, 2), height, width) * np.float32(3.0)
     rgb *= np.float32(light.exposure)
     rgb += noise[:, :, None]
+    # Highlights are pressed together like a sensor's, instead of cut off.
+    rgb -= np.maximum(rgb - 205, 0) * np.float32(0.5)
     picture = np.clip(rgb, 0, 255).astype(np.uint8)
     return picture, layers.labels
 
@@ -89,7 +91,9 @@ def _texture(layers: Layers, ground: NDArray[np.bool_], view: View, rng: np.rand
     lines = np.floor(z * 22).astype(np.int64) % TILE
     across = np.floor(x * 30).astype(np.int64) % TILE
     broad = np.floor(x * 3.5).astype(np.int64) % TILE
-    rough = asphalt[lines[:, None], across] + asphalt[(np.floor(z * 2.5).astype(np.int64) % TILE)[:, None], broad] * np.float32(0.5)
+    rough = asphalt[lines[:, None], across] + asphalt[
+        (np.floor(z * 2.5).astype(np.int64) % TILE)[:, None], broad
+    ] * np.float32(0.5)
     field[top:] = np.where(ground[top:], rough * strength, field[top:])
     grass = layers.labels == labels.TERRAIN
     field[grass] += tiled(leaves, height, width)[grass] * np.float32(0.1)
@@ -101,7 +105,8 @@ def _shadow(canvas: Canvas, light: Light) -> Field:
     soft = max(canvas.height / 300, 0.6)
     cast = np.asarray(canvas.sun_shadow.filter(ImageFilter.BoxBlur(soft)), dtype=np.float32)
     rest = np.asarray(canvas.contact_shadow.filter(ImageFilter.BoxBlur(soft * 2.5)), dtype=np.float32)
-    return np.maximum(cast * np.float32(light.shadow / 255), rest * np.float32(0.62 / 255))
+    lost: Field = np.maximum(cast * np.float32(light.shadow / 255), rest * np.float32(0.62 / 255))
+    return lost
 
 
 def _haze_ground(rgb: Field, ground: NDArray[np.bool_], view: View, light: Light) -> None:
@@ -124,7 +129,7 @@ def _sky(rgb: Field, cover: Field, view: View, light: Light, rng: np.random.Gene
     gradient = skyline + (zenith - skyline) * up[:, None]
     field = np.repeat(gradient[:, None, :], width, axis=1)
     density = clouds(rng, bottom, width, height)
-    edge = np.float32(0.62 - 0.3 * light.clouds)
+    edge = np.float32(0.64 - 0.3 * light.clouds)
     veil = ((density - edge) * np.float32(5)).clip(0, 1)
     # Thick parts are greyer below: compare with the density a little higher up.
     shift = max(height // 40, 1)

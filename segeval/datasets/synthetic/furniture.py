@@ -51,7 +51,12 @@ def _light_box(board: Board, at: Point, state: int, rng: np.random.Generator) ->
     x, y = at
     shell = vary(rng, pick(rng, ((40.0, 42.0, 44.0), (40.0, 42.0, 44.0), (52.0, 70.0, 58.0), (196.0, 150.0, 40.0))), 6)
     light = labels.TRAFFIC_LIGHT
-    board.poly([(x - 0.34, y - 0.66), (x + 0.34, y - 0.66), (x + 0.34, y + 0.66), (x - 0.34, y + 0.66)], (32.0, 33.0, 35.0), False, light)
+    board.poly(
+        [(x - 0.34, y - 0.66), (x + 0.34, y - 0.66), (x + 0.34, y + 0.66), (x - 0.34, y + 0.66)],
+        (32.0, 33.0, 35.0),
+        False,
+        light,
+    )
     board.poly([(x - 0.26, y - 0.6), (x + 0.26, y - 0.6), (x + 0.26, y + 0.6), (x - 0.26, y + 0.6)], shell, True, light)
     glows: tuple[Rgb, ...] = ((248.0, 66.0, 52.0), (250.0, 190.0, 60.0), (70.0, 236.0, 150.0))
     dulls: tuple[Rgb, ...] = ((92.0, 34.0, 32.0), (96.0, 76.0, 34.0), (32.0, 78.0, 58.0))
@@ -82,7 +87,12 @@ def _plate(board: Board, at: Point, rng: np.random.Generator) -> None:
     x, y = at
 
     def bar(w: float, h: float, rgb: Rgb, dx: float = 0.0, dy: float = 0.0) -> None:
-        draw([(x + dx - w, y + dy - h), (x + dx + w, y + dy - h), (x + dx + w, y + dy + h), (x + dx - w, y + dy + h)], rgb, True, tag)
+        draw(
+            [(x + dx - w, y + dy - h), (x + dx + w, y + dy - h), (x + dx + w, y + dy + h), (x + dx - w, y + dy + h)],
+            rgb,
+            True,
+            tag,
+        )
 
     def gon(radius: float, count: int, turn: float, rgb: Rgb) -> None:
         turns = [turn + 2 * math.pi * i / count for i in range(count)]
@@ -111,8 +121,9 @@ def _plate(board: Board, at: Point, rng: np.random.Generator) -> None:
         draw([(x - 0.2, y + 0.1), (x + 0.2, y + 0.1), (x, y + r * 0.8)], _WHITE, True, tag)
     elif kind == "parking":
         bar(r * 0.9, r * 0.9, _BLUE)
-        bar(0.06, r * 0.6, _WHITE, -0.12)
-        gon(r * 0.34, 10, 0, _WHITE)
+        bar(0.05, r * 0.62, _WHITE, -0.13)
+        draw(disc((x + 0.02, y + 0.11), 0.19, 0.17), _WHITE, True, tag)
+        draw(disc((x + 0.02, y + 0.11), 0.09, 0.07), _BLUE, True, tag)
     elif kind == "priority":
         gon(r * 1.15, 4, 0, _WHITE)
         gon(r * 0.85, 4, 0, _YELLOW)

@@ -99,6 +99,7 @@ class Ground:
         if side.green == side.walk:
             # Paved up to the houses, and a little under them.
             self.strip(labels.SIDEWALK, paving, side.walk, side.walk + sign * 40, y=KERB, grain=0.8)
+        self._tufts(side, grass)
         self._joints(side, inner, scaled(paving, 0.86))
         self._kerb(side)
 
@@ -106,6 +107,21 @@ class Ground:
         """Grass from fresh to dry, or bare earth."""
         shades = ((96.0, 126.0, 62.0), (112.0, 134.0, 72.0), (140.0, 138.0, 84.0), (138.0, 116.0, 86.0))
         return vary(self.rng, pick(self.rng, shades), 12)
+
+    def _tufts(self, side: Side, grass: Rgb) -> None:
+        """Blades of grass on what is near, standing up a little."""
+        rng = self.rng
+        bands = [(side.kerb + side.sign * 0.3, side.kerb + side.sign * (side.verge - 0.1))] if side.verge else []
+        if side.green != side.walk and side.barrier == "none":
+            bands.append((side.walk + side.sign * 0.1, side.green))
+        parts = [self.stage.paint(labels.TERRAIN, scaled(grass, f), UP, 0.0, 1.0) for f in (0.7, 0.85, 1.2)]
+        for x0, x1 in bands:
+            for a, b in rng.random((80, 2)).tolist():
+                x, z = x0 + (x1 - x0) * a, 3.5 + 14 * b
+                s = 0.03 + 0.003 * z
+                self.stage.fill(
+                    pick(rng, parts), [(x - s, KERB, z), (x + s, KERB, z), (x + s * 0.4, KERB + 1.6 * s, z)]
+                )
 
     def _joints(self, side: Side, inner: float, rgb: Rgb) -> None:
         """The lines between paving slabs, where they are wide enough to be seen."""

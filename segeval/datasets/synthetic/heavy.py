@@ -1,5 +1,7 @@
 """Trucks, buses and trams."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from segeval.datasets.synthetic import labels
@@ -31,7 +33,9 @@ def truck(stage: Stage, item: Item) -> None:
     for w0, w1 in ((-half, -half + 0.45), (half - 0.45, half)):
         back.details.append(Detail(across(-3.6, w0, w1, 0.0, 0.8), TYRE))
     # Three solids, so that each gets its own outward side; the nearest is drawn last.
-    parts = [Solid(labels.TRUCK, item.x, item.ground, item.z, item.yaw, list(f.values())) for f in (cargo, chassis, cab)]
+    parts = [
+        Solid(labels.TRUCK, item.x, item.ground, item.z, item.yaw, list(f.values())) for f in (cargo, chassis, cab)
+    ]
     parts[0].shadow(stage)
     away = item.yaw == 0.0
     for part in (parts[2], parts[1], parts[0]) if away else (parts[1], parts[0], parts[2]):
@@ -87,7 +91,20 @@ def _cab_details(cab: dict[str, Face], half: float, rgb: Rgb) -> None:
 def bus(stage: Stage, item: Item) -> None:
     """A city bus: high, with large windows, doors on its right and a lit destination."""
     rng = generator(item.seed)
-    rgb = vary(rng, pick(rng, ((196.0, 52.0, 44.0), (216.0, 176.0, 52.0), (60.0, 104.0, 150.0), (220.0, 220.0, 214.0), (70.0, 120.0, 84.0))), 10)
+    rgb = vary(
+        rng,
+        pick(
+            rng,
+            (
+                (196.0, 52.0, 44.0),
+                (216.0, 176.0, 52.0),
+                (60.0, 104.0, 150.0),
+                (220.0, 220.0, 214.0),
+                (70.0, 120.0, 84.0),
+            ),
+        ),
+        10,
+    )
     belt = pick(rng, ((232.0, 230.0, 224.0), scaled(rgb, 0.7), scaled(rgb, 1.15)))
     l0, l1, half, top = -5.5, 5.5, 1.25, 3.1
     faces = box(l0, l1, half, 0.3, top, rgb)
@@ -149,7 +166,9 @@ def tram(stage: Stage, item: Item) -> None:
     windows, a sloping front and a pantograph."""
     rng = generator(item.seed)
     body: Rgb = pick(rng, ((226.0, 222.0, 206.0), (218.0, 220.0, 222.0), (204.0, 196.0, 168.0)))
-    skirt = vary(rng, pick(rng, ((176.0, 44.0, 44.0), (44.0, 86.0, 140.0), (60.0, 110.0, 80.0), (214.0, 164.0, 40.0))), 8)
+    skirt = vary(
+        rng, pick(rng, ((176.0, 44.0, 44.0), (44.0, 86.0, 140.0), (60.0, 110.0, 80.0), (214.0, 164.0, 40.0))), 8
+    )
     l0, l1, half, top = -11.0, 11.0, 1.25, 3.35
     faces = box(l0 + 0.9, l1 - 0.9, half, 0.15, top, body)
     del faces["rear"], faces["front"]
@@ -186,8 +205,15 @@ def _tram_end(end: float, half: float, top: float, body: Rgb, skirt: Rgb) -> lis
     glow = LAMP if end > 0 else (220.0, 40.0, 36.0)
     for sign in (-1, 1):
         low.details.append(Detail(across(end, sign * narrow * 0.55, sign * narrow * 0.9, 0.62, 0.88), glow, True))
-    screen = Face([(end, -narrow, 1.25), (end, narrow, 1.25), (lean, narrow, 2.75), (lean, -narrow, 2.75)], (40.0, 46.0, 54.0))
-    screen.details.append(Detail([(end, -narrow, 1.25), (end, -narrow * 0.2, 1.25), (lean, narrow * 0.4, 2.75), (lean, -narrow, 2.75)], (70.0, 80.0, 92.0)))
+    screen = Face(
+        [(end, -narrow, 1.25), (end, narrow, 1.25), (lean, narrow, 2.75), (lean, -narrow, 2.75)], (40.0, 46.0, 54.0)
+    )
+    screen.details.append(
+        Detail(
+            [(end, -narrow, 1.25), (end, -narrow * 0.2, 1.25), (lean, narrow * 0.4, 2.75), (lean, -narrow, 2.75)],
+            (70.0, 80.0, 92.0),
+        )
+    )
     head = Face([(lean, -narrow, 2.75), (lean, narrow, 2.75), (inner, half, top), (inner, -half, top)], body)
     head.details.append(Detail(across(lean, -0.22, 0.22, 2.82, 3.05), (250.0, 240.0, 200.0), True))
     faces = [low, screen, head]
@@ -203,11 +229,28 @@ def _pantograph(stage: Stage, solid: Solid, top: float) -> None:
     for at in (-5.0, 5.0):
         joints = ((at, top), (at + 0.9, top + 0.75), (at + 0.1, top + 1.4))
         part = stage.canvas.part(solid.label, stage.light.on_round((70.0, 70.0, 74.0), True), solid.z)
-        for (a0, b0), (a1, b1) in zip(joints, joints[1:], strict=False):
+        for (a0, b0), (a1, b1) in pairwise(joints):
             for w in (-0.45, 0.45):
-                stage.fill(part, [solid.world(p) for p in ((a0 - 0.1, w - 0.07, b0), (a0 + 0.1, w + 0.07, b0), (a1 + 0.1, w * 0.6 + 0.07, b1), (a1 - 0.1, w * 0.6 - 0.07, b1))])
+                stage.fill(
+                    part,
+                    [
+                        solid.world(p)
+                        for p in (
+                            (a0 - 0.1, w - 0.07, b0),
+                            (a0 + 0.1, w + 0.07, b0),
+                            (a1 + 0.1, w * 0.6 + 0.07, b1),
+                            (a1 - 0.1, w * 0.6 - 0.07, b1),
+                        )
+                    ],
+                )
         a, b = joints[-1]
-        stage.fill(part, [solid.world(p) for p in ((a - 0.1, -0.8, b), (a + 0.1, 0.8, b), (a + 0.1, 0.8, b + 0.14), (a - 0.1, -0.8, b + 0.14))])
+        stage.fill(
+            part,
+            [
+                solid.world(p)
+                for p in ((a - 0.1, -0.8, b), (a + 0.1, 0.8, b), (a + 0.1, 0.8, b + 0.14), (a - 0.1, -0.8, b + 0.14))
+            ],
+        )
 
 
 def _wheel(face: Face, at: float, w: float, radius: float) -> None:

@@ -144,7 +144,7 @@ class _Filler:
             for _ in range(2):
                 kind = pick(rng, ("car", "car", "truck", "truck", "bus", "bus", "bus", "none"))
                 half = {"car": 2.2, "truck": 4.0, "bus": 5.5, "none": 2.0}[kind]
-                if z > 26:
+                if z > 21:
                     break
                 if kind != "none":
                     self.add(kind, lane + between(rng, -0.25, 0.25), z + half, yaw=yaw, reach=half)
@@ -168,7 +168,7 @@ class _Filler:
             x = side.kerb - side.sign * 1.1
             yaw = 0.0 if side.sign > 0 else 3.14159265
             z = between(rng, 5.5, 9.0)
-            while z < 26:
+            while z < 21:
                 kind = pick(rng, ("car", "car", "car", "car", "truck", "motorcycle", "none"))
                 half = {"car": 2.2, "truck": 3.8, "motorcycle": 1.0, "none": 2.0}[kind]
                 if kind == "motorcycle":

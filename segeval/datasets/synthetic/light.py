@@ -35,7 +35,7 @@ class Light:
 
     def on(self, rgb: Rgb, normal: Point3) -> Rgb:
         """`rgb` as seen on a surface whose outward unit normal is `normal`."""
-        facing = sum(n * s for n, s in zip(normal, self.sun, strict=True))
+        facing = normal[0] * self.sun[0] + normal[1] * self.sun[1] + normal[2] * self.sun[2]
         direct = max(facing, 0.0)
         # Surfaces that look up see more of the sky than those that look down.
         sky = 0.8 + 0.2 * normal[1]
@@ -60,12 +60,12 @@ def sample_light(rng: np.random.Generator) -> Light:
     weather = pick(rng, ("bright", "bright", "fair", "fair", "overcast", "misty", "evening"))
     azimuth = between(rng, 0.15, math.pi - 0.15) * pick(rng, (-1.0, 1.0))
     elevation = between(rng, 0.55, 1.05)
-    exposure = between(rng, 0.9, 1.1)
+    exposure = between(rng, 1.02, 1.24)
     clouds, dusk, haze = between(rng, 0.1, 0.6), 0.0, between(rng, 140, 300)
-    direct, ambient, shadow = (0.62, 0.58, 0.50), (0.60, 0.64, 0.70), 0.62
+    direct, ambient, shadow = (0.62, 0.58, 0.50), (0.60, 0.64, 0.70), 0.50
     zenith, skyline, cloud = (78.0, 132.0, 202.0), (196.0, 214.0, 230.0), (246.0, 246.0, 246.0)
     if weather == "fair":
-        direct, ambient, shadow = (0.46, 0.44, 0.41), (0.70, 0.72, 0.74), 0.48
+        direct, ambient, shadow = (0.46, 0.44, 0.41), (0.70, 0.72, 0.74), 0.40
         zenith, clouds = (112.0, 152.0, 204.0), between(rng, 0.4, 0.8)
     elif weather == "overcast":
         direct, ambient, shadow = (0.12, 0.12, 0.12), (0.90, 0.92, 0.95), 0.16
@@ -76,9 +76,9 @@ def sample_light(rng: np.random.Generator) -> Light:
         zenith, skyline, cloud = (188.0, 200.0, 212.0), (222.0, 224.0, 224.0), (226.0, 228.0, 230.0)
         haze = between(rng, 45, 90)
     elif weather == "evening":
-        direct, ambient, shadow = (0.66, 0.47, 0.28), (0.50, 0.50, 0.60), 0.55
+        direct, ambient, shadow = (0.66, 0.47, 0.28), (0.58, 0.56, 0.64), 0.42
         zenith, skyline, cloud = (92.0, 108.0, 168.0), (250.0, 200.0, 152.0), (250.0, 196.0, 170.0)
-        elevation, dusk, haze = between(rng, 0.3, 0.5), between(rng, 0.15, 0.45), between(rng, 110, 200)
+        elevation, dusk, haze = between(rng, 0.42, 0.6), between(rng, 0.15, 0.45), between(rng, 110, 200)
     flat = math.cos(elevation)
     sun = (flat * math.sin(azimuth), math.sin(elevation), flat * math.cos(azimuth))
     zenith = mixed(zenith, skyline, between(rng, 0.0, 0.3))

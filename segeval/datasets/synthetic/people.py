@@ -53,7 +53,9 @@ def person(stage: Stage, item: Item) -> None:
     _leg(board, (0.07, 0.9), (0.1 + stride, 0.06), legs)
     if skirt:
         board.poly([(-0.18, 1.0), (0.18, 1.0), (0.27, 0.5), (-0.27, 0.5)], trousers, False)
-        board.poly([(-0.1, 1.0), (0.1 + board.sunny * 0.08, 1.0), (0.1 + board.sunny * 0.12, 0.5), (-0.14, 0.5)], trousers)
+        board.poly(
+            [(-0.1, 1.0), (0.1 + board.sunny * 0.08, 1.0), (0.1 + board.sunny * 0.12, 0.5), (-0.14, 0.5)], trousers
+        )
     torso(board, hip, neck, 0.23, top)
     if chance(rng, 0.3):
         bag = cloth(rng)
@@ -62,7 +64,9 @@ def person(stage: Stage, item: Item) -> None:
     head(board, (0.02, 1.6), tone, pick(rng, _HAIR))
     stage.rest([(item.x - 0.32, item.z - 0.1), (item.x + 0.32, item.z - 0.1), (item.x, item.z + 0.3)], item.ground)
     g = item.ground
-    stage.cast([(item.x + dx, g + y, item.z) for dx in (-0.2, 0.2) for y in (0.0, 1.35)] + [(item.x, g + 1.7, item.z)], g)
+    stage.cast(
+        [(item.x + dx, g + y, item.z) for dx in (-0.2, 0.2) for y in (0.0, 1.35)] + [(item.x, g + 1.7, item.z)], g
+    )
 
 
 def torso(board: Board, hip: Point, neck: Point, half: float, rgb: Rgb) -> None:
@@ -77,7 +81,14 @@ def head(board: Board, at: Point, tone: Rgb, hair: Rgb) -> None:
     board.poly(capsule((at[0] - 0.01, at[1] - 0.2), at, 0.06, 0.07), tone, False)
     board.poly(disc(at, 0.115, 0.14), tone, False)
     board.poly(disc((at[0] + board.sunny * 0.03, at[1]), 0.08, 0.12), tone)
-    board.poly([(at[0] + 0.115 * math.cos(t), at[1] + 0.03 + 0.125 * math.sin(t)) for t in (0.5, 1.0, 1.57, 2.2, 2.8, 3.4, 3.9)], hair, True)
+    board.poly(
+        [
+            (at[0] + 0.115 * math.cos(t), at[1] + 0.03 + 0.125 * math.sin(t))
+            for t in (0.5, 1.0, 1.57, 2.2, 2.8, 3.4, 3.9)
+        ],
+        hair,
+        True,
+    )
 
 
 def helmet(board: Board, at: Point, rgb: Rgb, tone: Rgb, closed: bool) -> None:
@@ -86,9 +97,20 @@ def helmet(board: Board, at: Point, rgb: Rgb, tone: Rgb, closed: bool) -> None:
     if closed:
         board.poly(disc(at, 0.165, 0.18), rgb, False)
         board.poly(disc((at[0] + board.sunny * 0.04, at[1] + 0.03), 0.11, 0.13), rgb)
-        board.poly([(at[0] + 0.03, at[1] - 0.04), (at[0] + 0.16, at[1] - 0.05), (at[0] + 0.165, at[1] + 0.06), (at[0] + 0.04, at[1] + 0.07)], (34.0, 40.0, 50.0))
+        board.poly(
+            [
+                (at[0] + 0.03, at[1] - 0.04),
+                (at[0] + 0.16, at[1] - 0.05),
+                (at[0] + 0.165, at[1] + 0.06),
+                (at[0] + 0.04, at[1] + 0.07),
+            ],
+            (34.0, 40.0, 50.0),
+        )
     else:
-        dome = [(at[0] + 0.165 * math.cos(i * math.pi / 8), at[1] + 0.02 + 0.165 * math.sin(i * math.pi / 8)) for i in range(9)]
+        dome = [
+            (at[0] + 0.165 * math.cos(i * math.pi / 8), at[1] + 0.02 + 0.165 * math.sin(i * math.pi / 8))
+            for i in range(9)
+        ]
         board.poly(dome, rgb)
 
 
@@ -96,7 +118,9 @@ def _leg(board: Board, hip: Point, foot: Point, rgb: Rgb) -> None:
     knee = (hip[0] * 0.45 + foot[0] * 0.55 + 0.03, (hip[1] + foot[1]) / 2)
     board.limb(hip, knee, 0.115, 0.095, rgb)
     board.limb(knee, foot, 0.095, 0.075, rgb)
-    board.poly(capsule((foot[0] - 0.03, foot[1] - 0.01), (foot[0] + 0.13, foot[1] - 0.02), 0.06, 0.05), (44.0, 40.0, 38.0))
+    board.poly(
+        capsule((foot[0] - 0.03, foot[1] - 0.01), (foot[0] + 0.13, foot[1] - 0.02), 0.06, 0.05), (44.0, 40.0, 38.0)
+    )
 
 
 def _arm(board: Board, shoulder: Point, hand: Point, rgb: Rgb, tone: Rgb) -> None:

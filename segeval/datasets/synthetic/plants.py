@@ -21,6 +21,9 @@ _LEAVES: tuple[Rgb, ...] = (
 
 def tree(stage: Stage, item: Item) -> None:
     """A broad-leaved tree, or sometimes a conifer; trunk and crown are both vegetation."""
+    u, _ = stage.camera.project(item.x, 0.0, item.z)
+    if item.z > 30 and not -0.1 < u / stage.camera.width < 1.1:
+        return  # Far and beside the picture: neither it nor its shadow is seen.
     rng = generator(item.seed)
     board = Board(stage, labels.VEGETATION, (item.x, item.ground, item.z))
     height = between(rng, 4.8, 7.5)
@@ -55,17 +58,27 @@ def bush(stage: Stage, x: float, z: float, rng: np.random.Generator, ground: flo
 def crown(board: Board, rng: np.random.Generator, centre: Point, rx: float, ry: float, rgb: Rgb) -> None:
     """Leaves: a dark ragged body, then ever lighter tufts up the sunny side."""
     depth_grain = 0.9
+    # Far crowns are a few pixels wide and need a third of the tufts.
+    detail = 1.0 if board.depth < 22 else 0.35
+    rim = round(16 * detail)
     light = board.stage.light
     tones = (
-        (light.on_round(scaled(rgb, 0.62), False), 0.0, 9, 0.50, 0.62),
-        (light.on_round(scaled(rgb, 0.80), True), 0.16, 13, 0.30, 0.70),
-        (light.on_round(scaled(rgb, 1.0), True), 0.30, 12, 0.22, 0.62),
-        (light.on_round(scaled(rgb, 1.22), True), 0.44, 9, 0.15, 0.50),
+        (light.on_round(scaled(rgb, 0.62), False), 0.0, 6, 0.40, 0.55),
+        (light.on_round(scaled(rgb, 0.80), True), 0.10, 18, 0.22, 0.78),
+        (light.on_round(scaled(rgb, 1.0), True), 0.24, 18, 0.15, 0.74),
+        (light.on_round(scaled(rgb, 1.22), True), 0.38, 14, 0.10, 0.60),
     )
     canvas = board.stage.canvas
     body = canvas.part(board.label, tones[0][0], board.depth, depth_grain)
-    board.stage.fill(body, [board.place(*p) for p in _ragged(rng, centre, rx * 0.9, ry * 0.9, 18)])
-    for colour, lift, count, size, spread in tones:
+    board.stage.fill(body, [board.place(*p) for p in _ragged(rng, centre, rx * 0.88, ry * 0.88, 26)])
+    for i in range(rim):
+        # Tufts along the rim, so that the outline is leafy and not a polygon.
+        turn = 2 * math.pi * (i + float(rng.random())) / rim
+        spot = (centre[0] + 0.84 * rx * math.cos(turn), centre[1] + 0.84 * ry * math.sin(turn))
+        board.stage.fill(body, [board.place(*p) for p in _ragged(rng, spot, rx * 0.2, ry * 0.2, 7)])
+    for colour, lift, most, size, spread in tones:
+        count = round(most * detail)
+        size = size if detail == 1 else size * 1.4
         part = canvas.part(board.label, colour, board.depth, depth_grain)
         cx, cy = centre[0] + board.sunny * lift * rx * 0.6, centre[1] + lift * ry * 0.7
         for i in range(count):
@@ -100,7 +113,9 @@ def _conifer(board: Board, rng: np.random.Generator, height: float, rgb: Rgb, ba
         half = 1.35 * (1 - i / (layers + 0.5)) + 0.15
         sag = between(rng, 0.1, 0.3)
         tip = y + height / layers * 1.7
-        board.poly([(-half, y - sag), (-half * 0.4, y), (0, y - sag), (half * 0.4, y), (half, y - sag), (0, tip)], dark, False)
+        board.poly(
+            [(-half, y - sag), (-half * 0.4, y), (0, y - sag), (half * 0.4, y), (half, y - sag), (0, tip)], dark, False
+        )
         board.poly([(0.0, y - sag), (board.sunny * half * 0.85, y - sag * 0.7), (0.0, tip)], scaled(dark, 1.15), True)
 
 

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.datasets.synthetic import cycles, furniture, heavy, labels, people, plants, vehicles
-from segeval.datasets.synthetic.backdrop import draw_backdrop, draw_side
-from segeval.datasets.synthetic.camera import Camera
+from segeval.datasets.synthetic.backdrop import blocks, draw_backdrop, draw_side
+from segeval.datasets.synthetic.camera import NEAR, Camera
 from segeval.datasets.synthetic.canvas import OVERSAMPLING, Canvas
 from segeval.datasets.synthetic.finish import finish
 from segeval.datasets.synthetic.ground import Ground
-from segeval.datasets.synthetic.layout import Item, Plan, sample_plan
+from segeval.datasets.synthetic.layout import JUNCTION_WIDTH, Item, Plan, sample_plan
 from segeval.datasets.synthetic.light import sample_light
 from segeval.datasets.synthetic.sampling import generator
 from segeval.datasets.synthetic.stage import Stage
@@ -66,10 +66,15 @@ def render_scene(seed: int, height: int = 256, width: int = 512) -> Scene:
     canvas.part(labels.SKY, light.skyline, 0.0)
     draw_backdrop(stage, plan, generator(seed, 2))
     Ground(stage, plan, generator(seed, 3)).draw()
-    for side in plan.sides:
-        draw_side(stage, plan, side)
-    for item in sorted(plan.items, key=lambda item: item.reach - item.z):
-        _DRAW[item.kind](stage, item)
+    items = sorted(plan.items, key=lambda item: item.reach - item.z)
+    for block in blocks(plan):
+        # Within a block things further out never hide things further in; only
+        # a nearer block can hide what stands beyond the crossing street.
+        for side in plan.sides:
+            draw_side(stage, side, block)
+        while items and (items[0].z - items[0].reach > block[0] - JUNCTION_WIDTH or block[0] == NEAR):
+            item = items.pop(0)
+            _DRAW[item.kind](stage, item)
     if plan.bonnet:
         _bonnet(stage, plan)
     image, label_map = finish(canvas, plan.view, light, generator(seed, 4))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import fsum
 
 from segeval.datasets.synthetic.camera import Point, Point3
 from segeval.datasets.synthetic.sampling import Rgb
@@ -119,7 +120,8 @@ def _across(at: float, half: float, y0: float, y1: float) -> list[Point3]:
 
 def _mean(points: Sequence[Point3]) -> Point3:
     n = len(points)
-    return (sum(p[0] for p in points) / n, sum(p[1] for p in points) / n, sum(p[2] for p in points) / n)
+    # fsum, because the rounding of sum differs between versions of Python.
+    return (fsum(p[0] for p in points) / n, fsum(p[1] for p in points) / n, fsum(p[2] for p in points) / n)
 
 
 def _dot(a: Point3, b: Point3) -> float:

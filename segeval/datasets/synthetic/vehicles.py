@@ -1,5 +1,7 @@
 """Cars: saloons, hatchbacks, estates and vans."""
 
+import math
+
 from segeval.datasets.synthetic import labels
 from segeval.datasets.synthetic.camera import Point, Point3
 from segeval.datasets.synthetic.layout import Item
@@ -81,7 +83,7 @@ def _body(length: float, half: float, shape: tuple[float, float, float, float, f
 
 def _pane(quad: list[Point3], margin: float) -> list[Detail]:
     """Glass inside the frame of a quad, its upper part brighter (sky)."""
-    cx = [sum(p[i] for p in quad) / 4 for i in range(3)]
+    cx = [math.fsum(p[i] for p in quad) / 4 for i in range(3)]
     keep = 1 - 2 * margin
     glass: list[Point3] = [
         (cx[0] + (p[0] - cx[0]) * keep, cx[1] + (p[1] - cx[1]) * keep, cx[2] + (p[2] - cx[2]) * keep) for p in quad
@@ -145,10 +147,25 @@ def _side(w: float, win: float, ls: tuple[float, ...], ys: tuple[float, float, f
     for at in (door, front + 0.12):
         line = flat([(at, 0.4), (at + 0.03, 0.4), (at + 0.03, belt), (at, belt)], w)
         lower.details.append(Detail(line, scaled(rgb, 0.65)))
-    lower.details.append(Detail(flat([(tail, belt - 0.3), (tail + 0.25, belt - 0.3), (tail + 0.2, belt - 0.08), (tail, belt - 0.08)], w), RED))
-    lower.details.append(Detail(flat([(nose, hood - 0.26), (nose - 0.3, hood - 0.2), (nose - 0.3, hood - 0.06), (nose, hood - 0.06)], w), LAMP))
+    lower.details.append(
+        Detail(
+            flat([(tail, belt - 0.3), (tail + 0.25, belt - 0.3), (tail + 0.2, belt - 0.08), (tail, belt - 0.08)], w),
+            RED,
+        )
+    )
+    lower.details.append(
+        Detail(
+            flat([(nose, hood - 0.26), (nose - 0.3, hood - 0.2), (nose - 0.3, hood - 0.06), (nose, hood - 0.06)], w),
+            LAMP,
+        )
+    )
     cabin: list[Point3] = [(foot, w, belt), (screen, w, belt), (front, win, roof), (rear, win, roof)]
     upper = Face(cabin, rgb, _pane(cabin, 0.07))
-    pillar: list[Point3] = [(door - 0.04, w, belt), (door + 0.06, w, belt), (door + 0.06, win, roof), (door - 0.04, win, roof)]
+    pillar: list[Point3] = [
+        (door - 0.04, w, belt),
+        (door + 0.06, w, belt),
+        (door + 0.06, win, roof),
+        (door - 0.04, win, roof),
+    ]
     upper.details.append(Detail(pillar, scaled(rgb, 0.8)))
     return [lower, upper]

@@ -1,0 +1,76 @@
+"""One network at one precision: made, written, read back, proved, compared with torch."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import onnx
+from onnx import ModelProto
+
+from segeval.bundles import Calibration, CalibrationMethod, Precision
+from segeval.deploy.bundle import write_file
+from segeval.deploy.calibration import CalibrationImages
+from segeval.deploy.contents import Contents
+from segeval.deploy.contract import check_contract
+from segeval.deploy.parity import Reference, evenly
+from segeval.deploy.precision import to_fp16
+from segeval.deploy.qdq import check_qdq
+from segeval.deploy.quantize import OP_TYPES, PERCENTILE, to_int8
+from segeval.models import Segmenter
+from segeval.models.segmenter import predict
+from segeval.store import RgbImage
+
+Item = TypeVar("Item")
+
+PARITY_IMAGES = 20
+"""Clean images on which each file is compared with torch, spread evenly over the set."""
+
+
+def at_precision(
+    fp32: ModelProto, precision: Precision, images: Iterable[RgbImage], method: CalibrationMethod
+) -> ModelProto:
+    """An exported file at another precision. images, method: calibration, for int8 only."""
+    if precision == "int8":
+        return to_int8(fp32, images, method)
+    return to_fp16(fp32) if precision == "fp16" else fp32
+
+
+def written_and_proved(root: Path, file: str, model: ModelProto, precision: Precision) -> ModelProto:
+    """Write an ONNX file below `root`, read it back and check its rules. Raises EngineError, StorageError."""
+    write_file(root, file, model.SerializeToString())
+    read = onnx.load(root / file)
+    if precision == "int8":
+        check_qdq(read, OP_TYPES)
+    else:
+        check_contract(read, precision)
+    return read
+
+
+def engine_name(model: str, precision: Precision) -> str:
+    """Name of an engine, of its file and of its folder in a replay."""
+    return re.sub(r"[^A-Za-z0-9_+-]+", "-", model).strip("-") + f".{precision}"
+
+
+def calibration_record(images: CalibrationImages, method: CalibrationMethod) -> Calibration:
+    """What a bundle says about how the int8 ranges were found."""
+    percentile = PERCENTILE if method == "percentile" else None
+    return Calibration(method, percentile, images.source, images.seed, images.images, OP_TYPES)
+
+
+def references_of(segmenter: Segmenter, contents: Contents) -> list[Reference]:
+    """Torch's label maps for some of the clean images."""
+    ids = list(contents.clean)
+    found = []
+    for at in evenly(len(ids), PARITY_IMAGES):
+        image = contents.image(ids[at])
+        found.append(Reference(image, predict(segmenter, image), contents.ground_truth(ids[at])))
+    return found
+
+
+def counted(items: Sequence[Item] | Iterable[Item], total: int, report: Callable[[int, int], None]) -> Iterator[Item]:
+    """The items, reporting how many of `total` are done after each."""
+    report(0, total)
+    for done, item in enumerate(items, start=1):
+        yield item
+        report(done, total)

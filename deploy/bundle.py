@@ -1,0 +1,111 @@
+"""Writing a bundle: inputs streamed into shards, every file hashed, the whole there at once or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segeval.bundles import BundledFile, InputKey, Inputs, Shard
+from segeval.errors import ConfigurationError
+from segeval.records import encode
+from segeval.store import RgbImage, explaining, sha256_file
+
+SHARD_BYTES = 256 << 20
+"""Largest size of a shard, so that a device can hold one in its page cache and a copy can be resumed by file."""
+
+INDEX = "inputs/index.jsonl"
+
+
+@dataclass(frozen=True)
+class Input:
+    """An image to bundle. key: "clean/IMAGE" or "adversarial/SAMPLE".   load: reads it, (H, W, 3)."""
+
+    key: str
+    load: Callable[[], RgbImage]
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill that becomes `out` when the block ends well, and vanishes when it does not.
+
+    Raises ConfigurationError if `out` is in use, StorageError.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigurationError(f"{out} is not empty", "choose another folder with --out, or remove it")
+    with explaining(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    try:
+        yield part
+        part.chmod(0o755)  # mkdtemp makes it private
+        with explaining(out):
+            part.replace(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_inputs(
+    root: Path, inputs: Sequence[Input], height: int, width: int, progress: Callable[[int, int], None]
+) -> Inputs:
+    """Write index and shards below `root`, one image in memory at a time.
+
+    Plain writes, not a memory map: on a full disk a map kills the process with SIGBUS, a write says so.
+    Raises StorageError, and ConfigurationError for an image of another size.
+    """
+    size = height * width * 3
+    per_shard = max(1, SHARD_BYTES // size)
+    shards: list[Shard] = []
+    for first in range(0, len(inputs), per_shard):
+        part = inputs[first : first + per_shard]
+        shard = Shard(f"inputs/shard-{len(shards):05d}.npy", first, len(part))
+        path = root / shard.file
+        with explaining(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                header = {"descr": "|u1", "fortran_order": False, "shape": (len(part), height, width, 3)}
+                np.lib.format.write_array_header_1_0(file, header)
+                for position, item in enumerate(part, start=first + 1):
+                    image = item.load()
+                    if image.shape != (height, width, 3):
+                        raise ConfigurationError(f"{item.key} is {image.shape[:2]}, the set is {(height, width)}")
+                    file.write(image.tobytes())
+                    progress(position, len(inputs))
+        shards.append(shard)
+    write_file(root, INDEX, b"".join(encode(InputKey(item.key)) + b"\n" for item in inputs))
+    return Inputs(len(inputs), height, width, INDEX, tuple(shards))
+
+
+def write_file(root: Path, name: str, data: bytes, executable: bool = False) -> None:
+    """Write one file of an unfinished bundle. Raises StorageError."""
+    path = root / name
+    with explaining(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        if executable:
+            path.chmod(0o755)
+
+
+def hash_files(root: Path) -> dict[str, BundledFile]:
+    """Size and hash of every file below `root`, made durable first."""
+    found = {}
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        with explaining(path), path.open("rb") as file:
+            os.fsync(file.fileno())
+        found[path.relative_to(root).as_posix()] = BundledFile(sha256_file(path), path.stat().st_size)
+    return found
+
+
+def ranges(indices: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Ascending indices as half-open ranges: 0 1 2 5 6 → (0, 3), (5, 7)."""
+    found: list[tuple[int, int]] = []
+    for index in indices:
+        if found and found[-1][1] == index:
+            found[-1] = (found[-1][0], index + 1)
+        else:
+            found.append((index, index + 1))
+    return tuple(found)

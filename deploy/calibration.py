@@ -1,0 +1,79 @@
+"""Which images the int8 ranges are found on. Never those of the adversarial set, if there are others."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segeval.bundles import CalibrationImage
+from segeval.datasets import Dataset, open_dataset
+from segeval.deploy.contents import Contents
+from segeval.errors import ConfigurationError, DataError
+from segeval.records import AdversarialSet
+from segeval.store import RgbImage, sha256
+
+STREAM = 8
+"""Keeps these random numbers apart from all others that are drawn from the same seed."""
+
+
+@dataclass(frozen=True)
+class CalibrationImages:
+    """The chosen images. source: where they come from, in words.   load: reads the image at a position."""
+
+    source: str
+    seed: int
+    images: tuple[CalibrationImage, ...]
+    load: Callable[[int], RgbImage]
+
+    def __iter__(self) -> Iterator[RgbImage]:
+        """Each (H, W, 3) RGB image, read when it is needed."""
+        return map(self.load, range(len(self.images)))
+
+
+def choose_calibration(manifest: AdversarialSet, contents: Contents, count: int) -> CalibrationImages:
+    """`count` images of the data set's train split, drawn with the set's seed and brought to its size.
+
+    Images that are in the set are left out, whatever they are called. Only if the train split cannot be used are
+    the set's own clean images taken, and the record says so.
+    """
+    config = manifest.config
+    try:
+        root = Path(config.data_root) if config.data_root else None
+        dataset = open_dataset(config.dataset, root, "train", (manifest.height, manifest.width))
+        own = {sha256(contents.image(id).tobytes()) for id in contents.clean}
+        return from_dataset(dataset, f"{config.dataset}, train split", count, config.seed, own)
+    except (DataError, ConfigurationError) as error:
+        source = f"the set's own clean images; {config.dataset} has no usable train split: {error.what}"
+        return from_contents(contents, source, count, config.seed)
+
+
+def from_dataset(
+    dataset: Dataset, source: str, count: int, seed: int, left_out: frozenset[str] | set[str] = frozenset()
+) -> CalibrationImages:
+    """Up to `count` random images of a data set. left_out: sha256 of images not to take.
+
+    Raises DataError if none is left.
+    """
+    chosen: dict[int, CalibrationImage] = {}
+    for index in np.random.default_rng([seed, STREAM]).permutation(len(dataset)).tolist():
+        if len(chosen) == count:
+            break
+        example = dataset[index]
+        digest = sha256(example.image.tobytes())
+        if digest not in left_out:
+            chosen[index] = CalibrationImage(example.id, digest)
+    if not chosen:
+        raise DataError("every image of it is in the set")
+    places = sorted(chosen)
+    images = tuple(chosen[place] for place in places)
+    return CalibrationImages(source, seed, images, lambda position: dataset[places[position]].image)
+
+
+def from_contents(contents: Contents, source: str, count: int, seed: int) -> CalibrationImages:
+    """Up to `count` random clean images of the set itself."""
+    every = list(contents.clean)
+    places = sorted(np.random.default_rng([seed, STREAM]).permutation(len(every))[:count].tolist())
+    ids = [every[place] for place in places]
+    images = tuple(CalibrationImage(id, sha256(contents.image(id).tobytes())) for id in ids)
+    return CalibrationImages(source, seed, images, lambda position: contents.image(ids[position]))

@@ -1,0 +1,74 @@
+"""Does a deployed file compute what the network computes in torch? Measured on clean images, per precision."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import ModelProto
+
+from segeval.bundles import Parity
+from segeval.deploy.session import DeployedModel
+from segeval.metrics import ConfusionMatrix, Labels
+from segeval.store import RgbImage
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A clean image, torch's label map for it, and its ground truth if known."""
+
+    image: RgbImage
+    labels: Labels
+    truth: Labels | None
+
+
+@dataclass
+class Agreement:
+    """Pixels compared and pixels equal."""
+
+    pixels: int = 0
+    equal: int = 0
+
+    def update(self, left: Labels, right: Labels) -> None:
+        """Compare two (H, W) label maps."""
+        self.pixels += left.size
+        self.equal += int(np.count_nonzero(left == right))
+
+    @property
+    def share(self) -> float:
+        """Equal pixels over all."""
+        return self.equal / self.pixels
+
+
+def measure_parity(model: ModelProto, references: Iterable[Reference], classes: int, unoptimised: bool) -> Parity:
+    """Compare a deployed file with torch.
+
+    references: at least one.   classes: of the class table; other labels count as wrong.
+    unoptimised: also compare the file with itself without graph optimisation.
+    """
+    deployed = DeployedModel(model)
+    plain = DeployedModel(model, optimised=False) if unoptimised else None
+    images = 0
+    with_torch, with_plain = Agreement(), Agreement()
+    own, torch = ConfusionMatrix(classes), ConfusionMatrix(classes)
+    for reference in references:
+        images += 1
+        labels = deployed.predict(reference.image)
+        with_torch.update(labels, reference.labels)
+        if plain is not None:
+            with_plain.update(labels, plain.predict(reference.image))
+        if reference.truth is not None:
+            own.update(reference.truth, labels)
+            torch.update(reference.truth, reference.labels)
+    return Parity(
+        images=images,
+        equal=with_torch.share,
+        miou=own.mean_iou(),
+        torch_miou=torch.mean_iou(),
+        unoptimised_equal=with_plain.share if plain is not None else None,
+    )
+
+
+def evenly(count: int, limit: int) -> Iterator[int]:
+    """Up to `limit` indices spread evenly over range(count)."""
+    chosen = min(count, limit)
+    return (index * count // chosen for index in range(chosen))

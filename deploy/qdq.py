@@ -1,0 +1,126 @@
+"""The rules under which one int8 file loads into TensorRT 8.5 to 11 and ONNX Runtime, proved on the file itself.
+
+Explicit quantization: each quantized operator takes its activations and weights through a pair of QuantizeLinear and
+DequantizeLinear. Symmetric int8 everywhere (zero-points 0), weights per channel, bias in fp32.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from segeval.deploy.contract import broken, check_contract
+from segeval.deploy.export import NETWORK_INPUT
+
+WEIGHT_AXIS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}
+"""Axis of the output channels in the weights of each operator that has any."""
+
+Q, DQ = "QuantizeLinear", "DequantizeLinear"
+
+
+class QuantizedGraph:
+    """An int8 file, indexed for checking."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self.nodes: list[NodeProto] = list(model.graph.node)
+        self.constants: dict[str, TensorProto] = {tensor.name: tensor for tensor in model.graph.initializer}
+        self.producer: dict[str, NodeProto] = {name: node for node in self.nodes for name in node.output}
+        self.consumers: dict[str, list[NodeProto]] = defaultdict(list)
+        for node in self.nodes:
+            for name in node.input:
+                self.consumers[name].append(node)
+
+    def normalization(self) -> set[str]:
+        """Names of the nodes before the network, which are never quantized."""
+        found: set[str] = set()
+        open_values = [NETWORK_INPUT]
+        while open_values:
+            node = self.producer.get(open_values.pop())
+            if node is not None and node.name not in found:
+                found.add(node.name)
+                open_values.extend(node.input)
+        return found
+
+    def constant(self, node: NodeProto, position: int, what: str) -> NDArray[np.generic]:
+        """An input of a node that must be a stored constant."""
+        name = node.input[position] if position < len(node.input) else ""
+        if name not in self.constants:
+            raise broken(node.name, f"its {what} must be a stored constant")
+        value: NDArray[np.generic] = numpy_helper.to_array(self.constants[name])
+        return value
+
+    def pair(self, node: NodeProto, position: int, what: str) -> tuple[NodeProto, NodeProto]:
+        """The QuantizeLinear and DequantizeLinear that an input of a quantized node must come through."""
+        dequantize = self.producer.get(node.input[position])
+        if dequantize is None or dequantize.op_type != DQ:
+            raise broken(node.name, f"its {what} must come through DequantizeLinear: a quantized {node.op_type}")
+        return self.producer[dequantize.input[0]], dequantize
+
+
+def check_qdq(model: ModelProto, op_types: Sequence[str]) -> None:
+    """Raise EngineError, naming node and rule, unless `model` follows every rule. op_types: what must be quantized."""
+    check_contract(model, "int8")
+    graph = QuantizedGraph(model)
+    outside = graph.normalization()
+    quantized = [node for node in graph.nodes if node.op_type in op_types and node.name not in outside]
+    if not any(node.op_type == DQ for node in graph.nodes) or not quantized:
+        raise broken("the file", f"nothing is quantized; {', '.join(op_types)} should be")
+    for node in graph.nodes:
+        if node.op_type in (Q, DQ):
+            check_linear(graph, node, op_types)
+    for node in quantized:
+        check_operator(graph, node)
+
+
+def check_linear(graph: QuantizedGraph, node: NodeProto, op_types: Sequence[str]) -> None:
+    """The rules for one QuantizeLinear or DequantizeLinear."""
+    zero_point = graph.constant(node, 2, "zero-point")
+    if zero_point.dtype != np.int8:
+        raise broken(node.name, f"its zero-point must be int8, it is {zero_point.dtype}")
+    if np.any(zero_point != 0):
+        raise broken(node.name, "its zero-point must be 0")
+    scale = graph.constant(node, 1, "scale")
+    if scale.dtype != np.float32:
+        raise broken(node.name, f"its scale must be fp32, it is {scale.dtype}")
+    if not (np.isfinite(scale).all() and np.all(np.asarray(scale, np.float32) > 0)):
+        raise broken(node.name, "its scale must be a positive number")
+    if node.op_type == Q:
+        for consumer in graph.consumers[node.output[0]]:
+            if consumer.op_type != DQ:
+                raise broken(consumer.name, f"only DequantizeLinear may take int8 values, this is {consumer.op_type}")
+        return
+    source = graph.producer.get(node.input[0])
+    if source is None or source.op_type != Q:
+        raise broken(node.name, "it must take its values from QuantizeLinear, in a pair")
+    if list(source.input[1:]) != list(node.input[1:]):
+        raise broken(node.name, "scale and zero-point must be those of its QuantizeLinear")
+    for consumer in graph.consumers[node.output[0]]:
+        if consumer.op_type not in op_types:
+            raise broken(consumer.name, f"{consumer.op_type} must not be quantized; only {', '.join(op_types)}")
+
+
+def check_operator(graph: QuantizedGraph, node: NodeProto) -> None:
+    """The rules for one quantized operator."""
+    axis = WEIGHT_AXIS.get(node.op_type)
+    for position, name in enumerate(node.input[:2]):
+        if axis is not None and position == 1:
+            check_weight(graph, node, axis)
+        elif name not in graph.constants:
+            quantize, _ = graph.pair(node, position, "activation")
+            if graph.constant(quantize, 1, "scale").size != 1:
+                raise broken(node.name, "its activation must have one scale for the whole tensor")
+    for name in node.input[2:]:
+        if name not in graph.constants or graph.constants[name].data_type != TensorProto.FLOAT:
+            raise broken(node.name, "its bias must not be quantized")
+
+
+def check_weight(graph: QuantizedGraph, node: NodeProto, axis: int) -> None:
+    """Weights: a stored fp32 constant, quantized with one scale per output channel."""
+    quantize, dequantize = graph.pair(node, 1, "weight")
+    channels = graph.constant(quantize, 0, "weight").shape[axis]
+    scales = graph.constant(dequantize, 1, "scale")
+    found = next((helper.get_attribute_value(a) for a in dequantize.attribute if a.name == "axis"), 1)
+    if scales.shape != (channels,) or found != axis:
+        raise broken(node.name, f"its weights must have one scale per output channel: {channels} along axis {axis}")

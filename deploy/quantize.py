@@ -1,0 +1,129 @@
+"""int8 by explicit quantization (QDQ), in the one form that TensorRT 8.5 to 11 and ONNX Runtime all load.
+
+Only convolutions are quantized, and everything else keeps exact values: of all the sets of operators that were
+measured this one is closest to fp32 (docs/quantization.md).
+"""
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto
+from onnx.utils import Extractor
+from onnxruntime.quantization import CalibrationDataReader, QuantType, create_calibrator
+from onnxruntime.quantization import CalibrationMethod as OrtMethod
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from segeval.bundles import CalibrationMethod
+from segeval.deploy.export import IMAGE, NETWORK_INPUT, network_of, with_network
+from segeval.deploy.session import open_session
+from segeval.store import RgbImage
+
+OP_TYPES = ("Conv",)
+PERCENTILE = 99.99
+
+METHODS = {"percentile": OrtMethod.Percentile, "minmax": OrtMethod.MinMax, "entropy": OrtMethod.Entropy}
+
+
+class OneImage(CalibrationDataReader):  # type: ignore[misc]
+    """A single calibration input. ONNX Runtime keeps every activation of what a reader yields before it counts them."""
+
+    def __init__(self, inputs: dict[str, NDArray[Any]]) -> None:
+        self._inputs: dict[str, NDArray[Any]] | None = inputs
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        """The input, then None."""
+        inputs, self._inputs = self._inputs, None
+        return inputs
+
+
+def to_int8(
+    fp32: ModelProto, images: Iterable[RgbImage], method: CalibrationMethod, op_types: Sequence[str] = OP_TYPES
+) -> ModelProto:
+    """The same file with its network in int8 QDQ form.
+
+    images: (H, W, 3) RGB calibration images, taken one at a time.   op_types: ONNX operators to quantize.
+    """
+    with tempfile.TemporaryDirectory(prefix="segeval-int8-") as folder:
+        # Folds batch normalization into convolutions, which QDQ pairs between the two would prevent.
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(network_of(fp32), prepared, skip_symbolic_shape=True)
+        with quiet():
+            ranges = find_ranges(prepared, network_inputs(fp32, images), method, op_types)
+        quantizer = QDQQuantizer(
+            onnx.load(prepared),
+            per_channel=True,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QInt8,
+            tensors_range=ranges,
+            nodes_to_quantize=[],
+            nodes_to_exclude=[],
+            op_types_to_quantize=list(op_types),
+            extra_options={
+                "ActivationSymmetric": True,
+                "WeightSymmetric": True,
+                "AddQDQPairToWeight": True,
+                "QuantizeBias": False,
+                "OpTypesToExcludeOutputQuantization": list(op_types),
+            },
+        )
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
+        network = quantizer.model.model
+    keep_others_exact(network, op_types)
+    return with_network(fp32, network)
+
+
+def keep_others_exact(network: ModelProto, op_types: Sequence[str]) -> None:
+    """Give operators that are not quantized the exact values again.
+
+    ONNX Runtime hands the rounded values of a tensor to everyone who reads it, so that a residual sum next to a
+    quantized convolution is rounded too. On ESPNet that alone cost 10 points of mIoU with min-max ranges.
+    """
+    producer = {node.output[0]: node for node in network.graph.node}
+    for node in network.graph.node:
+        if node.op_type in (*op_types, "QuantizeLinear", "DequantizeLinear"):
+            continue
+        for position, name in enumerate(node.input):
+            dequantize = producer.get(name)
+            if dequantize is not None and dequantize.op_type == "DequantizeLinear":
+                node.input[position] = producer[dequantize.input[0]].input[0]
+
+
+def network_inputs(fp32: ModelProto, images: Iterable[RgbImage]) -> Iterator[NDArray[Any]]:
+    """What the network is given for each image: the file's own normalization of it."""
+    normalization = open_session(Extractor(fp32).extract_model([IMAGE], [NETWORK_INPUT]))
+    batch = normalization.get_inputs()[0].shape[0]
+    for image in images:
+        yield normalization.run([NETWORK_INPUT], {IMAGE: image[None].repeat(batch, axis=0)})[0]
+
+
+def find_ranges(
+    network: Path, inputs: Iterable[NDArray[Any]], method: CalibrationMethod, op_types: Sequence[str]
+) -> Any:
+    """The range of every activation, by ONNX Runtime's calibrator, in constant memory."""
+    options: dict[str, Any] = {"symmetric": True}
+    if method == "percentile":
+        options["percentile"] = PERCENTILE
+    calibrator = create_calibrator(
+        network,
+        list(op_types),
+        augmented_model_path=str(network.with_name("augmented.onnx")),
+        calibrate_method=METHODS[method],
+        extra_options=options,
+    )
+    for value in inputs:
+        calibrator.collect_data(OneImage({NETWORK_INPUT: value}))
+    return calibrator.compute_data()
+
+
+def quiet() -> contextlib.AbstractContextManager[Any]:
+    """ONNX Runtime's calibrators print to stdout, which belongs to results."""
+    return contextlib.redirect_stdout(io.StringIO())

@@ -1,0 +1,206 @@
+"""`segeval score`: how well a network segments a dataset, in torch or as a deployed file."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+
+from segeval.bundles import Calibration, CalibrationMethod, Precision
+from segeval.datasets import Dataset, Size, open_dataset
+from segeval.deploy.build import calibration_record
+from segeval.deploy.calibration import CalibrationImages, from_dataset
+from segeval.deploy.contract import check_contract
+from segeval.deploy.export import export_fp32
+from segeval.deploy.precision import to_fp16
+from segeval.deploy.qdq import check_qdq
+from segeval.deploy.quantize import OP_TYPES, to_int8
+from segeval.deploy.session import DeployedModel
+from segeval.errors import ConfigurationError, DataError
+from segeval.metrics import ConfusionMatrix, Labels
+from segeval.models import Segmenter, load_model
+from segeval.records import ModelRecord
+from segeval.store import RgbImage
+
+Engine = Literal["torch", "fp32", "fp16", "int8"]
+Outputs = Literal["all", "classes"]
+Predict = Callable[[RgbImage], Labels]
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total)."""
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Everything that decides a score.
+
+    model: NAME or NAME=WEIGHTS.   size: (height, width) images are brought to, None for the dataset's own.
+    outputs: "classes" takes the argmax over the class table alone, without a network's background output.
+    limit: score the first images only.   calibration, calibration_images, seed: of the int8 file, whose calibration
+    images are drawn from the dataset's train split as `segeval deploy` draws them.   device: for torch.
+    """
+
+    model: str
+    dataset: str
+    split: str = "test"
+    data_root: str | None = None
+    size: Size | None = None
+    engine: Engine = "torch"
+    outputs: Outputs = "all"
+    limit: int | None = None
+    calibration: CalibrationMethod = "percentile"
+    calibration_images: int = 32
+    seed: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class ScoreRecord:
+    """A score. Shares in 0..1 over all pixels of all images.
+
+    images: how many had ground truth and were scored.   miou: pixels labelled IGNORE do not count.
+    miou_ignored_as_errors: predictions on them are false positives, as ESPNet's authors count.
+    class_average: mean recall of the classes.   iou: per class, None where it neither occurs nor is predicted.
+    calibration: of the int8 file.   seconds: spent on inference alone.
+    """
+
+    config: ScoreConfig
+    model: ModelRecord
+    images: int
+    miou: float
+    miou_ignored_as_errors: float
+    class_average: float
+    pixel_accuracy: float
+    iou: Mapping[str, float | None]
+    calibration: Calibration | None
+    seconds: float
+
+
+def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: None) -> ScoreRecord:
+    """Score a network on a split of a dataset.
+
+    Raises ConfigurationError for options that do not go together, DataError if the dataset cannot be used or has no
+    ground truth, UnknownNameError, WeightsError, EngineError.
+    """
+    check_options(config)
+    segmenter = load_model(config.model, config.device)
+    data = open_part(config, config.split, config.size)
+    require_same_classes(segmenter, data, config.dataset)
+    calibration = None
+    if config.engine == "torch":
+        count = len(data.table if config.outputs == "classes" else segmenter.spec.outputs)
+        predict = torch_engine(segmenter, count)
+    else:
+        predict, calibration = deployed_engine(segmenter, config, config.engine, data, progress)
+    matrix, images, seconds = measure(predict, data, config.limit or len(data), progress)
+    miou, errors = matrix.mean_iou(), matrix.mean_iou(ignored_are_errors=True)
+    average, accuracy = matrix.class_average(), matrix.pixel_accuracy()
+    if miou is None or errors is None or average is None or accuracy is None:
+        where = f"the images of {config.dataset}, split {config.split}"
+        raise DataError(f"there is no labelled pixel in {where}", "choose a split with ground truth")
+    per_class = zip(data.table.names, matrix.intersection_over_union().tolist(), strict=True)
+    iou = {name: None if np.isnan(value) else value for name, value in per_class}
+    return ScoreRecord(config, segmenter.record, images, miou, errors, average, accuracy, iou, calibration, seconds)
+
+
+def measure(predict: Predict, data: Dataset, limit: int, progress: Progress) -> tuple[ConfusionMatrix, int, float]:
+    """Pixel counts over the first `limit` images, how many of them had ground truth, seconds of inference."""
+    matrix = ConfusionMatrix(len(data.table))
+    images, seconds = 0, 0.0
+    total = min(limit, len(data))
+    for index in range(total):
+        example = data[index]
+        if example.labels is not None:
+            started = time.perf_counter()
+            prediction = predict(example.image)
+            seconds += time.perf_counter() - started
+            matrix.update(example.labels, prediction)
+            images += 1
+        progress("score", index + 1, total)
+    return matrix, images, seconds
+
+
+def check_options(config: ScoreConfig) -> None:
+    """Raise ConfigurationError for values that do not exist or do not go together."""
+    if config.engine not in get_args(Engine):
+        raise ConfigurationError(f"no engine {config.engine!r}", f"engines are {', '.join(get_args(Engine))}")
+    if config.outputs not in get_args(Outputs):
+        raise ConfigurationError(f"no outputs {config.outputs!r}", f"choices are {', '.join(get_args(Outputs))}")
+    if config.outputs == "classes" and config.engine != "torch":
+        raise ConfigurationError(
+            f"the argmax inside an {config.engine} file is over all outputs", "classes can be scored with torch alone"
+        )
+    if (config.limit is not None and config.limit < 1) or config.calibration_images < 1:
+        raise ConfigurationError("the limit and the number of calibration images must be at least 1")
+
+
+def open_part(config: ScoreConfig, split: str, size: Size | None) -> Dataset:
+    """A split of the dataset of `config`."""
+    return open_dataset(config.dataset, Path(config.data_root) if config.data_root else None, split, size)
+
+
+def require_same_classes(segmenter: Segmenter, data: Dataset, name: str) -> None:
+    """Raise ConfigurationError unless network and dataset have the same classes in the same order."""
+    own, other = segmenter.spec.table, data.table
+    if own.canonical != other.canonical:
+        message = f"{segmenter.spec.name} predicts the {len(own)} classes of {own.name}"
+        hint = f"choose a dataset with the network's classes: {', '.join(own.names)}"
+        raise ConfigurationError(f"{message}, {name} has the {len(other)} of {other.name}", hint)
+
+
+def torch_engine(segmenter: Segmenter, outputs: int) -> Predict:
+    """The network in torch, through the same normalization as the deployed files.
+
+    outputs: the argmax is taken over this many of the network's outputs, counted from the first.
+    """
+    # Denormal numbers slow these networks down several times on a CPU and change no label.
+    torch.set_flush_denormal(True)
+
+    @torch.inference_mode()
+    def predict(image: RgbImage) -> Labels:
+        segmenter.require_size(image.shape[0], image.shape[1], "an image")
+        levels = torch.from_numpy(image).to(segmenter.mean.device, torch.float32).permute(2, 0, 1)[None]
+        logits = segmenter.network(segmenter.normalise_levels(levels))
+        labels: Labels = logits[0, :outputs].argmax(0).to("cpu", torch.uint8).numpy()
+        return labels
+
+    return predict
+
+
+def deployed_engine(
+    segmenter: Segmenter, config: ScoreConfig, precision: Precision, data: Dataset, progress: Progress
+) -> tuple[Predict, Calibration | None]:
+    """The network as `segeval deploy` would ship it, for the size of the first image, and its calibration."""
+    height, width, _ = data[0].image.shape
+    progress(f"export {precision}", 0, 1)
+    model = export_fp32(segmenter.cpu(), height, width)
+    calibration = None
+    if precision == "int8":
+        images = calibration_images(config, (height, width))
+        model = to_int8(model, images, config.calibration)
+        check_qdq(model, OP_TYPES)
+        calibration = calibration_record(images, config.calibration)
+    else:
+        model = to_fp16(model) if precision == "fp16" else model
+        check_contract(model, precision)
+    progress(f"export {precision}", 1, 1)
+    deployed = DeployedModel(model)
+
+    def predict(image: RgbImage) -> Labels:
+        if image.shape != (height, width, 3):
+            hint = f"bring all images to one size, for example --size {height}x{width}"
+            raise DataError(f"images differ in size: {image.shape[0]}x{image.shape[1]} after {height}x{width}", hint)
+        return deployed.predict(image)
+
+    return predict, calibration
+
+
+def calibration_images(config: ScoreConfig, size: Size) -> CalibrationImages:
+    """Images of the train split at the size of the file. Raises DataError if the dataset has no such split."""
+    try:
+        train = open_part(config, "train", size)
+    except DataError as error:
+        raise DataError(f"int8 needs a train split to be calibrated on: {error.what}", error.hint) from error
+    return from_dataset(train, f"{config.dataset}, train split", config.calibration_images, config.seed)

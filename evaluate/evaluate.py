@@ -1,0 +1,129 @@
+"""`segeval evaluate`: one set and its replays in, one report out."""
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from segeval.evaluate.clean import measure_latency
+from segeval.evaluate.counting import Counted, Progress, count_everything
+from segeval.evaluate.examples import ExampleView, examples
+from segeval.evaluate.report import render
+from segeval.evaluate.report_records import (
+    CleanRow,
+    EngineSummary,
+    ReplaySummary,
+    SetSummary,
+    SurvivalReport,
+)
+from segeval.evaluate.sources import Sources
+from segeval.evaluate.statistics import RESAMPLES
+from segeval.evaluate.summary import survival_rows
+from segeval.evaluate.tables import clean_csv, curves_csv, samples_csv, survival_csv
+from segeval.evaluate.verdict import limits, verdict
+from segeval.records import encode
+from segeval.store import write_atomic
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Report no progress."""
+
+
+def evaluate(
+    set_root: Path, replays: Sequence[Path], out: Path, seed: int = 0, progress: Progress = silent
+) -> SurvivalReport:
+    """Measure how much of each attack survived, and write the report.
+
+    set_root: a finished adversarial set.   replays: of that set; an unfinished one is evaluated as far as it got, and
+    the report says so.   out: gets report.html, report.json, survival.csv, clean.csv, curves.csv and samples.csv.
+    seed: of the bootstrap.   progress: called with the stage, what is done of it and its total.
+    The same input gives the same bytes.
+    Raises DataError, ConfigurationError, FormatError, IntegrityError, StorageError.
+    """
+    sources = Sources(set_root, replays)
+    counted = count_everything(sources, progress)
+    shown = examples(sources, counted.rows)
+    report = summarise(sources, counted, shown, seed, progress)
+    for name, data in {
+        "samples.csv": samples_csv(counted.rows),
+        "survival.csv": survival_csv(report.survival),
+        "clean.csv": clean_csv(report.clean),
+        "curves.csv": curves_csv(report.curves),
+        "report.json": encode(report, indent=2) + b"\n",
+        "report.html": render(report, shown),
+    }.items():
+        write_atomic(out / name, data)
+    return report
+
+
+def summarise(
+    sources: Sources, counted: Counted, shown: Sequence[ExampleView], seed: int, progress: Progress
+) -> SurvivalReport:
+    """The report of what was counted. shown: the examples it shows."""
+    survival = tuple(survival_rows(sources, counted, seed, progress))
+    unfinished = [engine.label for engine in sources.engines if not engine.record.complete]
+    return SurvivalReport(
+        verdict=verdict(survival),
+        notes=limits(survival, unfinished, counted.missing.total()),
+        survival=survival,
+        clean=clean_rows(sources, counted),
+        curves=counted.curves.curves(dict.fromkeys((r.model, r.victims, r.attack, r.task) for r in survival)),
+        engines=tuple(
+            EngineSummary(
+                label=engine.label,
+                name=engine.record.name,
+                model=engine.model,
+                precision=engine.record.precision,
+                backend=engine.record.backend,
+                backend_version=engine.record.backend_version,
+                replay=engine.replay_index,
+                complete=engine.record.complete,
+            )
+            for engine in sources.engines
+        ),
+        replays=tuple(
+            ReplaySummary(replay.record.bundle_sha256, replay.complete, replay.record.environment)
+            for replay in sources.replays
+        ),
+        examples=tuple((example.counts.sample, example.counts.engine) for example in shown),
+        set=set_summary(sources),
+        versions=versions(),
+        seed=seed,
+        resamples=RESAMPLES,
+    )
+
+
+def clean_rows(sources: Sources, counted: Counted) -> tuple[CleanRow, ...]:
+    """Per model the desktop, then its engines with their latency."""
+    latencies = {(engine.model, engine.label): measure_latency(engine.results) for engine in sources.engines}
+    return tuple(tally.row(latencies.get(key)) for key, tally in counted.clean.items())
+
+
+def set_summary(sources: Sources) -> SetSummary:
+    """What the report says about the set; folders of the machine it was made on stay out of it."""
+    manifest = sources.manifest
+    return SetSummary(
+        sha256=sources.sha256,
+        config=manifest.config,
+        table=manifest.table,
+        height=manifest.height,
+        width=manifest.width,
+        models=manifest.models,
+        attacks=manifest.attacks,
+        tasks=manifest.tasks,
+        versions=manifest.versions,
+        revision=manifest.revision,
+        images=len(manifest.images),
+        samples=manifest.sample_count,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the report."""
+    found = {"python": platform.python_version()}
+    for package in ("segeval-embedded", "numpy", "scipy", "matplotlib"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

@@ -1,0 +1,78 @@
+"""The CSV files beside a report: everything its tables and figures show can be computed from them again."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+from segeval.evaluate.report_records import CleanRow, Curve, SurvivalRow
+from segeval.evaluate.survival import SampleCounts
+
+ALL_TASKS = "*"
+Cell = str | int | float | None
+
+
+def csv_bytes(rows: Iterable[Mapping[str, Cell]]) -> bytes:
+    """CSV with a header; an unknown value is an empty cell."""
+    text = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(text, list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(row)
+    return text.getvalue().encode()
+
+
+def flat(record: object) -> dict[str, Cell]:
+    """The fields of a record as cells: a nested record's fields get its name in front, victims are joined with +."""
+    cells: dict[str, Cell] = {}
+    for field in dataclasses.fields(record):  # type: ignore[arg-type]
+        value = getattr(record, field.name)
+        if dataclasses.is_dataclass(value):
+            cells.update({f"{field.name}_{name}": cell for name, cell in flat(value).items()})
+        elif isinstance(value, tuple):
+            cells[field.name] = "+".join(map(str, value))
+        elif field.name == "task" and value is None:
+            cells[field.name] = ALL_TASKS
+        else:
+            cells[field.name] = value
+    return cells
+
+
+def samples_csv(rows: Iterable[SampleCounts]) -> bytes:
+    """One line per sample and engine with all its counts."""
+    return csv_bytes(map(flat, rows))
+
+
+def survival_csv(rows: Iterable[SurvivalRow]) -> bytes:
+    """One line per row of the survival table."""
+    return csv_bytes(map(flat, rows))
+
+
+def curves_csv(curves: Sequence[Curve]) -> bytes:
+    """One line per curve and step."""
+    return csv_bytes(
+        {
+            "model": curve.model,
+            "victims": "+".join(curve.victims),
+            "attack": curve.attack,
+            "task": ALL_TASKS if curve.task is None else curve.task,
+            **flat(point),
+        }
+        for curve in curves
+        for point in curve.points
+    )
+
+
+def clean_csv(rows: Iterable[CleanRow]) -> bytes:
+    """One line per engine; the confusion matrices are in report.json."""
+    return csv_bytes(_clean_cells(row) for row in rows)
+
+
+def _clean_cells(row: CleanRow) -> dict[str, Cell]:
+    cells = flat(dataclasses.replace(row, latency=None, confusion=None))
+    del cells["confusion"], cells["latency"]
+    for name in ("inputs", "batch", "p50", "p90", "mean"):
+        cells[f"latency_{name}"] = None if row.latency is None else getattr(row.latency, name)
+    return cells

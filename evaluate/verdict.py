@@ -1,0 +1,100 @@
+"""The finding in sentences."""
+
+from collections.abc import Collection, Sequence
+
+from segeval.evaluate.report_records import SurvivalRow
+from segeval.evaluate.wording import decimals, percent, with_interval
+
+FEW_IMAGES = 10
+HARDNESS = ("int8", "fp16", "fp32")
+
+
+def hardest_precision(precisions: Collection[str]) -> str:
+    """The coarsest of the precisions."""
+    return next(precision for precision in HARDNESS if precision in precisions)
+
+
+def overall(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
+    """The rows of all tasks together, or of the only task."""
+    together = [row for row in rows if row.task is None]
+    return together or list(rows)
+
+
+def headline(rows: Sequence[SurvivalRow]) -> SurvivalRow | None:
+    """The row the verdict is about: the strongest attack on the desktop, on the coarsest precision.
+
+    None if no attack reached a pixel.
+    """
+    coarsest = hardest_precision({row.precision for row in rows})
+    candidates = [row for row in overall(rows) if row.precision == coarsest and row.survival.mean is not None]
+    return max(candidates, key=lambda row: row.desktop_success.mean or 0.0, default=None)
+
+
+def verdict(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
+    """What was found: the headline, then how far the other attacks and precisions lie apart."""
+    row = headline(rows)
+    if row is None:
+        return ("No attack reached a single pixel on the desktop, so there is nothing that could have survived.",)
+    first = (
+        f"Of what {row.attack} achieved against {row.model} on the desktop, {with_interval(row.survival)} survived "
+        f"{row.precision} deployment; success on the engine is {decimals(row.engine_success.mean)}, where the clean "
+        f"image alone gives {decimals(row.control.mean)}."
+    )
+    return (first, *_ranges(rows))
+
+
+def _ranges(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
+    """Per precision, where survival of the attacks begins and ends."""
+    sentences = []
+    for precision in dict.fromkeys(row.precision for row in rows):
+        known = [row for row in overall(rows) if row.precision == precision and row.survival.mean is not None]
+        if len(known) < 2:
+            continue
+        low, high = (choose(known, key=lambda row: row.survival.mean or 0.0) for choose in (min, max))
+        least, most = percent(low.survival.mean), percent(high.survival.mean)
+        if least == most:
+            sentences.append(f"In {precision}, {most} % of every attack survived.")
+        else:
+            sentences.append(
+                f"In {precision}, survival runs from {least} % ({_which(low, rows)}) "
+                f"to {most} % ({_which(high, rows)})."
+            )
+    return tuple(sentences)
+
+
+def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
+    several = len({other.model for other in rows}) > 1
+    task = f", {row.task}" if row.task and len({other.task for other in rows}) > 1 else ""
+    return row.attack + (f" on {row.model}" if several else "") + task
+
+
+def limits(rows: Sequence[SurvivalRow], unfinished: Sequence[str], missing: int) -> tuple[str, ...]:
+    """What a reader has to know before believing the numbers.
+
+    unfinished: labels of engines that did not run every input.   missing: samples that they lack.
+    """
+    notes = []
+    if unfinished:
+        notes.append(
+            f"Partial: the replay of {', '.join(unfinished)} is not finished; {missing} "
+            f"{'result is' if missing == 1 else 'results are'} missing from its rows."
+        )
+    fewest = min(row.images for row in rows)
+    if fewest == 1:
+        notes.append("Rows of a single image have no interval, and say nothing about other images.")
+    elif fewest < FEW_IMAGES:
+        notes.append(f"Some rows rest on only {fewest} images: their intervals are rough and tend to be too narrow.")
+    skipped = max(row.skipped for row in rows)
+    if skipped:
+        notes.append(f"Without a source pixel, and so not attacked: up to {counted_images(skipped)} per row.")
+    empty = max(row.survival.left_out for row in rows)
+    if empty:
+        notes.append(
+            f"Without a pixel reached on the desktop, and so without a survival: up to {counted_images(empty)} per row."
+        )
+    return tuple(notes)
+
+
+def counted_images(number: int) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} image" + ("" if number == 1 else "s")

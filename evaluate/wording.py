@@ -1,0 +1,34 @@
+"""How numbers are written, the same in the verdict, the terminal and the report."""
+
+from segeval.evaluate.report_records import Estimate, SurvivalRow
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage without its sign: 41; 0.4 and 99.8 where rounding would claim none or all."""
+    if share is None:
+        return "–"
+    if 0 < share < 0.005 or 0.995 < share < 1:
+        return f"{min(max(100 * share, 0.1), 99.9):.1f}"
+    return f"{100 * share:.0f}"
+
+
+def decimals(share: float | None) -> str:
+    """A share with two decimals, or three where two would hide it; a dash for None."""
+    if share is None:
+        return "–"
+    if 0 < share < 0.0005:
+        return "<0.001"
+    return f"{share:.3f}" if 0 < share < 0.0095 else f"{share:.2f}"
+
+
+def with_interval(estimate: Estimate) -> str:
+    """``41 % [35, 47]``, without brackets where there is no interval."""
+    if estimate.mean is None:
+        return "–"
+    brackets = "" if estimate.low is None else f" [{percent(estimate.low)}, {percent(estimate.high)}]"
+    return f"{percent(estimate.mean)} %{brackets}"
+
+
+def stated_perturbation(row: SurvivalRow) -> float:
+    """Perturbation per pixel in 0–255 levels as the paper states it: over φ for local attacks, else over the image."""
+    return row.perturbation.mean_phi if row.scope == "local" else row.perturbation.mean

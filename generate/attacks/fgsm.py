@@ -1,0 +1,39 @@
+"""The fast gradient sign method, iterated and targeted (Goodfellow et al. 2015, https://arxiv.org/abs/1412.6572)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from segeval.generate.budgets import Linf
+from segeval.generate.problem import Candidate, Problem
+
+
+@dataclass(frozen=True)
+class FGSM:
+    """Iterative FGSM as the baseline of Kang et al. 2020 (Eq. 1), descending towards the desired labels.
+
+    budget: L-infinity radius in 0–255 levels.   step: change per iteration in levels, a quarter of the budget if None.
+    """
+
+    presets: ClassVar = {("paper", "local"): {"budget": 1.0}, ("paper", "full"): {"budget": 1.0}}
+
+    budget: float = 2.0
+    step: float | None = None
+
+    @property
+    def radius(self) -> float:
+        return self.budget
+
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        ball = Linf(self.budget)
+        step = self.budget / 4 if self.step is None else self.step
+        x = problem.clean
+        while True:
+            x = x.detach().requires_grad_()
+            logits = problem.victims(x)
+            loss = problem.targeted_cross_entropy(logits)
+            yield Candidate(x, logits)
+            (gradient,) = torch.autograd.grad(loss.sum(), x)
+            x = problem.confine(ball.project(x - step / 255 * gradient.sign(), problem.clean))

@@ -1,0 +1,89 @@
+"""The non-linear attack of Kang et al. 2020 (doi 10.1109/ACCESS.2020.2973069, Eq. 2–8, Algorithms 1 and 2)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from segeval.errors import ConfigurationError
+from segeval.generate.losses import Omega, cross_entropy, difference, hardness, mean_over
+from segeval.generate.problem import Candidate, Problem
+
+
+@dataclass(frozen=True)
+class Tanh:
+    """Optimise a scale W and an offset ξ per pixel and channel; the image is tanh(W ⊙ a(I) + ξ), in [-1, 1].
+
+    penalty: weight λ of the mean squared perturbation (summed over channels, in units of [-1, 1]).
+    rate: Adam's learning rate.   anchor: a(I), `atanh` of the clean image so that it starts there, `literal` the
+    image itself as printed, or `accumulate`, the image of the step before.   loss: cross entropy (`ce`) or, for
+    the local scope, Eq. 6 (`difference`); kappa bounds the latter.   omega: weights of the cross entropy (Eq. 4).
+    mask: φ stays that of the clean image (`frozen`) or is inferred again each step (`shrinking`).
+    """
+
+    presets: ClassVar = {
+        ("paper", "local"): {"loss": "difference"},
+        ("paper", "full"): {"omega": "source"},
+    }
+
+    penalty: float = 1000.0
+    rate: float = 0.01
+    anchor: Literal["atanh", "literal", "accumulate"] = "atanh"
+    loss: Literal["ce", "difference"] = "ce"
+    kappa: float | None = None
+    omega: Omega = "none"
+    mask: Literal["frozen", "shrinking"] = "frozen"
+
+    @property
+    def radius(self) -> None:
+        """The method bounds no norm."""
+
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        if problem.scope == "full" and (self.loss == "difference" or self.mask == "shrinking"):
+            raise ConfigurationError("tanh: loss=difference and mask=shrinking belong to the local scope (Algorithm 1)")
+        scale = problem.uniform(0.99, 1.01, stream=0).requires_grad_()
+        offset = problem.uniform(-0.01, 0.01, stream=1).requires_grad_()
+        optimiser = torch.optim.Adam([scale, offset], lr=self.rate)
+        start = anchor(problem.clean) if self.anchor == "atanh" else 2 * problem.clean - 1
+        current, active = problem.clean, problem.phi
+        while True:
+            drawn = (torch.tanh(scale * start + offset) + 1) / 2
+            images = torch.where(active[:, None], drawn, current) if problem.scope == "local" else drawn
+            logits = problem.victims(images)
+            yield Candidate(images, logits)
+            objective = self.objective(problem, images, logits, active)
+            scale.grad, offset.grad = torch.autograd.grad(objective.sum(), (scale, offset))
+            optimiser.step()
+            if self.mask == "shrinking":
+                current, active = images.detach(), problem.phi & still_source(problem, logits)
+            if self.anchor == "accumulate":
+                start = 2 * images.detach() - 1
+
+    def objective(self, problem: Problem, images: Tensor, logits: Sequence[Tensor], active: Tensor) -> Tensor:
+        """(N,) classification loss summed over victims, plus the penalty."""
+        region = active if problem.scope == "local" else problem.region
+        squares = (2 * (images - problem.clean)).square().sum(1)
+        total = self.penalty * mean_over(squares, region)
+        for each in logits:
+            total = total + mean_over(self.pixel_loss(problem, each), region)
+        return total
+
+    def pixel_loss(self, problem: Problem, logits: Tensor) -> Tensor:
+        """(N, H, W) Eq. 6, or cross entropy weighted by ω."""
+        if self.loss == "difference":
+            return difference(logits, problem.desired, problem.predicted, self.kappa)
+        weights = hardness(logits, problem.predicted, problem.phi, problem.target, self.omega)
+        return weights * cross_entropy(logits, problem.desired)
+
+
+def anchor(clean: Tensor) -> Tensor:
+    """atanh of the image on [-1, 1], kept one level away from the ends, where it is infinite."""
+    return torch.atanh((2 * clean - 1).clamp(-1 + 1 / 255, 1 - 1 / 255))
+
+
+def still_source(problem: Problem, logits: Sequence[Tensor]) -> Tensor:
+    """(N, H, W) pixels that some victim still predicts as a source class."""
+    sources = torch.tensor(problem.sources, device=problem.phi.device)
+    return torch.stack([torch.isin(each.argmax(1), sources) for each in logits]).any(0)

@@ -1,0 +1,39 @@
+"""Sets of allowed perturbations. Radii are in 0–255 levels, images in [0, 1]."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segeval.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Linf:
+    """Every channel of every pixel within `radius` levels of the clean image."""
+
+    radius: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.radius <= 255:
+            raise ConfigurationError(
+                f"an L-infinity budget of {self.radius} levels", "budgets are above 0 and up to 255"
+            )
+
+    def project(self, images: Tensor, clean: Tensor) -> Tensor:
+        """The nearest images inside the budget."""
+        margin = self.radius / 255
+        return images.clamp(clean - margin, clean + margin)
+
+
+def to_bytes(image: Tensor, clean: NDArray[np.uint8], radius: float | None) -> NDArray[np.uint8]:
+    """An image (3, H, W) in [0, 1] as 8-bit (H, W, 3): rounded to nearest, then kept within the budget.
+
+    A radius that is no whole number allows only the whole levels below it, since a saved image has no others.
+    """
+    levels = np.rint(image.detach().permute(1, 2, 0).cpu().numpy().astype(np.float64) * 255).astype(np.int16)
+    if radius is not None:
+        margin = int(np.floor(radius + 1e-6))
+        levels = np.clip(levels, clean.astype(np.int16) - margin, clean.astype(np.int16) + margin)
+    return np.clip(levels, 0, 255).astype(np.uint8)

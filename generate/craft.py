@@ -1,0 +1,249 @@
+"""Crafting an adversarial set: from images, victims, attacks and tasks to a folder of measured samples."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+
+from segeval.classes import parse_task
+from segeval.datasets import Dataset, Example, open_dataset
+from segeval.errors import ConfigurationError, DataError
+from segeval.generate.numerics import prepare_torch
+from segeval.generate.problem import Attack
+from segeval.generate.samples import ImageFiles, attack_batch, save_image
+from segeval.generate.specs import resolve
+from segeval.models import Segmenter, load_model
+from segeval.provenance import revision, versions
+from segeval.records import AdversarialSet, AttackSpec, CraftConfig, SkippedSample, TaskRecord
+from segeval.store import SetFolder, explaining, sha256_file
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One batch: images of one victim under one attack and task."""
+
+    victim: Segmenter
+    spec: AttackSpec
+    attack: Attack
+    task: TaskRecord
+    images: tuple[str, ...]
+
+    def sample_id(self, image: str) -> str:
+        return f"{image}/{self.task.name}/{self.spec.label}/{self.victim.spec.name}"
+
+
+@dataclass(frozen=True)
+class CraftPlan:
+    """What a crafting run is about to do, before anything is computed."""
+
+    images: int
+    samples_at_most: int
+    gradients_at_most: int
+
+
+class Crafter:
+    """One crafting run. Opens the dataset and the victims, and checks that they fit each other, when made."""
+
+    def __init__(self, config: CraftConfig, out: Path) -> None:
+        prepare_torch()
+        self.config = config
+        self.folder = SetFolder(out)
+        self.attacks = resolve(config)
+        self.dataset = open_dataset(config.dataset, root_of(config), config.split, config.size)
+        self.chosen = spread(len(self.dataset), config.limit)
+        self.victims = [load_model(text, config.device) for text in config.models]
+        self.require_fit()
+        table = self.dataset.table
+        resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}
+        self.tasks = [TaskRecord(name, sources, target) for name, (sources, target) in resolved.items()]
+
+    def require_fit(self) -> None:
+        """Raise unless every victim knows the dataset's classes and no name would be used twice."""
+        names = [victim.spec.name for victim in self.victims]
+        for label, given in (("model", names), ("attack", [spec.label for spec, _ in self.attacks])):
+            doubled = sorted({name for name in given if given.count(name) > 1})
+            if doubled:
+                raise ConfigurationError(f"{label} {doubled[0]!r} is given more than once", "leave one of them out")
+        for victim in self.victims:
+            if victim.spec.table.names != self.dataset.table.names:
+                raise ConfigurationError(
+                    f"{victim.spec.name} knows the classes of {victim.spec.table.name}, the dataset those of "
+                    f"{self.dataset.table.name}",
+                    "choose a model made for these classes: segeval ls models",
+                )
+
+    def plan(self) -> CraftPlan:
+        samples = len(self.chosen) * len(self.victims) * len(self.attacks) * len(self.tasks)
+        return CraftPlan(len(self.chosen), samples, samples * self.config.steps)
+
+    def run(self, resume: bool, progress: Progress) -> AdversarialSet:
+        """Craft everything that is not there yet; returns the manifest of the complete set.
+
+        Raises ConfigurationError if the folder holds another set, or this one and `resume` is not given;
+        DataError for an image that cannot be used, or if no image has a source pixel.
+        """
+        manifest = self.opened(resume)
+        if manifest.complete:
+            return manifest
+        files = self.save_images(progress)
+        jobs = list(self.jobs(files))
+        if not jobs:
+            names = ", ".join(task.name for task in self.tasks)
+            raise DataError(
+                f"no pixel of {len(files)} image(s) is predicted as a source class of {names}: nothing to attack",
+                "choose another --task, more images with --limit, or another split",
+            )
+        count = self.run_jobs(jobs, files, progress)
+        skipped = tuple(self.skipped(files))
+        done = replace(
+            manifest,
+            complete=True,
+            sample_count=count,
+            skipped=skipped,
+            samples_sha256=sha256_file(self.folder.samples_path),
+        )
+        self.folder.write_manifest(done)
+        return done
+
+    def opened(self, resume: bool) -> AdversarialSet:
+        """The manifest on disk: a new one, or that of the same configuration."""
+        fresh = self.manifest()
+        root = self.folder.root
+        if not self.folder.manifest_path.exists():
+            if root.exists() and any(root.iterdir()):
+                raise ConfigurationError(f"{root} is not empty and holds no adversarial set", "choose another --out")
+            self.folder.write_manifest(fresh)
+            return fresh
+        found = self.folder.manifest()
+        if changed := differences(found, fresh):
+            raise ConfigurationError(
+                f"{root} holds a set that was made with other options ({', '.join(changed)})",
+                "choose another --out, or repeat the options of that set",
+            )
+        if not resume and not found.complete:
+            raise ConfigurationError(f"{root} holds an unfinished set", "continue it with --resume")
+        return self.folder.complete_manifest() if found.complete else found
+
+    def manifest(self) -> AdversarialSet:
+        """The manifest before the first image, of the size of the first image."""
+        first = self.dataset[self.chosen[0]]
+        height, width = first.image.shape[:2]
+        for victim in self.victims:
+            victim.require_size(height, width, f"image {first.id}")
+        return AdversarialSet(
+            config=self.config,
+            table=self.dataset.table.name,
+            height=height,
+            width=width,
+            images=tuple(self.dataset.ids[index] for index in self.chosen),
+            models=tuple(victim.record for victim in self.victims),
+            attacks=tuple(spec for spec, _ in self.attacks),
+            tasks=tuple(self.tasks),
+            versions=versions("torch", "numpy", "pillow"),
+            revision=revision(),
+        )
+
+    def save_images(self, progress: Progress) -> dict[str, ImageFiles]:
+        """Save every clean image with its ground truth and clean predictions."""
+        saved: dict[str, ImageFiles] = {}
+        size: tuple[int, ...] | None = None
+        for number, index in enumerate(self.chosen, start=1):
+            example = self.dataset[index]
+            size = size or example.image.shape
+            require_size(example, size, self.dataset)
+            saved[example.id] = save_image(self.folder, example, self.victims, self.tasks)
+            progress("clean predictions", number, len(self.chosen))
+        return saved
+
+    def jobs(self, files: dict[str, ImageFiles]) -> Iterator[Job]:
+        """All batches, in the order of samples.jsonl. How images are batched depends on nothing but the configuration."""
+        for victim in self.victims:
+            for spec, attack in self.attacks:
+                for task in self.tasks:
+                    key = (victim.spec.name, task.name)
+                    images = [name for name, file in files.items() if file.phi_pixels[key]]
+                    for start in range(0, len(images), self.config.batch_size):
+                        batch = tuple(images[start : start + self.config.batch_size])
+                        yield Job(victim, spec, attack, task, batch)
+
+    def run_jobs(self, jobs: list[Job], files: dict[str, ImageFiles], progress: Progress) -> int:
+        """Run the jobs that samples.jsonl does not have yet; returns the number of samples."""
+        steps = self.config.steps
+        total = sum(len(job.images) for job in jobs) * steps
+        done = self.keep_whole_jobs(jobs)
+        finished = 0
+        for number, job in enumerate(jobs):
+            size = len(job.images)
+            name = f"{job.spec.label} on {job.victim.spec.name}"
+            if number >= done:
+
+                def tick(step: int, base: int = finished, size: int = size, name: str = name) -> None:
+                    progress(name, base + step * size, total)
+
+                seeds = tuple(seed_of(self.config.seed, job.sample_id(image)) for image in job.images)
+                samples = attack_batch(self.folder, job, [files[image] for image in job.images], seeds, tick)
+                self.folder.append(samples)
+            finished += size * steps
+            progress(name, finished, total)
+        return finished // steps if steps else sum(len(job.images) for job in jobs)
+
+    def keep_whole_jobs(self, jobs: list[Job]) -> int:
+        """Cut samples.jsonl back to whole jobs, after an interruption; returns how many there are."""
+        path = self.folder.samples_path
+        with explaining(path):
+            path.touch()
+            ends = [0]
+            with path.open("rb") as lines:
+                ends.extend(accumulate(len(line) for line in lines if line.endswith(b"\n")))
+        kept = whole = 0
+        for job in jobs:
+            if kept + len(job.images) >= len(ends):
+                break
+            kept += len(job.images)
+            whole += 1
+        with explaining(path), path.open("r+b") as file:
+            file.truncate(ends[kept])
+        return whole
+
+    def skipped(self, files: dict[str, ImageFiles]) -> Iterator[SkippedSample]:
+        for name, file in files.items():
+            for (victim, task), pixels in file.phi_pixels.items():
+                if not pixels:
+                    yield SkippedSample(name, task, (victim,))
+
+
+def root_of(config: CraftConfig) -> Path | None:
+    return Path(config.data_root).expanduser() if config.data_root else None
+
+
+def spread(length: int, limit: int | None) -> list[int]:
+    """`limit` indices spread evenly over a dataset, since neighbours in a video are nearly the same image."""
+    if limit is None or limit >= length:
+        return list(range(length))
+    return [index * length // limit for index in range(limit)]
+
+
+def seed_of(root: int, sample: str) -> int:
+    """The seed of one sample, from the root seed and the sample's id."""
+    return int.from_bytes(hashlib.sha256(f"{root}/{sample}".encode()).digest()[:6], "big")
+
+
+def require_size(example: Example, size: tuple[int, ...], dataset: Dataset) -> None:
+    if example.image.shape != size:
+        shape = "x".join(map(str, example.image.shape[:2]))
+        raise DataError(
+            f"image {example.id} is {shape}, {dataset.ids[0]} is {size[0]}x{size[1]}; a set has one size",
+            f"bring them to one size, for example --size {size[0]}x{size[1]}",
+        )
+
+
+def differences(found: AdversarialSet, fresh: AdversarialSet) -> list[str]:
+    """Names of what decides the result and differs between two manifests."""
+    options = [
+        name for name in CraftConfig.__dataclass_fields__ if getattr(found.config, name) != getattr(fresh.config, name)
+    ]
+    inputs = [name for name in ("images", "models", "height", "width") if getattr(found, name) != getattr(fresh, name)]
+    return options or inputs

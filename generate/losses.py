@@ -1,0 +1,55 @@
+"""Losses per pixel and their means per image (Kang et al. 2020, Eq. 4, 6 and 8)."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Omega = Literal["none", "source", "margin", "adversarial"]
+
+
+def mean_over(values: Tensor, region: Tensor) -> Tensor:
+    """(N,) mean of (N, H, W) values over a boolean region; 0 where the region is empty."""
+    return (values * region).flatten(1).sum(1) / region.flatten(1).sum(1).clamp(min=1)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """(N, H, W) cross entropy of logits (N, C, H, W) to class indices (N, H, W)."""
+    return F.cross_entropy(logits, labels, reduction="none")
+
+
+def at(scores: Tensor, labels: Tensor) -> Tensor:
+    """(N, H, W) score of each pixel's class in `labels`."""
+    return scores.gather(1, labels[:, None])[:, 0]
+
+
+def difference(logits: Tensor, desired: Tensor, kept: Tensor, kappa: float | None) -> Tensor:
+    """(N, H, W) cross entropy to `desired` minus that to `kept` (Eq. 6).
+
+    The softmax cancels: it is the logit of the kept class minus that of the desired one. kappa: the margin from
+    which a pixel counts as won and no longer pulls; None leaves the loss unbounded, as printed.
+    """
+    margin = at(logits, kept) - at(logits, desired)
+    return margin if kappa is None else margin.clamp(min=-kappa)
+
+
+@torch.no_grad()
+def hardness(logits: Tensor, predicted: Tensor, phi: Tensor, target: int, kind: Omega) -> Tensor:
+    """(N, H, W) weights ω of how hard each pixel of φ still is, 1 outside φ (Eq. 4).
+
+    source: probability of the pixel's own clean class, rescaled by the smallest and largest class probability.
+    margin: what the adversarial class lacks to the largest, rescaled alike.   adversarial: its probability.
+    """
+    if kind == "none":
+        return torch.ones_like(logits[:, 0])
+    probability = logits.softmax(1)
+    adversarial = probability[:, target]
+    largest, smallest = probability.amax(1), probability.amin(1)
+    span = (largest - smallest).clamp(min=torch.finfo(probability.dtype).tiny)
+    weights = {
+        "source": (at(probability, predicted) - smallest) / span,
+        "margin": (largest - adversarial) / span,
+        "adversarial": adversarial,
+    }[kind]
+    return torch.where(phi, weights, 1.0)

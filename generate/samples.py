@@ -1,0 +1,159 @@
+"""From images to files: clean images with what the victims see in them, and attacked batches, measured after reading back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from segeval.classes import source_mask
+from segeval.datasets import Example
+from segeval.errors import EngineError
+from segeval.generate.driver import Outcome, run_attack
+from segeval.generate.problem import Problem
+from segeval.metrics import AttackMeter, Labels, Mask
+from segeval.models import Segmenter
+from segeval.models.segmenter import predict
+from segeval.records import AdversarialSample, AttackSpec, FileRecord, Norms, TaskRecord
+from segeval.store import SetFolder, save_png
+
+if TYPE_CHECKING:
+    from segeval.generate.craft import Job
+
+RgbImage = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """What is on disk for one image. phi, phi_pixels: per (victim, task)."""
+
+    id: str
+    clean: FileRecord
+    truth: FileRecord | None
+    predictions: Mapping[str, FileRecord]
+    phi: Mapping[tuple[str, str], FileRecord]
+    phi_pixels: Mapping[tuple[str, str], int]
+
+
+def save_image(
+    folder: SetFolder, example: Example, victims: Sequence[Segmenter], tasks: Sequence[TaskRecord]
+) -> ImageFiles:
+    """Save an image, its ground truth, the victims' clean predictions and the masks φ."""
+    root, name = folder.root, example.id
+    predictions: dict[str, FileRecord] = {}
+    phi: dict[tuple[str, str], FileRecord] = {}
+    pixels: dict[tuple[str, str], int] = {}
+    for victim in victims:
+        model = victim.spec.name
+        labels = predict(victim, example.image)
+        predictions[model] = save_png(root, f"prediction/{model}/{name}.png", labels)
+        for task in tasks:
+            mask = source_mask(labels, task.sources)
+            pixels[model, task.name] = int(np.count_nonzero(mask))
+            phi[model, task.name] = save_png(root, f"phi/{model}/{task.name}/{name}.png", mask.astype(np.uint8) * 255)
+    truth = None if example.labels is None else save_png(root, f"truth/{name}.png", example.labels)
+    return ImageFiles(name, save_png(root, f"clean/{name}.png", example.image), truth, predictions, phi, pixels)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One image read back from the set."""
+
+    clean: RgbImage
+    predicted: Labels
+    phi: Mask
+    truth: Labels | None
+
+
+def load(folder: SetFolder, files: ImageFiles, victim: str, task: str) -> Loaded:
+    truth = None if files.truth is None else folder.labels(files.truth)
+    predicted = folder.labels(files.predictions[victim])
+    return Loaded(folder.image(files.clean), predicted, folder.mask(files.phi[victim, task]), truth)
+
+
+def attack_batch(
+    folder: SetFolder, job: "Job", files: Sequence[ImageFiles], seeds: tuple[int, ...], tick: Callable[[int], None]
+) -> list[AdversarialSample]:
+    """Attack the images of a job and save the results; one record per image, measured on the saved files."""
+    victim, task = job.victim.spec.name, job.task
+    loaded = [load(folder, file, victim, task.name) for file in files]
+    meters = [AttackMeter(each.phi, task.target, each.truth, task.sources) for each in loaded]
+    problem = make_problem(job, loaded, seeds)
+    outcomes = run_attack(job.attack, job.spec, problem, [victim], meters, [each.clean for each in loaded], tick)
+    rows = zip(files, loaded, meters, outcomes, seeds, strict=True)
+    return [save_sample(folder, job, *row) for row in rows]
+
+
+def make_problem(job: "Job", loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> Problem:
+    device = job.victim.mean.device
+    clean = torch.stack([torch.from_numpy(each.clean).permute(2, 0, 1) for each in loaded])
+    return Problem(
+        clean=clean.to(device).float() / 255,
+        predicted=torch.from_numpy(np.stack([each.predicted for each in loaded])).to(device).long(),
+        phi=torch.from_numpy(np.stack([each.phi for each in loaded])).to(device),
+        sources=job.task.sources,
+        target=job.task.target,
+        scope=job.spec.scope,
+        segmenters=(job.victim,),
+        seeds=seeds,
+    )
+
+
+def save_sample(
+    folder: SetFolder, job: "Job", files: ImageFiles, loaded: Loaded, meter: AttackMeter, outcome: Outcome, seed: int
+) -> AdversarialSample:
+    """Save one adversarial image, read it back, verify what the attack promised, and measure it."""
+    victim, task = job.victim.spec.name, job.task.name
+    place = f"{victim}/{job.spec.label}/{task}/{files.id}.png"
+    saved = save_png(folder.root, f"adversarial/{place}", outcome.image)
+    adversarial = folder.image(saved)
+    require_promise(loaded, adversarial, job.spec, job.sample_id(files.id))
+    answer = predict(job.victim, adversarial)
+    records = {
+        "clean": files.clean,
+        "adversarial": saved,
+        "phi": files.phi[victim, task],
+        f"prediction:{victim}": files.predictions[victim],
+        f"adversarial_prediction:{victim}": save_png(folder.root, f"adversarial_prediction/{place}", answer),
+    }
+    if files.truth is not None:
+        records["truth"] = files.truth
+    return AdversarialSample(
+        id=job.sample_id(files.id),
+        image=files.id,
+        task=task,
+        attack=job.spec.label,
+        victims=(victim,),
+        seed=seed,
+        best_step=outcome.step,
+        norms=norms(loaded, adversarial),
+        counts={victim: meter.count(answer)},
+        clean_counts={victim: meter.count(loaded.predicted)},
+        files=records,
+        curve=outcome.curve,
+    )
+
+
+def norms(loaded: Loaded, adversarial: RgbImage) -> Norms:
+    """Size of the change between two 8-bit images."""
+    change = adversarial.astype(np.int64) - loaded.clean.astype(np.int64)
+    size = np.abs(change)
+    return Norms(
+        mean=float(size.mean()),
+        mean_phi=float(size[loaded.phi].mean()) if loaded.phi.any() else 0.0,
+        l2=float(np.sqrt(np.square(change).sum())),
+        linf=int(size.max()),
+    )
+
+
+def require_promise(loaded: Loaded, adversarial: RgbImage, spec: AttackSpec, sample: str) -> None:
+    """Raise EngineError unless the saved image keeps the budget and, for a local attack, is clean outside φ."""
+    change = np.abs(adversarial.astype(np.int16) - loaded.clean.astype(np.int16))
+    if spec.budget is not None and change.max() > spec.budget:
+        raise EngineError(
+            f"{sample} changes a pixel by {change.max()} levels, its budget is {spec.budget}", "please report this"
+        )
+    if spec.scope == "local" and change[~loaded.phi].any():
+        raise EngineError(f"{sample} changes pixels outside φ though its scope is local", "please report this")

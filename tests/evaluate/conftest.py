@@ -1,0 +1,235 @@
+"""A small world to evaluate: an adversarial set and a replay of it, written by the code that writes real ones.
+
+The label maps are random blocks, so that every count is different and nothing in them is accidentally equal.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from segeval.classes import CAMVID, IGNORE, TASKS, source_mask
+from segeval.evaluate import SurvivalReport, evaluate
+from segeval.evaluate.survival import LabelMaps
+from segeval.metrics import Labels, count_attack
+from segeval.records import (
+    AdversarialSample,
+    AdversarialSet,
+    AttackSpec,
+    CraftConfig,
+    FileRecord,
+    ModelRecord,
+    Norms,
+    SkippedSample,
+    Step,
+    TaskRecord,
+    encode,
+)
+from segeval.replays import Environment, ReplayedEngine, ReplayRecord
+from segeval.store import SetFolder, save_png, sha256_file, write_atomic
+from segeval_runner.recording import Recording
+
+MODEL = "espnet-camvid"
+CLASSES = len(CAMVID) + 1
+FLIPS = {"fp32": 0.0, "fp16": 0.02, "int8": 0.4}
+ENVIRONMENT = Environment("0.1.0", "3.11.2", "2.4.6", "Linux", "x86_64", "a processor", 2, 2, {"onnxruntime": "1.27.0"})
+
+
+def blocks(rng: np.random.Generator, size: tuple[int, int], classes: int) -> Labels:
+    """A label map of random 8×8 blocks."""
+    coarse = rng.integers(0, classes, ((size[0] + 7) // 8, (size[1] + 7) // 8), np.uint8)
+    return np.kron(coarse, np.ones((8, 8), np.uint8))[: size[0], : size[1]]
+
+
+def flipped(rng: np.random.Generator, labels: Labels, share: float) -> Labels:
+    """`labels` with a share of the pixels given random classes."""
+    return np.where(rng.random(labels.shape) < share, rng.integers(0, CLASSES, labels.shape), labels).astype(np.uint8)
+
+
+@dataclass
+class World:
+    """Where the set and its replay are, and the label maps behind every sample and engine."""
+
+    set_root: Path
+    replay_root: Path
+    manifest: AdversarialSet
+    samples: list[AdversarialSample] = field(default_factory=list)
+    maps: dict[tuple[str, str], LabelMaps] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to build. names: image ids.   unreached: images without success.   done: inputs replayed, None for all."""
+
+    names: Sequence[str] = ("a", "b", "c")
+    tasks: Sequence[str] = ("vehicle-to-road", "vehicle-to-building")
+    attacks: Sequence[tuple[str, str]] = (("fgsm", "full"), ("tanh", "local"))
+    precisions: Sequence[str] = ("fp32", "fp16", "int8")
+    outputs: tuple[str, ...] = (*CAMVID.names, "background")
+    size: tuple[int, int] = (48, 64)
+    truth: bool = True
+    unreached: Sequence[str] = ()
+    done: int | None = None
+    steps: int = 4
+    seed: int = 0
+
+
+class Builder:
+    """Writes a world as `plan` says."""
+
+    def __init__(self, root: Path, plan: Plan) -> None:
+        self.plan, self.rng = plan, np.random.default_rng(plan.seed)
+        self.folder = SetFolder(root / "set")
+        self.tasks = [TaskRecord(name, *TASKS[name].resolve(CAMVID)) for name in plan.tasks]
+        self.specs = [AttackSpec(a, "default", s, plan.steps, "best", None, 2.0, {}) for a, s in plan.attacks]  # type: ignore[arg-type]
+        self.inputs: dict[str, dict[str, Labels]] = {precision: {} for precision in plan.precisions}
+        self.world = World(root / "set", root / "replay", self._manifest())
+
+    def _manifest(self) -> AdversarialSet:
+        plan = self.plan
+        return AdversarialSet(
+            config=CraftConfig("camvid", (MODEL,)),
+            table="camvid",
+            height=plan.size[0],
+            width=plan.size[1],
+            images=tuple(plan.names),
+            models=(ModelRecord(MODEL, "camvid", plan.outputs, "", "0" * 64),),
+            attacks=tuple(self.specs),
+            tasks=tuple(self.tasks),
+            versions={"torch": "2.13.0"},
+            revision="abc",
+        )
+
+    def build(self) -> World:
+        for number, image in enumerate(self.plan.names):
+            self._image(number, image)
+        samples = self.world.samples
+        self.folder.samples_path.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.append(samples)
+        skipped = (SkippedSample("empty", self.plan.tasks[0], (MODEL,)),)
+        self.world.manifest = replace(
+            self.world.manifest,
+            complete=True,
+            sample_count=len(samples),
+            samples_sha256=sha256_file(self.folder.samples_path),
+            skipped=skipped,
+        )
+        self.folder.write_manifest(self.world.manifest)
+        self._replay()
+        return self.world
+
+    def _image(self, number: int, image: str) -> None:
+        size = self.plan.size
+        clean = self.rng.integers(0, 256, (*size, 3), np.uint8)
+        truth = blocks(self.rng, size, len(CAMVID))
+        truth[: size[0] // 8] = IGNORE
+        prediction = flipped(self.rng, np.where(truth == IGNORE, 0, truth).astype(np.uint8), 0.2)
+        prediction[-8:, -8:] = CAMVID.names.index("Car")
+        files = {
+            "clean": save_png(self.folder.root, f"{number}/clean.png", clean),
+            f"prediction:{MODEL}": save_png(self.folder.root, f"{number}/prediction.png", prediction),
+        }
+        if self.plan.truth:
+            files["truth"] = save_png(self.folder.root, f"{number}/truth.png", truth)
+        for precision, share in FLIPS.items():
+            if precision in self.inputs:
+                self.inputs[precision][f"clean/{image}"] = flipped(self.rng, prediction, share / 4)
+        for task in self.tasks:
+            for spec in self.specs:
+                self._sample(number, image, task, spec, files, clean, prediction, truth if self.plan.truth else None)
+
+    def _sample(
+        self,
+        number: int,
+        image: str,
+        task: TaskRecord,
+        spec: AttackSpec,
+        files: dict[str, FileRecord],
+        clean: NDArray[np.uint8],
+        prediction: Labels,
+        truth: Labels | None,
+    ) -> None:
+        place = f"{number}/{task.name}/{spec.label}"
+        phi = source_mask(prediction, task.sources)
+        reached = phi & (self.rng.random(phi.shape) < 0.8) & (image not in self.plan.unreached)
+        adversarial = np.where(reached, task.target, prediction).astype(np.uint8)
+        noise = self.rng.integers(-2, 3, clean.shape)
+        attacked = np.clip(clean + noise, 0, 255).astype(np.uint8)
+        change = np.abs(attacked.astype(int) - clean)
+        counts = count_attack(adversarial, phi, task.target, truth, task.sources)
+        before = count_attack(prediction, phi, task.target, truth, task.sources)
+        sample = AdversarialSample(
+            id=f"{image}/{task.name}/{spec.label}/{MODEL}",
+            image=image,
+            task=task.name,
+            attack=spec.label,
+            victims=(MODEL,),
+            seed=number,
+            best_step=spec.steps - 1,
+            norms=Norms(
+                float(change.mean()), float(change[phi].mean()), float(np.sqrt((change**2).sum())), int(change.max())
+            ),
+            counts={MODEL: counts},
+            clean_counts={MODEL: before},
+            files={
+                **files,
+                "phi": save_png(self.folder.root, f"{place}/phi.png", np.where(phi, 255, 0).astype(np.uint8)),
+                "adversarial": save_png(self.folder.root, f"{place}/adversarial.png", attacked),
+                f"adversarial_prediction:{MODEL}": save_png(self.folder.root, f"{place}/prediction.png", adversarial),
+            },
+            curve=tuple(Step(0.1 * (s + 1), 0.2 * (s + 1), {MODEL: counts}) for s in range(spec.steps - number % 2)),
+        )
+        self.world.samples.append(sample)
+        for precision, maps in self.inputs.items():
+            deployed = flipped(self.rng, adversarial, FLIPS[precision])
+            maps[f"adversarial/{sample.id}"] = deployed
+            engine_clean = maps[f"clean/{image}"]
+            self.world.maps[sample.id, f"{MODEL}.{precision}"] = LabelMaps(
+                phi, truth, prediction, adversarial, engine_clean, deployed
+            )
+
+    def _replay(self) -> None:
+        engines = []
+        for precision, maps in self.inputs.items():
+            name = f"{MODEL}.{precision}"
+            keys = list(maps)
+            with Recording(self.world.replay_root / name, keys, 1) as recording:
+                for index, key in enumerate(keys[: self.plan.done]):
+                    recording.append(key, maps[key], 10.0 + index)
+            engines.append(
+                ReplayedEngine(
+                    name=name,
+                    model=MODEL,
+                    precision=precision,  # type: ignore[arg-type]
+                    backend="onnxruntime",
+                    backend_version="1.27.0",
+                    height=self.plan.size[0],
+                    width=self.plan.size[1],
+                    batch=1,
+                    classes=len(self.plan.outputs),
+                    folder=name,
+                    inputs=len(keys),
+                    complete=self.plan.done is None,
+                    warmup=3,
+                    load_ms=12.5,
+                )
+            )
+        record = ReplayRecord("b" * 64, sha256_file(self.folder.manifest_path), ENVIRONMENT, tuple(engines))
+        write_atomic(self.world.replay_root / "replay.json", encode(record))
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., World]:
+    """Build a world: ``build(truth=False)``; the keywords are the fields of `Plan`."""
+    return lambda **changes: Builder(tmp_path, Plan(**changes)).build()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, SurvivalReport]:
+    """The plain world and its report, beside it in ``out``, for tests that only read."""
+    root = tmp_path_factory.mktemp("shared")
+    world = Builder(root, Plan()).build()
+    return world, evaluate(world.set_root, [world.replay_root], root / "out")

@@ -1,0 +1,287 @@
+"""From a set and a replay on disk to the files of a report."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError, SegevalError
+from segeval.evaluate import SurvivalReport, evaluate, survival_table
+from segeval.metrics import ConfusionMatrix
+from segeval.records import decode, encode
+from segeval.replays import Replay
+from segeval.store import SetFolder, save_png, sha256_file, write_atomic
+from segeval_runner.recording import Recording
+
+if TYPE_CHECKING:
+    from tests.evaluate.conftest import World
+
+Build = Callable[..., "World"]
+Shared = tuple["World", SurvivalReport]
+MODEL = "espnet-camvid"
+FILES = ["clean.csv", "curves.csv", "report.html", "report.json", "samples.csv", "survival.csv"]
+
+
+def run(world: "World") -> SurvivalReport:
+    return evaluate(world.set_root, [world.replay_root], world.set_root.parent / "out")
+
+
+def table(world: "World", name: str) -> list[dict[str, str]]:
+    with (world.set_root.parent / "out" / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def rewrite_replay(world: "World", **changes: object) -> None:
+    record = replace(Replay.open(world.replay_root).record, **changes)  # type: ignore[arg-type]
+    write_atomic(world.replay_root / "replay.json", encode(record))
+
+
+def test_counts_of_every_sample_and_engine(shared: Shared) -> None:
+    world, _ = shared
+    rows = table(world, "samples.csv")
+    assert len(rows) == len(world.maps) == 3 * 2 * 2 * 3
+    for row in rows:
+        maps = world.maps[row["sample"], row["engine"]]
+        target = 3 if row["task"] == "vehicle-to-road" else 1
+        reached = maps.phi & (maps.desktop_adversarial == target)
+        assert int(row["phi"]) == maps.phi.sum() > 0
+        assert int(row["desktop_hit"]) == reached.sum()
+        assert int(row["survived"]) == (reached & (maps.engine_adversarial == target)).sum()
+        assert int(row["clean_hit"]) == (maps.phi & (maps.engine_clean == target)).sum()
+        assert int(row["changed"]) == (maps.engine_clean != maps.desktop_clean).sum()
+
+
+def test_report_follows_from_samples_csv(shared: Shared) -> None:
+    world, report = shared
+    samples = table(world, "samples.csv")
+    for row in report.survival:
+        own = [s for s in samples if (s["attack"], s["engine"]) == (row.attack, row.engine)]
+        own = [s for s in own if row.task in (None, s["task"])]
+        assert (row.samples, row.images, row.skipped) == (len(own), 3, 0 if row.task == "vehicle-to-building" else 1)
+        per_image = []
+        for image in {s["image"] for s in own}:
+            survived = sum(int(s["survived"]) for s in own if s["image"] == image)
+            per_image.append(survived / sum(int(s["desktop_hit"]) for s in own if s["image"] == image))
+        assert row.survival.mean == pytest.approx(sum(per_image) / len(per_image))
+        pooled = sum(int(s["survived"]) for s in own) / sum(int(s["desktop_hit"]) for s in own)
+        assert row.survival.pooled == pytest.approx(pooled)
+    assert {row.task for row in report.survival} == {None, "vehicle-to-road", "vehicle-to-building"}
+
+
+def test_unharmed_engine_keeps_everything_and_changes_nothing(shared: Shared) -> None:
+    for row in shared[1].survival:
+        if row.precision == "fp32":
+            assert (row.survival.mean, row.changed.mean, row.control.mean) == (1.0, 0.0, 0.0)
+            assert row.engine_success == row.desktop_success
+        if row.precision == "int8":
+            assert row.survival.mean is not None and 0.5 < row.survival.mean < 0.8
+
+
+def test_clean_rows(shared: Shared) -> None:
+    world, report = shared
+    assert [row.engine for row in report.clean] == ["desktop", *(f"{MODEL}.{p}" for p in ("fp32", "fp16", "int8"))]
+    for row in report.clean[1:]:
+        matrix, equal, pixels = ConfusionMatrix(11), 0, 0
+        for image in "abc":
+            maps = next(m for (sample, engine), m in world.maps.items() if sample[0] == image and engine == row.engine)
+            assert maps.truth is not None
+            matrix.update(maps.truth, maps.engine_clean)
+            equal += int((maps.engine_clean == maps.desktop_clean).sum())
+            pixels += maps.engine_clean.size
+        assert (row.images, row.labelled) == (3, 3)
+        assert row.miou == pytest.approx(matrix.mean_iou())
+        assert row.pixel_accuracy == pytest.approx(matrix.pixel_accuracy())
+        assert row.equal == pytest.approx(equal / pixels)
+        assert np.array(row.confusion).sum() == pixels
+        assert row.latency is not None
+        assert [row.latency.inputs, row.latency.p50, row.latency.p90] == pytest.approx([15, 17.0, 22.6])
+
+
+def test_curves_are_means_over_images_that_hold_their_last_value(shared: Shared) -> None:
+    world, report = shared
+    curve = next(c for c in report.curves if (c.attack, c.task) == ("tanh-local", "vehicle-to-road"))
+    assert [point.step for point in curve.points] == [0, 1, 2, 3]
+    # Image b stopped one step early, at 0.3 levels.
+    assert [point.mean for point in curve.points] == pytest.approx([0.1, 0.2, 0.3, (0.4 + 0.3 + 0.4) / 3])
+    own = [s for s in world.samples if (s.attack, s.task) == ("tanh-local", "vehicle-to-road")]
+    success = [s.counts[MODEL].success or 0.0 for s in own]
+    assert curve.points[-1].success == pytest.approx(sum(success) / 3)
+    assert len(table(world, "curves.csv")) == sum(len(c.points) for c in report.curves)
+
+
+def test_files_are_complete_deterministic_and_decode(shared: Shared, tmp_path: Path) -> None:
+    world, report = shared
+    again = evaluate(world.set_root, [world.replay_root], tmp_path / "again")
+    assert again == report
+    out = world.set_root.parent / "out"
+    assert sorted(path.name for path in out.iterdir()) == FILES
+    for name in FILES:
+        assert (out / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+    text = (out / "report.json").read_bytes()
+    assert decode(text, SurvivalReport, "report.json") == report
+    assert json.loads(text)["schema"] == "segeval.report/1"
+    assert str(world.set_root.parent) not in text.decode() + (out / "report.html").read_text()
+
+
+def test_without_ground_truth(build: Build) -> None:
+    report = run(build(truth=False))
+    assert all(row.miou is None and row.confusion is None and row.equal for row in report.clean)
+    row = report.survival[0]
+    assert (row.engine_accuracy.mean, row.engine_accuracy.left_out) == (None, 3)
+    assert row.survival.mean == 1.0
+
+
+def test_image_without_success_is_left_out_and_said(build: Build) -> None:
+    report = run(build(unreached=("b",)))
+    for row in report.survival:
+        assert (row.survival.images, row.survival.left_out, row.engine_success.images) == (2, 1, 3)
+    assert any("up to 1 image per row" in note for note in report.notes)
+
+
+def test_no_success_at_all(build: Build) -> None:
+    report = run(build(unreached=("a", "b", "c")))
+    assert report.verdict[0].startswith("No attack reached a single pixel")
+    assert report.examples == ()
+
+
+def test_single_image_has_no_interval(build: Build) -> None:
+    report = run(build(names=("a",)))
+    assert all(row.survival.low is None and row.survival.mean is not None for row in report.survival)
+    assert "[" not in report.verdict[0]
+    assert any("single image" in note for note in report.notes)
+
+
+def test_unfinished_replay_is_evaluated_as_partial(build: Build) -> None:
+    world = build(done=9)  # of each engine's 15 inputs: two images in full
+    report = run(world)
+    assert any(note.startswith("Partial") for note in report.notes)
+    assert {row.missing for row in report.survival if row.task is not None} <= {1, 2}
+    assert sum(row.missing for row in report.survival if row.task is not None) == 3 * 5
+    assert not any(engine.complete for engine in report.engines)
+
+
+def test_two_replays_with_engines_of_one_name(build: Build, tmp_path: Path) -> None:
+    world = build(precisions=("int8",))
+    shutil.copytree(world.replay_root, tmp_path / "jetson")
+    report = evaluate(world.set_root, [world.replay_root, tmp_path / "jetson"], tmp_path / "out")
+    assert [engine.label for engine in report.engines] == [f"{MODEL}.int8@replay", f"{MODEL}.int8@jetson"]
+    first, second = (row for row in report.survival if (row.attack, row.task) == ("fgsm-full", None))
+    assert first.survival == second.survival
+
+
+def test_terminal_table_shows_names_as_they_are(shared: Shared) -> None:
+    _, report = shared
+    hostile = replace(report.survival[0], attack="[bold red]x[/]")
+    console = Console(width=100, color_system=None, file=io.StringIO(), record=True)
+    console.print(survival_table(replace(report, survival=(hostile, *report.survival[1:]))))
+    text = console.export_text()
+    assert "[bold red]x[/]" in text
+    survival = report.survival[2].survival
+    assert survival.mean is not None and f"{100 * survival.mean:.0f} [" in text
+
+
+def refused(world: "World", kind: type[SegevalError], match: str) -> None:
+    with pytest.raises(kind, match=match):
+        run(world)
+    assert not (world.set_root.parent / "out").exists()
+
+
+def test_refuses_a_replay_of_another_set(build: Build) -> None:
+    world = build()
+    rewrite_replay(world, set_sha256="0" * 64)
+    refused(world, ConfigurationError, "another set")
+
+
+def test_refuses_a_replay_given_twice(build: Build, tmp_path: Path) -> None:
+    world = build()
+    with pytest.raises(ConfigurationError, match="twice"):
+        evaluate(world.set_root, [world.replay_root, world.replay_root], tmp_path / "out")
+
+
+def test_refuses_to_evaluate_nothing(build: Build, tmp_path: Path) -> None:
+    world = build()
+    with pytest.raises(ConfigurationError, match="no replay"):
+        evaluate(world.set_root, [], tmp_path / "out")
+    with pytest.raises(DataError, match="not a replay"):
+        evaluate(world.set_root, [tmp_path], tmp_path / "out")
+    with pytest.raises(DataError, match="not an adversarial set"):
+        evaluate(tmp_path, [world.replay_root], tmp_path / "out")
+
+
+def test_refuses_a_replay_of_other_models(build: Build) -> None:
+    world = build()
+    engines = tuple(replace(engine, model="another") for engine in Replay.open(world.replay_root).engines)
+    rewrite_replay(world, engines=engines)
+    refused(world, ConfigurationError, "no engine of espnet-camvid")
+
+
+def test_refuses_a_replay_in_which_nothing_ran(build: Build) -> None:
+    refused(build(done=0), DataError, "no sample of the set was run")
+
+
+def test_refuses_a_finished_replay_that_lacks_an_input(build: Build) -> None:
+    world = build(precisions=("int8",))
+    lines = (world.replay_root / f"{MODEL}.int8" / "results.jsonl").read_text()
+    assert lines.count('"clean/a"') == 1
+    (world.replay_root / f"{MODEL}.int8" / "results.jsonl").write_text(lines.replace('"clean/a"', '"clean/z"'))
+    refused(world, DataError, "clean/a")
+
+
+def test_refuses_label_maps_of_another_size_or_class_count(build: Build) -> None:
+    world = build(precisions=("int8",), names=("a",))
+    (engine,) = Replay.open(world.replay_root).engines
+    rewrite_replay(world, engines=(replace(engine, classes=13),))
+    refused(world, DataError, "13 classes, espnet-camvid has 12")
+    keys = list(Replay.open(world.replay_root).results(engine.name).keys)
+    shutil.rmtree(world.replay_root / engine.name)
+    with Recording(world.replay_root / engine.name, keys, 1) as recording:
+        for key in keys:
+            recording.append(key, np.zeros((8, 8), np.uint8), 1.0)
+    rewrite_replay(world, engines=(replace(engine, height=8, width=8),))
+    refused(world, DataError, r"the label map is \(8, 8\), the images are \(48, 64\)")
+
+
+def recorded_anew(world: "World", samples: list[object]) -> None:
+    """Put other samples into the set, and make set and replay agree with that again."""
+    folder = SetFolder(world.set_root)
+    folder.samples_path.write_bytes(b"".join(encode(sample) + b"\n" for sample in samples))
+    folder.write_manifest(replace(folder.manifest(), samples_sha256=sha256_file(folder.samples_path)))
+    rewrite_replay(world, set_sha256=sha256_file(folder.manifest_path))
+
+
+def test_refuses_counts_that_are_not_those_of_the_label_maps(build: Build) -> None:
+    world = build()
+    first = world.samples[0]
+    counts = {MODEL: replace(first.counts[MODEL], hit=first.counts[MODEL].hit + 1)}
+    recorded_anew(world, [replace(first, counts=counts), *world.samples[1:]])
+    refused(world, IntegrityError, "other counts than samples.jsonl")
+
+
+def test_refuses_a_set_without_desktop_predictions(build: Build) -> None:
+    world = build()
+    first = world.samples[0]
+    files = {key: file for key, file in first.files.items() if not key.startswith("adversarial_prediction")}
+    recorded_anew(world, [replace(first, files=files), *world.samples[1:]])
+    refused(world, FormatError, "has no file 'adversarial_prediction:espnet-camvid'")
+
+
+def test_refuses_ground_truth_outside_the_class_table(build: Build) -> None:
+    world = build()
+    record = save_png(world.set_root, "strange.png", np.full((48, 64), 40, np.uint8))
+    first = world.samples[0]
+    recorded_anew(world, [replace(first, files={**first.files, "truth": record}), *world.samples[1:]])
+    refused(world, DataError, "labels outside the class table camvid")
+
+
+def test_refuses_a_changed_label_file(build: Build) -> None:
+    world = build()
+    save_png(world.set_root, world.samples[0].files["phi"].path, np.full((48, 64), 255, np.uint8))
+    refused(world, IntegrityError, "not the file that was recorded")

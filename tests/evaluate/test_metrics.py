@@ -1,0 +1,66 @@
+"""The confusion matrix and what is read off it, against scikit-learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score, recall_score
+
+from segeval.classes import IGNORE
+from segeval.metrics import ConfusionMatrix, Labels
+
+CLASSES = 4
+PAIRS = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
+    lambda shape: st.tuples(
+        hnp.arrays(np.uint8, shape, elements=st.sampled_from([*range(CLASSES), IGNORE])),
+        hnp.arrays(np.uint8, shape, elements=st.integers(0, CLASSES)),  # CLASSES: a background output
+    )
+)
+
+
+def filled(*pairs: tuple[Labels, Labels]) -> ConfusionMatrix:
+    matrix = ConfusionMatrix(CLASSES)
+    for truth, prediction in pairs:
+        matrix.update(truth, prediction)
+    return matrix
+
+
+@given(PAIRS, PAIRS)
+@settings(max_examples=60)
+def test_against_scikit_learn(first: tuple[Labels, Labels], second: tuple[Labels, Labels]) -> None:
+    matrix = filled(first, second)
+    truth = np.concatenate([first[0].ravel(), second[0].ravel()])
+    prediction = np.concatenate([first[1].ravel(), second[1].ravel()])
+    labelled = truth != IGNORE
+    if not labelled.any():
+        assert matrix.pixel_accuracy() is None and matrix.class_average() is None
+        return
+    known, guessed = truth[labelled], prediction[labelled]
+    expected = confusion_matrix(known, guessed, labels=range(CLASSES + 1))
+    assert (matrix.counts[:CLASSES] == expected[:CLASSES]).all()
+    assert matrix.pixel_accuracy() == pytest.approx(accuracy_score(known, guessed))
+    assert_iou(matrix, known, guessed, ignored_are_errors=False)
+    present = sorted(set(known.tolist()))
+    recall = recall_score(known, guessed, labels=present, average="macro", zero_division=0)
+    assert matrix.class_average() == pytest.approx(recall)
+
+
+@given(PAIRS)
+@settings(max_examples=60)
+def test_ignored_pixels_can_count_as_errors(pair: tuple[Labels, Labels]) -> None:
+    truth, prediction = pair
+    # As a class of its own, an ignored pixel makes every prediction on it a false positive.
+    assert_iou(filled(pair), np.minimum(truth, CLASSES + 1).ravel(), prediction.ravel(), ignored_are_errors=True)
+
+
+def assert_iou(matrix: ConfusionMatrix, truth: Labels, prediction: Labels, ignored_are_errors: bool) -> None:
+    occurring = [label for label in range(CLASSES) if label in truth or label in prediction]
+    found = matrix.intersection_over_union(ignored_are_errors)
+    assert [label for label in range(CLASSES) if np.isfinite(found[label])] == occurring
+    if not occurring:
+        assert matrix.mean_iou(ignored_are_errors) is None
+        return
+    expected = jaccard_score(truth, prediction, labels=occurring, average=None, zero_division=0)
+    assert found[occurring] == pytest.approx(expected)
+    assert matrix.mean_iou(ignored_are_errors) == pytest.approx(expected.mean())

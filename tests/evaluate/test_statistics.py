@@ -1,0 +1,141 @@
+"""Means, pooled values and intervals over images."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+
+from segeval.evaluate import statistics
+from segeval.evaluate.statistics import estimate, fraction, per_image, perturbation
+from segeval.evaluate.survival import SampleCounts
+
+BLANK = SampleCounts(
+    "s",
+    "a",
+    "t",
+    "k",
+    ("m",),
+    "m",
+    "e",
+    100,
+    10,
+    8,
+    6,
+    5,
+    1,
+    3,
+    2,
+    None,
+    None,
+    None,
+    None,
+    None,
+    None,
+    1.0,
+    2.0,
+    3.0,
+    4,
+)
+
+
+def counts_of(images: Sequence[str], survived: Iterable[int], reached: Iterable[int]) -> list[SampleCounts]:
+    rows = zip(images, survived, reached, strict=True)
+    return [replace(BLANK, image=image, survived=s, desktop_hit=r) for image, s, r in rows]
+
+
+def test_mean_gives_images_and_pooled_gives_pixels_the_same_weight() -> None:
+    found = estimate(np.array([[1.0, 10.0], [90.0, 90.0]]), 0)
+    assert found.mean == pytest.approx((0.1 + 1.0) / 2)
+    assert found.pooled == pytest.approx(91 / 100)
+
+
+def test_samples_of_one_image_are_one_unit() -> None:
+    together = per_image(counts_of("aab", (1, 2, 3), (4, 4, 6)), ("survived", "desktop_hit"))
+    assert together.tolist() == [[3, 8], [3, 6]]
+
+
+def test_repeating_every_image_does_not_narrow_the_interval() -> None:
+    rng = np.random.default_rng(1)
+    reached = rng.integers(20, 90, 12)
+    survived = rng.binomial(reached, rng.random(12))
+    names = [f"image {number}" for number in range(12)]
+    once = estimate(per_image(counts_of(names, survived, reached), ("survived", "desktop_hit")), 0)
+    rows = counts_of(names, survived, reached) * 3
+    thrice = estimate(per_image(rows, ("survived", "desktop_hit")), 0)
+    assert (thrice.low, thrice.high, thrice.mean, thrice.images) == (once.low, once.high, once.mean, 12)
+
+
+def test_intervals_are_those_of_scipy() -> None:
+    rng = np.random.default_rng(3)
+    reached = rng.integers(1, 1000, 40).astype(float)
+    parts = np.stack([np.floor(reached * rng.random(40)), reached], axis=1)
+    found = estimate(parts, seed=7)
+    options: dict[str, Any] = {"method": "BCa", "n_resamples": statistics.RESAMPLES, "confidence_level": 0.95}
+    mean = bootstrap((parts[:, 0] / parts[:, 1],), np.mean, rng=np.random.default_rng(7), **options)
+    assert (found.low, found.high) == pytest.approx(tuple(mean.confidence_interval))
+    pooled = bootstrap(
+        (parts[:, 0], parts[:, 1]),
+        lambda a, b, axis=-1: a.sum(axis) / b.sum(axis),
+        paired=True,
+        rng=np.random.default_rng(7),
+        **options,
+    )
+    assert (found.pooled_low, found.pooled_high) == pytest.approx(tuple(pooled.confidence_interval))
+    assert found.method == "BCa"
+
+
+def test_seed_decides_the_interval() -> None:
+    parts = np.array([[1.0, 9.0], [5.0, 9.0], [7.0, 9.0], [8.0, 9.0], [3.0, 9.0]])
+    assert estimate(parts, 1) == estimate(parts, 1)
+    assert estimate(parts, 1) != estimate(parts, 2)
+
+
+def test_one_image_has_no_interval() -> None:
+    found = estimate(np.array([[3.0, 4.0]]), 0)
+    assert (found.mean, found.low, found.high, found.pooled_low, found.images, found.method) == (
+        0.75,
+        None,
+        None,
+        None,
+        1,
+        "",
+    )
+
+
+def test_equal_values_fall_back_to_percentiles() -> None:
+    found = estimate(np.array([[2.0, 4.0], [3.0, 6.0], [1.0, 2.0]]), 0)
+    assert (found.low, found.high, found.method) == (0.5, 0.5, "percentile")
+
+
+def test_images_without_the_share_are_left_out_and_counted() -> None:
+    found = estimate(np.array([[1.0, 2.0], [0.0, 0.0], [np.nan, np.nan], [1.0, 4.0]]), 0)
+    assert (found.mean, found.pooled, found.images, found.left_out) == (0.375, 2 / 6, 2, 2)
+
+
+def test_ratio_of_four_counts() -> None:
+    assert fraction(np.array([1.0, 2.0, 3.0, 4.0])) == pytest.approx((1 / 2) / (3 / 4))
+    assert np.isnan(fraction(np.array([1.0, 2.0, 0.0, 4.0])))
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "RESAMPLES", 499)
+    rng = np.random.default_rng(11)
+    held = 0
+    for trial in range(200):
+        shares = rng.beta(2, 3, 30)
+        found = estimate(np.stack([shares, np.ones(30)], axis=1), seed=trial)
+        assert found.low is not None and found.high is not None
+        held += found.low <= 0.4 <= found.high
+    assert 0.89 <= held / 200 <= 0.985
+
+
+def test_perturbation_is_a_mean_over_images_with_the_largest_change_of_all() -> None:
+    rows = [
+        replace(BLANK, image=image, mean=mean, linf=linf)
+        for image, mean, linf in (("a", 1, 3), ("a", 3, 9), ("b", 8, 2))
+    ]
+    found = perturbation(rows)
+    assert (found.mean, found.linf) == (5.0, 9)
