@@ -14,6 +14,7 @@ import onnx
 import torch
 from onnx import ModelProto
 from onnx.utils import Extractor
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
 from segeval.models import Deployable, Segmenter
@@ -59,9 +60,14 @@ def export_fp32(segmenter: Segmenter, height: int, width: int, batch: int = 1) -
             opset_version=OPSET,
             dynamo=False,
         )
-        model = onnx.load(file)
-    del model.graph.output[1:]
-    return finished(model)
+        exported = onnx.load(file)
+        del exported.graph.output[1:]
+        model = finished(exported)
+        # Folds constants, without which fp16 conversion fails on computed ones, and batch normalization into
+        # convolutions, which the pairs of QDQ would prevent later. All precisions start from the same network.
+        simple = Path(folder) / "simple.onnx"
+        quant_pre_process(network_of(model), simple, skip_symbolic_shape=True)
+        return with_network(model, onnx.load(simple))
 
 
 def network_of(model: ModelProto) -> ModelProto:

@@ -14,7 +14,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from segeval.deploy.contract import broken, check_contract
 from segeval.deploy.export import NETWORK_INPUT
 
-WEIGHT_AXIS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}
+WEIGHT_AXIS = {"Conv": 0, "ConvTranspose": 1}
 """Axis of the output channels in the weights of each operator that has any."""
 
 Q, DQ = "QuantizeLinear", "DequantizeLinear"

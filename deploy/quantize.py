@@ -18,7 +18,6 @@ from onnx.utils import Extractor
 from onnxruntime.quantization import CalibrationDataReader, QuantType, create_calibrator
 from onnxruntime.quantization import CalibrationMethod as OrtMethod
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from segeval.bundles import CalibrationMethod
 from segeval.deploy.export import IMAGE, NETWORK_INPUT, network_of, with_network
@@ -51,32 +50,31 @@ def to_int8(
     images: (H, W, 3) RGB calibration images, taken one at a time.   op_types: ONNX operators to quantize.
     """
     with tempfile.TemporaryDirectory(prefix="segeval-int8-") as folder:
-        # Folds batch normalization into convolutions, which QDQ pairs between the two would prevent.
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(network_of(fp32), prepared, skip_symbolic_shape=True)
+        file = Path(folder) / "network.onnx"
+        onnx.save(network_of(fp32), file)
         with quiet():
-            ranges = find_ranges(prepared, network_inputs(fp32, images), method, op_types)
-        quantizer = QDQQuantizer(
-            onnx.load(prepared),
-            per_channel=True,
-            reduce_range=False,
-            weight_qType=QuantType.QInt8,
-            activation_qType=QuantType.QInt8,
-            tensors_range=ranges,
-            nodes_to_quantize=[],
-            nodes_to_exclude=[],
-            op_types_to_quantize=list(op_types),
-            extra_options={
-                "ActivationSymmetric": True,
-                "WeightSymmetric": True,
-                "AddQDQPairToWeight": True,
-                "QuantizeBias": False,
-                "OpTypesToExcludeOutputQuantization": list(op_types),
-            },
-        )
-        quantizer.quantize_model()
-        quantizer.model.topological_sort()
-        network = quantizer.model.model
+            ranges = find_ranges(file, network_inputs(fp32, images), method, op_types)
+    quantizer = QDQQuantizer(
+        network_of(fp32),
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QInt8,
+        tensors_range=ranges,
+        nodes_to_quantize=[],
+        nodes_to_exclude=[],
+        op_types_to_quantize=list(op_types),
+        extra_options={
+            "ActivationSymmetric": True,
+            "WeightSymmetric": True,
+            "AddQDQPairToWeight": True,
+            "QuantizeBias": False,
+            "OpTypesToExcludeOutputQuantization": list(op_types),
+        },
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    network = quantizer.model.model
     keep_others_exact(network, op_types)
     return with_network(fp32, network)
 

@@ -42,7 +42,7 @@ def evaluate(
     """
     sources = Sources(set_root, replays)
     counted = count_everything(sources, progress)
-    shown = examples(sources, counted.rows)
+    shown = examples(sources, counted.rows, progress)
     report = summarise(sources, counted, shown, seed, progress)
     for name, data in {
         "samples.csv": samples_csv(counted.rows),
@@ -78,6 +78,7 @@ def summarise(
                 backend_version=engine.record.backend_version,
                 replay=engine.replay_index,
                 complete=engine.record.complete,
+                calibration=engine.calibration,
             )
             for engine in sources.engines
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from segeval.evaluate.counting import Progress
 from segeval.evaluate.palette import class_colours
 from segeval.evaluate.panels import Panel, choose_examples, classes_shown, example_panels
 from segeval.evaluate.sources import Sources
@@ -39,7 +40,7 @@ def hexadecimal(colour: Sequence[int]) -> str:
     return "#" + "".join(f"{int(part):02x}" for part in colour)
 
 
-def examples(sources: Sources, rows: Sequence[SampleCounts]) -> tuple[ExampleView, ...]:
+def examples(sources: Sources, rows: Sequence[SampleCounts], progress: Progress) -> tuple[ExampleView, ...]:
     """The best and the least surviving samples of every model on its coarsest engine, within the budget."""
     models = list(dict.fromkeys(row.model for row in rows))
     each = max(1, EXAMPLES // (2 * len(models)))
@@ -48,9 +49,10 @@ def examples(sources: Sources, rows: Sequence[SampleCounts]) -> tuple[ExampleVie
     samples = {sample.id: sample for sample in sources.folder.samples() if sample.id in ids}
     views: list[ExampleView] = []
     size = 0
-    for row, why in wanted:
+    for done, (row, why) in enumerate(wanted, start=1):
         view = _view(sources, samples[row.sample], row, why)
         size += sum(len(panel.uri) for panel in view.panels)
+        progress("examples", done, len(wanted))
         if size > BUDGET:
             break
         views.append(view)

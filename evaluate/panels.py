@@ -18,12 +18,13 @@ Pixel = TypeVar("Pixel", np.uint8, np.int16)
 WIDTH = 360
 """Largest side of a panel in pixels; the files beside the report have the full size."""
 SMALLEST_PHI = 0.005
-"""Examples with a smaller share of φ are chosen only if there are no others: nothing would be seen."""
+LEAST_SUCCESS = 0.2
+"""Examples with a smaller share of φ, or on which less of it was reached, are chosen only if there are no others."""
 FATES = (
     ("survived", (213, 73, 17)),
     ("lost on the engine", (41, 121, 190)),
     ("only on the engine", (240, 180, 60)),
-    ("never reached", (150, 150, 150)),
+    ("never reached", (118, 118, 118)),
 )
 """What can become of a pixel of φ, and the colour of it."""
 
@@ -46,6 +47,7 @@ def choose_examples(rows: Sequence[SampleCounts], each: int) -> list[tuple[Sampl
     """
     reached = [row for row in rows if row.desktop_hit]
     visible = [row for row in reached if row.phi >= SMALLEST_PHI * row.pixels] or reached
+    visible = [row for row in visible if row.desktop_hit >= LEAST_SUCCESS * row.phi] or visible
     chosen: list[tuple[SampleCounts, str]] = []
 
     def take(sign: int, why: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from segeval.bundles import Calibration
 from segeval.evaluate.examples import ExampleView, LegendEntry, hexadecimal
 from segeval.evaluate.figures import curves_figure, survival_figure
 from segeval.evaluate.panels import FATES
@@ -103,6 +104,12 @@ def signed(value: float | None, reference: float | None) -> str:
     return "–" if value is None or reference is None else f"{100 * (value - reference):+.1f}".replace("-", "−")
 
 
+def calibrated(calibration: Calibration) -> str:
+    """``calibrated by percentile 99.99 on 32 images``."""
+    detail = "" if calibration.percentile is None else f" {calibration.percentile:g}"
+    return f"calibrated by {calibration.method}{detail} on {len(calibration.images)} images"
+
+
 def unbroken(sentence: str, names: Collection[str]) -> Markup:
     """A sentence in which these names are not broken into two lines."""
     pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
@@ -129,6 +136,7 @@ def render(report: SurvivalReport, examples: Sequence[ExampleView]) -> bytes:
         fixed=fixed,
         signed=signed,
         perturbation=stated_perturbation,
+        calibration=calibrated,
         unbroken=partial(unbroken, names={name for row in report.survival for name in (row.attack, row.model)}),
     )
     models = list(dict.fromkeys(row.model for row in report.survival))

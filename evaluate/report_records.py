@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from segeval.bundles import Calibration
 from segeval.records import AttackSpec, CraftConfig, ModelRecord, Scope, TaskRecord
 from segeval.replays import Environment
 
@@ -136,7 +137,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class EngineSummary:
-    """An engine that was evaluated. label: its name in the rows.   replay: index into the report's replays."""
+    """An engine that was evaluated. label: its name in the rows.   replay: index into the report's replays.
+
+    calibration: of an int8 engine, None if the replay has no bundle.json to tell.
+    """
 
     label: str
     name: str
@@ -146,6 +150,7 @@ class EngineSummary:
     backend_version: str
     replay: int
     complete: bool
+    calibration: Calibration | None
 
 
 @dataclass(frozen=True)

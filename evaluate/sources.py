@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segeval.errors import ConfigurationError, DataError, FormatError
+from segeval.bundles import BundleFolder, Calibration
+from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
 from segeval.metrics import Labels
 from segeval.records import AdversarialSample, AdversarialSet, ModelRecord, TaskRecord
-from segeval.replays import EngineResults, Replay, ReplayedEngine
+from segeval.replays import COPY_AGAIN, EngineResults, Replay, ReplayedEngine
 from segeval.store import SetFolder, sha256_file
 
 
@@ -20,6 +21,7 @@ class Engine:
     results: EngineResults
     keys: frozenset[str]
     replay_index: int
+    calibration: Calibration | None
 
     @property
     def model(self) -> str:
@@ -55,7 +57,8 @@ class Sources:
     """A finished set and the engines whose replays are to be compared with it.
 
     Raises DataError for a folder that is no finished set or replay, ConfigurationError for a replay of another set, a
-    replay that is given twice, or replays without an engine of any attacked model.
+    replay that is given twice, or replays without an engine of any attacked model, IntegrityError for a replay with the
+    manifest of another bundle.
     """
 
     def __init__(self, set_root: Path, replays: Sequence[Path]) -> None:
@@ -117,8 +120,19 @@ class Sources:
                 hint = "the bundle holds another network of the same name"
                 raise DataError(f"{label} gives {record.classes} classes, {record.model} has {outputs}", hint)
             results = self.replays[index].results(record.name)
-            engines.append(Engine(label, record, results, frozenset(results.keys), index))
+            calibration = self._calibrations(self.replays[index]).get(record.name)
+            engines.append(Engine(label, record, results, frozenset(results.keys), index, calibration))
         return engines
+
+    @staticmethod
+    def _calibrations(replay: Replay) -> dict[str, Calibration | None]:
+        """Calibration by engine, from the bundle.json beside replay.json; empty if there is none."""
+        bundle = BundleFolder(replay.root)
+        if not bundle.manifest_path.is_file():
+            return {}
+        if bundle.sha256() != replay.record.bundle_sha256:
+            raise IntegrityError(f"{bundle.manifest_path} is not of the bundle that was replayed", COPY_AGAIN)
+        return {engine.name: engine.calibration for engine in bundle.manifest().engines}
 
     def _qualified(self, name: str, index: int) -> str:
         """A name for an engine that several replays have: with its folder, and a number if the folders share a name."""

@@ -1,8 +1,8 @@
 """From counts to the report's rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from segeval.evaluate.counting import Counted
+from segeval.evaluate.counting import Counted, Progress
 from segeval.evaluate.report_records import SurvivalRow
 from segeval.evaluate.sources import Sources
 from segeval.evaluate.statistics import estimates, perturbation
@@ -39,9 +39,7 @@ def grouped(sources: Sources, rows: Sequence[SampleCounts]) -> dict[Group, list[
     return {group: groups[group] for group in sorted(groups, key=place)}
 
 
-def survival_rows(
-    sources: Sources, counted: Counted, seed: int, progress: Callable[[str, int, int], None]
-) -> Iterator[SurvivalRow]:
+def survival_rows(sources: Sources, counted: Counted, seed: int, progress: Progress) -> Iterator[SurvivalRow]:
     """One row per model, attack, task and engine, with every estimate."""
     precisions = {engine.label: engine.record.precision for engine in sources.engines}
     scopes = {attack.label: attack.scope for attack in sources.manifest.attacks}

@@ -1,5 +1,6 @@
 """The survival table for a terminal."""
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -22,7 +23,8 @@ def survival_table(report: SurvivalReport) -> Table:
     models = list(dict.fromkeys(row.model for row in rows))
     tasks = ", ".join(task.name for task in report.set.tasks)
     title = Text(f"Survival of the attacks on {', '.join(models)} ({tasks})")
-    table = Table(title=title, caption=CAPTION, title_justify="left", caption_justify="left")
+    table = Table(title=title, caption=CAPTION, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
+    table.pad_edge, table.collapse_padding = False, True
     for heading in ("attack", "engine"):
         table.add_column(heading, overflow="fold")
     for heading in ("desktop", "engine", "survived %", "clean", "levels", "n"):

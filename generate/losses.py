@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Omega = Literal["none", "source", "margin", "adversarial"]
+Omega = Literal["none", "balanced", "source", "margin", "adversarial"]
 
 
 def mean_over(values: Tensor, region: Tensor) -> Tensor:
@@ -38,11 +38,16 @@ def difference(logits: Tensor, desired: Tensor, kept: Tensor, kappa: float | Non
 def hardness(logits: Tensor, predicted: Tensor, phi: Tensor, target: int, kind: Omega) -> Tensor:
     """(N, H, W) weights ω of how hard each pixel of φ still is, 1 outside φ (Eq. 4).
 
+    none: 1.   balanced: what φ lacks in pixels to the rest of the image, so that both count alike.
     source: probability of the pixel's own clean class, rescaled by the smallest and largest class probability.
     margin: what the adversarial class lacks to the largest, rescaled alike.   adversarial: its probability.
     """
     if kind == "none":
         return torch.ones_like(logits[:, 0])
+    if kind == "balanced":
+        inside = phi.flatten(1).sum(1).clamp(min=1)
+        outside = (~phi).flatten(1).sum(1).clamp(min=1)
+        return torch.where(phi, (outside / inside)[:, None, None], 1.0)
     probability = logits.softmax(1)
     adversarial = probability[:, target]
     largest, smallest = probability.amax(1), probability.amin(1)

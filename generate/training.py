@@ -38,7 +38,6 @@ class TrainConfig:
 
     rate: peak learning rate.   warm_up: share of the steps until it is reached.   auxiliary: weight of each
     auxiliary loss.   averaging: decay of the weights' average per step.   crop: (height, width).
-    bfloat16: compute the network's forward pass in bfloat16 where that is safe (autocast).
     initial: weight file to start from, empty for random weights.
     """
 
@@ -58,8 +57,7 @@ class TrainConfig:
     warm_up: float = 0.03
     auxiliary: float = 0.4
     class_weights: bool = True
-    averaging: float = 0.998
-    bfloat16: bool = False
+    averaging: float = 0.99
     initial: str = ""
     seed: int = 0
     device: str = "cpu"
@@ -185,8 +183,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate * self.schedule(step)
         inputs = self.normaliser.normalise(images).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
-            outputs = [output.float() for output in self.network.forward_with_auxiliaries(inputs)]
+        outputs = self.network.forward_with_auxiliaries(inputs)
         loss = self.loss(outputs[0], labels)
         for auxiliary in outputs[1:]:
             loss = loss + self.config.auxiliary * self.loss(auxiliary, labels)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.classes import ClassTable
+from segeval.errors import ConfigurationError
 from segeval.metrics import Labels
 from segeval.registry import DATASETS
 
@@ -41,7 +42,9 @@ def open_dataset(name: str, root: Path | None = None, split: str = "test", size:
     """Open a registered dataset, or the user's own ``package.module:function``.
 
     root: its folder; None lets the dataset look at its usual place.   size: (height, width) to bring images to.
-    Raises UnknownNameError, DataError if the folder or split is not there.
+    Raises UnknownNameError, ConfigurationError for an impossible size, DataError if the folder or split is not there.
     """
+    if size is not None and min(size) < 1:
+        raise ConfigurationError(f"images cannot be {size[0]}x{size[1]}", "a size is height x width in pixels")
     dataset: Dataset = DATASETS.load(name)(root=root, split=split, size=size)
     return dataset

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from segeval.classes import CAMVID, CITYSCAPES, IGNORE
+from segeval.datasets import open_dataset
 from segeval.datasets.folder import open_folder, read_table
-from segeval.errors import DataError
+from segeval.errors import ConfigurationError, DataError
 
 
 @pytest.fixture
@@ -55,6 +56,8 @@ def test_images_are_brought_to_the_size_asked_for(root: Path) -> None:
     assert example.image.shape == (3, 4, 3)
     assert example.labels is not None
     np.testing.assert_array_equal(example.labels, [[0, 1, 2, 255]] * 3)
+    with pytest.raises(ConfigurationError, match="cannot be 0x4"):
+        open_dataset("folder", root, size=(0, 4))
 
 
 @pytest.mark.parametrize("text", ["camvid", "\ufeffcamvid\r\n"])

@@ -88,7 +88,7 @@ def test_int8_is_calibrated_on_the_train_split(in_torch: ScoreRecord) -> None:
     assert int8.miou == pytest.approx(in_torch.miou, abs=0.03)
     assert int8.miou != in_torch.miou
     assert int8.calibration is not None
-    assert int8.calibration.source == "camvid train split"
+    assert int8.calibration.source == "camvid, train split"
     assert len(int8.calibration.images) == 2
 
 

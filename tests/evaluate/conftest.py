@@ -68,6 +68,7 @@ class Plan:
     tasks: Sequence[str] = ("vehicle-to-road", "vehicle-to-building")
     attacks: Sequence[tuple[str, str]] = (("fgsm", "full"), ("tanh", "local"))
     precisions: Sequence[str] = ("fp32", "fp16", "int8")
+    models: Sequence[str] = (MODEL,)
     outputs: tuple[str, ...] = (*CAMVID.names, "background")
     size: tuple[int, int] = (48, 64)
     truth: bool = True
@@ -75,6 +76,17 @@ class Plan:
     done: int | None = None
     steps: int = 4
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image, its ground truth and their files."""
+
+    number: int
+    name: str
+    clean: NDArray[np.uint8]
+    truth: Labels | None
+    files: dict[str, FileRecord]
 
 
 class Builder:
@@ -85,18 +97,19 @@ class Builder:
         self.folder = SetFolder(root / "set")
         self.tasks = [TaskRecord(name, *TASKS[name].resolve(CAMVID)) for name in plan.tasks]
         self.specs = [AttackSpec(a, "default", s, plan.steps, "best", None, 2.0, {}) for a, s in plan.attacks]  # type: ignore[arg-type]
-        self.inputs: dict[str, dict[str, Labels]] = {precision: {} for precision in plan.precisions}
+        engines = [(model, precision) for model in plan.models for precision in plan.precisions]
+        self.inputs: dict[tuple[str, str], dict[str, Labels]] = {engine: {} for engine in engines}
         self.world = World(root / "set", root / "replay", self._manifest())
 
     def _manifest(self) -> AdversarialSet:
         plan = self.plan
         return AdversarialSet(
-            config=CraftConfig("camvid", (MODEL,)),
+            config=CraftConfig("camvid", tuple(plan.models)),
             table="camvid",
             height=plan.size[0],
             width=plan.size[1],
             images=tuple(plan.names),
-            models=(ModelRecord(MODEL, "camvid", plan.outputs, "", "0" * 64),),
+            models=tuple(ModelRecord(model, "camvid", plan.outputs, "", "0" * 64) for model in plan.models),
             attacks=tuple(self.specs),
             tasks=tuple(self.tasks),
             versions={"torch": "2.13.0"},
@@ -121,80 +134,71 @@ class Builder:
         self._replay()
         return self.world
 
-    def _image(self, number: int, image: str) -> None:
+    def _image(self, number: int, name: str) -> None:
         size = self.plan.size
         clean = self.rng.integers(0, 256, (*size, 3), np.uint8)
         truth = blocks(self.rng, size, len(CAMVID))
         truth[: size[0] // 8] = IGNORE
-        prediction = flipped(self.rng, np.where(truth == IGNORE, 0, truth).astype(np.uint8), 0.2)
-        prediction[-8:, -8:] = CAMVID.names.index("Car")
-        files = {
-            "clean": save_png(self.folder.root, f"{number}/clean.png", clean),
-            f"prediction:{MODEL}": save_png(self.folder.root, f"{number}/prediction.png", prediction),
-        }
+        files = {"clean": save_png(self.folder.root, f"{number}/clean.png", clean)}
         if self.plan.truth:
             files["truth"] = save_png(self.folder.root, f"{number}/truth.png", truth)
-        for precision, share in FLIPS.items():
-            if precision in self.inputs:
-                self.inputs[precision][f"clean/{image}"] = flipped(self.rng, prediction, share / 4)
-        for task in self.tasks:
-            for spec in self.specs:
-                self._sample(number, image, task, spec, files, clean, prediction, truth if self.plan.truth else None)
+        picture = Picture(number, name, clean, truth if self.plan.truth else None, files)
+        for model in self.plan.models:
+            prediction = flipped(self.rng, np.where(truth == IGNORE, 0, truth).astype(np.uint8), 0.2)
+            prediction[-8:, -8:] = CAMVID.names.index("Car")
+            for precision in self.plan.precisions:
+                engine_clean = flipped(self.rng, prediction, FLIPS[precision] / 4)
+                self.inputs[model, precision][f"clean/{name}"] = engine_clean
+            for task in self.tasks:
+                for spec in self.specs:
+                    self._sample(picture, model, prediction, task, spec)
 
-    def _sample(
-        self,
-        number: int,
-        image: str,
-        task: TaskRecord,
-        spec: AttackSpec,
-        files: dict[str, FileRecord],
-        clean: NDArray[np.uint8],
-        prediction: Labels,
-        truth: Labels | None,
-    ) -> None:
-        place = f"{number}/{task.name}/{spec.label}"
+    def _sample(self, picture: Picture, model: str, prediction: Labels, task: TaskRecord, spec: AttackSpec) -> None:
+        place = f"{picture.number}/{model}/{task.name}/{spec.label}"
         phi = source_mask(prediction, task.sources)
-        reached = phi & (self.rng.random(phi.shape) < 0.8) & (image not in self.plan.unreached)
+        reached = phi & (self.rng.random(phi.shape) < 0.8) & (picture.name not in self.plan.unreached)
         adversarial = np.where(reached, task.target, prediction).astype(np.uint8)
-        noise = self.rng.integers(-2, 3, clean.shape)
-        attacked = np.clip(clean + noise, 0, 255).astype(np.uint8)
-        change = np.abs(attacked.astype(int) - clean)
-        counts = count_attack(adversarial, phi, task.target, truth, task.sources)
-        before = count_attack(prediction, phi, task.target, truth, task.sources)
+        noise = self.rng.integers(-2, 3, picture.clean.shape)
+        attacked = np.clip(picture.clean + noise, 0, 255).astype(np.uint8)
+        change = np.abs(attacked.astype(int) - picture.clean)
+        counts = count_attack(adversarial, phi, task.target, picture.truth, task.sources)
+        steps = spec.steps - picture.number % 2  # every other image stops a step early
+        root = self.folder.root
         sample = AdversarialSample(
-            id=f"{image}/{task.name}/{spec.label}/{MODEL}",
-            image=image,
+            id=f"{picture.name}/{task.name}/{spec.label}/{model}",
+            image=picture.name,
             task=task.name,
             attack=spec.label,
-            victims=(MODEL,),
-            seed=number,
-            best_step=spec.steps - 1,
+            victims=(model,),
+            seed=picture.number,
+            best_step=steps - 1,
             norms=Norms(
                 float(change.mean()), float(change[phi].mean()), float(np.sqrt((change**2).sum())), int(change.max())
             ),
-            counts={MODEL: counts},
-            clean_counts={MODEL: before},
+            counts={model: counts},
+            clean_counts={model: count_attack(prediction, phi, task.target, picture.truth, task.sources)},
             files={
-                **files,
-                "phi": save_png(self.folder.root, f"{place}/phi.png", np.where(phi, 255, 0).astype(np.uint8)),
-                "adversarial": save_png(self.folder.root, f"{place}/adversarial.png", attacked),
-                f"adversarial_prediction:{MODEL}": save_png(self.folder.root, f"{place}/prediction.png", adversarial),
+                **picture.files,
+                "phi": save_png(root, f"{place}/phi.png", np.where(phi, 255, 0).astype(np.uint8)),
+                "adversarial": save_png(root, f"{place}/adversarial.png", attacked),
+                f"prediction:{model}": save_png(root, f"{place}/prediction.png", prediction),
+                f"adversarial_prediction:{model}": save_png(root, f"{place}/adversarial_prediction.png", adversarial),
             },
-            curve=tuple(Step(0.1 * (s + 1), 0.2 * (s + 1), {MODEL: counts}) for s in range(spec.steps - number % 2)),
+            curve=tuple(Step(0.1 * (step + 1), 0.2 * (step + 1), {model: counts}) for step in range(steps)),
         )
         self.world.samples.append(sample)
-        for precision, maps in self.inputs.items():
-            deployed = flipped(self.rng, adversarial, FLIPS[precision])
-            maps[f"adversarial/{sample.id}"] = deployed
-            engine_clean = maps[f"clean/{image}"]
-            self.world.maps[sample.id, f"{MODEL}.{precision}"] = LabelMaps(
-                phi, truth, prediction, adversarial, engine_clean, deployed
+        for precision in self.plan.precisions:
+            maps = self.inputs[model, precision]
+            deployed = maps[f"adversarial/{sample.id}"] = flipped(self.rng, adversarial, FLIPS[precision])
+            engine_clean = maps[f"clean/{picture.name}"]
+            self.world.maps[sample.id, f"{model}.{precision}"] = LabelMaps(
+                phi, picture.truth, prediction, adversarial, engine_clean, deployed
             )
 
     def _replay(self) -> None:
         engines = []
-        for precision, maps in self.inputs.items():
-            name = f"{MODEL}.{precision}"
+        for (model, precision), maps in self.inputs.items():
+            name = f"{model}.{precision}"
             keys = list(maps)
             with Recording(self.world.replay_root / name, keys, 1) as recording:
                 for index, key in enumerate(keys[: self.plan.done]):
@@ -202,7 +206,7 @@ class Builder:
             engines.append(
                 ReplayedEngine(
                     name=name,
-                    model=MODEL,
+                    model=model,
                     precision=precision,  # type: ignore[arg-type]
                     backend="onnxruntime",
                     backend_version="1.27.0",
@@ -221,9 +225,15 @@ class Builder:
         write_atomic(self.world.replay_root / "replay.json", encode(record))
 
 
+@pytest.fixture(scope="session")
+def build_at() -> Callable[..., World]:
+    """Build a world in a folder: ``build_at(folder, truth=False)``; the keywords are the fields of `Plan`."""
+    return lambda root, **changes: Builder(root, Plan(**changes)).build()
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> Callable[..., World]:
-    """Build a world: ``build(truth=False)``; the keywords are the fields of `Plan`."""
+    """Build a world in the test's own folder."""
     return lambda **changes: Builder(tmp_path, Plan(**changes)).build()
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +14,25 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from segeval.bundles import (
+    BundleManifest,
+    Calibration,
+    CalibrationImage,
+    DeployOptions,
+    EngineRecord,
+    Inputs,
+    Parity,
+    SetReference,
+)
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError, SegevalError
 from segeval.evaluate import SurvivalReport, evaluate, survival_table
+from segeval.evaluate.counting import count_everything
+from segeval.evaluate.evaluate import silent, summarise
+from segeval.evaluate.sources import Sources
 from segeval.metrics import ConfusionMatrix
 from segeval.records import decode, encode
 from segeval.replays import Replay
-from segeval.store import SetFolder, save_png, sha256_file, write_atomic
+from segeval.store import SetFolder, save_png, sha256, sha256_file, write_atomic
 from segeval_runner.recording import Recording
 
 if TYPE_CHECKING:
@@ -32,6 +46,12 @@ FILES = ["clean.csv", "curves.csv", "report.html", "report.json", "samples.csv",
 
 def run(world: "World") -> SurvivalReport:
     return evaluate(world.set_root, [world.replay_root], world.set_root.parent / "out")
+
+
+def numbers(world: "World", *replays: Path) -> SurvivalReport:
+    """The report without its files."""
+    sources = Sources(world.set_root, replays or [world.replay_root])
+    return summarise(sources, count_everything(sources, silent), (), 0, silent)
 
 
 def table(world: "World", name: str) -> list[dict[str, str]]:
@@ -119,8 +139,12 @@ def test_curves_are_means_over_images_that_hold_their_last_value(shared: Shared)
 
 def test_files_are_complete_deterministic_and_decode(shared: Shared, tmp_path: Path) -> None:
     world, report = shared
-    again = evaluate(world.set_root, [world.replay_root], tmp_path / "again")
+    stages: dict[str, tuple[int, int]] = {}
+    again = evaluate(
+        world.set_root, [world.replay_root], tmp_path / "again", progress=lambda s, d, n: stages.update({s: (d, n)})
+    )
     assert again == report
+    assert stages == {"counting": (12, 12), "examples": (6, 6), "intervals": (18, 18)}
     out = world.set_root.parent / "out"
     assert sorted(path.name for path in out.iterdir()) == FILES
     for name in FILES:
@@ -131,8 +155,27 @@ def test_files_are_complete_deterministic_and_decode(shared: Shared, tmp_path: P
     assert str(world.set_root.parent) not in text.decode() + (out / "report.html").read_text()
 
 
+def test_two_models_are_kept_apart(build: Build) -> None:
+    world = build(models=(MODEL, "fast-scnn"), precisions=("fp32", "int8"))
+    report = run(world)
+    assert [row.engine for row in report.clean] == [
+        *("desktop", f"{MODEL}.fp32", f"{MODEL}.int8"),
+        *("desktop", "fast-scnn.fp32", "fast-scnn.int8"),
+    ]
+    assert report.clean[0].miou != report.clean[3].miou
+    for row in report.survival:
+        assert row.engine.startswith(row.model) and row.victims == (row.model,)
+        assert row.images == 3 and row.samples == (6 if row.task is None else 3)
+    assert {row.model for row in report.survival} == {MODEL, "fast-scnn"}
+    assert {sample.rpartition("/")[2] for sample, _ in report.examples} == {MODEL, "fast-scnn"}
+    html = (world.set_root.parent / "out" / "report.html").read_text()
+    assert html.count('<svg class="chart"') == 4
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+
+
 def test_without_ground_truth(build: Build) -> None:
-    report = run(build(truth=False))
+    report = numbers(build(truth=False))
     assert all(row.miou is None and row.confusion is None and row.equal for row in report.clean)
     row = report.survival[0]
     assert (row.engine_accuracy.mean, row.engine_accuracy.left_out) == (None, 3)
@@ -140,7 +183,7 @@ def test_without_ground_truth(build: Build) -> None:
 
 
 def test_image_without_success_is_left_out_and_said(build: Build) -> None:
-    report = run(build(unreached=("b",)))
+    report = numbers(build(unreached=("b",)))
     for row in report.survival:
         assert (row.survival.images, row.survival.left_out, row.engine_success.images) == (2, 1, 3)
     assert any("up to 1 image per row" in note for note in report.notes)
@@ -153,7 +196,7 @@ def test_no_success_at_all(build: Build) -> None:
 
 
 def test_single_image_has_no_interval(build: Build) -> None:
-    report = run(build(names=("a",)))
+    report = numbers(build(names=("a",)))
     assert all(row.survival.low is None and row.survival.mean is not None for row in report.survival)
     assert "[" not in report.verdict[0]
     assert any("single image" in note for note in report.notes)
@@ -161,7 +204,7 @@ def test_single_image_has_no_interval(build: Build) -> None:
 
 def test_unfinished_replay_is_evaluated_as_partial(build: Build) -> None:
     world = build(done=9)  # of each engine's 15 inputs: two images in full
-    report = run(world)
+    report = numbers(world)
     assert any(note.startswith("Partial") for note in report.notes)
     assert {row.missing for row in report.survival if row.task is not None} <= {1, 2}
     assert sum(row.missing for row in report.survival if row.task is not None) == 3 * 5
@@ -171,10 +214,50 @@ def test_unfinished_replay_is_evaluated_as_partial(build: Build) -> None:
 def test_two_replays_with_engines_of_one_name(build: Build, tmp_path: Path) -> None:
     world = build(precisions=("int8",))
     shutil.copytree(world.replay_root, tmp_path / "jetson")
-    report = evaluate(world.set_root, [world.replay_root, tmp_path / "jetson"], tmp_path / "out")
+    report = numbers(world, world.replay_root, tmp_path / "jetson")
     assert [engine.label for engine in report.engines] == [f"{MODEL}.int8@replay", f"{MODEL}.int8@jetson"]
     first, second = (row for row in report.survival if (row.attack, row.task) == ("fgsm-full", None))
     assert first.survival == second.survival
+
+
+def bundle_of(world: "World") -> BundleManifest:
+    """The manifest of a bundle that the replay could be of."""
+    images = tuple(CalibrationImage(name, "0" * 64) for name in "abcd")
+    calibration = Calibration("percentile", 99.99, "the clean images of the set", 5, images, ("Conv",))
+    parity = Parity(3, 0.9, None, None, None)
+    engines = tuple(
+        EngineRecord(
+            e.name,
+            MODEL,
+            e.precision,
+            "m.onnx",
+            48,
+            64,
+            1,
+            12,
+            (),
+            calibration if e.precision == "int8" else None,
+            parity,
+        )
+        for e in Replay.open(world.replay_root).engines
+    )
+    inputs = Inputs(15, 48, 64, "inputs/index.jsonl", ())
+    options = DeployOptions(("int8",), "percentile", 4, 1)
+    return BundleManifest("0.1.0", SetReference("0" * 64), "cpu", options, engines, inputs, {})
+
+
+def test_calibration_is_told_where_the_bundle_is_known(build: Build) -> None:
+    world = build(precisions=("fp32", "int8"))
+    assert [engine.calibration for engine in numbers(world).engines] == [None, None]
+    data = encode(bundle_of(world))
+    write_atomic(world.replay_root / "bundle.json", data)
+    with pytest.raises(IntegrityError, match="not of the bundle that was replayed"):
+        numbers(world)
+    rewrite_replay(world, bundle_sha256=sha256(data))
+    report = run(world)
+    assert [e.calibration.method if e.calibration else None for e in report.engines] == [None, "percentile"]
+    html = (world.set_root.parent / "out" / "report.html").read_text()
+    assert "calibrated by percentile 99.99 on 4 images from the clean images of the set, seed 5" in html
 
 
 def test_terminal_table_shows_names_as_they_are(shared: Shared) -> None:

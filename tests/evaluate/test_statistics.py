@@ -115,6 +115,12 @@ def test_images_without_the_share_are_left_out_and_counted() -> None:
     assert (found.mean, found.pooled, found.images, found.left_out) == (0.375, 2 / 6, 2, 2)
 
 
+def test_pooled_value_is_over_the_same_images_as_the_mean() -> None:
+    found = estimate(np.array([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 1.0, 50.0]]), 0)  # the second has no source pixel
+    assert found.mean == found.pooled == pytest.approx((1 / 2) / (3 / 4))
+    assert (found.images, found.left_out) == (1, 1)
+
+
 def test_ratio_of_four_counts() -> None:
     assert fraction(np.array([1.0, 2.0, 3.0, 4.0])) == pytest.approx((1 / 2) / (3 / 4))
     assert np.isnan(fraction(np.array([1.0, 2.0, 0.0, 4.0])))

@@ -1,0 +1,240 @@
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segeval.bundles import BundleFolder, BundleManifest
+from segeval.deploy import deploy, replay
+from segeval.deploy.session import DeployedModel
+from segeval.errors import (
+    ConfigurationError,
+    DataError,
+    EngineError,
+    FormatError,
+    IntegrityError,
+    UnknownNameError,
+)
+from segeval.models import Segmenter
+from segeval.models.segmenter import predict
+from segeval.records import encode
+from segeval.replays import Replay
+from segeval.store import SetFolder, sha256_file
+
+MakeSet = Callable[..., Path]
+Victims = dict[str, Segmenter]
+ONE = ("espnet-synthetic",)
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture
+def small(make_set: MakeSet, tmp_path: Path) -> Path:
+    """A bundle of one network in fp32."""
+    deploy(make_set(range(2), networks=ONE), tmp_path / "bundle", precisions=("fp32",))
+    return tmp_path / "bundle"
+
+
+def test_a_set_becomes_a_bundle_that_replays_what_torch_computes(
+    make_set: MakeSet, dataset_root: Path, tmp_path: Path, victims: Victims
+) -> None:
+    root = make_set(range(3), dataset_root)
+    steps: list[tuple[str, int, int]] = []
+    bundle = deploy(root, tmp_path / "bundle", calibration_images=4, progress=lambda *step: steps.append(step))
+    folder = BundleFolder(tmp_path / "bundle")
+    assert folder.verify() == bundle
+    assert bundle.set.manifest_sha256 == sha256_file(root / "set.json")
+    assert [engine.name for engine in bundle.engines] == [
+        f"{network}.{precision}" for network in victims for precision in ("fp32", "fp16", "int8")
+    ]
+    keys = folder.keys()
+    assert keys[:3] == ["clean/0", "clean/1", "clean/2"]
+    for engine in bundle.engines:
+        own = [keys[index] for index in engine.indices()]
+        assert own == keys[:3] + [key for key in keys if key.endswith(engine.model)]
+        assert engine.parity.images == 3
+        assert engine.parity.equal > 0.85
+        assert (engine.parity.unoptimised_equal is not None) == (engine.precision == "int8")
+    assert {stage for stage, done, total in steps if done == total} >= {"inputs", "export espnet-synthetic"}
+
+    replayed = replay(tmp_path / "bundle", tmp_path / "replay", silent, warmup=1, threads=1)
+    assert replayed.complete
+    assert replayed.record.set_sha256 == bundle.set.manifest_sha256
+    assert replayed.record.bundle_sha256 == folder.sha256()
+    for network, victim in victims.items():
+        image = SetFolder(root).image(next(SetFolder(root).samples()).files["clean"])
+        labels = replayed.labels(f"{network}.fp32", "clean/0")
+        assert np.mean(labels == predict(victim, image)) > 0.9999
+    check_calibration(bundle, root)
+
+
+def check_calibration(bundle: BundleManifest, root: Path) -> None:
+    """The train split holds the set's own images 0 to 2 under other names; none of them may be used."""
+    for engine in bundle.engines:
+        if engine.precision != "int8":
+            assert engine.calibration is None
+            continue
+        record = engine.calibration
+        assert record is not None
+        assert (record.method, record.percentile, record.source) == ("percentile", 99.99, "folder, train split")
+        assert len(record.images) == 4
+        assert not {image.id for image in record.images} & {"train-0", "train-1", "train-2"}
+
+
+def test_without_a_train_split_the_sets_own_images_calibrate_and_the_record_says_so(
+    make_set: MakeSet, tmp_path: Path
+) -> None:
+    bundle = deploy(make_set(range(3), networks=ONE), tmp_path / "b", precisions=("int8",), calibration="minmax")
+    record = bundle.engines[0].calibration
+    assert record is not None
+    assert (record.method, record.percentile) == ("minmax", None)
+    assert "own clean images" in record.source
+    assert "needs a folder" in record.source
+    assert [image.id for image in record.images] == ["0", "1", "2"]
+
+
+def test_a_batch_size_is_a_matter_of_speed_alone(make_set: MakeSet, tmp_path: Path) -> None:
+    root = make_set(range(3), networks=ONE)
+    for batch in (1, 4):  # 6 inputs: the last batch of 4 is not full
+        deploy(root, tmp_path / f"bundle{batch}", precisions=("fp32",), batch=batch)
+    one = replay(tmp_path / "bundle1", tmp_path / "replay1", silent, warmup=0)
+    four = replay(tmp_path / "bundle4", tmp_path / "replay4", silent, warmup=0)
+    name = one.engines[0].name
+    assert four.engines[0].batch == 4
+    assert one.results(name).keys == four.results(name).keys
+    for key in one.results(name).keys:
+        assert np.mean(one.labels(name, key) == four.labels(name, key)) > 0.9999
+
+
+def test_deploying_again_verifies_and_keeps_what_is_there(small: Path, make_set: MakeSet, tmp_path: Path) -> None:
+    before = (small / "bundle.json").stat().st_mtime_ns
+    again = deploy(tmp_path / "set", small, precisions=("fp32",))
+    assert again == BundleFolder(small).manifest()
+    assert (small / "bundle.json").stat().st_mtime_ns == before
+    with pytest.raises(ConfigurationError, match="another bundle"):
+        deploy(tmp_path / "set", small, precisions=("fp16",))
+    (small / "runner.pyz").write_bytes(b"")
+    with pytest.raises(IntegrityError, match=r"runner\.pyz is not the file"):
+        deploy(tmp_path / "set", small, precisions=("fp32",))
+
+
+def test_the_same_set_gives_the_same_bundle(small: Path, tmp_path: Path) -> None:
+    deploy(tmp_path / "set", tmp_path / "again", precisions=("fp32",))
+    assert (tmp_path / "again" / "bundle.json").read_bytes() == (small / "bundle.json").read_bytes()
+
+
+def test_a_failed_deployment_leaves_nothing(make_set: MakeSet, tmp_path: Path) -> None:
+    root = make_set(range(2), networks=ONE)
+    next((root / "adversarial").iterdir()).unlink()
+    with pytest.raises(DataError, match="is missing"):
+        deploy(root, tmp_path / "out" / "bundle", precisions=("fp32",))
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_the_scripts_of_a_bundle_are_executable_by_everyone(small: Path) -> None:
+    for name in ("runner.pyz", "run.sh"):
+        assert stat.S_IMODE(os.stat(small / name).st_mode) & 0o555 == 0o555
+    assert stat.S_IMODE(os.stat(small).st_mode) == 0o755
+
+
+def test_bad_requests_are_refused(make_set: MakeSet, tmp_path: Path) -> None:
+    root, out = make_set(range(1), networks=ONE), tmp_path / "bundle"
+    with pytest.raises(UnknownNameError, match="no target 'cpy'"):
+        deploy(root, out, target="cpy")
+    with pytest.raises(ConfigurationError, match="cannot run int4"):
+        deploy(root, out, precisions=("int4",))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="no precision"):
+        deploy(root, out, precisions=())
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        deploy(root, out, batch=0)
+    assert not out.exists()
+
+
+def test_a_set_that_is_unfinished_changed_or_empty_is_refused(make_set: MakeSet, tmp_path: Path) -> None:
+    root = make_set(range(1), networks=ONE)
+    folder = SetFolder(root)
+    whole = folder.manifest()
+    folder.write_manifest(replace(whole, complete=False))
+    with pytest.raises(DataError, match="not complete"):
+        deploy(root, tmp_path / "bundle")
+    folder.write_manifest(replace(whole, samples_sha256="0"))
+    with pytest.raises(IntegrityError, match=r"samples\.jsonl was changed"):
+        deploy(root, tmp_path / "bundle")
+    folder.samples_path.write_bytes(b"")
+    folder.write_manifest(replace(whole, samples_sha256=sha256_file(folder.samples_path)))
+    with pytest.raises(DataError, match="no adversarial image"):
+        deploy(root, tmp_path / "bundle")
+
+
+def test_other_weights_than_those_attacked_are_refused(make_set: MakeSet, tmp_path: Path) -> None:
+    root = make_set(range(1), networks=ONE)
+    folder = SetFolder(root)
+    manifest = folder.manifest()
+    folder.write_manifest(replace(manifest, models=(replace(manifest.models[0], weights_sha256="0" * 64),)))
+    with pytest.raises(IntegrityError, match="not those that were attacked"):
+        deploy(root, tmp_path / "bundle")
+
+
+def test_a_bundle_that_is_none_or_malformed_is_refused(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a bundle"):
+        BundleFolder(tmp_path / "nowhere").manifest()
+    manifest = BundleFolder(small).manifest()
+    outside = replace(manifest, files={"../outside": manifest.files["run.sh"]})
+    (small / "bundle.json").write_bytes(encode(outside))
+    with pytest.raises(FormatError, match="leads out of the folder"):
+        BundleFolder(small).verify()
+    (small / "bundle.json").write_text('{"schema": "segeval.bundle/2"}')
+    with pytest.raises(FormatError, match="bundle.json"):
+        BundleFolder(small).manifest()
+
+
+def test_a_changed_runner_is_not_started(small: Path, tmp_path: Path) -> None:
+    (small / "runner.pyz").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(IntegrityError, match="not the runner"):
+        replay(small, tmp_path / "replay", silent)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_the_runner_refuses_is_passed_on_with_its_hint(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="has no engine 'best'") as caught:
+        replay(small, tmp_path / "replay", silent, engines=["best"])
+    assert "espnet-synthetic.fp32" in caught.value.hint
+    shutil.rmtree(small / "models")
+    with pytest.raises(EngineError, match=r"espnet-synthetic\.fp32\.onnx is missing"):
+        replay(small, tmp_path / "replay", silent)
+
+
+def test_an_interruption_stops_the_runner_and_a_second_call_continues(small: Path, tmp_path: Path) -> None:
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "espnet-synthetic.fp32 warm-up":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replay(small, tmp_path / "replay", interrupt, warmup=500)
+    assert not Replay.open(tmp_path / "replay").complete
+    assert replay(small, tmp_path / "replay", silent).complete
+
+
+def test_a_callback_that_fails_does_not_leave_a_runner_behind(small: Path, tmp_path: Path) -> None:
+    def fail(stage: str, done: int, total: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        replay(small, tmp_path / "replay", fail, warmup=10**6)
+
+
+def test_the_bundled_file_is_the_one_that_was_measured(small: Path, tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.load(small / "models" / "espnet-synthetic.fp32.onnx")
+    replayed = replay(small, tmp_path / "replay", silent)
+    samples = SetFolder(tmp_path / "set")
+    for sample in samples.samples():
+        labels = replayed.labels("espnet-synthetic.fp32", f"adversarial/{sample.id}")
+        assert np.mean(labels == DeployedModel(model).predict(samples.image(sample.files["adversarial"]))) > 0.9999

@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto
+
+from segeval.deploy.contract import check_contract
+from segeval.deploy.export import IMAGE, LABELS, NETWORK_INPUT, NETWORK_OUTPUT, export_fp32, network_of, with_network
+from segeval.deploy.precision import to_fp16
+from segeval.deploy.session import DeployedModel
+from segeval.errors import DataError
+from segeval.models import Deployable, Segmenter
+from segeval.models.loading import load_spec
+from segeval.models.segmenter import predict
+from segeval.store import RgbImage
+
+Victims = dict[str, Segmenter]
+Exported = dict[str, onnx.ModelProto]
+NETWORKS = ("espnet-synthetic", "fast-scnn-synthetic")
+SIZE = (64, 128)
+
+
+def share_equal(model: onnx.ModelProto, segmenter: Segmenter, pictures: list[RgbImage]) -> float:
+    deployed = DeployedModel(model)
+    return float(np.mean([deployed.predict(image) == predict(segmenter, image) for image in pictures]))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_fp32_file_keeps_the_contract_and_computes_what_torch_computes(
+    network: str, victims: Victims, exported: Exported, pictures: list[RgbImage]
+) -> None:
+    model = exported[network]
+    check_contract(model, "fp32")
+    assert len(np.unique(predict(victims[network], pictures[0]))) > 3, "a network of one label would prove nothing"
+    assert share_equal(model, victims[network], pictures) > 0.9999
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_fp16_file_is_fp16_in_the_network_alone(
+    network: str, victims: Victims, exported: Exported, pictures: list[RgbImage]
+) -> None:
+    model = to_fp16(exported[network])
+    check_contract(model, "fp16")
+    types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
+    assert types[NETWORK_INPUT] == types[NETWORK_OUTPUT] == TensorProto.FLOAT
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert {types[node.output[0]] for node in convolutions} == {TensorProto.FLOAT16}
+    # The outputs of random networks lie closer together than those of trained ones.
+    assert share_equal(model, victims[network], pictures) > 0.95
+
+
+def test_a_batch_gives_the_labels_of_its_images(victims: Victims, pictures: list[RgbImage]) -> None:
+    segmenter = victims["espnet-synthetic"]
+    model = export_fp32(segmenter, *SIZE, batch=3)
+    check_contract(model, "fp32")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    batch = np.stack(pictures[:3])
+    labels = session.run([LABELS], {IMAGE: batch})[0]
+    assert labels.shape == (3, *SIZE)
+    assert np.mean(labels == Deployable(segmenter)(torch.from_numpy(batch)).numpy()) > 0.9999
+
+
+def test_taking_the_network_out_and_putting_it_back_changes_nothing(exported: Exported) -> None:
+    model = exported["fast-scnn-synthetic"]
+    again = with_network(model, network_of(model))
+    assert again.SerializeToString(deterministic=True) == model.SerializeToString(deterministic=True)
+
+
+def test_constants_are_folded_and_nothing_depends_on_the_shape(exported: Exported) -> None:
+    operators = {node.op_type for node in exported["fast-scnn-synthetic"].graph.node}
+    assert not operators & {"Shape", "Slice", "Identity", "BatchNormalization", "GreaterOrEqual"}
+
+
+def test_a_size_that_the_network_cannot_take_is_refused(victims: Victims) -> None:
+    with pytest.raises(DataError, match="multiples of 8"):
+        export_fp32(victims["espnet-synthetic"], 60, 128)
+
+
+def test_channels_in_another_order_and_levels_up_to_255_are_normalised_in_the_file(pictures: list[RgbImage]) -> None:
+    """A network that returns its input shows what it was given, in the file as in torch."""
+    spec = load_spec("espnet-cityscapes")
+    segmenter = Segmenter(replace(spec, multiple_of=1), torch.nn.Conv2d(3, 3, 1, bias=False))
+    with torch.no_grad():
+        segmenter.network.weight.copy_(torch.eye(3).view(3, 3, 1, 1))  # type: ignore[union-attr, operator]
+    labels = DeployedModel(export_fp32(segmenter, *SIZE)).predict(pictures[0])
+    preprocessing = spec.preprocessing
+    normal = (pictures[0].astype(np.float64) - preprocessing.mean) / preprocessing.std
+    assert np.mean(labels == normal[..., ::-1].argmax(-1)) > 0.9999
