@@ -1,4 +1,3 @@
-import os
 import shutil
 import stat
 from collections.abc import Callable
@@ -6,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from segeval.bundles import BundleFolder, BundleManifest
@@ -59,7 +59,7 @@ def test_a_set_becomes_a_bundle_that_replays_what_torch_computes(
         own = [keys[index] for index in engine.indices()]
         assert own == keys[:3] + [key for key in keys if key.endswith(engine.model)]
         assert engine.parity.images == 3
-        assert engine.parity.equal > 0.85
+        assert engine.parity.equal > {"fp32": 0.9999, "fp16": 0.95, "int8": 0.5}[engine.precision]
         assert (engine.parity.unoptimised_equal is not None) == (engine.precision == "int8")
     assert {stage for stage, done, total in steps if done == total} >= {"inputs", "export espnet-synthetic"}
 
@@ -139,8 +139,8 @@ def test_a_failed_deployment_leaves_nothing(make_set: MakeSet, tmp_path: Path) -
 
 def test_the_scripts_of_a_bundle_are_executable_by_everyone(small: Path) -> None:
     for name in ("runner.pyz", "run.sh"):
-        assert stat.S_IMODE(os.stat(small / name).st_mode) & 0o555 == 0o555
-    assert stat.S_IMODE(os.stat(small).st_mode) == 0o755
+        assert stat.S_IMODE((small / name).stat().st_mode) & 0o555 == 0o555
+    assert stat.S_IMODE(small.stat().st_mode) == 0o755
 
 
 def test_bad_requests_are_refused(make_set: MakeSet, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_bundle_that_is_none_or_malformed_is_refused(small: Path, tmp_path: Pa
     with pytest.raises(FormatError, match="leads out of the folder"):
         BundleFolder(small).verify()
     (small / "bundle.json").write_text('{"schema": "segeval.bundle/2"}')
-    with pytest.raises(FormatError, match="bundle.json"):
+    with pytest.raises(FormatError, match=r"bundle\.json"):
         BundleFolder(small).manifest()
 
 
@@ -230,8 +230,6 @@ def test_a_callback_that_fails_does_not_leave_a_runner_behind(small: Path, tmp_p
 
 
 def test_the_bundled_file_is_the_one_that_was_measured(small: Path, tmp_path: Path) -> None:
-    import onnx
-
     model = onnx.load(small / "models" / "espnet-synthetic.fp32.onnx")
     replayed = replay(small, tmp_path / "replay", silent)
     samples = SetFolder(tmp_path / "set")

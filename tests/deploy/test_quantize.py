@@ -49,9 +49,9 @@ def test_every_calibration_gives_a_valid_file_close_to_torch(
 def test_minmax_covers_the_largest_value_and_percentile_the_bulk(
     exported: dict[str, ModelProto], victims: dict[str, Segmenter]
 ) -> None:
-    """One bright pixel in a dark image decides the range of min-max, and not that of the percentile."""
+    """One bright value in a dark image decides the range of min-max, and not that of the percentile."""
     image = np.full((64, 128, 3), 120, np.uint8)
-    image[5, 5] = 255
+    image[5, 5, 0] = 255
     segmenter = victims["espnet-synthetic"]
     mean, std = segmenter.spec.preprocessing.mean, segmenter.spec.preprocessing.std
     normal = np.abs((image - np.array(mean)) / std)
@@ -63,6 +63,8 @@ def test_minmax_covers_the_largest_value_and_percentile_the_bulk(
 def test_images_are_taken_one_at_a_time_in_constant_memory(
     exported: dict[str, ModelProto], pictures: list[RgbImage]
 ) -> None:
+    """ONNX Runtime's own loop would keep every activation of every image until the end."""
+
     def peak(count: int) -> int:
         def images() -> Iterator[RgbImage]:
             for number in range(count):
@@ -74,7 +76,7 @@ def test_images_are_taken_one_at_a_time_in_constant_memory(
         tracemalloc.stop()
         return size
 
-    assert peak(12) < 1.2 * peak(3)
+    assert peak(8) < 1.2 * peak(2)
 
 
 def test_published_weights_stay_close_to_torch_at_every_precision(data: Path) -> None:
