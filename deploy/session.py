@@ -1,4 +1,4 @@
-"""Deployed files on this machine's ONNX Runtime, for calibration and for checks before anything is shipped."""
+"""Deployed files on this machine's ONNX Runtime, set up as the runner does, for calibration and parity."""
 
 import numpy as np
 import onnxruntime
@@ -9,6 +9,7 @@ from segeval.deploy.export import IMAGE, LABELS
 from segeval.errors import EngineError
 from segeval.metrics import Labels
 from segeval.store import RgbImage
+from segeval_runner.backends.onnx_runtime import UNFAITHFUL
 
 
 def open_session(model: ModelProto, optimised: bool = True) -> onnxruntime.InferenceSession:
@@ -19,7 +20,9 @@ def open_session(model: ModelProto, optimised: bool = True) -> onnxruntime.Infer
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNFAITHFUL
+        )
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
         raise EngineError(f"ONNX Runtime cannot load the file that was made: {error}") from error
 

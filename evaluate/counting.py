@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from segeval.classes import TABLES
 from segeval.errors import DataError, IntegrityError
 from segeval.evaluate.clean import CleanTally, check_truth
 from segeval.evaluate.curves import CurveTally
@@ -28,12 +27,6 @@ class Counted:
     missing: Counter[RowKey] = field(default_factory=Counter)
 
 
-def classes_of(sources: Sources, model: ModelRecord) -> int:
-    """Number of classes that count for a model: of the set's class table; of its outputs if the table is the user's."""
-    table = TABLES.get(sources.manifest.table)
-    return len(table) if table else len(model.outputs)
-
-
 def evaluated_models(sources: Sources, sample: AdversarialSample) -> Iterator[tuple[str, list[Engine]]]:
     """Models that a sample can be evaluated on, each with its engines: its victims, and others it was shown to."""
     for model in sources.models:
@@ -49,7 +42,7 @@ def count_everything(sources: Sources, progress: Progress) -> Counted:
     """
     counted = Counted()
     for model in sources.models.values():
-        classes = classes_of(sources, model)
+        classes = len(sources.manifest.table)
         engines = [engine for engine in sources.engines if engine.model == model.name]
         for name, precision in [(DESKTOP, "fp32")] * bool(engines) + [(e.label, e.record.precision) for e in engines]:
             counted.clean[model.name, name] = CleanTally(model.name, name, precision, classes)
@@ -95,6 +88,8 @@ def _truth(sources: Sources, sample: AdversarialSample, model: str) -> Labels | 
         return None
     record = sample.files["truth"]
     truth = sources.folder.labels(record)
-    if not check_truth(truth, classes_of(sources, sources.models[model])):
-        raise DataError(f"{record.path}: the ground truth has labels outside the class table {sources.manifest.table}")
+    if not check_truth(truth, len(sources.manifest.table)):
+        raise DataError(
+            f"{record.path}: the ground truth has labels outside the class table {sources.manifest.table.name}"
+        )
     return truth

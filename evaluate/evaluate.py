@@ -106,7 +106,7 @@ def set_summary(sources: Sources) -> SetSummary:
     return SetSummary(
         sha256=sources.sha256,
         config=manifest.config,
-        table=manifest.table,
+        table=manifest.table.name,
         height=manifest.height,
         width=manifest.width,
         models=manifest.models,

@@ -79,7 +79,7 @@ def _view(sources: Sources, sample: AdversarialSample, row: SampleCounts, why: s
         engine_adversarial=engine.labels(f"adversarial/{sample.id}", sources.shape),
     )
     names = sources.models[row.model].outputs
-    colours = class_colours(sources.manifest.table, len(names))
+    colours = class_colours(sources.manifest.table)
     panels = example_panels(
         sources.folder.image(sample.files["clean"]),
         sources.folder.image(sample.files["adversarial"]),

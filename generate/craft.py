@@ -32,6 +32,7 @@ class Job:
     images: tuple[str, ...]
 
     def sample_id(self, image: str) -> str:
+        """Id of one of its samples."""
         return f"{image}/{self.task.name}/{self.spec.label}/{self.victim.spec.name}"
 
 
@@ -76,6 +77,7 @@ class Crafter:
                 )
 
     def plan(self) -> CraftPlan:
+        """Counts that an image without a source pixel, or an early stop, can only lower."""
         samples = len(self.chosen) * len(self.victims) * len(self.attacks) * len(self.tasks)
         return CraftPlan(len(self.chosen), samples, samples * self.config.steps)
 
@@ -135,7 +137,7 @@ class Crafter:
             victim.require_size(height, width, f"image {first.id}")
         return AdversarialSet(
             config=self.config,
-            table=self.dataset.table.name,
+            table=self.dataset.table,
             height=height,
             width=width,
             images=tuple(self.dataset.ids[index] for index in self.chosen),
@@ -159,7 +161,7 @@ class Crafter:
         return saved
 
     def jobs(self, files: dict[str, ImageFiles]) -> Iterator[Job]:
-        """All batches, in the order of samples.jsonl. How images are batched depends on nothing but the configuration."""
+        """All batches, in the order of samples.jsonl; the configuration alone decides how images are batched."""
         for victim in self.victims:
             for spec, attack in self.attacks:
                 for task in self.tasks:
@@ -209,6 +211,7 @@ class Crafter:
         return whole
 
     def skipped(self, files: dict[str, ImageFiles]) -> Iterator[SkippedSample]:
+        """What was not attacked because φ is empty."""
         for name, file in files.items():
             for (victim, task), pixels in file.phi_pixels.items():
                 if not pixels:
@@ -216,6 +219,7 @@ class Crafter:
 
 
 def root_of(config: CraftConfig) -> Path | None:
+    """The dataset's folder, if one was given."""
     return Path(config.data_root).expanduser() if config.data_root else None
 
 
@@ -232,6 +236,7 @@ def seed_of(root: int, sample: str) -> int:
 
 
 def require_size(example: Example, size: tuple[int, ...], dataset: Dataset) -> None:
+    """Raise DataError for an image of another size than the first."""
     if example.image.shape != size:
         shape = "x".join(map(str, example.image.shape[:2]))
         raise DataError(
@@ -245,5 +250,9 @@ def differences(found: AdversarialSet, fresh: AdversarialSet) -> list[str]:
     options = [
         name for name in CraftConfig.__dataclass_fields__ if getattr(found.config, name) != getattr(fresh.config, name)
     ]
-    inputs = [name for name in ("images", "models", "height", "width") if getattr(found, name) != getattr(fresh, name)]
+    inputs = [
+        name
+        for name in ("table", "images", "models", "height", "width")
+        if getattr(found, name) != getattr(fresh, name)
+    ]
     return options or inputs

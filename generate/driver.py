@@ -62,10 +62,12 @@ def run_attack(
 
 
 def taken(attack: Attack, problem: Problem, steps: int) -> Iterator[Candidate]:
+    """The start and as many iterates as there are steps."""
     return islice(attack.candidates(problem), steps + 1)
 
 
 def kept(track: Track) -> NDArray[np.uint8]:
+    """The image to save."""
     assert track.kept is not None, "an attack yields at least one candidate"
     return track.kept
 

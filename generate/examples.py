@@ -61,6 +61,6 @@ class CachedExamples:
         return np.asarray(counts / max(np.sum(counts), 1), np.float64)
 
 
-def open_memmap(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    array: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    return array
+def open_memmap(path: Path, shape: tuple[int, ...]) -> "np.memmap[tuple[int, ...], np.dtype[np.uint8]]":
+    """A new .npy file of uint8, written through the array."""
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)

@@ -1,4 +1,4 @@
-"""What an attack is given and what it gives back. Images are (N, 3, H, W) RGB in [0, 1]; budgets are in 0–255 levels."""
+"""What an attack is given and gives back. Images are (N, 3, H, W) RGB in [0, 1]; budgets are in 0–255 levels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

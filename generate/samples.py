@@ -1,4 +1,4 @@
-"""From images to files: clean images with what the victims see in them, and attacked batches, measured after reading back."""
+"""From images to files: clean images with what victims see in them, and attacked ones, measured after reading back."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,6 +68,7 @@ class Loaded:
 
 
 def load(folder: SetFolder, files: ImageFiles, victim: str, task: str) -> Loaded:
+    """Read an image and everything known about it back from the set."""
     truth = None if files.truth is None else folder.labels(files.truth)
     predicted = folder.labels(files.predictions[victim])
     return Loaded(folder.image(files.clean), predicted, folder.mask(files.phi[victim, task]), truth)
@@ -87,6 +88,7 @@ def attack_batch(
 
 
 def make_problem(job: "Job", loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> Problem:
+    """The images of a job as tensors on the victim's device."""
     device = job.victim.mean.device
     clean = torch.stack([torch.from_numpy(each.clean).permute(2, 0, 1) for each in loaded])
     return Problem(

@@ -102,6 +102,7 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
 
 
 def opened(config: TrainConfig, split: str) -> Dataset:
+    """A split of the training's dataset."""
     return open_dataset(config.dataset, Path(config.data_root) if config.data_root else None, split, config.size)
 
 
@@ -148,10 +149,10 @@ class Run:
         state = read_state(Path(config.initial)) if config.initial else None
         network = build_network(spec, state, config.initial)
         # Channels last is 1.5 to 2 times faster on the CPU with these networks.
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if not hasattr(network, "forward_with_auxiliaries"):
             raise MissingPrerequisiteError(f"{spec.name} cannot be trained here: it has no forward_with_auxiliaries")
-        average = get_ema_multi_avg_fn(config.averaging)
+        average = get_ema_multi_avg_fn(config.averaging)  # type: ignore[no-untyped-call]
         self.averaged = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self.normaliser = Segmenter(spec, nn.Identity()).to(self.device)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), config.rate, weight_decay=config.decay)
@@ -188,7 +189,7 @@ class Run:
         for auxiliary in outputs[1:]:
             loss = loss + self.config.auxiliary * self.loss(auxiliary, labels)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.averaged.update_parameters(self.network)
@@ -204,7 +205,7 @@ class Run:
         """Share of the peak rate: linear warm-up, then polynomial decay with exponent 0.9."""
         total = self.config.epochs * self.steps_per_epoch
         warm = max(math.ceil(self.config.warm_up * total), 1)
-        return min((step + 1) / warm, (1 - step / total) ** 0.9)
+        return float(min((step + 1) / warm, (1 - step / total) ** 0.9))
 
     def weights_to_save(self) -> dict[str, Tensor]:
         """The averaged parameters, without the counters that only training needs."""

@@ -135,7 +135,8 @@ class ConfusionMatrix:
         hit = np.diag(self.counts)[:c].astype(np.float64)
         predicted = self.counts[: c + 1 if ignored_are_errors else c, :c].sum(axis=0)
         union = self.counts[:c].sum(axis=1) + predicted - hit
-        return np.divide(hit, union, out=np.full(c, np.nan), where=union > 0)
+        iou: NDArray[np.float64] = np.divide(hit, union, out=np.full(c, np.nan), where=union > 0)
+        return iou
 
     def mean_iou(self, ignored_are_errors: bool = False) -> float | None:
         """Mean IoU over the classes that occur or are predicted; None if there is none."""

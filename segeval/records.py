@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from segeval.classes import ClassTable
 from segeval.errors import FormatError
 from segeval.metrics import AttackCounts
 
@@ -180,12 +181,13 @@ class CraftConfig:
 class AdversarialSet:
     """Manifest of an adversarial set (set.json).
 
+    table: the classes of the dataset, whole, so that nobody needs the dataset to read the set.
     height, width: of every image.   images: ids in order.   tasks: per class table, per task name.
     samples_sha256: of samples.jsonl, empty until the set is complete.
     """
 
     config: CraftConfig
-    table: str
+    table: ClassTable
     height: int
     width: int
     images: tuple[str, ...]

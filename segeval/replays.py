@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from segeval.bundles import Precision
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
@@ -24,6 +25,10 @@ from segeval.store import inside
 
 REPLAY_SCHEMA = "segeval.replay/1"
 COPY_AGAIN = "copy the replay again, or run it again"
+
+Count = Annotated[int, Meta(ge=0)]
+Size = Annotated[int, Meta(ge=1, le=1 << 16)]
+Classes = Annotated[int, Meta(ge=1, le=255)]
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,14 @@ class ReplayedEngine:
     precision: Precision
     backend: str
     backend_version: str
-    height: int
-    width: int
-    batch: int
-    classes: int
+    height: Size
+    width: Size
+    batch: Size
+    classes: Classes
     folder: str
-    inputs: int
+    inputs: Count
     complete: bool
-    warmup: int
+    warmup: Count
     load_ms: float
 
 
@@ -84,9 +89,9 @@ class Result:
     """
 
     key: str
-    offset: int
-    bytes: int
-    crc32: int
+    offset: Count
+    bytes: Count
+    crc32: Count
     latency_ms: float
 
 

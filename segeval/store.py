@@ -129,10 +129,12 @@ class SetFolder:
 
     @property
     def manifest_path(self) -> Path:
+        """Where the manifest lies."""
         return self.root / "set.json"
 
     @property
     def samples_path(self) -> Path:
+        """Where the records lie, one per line."""
         return self.root / "samples.jsonl"
 
     def manifest(self) -> AdversarialSet:
@@ -157,6 +159,7 @@ class SetFolder:
         return manifest
 
     def write_manifest(self, manifest: AdversarialSet) -> None:
+        """Replace the manifest as a whole."""
         write_atomic(self.manifest_path, encode(manifest, indent=2) + b"\n")
 
     def samples(self) -> Iterator[AdversarialSample]:

@@ -24,9 +24,11 @@ class FGSM:
 
     @property
     def radius(self) -> float:
+        """L-infinity budget in 0–255 levels."""
         return self.budget
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        """Yield the clean image, then one image per signed gradient step."""
         ball = Linf(self.budget)
         step = self.budget / 4 if self.step is None else self.step
         x = problem.clean

@@ -26,6 +26,7 @@ class Tanh:
     presets: ClassVar = {
         ("paper", "local"): {"loss": "difference"},
         ("paper", "full"): {"omega": "source"},
+        ("default", "full"): {"omega": "balanced"},
     }
 
     penalty: float = 1000.0
@@ -41,6 +42,7 @@ class Tanh:
         """The method bounds no norm."""
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        """Yield one image per Adam step on W and ξ. Raises ConfigurationError for options of the other scope."""
         if problem.scope == "full" and (self.loss == "difference" or self.mask == "shrinking"):
             raise ConfigurationError("tanh: loss=difference and mask=shrinking belong to the local scope (Algorithm 1)")
         scale = problem.uniform(0.99, 1.01, stream=0).requires_grad_()

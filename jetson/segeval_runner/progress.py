@@ -6,10 +6,12 @@ Never the reason that a replay stops: a stderr that nobody reads any more is ign
 from __future__ import annotations
 
 import json
-import sys
+import os
 import time
+from contextlib import suppress
 from typing import Any, Optional
 
+STDERR = 2
 INTERVAL = 5.0
 LIVE_INTERVAL = 0.25
 
@@ -55,8 +57,6 @@ class Progress:
         self._write(json.dumps(record) if self.as_json else "error: {}{}".format(what, "\n  " + hint if hint else ""))
 
     def _write(self, line: str) -> None:
-        try:
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
-        except (OSError, ValueError):
-            pass
+        # Past Python's own stderr, which would try once more to write what failed when the process ends.
+        with suppress(OSError):
+            os.write(STDERR, (line + "\n").encode("utf-8", "replace"))

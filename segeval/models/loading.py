@@ -59,6 +59,7 @@ def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: st
 
 
 def expectation(spec: ModelSpec) -> str:
+    """What a weight file of this network looks like, for an error message."""
     file = f", such as {spec.weights.file}" if spec.weights else ""
     return f"{spec.name} takes a state dict of {spec.builder.split(':')[0]} with {len(spec.outputs)} outputs{file}"
 
@@ -88,6 +89,7 @@ def require_match(spec: ModelSpec, network: nn.Module, state: Mapping[str, Tenso
 
 
 def some(what: str, keys: list[str]) -> str:
+    """The first few of many keys, for an error message."""
     if not keys:
         return ""
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
@@ -115,7 +117,17 @@ def find_weights(spec: ModelSpec) -> Path:
     return path
 
 
+def weights_status(spec: ModelSpec) -> str:
+    """Whether the weights of a network are at hand, in a word."""
+    if spec.weights is None:
+        return "give a file"
+    return (
+        "bundled" if spec.weights.bundled else "here" if any(map(Path.is_file, candidates(spec.weights))) else "missing"
+    )
+
+
 def candidates(weights: WeightsFile) -> list[Path]:
+    """Where a weight file may lie, the first choice first."""
     if weights.bundled:
         return [BUNDLED / weights.file]
     shared = data_folder()

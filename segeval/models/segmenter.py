@@ -58,7 +58,7 @@ class Segmenter(nn.Module):
         if height % multiple or width % multiple:
             fitting = f"{max(height // multiple, 1) * multiple}x{max(width // multiple, 1) * multiple}"
             raise DataError(
-                f"{where} is {height}x{width} (height x width); sides must be multiples of {multiple} for {self.spec.name}",
+                f"{where} is {height}x{width} (height x width); {self.spec.name} needs multiples of {multiple}",
                 f"bring the images to a size that fits, for example --size {fitting}",
             )
 
@@ -74,6 +74,7 @@ class Deployable(nn.Module):
         self.segmenter = segmenter
 
     def forward(self, images: Tensor) -> Tensor:
+        """Label maps of camera images."""
         levels = images.permute(0, 3, 1, 2).to(torch.float32)
         logits = self.segmenter.network(self.segmenter.normalise_levels(levels))
         return torch.argmax(logits, 1).to(torch.int32)

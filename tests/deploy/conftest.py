@@ -10,6 +10,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from segeval.classes import CITYSCAPES
+from segeval.classes import CITYSCAPES
 from segeval.deploy.export import export_fp32
 from segeval.metrics import AttackCounts
 from segeval.models import Segmenter, load_model
@@ -103,7 +105,7 @@ def make_set(tmp_path: Path, victims: Victims) -> MakeSet:
         config = CraftConfig("folder", networks, data_root=str(root) if root else None)
         manifest = AdversarialSet(
             config=config,
-            table="cityscapes",
+            table=CITYSCAPES,
             height=HEIGHT,
             width=WIDTH,
             images=tuple(str(seed) for seed in seeds),

@@ -84,7 +84,7 @@ def test_channels_in_another_order_and_levels_up_to_255_are_normalised_in_the_fi
     spec = load_spec("espnet-cityscapes")
     segmenter = Segmenter(replace(spec, multiple_of=1), torch.nn.Conv2d(3, 3, 1, bias=False))
     with torch.no_grad():
-        segmenter.network.weight.copy_(torch.eye(3).view(3, 3, 1, 1))  # type: ignore[union-attr, operator]
+        segmenter.network.weight.copy_(torch.eye(3).view(3, 3, 1, 1))  # type: ignore[operator]
     labels = DeployedModel(export_fp32(segmenter, *SIZE)).predict(pictures[0])
     preprocessing = spec.preprocessing
     normal = (pictures[0].astype(np.float64) - preprocessing.mean) / preprocessing.std

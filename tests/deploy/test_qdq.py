@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
@@ -37,18 +38,21 @@ def broken(good: ModelProto) -> ModelProto:
 
 
 def first(model: ModelProto, op_type: str) -> NodeProto:
-    return next(node for node in model.graph.node if node.op_type == op_type)
+    found: NodeProto = next(node for node in model.graph.node if node.op_type == op_type)
+    return found
 
 
 def source(model: ModelProto, name: str) -> NodeProto:
-    return next(node for node in model.graph.node if name in node.output)
+    found: NodeProto = next(node for node in model.graph.node if name in node.output)
+    return found
 
 
 def constant(model: ModelProto, name: str) -> TensorProto:
-    return next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    found: TensorProto = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    return found
 
 
-def set_constant(model: ModelProto, name: str, value: np.ndarray) -> None:  # type: ignore[type-arg]
+def set_constant(model: ModelProto, name: str, value: NDArray[np.generic]) -> None:
     constant(model, name).CopyFrom(numpy_helper.from_array(value, name))
 
 
@@ -142,7 +146,7 @@ def stored_integers(model: ModelProto) -> None:
 
 def different_scales_in_a_pair(model: ModelProto) -> None:
     dequantize = source(model, first(model, "Conv").input[0])
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "other"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.5, np.float32), "other"))
     dequantize.input[1] = "other"
 
 

@@ -105,7 +105,7 @@ class Builder:
         plan = self.plan
         return AdversarialSet(
             config=CraftConfig("camvid", tuple(plan.models)),
-            table="camvid",
+            table=CAMVID,
             height=plan.size[0],
             width=plan.size[1],
             images=tuple(plan.names),

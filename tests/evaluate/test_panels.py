@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from segeval.classes import CAMVID, CITYSCAPES
 from segeval.evaluate.palette import class_colours
 from segeval.evaluate.panels import FATES, amplification, choose_examples, example_panels, fates
 from segeval.evaluate.survival import LabelMaps, SampleCounts
@@ -69,7 +70,7 @@ def test_panels_show_labels_in_their_colours_and_the_perturbation_around_grey() 
     clean = np.full((1, 5, 3), 100, np.uint8)
     adversarial = clean.copy()
     adversarial[0, 0], adversarial[0, 1] = 102, 98
-    colours = class_colours("cityscapes", 19)
+    colours = class_colours(CITYSCAPES)
     panels = example_panels(clean, adversarial, MAPS, 3, colours, "int8")
     assert [panel.title for panel in panels][2] == "Perturbation × 32"
     pixels = [np.array(Image.open(io.BytesIO(base64.b64decode(p.uri.split(",")[1]))).convert("RGB")) for p in panels]
@@ -82,16 +83,17 @@ def test_large_images_are_reduced_without_blending_labels() -> None:
     labels = np.array([[0, 13], [10, 8]], np.uint8).repeat(512, axis=0).repeat(1024, axis=1)
     maps = LabelMaps(labels == 13, None, labels, labels, labels, labels)
     image = np.zeros((*labels.shape, 3), np.uint8)
-    colours = class_colours("cityscapes", 19)
+    colours = class_colours(CITYSCAPES)
     panel = example_panels(image, image, maps, 0, colours, "int8")[4]
     assert (panel.width, panel.height) == (360, 180)
     shown = np.array(Image.open(io.BytesIO(base64.b64decode(panel.uri.split(",")[1]))).convert("RGB"))
     assert set(map(tuple, shown.reshape(-1, 3).tolist())) == set(map(tuple, colours[[0, 13, 10, 8]].tolist()))
 
 
-def test_classes_of_an_unknown_table_have_different_colours() -> None:
-    colours = class_colours("my own", 30)[:30]
-    assert len(set(map(tuple, colours.tolist()))) == 30
+def test_outputs_beyond_the_table_are_near_black() -> None:
+    colours = class_colours(CAMVID)
+    assert colours[len(CAMVID)].tolist() == [20, 20, 20]
+    assert [tuple(colour) for colour in colours[: len(CAMVID)].tolist()] == list(CAMVID.palette)
 
 
 def test_examples_are_the_best_and_the_least_surviving_of_different_images() -> None:

@@ -1,0 +1,125 @@
+"""``segeval craft``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from segeval.commands.options import (
+    DataRoot,
+    Dataset,
+    Device,
+    Option,
+    Out,
+    Quiet,
+    Resume,
+    ScopeName,
+    Seed,
+    Size,
+    Split,
+    check_device,
+    command,
+    parse_size,
+)
+from segeval.console import progress, results, say
+from segeval.records import CraftConfig
+
+if TYPE_CHECKING:
+    from segeval.generate.craft import CraftPlan
+
+
+def craft(
+    out: Out,
+    dataset: Dataset,
+    model: Annotated[
+        list[str],
+        Option("--model", metavar="NAME[=WEIGHTS]", help="Victim; repeat to attack several, each by itself."),
+    ],
+    attack: Annotated[list[str], Option("--attack", help="A name from `segeval ls attacks`; repeatable.")] = ["tanh"],
+    scope: Annotated[
+        list[ScopeName],
+        Option("--scope", help="Change only the pixels of the source classes, or the whole image; repeatable."),
+    ] = [ScopeName.LOCAL, ScopeName.FULL],
+    task: Annotated[
+        list[str],
+        Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET; repeatable."),
+    ] = ["vehicle-to-road"],
+    preset: Annotated[
+        list[str], Option("--preset", help="`default` works best, `paper` is as published; repeatable.")
+    ] = ["default"],
+    setting: Annotated[
+        list[str],
+        Option("--set", metavar="KEY=VALUE", help="Change a parameter, as in fgsm.budget=4; repeatable."),
+    ] = [],
+    steps: Annotated[int, Option("--steps", min=1, help="Updates per image.")] = 50,
+    keep: Annotated[
+        Literal["best", "last"] | None,
+        Option("--keep", help="Which iterate is saved.", show_default="best; last for the paper's preset"),
+    ] = None,
+    stop_at: Annotated[
+        float | None, Option("--stop-at", min=0, max=1, help="Finish an image at this success rate.")
+    ] = None,
+    split: Split = "test",
+    data_root: DataRoot = None,
+    limit: Annotated[int | None, Option("--limit", min=1, help="So many images, spread over the split.")] = None,
+    size: Size = None,
+    batch_size: Annotated[int, Option("--batch-size", min=1, help="Images attacked together.")] = 1,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Craft adversarial images and save them as 8-bit PNG, measured after reading them back.
+
+    \b
+    segeval craft --out runs/set --dataset camvid --model espnet-camvid --limit 20
+
+    \b
+    segeval craft --out runs/set --dataset folder --data-root pictures \\
+        --model espnet-cityscapes=my.pth --attack fgsm --set budget=4 --task car,truck:road
+    """
+    check_device(device)
+    from segeval.generate.craft import Crafter
+
+    config = CraftConfig(
+        dataset=dataset,
+        models=tuple(model),
+        attacks=tuple(attack),
+        scopes=tuple(each.value for each in scope),
+        presets=tuple(preset),
+        tasks=tuple(task),
+        settings=tuple(setting),
+        split=split,
+        data_root=str(data_root) if data_root else None,
+        limit=limit,
+        size=parse_size(size),
+        steps=steps,
+        keep=keep,
+        stop_at=stop_at,
+        batch_size=batch_size,
+        seed=seed,
+        device=device,
+    )
+    crafter = Crafter(config, out)
+    if not quiet:
+        show_plan(crafter.plan(), config)
+    with progress(quiet) as tick:
+        manifest = crafter.run(resume, tick)
+    show_summary(out)
+    if manifest.skipped:
+        say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were left out")
+    say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'))}")
+
+
+def show_plan(plan: "CraftPlan", config: CraftConfig) -> None:
+    """What is about to be computed."""
+    say(
+        f"{plan.images} image(s) of {config.dataset}: up to {plan.samples_at_most} adversarial images of "
+        f"{config.steps} steps, {plan.gradients_at_most} gradients in all"
+    )
+
+
+def show_summary(out: Path) -> None:
+    """One row per victim, attack and task: means over images."""
+    from segeval.commands.tables import crafted_table
+    from segeval.store import SetFolder
+
+    results.print(crafted_table(SetFolder(out).samples()))

@@ -1,0 +1,46 @@
+"""``segeval demo``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from rich.text import Text
+
+from segeval.commands.options import Option, Quiet
+from segeval.console import progress, results, say
+from segeval.records import CraftConfig
+
+DEMO = CraftConfig(
+    dataset="synthetic",
+    models=("espnet-synthetic", "fast-scnn-synthetic"),
+    attacks=("fgsm", "tanh"),
+    limit=3,
+    steps=25,
+)
+
+
+def demo(
+    out: Annotated[Path, Option("--out", help="Folder for everything the demo makes.")] = Path("segeval-demo"),
+    quiet: Quiet = False,
+) -> None:
+    """Craft, deploy, replay and evaluate on synthetic scenes with bundled networks: the whole chain in minutes.
+
+    \b
+    segeval demo
+    """
+    from segeval.commands.craft import show_plan
+    from segeval.deploy import deploy, replay
+    from segeval.evaluate import evaluate, survival_table
+    from segeval.generate.craft import Crafter
+
+    adversarial, bundle, replayed, report = (out / name for name in ("set", "bundle", "replay", "report"))
+    crafter = Crafter(DEMO, adversarial)
+    if not quiet:
+        show_plan(crafter.plan(), DEMO)
+    with progress(quiet) as tick:
+        crafter.run(adversarial.exists(), tick)
+        deploy(adversarial, bundle, progress=tick)
+        replay(bundle, replayed, tick)
+        found = evaluate(adversarial, [replayed], report, progress=tick)
+    results.print(survival_table(found))
+    results.print(Text("\n".join((*found.verdict, *found.notes))))
+    say(f"report: {report / 'report.html'}")

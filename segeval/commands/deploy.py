@@ -1,0 +1,70 @@
+"""``segeval deploy``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from segeval.commands.options import Option, Out, PrecisionName, Quiet, command
+from segeval.commands.tables import number, table
+from segeval.console import progress, results, say
+
+if TYPE_CHECKING:
+    from segeval.bundles import BundleManifest
+
+
+def deploy(
+    adversarial_set: Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")],
+    out: Out,
+    target: Annotated[str, Option("--target", help="A name from `segeval ls targets`.")] = "cpu",
+    precision: Annotated[list[PrecisionName], Option("--precision", help="Repeatable.")] = list(  # noqa: B008
+        PrecisionName
+    ),
+    calibration: Annotated[
+        Literal["percentile", "minmax", "entropy"], Option("--calibration", help="How int8 ranges are found.")
+    ] = "percentile",
+    calibration_images: Annotated[
+        int, Option("--calibration-images", min=1, help="So many images of the dataset's train split.")
+    ] = 32,
+    batch: Annotated[int, Option("--batch", min=1, help="Images per call of the engine.")] = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Make one self-contained bundle: every model of the set at every precision, the images, and a runner.
+
+    \b
+    segeval deploy runs/set --out runs/bundle
+
+    \b
+    segeval deploy runs/set --out runs/minmax --precision int8 --calibration minmax
+    """
+    from segeval.deploy import deploy as write_bundle
+
+    with progress(quiet) as tick:
+        bundle = write_bundle(
+            adversarial_set,
+            out,
+            target,
+            [each.value for each in precision],
+            calibration,
+            calibration_images,
+            batch,
+            progress=tick,
+        )
+    show_parity(bundle)
+    say(f"next: {command('replay', out, '--out', out.with_name(out.name + '-replay'))}")
+    say(f"or copy {out} to the device and start run.sh there")
+
+
+def show_parity(bundle: "BundleManifest") -> None:
+    """How near each deployed file is to torch on clean images."""
+    rows = [
+        (
+            engine.name,
+            number(100 * engine.parity.equal, 3),
+            number(engine.parity.miou),
+            number(engine.parity.miou_difference, 4),
+            str(engine.parity.images),
+        )
+        for engine in bundle.engines
+    ]
+    results.print(table(("engine", "labels as torch %", "mIoU", "to torch", "images"), rows, "Parity on clean images"))

@@ -1,0 +1,95 @@
+"""``segeval ls``."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+import typer
+
+from segeval.classes import TASKS
+from segeval.commands.options import AsJson
+from segeval.commands.tables import table
+from segeval.console import results
+from segeval.records import encode
+from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS
+
+Row = tuple[str, ...]
+Kind = Literal["models", "datasets", "attacks", "tasks", "targets"]
+
+
+def first_line(thing: object) -> str:
+    """The first sentence of a docstring."""
+    return (thing.__doc__ or "").strip().split("\n")[0]
+
+
+def model_rows() -> tuple[Row, list[Row]]:
+    """Registered networks, and whether their weights are at hand."""
+    from segeval.models.loading import load_spec, weights_status
+
+    rows: list[Row] = []
+    for name in MODELS:
+        spec = load_spec(name)
+        reported = ", ".join(f"{key} {value}" for key, value in spec.reported.items())
+        outputs = f"{spec.table.name} ({len(spec.outputs)})"
+        rows.append((name, outputs, weights_status(spec), spec.licence, reported, spec.paper))
+    return ("model", "classes (outputs)", "weights", "licence", "scores", "paper"), rows
+
+
+def attack_rows() -> tuple[Row, list[Row]]:
+    """Registered attacks with their settings and presets."""
+    from segeval.generate.specs import parameters
+
+    rows: list[Row] = []
+    for name in ATTACKS:
+        attack = ATTACKS.load(name)
+        presets = sorted({"default", *(preset for preset, _ in attack.presets)})
+        rows.append((name, first_line(attack), ", ".join(presets), ", ".join(parameters(name))))
+    return ("attack", "what it does", "presets", "settings"), rows
+
+
+def dataset_rows() -> tuple[Row, list[Row]]:
+    """Registered datasets."""
+    return ("dataset", "what it holds"), [(name, first_line(DATASETS.load(name))) for name in DATASETS]
+
+
+def task_rows() -> tuple[Row, list[Row]]:
+    """Attack tasks."""
+    return ("task", "source classes", "adversarial class"), [
+        (task.name, ", ".join(task.sources), task.target) for task in TASKS.values()
+    ]
+
+
+def target_rows() -> tuple[Row, list[Row]]:
+    """Registered deployment targets."""
+    rows: list[Row] = []
+    for name in TARGETS:
+        target = TARGETS.load(name)
+        rows.append((name, ", ".join(target.precisions), target.backend))
+    return ("target", "precisions", "engine"), rows
+
+
+KINDS: dict[Kind, Callable[[], tuple[Row, list[Row]]]] = {
+    "models": model_rows,
+    "datasets": dataset_rows,
+    "attacks": attack_rows,
+    "tasks": task_rows,
+    "targets": target_rows,
+}
+
+
+def ls(
+    kind: Annotated[Kind | None, typer.Argument(help="Only these.", show_default="all")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what can be named on the command line. Your own things are named as package.module:attribute.
+
+    \b
+    segeval ls attacks
+    """
+    chosen: Sequence[Kind] = [kind] if kind else list(KINDS)
+    listed = {each: KINDS[each]() for each in chosen}
+    if as_json:
+        records = {each: [dict(zip(head, row, strict=True)) for row in rows] for each, (head, rows) in listed.items()}
+        typer.echo(encode(records, indent=2).decode())
+        return
+    for each, (headings, rows) in listed.items():
+        results.print(table(headings, rows, each, words=len(headings)))

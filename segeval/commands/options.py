@@ -1,0 +1,68 @@
+"""Options that are the same words in every command."""
+
+import re
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segeval.errors import ConfigurationError
+
+Option = partial(typer.Option, show_envvar=False)
+"""An option whose help does not repeat the rule that SEGEVAL_COMMAND_OPTION sets it too."""
+
+Out = Annotated[Path, Option("--out", help="Folder for the results.", show_default=False)]
+Quiet = Annotated[bool, Option("--quiet", help="No progress, no plan; only results and errors.")]
+AsJson = Annotated[bool, Option("--json", help="Print the result as JSON on stdout.")]
+Seed = Annotated[int, Option("--seed", min=0, help="Root of all random numbers.")]
+Device = Annotated[str, Option("--device", help="PyTorch device: cpu, cuda, cuda:1 …")]
+Resume = Annotated[bool, Option("--resume", help="Continue what was interrupted in --out.")]
+DataRoot = Annotated[Path | None, Option("--data-root", help="Folder of the dataset.", show_default="its usual place")]
+Dataset = Annotated[str, Option("--dataset", help="A name from `segeval ls datasets`.", show_default=False)]
+Split = Annotated[str, Option("--split", help="Split of the dataset.")]
+Size = Annotated[
+    str | None, Option("--size", metavar="HxW", help="Bring images to this height x width.", show_default="as is")
+]
+
+
+class ScopeName(StrEnum):
+    """Where an attack may change the image."""
+
+    LOCAL = "local"
+    FULL = "full"
+
+
+class PrecisionName(StrEnum):
+    """Precision of a deployed file."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """``512x1024`` as (height, width). Raises ConfigurationError."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if match is None:
+        raise ConfigurationError(f"--size {text!r} is not HEIGHTxWIDTH", "for example --size 512x1024")
+    return int(match[1]), int(match[2])
+
+
+def check_device(device: str) -> None:
+    """Raise ConfigurationError if PyTorch cannot compute on this device."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigurationError(f"--device {device}: {reason}", "`segeval doctor` lists what works here") from error
+
+
+def command(*words: object) -> str:
+    """The command line a person would type next."""
+    return " ".join(["segeval", *map(str, words)])

@@ -1,0 +1,84 @@
+"""``segeval score``."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from segeval.commands.options import (
+    AsJson,
+    DataRoot,
+    Dataset,
+    Device,
+    Option,
+    Quiet,
+    Seed,
+    Size,
+    Split,
+    check_device,
+    parse_size,
+)
+from segeval.commands.tables import number, table
+from segeval.console import progress, results
+from segeval.records import encode
+
+
+def score(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME=WEIGHTS.")],
+    dataset: Dataset,
+    split: Split = "test",
+    data_root: DataRoot = None,
+    engine: Annotated[
+        Literal["torch", "fp32", "fp16", "int8"],
+        Option("--engine", help="torch, or a deployed file on ONNX Runtime."),
+    ] = "torch",
+    outputs: Annotated[
+        Literal["all", "classes"],
+        Option("--outputs", help="Argmax over all outputs, or without the network's background output."),
+    ] = "all",
+    limit: Annotated[int | None, Option("--limit", min=1, help="The first images only.")] = None,
+    size: Size = None,
+    calibration: Annotated[
+        Literal["percentile", "minmax", "entropy"], Option("--calibration", help="How int8 ranges are found.")
+    ] = "percentile",
+    calibration_images: Annotated[int, Option("--calibration-images", min=1, help="For int8.")] = 32,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how well a network segments a dataset that nobody attacked.
+
+    \b
+    segeval score espnet-camvid --dataset camvid --split test --engine int8
+    """
+    check_device(device)
+    from segeval.deploy.score import ScoreConfig
+    from segeval.deploy.score import score as measure
+
+    config = ScoreConfig(
+        model=model,
+        dataset=dataset,
+        split=split,
+        data_root=str(data_root) if data_root else None,
+        size=parse_size(size),
+        engine=engine,
+        outputs=outputs,
+        limit=limit,
+        calibration=calibration,
+        calibration_images=calibration_images,
+        seed=seed,
+        device=device,
+    )
+    with progress(quiet) as tick:
+        record = measure(config, tick)
+    if as_json:
+        typer.echo(encode(record, indent=2).decode())
+        return
+    rows = [
+        ("mIoU, unlabelled pixels ignored", number(100 * record.miou, 2)),
+        ("mIoU, unlabelled pixels count as errors", number(100 * record.miou_ignored_as_errors, 2)),
+        ("class average", number(100 * record.class_average, 2)),
+        ("pixel accuracy", number(100 * record.pixel_accuracy, 2)),
+        *((f"IoU {name}", number(None if value is None else 100 * value, 2)) for name, value in record.iou.items()),
+    ]
+    results.print(table(("score", "%"), rows, f"{model} on {dataset} {split}, {engine}, {record.images} images"))

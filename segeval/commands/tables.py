@@ -1,0 +1,54 @@
+"""Tables for the terminal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from segeval.records import AdversarialSample
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", words: int = 1) -> Table:
+    """Rows of text; the first `words` columns are words, the others numbers. Nothing in them is taken for markup."""
+    made = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for index, heading in enumerate(headings):
+        made.add_column(heading, justify="left" if index < words else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*map(Text, row))
+    return made
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that exist."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def crafted_table(samples: Iterable[AdversarialSample]) -> Table:
+    """The metrics of the paper per victim, attack and task, as means over images."""
+    groups: dict[tuple[str, str, str], list[tuple[float | None, ...]]] = {}
+    for sample in samples:
+        for victim, counts in sample.counts.items():
+            size = sample.norms
+            row = (counts.success, counts.accuracy, counts.ratio, size.mean_phi, size.mean, float(size.linf))
+            groups.setdefault((victim, sample.attack, sample.task), []).append(row)
+    headings = ("victim", "attack", "task", "success", "accuracy", "ratio", "levels φ", "levels", "L∞", "n")
+    rows = [(*key, *columns(rows), str(len(rows))) for key, rows in groups.items()]
+    return table(headings, rows, "Crafted (desktop, measured on the saved images; means over images)", words=3)
+
+
+def columns(rows: Sequence[tuple[float | None, ...]]) -> list[str]:
+    """Mean of every column."""
+    return [number(mean(column)) for column in zip(*rows, strict=True)]
+
+
+def mapping_rows(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Two columns of a mapping."""
+    return [(key, str(value)) for key, value in values.items()]

@@ -1,0 +1,87 @@
+"""``segeval train``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segeval.commands.options import (
+    DataRoot,
+    Dataset,
+    Device,
+    Option,
+    Out,
+    Quiet,
+    Resume,
+    Seed,
+    Size,
+    check_device,
+    command,
+    parse_size,
+)
+from segeval.console import progress, say
+
+if TYPE_CHECKING:
+    from segeval.generate.training import EpochReport
+
+
+def train(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name from `segeval ls models`.")],
+    out: Out,
+    dataset: Dataset,
+    data_root: DataRoot = None,
+    split: Annotated[str, Option("--split", help="Split to train on.")] = "train",
+    validation: Annotated[str, Option("--validation", help="Split to validate on.")] = "val",
+    size: Size = None,
+    limit: Annotated[int | None, Option("--limit", min=1, help="The first images only.")] = None,
+    epochs: Annotated[int, Option("--epochs", min=1)] = 30,
+    batch_size: Annotated[int, Option("--batch-size", min=2)] = 8,
+    crop: Annotated[
+        str | None, Option("--crop", metavar="HxW", help="What the network sees.", show_default="256x512")
+    ] = None,
+    zoom: Annotated[tuple[float, float], Option("--zoom", help="Smallest and largest random zoom.")] = (
+        0.75,
+        1.5,
+    ),
+    rate: Annotated[float, Option("--rate", min=0, help="Peak learning rate.")] = 2e-3,
+    initial: Annotated[str, Option("--initial", metavar="WEIGHTS", help="Start from these weights.")] = "",
+    seed: Seed = 0,
+    device: Device = "cpu",
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network; the averaged weights are saved as safetensors after every epoch.
+
+    \b
+    segeval train fast-scnn-synthetic --out runs/fast --dataset synthetic --epochs 9 --batch-size 4 --zoom 1 1
+    """
+    check_device(device)
+    from segeval.generate.training import TrainConfig
+    from segeval.generate.training import train as run
+
+    config = TrainConfig(
+        model=model,
+        dataset=dataset,
+        data_root=str(data_root) if data_root else None,
+        train_split=split,
+        validation_split=validation,
+        size=parse_size(size),
+        limit=limit,
+        epochs=epochs,
+        batch_size=batch_size,
+        crop=parse_size(crop) or (256, 512),
+        scale=zoom,
+        rate=rate,
+        initial=initial,
+        seed=seed,
+        device=device,
+    )
+    with progress(quiet) as tick:
+        weights = run(config, out, resume, tick, show_epoch)
+    say(f"weights: {weights}")
+    say(f"next: {command('score', f'{model}={weights}', '--dataset', dataset)}")
+
+
+def show_epoch(report: "EpochReport") -> None:
+    """One line per epoch."""
+    miou = "unknown" if report.miou is None else f"{report.miou:.4f}"
+    typer.echo(f"epoch {report.epoch}/{report.epochs}: loss {report.loss:.4f}, validation mIoU {miou}")

@@ -1,0 +1,103 @@
+"""What a person sees: progress with time left on stderr, results on stdout, errors that help."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from segeval.errors import SegevalError
+
+Tick = Callable[[str, int, int], None]
+"""Called with (stage, done, total); stages come one after another."""
+
+LINE_SECONDS = 10.0
+"""How often a line is printed where there is no terminal to draw a bar on."""
+
+PIPED_WIDTH = 120
+
+results = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+messages = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A message for a person, on stderr; shown as it is."""
+    messages.print(Text(text))
+
+
+def show_error(error: SegevalError) -> None:
+    """What was wrong, and what to do."""
+    messages.print(Text.assemble(("error: ", "bold red"), error.what))
+    if error.hint:
+        messages.print(Text.assemble(("what to do: ", "bold"), error.hint))
+
+
+class LineProgress:
+    """Progress as lines, for logs."""
+
+    def __init__(self) -> None:
+        self.stage = ""
+        self.started = self.printed = 0.0
+        self.first = 0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Print the beginning and the end of a stage, and a line now and then between them."""
+        now = time.monotonic()
+        if stage != self.stage:
+            self.stage, self.started, self.first, self.printed = stage, now, done, now
+        elif done < total and now - self.printed < LINE_SECONDS:
+            return
+        self.printed = now
+        say(f"{stage}: {done}/{total}{self.left(done, total, now)}")
+
+    def left(self, done: int, total: int, now: float) -> str:
+        """Estimated time left, once there is something to estimate it from."""
+        if done <= self.first or done >= total:
+            return ""
+        seconds = (now - self.started) / (done - self.first) * (total - done)
+        return f", about {round(seconds)} s left"
+
+
+class BarProgress:
+    """Progress as one bar per stage, for terminals."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Move the stage's bar."""
+        if stage not in self.tasks:
+            self.tasks[stage] = self.bars.add_task(stage, total=total)
+        self.bars.update(self.tasks[stage], completed=done, total=total)
+
+
+@contextmanager
+def progress(quiet: bool = False) -> Iterator[Tick]:
+    """A callback that shows how far a command is: bars on a terminal, a line now and then elsewhere."""
+    if quiet:
+        yield lambda stage, done, total: None
+    elif not messages.is_terminal:
+        yield LineProgress()
+    else:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=messages) as bars:
+            yield BarProgress(bars)
