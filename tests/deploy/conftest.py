@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from segeval.classes import CITYSCAPES
-from segeval.classes import CITYSCAPES
 from segeval.deploy.export import export_fp32
 from segeval.metrics import AttackCounts
 from segeval.models import Segmenter, load_model

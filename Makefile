@@ -1,0 +1,40 @@
+# The two commands of a newcomer: `make demo` and `make test`. Everything is installed into .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test lint types unit clean
+
+help:
+	@echo "make demo   set up .venv and run the whole chain on synthetic scenes"
+	@echo "make test   set up .venv, check style and types, run the tests"
+	@echo "make clean  remove .venv and caches"
+
+$(STAMP): pyproject.toml constraints.txt
+	@for python in $(PYTHON) python3.12 python3.13 python3; do \
+		if command -v $$python >/dev/null && $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+			$$python -m venv $(VENV) && exit 0; fi; done; \
+		echo "segeval needs Python 3.11 or newer: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=24' 'setuptools>=80' wheel
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/segeval demo
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy -p segeval -p segeval_runner
+	$(BIN)/mypy tests benchmarks
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest
+
+test: lint types unit
+
+clean:
+	rm -rf $(VENV) .venv-py38 .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info segeval-demo
