@@ -69,7 +69,9 @@ def trusted_runner(bundle: Path) -> Path:
     recorded = BundleFolder(bundle).manifest().files.get(RUNNER)
     path = inside(bundle, RUNNER)
     if recorded is None or path.is_symlink() or not path.is_file() or sha256_file(path) != recorded.sha256:
-        raise IntegrityError(f"{path} is not the runner that was deployed", "deploy again, or copy the bundle again")
+        raise IntegrityError(
+            f"{path} is not the runner that was deployed", "remove the bundle and deploy again, or copy it again"
+        )
     return path
 
 

@@ -1,6 +1,7 @@
 """Crafting an adversarial set: from images, victims, attacks and tasks to a folder of measured samples."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -19,6 +20,7 @@ from segeval.records import AdversarialSet, AttackSpec, CraftConfig, SkippedSamp
 from segeval.store import SetFolder, explaining, sha256_file
 
 Progress = Callable[[str, int, int], None]
+FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction")
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,10 @@ class Crafter:
         return done
 
     def opened(self, resume: bool) -> AdversarialSet:
-        """The manifest on disk: a new one, or that of the same configuration."""
+        """The manifest on disk: a new one, or that of the same configuration.
+
+        A set of another configuration in which nothing was attacked yet, perhaps because it could not be, gives way.
+        """
         fresh = self.manifest()
         root = self.folder.root
         if not self.folder.manifest_path.exists():
@@ -121,6 +126,10 @@ class Crafter:
             return fresh
         found = self.folder.manifest()
         if changed := differences(found, fresh):
+            if not found.complete and not self.begun():
+                self.clear()
+                self.folder.write_manifest(fresh)
+                return fresh
             raise ConfigurationError(
                 f"{root} holds a set that was made with other options ({', '.join(changed)})",
                 "choose another --out, or repeat the options of that set",
@@ -128,6 +137,16 @@ class Crafter:
         if not resume and not found.complete:
             raise ConfigurationError(f"{root} holds an unfinished set", "continue it with --resume")
         return self.folder.complete_manifest() if found.complete else found
+
+    def begun(self) -> bool:
+        """Whether the folder holds at least one sample."""
+        path = self.folder.samples_path
+        return path.exists() and path.stat().st_size > 0
+
+    def clear(self) -> None:
+        """Remove what an earlier run prepared."""
+        for name in FOLDERS:
+            shutil.rmtree(self.folder.root / name, ignore_errors=True)
 
     def manifest(self) -> AdversarialSet:
         """The manifest before the first image, of the size of the first image."""

@@ -82,6 +82,7 @@ class Attack(Protocol):
     """A generator of candidates; a frozen dataclass whose fields are the attack's hyper-parameters.
 
     presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.
+    An attack may also have `local_only`: per field the value that only the local scope knows.
     """
 
     presets: ClassVar[Mapping[tuple[str, Scope], Mapping[str, Setting]]]

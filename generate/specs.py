@@ -61,6 +61,9 @@ def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, st
         attack: Attack = msgspec.convert(chosen, form, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"attack {name!r}: {error}", "check the values given with --set") from error
+    for key, value in getattr(form, "local_only", {}).items():
+        if scope == "full" and getattr(attack, key) == value:
+            raise ConfigurationError(f"attack {name!r}: {key}={value} is of the local scope", "craft with --scope local")
     return attack
 
 

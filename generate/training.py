@@ -4,6 +4,7 @@ AdamW with warm-up and polynomial decay, auxiliary losses, class weights after E
 exponential average of the weights, which is what is validated and saved.
 """
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,7 +79,6 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
 
     Raises ConfigurationError if `out` holds another training, or one to be resumed.
     """
-    require_folder(config, out, resume)
     torch.set_flush_denormal(True)
     torch.manual_seed(config.seed)
     spec = load_spec(config.model)
@@ -87,6 +87,7 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
         raise ConfigurationError(
             f"{config.dataset} has the classes of {dataset.table.name}, {spec.name} of {spec.table.name}"
         )
+    require_folder(config, out, resume)
     run = Run(config, spec, CachedExamples(limited(dataset, config.limit), out / "cache", progress))
     if resume:
         run.restore(out / "checkpoint.pt")
@@ -166,6 +167,7 @@ class Run:
     def train_epoch(self, progress: Progress) -> float:
         """One pass over the examples; the mean loss."""
         self.network.train()
+        torch.manual_seed(self.config.seed * 1_000_003 + self.epoch)  # dropout: a resumed run draws the same
         order = np.random.default_rng([self.config.seed, self.epoch]).permutation(len(self.examples))
         augment = Augmentation(self.config.crop, self.config.scale)
         total = 0.0
@@ -216,15 +218,15 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Checkpoint; replaces the one before as a whole."""
-        part = path.with_suffix(".part")
         state = {
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "epoch": self.epoch,
         }
-        torch.save(state, part)
-        part.replace(path)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_atomic(path, buffer.getvalue())
 
     def restore(self, path: Path) -> None:
         """Continue from a checkpoint, if one was reached."""

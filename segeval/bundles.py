@@ -197,9 +197,9 @@ class BundleFolder:
         for name, recorded in manifest.files.items():
             path = inside(self.root, name)
             if not path.is_file():
-                raise IntegrityError(f"{path} is missing", "deploy again, or copy the bundle again")
+                raise IntegrityError(f"{path} is missing", "remove the bundle and deploy again, or copy it again")
             if path.stat().st_size != recorded.bytes or sha256_file(path) != recorded.sha256:
                 raise IntegrityError(
-                    f"{path} is not the file that was recorded", "deploy again, or copy the bundle again"
+                    f"{path} is not the file that was recorded", "remove the bundle and deploy again, or copy it again"
                 )
         return manifest

@@ -4,6 +4,7 @@ Label maps everywhere in segeval are uint8 arrays of indices into a table; ``IGN
 pixels that never count.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ class ClassTable:
             raise ConfigurationError(f"class table {self.name!r} has {len(self.names)} classes; 1 to {IGNORE - 1} fit")
         if not len(self.names) == len(self.palette) == len(self.canonical):
             raise ConfigurationError(f"class table {self.name!r}: names, palette and canonical names differ in length")
+        if not all(0 <= level <= 255 for colour in self.palette for level in colour):
+            raise ConfigurationError(f"class table {self.name!r}: a colour is outside 0–255")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -103,11 +106,15 @@ class AttackTask:
     def resolve(self, table: ClassTable) -> tuple[tuple[int, ...], int]:
         """Indices of the source classes that `table` has, and of the adversarial class.
 
-        Raises ConfigurationError if the table lacks the adversarial class or every source class.
+        A source class that only another known table has is left out. Raises ConfigurationError if the table lacks the
+        adversarial class or every source class, or if no table knows a name.
         """
         found = [index for index in map(table.find, self.sources) if index is not None]
         target = table.find(self.target)
         known = f"{table.name} has: {', '.join(table.names)}"
+        for name in self.sources:
+            if all(each.find(name) is None for each in (table, *TABLES.values())):
+                raise ConfigurationError(f"task {self.name!r}: there is no class {name!r}", known)
         if not found:
             raise ConfigurationError(f"task {self.name!r}: {table.name} has none of {', '.join(self.sources)}", known)
         if target is None:
@@ -137,8 +144,8 @@ def parse_task(text: str) -> AttackTask:
     if not colon or not names or not target.strip():
         hint = f"tasks are {', '.join(TASKS)}, or SOURCE[,SOURCE…]:TARGET in class names, as in car,truck:road"
         raise UnknownNameError(f"no attack task {text!r}", hint)
-    slug = "+".join(name.replace(" ", "-") for name in names) + "-to-" + target.strip().replace(" ", "-")
-    return AttackTask(slug, names, target.strip())
+    slug = "+".join(names) + "-to-" + target.strip()
+    return AttackTask(re.sub(r"[^\w+-]+", "-", slug), names, target.strip())  # the name becomes a folder
 
 
 def source_mask(labels: NDArray[np.integer], sources: Sequence[int]) -> NDArray[np.bool_]:

@@ -1,12 +1,13 @@
-"""The command line: names the commands, reads defaults, and turns errors into messages and exit codes.
+"""The command line: names the commands and turns errors into messages and exit codes.
 
 Exit codes: 0 fine, 1 a gate was missed, 2 usage, configuration or missing prerequisite, 3 internal error,
-130 interrupted. Neither torch nor onnx is imported before a command needs it.
+130 interrupted, 141 nobody reads the output any more. Neither torch nor onnx is imported before a command needs it.
 """
 
 import errno
+import io
+import os
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,9 +25,10 @@ from segeval.commands.replay import replay
 from segeval.commands.score import score
 from segeval.commands.train import train
 from segeval.console import messages, say, show_error
-from segeval.errors import ConfigurationError, MissingPrerequisiteError, SegevalError, StorageError
+from segeval.defaults import name_variables, read_defaults
+from segeval.errors import MissingPrerequisiteError, SegevalError, StorageError
 
-USAGE, INTERNAL, INTERRUPTED = 2, 3, 130
+USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 
 app = typer.Typer(
     name="segeval",
@@ -36,7 +38,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"auto_envvar_prefix": "SEGEVAL", "help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -53,41 +55,44 @@ def main_options(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", metavar="FILE", help="TOML file with defaults, one table per command: [craft] limit = 20"
+            "--config",
+            metavar="FILE",
+            envvar="SEGEVAL_CONFIG",
+            help="TOML file with defaults, one table per command: [craft] limit = 20",
         ),
     ] = None,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """How much of an adversarial attack on a segmentation network survives deployment?"""
     if config is not None:
-        context.default_map = read_defaults(config)
-
-
-def read_defaults(path: Path) -> dict[str, Any]:
-    """Defaults per command from a TOML file. Raises ConfigurationError."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}", "check --config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+        context.default_map = read_defaults(config, command_line.commands)
 
 
 for function in (demo, craft, deploy, replay, evaluate, train, score, ls, doctor):
     app.command()(function)
 
+command_line: Any = typer.main.get_command(app)
+name_variables(command_line.commands)
+
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code."""
     try:
-        result = app(list(arguments) if arguments is not None else None, standalone_mode=False)
+        given = list(arguments) if arguments is not None else None
+        result = command_line.main(given, prog_name="segeval", standalone_mode=False)
+        sys.stdout.flush()  # here, where a full disk or a closed pipe can still be explained
+        if result == INTERRUPTED:  # Typer's answer to Ctrl-C
+            return interrupted()
         return result if isinstance(result, int) else 0
     except SegevalError as error:
         show_error(error)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        say("interrupted; what is finished is saved. Run the same command again, craft and train with --resume.")
-        return INTERRUPTED
+        return interrupted()
+    except SystemExit as left:
+        if left.code == 1:  # how Rich and Typer leave when the pipe they write to was closed
+            return broken_pipe()
+        raise
     except OSError as error:
         return operating_system_error(error)
     except ModuleNotFoundError as error:
@@ -96,14 +101,29 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return usage_or_internal(error)
 
 
+def interrupted() -> int:
+    """Ctrl-C."""
+    say("interrupted; what is finished is saved. Run the same command again, craft and train with --resume.")
+    return INTERRUPTED
+
+
+def broken_pipe() -> int:
+    """Nobody reads the output any more, as in ``segeval ls | head -1``: end like every program does, in silence."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
+
+
 def operating_system_error(error: OSError) -> int:
-    """A pipe that nobody reads is fine; a full disk is explained; the rest is internal."""
+    """What the operating system refuses is explained; the rest is internal."""
     if isinstance(error, BrokenPipeError):
-        sys.stderr.close()
-        return 0
-    if error.errno == errno.ENOSPC:
+        return broken_pipe()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" of {error.filename}" if error.filename else ""
+        show_error(StorageError(f"no space left on the disk{where}", "free some space and run it again"))
+        return USAGE
+    if error.filename:
         show_error(
-            StorageError(f"no space left on the disk: {error.filename or ''}", "free some space and run it again")
+            StorageError(f"cannot use {error.filename}: {error.strerror}", "check that path and its permissions")
         )
         return USAGE
     return internal()
@@ -132,10 +152,12 @@ def usage_or_internal(error: Exception) -> int:
 def internal() -> int:
     """An error nobody expected."""
     messages.print_exception(width=120)
-    say("this is a bug in segeval; please report it with the lines above")
+    say("internal error; unless it comes from a plug-in of yours, please report it with the lines above")
     return INTERNAL
 
 
 def main() -> None:
     """Entry point of the console script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without the character → is no reason to fail
     sys.exit(run())

@@ -33,14 +33,19 @@ messages = Console(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """A message for a person, on stderr; shown as it is."""
-    messages.print(Text(text))
+    show(Text(text))
+
+
+def show(text: Text) -> None:
+    """Print on stderr without breaking lines: a command in a message can be copied, and a log can be searched."""
+    messages.print(text, soft_wrap=True)
 
 
 def show_error(error: SegevalError) -> None:
     """What was wrong, and what to do."""
-    messages.print(Text.assemble(("error: ", "bold red"), error.what))
+    show(Text.assemble(("error: ", "bold red"), error.what))
     if error.hint:
-        messages.print(Text.assemble(("what to do: ", "bold"), error.hint))
+        show(Text.assemble(("what to do: ", "bold"), error.hint))
 
 
 class LineProgress:
@@ -49,16 +54,16 @@ class LineProgress:
     def __init__(self) -> None:
         self.stage = ""
         self.started = self.printed = 0.0
-        self.first = 0
+        self.first = self.last = 0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Print the beginning and the end of a stage, and a line now and then between them."""
         now = time.monotonic()
         if stage != self.stage:
             self.stage, self.started, self.first, self.printed = stage, now, done, now
-        elif done < total and now - self.printed < LINE_SECONDS:
+        elif done == self.last or (done < total and now - self.printed < LINE_SECONDS):
             return
-        self.printed = now
+        self.printed, self.last = now, done
         say(f"{stage}: {done}/{total}{self.left(done, total, now)}")
 
     def left(self, done: int, total: int, now: float) -> str:
@@ -88,16 +93,17 @@ def progress(quiet: bool = False) -> Iterator[Tick]:
     """A callback that shows how far a command is: bars on a terminal, a line now and then elsewhere."""
     if quiet:
         yield lambda stage, done, total: None
-    elif not messages.is_terminal:
+    elif not sys.stderr.isatty() or messages.is_dumb_terminal:  # Rich would draw bars into a log if FORCE_COLOR is set
         yield LineProgress()
     else:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=messages) as bars:
+        # Results printed meanwhile stay on stdout, unless that is the terminal on which the bars are.
+        with Progress(*columns, console=messages, redirect_stdout=sys.stdout.isatty()) as bars:
             yield BarProgress(bars)

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from segeval.classes import ClassTable
-from segeval.errors import FormatError
+from segeval.errors import ConfigurationError, FormatError
 from segeval.metrics import AttackCounts
 
 SET_SCHEMA = "segeval.set/1"
@@ -31,7 +31,8 @@ def decode(data: bytes | str, form: type[Record], where: str) -> Record:
     """The record in `data`. Raises FormatError naming `where` and the field that is wrong."""
     try:
         return msgspec.json.decode(data, type=form)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ConfigurationError) as error:
+        # ConfigurationError: a record that contradicts itself, such as a class table with too few colours.
         raise FormatError(
             f"{where}: {error}", "is it a file of this kind, written by this version of segeval?"
         ) from error

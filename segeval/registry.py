@@ -35,10 +35,10 @@ class Registry:
         """
         places = self.places()
         place = places.get(name, name)
-        module, colon, attribute = place.partition(":")
-        if not colon:
+        module, _, attribute = place.partition(":")
+        if not attribute or not all(part.isidentifier() for part in module.split(".")):
             near = difflib.get_close_matches(name, places, n=3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(places))}"
+            hint = f"did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(sorted(places))}."
             raise UnknownNameError(f"no {self.kind} {name!r}", f"{hint} Or name your own as package.module:attribute.")
         try:
             return getattr(import_module(module), attribute)

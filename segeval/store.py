@@ -30,7 +30,8 @@ def explaining(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
-                f"no space left on the disk of {path}", "free some space, then run again with --resume"
+                f"no space left on the disk of {path}",
+                "free some space, then run the same command again, craft and train with --resume",
             ) from error
         raise StorageError(f"cannot write {path}: {error.strerror}", "choose another folder with --out") from error
 
@@ -154,8 +155,10 @@ class SetFolder:
             raise DataError(
                 f"{self.root} is not complete", "finish it with the same segeval craft command and --resume"
             )
-        if sha256_file(self.samples_path) != manifest.samples_sha256:
-            raise IntegrityError(f"{self.samples_path} was changed after the set was made")
+        if not self.samples_path.is_file() or sha256_file(self.samples_path) != manifest.samples_sha256:
+            raise IntegrityError(
+                f"{self.samples_path} was changed after the set was made", "restore the file, or craft the set again"
+            )
         return manifest
 
     def write_manifest(self, manifest: AdversarialSet) -> None:

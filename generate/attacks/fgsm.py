@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+import msgspec
 import torch
 
 from segeval.generate.budgets import Linf
@@ -19,8 +20,8 @@ class FGSM:
 
     presets: ClassVar = {("paper", "local"): {"budget": 1.0}, ("paper", "full"): {"budget": 1.0}}
 
-    budget: float = 2.0
-    step: float | None = None
+    budget: Annotated[float, msgspec.Meta(gt=0, le=255)] = 2.0
+    step: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
     @property
     def radius(self) -> float:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+import msgspec
 import torch
 from torch import Tensor
 
-from segeval.errors import ConfigurationError
 from segeval.generate.losses import Omega, cross_entropy, difference, hardness, mean_over
 from segeval.generate.problem import Candidate, Problem
 
@@ -28,12 +28,13 @@ class Tanh:
         ("paper", "full"): {"omega": "source"},
         ("default", "full"): {"omega": "balanced"},
     }
+    local_only: ClassVar = {"loss": "difference", "mask": "shrinking"}
 
-    penalty: float = 1000.0
-    rate: float = 0.01
+    penalty: Annotated[float, msgspec.Meta(ge=0)] = 1000.0
+    rate: Annotated[float, msgspec.Meta(gt=0)] = 0.01
     anchor: Literal["atanh", "literal", "accumulate"] = "atanh"
     loss: Literal["ce", "difference"] = "ce"
-    kappa: float | None = None
+    kappa: Annotated[float, msgspec.Meta(ge=0)] | None = None
     omega: Omega = "none"
     mask: Literal["frozen", "shrinking"] = "frozen"
 
@@ -42,9 +43,7 @@ class Tanh:
         """The method bounds no norm."""
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        """Yield one image per Adam step on W and ξ. Raises ConfigurationError for options of the other scope."""
-        if problem.scope == "full" and (self.loss == "difference" or self.mask == "shrinking"):
-            raise ConfigurationError("tanh: loss=difference and mask=shrinking belong to the local scope (Algorithm 1)")
+        """Yield one image per Adam step on W and ξ."""
         scale = problem.uniform(0.99, 1.01, stream=0).requires_grad_()
         offset = problem.uniform(-0.01, 0.01, stream=1).requires_grad_()
         optimiser = torch.optim.Adam([scale, offset], lr=self.rate)

@@ -17,9 +17,7 @@ def deploy(
     adversarial_set: Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")],
     out: Out,
     target: Annotated[str, Option("--target", help="A name from `segeval ls targets`.")] = "cpu",
-    precision: Annotated[list[PrecisionName], Option("--precision", help="Repeatable.")] = list(  # noqa: B008
-        PrecisionName
-    ),
+    precision: Annotated[list[PrecisionName], Option("--precision", help="Repeatable.")] = list(PrecisionName),
     calibration: Annotated[
         Literal["percentile", "minmax", "entropy"], Option("--calibration", help="How int8 ranges are found.")
     ] = "percentile",
@@ -51,8 +49,8 @@ def deploy(
             progress=tick,
         )
     show_parity(bundle)
+    say(f"to run it on a device, copy {out} there and start its run.sh")
     say(f"next: {command('replay', out, '--out', out.with_name(out.name + '-replay'))}")
-    say(f"or copy {out} to the device and start run.sh there")
 
 
 def show_parity(bundle: "BundleManifest") -> None:

@@ -125,7 +125,7 @@ def doctor(as_json: AsJson = False) -> None:
     findings, packages = examine(), installed()
     places = {"SEGEVAL_DATA": str(data_folder() or "not set"), "cache": str(cache_folder())}
     if as_json:
-        typer.echo(encode({"engines": findings, "packages": packages, "places": places}, indent=2).decode())
+        typer.echo(encode({"engines": findings, "packages": packages, "places": places}, indent=2))
         return
     rows = [(each.name, "works" if each.works else "missing", each.found, each.remedy) for each in findings]
     results.print(table(("engine or device", "", "found", "to add it"), rows, words=4))

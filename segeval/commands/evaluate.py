@@ -29,7 +29,7 @@ def evaluate(
     with progress(quiet) as tick:
         report = measure(adversarial_set, replay, out, seed, tick)
     if as_json:
-        typer.echo((out / "report.json").read_text(encoding="utf-8"), nl=False)
+        typer.echo((out / "report.json").read_bytes(), nl=False)
     else:
         results.print(survival_table(report))
         results.print(Text("\n".join((*report.verdict, *report.notes))))

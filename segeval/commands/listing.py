@@ -89,7 +89,7 @@ def ls(
     listed = {each: KINDS[each]() for each in chosen}
     if as_json:
         records = {each: [dict(zip(head, row, strict=True)) for row in rows] for each, (head, rows) in listed.items()}
-        typer.echo(encode(records, indent=2).decode())
+        typer.echo(encode(records, indent=2))
         return
     for each, (headings, rows) in listed.items():
         results.print(table(headings, rows, each, words=len(headings)))

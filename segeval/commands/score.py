@@ -72,7 +72,7 @@ def score(
     with progress(quiet) as tick:
         record = measure(config, tick)
     if as_json:
-        typer.echo(encode(record, indent=2).decode())
+        typer.echo(encode(record, indent=2))
         return
     rows = [
         ("mIoU, unlabelled pixels ignored", number(100 * record.miou, 2)),

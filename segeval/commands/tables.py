@@ -19,7 +19,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "
     """Rows of text; the first `words` columns are words, the others numbers. Nothing in them is taken for markup."""
     made = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for index, heading in enumerate(headings):
-        made.add_column(heading, justify="left" if index < words else "right", overflow="fold")
+        made.add_column(heading, justify="left" if index < words else "right", overflow="fold", no_wrap=index == 0)
     for row in rows:
         made.add_row(*map(Text, row))
     return made

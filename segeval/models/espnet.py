@@ -188,10 +188,15 @@ def architecture(state: Mapping[str, Tensor]) -> Architecture:
 
 
 def build(classes: int, state: Mapping[str, Tensor] | None = None, q: int = 8) -> ESPNet:
-    """An ESPNet as `state` describes it, or one with p = 2 if there is none."""
+    """An ESPNet as `state` describes it, or one with p = 2 if there is none.
+
+    Raises WeightsError if `state` is of something else or has another number of classes.
+    """
     if state is None:
         return ESPNet(classes, q=q)
     found = architecture(state)
+    if found.classes != classes:
+        raise WeightsError(f"these weights have {found.classes} outputs, expected {classes}")
     return ESPNet(found.classes, found.p, found.q, found.image_in_decoder)
 
 

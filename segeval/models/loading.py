@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
@@ -141,21 +140,25 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise WeightsError(f"there is no weight file {path}", "check the part after = in --model NAME=WEIGHTS")
-    if path.suffix == ".safetensors":
-        try:
-            return dict(load_safetensors(path.read_bytes()))
-        except SafetensorError as error:
-            raise WeightsError(f"{path} is not a safetensors file: {error}") from error
+    return flat_state(read_tensors(path), path)
+
+
+def read_tensors(path: Path) -> Any:
+    """What a weight file holds."""
+    safe = path.suffix == ".safetensors"
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        return load_safetensors(path.read_bytes()) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} is refused: it holds more than tensors, and loading it could run code",
+            f"{path} is refused: it is no PyTorch file of tensors alone, and reading anything else could run code",
             "save the bare state_dict(), or convert it to safetensors",
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{path} is not a PyTorch weight file: {str(error).splitlines()[0]}") from error
-    return flat_state(loaded, path)
+    except Exception as error:  # both readers trip over damaged files in a dozen ways
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise WeightsError(
+            f"{path} is not a {'safetensors' if safe else 'PyTorch weight'} file: {reason}",
+            "the file is damaged or of another kind",
+        ) from error
 
 
 def flat_state(loaded: Any, path: Path) -> dict[str, Tensor]:

@@ -1,0 +1,39 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from segeval.models import Segmenter
+from segeval.models.loading import build_network, load_spec
+
+Random = Callable[[str], Segmenter]
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    folder = os.environ.get("SEGEVAL_DATA")
+    if not folder:
+        pytest.skip("SEGEVAL_DATA is not set: no published weights and no reference outputs here")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def random_model() -> Random:
+    """A registered network with random weights; its batch statistics fit random images, so that pixels differ."""
+
+    def make(name: str) -> Segmenter:
+        torch.manual_seed(0)
+        spec = load_spec(name)
+        segmenter = Segmenter(spec, build_network(spec, None))
+        for module in segmenter.network.train().modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = None  # the plain mean: one pass is enough
+        with torch.no_grad():
+            segmenter(torch.rand(2, 3, 64, 128))
+        segmenter.eval()
+        return segmenter
+
+    return make

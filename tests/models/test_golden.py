@@ -1,0 +1,39 @@
+"""Outputs of the authors' own code, computed once, against ours with the same weights and images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segeval.models import load_model
+from segeval.store import read_png
+
+STRIDE = 16
+
+
+def frame(data: Path, model: str, name: str) -> Tensor:
+    """(1, 3, H, W) in [0, 1]; Cityscapes frames are halved by averaging, without rounding."""
+    folder = "camvid/test" if model == "espnet-camvid" else "cityscapes_frames"
+    image = torch.from_numpy(read_png(data / folder / name, "RGB")).permute(2, 0, 1)[None].float() / 255
+    return image if model == "espnet-camvid" else F.avg_pool2d(image, 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "file"),
+    [("espnet-camvid", "espnet_p_2_q_8_camvid.npz"), ("espnet-cityscapes", "espnet_p_2_q_8.npz")],
+)
+def test_published_weights_answer_as_their_authors_code_does(data: Path, model: str, file: str) -> None:
+    with np.load(data / "golden" / file, allow_pickle=False) as golden:
+        image = frame(data, model, Path(str(golden["image"])).name)
+        expected = {key: golden[key] for key in ("input_stride16", "logits_stride16", "argmax")}
+    segmenter = load_model(model)
+    with torch.inference_mode():
+        inputs = segmenter.normalise(image)[0]
+        logits = segmenter(image)[0]
+    sampled = inputs[:, ::STRIDE, ::STRIDE].numpy(), logits[:, ::STRIDE, ::STRIDE].numpy()
+    assert np.abs(sampled[0] - expected["input_stride16"]).max() <= 1e-6
+    assert np.abs(sampled[1] - expected["logits_stride16"]).max() <= 1e-3
+    assert np.mean(logits.argmax(0).numpy() == expected["argmax"]) >= 0.9999

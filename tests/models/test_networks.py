@@ -1,0 +1,183 @@
+"""What holds for every registered network, and what the two papers say about theirs."""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segeval.errors import ConfigurationError, DataError, UnknownNameError
+from segeval.models import Deployable, Segmenter
+from segeval.models.espnet import ESPNet, architecture, build
+from segeval.models.fast_scnn import FastSCNN, PyramidPooling
+from segeval.models.loading import build_network, load_spec, read_state
+from segeval.models.segmenter import predict
+from segeval.registry import MODELS
+
+Random = Callable[[str], Segmenter]
+NAMES = list(MODELS)
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def pictures(seed: int = 0) -> Tensor:
+    """(2, 64, 128, 3) uint8."""
+    return torch.randint(0, 256, (2, 64, 128, 3), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_specification_is_complete(name: str) -> None:
+    spec = load_spec(name)
+    assert spec.name == name
+    assert spec.outputs[: len(spec.table)] == spec.table.names
+    assert len(set(spec.outputs)) == len(spec.outputs)
+    assert spec.size[0] % spec.multiple_of == spec.size[1] % spec.multiple_of == 0
+    assert all(0 < mean < 255 for mean in spec.preprocessing.mean)
+    assert all(deviation > 0 for deviation in spec.preprocessing.std)
+    assert spec.licence
+    assert spec.paper.startswith("https://")
+    assert all(0 < figure < 1 for figure in spec.reported.values())
+    if spec.weights is not None:
+        assert len(spec.weights.sha256) == 64
+        assert spec.weights.source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_become_logits_with_a_gradient_while_the_network_stays_frozen(name: str, random_model: Random) -> None:
+    segmenter = random_model(name)
+    assert not any(module.training for module in segmenter.modules())
+    assert not any(parameter.requires_grad for parameter in segmenter.parameters())
+    before = {key: value.clone() for key, value in segmenter.state_dict().items()}
+    images = torch.rand(2, 3, 64, 128, requires_grad=True)
+    logits = segmenter(images)
+    assert logits.shape == (2, len(segmenter.spec.outputs), 64, 128)
+    (gradient,) = torch.autograd.grad(logits.square().sum(), images)
+    assert torch.isfinite(gradient).all()
+    assert (gradient.abs().amax((1, 2, 3)) > 0).all()
+    assert all(torch.equal(value, before[key]) for key, value in segmenter.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_networks_can_be_scripted(name: str, random_model: Random) -> None:
+    network = random_model(name).network
+    inputs = torch.randn(1, 3, 64, 128)
+    with torch.inference_mode():
+        assert torch.allclose(torch.jit.script(network)(inputs), network(inputs), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_random_parameters_come_from_torchs_seed_alone(name: str) -> None:
+    def drawn(seed: int) -> dict[str, Tensor]:
+        torch.manual_seed(seed)
+        return build_network(load_spec(name), None).state_dict()
+
+    one, again, other = drawn(1), drawn(1), drawn(2)
+    assert all(torch.equal(one[key], again[key]) for key in one)
+    assert any(not torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_deployed_contract_is_the_argmax_of_the_logits(name: str, random_model: Random) -> None:
+    segmenter = random_model(name)
+    images = pictures()
+    with torch.inference_mode():
+        labels = Deployable(segmenter)(images)
+        logits = segmenter(images.permute(0, 3, 1, 2).float() / 255)
+    assert labels.dtype == torch.int32
+    assert labels.shape == (2, 64, 128)
+    assert len(labels.unique()) > 1
+    # Dividing by 255 and multiplying again may move the last bit, and with it a tie.
+    assert (labels == logits.argmax(1)).float().mean() > 0.999
+    assert (predict(segmenter, images[1].numpy()) == labels[1].numpy()).mean() > 0.999
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_normalization_is_that_of_the_specification(name: str, random_model: Random) -> None:
+    segmenter = random_model(name)
+    given = segmenter.spec.preprocessing
+    levels = torch.tensor([10.0, 100.0, 250.0])
+    expected = [(level - mean) / std for level, mean, std in zip(levels, given.mean, given.std, strict=True)]
+    found = segmenter.normalise(levels.view(1, 3, 1, 1) / 255).flatten()
+    assert torch.allclose(found, torch.stack(expected[::-1] if given.bgr else expected))
+
+
+def test_sizes_that_do_not_fit_are_named(random_model: Random) -> None:
+    segmenter = random_model("espnet-synthetic")
+    segmenter.require_size(64, 128, "image a")
+    with pytest.raises(DataError, match="image a is 60x128") as caught:
+        segmenter.require_size(60, 128, "image a")
+    assert "--size 56x128" in caught.value.hint
+    with pytest.raises(DataError) as caught:
+        segmenter.require_size(64, 3, "image a")
+    assert "--size 64x8" in caught.value.hint
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="espnet-camvit") as caught:
+        load_spec("espnet-camvit")
+    assert "espnet-camvid" in caught.value.hint
+    with pytest.raises(ConfigurationError, match="not a ModelSpec"):
+        load_spec("segeval.models.catalog:IMAGENET")
+    with pytest.raises(UnknownNameError, match="cannot load"):
+        load_spec("segeval.models.nowhere:SPEC")
+
+
+@pytest.mark.parametrize("image_in_decoder", [False, True])
+def test_an_espnet_of_any_depth_is_rebuilt_from_its_state(image_in_decoder: bool) -> None:
+    inputs = torch.randn(1, 3, 32, 48)
+    for p, q in product((1, 2, 3), (1, 2, 3, 4)):
+        original = ESPNet(7, p, q, image_in_decoder).eval()
+        found = architecture(original.state_dict())
+        assert (found.classes, found.p, found.q, found.image_in_decoder) == (7, p, q, image_in_decoder)
+        rebuilt = build(7, original.state_dict()).eval()
+        rebuilt.load_state_dict(original.state_dict())
+        with torch.inference_mode():
+            assert torch.equal(rebuilt(inputs), original(inputs))
+
+
+def test_espnet_has_the_size_of_the_paper() -> None:
+    assert parameters(ESPNet(20, p=2, q=8)) == 364_569  # the paper: 0.364 million
+    assert parameters(ESPNet(12, p=2, q=8, image_in_decoder=True)) == 354_517
+
+
+@pytest.mark.parametrize("name", ["espnet-cityscapes", "espnet-camvid"])
+def test_espnet_has_as_many_parameters_as_its_authors_file(name: str, data: Path) -> None:
+    spec = load_spec(name)
+    assert spec.weights is not None
+    state = read_state(data / "weights" / spec.weights.file)
+    published = sum(value.numel() for key, value in state.items() if "running_" not in key)
+    assert parameters(build_network(spec, state)) == published
+
+
+def test_fast_scnn_has_the_size_of_the_paper() -> None:
+    def inference(classes: int) -> int:
+        network = FastSCNN(classes)
+        return parameters(network) - parameters(network.auxlayer)
+
+    assert inference(19) == 1_138_051  # the paper: 1.11 million
+    # An independent implementation has 1,136,763 for 11 classes, without the two biases before normalizations.
+    assert inference(11) - 2 * 128 == 1_136_763
+
+
+@pytest.mark.parametrize("size", [(6, 12), (2, 4), (7, 11), (11, 15), (1, 1), (13, 6), (64, 37)])
+def test_pyramid_pooling_averages_as_adaptive_pooling_does(size: tuple[int, int]) -> None:
+    pyramid = PyramidPooling(8, 8, align_corners=False)
+    features = torch.randn(2, 8, *size)
+    for bins in (1, 2, 3, 6):
+        assert torch.allclose(pyramid.pooled(features, bins), F.adaptive_avg_pool2d(features, bins), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["espnet-synthetic", "fast-scnn-synthetic"])
+def test_auxiliary_outputs_accompany_the_same_logits(name: str, random_model: Random) -> None:
+    network = random_model(name).network
+    inputs = torch.randn(1, 3, 64, 128)
+    with torch.inference_mode():
+        logits, auxiliary = network.forward_with_auxiliaries(inputs)  # type: ignore[operator]
+        assert torch.equal(logits, network(inputs))
+    assert auxiliary.shape == (1, 19, 8, 16)
