@@ -120,7 +120,7 @@ class Crafter:
         fresh = self.manifest()
         root = self.folder.root
         if not self.folder.manifest_path.exists():
-            if root.exists() and any(root.iterdir()):
+            if root.exists() and any(path.suffix != ".part" for path in root.iterdir()):
                 raise ConfigurationError(f"{root} is not empty and holds no adversarial set", "choose another --out")
             self.folder.write_manifest(fresh)
             return fresh
@@ -186,9 +186,19 @@ class Crafter:
                 for task in self.tasks:
                     key = (victim.spec.name, task.name)
                     images = [name for name, file in files.items() if file.phi_pixels[key]]
-                    for start in range(0, len(images), self.config.batch_size):
-                        batch = tuple(images[start : start + self.config.batch_size])
+                    for start in range(0, len(images), self.batch_size):
+                        batch = tuple(images[start : start + self.batch_size])
                         yield Job(victim, spec, attack, task, batch)
+
+    @property
+    def batch_size(self) -> int:
+        """How many images are attacked together.
+
+        On the CPU always one: it is as fast, and only so the last bit of a result does not depend on the batch, since
+        PyTorch's threads divide a batch at places where its kernels round differently. On a GPU results of
+        different batches agree up to rounding.
+        """
+        return 1 if self.config.device == "cpu" else self.config.batch_size
 
     def run_jobs(self, jobs: list[Job], files: dict[str, ImageFiles], progress: Progress) -> int:
         """Run the jobs that samples.jsonl does not have yet; returns the number of samples."""

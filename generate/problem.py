@@ -49,13 +49,7 @@ class Problem:
         return self.phi if self.scope == "local" else torch.ones_like(self.phi)
 
     def victims(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Logits (N, C, H, W) of every victim.
-
-        On the CPU images are computed one by one: it is as fast, and only so the last bit of a result does not
-        depend on the batch. On a GPU they are computed together, and results agree up to rounding.
-        """
-        if images.device.type == "cpu":
-            return tuple(torch.cat([segmenter(image[None]) for image in images]) for segmenter in self.segmenters)
+        """Logits (N, C, H, W) of every victim."""
         return tuple(segmenter(images) for segmenter in self.segmenters)
 
     def targeted_cross_entropy(self, logits: Sequence[Tensor]) -> Tensor:

@@ -63,7 +63,9 @@ def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, st
         raise ConfigurationError(f"attack {name!r}: {error}", "check the values given with --set") from error
     for key, value in getattr(form, "local_only", {}).items():
         if scope == "full" and getattr(attack, key) == value:
-            raise ConfigurationError(f"attack {name!r}: {key}={value} is of the local scope", "craft with --scope local")
+            raise ConfigurationError(
+                f"attack {name!r}: {key}={value} is of the local scope", "craft with --scope local"
+            )
     return attack
 
 

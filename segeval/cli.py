@@ -8,6 +8,7 @@ import errno
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +25,7 @@ from segeval.commands.listing import ls
 from segeval.commands.replay import replay
 from segeval.commands.score import score
 from segeval.commands.train import train
-from segeval.console import messages, say, show_error
+from segeval.console import say, show_error
 from segeval.defaults import name_variables, read_defaults
 from segeval.errors import MissingPrerequisiteError, SegevalError, StorageError
 
@@ -151,7 +152,7 @@ def usage_or_internal(error: Exception) -> int:
 
 def internal() -> int:
     """An error nobody expected."""
-    messages.print_exception(width=120)
+    say(traceback.format_exc().rstrip())
     say("internal error; unless it comes from a plug-in of yours, please report it with the lines above")
     return INTERNAL
 

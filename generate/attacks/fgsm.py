@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-import msgspec
 import torch
 
+from segeval.errors import ConfigurationError
 from segeval.generate.budgets import Linf
 from segeval.generate.problem import Candidate, Problem
 
@@ -20,8 +20,13 @@ class FGSM:
 
     presets: ClassVar = {("paper", "local"): {"budget": 1.0}, ("paper", "full"): {"budget": 1.0}}
 
-    budget: Annotated[float, msgspec.Meta(gt=0, le=255)] = 2.0
-    step: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    budget: float = 2.0
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        Linf(self.budget)
+        if self.step is not None and not self.step > 0:
+            raise ConfigurationError(f"fgsm: a step of {self.step} levels", "steps are above 0")
 
     @property
     def radius(self) -> float:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import msgspec
 import torch
 from torch import Tensor
 
+from segeval.errors import ConfigurationError
 from segeval.generate.losses import Omega, cross_entropy, difference, hardness, mean_over
 from segeval.generate.problem import Candidate, Problem
 
@@ -30,13 +30,20 @@ class Tanh:
     }
     local_only: ClassVar = {"loss": "difference", "mask": "shrinking"}
 
-    penalty: Annotated[float, msgspec.Meta(ge=0)] = 1000.0
-    rate: Annotated[float, msgspec.Meta(gt=0)] = 0.01
+    penalty: float = 1000.0
+    rate: float = 0.01
     anchor: Literal["atanh", "literal", "accumulate"] = "atanh"
     loss: Literal["ce", "difference"] = "ce"
-    kappa: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    kappa: float | None = None
     omega: Omega = "none"
     mask: Literal["frozen", "shrinking"] = "frozen"
+
+    def __post_init__(self) -> None:
+        if not (self.rate > 0 and self.penalty >= 0 and (self.kappa is None or self.kappa >= 0)):
+            raise ConfigurationError(
+                f"tanh: rate={self.rate}, penalty={self.penalty}, kappa={self.kappa}",
+                "rate is above 0, penalty and kappa are 0 or above",
+            )
 
     @property
     def radius(self) -> None:

@@ -1,8 +1,9 @@
-import tracemalloc
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import ModelProto, numpy_helper
 
@@ -60,32 +61,33 @@ def test_minmax_covers_the_largest_value_and_percentile_the_bulk(
     assert input_scale(to_int8(fp32, [image], "percentile")) < normal.max() / 127 / 4
 
 
-def test_images_are_taken_one_at_a_time_in_constant_memory(
-    exported: dict[str, ModelProto], pictures: list[RgbImage]
-) -> None:
-    """ONNX Runtime's own loop would keep every activation of every image until the end."""
+PEAK = """
+import resource, sys, numpy as np, onnx
+from segeval.deploy.quantize import to_int8
+images = (np.full((64, 128, 3), level, np.uint8) for level in range(int(sys.argv[2])))
+to_int8(onnx.load(sys.argv[1]), images, "percentile")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
 
-    def peak(count: int) -> int:
-        def images() -> Iterator[RgbImage]:
-            for number in range(count):
-                yield pictures[number % 2]
 
-        tracemalloc.start()
-        to_int8(exported["fast-scnn-synthetic"], images(), "percentile")
-        size = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return size
+def test_images_are_taken_one_at_a_time_in_constant_memory(exported: dict[str, ModelProto], tmp_path: Path) -> None:
+    """ONNX Runtime's own loop keeps every activation of every image until the end: 83 MiB more for these 24."""
+    onnx.save(exported["fast-scnn-synthetic"], tmp_path / "fp32.onnx")
 
-    assert peak(8) < 1.2 * peak(2)
+    def peak(images: int) -> int:
+        command = [sys.executable, "-c", PEAK, str(tmp_path / "fp32.onnx"), str(images)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert peak(24) - peak(1) < 40 << 10  # KiB
 
 
 def test_published_weights_stay_close_to_torch_at_every_precision(data: Path) -> None:
-    """20 images gave 0.9993 (fp16) and 0.980 (int8); the bounds leave room for the choice of three."""
+    """20 images gave 0.9993 (fp16) and 0.980 (int8); the bounds leave room for the choice of two."""
     segmenter = load_model("espnet-camvid")
     test = open_dataset("camvid", data / "camvid", "test")
-    examples = [test[index] for index in evenly(len(test), 3)]
+    examples = [test[index] for index in evenly(len(test), 2)]
     references = [Reference(example.image, predict(segmenter, example.image), example.labels) for example in examples]
-    train = from_dataset(open_dataset("camvid", data / "camvid", "train"), "train", 8, 0)
+    train = from_dataset(open_dataset("camvid", data / "camvid", "train"), "train", 4, 0)
     fp32 = export_fp32(segmenter, 360, 480)
     models = {"fp32": fp32, "fp16": to_fp16(fp32), "int8": to_int8(fp32, train, "percentile")}
     parity = {name: measure_parity(model, references, 11, name == "int8") for name, model in models.items()}

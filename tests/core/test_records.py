@@ -1,0 +1,98 @@
+"""The JSON form of every record: of the sets, of the bundles and of the replays."""
+
+import json
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+
+import segeval.bundles
+import segeval.records
+import segeval.replays
+from segeval.bundles import BundleManifest
+from segeval.errors import FormatError
+from segeval.records import AdversarialSet, AttackSpec, FileRecord, Norms, decode, encode
+from segeval.replays import ReplayRecord
+
+Example = Callable[[Any], Any]
+MANIFESTS = (AdversarialSet, BundleManifest, ReplayRecord)
+RECORDS = [
+    form
+    for module in (segeval.records, segeval.bundles, segeval.replays)
+    for form in vars(module).values()
+    if isinstance(form, type) and is_dataclass(form) and form.__module__ == module.__name__
+]
+every_record = pytest.mark.parametrize("form", RECORDS, ids=lambda form: form.__name__)
+
+
+@every_record
+def test_a_record_comes_back_as_it_was(form: type, example: Example) -> None:
+    record = example(form)
+    assert decode(encode(record), form, "here") == record
+    assert decode(encode(record, indent=2), form, "here") == record
+    assert b"\n" not in encode(record)
+
+
+@every_record
+def test_a_field_of_another_type_is_named(form: type, example: Example) -> None:
+    whole = json.loads(encode(example(form)))
+    for field in fields(form):
+        with pytest.raises(FormatError, match=rf"^here: .* `\$\.{field.name}[\[.`]") as caught:
+            decode(json.dumps({**whole, field.name: [[]]}), form, "here")
+        assert "this version of segeval" in caught.value.hint
+
+
+@every_record
+def test_a_field_that_is_missing_is_named(form: type, example: Example) -> None:
+    whole = json.loads(encode(example(form)))
+    for field in (field for field in fields(form) if field.default is MISSING):
+        rest = {name: value for name, value in whole.items() if name != field.name}
+        with pytest.raises(FormatError, match=f"missing required field `{field.name}`"):
+            decode(json.dumps(rest), form, "here")
+
+
+@pytest.mark.parametrize("form", MANIFESTS, ids=lambda form: form.__name__)
+def test_another_version_of_the_format_is_refused(form: Any, example: Example) -> None:
+    manifest = json.loads(encode(example(form)))
+    name, _, version = manifest["schema"].partition("/")
+    assert (name.split(".")[0], version) == ("segeval", "1")
+    with pytest.raises(FormatError, match=rf"'{name}/2'.*`\$\.schema`"):
+        decode(json.dumps({**manifest, "schema": f"{name}/2"}), form, "here")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "truncated"),
+        (b"{", "truncated"),
+        (b"[]", "Expected `object`"),
+        (b"null", "Expected `object`"),
+        (b'{"path": "\xff", "sha256": ""}', "utf-8"),
+        (b'{"path": 1, "sha256": ""}', r"Expected `str`, got `int` - at `\$\.path`"),
+        (b'{"path": "a", "sha256": ""} {}', "trailing"),
+        (b'{"x": ' + b"[" * 100_000, "depth"),
+    ],
+)
+def test_what_is_no_record_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(FormatError, match=f"^here: .*{reason}"):
+        decode(data, FileRecord, "here")
+
+
+def test_numbers_are_not_taken_from_text_or_truth_values() -> None:
+    for wrong in ('"1"', "true", "1.5"):
+        with pytest.raises(FormatError, match="linf"):
+            decode(f'{{"mean": 1, "mean_phi": 1, "l2": 1, "linf": {wrong}}}', Norms, "here")
+
+
+def test_a_class_table_that_contradicts_itself_is_a_malformed_file(example: Example) -> None:
+    manifest = json.loads(encode(example(AdversarialSet)))
+    manifest["table"]["palette"].pop()
+    with pytest.raises(FormatError, match=r"^here: class table 'cityscapes'.*differ in length"):
+        decode(json.dumps(manifest), AdversarialSet, "here")
+
+
+def test_the_label_of_an_attack_names_its_preset_unless_it_is_the_default(example: Example) -> None:
+    spec = replace(example(AttackSpec), attack="tanh", scope="full")
+    assert replace(spec, preset="default").label == "tanh-full"
+    assert replace(spec, preset="paper").label == "tanh-full-paper"

@@ -1,0 +1,224 @@
+import resource
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from segeval.errors import DataError, FormatError, IntegrityError, StorageError
+from segeval.records import AdversarialSample, AdversarialSet, FileRecord
+from segeval.store import SetFolder, inside, load_png, png_bytes, read_png, save_png, sha256_file, write_atomic
+
+Example = Callable[[Any], Any]
+SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9))
+PIXELS = st.one_of(
+    SHAPES.flatmap(lambda shape: hnp.arrays(np.uint8, (*shape, 3))), SHAPES.flatmap(lambda s: hnp.arrays(np.uint8, s))
+)
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let the operating system refuse to write files of more than `size` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if mount is None:
+        pytest.skip("there is no mount command here to make a small disk with")
+    command = [mount, "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        pytest.skip(f"a small disk cannot be mounted here: {ended.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_file_is_written_with_its_folder_and_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file"
+    for data in (b"first, and longer", b"second"):
+        write_atomic(path, data)
+        assert path.read_bytes() == data
+    assert names(path.parent) == ["file"]
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, b"before")
+    with largest_file(1000), pytest.raises(StorageError, match=r"cannot write .*file: File too large"):
+        write_atomic(path, bytes(5000))
+    assert names(tmp_path) == ["file"]
+    assert path.read_bytes() == b"before"
+
+
+def test_a_full_disk_leaves_what_was_there_and_says_so(small_disk: Path) -> None:
+    path = small_disk / "file"
+    write_atomic(path, b"before")
+    with pytest.raises(StorageError, match=r"no space left on the disk of .*file") as caught:
+        write_atomic(path, bytes(100_000))
+    assert "free some space" in caught.value.hint
+    assert names(small_disk) == ["file"]
+    assert path.read_bytes() == b"before"
+
+
+def test_samples_onto_a_full_disk_say_so(small_disk: Path, example: Example) -> None:
+    with pytest.raises(StorageError, match=r"no space left on the disk of .*samples\.jsonl"):
+        SetFolder(small_disk).append([example(AdversarialSample)] * 1000)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"cannot write .*inner") as caught:
+        write_atomic(tmp_path / "file" / "inner", b"")
+    assert "--out" in caught.value.hint
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "..", "../x", "a/../../x", "a/..", "", ".", "a\\..\\x", "//x", "\\x"])
+def test_paths_that_lead_out_of_the_folder_are_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(FormatError, match="leads out of the folder"):
+        inside(tmp_path, path)
+
+
+def test_paths_below_the_folder_are_kept(tmp_path: Path) -> None:
+    assert inside(tmp_path, "a/..b/c.png") == tmp_path / "a" / "..b" / "c.png"
+
+
+@given(pixels=PIXELS)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_images_and_label_maps_come_back_bit_for_bit(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    record = save_png(tmp_path, "folder/image.png", pixels)
+    assert record == FileRecord("folder/image.png", sha256_file(tmp_path / "folder" / "image.png"))
+    back = load_png(tmp_path, record, "RGB" if pixels.ndim == 3 else "L")
+    assert back.dtype == np.uint8
+    np.testing.assert_array_equal(back, pixels)
+
+
+def test_masks_come_back(tmp_path: Path) -> None:
+    mask = np.random.default_rng(0).random((6, 8)) < 0.5
+    for stored in (mask, mask.astype(np.uint8) * 255):
+        write_atomic(tmp_path / "mask.png", png_bytes(stored))
+        record = FileRecord("mask.png", sha256_file(tmp_path / "mask.png"))
+        np.testing.assert_array_equal(SetFolder(tmp_path).mask(record), mask)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[Path, FileRecord]:
+    """An image on disk and its record."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    return tmp_path / "image.png", save_png(tmp_path, "image.png", pixels)
+
+
+@pytest.mark.parametrize("kept", [0, 20, 60, 0.5, 0.99])
+def test_truncated_images_are_named(saved: tuple[Path, FileRecord], kept: float) -> None:
+    path, record = saved
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data)) if isinstance(kept, float) else kept])
+    with pytest.raises(DataError, match=r"image\.png cannot be read") as caught:
+        load_png(path.parent, record, "RGB")
+    assert "truncated" in caught.value.hint
+
+
+def test_an_image_that_was_changed_is_not_used(saved: tuple[Path, FileRecord], tmp_path: Path) -> None:
+    path, record = saved
+    write_atomic(path, png_bytes(np.zeros((32, 48, 3), np.uint8)))
+    with pytest.raises(IntegrityError, match=r"image\.png is not the file that was recorded"):
+        load_png(tmp_path, record, "RGB")
+
+
+def test_a_link_to_another_image_is_not_used(saved: tuple[Path, FileRecord], tmp_path: Path) -> None:
+    path, record = saved
+    other = tmp_path / "other.png"
+    write_atomic(other, png_bytes(np.zeros((32, 48, 3), np.uint8)))
+    path.unlink()
+    path.symlink_to(other)
+    with pytest.raises(IntegrityError, match="not the file that was recorded"):
+        load_png(tmp_path, record, "RGB")
+
+
+def test_an_image_that_is_missing_is_named(saved: tuple[Path, FileRecord], tmp_path: Path) -> None:
+    path, record = saved
+    path.unlink()
+    with pytest.raises(DataError, match=r"image\.png is missing"):
+        load_png(tmp_path, record, "RGB")
+
+
+@pytest.mark.parametrize("path", ["../image.png", "a\0b.png", "x" * 300 + ".png"])
+def test_recorded_paths_are_not_trusted(saved: tuple[Path, FileRecord], tmp_path: Path, path: str) -> None:
+    _, record = saved
+    with pytest.raises((FormatError, DataError), match=r"leads out of|cannot be read"):
+        load_png(tmp_path, replace(record, path=path), "RGB")
+
+
+def test_a_colour_image_is_no_label_map(saved: tuple[Path, FileRecord]) -> None:
+    with pytest.raises(DataError, match="must be 8-bit grey or palette PNG, this one is RGB"):
+        read_png(saved[0], "L")
+
+
+@pytest.fixture
+def finished(tmp_path: Path, example: Example) -> SetFolder:
+    """A set of three samples."""
+    folder = SetFolder(tmp_path)
+    sample: AdversarialSample = example(AdversarialSample)
+    folder.append([replace(sample, id="0"), replace(sample, id="1")])
+    folder.append([replace(sample, id="2")])
+    digest = sha256_file(folder.samples_path)
+    folder.write_manifest(replace(example(AdversarialSet), complete=True, sample_count=3, samples_sha256=digest))
+    return folder
+
+
+def test_a_set_comes_back_in_order(finished: SetFolder, example: Example) -> None:
+    samples = list(finished.samples())
+    assert [sample.id for sample in samples] == ["0", "1", "2"]
+    assert replace(samples[0], id="x") == replace(example(AdversarialSample), id="x")
+    assert finished.complete_manifest() == finished.manifest()
+
+
+def test_samples_that_were_changed_are_not_used(finished: SetFolder) -> None:
+    finished.samples_path.write_bytes(finished.samples_path.read_bytes().replace(b'"id":"1"', b'"id":"9"'))
+    with pytest.raises(IntegrityError, match=r"samples\.jsonl was changed"):
+        finished.complete_manifest()
+
+
+def test_samples_that_are_gone_are_missed(finished: SetFolder) -> None:
+    finished.samples_path.unlink()
+    with pytest.raises(IntegrityError, match=r"samples\.jsonl was changed"):
+        finished.complete_manifest()
+
+
+def test_a_malformed_sample_is_named_by_its_line(finished: SetFolder) -> None:
+    lines = finished.samples_path.read_bytes().splitlines(keepends=True)
+    finished.samples_path.write_bytes(lines[0] + b'{"id": 1}\n' + lines[2])
+    with pytest.raises(FormatError, match=r"samples\.jsonl:2: .*\$\.id"):
+        list(finished.samples())
+
+
+def test_a_set_that_is_unfinished_or_none_is_refused(finished: SetFolder) -> None:
+    finished.write_manifest(replace(finished.manifest(), complete=False))
+    with pytest.raises(DataError, match="is not complete") as caught:
+        finished.complete_manifest()
+    assert "--resume" in caught.value.hint
+    finished.manifest_path.unlink()
+    with pytest.raises(DataError, match="is not an adversarial set"):
+        finished.manifest()

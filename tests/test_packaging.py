@@ -1,0 +1,109 @@
+"""What is in the wheel. A forgotten package or file works in an editable installation and is missing from a wheel."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import segeval
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SETUPTOOLS = PROJECT["tool"]["setuptools"]
+FOLDERS: dict[str, str] = SETUPTOOLS["package-dir"]
+
+
+def packaged(path: Path) -> str:
+    """Where a file of the sources lies in the wheel."""
+    for package, folder in FOLDERS.items():
+        if path.is_relative_to(ROOT / folder):
+            return (Path(*package.split(".")) / path.relative_to(ROOT / folder)).as_posix()
+    raise AssertionError(f"{path} is in no package")
+
+
+def files(pattern: str) -> list[Path]:
+    return [path for folder in FOLDERS.values() for path in (ROOT / folder).rglob(pattern) if path.is_file()]
+
+
+def pip(*arguments: object) -> None:
+    if find_spec("pip") is None:
+        pytest.skip("pip is not installed here, so no wheel can be built with it")
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-index", "--no-deps"]
+    command = [sys.executable, "-m", "pip", str(arguments[0]), *quiet, *map(str, arguments[1:])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of a copy of the sources, so that the build leaves nothing behind in them."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in FOLDERS.values():
+        shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    for name in ("pyproject.toml", PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]):
+        shutil.copy(ROOT / name, source / name)
+    pip("wheel", "--no-build-isolation", "--wheel-dir", folder, source)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_listed_packages_are_the_folders_on_disk() -> None:
+    on_disk = {Path(packaged(path)).parent.as_posix().replace("/", ".") for path in files("__init__.py")}
+    assert on_disk == set(SETUPTOOLS["packages"])
+    assert len(SETUPTOOLS["packages"]) == len(on_disk), "a package is listed twice"
+    for path in files("*.py"):
+        assert (path.parent / "__init__.py").is_file(), f"{path.parent} has no __init__.py"
+
+
+def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    expected = {packaged(path) for path in files("*.py")}
+    data = [ROOT / "segeval/py.typed", *(ROOT / "evaluate/templates").iterdir(), *files("*.safetensors")]
+    assert len(data) > 2
+    expected |= {packaged(path) for path in data}
+    own = {name for name in held if ".dist-info/" not in name}
+    assert own == expected
+    assert sum(path.stat().st_size for path in files("*.safetensors")) < 8 << 20
+
+
+def test_the_wheel_runs_where_it_is_installed(wheel: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "installed"
+    pip("install", "--target", installed, wheel)
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    where = tmp_path / "elsewhere"
+    where.mkdir()
+
+    def python(*arguments: str) -> str:
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    imported = "import segeval.cli, segeval.evaluate.report, segeval_runner"
+    program = (
+        f"{imported}\nfor module in (segeval.cli, segeval.evaluate.report, segeval_runner): print(module.__file__)"
+    )
+    for line in python("-c", program).splitlines():
+        assert Path(line).is_relative_to(installed)
+    assert python("-m", "segeval", "--version") == f"segeval {segeval.__version__}\n"
+    assert (installed / "bin" / "segeval").is_file()
+
+
+def test_the_versions_agree() -> None:
+    assert PROJECT["project"]["version"] == segeval.__version__
+
+
+def test_type_checkers_find_the_stages() -> None:
+    links = {path.name: path.resolve() for path in (ROOT / "tests/typings/segeval").iterdir()}
+    stages = {name.partition(".")[2]: ROOT / folder for name, folder in FOLDERS.items() if name.startswith("segeval.")}
+    assert links == stages
+    assert all((folder / "__init__.py").is_file() for folder in links.values())
