@@ -11,7 +11,7 @@ from segeval.evaluate.report_records import DESKTOP
 from segeval.evaluate.sources import Engine, Sources
 from segeval.evaluate.survival import LabelMaps, SampleCounts, count_sample
 from segeval.metrics import Labels, count_attack
-from segeval.records import AdversarialSample, ModelRecord
+from segeval.records import AdversarialSample
 
 Progress = Callable[[str, int, int], None]
 RowKey = tuple[str, tuple[str, ...], str, str, str]

@@ -61,10 +61,11 @@ def summarise(
 ) -> SurvivalReport:
     """The report of what was counted. shown: the examples it shows."""
     survival = tuple(survival_rows(sources, counted, seed, progress))
+    backends = {engine.record.backend for engine in sources.engines}
     unfinished = [engine.label for engine in sources.engines if not engine.record.complete]
     return SurvivalReport(
         verdict=verdict(survival),
-        notes=limits(survival, unfinished, counted.missing.total()),
+        notes=limits(survival, unfinished, counted.missing.total(), backends),
         survival=survival,
         clean=clean_rows(sources, counted),
         curves=counted.curves.curves(dict.fromkeys((r.model, r.victims, r.attack, r.task) for r in survival)),

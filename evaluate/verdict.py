@@ -68,10 +68,19 @@ def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
     return row.attack + (f" on {row.model}" if several else "") + task
 
 
-def limits(rows: Sequence[SurvivalRow], unfinished: Sequence[str], missing: int) -> tuple[str, ...]:
+SIMULATED = (
+    "ONNX Runtime on a CPU computes these fp16 and int8 files in fp32: fp16 rounds the weights alone, int8 the weights "
+    "and the inputs of convolutions. The labels are what rounding does to them; the times are not a device's."
+)
+
+
+def limits(
+    rows: Sequence[SurvivalRow], unfinished: Sequence[str], missing: int, backends: Collection[str]
+) -> tuple[str, ...]:
     """What a reader has to know before believing the numbers.
 
     unfinished: labels of engines that did not run every input.   missing: samples that they lack.
+    backends: the engines' names.
     """
     notes = []
     if unfinished:
@@ -92,6 +101,8 @@ def limits(rows: Sequence[SurvivalRow], unfinished: Sequence[str], missing: int)
         notes.append(
             f"Without a pixel reached on the desktop, and so without a survival: up to {counted_images(empty)} per row."
         )
+    if "onnxruntime" in backends and {row.precision for row in rows} - {"fp32"}:
+        notes.append(SIMULATED)
     return tuple(notes)
 
 

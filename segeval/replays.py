@@ -1,6 +1,7 @@
 """What came back from the device: label maps and latencies of every input on every engine.
 
     replay.json            which bundle, which machine, how far each engine is
+    bundle.json            a copy of the bundle's manifest
     ENGINE/results.jsonl   one line per input
     ENGINE/labels.bin      label maps, uint8 (H, W), one zlib stream after another
 

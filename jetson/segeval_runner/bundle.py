@@ -16,17 +16,17 @@ CHUNK = 1 << 20
 
 
 class Bundle:
-    """A bundle folder. sha256: of bundle.json, the bundle's identity."""
+    """A bundle folder. data: bundle.json as it is.   sha256: of that, the bundle's identity."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         try:
-            data = (root / "bundle.json").read_bytes()
+            self.data = (root / "bundle.json").read_bytes()
         except OSError as error:
             hint = "name the folder that holds bundle.json with --bundle"
             raise BundleError("{} is not a bundle: no readable bundle.json".format(root), hint) from error
-        self.sha256 = hashlib.sha256(data).hexdigest()
-        self.manifest = parse(data)
+        self.sha256 = hashlib.sha256(self.data).hexdigest()
+        self.manifest = parse(self.data)
 
     def path(self, name: str) -> Path:
         """A file of the bundle. Raises BundleError if the name leads out of the folder or through a symbolic link."""

@@ -1,6 +1,7 @@
 """What a replay leaves behind, written so that being killed costs at most the image in hand.
 
 replay.json            the bundle, the environment, and how far each engine is
+bundle.json            a copy of the bundle's manifest, so that calibration and parity travel with the results
 ENGINE/results.jsonl   one line per input: key, offset, bytes, crc32, latency_ms
 ENGINE/labels.bin      the label maps, uint8 (H, W), one zlib stream after another
 """
@@ -22,12 +23,17 @@ LEVEL = 6
 
 
 def write_json(path: Path, record: Dict[str, Any]) -> None:
-    """Write a JSON file so that it is there as a whole or not at all."""
+    """Write a JSON file; see `write_atomic`."""
+    write_atomic(path, json.dumps(record, indent=2).encode("utf-8") + b"\n")
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that it is there as a whole or not at all."""
     part = path.with_name(path.name + ".part")
     with explaining(path):
         try:
             with part.open("wb") as file:
-                file.write(json.dumps(record, indent=2).encode("utf-8") + b"\n")
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)

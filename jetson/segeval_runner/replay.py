@@ -15,9 +15,11 @@ from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError, BundleError, OutputError, explaining
 from segeval_runner.manifest import Engine
 from segeval_runner.progress import Progress
-from segeval_runner.recording import Recording, write_json
+from segeval_runner.recording import Recording, write_atomic, write_json
 
 SCHEMA = "segeval.replay/1"
+BEGINNING = ("bundle.json", "bundle.json.part", "replay.json.part")
+"""What a replay that was killed before its first replay.json may leave behind."""
 ELSEWHERE = "choose another folder with --out"
 
 
@@ -42,6 +44,7 @@ def replay(options: Options, progress: Progress) -> List[str]:
     keys = bundle.keys()
     threads = options.threads or usable_cores()
     record = opened(options.out, bundle)
+    write_atomic(options.out / "bundle.json", bundle.data)
     record["environment"] = environment({backend.name: version}, threads)
     for engine in engines:
         EngineRun(engine, bundle, keys, backend, threads, options, progress).run(record)
@@ -62,7 +65,7 @@ def opened(out: Path, bundle: Bundle) -> Dict[str, Any]:
     """The record in a replay folder, or a new one. Raises OutputError if the folder holds something else."""
     with explaining(out):
         out.mkdir(parents=True, exist_ok=True)
-        occupied = any(entry.name != "replay.json.part" for entry in out.iterdir())
+        occupied = any(entry.name not in BEGINNING for entry in out.iterdir())
     if not occupied:
         set_sha256 = bundle.manifest.set_sha256
         return {"schema": SCHEMA, "bundle_sha256": bundle.sha256, "set_sha256": set_sha256, "engines": []}

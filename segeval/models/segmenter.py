@@ -21,6 +21,7 @@ class Segmenter(nn.Module):
 
     mean: Tensor
     std: Tensor
+    bgr: Tensor
 
     def __init__(self, spec: ModelSpec, network: nn.Module, weights: str = "", weights_sha256: str = "") -> None:
         super().__init__()
@@ -30,6 +31,7 @@ class Segmenter(nn.Module):
         self.weights_sha256 = weights_sha256
         self.register_buffer("mean", torch.tensor(spec.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.preprocessing.std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("bgr", torch.tensor([2, 1, 0]), persistent=False)
         self.eval().requires_grad_(False)
 
     @property
@@ -45,7 +47,8 @@ class Segmenter(nn.Module):
     def normalise_levels(self, levels: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in 0–255 to the network's input."""
         normal = (levels - self.mean) / self.std
-        return normal.flip(1) if self.spec.preprocessing.bgr else normal
+        # index_select, not flip: every engine knows Gather, not every one a Slice that runs backwards.
+        return normal.index_select(1, self.bgr) if self.spec.preprocessing.bgr else normal
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W)."""

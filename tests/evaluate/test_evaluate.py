@@ -29,6 +29,7 @@ from segeval.evaluate import SurvivalReport, evaluate, survival_table
 from segeval.evaluate.counting import count_everything
 from segeval.evaluate.evaluate import silent, summarise
 from segeval.evaluate.sources import Sources
+from segeval.evaluate.verdict import SIMULATED
 from segeval.metrics import ConfusionMatrix
 from segeval.records import decode, encode
 from segeval.replays import Replay
@@ -187,6 +188,10 @@ def test_image_without_success_is_left_out_and_said(build: Build) -> None:
     for row in report.survival:
         assert (row.survival.images, row.survival.left_out, row.engine_success.images) == (2, 1, 3)
     assert any("up to 1 image per row" in note for note in report.notes)
+
+
+def test_what_onnx_runtime_only_simulates_is_said(build: Build) -> None:
+    assert SIMULATED in numbers(build()).notes
 
 
 def test_no_success_at_all(build: Build) -> None:

@@ -1,6 +1,6 @@
 """A small world to craft in: pictures with ground truth on disk, and a victim with random weights in a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,15 @@ def write_dataset(root: Path, count: int) -> list[NDArray[np.uint8]]:
         Image.fromarray(labels.astype(np.uint8)).save(root / f"masks/{number}.png")
     (root / "classes.txt").write_text("cityscapes\n")
     return pictures
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks and images this small only lose by being divided."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

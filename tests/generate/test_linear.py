@@ -82,10 +82,9 @@ def crafted(
 
 
 @pytest.mark.parametrize("budget", [1, 2, 4])
-@pytest.mark.parametrize("keep", ["last", "best"])
-def test_fgsm_reaches_the_corner_that_is_the_best_of_its_budget(tmp_path: Path, budget: int, keep: Any) -> None:
+def test_fgsm_reaches_the_corner_that_is_the_best_of_its_budget(tmp_path: Path, budget: int) -> None:
     clean, adversarial, phi, folder = crafted(
-        tmp_path, "fgsm", "local", (0, 256), 1.0, f"budget={budget}", steps=4, keep=keep
+        tmp_path, "fgsm", "local", (0, 256), 1.0, f"budget={budget}", steps=4, keep="last"
     )
     corner = np.clip(clean - budget * UPHILL, 0, 255)
     assert (corner[phi] == 0).any(), "clipping is part of the closed form"

@@ -1,0 +1,121 @@
+"""Killed without warning and resumed: the same bytes. Many images: the same memory."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segeval.datasets import open_dataset
+from segeval.errors import ConfigurationError, IntegrityError
+from segeval.generate.craft import Crafter
+from segeval.records import CraftConfig, encode
+from segeval.store import SetFolder
+
+Tree = Callable[..., dict[str, bytes]]
+WORKER = Path(__file__).with_name("worker.py")
+
+
+def outcomes(*orders: dict[str, Any]) -> list[dict[str, int]]:
+    """Let the worker carry out the orders, one after the other."""
+    command = [sys.executable, str(WORKER), json.dumps(orders)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, int]] = json.loads(done.stdout)
+    return found
+
+
+def crafting(config: CraftConfig, out: Path, **when: int) -> dict[str, Any]:
+    return {"craft": json.loads(encode(config)), "out": str(out), **when}
+
+
+def test_a_set_that_was_killed_again_and_again_has_the_bytes_of_one_that_was_not(
+    world: Any, tree: Tree, tmp_path: Path
+) -> None:
+    ticks: list[str] = []
+    whole = world.craft(tmp_path / "whole", progress=lambda stage, done, total: ticks.append(stage))
+    dice, out = random.Random(0), tmp_path / "killed"
+    early = ticks.index("clean predictions") + 2
+    moments = [{"kill_at_write": 1}, {"kill_at_tick": early}]
+    moments += [{"kill_at_tick": dice.randrange(4, 15)} for _ in range(3)]
+    moments += [{"kill_at_write": dice.randrange(1, 40)} for _ in range(2)]
+    ends = outcomes(*(crafting(world.config, out, **moment) for moment in moments), crafting(world.config, out))
+    assert [end["status"] for end in ends] == [-signal.SIGKILL] * len(moments) + [0]
+    assert len(ticks) > 40, "the moments above lie all within the run"
+    assert tree(SetFolder(out)) == tree(whole)
+
+
+def test_a_half_written_last_record_is_made_again(world: Any, tree: Tree, tmp_path: Path) -> None:
+    folder = world.craft(tmp_path / "set")
+    whole = tree(folder)
+    manifest = folder.manifest()
+    unfinished = replace(manifest, complete=False, sample_count=0, samples_sha256="", skipped=())
+    lines = folder.samples_path.read_bytes().splitlines(keepends=True)
+    for kept in (b"".join(lines[:2]) + lines[2][:100], lines[0], lines[0][:-1], b"", b"".join(lines)):
+        folder.write_manifest(unfinished)
+        folder.samples_path.write_bytes(kept)
+        world.craft(folder.root, resume=True)
+        assert tree(folder) == whole
+
+
+def test_a_finished_set_is_neither_made_again_nor_taken_for_another(world: Any, tmp_path: Path) -> None:
+    folder = world.craft(tmp_path / "set", attacks=("fgsm",), scopes=("local",), limit=1)
+    ticks: list[str] = []
+    before = folder.manifest_path.stat().st_mtime_ns
+    for resume in (True, False):
+        world.craft(
+            folder.root,
+            resume,
+            lambda stage, done, total: ticks.append(stage),
+            attacks=("fgsm",),
+            scopes=("local",),
+            limit=1,
+        )
+    assert not ticks
+    assert folder.manifest_path.stat().st_mtime_ns == before
+    with pytest.raises(ConfigurationError, match=r"other options \(steps\)") as caught:
+        world.craft(folder.root, True, attacks=("fgsm",), scopes=("local",), limit=1, steps=2)
+    assert "--out" in caught.value.hint
+    with folder.samples_path.open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(IntegrityError, match="was changed"):
+        world.craft(folder.root, attacks=("fgsm",), scopes=("local",), limit=1)
+
+
+def test_an_unfinished_set_asks_to_be_resumed(world: Any, tmp_path: Path) -> None:
+    config = replace(world.config, attacks=("fgsm",), scopes=("local",))
+    ticks = 0
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        nonlocal ticks
+        ticks += stage != "clean predictions"
+        if ticks == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Crafter(config, tmp_path).run(False, interrupt)
+    assert SetFolder(tmp_path).samples_path.stat().st_size > 0
+    with pytest.raises(ConfigurationError, match="unfinished set") as caught:
+        Crafter(config, tmp_path).run(False, lambda *step: None)
+    assert "--resume" in caught.value.hint
+    with pytest.raises(ConfigurationError, match="other options"):
+        Crafter(replace(config, seed=1), tmp_path).run(True, lambda *step: None)
+    assert Crafter(config, tmp_path).run(True, lambda *step: None).complete
+
+
+def test_crafting_64_images_takes_the_memory_of_8(world: Any, make_dataset: Any, tmp_path: Path) -> None:
+    make_dataset(tmp_path / "many", 64)
+    config = replace(
+        world.config, data_root=str(tmp_path / "many"), attacks=("fgsm",), scopes=("full",), steps=1, limit=None
+    )
+    assert len(open_dataset("folder", tmp_path / "many")) == 64
+    few, many = outcomes(crafting(replace(config, limit=8), tmp_path / "few"), crafting(config, tmp_path / "all"))
+    assert few["status"] == many["status"] == 0
+    assert SetFolder(tmp_path / "all").manifest().sample_count > 50
+    assert many["peak_kilobytes"] < 1.1 * few["peak_kilobytes"]
