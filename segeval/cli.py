@@ -7,6 +7,7 @@ Exit codes: 0 fine, 1 a gate was missed, 2 usage, configuration or missing prere
 import errno
 import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -81,7 +82,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         given = list(arguments) if arguments is not None else None
         result = command_line.main(given, prog_name="segeval", standalone_mode=False)
-        sys.stdout.flush()  # here, where a full disk or a closed pipe can still be explained
         if result == INTERRUPTED:  # Typer's answer to Ctrl-C
             return interrupted()
         return result if isinstance(result, int) else 0
@@ -103,7 +103,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def interrupted() -> int:
-    """Ctrl-C."""
+    """Ctrl-C; a second one must not turn the message into a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     say("interrupted; what is finished is saved. Run the same command again, craft and train with --resume.")
     return INTERRUPTED
 

@@ -97,7 +97,7 @@ def read_png(path: Path, mode: str) -> NDArray[np.uint8]:
 
 
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
-    """PNG of an (H, W, 3) or (H, W) uint8 array, or a boolean (H, W) mask as 0 and 255."""
+    """PNG of an (H, W, 3) or (H, W) uint8 array."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()

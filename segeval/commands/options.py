@@ -1,6 +1,7 @@
 """Options that are the same words in every command."""
 
 import re
+import shlex
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -64,5 +65,5 @@ def check_device(device: str) -> None:
 
 
 def command(*words: object) -> str:
-    """The command line a person would type next."""
-    return " ".join(["segeval", *map(str, words)])
+    """The command line a person would type next; it can be pasted into a shell."""
+    return shlex.join(["segeval", *map(str, words)])

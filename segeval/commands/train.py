@@ -43,6 +43,9 @@ def train(
         1.5,
     ),
     rate: Annotated[float, Option("--rate", min=0, help="Peak learning rate.")] = 2e-3,
+    class_weights: Annotated[
+        bool, Option("--class-weights/--no-class-weights", help="Weigh rare classes more.")
+    ] = True,
     initial: Annotated[str, Option("--initial", metavar="WEIGHTS", help="Start from these weights.")] = "",
     seed: Seed = 0,
     device: Device = "cpu",
@@ -71,6 +74,7 @@ def train(
         crop=parse_size(crop) or (256, 512),
         scale=zoom,
         rate=rate,
+        class_weights=class_weights,
         initial=initial,
         seed=seed,
         device=device,

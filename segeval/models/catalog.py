@@ -76,7 +76,12 @@ ESPNET_SYNTHETIC = ModelSpec(
     preprocessing=IMAGENET,
     multiple_of=8,
     size=(256, 512),
-    weights=None,
+    weights=WeightsFile(
+        "espnet-synthetic.safetensors",
+        "fe08ef3bf67ce47be6e2370c56c1d21176e483d3970caef5bc9dcf3eaad0f1e9",
+        "docs/training.md",
+        bundled=True,
+    ),
     licence="MIT",
     paper=ESPNET_PAPER,
 )

@@ -5,9 +5,10 @@ signals, streams, a full disk, the whole chain) is tested with one.
 """
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,9 +116,13 @@ def clean_environment() -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in os.environ.keys() - clean_environment().keys():
         monkeypatch.delenv(name)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # for images as small as these more threads are slower, the more so on a busy machine
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -126,7 +131,11 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
 
     def called(*arguments: object) -> Ended:
         capfd.readouterr()
-        code = run([str(argument) for argument in arguments])
+        at_interrupt = signal.getsignal(signal.SIGINT)
+        try:
+            code = run([str(argument) for argument in arguments])
+        finally:
+            signal.signal(signal.SIGINT, at_interrupt)
         return Ended(code, *capfd.readouterr())
 
     return called

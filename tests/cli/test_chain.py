@@ -41,7 +41,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory, world: Any, spawn: Call) -> 
         root,
         done("craft", "--out", "set", *world.crafting),
         done("deploy", "set", "--out", "bundle", *engines),
-        done("replay", "bundle", "--out", "replay", "--warmup", 0),
+        done("replay", "bundle", "--out", "replay", "--warmup", 0, "--threads", 1),
         done("evaluate", "set", "replay", "--out", "report", "--json"),
     )
 

@@ -12,7 +12,7 @@ def test_a_table_has_a_name_and_a_colour_of_its_own_for_each_class(table: ClassT
         assert len(set(column)) == classes
     assert TABLES[table.name] is table
     colours = table.colours()
-    assert (colours.shape, colours.dtype) == ((256, 3), np.uint8)
+    assert colours.shape == (256, 3) and colours.dtype == np.uint8
     assert [tuple(colour) for colour in colours[:classes].tolist()] == list(table.palette)
     assert not colours[classes:].any()
 

@@ -117,10 +117,8 @@ def test_images_and_label_maps_come_back_bit_for_bit(tmp_path: Path, pixels: NDA
 
 def test_masks_come_back(tmp_path: Path) -> None:
     mask = np.random.default_rng(0).random((6, 8)) < 0.5
-    for stored in (mask, mask.astype(np.uint8) * 255):
-        write_atomic(tmp_path / "mask.png", png_bytes(stored))
-        record = FileRecord("mask.png", sha256_file(tmp_path / "mask.png"))
-        np.testing.assert_array_equal(SetFolder(tmp_path).mask(record), mask)
+    record = save_png(tmp_path, "mask.png", mask.astype(np.uint8) * 255)
+    np.testing.assert_array_equal(SetFolder(tmp_path).mask(record), mask)
 
 
 @pytest.fixture

@@ -52,7 +52,8 @@ def test_a_set_that_was_killed_again_and_again_has_the_bytes_of_one_that_was_not
 
 
 def test_a_half_written_last_record_is_made_again(world: Any, tree: Tree, tmp_path: Path) -> None:
-    folder = world.craft(tmp_path / "set")
+    options = {"attacks": ("tanh",), "scopes": ("local",)}
+    folder = world.craft(tmp_path / "set", **options)
     whole = tree(folder)
     manifest = folder.manifest()
     unfinished = replace(manifest, complete=False, sample_count=0, samples_sha256="", skipped=())
@@ -60,32 +61,26 @@ def test_a_half_written_last_record_is_made_again(world: Any, tree: Tree, tmp_pa
     for kept in (b"".join(lines[:2]) + lines[2][:100], lines[0], lines[0][:-1], b"", b"".join(lines)):
         folder.write_manifest(unfinished)
         folder.samples_path.write_bytes(kept)
-        world.craft(folder.root, resume=True)
+        world.craft(folder.root, resume=True, **options)
         assert tree(folder) == whole
 
 
 def test_a_finished_set_is_neither_made_again_nor_taken_for_another(world: Any, tmp_path: Path) -> None:
-    folder = world.craft(tmp_path / "set", attacks=("fgsm",), scopes=("local",), limit=1)
-    ticks: list[str] = []
+    options = {"attacks": ("fgsm",), "scopes": ("local",), "limit": 1}
+    folder = world.craft(tmp_path / "set", **options)
+    ticks: list[Any] = []
     before = folder.manifest_path.stat().st_mtime_ns
     for resume in (True, False):
-        world.craft(
-            folder.root,
-            resume,
-            lambda stage, done, total: ticks.append(stage),
-            attacks=("fgsm",),
-            scopes=("local",),
-            limit=1,
-        )
+        world.craft(folder.root, resume, lambda *step: ticks.append(step), **options)
     assert not ticks
     assert folder.manifest_path.stat().st_mtime_ns == before
     with pytest.raises(ConfigurationError, match=r"other options \(steps\)") as caught:
-        world.craft(folder.root, True, attacks=("fgsm",), scopes=("local",), limit=1, steps=2)
+        world.craft(folder.root, True, **options, steps=2)
     assert "--out" in caught.value.hint
     with folder.samples_path.open("ab") as file:
         file.write(b"\n")
     with pytest.raises(IntegrityError, match="was changed"):
-        world.craft(folder.root, attacks=("fgsm",), scopes=("local",), limit=1)
+        world.craft(folder.root, **options)
 
 
 def test_an_unfinished_set_asks_to_be_resumed(world: Any, tmp_path: Path) -> None:

@@ -52,27 +52,25 @@ def state(scale: float) -> dict[str, Tensor]:
     return {"weight": scale * WEIGHTS[:, :, None, None], "bias": torch.zeros(2)}
 
 
+def craft(root: Path, pictures: dict[str, NDArray[np.uint8]], scale: float, **changes: Any) -> SetFolder:
+    """The set of these pictures, of which the linear network's cars are to become road."""
+    (root / "images").mkdir(parents=True)
+    for name, picture in pictures.items():
+        Image.fromarray(picture).save(root / f"images/{name}.png")
+    (root / "classes.txt").write_text("road\ncar\n")
+    save_file(state(scale), root / "linear.safetensors")
+    models = (f"{__name__}:LINEAR={root / 'linear.safetensors'}",)
+    config = CraftConfig("folder", models, tasks=("car:road",), data_root=str(root), **changes)
+    Crafter(config, root / "set").run(False, lambda stage, done, total: None)
+    return SetFolder(root / "set")
+
+
 def crafted(
     root: Path, attack: str, scope: Any, images: tuple[int, int], scale: float, *settings: str, **changes: Any
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], SetFolder]:
     """Attack an image of random levels between `images`; clean and adversarial levels, φ, and the set."""
-    (root / "images").mkdir(parents=True)
     noise = np.random.default_rng(0).integers(*images, (20, 30, 3), np.uint8)
-    Image.fromarray(noise).save(root / "images/noise.png")
-    (root / "classes.txt").write_text("road\ncar\n")
-    save_file(state(scale), root / "linear.safetensors")
-    config = CraftConfig(
-        dataset="folder",
-        models=(f"{__name__}:LINEAR={root / 'linear.safetensors'}",),
-        attacks=(attack,),
-        scopes=(scope,),
-        tasks=("car:road",),
-        settings=settings,
-        data_root=str(root),
-        **changes,
-    )
-    Crafter(config, root / "set").run(False, lambda stage, done, total: None)
-    folder = SetFolder(root / "set")
+    folder = craft(root, {"noise": noise}, scale, attacks=(attack,), scopes=(scope,), settings=settings, **changes)
     (sample,) = folder.samples()
     clean, adversarial = (folder.image(sample.files[key]).astype(np.int64) for key in ("clean", "adversarial"))
     phi = folder.mask(sample.files["phi"])
@@ -84,13 +82,14 @@ def crafted(
 @pytest.mark.parametrize("budget", [1, 2, 4])
 def test_fgsm_reaches_the_corner_that_is_the_best_of_its_budget(tmp_path: Path, budget: int) -> None:
     clean, adversarial, phi, folder = crafted(
-        tmp_path, "fgsm", "local", (0, 256), 1.0, f"budget={budget}", steps=4, keep="last"
+        tmp_path, "fgsm", "local", (0, 256), 1.0, f"budget={budget}", steps=8, keep="last"
     )
     corner = np.clip(clean - budget * UPHILL, 0, 255)
     assert (corner[phi] == 0).any(), "clipping is part of the closed form"
     assert np.array_equal(adversarial[phi], corner[phi])
     assert np.array_equal(adversarial[~phi], clean[~phi])
     (sample,) = folder.samples()
+    assert max(step.mean_phi for step in sample.curve) <= budget + 1e-4, "steps beyond the budget are projected back"
     # No image of the budget has a higher success: the corner lowers every pixel's margin by the most there is.
     reachable = (corner - 127.5) @ (WEIGHTS[CAR] - WEIGHTS[ROAD]).numpy() < 0
     assert sample.counts["linear"].hit == np.count_nonzero(reachable & phi)
@@ -99,6 +98,20 @@ def test_fgsm_reaches_the_corner_that_is_the_best_of_its_budget(tmp_path: Path, 
 def test_half_a_level_cannot_be_saved(tmp_path: Path) -> None:
     clean, adversarial, phi, _ = crafted(tmp_path, "fgsm", "local", (0, 256), 1.0, "budget=1.5", steps=4, keep="last")
     assert np.array_equal(adversarial[phi], np.clip(clean - UPHILL, 0, 255)[phi])
+
+
+def test_images_without_a_source_pixel_are_left_out_and_named(tmp_path: Path) -> None:
+    road, car = (np.full((20, 30, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 255, 255)))
+    half = np.where(np.arange(30)[None, :, None] < 15, road, car)
+    pictures = {"a": road, "b": half, "c": road, "d": car}
+    folder = craft(tmp_path, pictures, 1.0, attacks=("fgsm",), scopes=("local",), steps=1, batch_size=4)
+    manifest = folder.complete_manifest()
+    assert [(each.image, each.task, each.victims) for each in manifest.skipped] == [
+        ("a", "car-to-road", ("linear",)),
+        ("c", "car-to-road", ("linear",)),
+    ]
+    assert [sample.image for sample in folder.samples()] == ["b", "d"]
+    assert [sample.counts["linear"].phi for sample in folder.samples()] == [300, 600]
 
 
 @pytest.mark.parametrize("scope", ["local", "full"])

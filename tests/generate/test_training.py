@@ -1,0 +1,211 @@
+"""Training on a few small scenes: it learns, it can be killed, and it refuses what does not fit."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from segeval.classes import CITYSCAPES, IGNORE
+from segeval.datasets import open_dataset
+from segeval.errors import ConfigurationError, DataError, WeightsError
+from segeval.generate.augment import Augmentation
+from segeval.generate.examples import CachedExamples
+from segeval.generate.training import EpochReport, TrainConfig, train
+from segeval.models import load_model
+from segeval.records import encode
+
+SIZE = (64, 128)
+WORKER = Path(__file__).with_name("worker.py")
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Eight synthetic scenes to train on and two to validate on, as files."""
+    root = tmp_path_factory.mktemp("scenes")
+    dataset = open_dataset("synthetic", None, "train", SIZE)
+    for index in range(10):
+        example = dataset[index]
+        part = root / ("train" if index < 8 else "val")
+        for name, pixels in (("images", example.image), ("masks", example.labels)):
+            (part / name).mkdir(parents=True, exist_ok=True)
+            assert pixels is not None
+            Image.fromarray(pixels).save(part / name / f"{index}.png")
+    (root / "classes.txt").write_text("cityscapes")
+    return str(root)
+
+
+def config(scenes: str, **changes: Any) -> TrainConfig:
+    default = TrainConfig(
+        "fast-scnn-synthetic", "folder", scenes, epochs=2, batch_size=4, crop=SIZE, scale=(1.0, 1.0), averaging=0.5
+    )
+    return replace(default, **changes)
+
+
+def learn(config: TrainConfig, out: Path, resume: bool = False) -> tuple[Path, list[EpochReport]]:
+    reports: list[EpochReport] = []
+    return train(config, out, resume, silent, reports.append), reports
+
+
+def order(config: TrainConfig, out: Path, resume: bool, **when: int) -> dict[str, Any]:
+    return {"train": json.loads(encode(config)), "out": str(out), "resume": resume, **when}
+
+
+@pytest.mark.parametrize("model", ["fast-scnn-synthetic", "espnet-synthetic"])
+def test_two_epochs_reduce_the_loss_and_leave_loadable_weights(model: str, scenes: str, tmp_path: Path) -> None:
+    weights, reports = learn(config(scenes, model=model), tmp_path)
+    assert [(report.epoch, report.epochs) for report in reports] == [(1, 2), (2, 2)]
+    assert reports[1].loss < reports[0].loss
+    assert all(report.miou is not None and 0 <= report.miou < 1 for report in reports)
+    assert weights == tmp_path / f"{model}.safetensors"
+    assert load_model(f"{model}={weights}").record.name == model
+
+
+def test_a_training_that_was_killed_ends_with_the_bytes_of_one_that_was_not(scenes: str, tmp_path: Path) -> None:
+    """Fast-SCNN has dropout, so the random numbers of an epoch must not depend on those before it."""
+    whole, resumed = tmp_path / "whole", tmp_path / "killed"
+    plan = config(scenes)
+    ends = [("kill_at_tick", 4), ("kill_after_epoch", 1), ("kill_at_write", 3)]
+    orders = [order(plan, resumed, bool(number), **{when: moment}) for number, (when, moment) in enumerate(ends)]
+    orders += [order(plan, resumed, True), order(plan, whole, False)]
+    done = subprocess.run([sys.executable, str(WORKER), json.dumps(orders)], capture_output=True, text=True, check=True)
+    assert [end["status"] for end in json.loads(done.stdout)] == [-signal.SIGKILL] * len(ends) + [0, 0], done.stderr
+    assert not list(resumed.glob("*.part"))
+    name = "fast-scnn-synthetic.safetensors"
+    assert (resumed / name).read_bytes() == (whole / name).read_bytes()
+    _, reports = learn(plan, resumed, resume=True)
+    assert reports == [], "there is nothing left to do"
+
+
+def test_a_training_continues_from_given_weights(scenes: str, tmp_path: Path) -> None:
+    weights, (first,) = learn(config(scenes, epochs=1), tmp_path / "first")
+    _, (second,) = learn(config(scenes, epochs=1, initial=str(weights)), tmp_path / "second")
+    assert second.loss < first.loss
+    with pytest.raises(WeightsError, match="not weights of an ESPNet"):
+        learn(config(scenes, model="espnet-synthetic", initial=str(weights)), tmp_path / "third")
+
+
+def test_folders_belong_to_one_training(scenes: str, tmp_path: Path) -> None:
+    plan = config(scenes, epochs=1, limit=4)
+    learn(plan, tmp_path)
+    with pytest.raises(ConfigurationError, match="holds this training already") as caught:
+        learn(plan, tmp_path)
+    assert "--resume" in caught.value.hint
+    with pytest.raises(ConfigurationError, match="other options"):
+        learn(replace(plan, epochs=2), tmp_path, resume=True)
+    with pytest.raises(ConfigurationError, match="no training to resume"):
+        learn(plan, tmp_path / "new", resume=True)
+
+
+def test_what_cannot_be_trained_is_refused_and_leaves_nothing(scenes: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(ConfigurationError, match="has the classes of cityscapes, espnet-camvid of camvid"):
+        learn(config(scenes, model="espnet-camvid"), out)
+    with pytest.raises(DataError, match="no split"):
+        learn(config(scenes, train_split="nowhere"), out)
+    assert not out.exists()
+    with pytest.raises(DataError, match="do not fill one batch of 64"):
+        learn(config(scenes, batch_size=64), out)
+
+
+def test_examples_need_labels_and_one_size(scenes: str, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    (root / "classes.txt").write_text("cityscapes")
+    for name, side in (("a", 8), ("b", 16)):
+        Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(root / f"images/{name}.png")
+        Image.fromarray(np.zeros((side, side), np.uint8)).save(root / f"masks/{name}.png")
+    with pytest.raises(DataError, match="b has another size than a"):
+        CachedExamples(open_dataset("folder", root), tmp_path / "one", silent)
+    for mask in (root / "masks").iterdir():
+        mask.unlink()
+    with pytest.raises(DataError, match="a has no labels"):
+        CachedExamples(open_dataset("folder", root), tmp_path / "two", silent)
+
+
+def test_cached_examples_are_those_of_the_dataset(scenes: str, tmp_path: Path) -> None:
+    dataset = open_dataset("folder", Path(scenes), "train")
+    for _ in range(2):  # decoded, then found on disk
+        examples = CachedExamples(dataset, tmp_path, silent)
+        images, labels = examples.batch(np.array([1, 5]))
+        for row, index in enumerate((1, 5)):
+            example = dataset[index]
+            assert example.labels is not None
+            assert np.array_equal(images[row].permute(1, 2, 0).numpy(), example.image)
+            assert np.array_equal(labels[row].numpy(), example.labels)
+    counts = np.zeros(256)
+    for index in range(8):
+        counts += np.bincount(dataset[index].labels.ravel(), minlength=256)  # type: ignore[union-attr]
+    known = counts[: len(CITYSCAPES)]
+    assert np.allclose(examples.class_shares(len(CITYSCAPES)), known / known.sum())
+
+
+def labelled(height: int, width: int, count: int) -> tuple[Tensor, Tensor]:
+    """Blocks whose grey level is ten times their label."""
+    coarse = torch.randint(0, 19, (count, height // 32, width // 32), generator=torch.Generator().manual_seed(0))
+    labels = coarse.repeat_interleave(32, 1).repeat_interleave(32, 2)
+    return (10 * labels[:, None].expand(-1, 3, -1, -1)).to(torch.uint8), labels.to(torch.uint8)
+
+
+@pytest.mark.parametrize("zoom", [0.5, 0.8, 1.0, 1.7])
+def test_labels_follow_their_image_through_zoom_crop_and_mirror(zoom: float) -> None:
+    images, labels = labelled(64, 128, 4)
+    augment = Augmentation((40, 72), (zoom, zoom), colour=0)
+    mirrored = []
+    for seed in range(8):
+        found, classes = augment(images, labels, torch.Generator().manual_seed(seed))
+        assert found.shape == (4, 3, 40, 72)
+        assert classes.shape == (4, 40, 72)
+        assert classes.dtype == torch.int64
+        for image, label in zip(found, classes, strict=True):
+            counted = label != IGNORE
+            assert counted.float().mean() > (0.5 if zoom < 0.6 else 0.99)
+            # Only where blocks meet is a resampled image no longer that of its nearest label.
+            wrong = (image[0] * 255 - 10 * label).abs()[counted] > 1
+            assert wrong.float().mean() < (0.01 if zoom == 1 else 0.4)
+        mirrored.append(classes)
+    assert any(not torch.equal(mirrored[0], other) for other in mirrored[1:])
+
+
+def test_mirrors_and_windows_are_drawn_for_every_image() -> None:
+    """With a crop of the whole image only the mirror is left to chance."""
+    images, labels = labelled(64, 128, 12)
+    found, classes = Augmentation((64, 128), (1.0, 1.0), colour=0)(images, labels, torch.Generator().manual_seed(0))
+    flips = 0
+    for index in range(12):
+        straight = torch.equal(classes[index], labels[index].long())
+        assert straight or torch.equal(classes[index], labels[index].long().flip(1))
+        assert torch.allclose(found[index] * 255, 10.0 * classes[index].expand(3, -1, -1), atol=1e-3)
+        flips += not straight
+    assert 0 < flips < 12
+
+
+def test_windows_beyond_the_image_do_not_count() -> None:
+    images, labels = labelled(32, 32, 1)
+    found, classes = Augmentation((64, 64), (1.0, 1.0), colour=0)(images, labels, torch.Generator().manual_seed(1))
+    assert (classes == IGNORE).sum() == 64 * 64 - 32 * 32
+    assert (found[0, 0][classes[0] == IGNORE] == 0).all()
+
+
+def test_colours_change_within_the_range_and_labels_do_not() -> None:
+    images, labels = labelled(64, 128, 2)
+    plain = Augmentation((64, 128), (1.0, 1.0), colour=0)(images, labels, torch.Generator().manual_seed(0))
+    changed = Augmentation((64, 128), (1.0, 1.0), colour=0.3)(images, labels, torch.Generator().manual_seed(0))
+    again = Augmentation((64, 128), (1.0, 1.0), colour=0.3)(images, labels, torch.Generator().manual_seed(0))
+    assert torch.equal(plain[1], changed[1])
+    assert torch.equal(changed[0], again[0])
+    assert not torch.allclose(plain[0], changed[0])
+    assert changed[0].min() >= 0 and changed[0].max() <= 1
