@@ -94,7 +94,12 @@ FAST_SCNN_SYNTHETIC = ModelSpec(
     preprocessing=IMAGENET,
     multiple_of=32,
     size=(256, 512),
-    weights=None,
+    weights=WeightsFile(
+        "fast-scnn-synthetic.safetensors",
+        "ae585398049f8fea53a92275f3e6e8acfc7ad30c02b0743ad022549ab1870f12",
+        "docs/training.md",
+        bundled=True,
+    ),
     licence="MIT",
     paper=FAST_SCNN_PAPER,
 )

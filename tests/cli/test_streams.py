@@ -10,7 +10,9 @@ from typing import IO, Any
 
 import pytest
 
+from segeval.classes import TASKS
 from segeval.cli import command_line
+from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS
 
 Call = Callable[..., Any]
 COMMAND = [sys.executable, "-m", "segeval"]
@@ -63,17 +65,11 @@ def test_everything_that_can_be_named_is_listed(call: Call) -> None:
     listed = json.loads(ended.out)
     assert (ended.code, ended.err) == (0, "")
     assert {kind: {row[kind[:-1]] for row in rows} for kind, rows in listed.items()} == {
-        "models": {
-            "espnet-camvid",
-            "espnet-cityscapes",
-            "espnet-synthetic",
-            "fast-scnn-cityscapes",
-            "fast-scnn-synthetic",
-        },
-        "datasets": {"camvid", "cityscapes", "folder", "synthetic"},
-        "attacks": {"fgsm", "tanh"},
-        "tasks": {"vru-to-vegetation", "vehicle-to-road", "vehicle-to-building"},
-        "targets": {"cpu"},
+        "models": set(MODELS),
+        "datasets": set(DATASETS),
+        "attacks": set(ATTACKS),
+        "tasks": set(TASKS),
+        "targets": set(TARGETS),
     }
     shown = call("ls")
     assert shown.err == ""

@@ -113,4 +113,4 @@ def test_crafting_64_images_takes_the_memory_of_8(world: Any, make_dataset: Any,
     few, many = outcomes(crafting(replace(config, limit=8), tmp_path / "few"), crafting(config, tmp_path / "all"))
     assert few["status"] == many["status"] == 0
     assert SetFolder(tmp_path / "all").manifest().sample_count > 50
-    assert many["peak_kilobytes"] < 1.1 * few["peak_kilobytes"]
+    assert many["peak_kilobytes"] < 1.02 * few["peak_kilobytes"], "56 more images of 72 kB as floats would show"

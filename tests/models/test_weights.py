@@ -16,6 +16,7 @@ from torch import Tensor
 from segeval.errors import UnknownNameError, WeightsError
 from segeval.models import Segmenter, WeightsFile, load_model
 from segeval.models.loading import build_network, find_weights, load_spec, read_state, weights_status
+from segeval.registry import MODELS
 from segeval.store import sha256_file
 
 Random = Callable[[str], Segmenter]
@@ -204,9 +205,10 @@ def test_a_registered_file_is_held_to_its_hash(tmp_path: Path, monkeypatch: pyte
     assert f"--model {ESPNET}={path}" in caught.value.hint
 
 
-def test_bundled_weights_load() -> None:
-    for name in (ESPNET, FAST_SCNN):
-        weights = load_spec(name).weights
-        if weights is None or not weights.bundled:
-            pytest.skip(f"{name} has no bundled weights yet")
-        assert load_model(name).record.weights_sha256 == weights.sha256
+@pytest.mark.parametrize("name", MODELS)
+def test_bundled_weights_load(name: str) -> None:
+    weights = load_spec(name).weights
+    if weights is None or not weights.bundled:
+        pytest.skip(f"{name} has no bundled weights")
+    assert weights_status(load_spec(name)) == "bundled"
+    assert load_model(name).record.weights_sha256 == weights.sha256
