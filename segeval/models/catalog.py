@@ -96,7 +96,7 @@ FAST_SCNN_SYNTHETIC = ModelSpec(
     size=(256, 512),
     weights=WeightsFile(
         "fast-scnn-synthetic.safetensors",
-        "ae585398049f8fea53a92275f3e6e8acfc7ad30c02b0743ad022549ab1870f12",
+        "05c944779dc20f4ff8cad9dcbe968c68bb2ad1e4624e014573ffe6093a3a37e3",
         "docs/training.md",
         bundled=True,
     ),

@@ -205,7 +205,7 @@ def test_a_registered_file_is_held_to_its_hash(tmp_path: Path, monkeypatch: pyte
     assert f"--model {ESPNET}={path}" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", list(MODELS))
 def test_bundled_weights_load(name: str) -> None:
     weights = load_spec(name).weights
     if weights is None or not weights.bundled:
