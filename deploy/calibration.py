@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from segeval.bundles import CalibrationImage
+from segeval.bundles import OWN_IMAGES, CalibrationImage
 from segeval.datasets import Dataset, open_dataset
 from segeval.deploy.contents import Contents
-from segeval.errors import ConfigurationError, DataError
+from segeval.errors import DataError
+from segeval.places import dataset_root
 from segeval.records import AdversarialSet
 from segeval.store import RgbImage, sha256
 
@@ -34,18 +34,22 @@ class CalibrationImages:
 def choose_calibration(manifest: AdversarialSet, contents: Contents, count: int) -> CalibrationImages:
     """`count` images of the data set's train split, drawn with the set's seed and brought to its size.
 
-    Images that are in the set are left out, whatever they are called. Only if the train split cannot be used are
-    the set's own clean images taken, and the record says so.
+    Images that are in the set are left out, whatever they are called. Only if the train split is not there, or has no
+    other images, are the set's own clean images taken, and the record says so.
+    Raises DataError for an image of the train split that cannot be used.
     """
     config = manifest.config
+    size = (manifest.height, manifest.width)
     try:
-        root = Path(config.data_root) if config.data_root else None
-        dataset = open_dataset(config.dataset, root, "train", (manifest.height, manifest.width))
-        own = {sha256(contents.image(id).tobytes()) for id in contents.clean}
-        return from_dataset(dataset, f"{config.dataset}, train split", count, config.seed, own)
-    except (DataError, ConfigurationError) as error:
-        source = f"the set's own clean images; {config.dataset} has no usable train split: {error.what}"
-        return from_contents(contents, source, count, config.seed)
+        dataset = open_dataset(config.dataset, dataset_root(config.data_root), "train", size)
+    except DataError as error:
+        return from_contents(contents, f"{config.dataset} has no usable train split: {error.what}", count, config.seed)
+    own = {sha256(contents.image(id).tobytes()) for id in contents.clean}
+    found = from_dataset(dataset, f"{config.dataset}, train split", count, config.seed, own)
+    if found.images:
+        return found
+    why = f"every image of the train split of {config.dataset} is in the set"
+    return from_contents(contents, why, count, config.seed)
 
 
 def from_dataset(
@@ -53,7 +57,7 @@ def from_dataset(
 ) -> CalibrationImages:
     """Up to `count` random images of a data set. left_out: sha256 of images not to take.
 
-    Raises DataError if none is left.
+    Raises DataError for an image that cannot be used.
     """
     chosen: dict[int, CalibrationImage] = {}
     for index in np.random.default_rng([seed, STREAM]).permutation(len(dataset)).tolist():
@@ -63,17 +67,16 @@ def from_dataset(
         digest = sha256(example.image.tobytes())
         if digest not in left_out:
             chosen[index] = CalibrationImage(example.id, digest)
-    if not chosen:
-        raise DataError("every image of it is in the set")
     places = sorted(chosen)
     images = tuple(chosen[place] for place in places)
     return CalibrationImages(source, seed, images, lambda position: dataset[places[position]].image)
 
 
-def from_contents(contents: Contents, source: str, count: int, seed: int) -> CalibrationImages:
-    """Up to `count` random clean images of the set itself."""
+def from_contents(contents: Contents, why: str, count: int, seed: int) -> CalibrationImages:
+    """Up to `count` random clean images of the set itself. why: there are no others."""
     every = list(contents.clean)
     places = sorted(np.random.default_rng([seed, STREAM]).permutation(len(every))[:count].tolist())
     ids = [every[place] for place in places]
     images = tuple(CalibrationImage(id, sha256(contents.image(id).tobytes())) for id in ids)
+    source = f"{OWN_IMAGES}; {why}"
     return CalibrationImages(source, seed, images, lambda position: contents.image(ids[position]))

@@ -112,7 +112,8 @@ def existing(out: Path, reference: SetReference, target: str, options: DeployOpt
 
 def load_victim(record: ModelRecord) -> Segmenter:
     """The network that was attacked. Raises IntegrityError if its weights are others by now."""
-    segmenter = load_model(f"{record.name}={record.weights}" if record.weights else record.name)
+    source = record.source or record.name
+    segmenter = load_model(f"{source}={record.weights}" if record.weights else source)
     if segmenter.weights_sha256 != record.weights_sha256:
         hint = "restore the weight file, or craft the set again"
         raise IntegrityError(f"the weights of {record.name} are not those that were attacked", hint)

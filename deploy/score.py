@@ -4,24 +4,23 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
 import numpy as np
 import torch
 
 from segeval.bundles import Calibration, CalibrationMethod, Precision
+from segeval.classes import same_classes
 from segeval.datasets import Dataset, Size, open_dataset
-from segeval.deploy.build import calibration_record
+from segeval.deploy.build import at_precision, calibration_record, written_and_proved
 from segeval.deploy.calibration import CalibrationImages, from_dataset
-from segeval.deploy.contract import check_contract
 from segeval.deploy.export import export_fp32
-from segeval.deploy.precision import to_fp16
-from segeval.deploy.qdq import check_qdq
-from segeval.deploy.quantize import OP_TYPES, to_int8
 from segeval.deploy.session import DeployedModel
 from segeval.errors import ConfigurationError, DataError
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter, load_model
+from segeval.places import dataset_root
 from segeval.records import ModelRecord
 from segeval.store import RgbImage
 
@@ -138,13 +137,13 @@ def check_options(config: ScoreConfig) -> None:
 
 def open_part(config: ScoreConfig, split: str, size: Size | None) -> Dataset:
     """A split of the dataset of `config`."""
-    return open_dataset(config.dataset, Path(config.data_root) if config.data_root else None, split, size)
+    return open_dataset(config.dataset, dataset_root(config.data_root), split, size)
 
 
 def require_same_classes(segmenter: Segmenter, data: Dataset, name: str) -> None:
     """Raise ConfigurationError unless network and dataset have the same classes in the same order."""
     own, other = segmenter.spec.table, data.table
-    if own.canonical != other.canonical:
+    if not same_classes(own, other):
         message = f"{segmenter.spec.name} predicts the {len(own)} classes of {own.name}"
         hint = f"choose a dataset with the network's classes: {', '.join(own.names)}"
         raise ConfigurationError(f"{message}, {name} has the {len(other)} of {other.name}", hint)
@@ -175,16 +174,12 @@ def deployed_engine(
     """The network as `segeval deploy` would ship it, for the size of the first image, and its calibration."""
     height, width, _ = data[0].image.shape
     progress(f"export {precision}", 0, 1)
-    model = export_fp32(segmenter.cpu(), height, width)
-    calibration = None
-    if precision == "int8":
-        images = calibration_images(config, (height, width))
-        model = to_int8(model, images, config.calibration)
-        check_qdq(model, OP_TYPES)
-        calibration = calibration_record(images, config.calibration)
-    else:
-        model = to_fp16(model) if precision == "fp16" else model
-        check_contract(model, precision)
+    images = calibration_images(config, (height, width)) if precision == "int8" else None
+    fp32 = export_fp32(segmenter.cpu(), height, width)
+    model = at_precision(fp32, precision, images or (), config.calibration)
+    with TemporaryDirectory(prefix="segeval-") as folder:
+        model = written_and_proved(Path(folder), "model.onnx", model, precision)
+    calibration = calibration_record(images, config.calibration) if images else None
     progress(f"export {precision}", 1, 1)
     deployed = DeployedModel(model)
 

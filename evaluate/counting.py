@@ -19,12 +19,17 @@ RowKey = tuple[str, tuple[str, ...], str, str, str]
 
 @dataclass
 class Counted:
-    """What the pass found. missing: samples that an unfinished replay lacks, per row (model, victims, attack, …)."""
+    """What the pass found.
+
+    missing: samples that an unfinished replay lacks, per row (model, victims, attack, …).   attacked: images of the set
+    that have a sample, replayed or not.
+    """
 
     rows: list[SampleCounts] = field(default_factory=list)
     clean: dict[tuple[str, str], CleanTally] = field(default_factory=dict)
     curves: CurveTally = field(default_factory=CurveTally)
     missing: Counter[RowKey] = field(default_factory=Counter)
+    attacked: set[str] = field(default_factory=set)
 
 
 def evaluated_models(sources: Sources, sample: AdversarialSample) -> Iterator[tuple[str, list[Engine]]]:
@@ -48,6 +53,7 @@ def count_everything(sources: Sources, progress: Progress) -> Counted:
             counted.clean[model.name, name] = CleanTally(model.name, name, precision, classes)
     for done, sample in enumerate(sources.folder.samples()):
         progress("counting", done, sources.manifest.sample_count)
+        counted.attacked.add(sample.image)
         counted.curves.add(sample)
         _count_one(sources, sample, counted)
     progress("counting", sources.manifest.sample_count, sources.manifest.sample_count)

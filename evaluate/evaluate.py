@@ -88,7 +88,7 @@ def summarise(
             for replay in sources.replays
         ),
         examples=tuple((example.counts.sample, example.counts.engine) for example in shown),
-        set=set_summary(sources),
+        set=set_summary(sources, len(counted.attacked)),
         versions=versions(),
         seed=seed,
         resamples=RESAMPLES,
@@ -101,8 +101,8 @@ def clean_rows(sources: Sources, counted: Counted) -> tuple[CleanRow, ...]:
     return tuple(tally.row(latencies.get(key)) for key, tally in counted.clean.items())
 
 
-def set_summary(sources: Sources) -> SetSummary:
-    """What the report says about the set; folders of the machine it was made on stay out of it."""
+def set_summary(sources: Sources, attacked: int) -> SetSummary:
+    """What the report says about the set; folders of the machine it was made on stay out of it. attacked: images."""
     manifest = sources.manifest
     return SetSummary(
         sha256=sources.sha256,
@@ -116,6 +116,7 @@ def set_summary(sources: Sources) -> SetSummary:
         versions=manifest.versions,
         revision=manifest.revision,
         images=len(manifest.images),
+        attacked=attacked,
         samples=manifest.sample_count,
     )
 

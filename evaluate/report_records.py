@@ -91,7 +91,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class CleanRow:
-    """One engine, or the desktop, on the clean images.
+    """One engine, or the desktop, on the clean images of the samples.
 
     images: compared with the desktop.   labelled: of these, with ground truth.   equal: share of pixels labelled as
     on the desktop.   confusion: rows are ground truth, columns predictions; the last row is ignored pixels, the last
@@ -164,7 +164,10 @@ class ReplaySummary:
 
 @dataclass(frozen=True)
 class SetSummary:
-    """The adversarial set as its manifest describes it."""
+    """The adversarial set as its manifest describes it.
+
+    images: that were asked for.   attacked: of these, with at least one sample; only they were replayed clean as well.
+    """
 
     sha256: str
     config: CraftConfig
@@ -177,6 +180,7 @@ class SetSummary:
     versions: Mapping[str, str]
     revision: str
     images: int
+    attacked: int
     samples: int
 
 

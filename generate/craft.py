@@ -20,6 +20,8 @@ from segeval.records import AdversarialSet, AttackSpec, CraftConfig, SkippedSamp
 from segeval.store import SetFolder, explaining, sha256_file
 
 Progress = Callable[[str, int, int], None]
+MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions")
+"""What decides the result besides the options."""
 FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction")
 
 
@@ -198,7 +200,7 @@ class Crafter:
         PyTorch's threads divide a batch at places where its kernels round differently. On a GPU results of
         different batches agree up to rounding.
         """
-        return 1 if self.config.device == "cpu" else self.config.batch_size
+        return 1 if self.victims[0].mean.device.type == "cpu" else self.config.batch_size
 
     def run_jobs(self, jobs: list[Job], files: dict[str, ImageFiles], progress: Progress) -> int:
         """Run the jobs that samples.jsonl does not have yet; returns the number of samples."""
@@ -279,9 +281,5 @@ def differences(found: AdversarialSet, fresh: AdversarialSet) -> list[str]:
     options = [
         name for name in CraftConfig.__dataclass_fields__ if getattr(found.config, name) != getattr(fresh.config, name)
     ]
-    inputs = [
-        name
-        for name in ("table", "images", "models", "height", "width")
-        if getattr(found, name) != getattr(fresh, name)
-    ]
+    inputs = [name for name in MADE_FROM if getattr(found, name) != getattr(fresh, name)]
     return options or inputs

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segeval.errors import EngineError
 from segeval.generate.budgets import to_bytes
 from segeval.generate.problem import Attack, Candidate, Problem
 from segeval.metrics import AttackMeter, Labels
@@ -75,7 +76,12 @@ def kept(track: Track) -> NDArray[np.uint8]:
 def measure(
     tracks: Sequence[Track], candidate: Candidate, step: int, spec: AttackSpec, victims: Sequence[str], problem: Problem
 ) -> None:
-    """Add one candidate to every unfinished image's curve, and keep it where it is the one to save."""
+    """Add one candidate to every unfinished image's curve, and keep it where it is the one to save.
+
+    Raises EngineError if it is not finite: the argmax of nothing would count as the first class.
+    """
+    if not all(bool(each.isfinite().all()) for each in (candidate.images, *candidate.logits)):
+        raise EngineError(f"{spec.label} diverged at step {step}", "change its settings with --set, or report this")
     answers = [np.asarray(logits.detach().argmax(1).cpu().numpy(), np.uint8) for logits in candidate.logits]
     means, phi_means = mean_changes(candidate.images, problem)
     for index, track in enumerate(tracks):

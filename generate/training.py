@@ -18,7 +18,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from segeval.classes import IGNORE
+from segeval.classes import IGNORE, same_classes
 from segeval.datasets import Dataset, open_dataset
 from segeval.errors import ConfigurationError, DataError, MissingPrerequisiteError
 from segeval.generate.augment import Augmentation
@@ -27,6 +27,7 @@ from segeval.metrics import ConfusionMatrix
 from segeval.models import ModelSpec, Segmenter
 from segeval.models.loading import build_network, load_spec, read_state
 from segeval.models.segmenter import predict
+from segeval.places import dataset_root
 from segeval.records import decode, encode
 from segeval.store import write_atomic
 
@@ -77,34 +78,60 @@ class EpochReport:
 def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, report: Report) -> Path:
     """Train, checkpointing every epoch in `out`; returns the safetensors file of the averaged weights.
 
-    Raises ConfigurationError if `out` holds another training, or one to be resumed.
+    Raises ConfigurationError for options that cannot be, or if `out` holds another training or one to be resumed;
+    DataError for examples or a crop that the network cannot take. Nothing is computed before that is known.
     """
     torch.set_flush_denormal(True)
     torch.manual_seed(config.seed)
+    require_sensible(config)
     spec = load_spec(config.model)
-    dataset = opened(config, config.train_split)
-    if dataset.table != spec.table:
+    dataset, validation = opened(config, config.train_split), opened(config, config.validation_split)
+    if not same_classes(dataset.table, spec.table):
         raise ConfigurationError(
             f"{config.dataset} has the classes of {dataset.table.name}, {spec.name} of {spec.table.name}"
         )
+    require_fitting(config, spec, validation)
     require_folder(config, out, resume)
     run = Run(config, spec, CachedExamples(limited(dataset, config.limit), out / "cache", progress))
     if resume:
         run.restore(out / "checkpoint.pt")
-    validation = CachedExamples(opened(config, config.validation_split), out / "cache-validation", progress)
+    unseen = CachedExamples(validation, out / "cache-validation", progress)
     weights = out / f"{spec.name}.safetensors"
     while run.epoch < config.epochs:
         loss = run.train_epoch(progress)
-        miou = mean_iou(Segmenter(spec, run.averaged.module), validation, progress)
         write_atomic(weights, to_safetensors(run.weights_to_save()))
-        run.save(out / "checkpoint.pt")
+        run.save(out / "checkpoint.pt")  # before validation, which may fail or be interrupted: the epoch is not lost
+        miou = mean_iou(Segmenter(spec, run.averaged.module), unseen, progress)
         report(EpochReport(run.epoch, config.epochs, loss, miou))
     return weights
 
 
+def require_sensible(config: TrainConfig) -> None:
+    """Raise ConfigurationError for options that no training can have."""
+    low, high = config.scale
+    if not 0 < low <= high < math.inf:
+        raise ConfigurationError(f"--zoom {low} {high}: no range of zooms", "give the smallest, then the largest")
+    if min(config.crop) < 1:
+        raise ConfigurationError(f"--crop {config.crop[0]}x{config.crop[1]}: no pixel is left", "as in --crop 256x512")
+    if config.epochs < 1 or (config.limit is not None and config.limit < 1):
+        raise ConfigurationError("the number of epochs and the limit must be at least 1")
+    if config.batch_size < 2:
+        raise ConfigurationError("the batch size must be at least 2", "batch normalization needs several examples")
+    if not 0 < config.rate < math.inf:
+        raise ConfigurationError(f"--rate {config.rate}: the learning rate must be above 0", "the default is 0.002")
+
+
+def require_fitting(config: TrainConfig, spec: ModelSpec, validation: Dataset) -> None:
+    """Raise DataError unless the network can take the crop and the validation images, which have one size."""
+    sizes = Segmenter(spec, nn.Identity())
+    sizes.require_size(*config.crop, "--crop")
+    example = validation[0]
+    sizes.require_size(*example.image.shape[:2], f"the validation image {example.id}")
+
+
 def opened(config: TrainConfig, split: str) -> Dataset:
     """A split of the training's dataset."""
-    return open_dataset(config.dataset, Path(config.data_root) if config.data_root else None, split, config.size)
+    return open_dataset(config.dataset, dataset_root(config.data_root), split, config.size)
 
 
 def limited(dataset: Dataset, limit: int | None) -> Dataset:

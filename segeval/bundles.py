@@ -16,7 +16,8 @@ from segeval.errors import DataError, IntegrityError
 from segeval.records import decode
 from segeval.store import inside, sha256, sha256_file
 
-BUNDLE_SCHEMA = "segeval.bundle/1"
+OWN_IMAGES = "the set's own clean images"
+"""How the source of calibration images begins if they are those of the adversarial set."""
 
 Precision = Literal["fp32", "fp16", "int8"]
 CalibrationMethod = Literal["percentile", "minmax", "entropy"]
@@ -44,6 +45,11 @@ class Calibration:
     seed: int
     images: tuple[CalibrationImage, ...]
     op_types: tuple[str, ...]
+
+    @property
+    def on_own_images(self) -> bool:
+        """Whether the ranges were found on images of the adversarial set, for want of others."""
+        return self.source.startswith(OWN_IMAGES)
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,11 @@ class ClassTable:
         return lookup
 
 
+def same_classes(a: ClassTable, b: ClassTable) -> bool:
+    """Whether an index means the same in both tables: the same canonical names in the same order."""
+    return a.canonical == b.canonical
+
+
 CITYSCAPES = ClassTable(
     name="cityscapes",
     names=(

@@ -10,6 +10,11 @@ def data_folder() -> Path | None:
     return Path(named).expanduser() if named else None
 
 
+def dataset_root(text: str | None) -> Path | None:
+    """The folder that a ``data_root`` names, absolute and with ``~`` expanded; None where none is named."""
+    return Path(text).expanduser().resolve() if text else None
+
+
 def cache_folder() -> Path:
     """``$XDG_CACHE_HOME/segeval``, or ``~/.cache/segeval``."""
     named = os.environ.get("XDG_CACHE_HOME")

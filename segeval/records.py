@@ -14,8 +14,6 @@ from segeval.classes import ClassTable
 from segeval.errors import ConfigurationError, FormatError
 from segeval.metrics import AttackCounts
 
-SET_SCHEMA = "segeval.set/1"
-
 Scope = Literal["local", "full"]
 Setting = str | int | float | bool | None
 Record = TypeVar("Record")
@@ -51,6 +49,7 @@ class ModelRecord:
     """The network that was attacked, as far as another machine needs to know it.
 
     weights: as the user gave them, empty for the registered file.   outputs: class name of each network output.
+    source: what it is loaded by, a registered name or ``package.module:attribute``; empty for `name`.
     """
 
     name: str
@@ -58,6 +57,7 @@ class ModelRecord:
     outputs: tuple[str, ...]
     weights: str
     weights_sha256: str
+    source: str = ""
 
 
 @dataclass(frozen=True)

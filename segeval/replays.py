@@ -24,7 +24,6 @@ from segeval.metrics import Labels
 from segeval.records import decode
 from segeval.store import inside
 
-REPLAY_SCHEMA = "segeval.replay/1"
 COPY_AGAIN = "copy the replay again, or run it again"
 
 Count = Annotated[int, Meta(ge=0)]

@@ -24,7 +24,10 @@ class FGSM:
     step: float | None = None
 
     def __post_init__(self) -> None:
-        Linf(self.budget)
+        if not 1 <= self.budget <= 255:
+            raise ConfigurationError(
+                f"fgsm: a budget of {self.budget} levels", "a saved 8-bit image changes by whole levels: 1 to 255"
+            )
         if self.step is not None and not self.step > 0:
             raise ConfigurationError(f"fgsm: a step of {self.step} levels", "steps are above 0")
 

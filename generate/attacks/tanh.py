@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, Literal
 
 import torch
@@ -39,11 +40,15 @@ class Tanh:
     mask: Literal["frozen", "shrinking"] = "frozen"
 
     def __post_init__(self) -> None:
-        if not (self.rate > 0 and self.penalty >= 0 and (self.kappa is None or self.kappa >= 0)):
+        if not (0 < self.rate < inf and 0 <= self.penalty < inf and (self.kappa is None or 0 <= self.kappa < inf)):
             raise ConfigurationError(
                 f"tanh: rate={self.rate}, penalty={self.penalty}, kappa={self.kappa}",
-                "rate is above 0, penalty and kappa are 0 or above",
+                "rate is above 0, penalty and kappa are 0 or above, all of them finite",
             )
+        if self.loss == "ce" and self.kappa is not None:
+            raise ConfigurationError(f"tanh: kappa={self.kappa} with loss=ce", "kappa bounds loss=difference alone")
+        if self.loss == "difference" and self.omega not in ("none", "balanced"):  # balanced: the full scope's default
+            raise ConfigurationError(f"tanh: omega={self.omega} with loss=difference", "omega weighs loss=ce alone")
 
     @property
     def radius(self) -> None:

@@ -21,6 +21,8 @@ SCHEMA = "segeval.replay/1"
 BEGINNING = ("bundle.json", "bundle.json.part", "replay.json.part")
 """What a replay that was killed before its first replay.json may leave behind."""
 ELSEWHERE = "choose another folder with --out"
+ONE_MACHINE = ("machine", "cpu", "threads")
+"""What of the environment the latencies depend on: a replay has one of each."""
 
 
 class Options(NamedTuple):
@@ -43,9 +45,8 @@ def replay(options: Options, progress: Progress) -> List[str]:
     bundle.verify(lambda done, total: progress.update("verify", done, total))
     keys = bundle.keys()
     threads = options.threads or usable_cores()
-    record = opened(options.out, bundle)
+    record = opened(options.out, bundle, environment({backend.name: version}, threads))
     write_atomic(options.out / "bundle.json", bundle.data)
-    record["environment"] = environment({backend.name: version}, threads)
     for engine in engines:
         EngineRun(engine, bundle, keys, backend, threads, options, progress).run(record)
     return [engine.name for engine in engines]
@@ -61,23 +62,40 @@ def chosen(bundle: Bundle, names: Sequence[str]) -> List[Engine]:
     return [engine for engine in engines if not names or engine.name in names]
 
 
-def opened(out: Path, bundle: Bundle) -> Dict[str, Any]:
-    """The record in a replay folder, or a new one. Raises OutputError if the folder holds something else."""
+def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:
+    """The record in a replay folder, or a new one. here: the environment of this run.
+
+    Raises OutputError if the folder holds something else, or a replay begun on another machine or with other threads.
+    """
     with explaining(out):
         out.mkdir(parents=True, exist_ok=True)
         occupied = any(entry.name not in BEGINNING for entry in out.iterdir())
     if not occupied:
         set_sha256 = bundle.manifest.set_sha256
-        return {"schema": SCHEMA, "bundle_sha256": bundle.sha256, "set_sha256": set_sha256, "engines": []}
+        empty = {"schema": SCHEMA, "bundle_sha256": bundle.sha256, "set_sha256": set_sha256, "engines": []}
+        return {**empty, "environment": here}
     try:
         record: Dict[str, Any] = json.loads((out / "replay.json").read_text(encoding="utf-8"))
         schema, of_bundle = record["schema"], record["bundle_sha256"]
         record["engines"] = [dict(entry) for entry in record["engines"]]
+        before = dict(record["environment"])
     except (OSError, ValueError, KeyError, TypeError):
         raise OutputError("{} is not empty and not a replay".format(out), ELSEWHERE) from None
     if (schema, of_bundle) != (SCHEMA, bundle.sha256):
         raise OutputError("{} is the replay of another bundle".format(out), ELSEWHERE)
-    return record
+    require_same_machine(out, before, here)
+    return {**record, "environment": here}
+
+
+def require_same_machine(out: Path, before: Dict[str, Any], here: Dict[str, Any]) -> None:
+    """Raise OutputError if a replay was begun in an environment whose latencies do not compare with this one's."""
+    changed = [part for part in ONE_MACHINE if before.get(part) != here[part]]
+    if changed:
+        begun, now = (
+            ", ".join("{} {!r}".format(part, found.get(part)) for part in changed) for found in (before, here)
+        )
+        hint = ELSEWHERE + ("; or give the same --threads" if changed == ["threads"] else "")
+        raise OutputError("{} was begun with {}; this run has {}".format(out, begun, now), hint)
 
 
 class EngineRun:

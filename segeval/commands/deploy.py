@@ -49,6 +49,7 @@ def deploy(
             progress=tick,
         )
     show_parity(bundle)
+    warn_of_calibration(bundle)
     say(f"to run it on a device, copy {out} there and start its run.sh")
     say(f"next: {command('replay', out, '--out', out.with_name(out.name + '-replay'))}")
 
@@ -59,10 +60,19 @@ def show_parity(bundle: "BundleManifest") -> None:
         (
             engine.name,
             number(100 * engine.parity.equal, 3),
+            number(None if engine.parity.unoptimised_equal is None else 100 * engine.parity.unoptimised_equal, 3),
             number(engine.parity.miou),
             number(engine.parity.miou_difference, 4),
             str(engine.parity.images),
         )
         for engine in bundle.engines
     ]
-    results.print(table(("engine", "labels as torch %", "mIoU", "to torch", "images"), rows, "Parity on clean images"))
+    headings = ("engine", "labels as torch %", "as unoptimised %", "mIoU", "to torch", "images")
+    results.print(table(headings, rows, "Parity on clean images"))
+
+
+def warn_of_calibration(bundle: "BundleManifest") -> None:
+    """Say it if int8 saw, when its ranges were found, the very images it is about to be judged on."""
+    found = (engine.calibration for engine in bundle.engines)
+    for source in dict.fromkeys(each.source for each in found if each and each.on_own_images):
+        say(f"warning: the int8 ranges were found on {source}")

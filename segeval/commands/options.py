@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from segeval.errors import ConfigurationError
+from segeval.places import dataset_root
 
 Option = partial(typer.Option, show_envvar=False)
 """An option whose help does not repeat the rule that SEGEVAL_COMMAND_OPTION sets it too."""
@@ -51,6 +52,12 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     if match is None:
         raise ConfigurationError(f"--size {text!r} is not HEIGHTxWIDTH", "for example --size 512x1024")
     return int(match[1]), int(match[2])
+
+
+def absolute_root(folder: Path | None) -> str | None:
+    """--data-root as a record keeps it: it still names the same folder when read from another one."""
+    root = dataset_root(str(folder) if folder else None)
+    return str(root) if root else None
 
 
 def check_device(device: str) -> None:

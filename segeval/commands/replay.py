@@ -37,9 +37,10 @@ def replay(
 
 
 def show_latencies(done: "Replay") -> None:
-    """Latency percentiles per engine."""
+    """Latency percentiles per engine; dashes for one that was begun and has no result yet."""
     rows = []
     for engine in done.engines:
-        half, most = np.percentile(list(done.latencies(engine.name).values()), [50, 90])
+        times = list(done.latencies(engine.name).values())
+        half, most = np.percentile(times, [50, 90]).tolist() if times else (None, None)
         rows.append((engine.name, f"{engine.backend} {engine.backend_version}", number(half, 1), number(most, 1)))
     results.print(table(("engine", "runs on", "p50 ms", "p90 ms"), rows, "Latency of one call", words=2))

@@ -14,6 +14,7 @@ from segeval.commands.options import (
     Seed,
     Size,
     Split,
+    absolute_root,
     check_device,
     parse_size,
 )
@@ -59,7 +60,7 @@ def score(
         model=model,
         dataset=dataset,
         split=split,
-        data_root=str(data_root) if data_root else None,
+        data_root=absolute_root(data_root),
         size=parse_size(size),
         engine=engine,
         outputs=outputs,

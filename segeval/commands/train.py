@@ -14,6 +14,7 @@ from segeval.commands.options import (
     Resume,
     Seed,
     Size,
+    absolute_root,
     check_device,
     command,
     parse_size,
@@ -64,7 +65,7 @@ def train(
     config = TrainConfig(
         model=model,
         dataset=dataset,
-        data_root=str(data_root) if data_root else None,
+        data_root=absolute_root(data_root),
         train_split=split,
         validation_split=validation,
         size=parse_size(size),

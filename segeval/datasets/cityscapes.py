@@ -24,6 +24,9 @@ CITIES = {
 }
 """Which cities are not in the train split."""
 
+FRAMES = "cityscapes_frames"
+"""Name of a bare folder of frames in ``$SEGEVAL_DATA``; looked for after ``cityscapes``."""
+
 PAPER_SIZE = (512, 1024)
 LAYOUT = (
     "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png with gtFine/SPLIT/CITY/*_gtFine_labelIds.png (or *_labelTrainIds.png), "
@@ -38,7 +41,7 @@ def open_cityscapes(root: Path | None = None, split: str = "val", size: Size | N
     frame's city ("all" takes every frame). None looks at the usual places. Frames without label file are unlabelled.
     Raises DataError if the folder or split is missing or empty.
     """
-    folder = find_root("cityscapes", root, LAYOUT)
+    folder = find_root("cityscapes", root, LAYOUT, also=(FRAMES,))
     official = folder / "leftImg8bit"
     pairs = _official(folder, split) if official.is_dir() else _bare(folder, split)
     return FileDataset(folder, CITYSCAPES, pairs, size or PAPER_SIZE)

@@ -42,15 +42,16 @@ def label_values(table: ClassTable, ignored: int = IGNORE) -> dict[int, int]:
     return {**{index: index for index in range(len(table))}, ignored: IGNORE}
 
 
-def find_root(name: str, root: Path | None, layout: str) -> Path:
+def find_root(name: str, root: Path | None, layout: str, also: Sequence[str] = ()) -> Path:
     """The folder of a dataset: `root`, else ``$SEGEVAL_DATA/name``, else ``segeval/name`` in the user's cache.
 
-    layout: what is expected inside, for the message. Raises DataError if there is no such folder.
+    layout: what is expected inside, for the message.   also: other names it may have in ``$SEGEVAL_DATA``.
+    Raises DataError if there is no such folder.
     """
     if root is not None:
         return need_folder(root, layout)
     shared = data_folder()
-    places = [*([shared / name] if shared else []), cache_folder() / name]
+    places = [*(shared / each for each in (name, *also) if shared), cache_folder() / name]
     for place in places:
         if place.is_dir():
             return place

@@ -38,7 +38,7 @@ def load_model(text: str, device: str = "cpu") -> Segmenter:
     path = Path(given).expanduser() if given else find_weights(spec)
     state = read_state(path)
     network = build_network(spec, state, str(path))
-    return Segmenter(spec, network, given, sha256_file(path)).to(device)
+    return Segmenter(spec, network, given, sha256_file(path), name).to(device)
 
 
 def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: str = "the weights") -> nn.Module:

@@ -17,18 +17,22 @@ class Segmenter(nn.Module):
     """A frozen network that takes RGB images in [0, 1] and normalises them itself.
 
     weights: what the user asked for, empty for the registered file.   weights_sha256: of the file that was read.
+    source: what it is loaded by, a registered name or ``package.module:attribute``.
     """
 
     mean: Tensor
     std: Tensor
     bgr: Tensor
 
-    def __init__(self, spec: ModelSpec, network: nn.Module, weights: str = "", weights_sha256: str = "") -> None:
+    def __init__(
+        self, spec: ModelSpec, network: nn.Module, weights: str = "", weights_sha256: str = "", source: str = ""
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.network = network
         self.weights = weights
         self.weights_sha256 = weights_sha256
+        self.source = source
         self.register_buffer("mean", torch.tensor(spec.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.preprocessing.std).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("bgr", torch.tensor([2, 1, 0]), persistent=False)
@@ -38,7 +42,7 @@ class Segmenter(nn.Module):
     def record(self) -> ModelRecord:
         """What a manifest says about this network."""
         spec = self.spec
-        return ModelRecord(spec.name, spec.table.name, spec.outputs, self.weights, self.weights_sha256)
+        return ModelRecord(spec.name, spec.table.name, spec.outputs, self.weights, self.weights_sha256, self.source)
 
     def normalise(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to the network's input."""

@@ -92,6 +92,20 @@ def test_paths_with_spaces_are_quoted_in_the_next_command(chain: Chain, world: A
     assert shlex.split(last) == ["next:", "segeval", "deploy", str(copy), "--out", f"{copy}-bundle"]
 
 
+def test_an_engine_without_a_result_has_no_latency(chain: Chain, call: Call, tmp_path: Path) -> None:
+    out = shutil.copytree(chain.root / "replay", tmp_path / "replay")
+    record = json.loads((out / "replay.json").read_text())
+    begun = next(engine for engine in record["engines"] if engine["precision"] == "int8")
+    begun["complete"] = False
+    (out / "replay.json").write_text(json.dumps(record))
+    (out / begun["folder"] / "results.jsonl").write_bytes(b"")
+    only = ("--engine", "espnet-synthetic.fp32", "--threads", 1)
+    ended = call("replay", chain.root / "bundle", "--out", out, *only)
+    assert ended.code == 0, ended.err
+    line = next(line for line in ended.out.splitlines() if begun["name"] in line)
+    assert line.split()[-2:] == ["–", "–"]
+
+
 @pytest.mark.parametrize("file", ["models/espnet-synthetic.fp32.onnx", "inputs/shard-00000.npy", "runner.pyz"])
 def test_a_tampered_bundle_is_not_run(chain: Chain, call: Call, tmp_path: Path, file: str) -> None:
     bundle = shutil.copytree(chain.root / "bundle", tmp_path / "bundle")

@@ -108,7 +108,7 @@ class Builder:
             table=CAMVID,
             height=plan.size[0],
             width=plan.size[1],
-            images=tuple(plan.names),
+            images=(*plan.names, "empty"),
             models=tuple(ModelRecord(model, "camvid", plan.outputs, "", "0" * 64) for model in plan.models),
             attacks=tuple(self.specs),
             tasks=tuple(self.tasks),

@@ -216,6 +216,30 @@ def test_unfinished_replay_is_evaluated_as_partial(build: Build) -> None:
     assert not any(engine.complete for engine in report.engines)
 
 
+def differences(world: "World") -> list[str]:
+    """The cells of mIoU against the desktop in the report, the desktop's own first."""
+    html = (world.set_root.parent / "out" / "report.html").read_text()
+    rows = re.findall(
+        r"<tr[^>]*>.*?</tr>", html[html.index('<section id="clean">') : html.index('<section id="steps">')], re.S
+    )
+    return [re.findall(r"<td>(.*?)</td>", row, re.S)[1] for row in rows[1:]]
+
+
+def test_an_engine_that_ran_fewer_images_is_not_compared_with_the_desktop(shared: Shared, build: Build) -> None:
+    world = build(done=9)
+    desktop, *engines = run(world).clean
+    assert all(0 < row.images < desktop.images and row.miou is not None for row in engines)
+    assert differences(world) == ["", "–", "–", "–"]
+    nothing, *changes = differences(shared[0])
+    assert nothing == "" and all(re.fullmatch("[+−][0-9.]+", change) for change in changes)
+
+
+def test_the_header_says_how_many_of_the_images_were_attacked(shared: Shared) -> None:
+    world, report = shared
+    assert (report.set.attacked, report.set.images) == (3, 4)
+    assert "3 of 4 images of camvid (test) attacked" in (world.set_root.parent / "out" / "report.html").read_text()
+
+
 def test_two_replays_with_engines_of_one_name(build: Build, tmp_path: Path) -> None:
     world = build(precisions=("int8",))
     shutil.copytree(world.replay_root, tmp_path / "jetson")

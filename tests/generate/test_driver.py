@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from segeval.errors import EngineError
 from segeval.generate.driver import Outcome, run_attack
 from segeval.generate.problem import Candidate, Problem
 from segeval.metrics import AttackMeter
@@ -81,6 +82,11 @@ def test_the_best_step_is_that_of_the_highest_success_and_of_ties_the_smallest_c
 def test_an_attack_without_any_success_saves_its_smallest_change() -> None:
     (outcome,) = run([[(0, 2.0)], [(0, 1.0)], [(0, 3.0)]])
     assert outcome.step == 1
+
+
+def test_an_attack_that_diverges_is_an_error_and_no_success() -> None:
+    with pytest.raises(EngineError, match="scripted-local diverged at step 1"):
+        run([[(0, 0.0)], [(9, float("nan"))]])
 
 
 def test_images_stop_each_by_itself() -> None:

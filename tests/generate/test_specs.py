@@ -43,12 +43,12 @@ def test_the_papers_presets_are_those_of_the_paper() -> None:
 
 
 def test_settings_reach_the_attacks_that_have_them() -> None:
-    settings = ("budget=4", "tanh.penalty=300", "kappa=2")
+    settings = ("budget=4", "tanh.penalty=300", "rate=0.02")
     resolved = resolve(config(attacks=("fgsm", "tanh"), scopes=("local",), settings=settings))
     found = {spec.attack: spec for spec, _ in resolved}
     assert found["fgsm"].budget == 4.0
     assert found["tanh"].parameters["penalty"] == 300.0
-    assert found["tanh"].parameters["kappa"] == 2.0
+    assert found["tanh"].parameters["rate"] == 0.02
     ((spec, _),) = resolve(config(scopes=("local",), presets=("paper",), settings=("loss=ce",)))
     assert spec.parameters["loss"] == "ce", "a setting wins over its preset"
 
@@ -73,6 +73,10 @@ def test_the_iterate_to_keep_can_be_chosen() -> None:
         ({"settings": ("rate=nan",)}, ("rate",)),
         ({"settings": ("kappa=-0.5",)}, ("kappa",)),
         ({"settings": ("omega=all",)}, ("omega", "all")),
+        ({"settings": ("penalty=inf",)}, ("penalty=inf", "finite")),
+        ({"settings": ("kappa=1",)}, ("kappa=1.0 with loss=ce",)),
+        ({"settings": ("omega=source",), "presets": ("paper",), "scopes": ("local",)}, ("omega=source",)),
+        ({"settings": ("budget=0.5",), "attacks": ("fgsm",)}, ("budget of 0.5", "whole levels")),
         ({"settings": ("budget=0",), "attacks": ("fgsm",)}, ("budget",)),
         ({"settings": ("budget=256",), "attacks": ("fgsm",)}, ("budget",)),
         ({"settings": ("step=-1",), "attacks": ("fgsm",)}, ("step",)),

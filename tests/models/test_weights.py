@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from segeval.deploy.deploy import load_victim
 from segeval.errors import UnknownNameError, WeightsError
 from segeval.models import Segmenter, WeightsFile, load_model
 from segeval.models.loading import build_network, find_weights, load_spec, read_state, weights_status
@@ -210,3 +211,17 @@ def test_bundled_weights_are_the_registered_ones() -> None:
         if spec.weights is not None and spec.weights.bundled:
             assert weights_status(spec) == "bundled"
             assert load_model(spec.name).record.weights_sha256 == spec.weights.sha256
+
+
+def test_a_users_own_network_is_found_again_by_what_it_was_loaded_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_network.py").write_text(
+        "from dataclasses import replace\n"
+        "from segeval.models.loading import load_spec\n"
+        "SPEC = replace(load_spec('espnet-synthetic'), name='own')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    record = load_model("own_network:SPEC").record
+    assert (record.name, record.source) == ("own", "own_network:SPEC")
+    assert load_victim(record).record == record

@@ -186,6 +186,32 @@ def test_a_replay_begun_with_another_engine_version_is_not_continued(
     assert "was begun with backend_version '0.1'" in run(runner(bundle, "replay", "--out", out), code=2)
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("threads", 64, "threads 64; this run has threads 1"),
+        ("cpu", "abacus", "cpu 'abacus'"),
+        ("machine", "vax", "machine 'vax'"),
+    ],
+)
+@pytest.mark.parametrize("complete", [False, True])
+def test_latencies_of_two_machines_or_thread_counts_are_not_mixed(
+    make_bundle: MakeBundle, runner: Runner, tmp_path: Path, part: str, value: object, said: str, complete: bool
+) -> None:
+    """Neither in an engine that is continued nor between two engines of a replay."""
+    bundle, out = make_bundle(), tmp_path / "out"
+    run(runner(bundle, "replay", "--out", out, "--threads", 1, "--engine", "batched"))
+    record = json.loads((out / "replay.json").read_text())
+    record["environment"][part] = value
+    record["engines"][0]["complete"] = complete
+    (out / "replay.json").write_text(json.dumps(record))
+    refusal = run(runner(bundle, "replay", "--out", out, "--threads", 1), code=2)
+    assert f"was begun with {said}" in refusal
+    assert "--out" in refusal and ("--threads" in refusal) == (part == "threads")
+    assert json.loads((out / "replay.json").read_text()) == record
+    assert not (out / "single").exists()
+
+
 def test_labels_outside_the_classes_end_the_replay(make_bundle: MakeBundle, runner: Runner, tmp_path: Path) -> None:
     said = run(runner(make_bundle(offset=1), "replay", "--out", tmp_path / "high"), code=2)
     assert "single gave labels from 1 to 3; it has 3 classes" in said
