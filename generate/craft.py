@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
-from segeval.classes import parse_task
+from segeval.classes import parse_task, same_classes
 from segeval.datasets import Dataset, Example, open_dataset
 from segeval.errors import ConfigurationError, DataError
 from segeval.generate.numerics import prepare_torch
@@ -15,6 +15,7 @@ from segeval.generate.problem import Attack
 from segeval.generate.samples import ImageFiles, attack_batch, save_image
 from segeval.generate.specs import resolve
 from segeval.models import Segmenter, load_model
+from segeval.places import dataset_root
 from segeval.provenance import revision, versions
 from segeval.records import AdversarialSet, AttackSpec, CraftConfig, SkippedSample, TaskRecord
 from segeval.store import SetFolder, explaining, sha256_file
@@ -57,7 +58,7 @@ class Crafter:
         self.config = config
         self.folder = SetFolder(out)
         self.attacks = resolve(config)
-        self.dataset = open_dataset(config.dataset, root_of(config), config.split, config.size)
+        self.dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
         self.chosen = spread(len(self.dataset), config.limit)
         self.victims = [load_model(text, config.device) for text in config.models]
         self.require_fit()
@@ -73,7 +74,7 @@ class Crafter:
             if doubled:
                 raise ConfigurationError(f"{label} {doubled[0]!r} is given more than once", "leave one of them out")
         for victim in self.victims:
-            if victim.spec.table.names != self.dataset.table.names:
+            if not same_classes(victim.spec.table, self.dataset.table):
                 raise ConfigurationError(
                     f"{victim.spec.name} knows the classes of {victim.spec.table.name}, the dataset those of "
                     f"{self.dataset.table.name}",
@@ -247,11 +248,6 @@ class Crafter:
             for (victim, task), pixels in file.phi_pixels.items():
                 if not pixels:
                     yield SkippedSample(name, task, (victim,))
-
-
-def root_of(config: CraftConfig) -> Path | None:
-    """The dataset's folder, if one was given."""
-    return Path(config.data_root).expanduser() if config.data_root else None
 
 
 def spread(length: int, limit: int | None) -> list[int]:

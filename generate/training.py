@@ -78,8 +78,8 @@ class EpochReport:
 def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, report: Report) -> Path:
     """Train, checkpointing every epoch in `out`; returns the safetensors file of the averaged weights.
 
-    Raises ConfigurationError for options that cannot be, or if `out` holds another training or one to be resumed;
-    DataError for examples or a crop that the network cannot take. Nothing is computed before that is known.
+    Raises ConfigurationError for options that no training can have, or if `out` holds another training or one to be
+    resumed; DataError for images that the network cannot take. No epoch is computed before that is known.
     """
     torch.set_flush_denormal(True)
     torch.manual_seed(config.seed)
@@ -122,11 +122,18 @@ def require_sensible(config: TrainConfig) -> None:
 
 
 def require_fitting(config: TrainConfig, spec: ModelSpec, validation: Dataset) -> None:
-    """Raise DataError unless the network can take the crop and the validation images, which have one size."""
+    """Prove that the network can take the crop and the validation images, which have one size.
+
+    Raises ConfigurationError for the crop, DataError for the images.
+    """
     sizes = Segmenter(spec, nn.Identity())
-    sizes.require_size(*config.crop, "--crop")
+    try:
+        sizes.require_size(*config.crop, "--crop")
+    except DataError as error:
+        raise ConfigurationError(error.what, "choose a crop that fits the network; the images can stay") from error
     example = validation[0]
-    sizes.require_size(*example.image.shape[:2], f"the validation image {example.id}")
+    height, width, _ = example.image.shape
+    sizes.require_size(height, width, f"the validation image {example.id}")
 
 
 def opened(config: TrainConfig, split: str) -> Dataset:

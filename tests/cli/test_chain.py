@@ -159,3 +159,29 @@ def test_a_training_ends_with_weights_that_can_be_scored(world: Any, call: Call,
     scored = call(name, model, *rest, "--data-root", world.data, "--limit", 1, "--size", "64x128")
     assert scored.code == 0, scored.err
     assert "mIoU" in scored.out
+
+
+def test_int8_on_the_sets_own_images_is_warned_of(chain: Chain, world: Any, call: Call, tmp_path: Path) -> None:
+    assert "warning" not in chain.deploy.err
+    assert "as unoptimised %" in chain.deploy.out
+    other = tmp_path / "data"
+    shutil.copytree(world.data / "test", other / "test")
+    shutil.copy(world.data / "classes.txt", other)
+    data = ("--data-root", other)  # the last one counts
+    assert call("craft", "--out", tmp_path / "set", *world.crafting, *data, "--quiet").code == 0
+    ended = call("deploy", tmp_path / "set", "--out", tmp_path / "bundle", "--precision", "int8", "--quiet")
+    assert ended.code == 0, ended.err
+    expected = "warning: the int8 ranges were found on the set's own clean images; folder has no usable train split: "
+    assert ended.err.startswith(expected), ended.err
+
+
+def test_a_set_knows_its_dataset_from_any_folder(
+    world: Any, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(world.data.parent))
+    monkeypatch.chdir(world.data.parent)
+    for number, given in enumerate((world.data.name, f"~/{world.data.name}")):
+        out = tmp_path / str(number)
+        ended = call("craft", "--out", out, *world.crafting, "--data-root", given, "--quiet")
+        assert ended.code == 0, ended.err
+        assert SetFolder(out).manifest().config.data_root == str(world.data.resolve())

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ def test_ctrl_c_ends_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_pat
     command = [sys.executable, "-m", "segeval", *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+    # A shell lets its background jobs ignore Ctrl-C, and what they start inherits that.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, preexec_fn=heed) as process:
         assert process.stdout is not None and process.stderr is not None
         said = []
         for line in process.stderr:

@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
 
-from segeval.classes import CAMVID, CITYSCAPES, IGNORE, TABLES, TASKS, AttackTask, ClassTable, parse_task, source_mask
+from segeval.classes import (
+    CAMVID,
+    CITYSCAPES,
+    IGNORE,
+    TABLES,
+    TASKS,
+    AttackTask,
+    ClassTable,
+    parse_task,
+    same_classes,
+    source_mask,
+)
 from segeval.errors import ConfigurationError, UnknownNameError
 
 
@@ -37,6 +48,13 @@ def test_a_class_that_is_not_there_is_not_found() -> None:
 def test_an_own_name_comes_before_a_canonical_one() -> None:
     table = ClassTable("own", ("lane", "road"), ((0, 0, 0), (1, 1, 1)), ("road", "kerb"))
     assert table.find("road") == 1
+
+
+def test_tables_agree_if_an_index_means_the_same_in_both() -> None:
+    own = ClassTable("own", ("lane", "auto"), ((0, 0, 0), (1, 1, 1)), ("road", "car"))
+    assert same_classes(own, ClassTable("other", ("Road", "Car"), ((9, 9, 9), (8, 8, 8)), ("road", "car")))
+    assert not same_classes(own, ClassTable("own", ("lane", "auto"), own.palette, ("car", "road")))
+    assert not same_classes(CITYSCAPES, CAMVID)
 
 
 @pytest.mark.parametrize(

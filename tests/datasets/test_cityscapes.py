@@ -115,3 +115,16 @@ def test_real_train_ids_are_those_derived_from_the_ids(real_data: Path) -> None:
         derived = np.array(Image.open(frames / f"{example.id}_gtFine_labelTrainIds.png"))
         assert example.labels is not None
         np.testing.assert_array_equal(example.labels, derived)
+
+
+def test_the_shared_folder_is_searched_for_the_data_set_then_for_bare_frames(
+    tmp_path: Path, save: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGEVAL_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(DataError, match=r"no cityscapes dataset at .*cityscapes nor at .*cityscapes_frames nor at "):
+        open_cityscapes()
+    save(tmp_path / "cityscapes_frames" / "munster_000000_000019_leftImg8bit.png")
+    assert list(open_cityscapes().ids) == ["munster_000000_000019"]
+    save(official(tmp_path / "cityscapes", "val", FRAME)[0])
+    assert list(open_cityscapes().ids) == [FRAME]

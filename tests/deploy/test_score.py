@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import ModelProto
 from PIL import Image
 
+from segeval.bundles import Precision
 from segeval.classes import CAMVID, IGNORE
 from segeval.datasets import Example
+from segeval.deploy.build import written_and_proved
 from segeval.deploy.score import ScoreConfig, ScoreRecord, measure, score
 from segeval.errors import ConfigurationError, DataError, UnknownNameError
 from segeval.metrics import Labels
@@ -90,6 +93,25 @@ def test_int8_is_calibrated_on_the_train_split(in_torch: ScoreRecord) -> None:
     assert int8.calibration is not None
     assert int8.calibration.source == "camvid, train split"
     assert len(int8.calibration.images) == 2
+
+
+def test_a_file_is_scored_that_was_written_read_back_and_proved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    label_and_resize(folder, "0001TP_008550.png", (64, 48))
+    label_and_resize(folder, "0001TP_008580.png", (64, 48))
+    written: list[Path] = []
+
+    def spied(root: Path, file: str, model: ModelProto, precision: Precision) -> ModelProto:
+        read = written_and_proved(root, file, model, precision)
+        assert (root / file).read_bytes() == read.SerializeToString()
+        assert read is not model
+        written.append(root)
+        return read
+
+    monkeypatch.setattr("segeval.deploy.score.written_and_proved", spied)
+    for engine in ("fp32", "fp16", "int8"):
+        score(on(folder, engine))
+    assert len(written) == 3
+    assert not any(root.exists() for root in written)
 
 
 @pytest.mark.parametrize(

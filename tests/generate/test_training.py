@@ -113,11 +113,54 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(scenes: str, tmp_p
     out = tmp_path / "out"
     with pytest.raises(ConfigurationError, match="has the classes of cityscapes, espnet-camvid of camvid"):
         learn(config(scenes, model="espnet-camvid"), out)
-    with pytest.raises(DataError, match="no split"):
-        learn(config(scenes, train_split="nowhere"), out)
+    for split in ("train_split", "validation_split"):
+        with pytest.raises(DataError, match="no split"):
+            learn(config(scenes, **{split: "nowhere"}), out)
     assert not out.exists()
     with pytest.raises(DataError, match="do not fill one batch of 64"):
         learn(config(scenes, batch_size=64), out)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"scale": (0.0, 1.0)}, "--zoom 0.0 1.0"),
+        ({"scale": (1.5, 1.0)}, "--zoom 1.5 1.0"),
+        ({"scale": (float("nan"), 1.0)}, "--zoom nan"),
+        ({"crop": (0, 128)}, "--crop 0x128"),
+        ({"crop": (64, 100)}, "--crop is 64x100 .* multiples of 32"),
+        ({"epochs": 0}, "at least 1"),
+        ({"limit": 0}, "at least 1"),
+        ({"batch_size": 1}, "at least 2"),
+        ({"rate": 0.0}, "above 0"),
+    ],
+)
+def test_options_that_no_training_can_have(
+    scenes: str, tmp_path: Path, changes: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        learn(config(scenes, **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_validation_images_that_the_network_cannot_take_are_refused_at_once(scenes: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"validation image 8 is 60x100 .* multiples of 32") as caught:
+        learn(config(scenes, size=(60, 100)), tmp_path / "out")
+    assert "--size 32x96" in caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_epoch_is_saved_before_it_is_validated(scenes: str, tmp_path: Path) -> None:
+    def interrupted(stage: str, done: int, total: int) -> None:
+        if stage == "validation":
+            raise KeyboardInterrupt
+
+    plan = config(scenes, epochs=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(plan, tmp_path, False, interrupted, lambda report: None)
+    weights, reports = learn(plan, tmp_path, resume=True)
+    assert weights.is_file()
+    assert reports == [], "there is nothing left to do"
 
 
 def test_examples_need_labels_and_one_size(scenes: str, tmp_path: Path) -> None:
