@@ -1,11 +1,10 @@
 """What happens in the middle of a craft: Ctrl-C, and a disk that is full. Afterwards --resume finishes it."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,19 +44,9 @@ def test_ctrl_c_ends_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_pat
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(mount_disk: Callable[[str], Path]) -> Path:
     """A file system of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if mount is None:
-        pytest.skip("there is no mount command here to make a small disk with")
-    command = [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode != 0:
-        pytest.skip(f"a small disk cannot be mounted here: {ended.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    return mount_disk("1m")
 
 
 def test_a_full_disk_ends_a_craft_that_can_be_resumed(

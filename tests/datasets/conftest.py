@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,14 +7,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Save = Callable[..., Path]
-
-
-@pytest.fixture
-def real_data() -> Path:
-    folder = os.environ.get("SEGEVAL_DATA")
-    if not folder:
-        pytest.skip("SEGEVAL_DATA is not set: no real datasets here")
-    return Path(folder)
 
 
 @pytest.fixture

@@ -75,8 +75,8 @@ def test_without_a_root_the_users_data_folder_comes_before_the_cache(
 
 
 @pytest.mark.parametrize(("split", "length"), [("train", 367), ("val", 101), ("test", 233)])
-def test_real_splits(real_data: Path, split: str, length: int) -> None:
-    dataset = open_camvid(real_data / "camvid", split)
+def test_real_splits(data: Path, split: str, length: int) -> None:
+    dataset = open_camvid(data / "camvid", split)
     assert len(dataset) == len(set(dataset.ids)) == length
     for index in (0, length // 2, length - 1):
         example = dataset[index]

@@ -83,8 +83,8 @@ def test_frames_come_at_the_size_of_the_paper(tmp_path: Path, save: Any) -> None
     assert open_cityscapes(tmp_path, "val", size=(4, 8))[0].image.shape == (4, 8, 3)
 
 
-def test_real_frames_in_the_official_layout(real_data: Path, tmp_path: Path) -> None:
-    frames = real_data / "cityscapes_frames"
+def test_real_frames_in_the_official_layout(data: Path, tmp_path: Path) -> None:
+    frames = data / "cityscapes_frames"
     image, stem = official(tmp_path, "val", FRAME)
     for link, name in (
         (image, image.name),
@@ -105,8 +105,8 @@ def test_real_frames_in_the_official_layout(real_data: Path, tmp_path: Path) -> 
     np.testing.assert_array_equal(one.image, (blocks + 2) >> 2)
 
 
-def test_real_train_ids_are_those_derived_from_the_ids(real_data: Path) -> None:
-    frames = real_data / "cityscapes_frames"
+def test_real_train_ids_are_those_derived_from_the_ids(data: Path) -> None:
+    frames = data / "cityscapes_frames"
     dataset = open_cityscapes(frames, "all", size=(1024, 2048))
     assert len(dataset) == 5
     assert len(open_cityscapes(frames, "train")) == 4

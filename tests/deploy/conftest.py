@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,14 +34,6 @@ def picture(seed: int) -> RgbImage:
 @pytest.fixture(scope="session")
 def pictures() -> list[RgbImage]:
     return [picture(seed) for seed in range(6)]
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    folder = os.environ.get("SEGEVAL_DATA")
-    if not folder:
-        pytest.skip("SEGEVAL_DATA is not set: no published weights and no CamVid here")
-    return Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,3 @@
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,14 +19,6 @@ from segeval.records import decode, encode
 from segeval.store import RgbImage
 
 ESPNET = ScoreConfig("espnet-camvid", "camvid", limit=3, calibration_images=2)
-
-
-@pytest.fixture(scope="module")
-def data() -> Path:
-    folder = os.environ.get("SEGEVAL_DATA")
-    if not folder:
-        pytest.skip("SEGEVAL_DATA is not set: no published weights and no CamVid here")
-    return Path(folder)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,4 @@
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,14 +17,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    folder = os.environ.get("SEGEVAL_DATA")
-    if not folder:
-        pytest.skip("SEGEVAL_DATA is not set: no published weights and no reference outputs here")
-    return Path(folder)
 
 
 @pytest.fixture(scope="session")
