@@ -1,6 +1,6 @@
 """`segeval deploy`: from an adversarial set to a bundle."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,12 +35,10 @@ from segeval.deploy.parity import Reference, measure_parity
 from segeval.deploy.targets import Target
 from segeval.errors import ConfigurationError, IntegrityError
 from segeval.models import Segmenter, load_model
+from segeval.progress import Progress
 from segeval.records import ModelRecord, encode
 from segeval.registry import TARGETS
 from segeval.store import SetFolder, sha256_file
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total); stages come one after another."""
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 

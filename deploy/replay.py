@@ -4,18 +4,16 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from segeval.bundles import BundleFolder
 from segeval.errors import EngineError, IntegrityError
+from segeval.progress import Progress
 from segeval.replays import Replay
 from segeval.store import inside, sha256_file
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total); stages come one after another."""
 
 RUNNER = "runner.pyz"
 INTERRUPTED = 130

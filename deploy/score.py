@@ -21,14 +21,13 @@ from segeval.errors import ConfigurationError, DataError
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter, load_model
 from segeval.places import dataset_root
+from segeval.progress import Progress
 from segeval.records import ModelRecord
 from segeval.store import RgbImage
 
 Engine = Literal["torch", "fp32", "fp16", "int8"]
 Outputs = Literal["all", "classes"]
 Predict = Callable[[RgbImage], Labels]
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total)."""
 
 
 @dataclass(frozen=True)

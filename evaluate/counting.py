@@ -1,7 +1,7 @@
 """One pass over a set and its replays: one sample in memory at a time, numbers kept."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from segeval.errors import DataError, IntegrityError
@@ -11,9 +11,9 @@ from segeval.evaluate.report_records import DESKTOP
 from segeval.evaluate.sources import Engine, Sources
 from segeval.evaluate.survival import LabelMaps, SampleCounts, count_sample
 from segeval.metrics import Labels, count_attack
+from segeval.progress import Progress
 from segeval.records import AdversarialSample
 
-Progress = Callable[[str, int, int], None]
 RowKey = tuple[str, tuple[str, ...], str, str, str]
 
 

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from segeval.evaluate.clean import measure_latency
-from segeval.evaluate.counting import Counted, Progress, count_everything
+from segeval.evaluate.counting import Counted, count_everything
 from segeval.evaluate.examples import ExampleView, examples
 from segeval.evaluate.report import render
 from segeval.evaluate.report_records import (
@@ -21,6 +21,7 @@ from segeval.evaluate.statistics import RESAMPLES
 from segeval.evaluate.summary import survival_rows
 from segeval.evaluate.tables import clean_csv, curves_csv, samples_csv, survival_csv
 from segeval.evaluate.verdict import limits, verdict
+from segeval.progress import Progress
 from segeval.records import encode
 from segeval.store import write_atomic
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segeval.evaluate.counting import Progress
 from segeval.evaluate.palette import class_colours
 from segeval.evaluate.panels import Panel, choose_examples, classes_shown, example_panels
 from segeval.evaluate.sources import Sources
 from segeval.evaluate.survival import LabelMaps, SampleCounts
 from segeval.evaluate.verdict import hardest_precision
+from segeval.progress import Progress
 from segeval.records import AdversarialSample
 
 EXAMPLES = 6

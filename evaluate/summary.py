@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from segeval.evaluate.counting import Counted, Progress
+from segeval.evaluate.counting import Counted
 from segeval.evaluate.report_records import SurvivalRow
 from segeval.evaluate.sources import Sources
 from segeval.evaluate.statistics import estimates, perturbation
 from segeval.evaluate.survival import SampleCounts
+from segeval.progress import Progress
 
 Group = tuple[str, tuple[str, ...], str, str | None, str]
 

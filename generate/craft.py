@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -16,11 +16,11 @@ from segeval.generate.samples import ImageFiles, attack_batch, save_image
 from segeval.generate.specs import resolve
 from segeval.models import Segmenter, load_model
 from segeval.places import dataset_root
+from segeval.progress import Progress
 from segeval.provenance import revision, versions
 from segeval.records import AdversarialSet, AttackSpec, CraftConfig, SkippedSample, TaskRecord
 from segeval.store import SetFolder, explaining, sha256_file
 
-Progress = Callable[[str, int, int], None]
 MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions")
 """What decides the result besides the options."""
 FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction")

@@ -1,6 +1,5 @@
 """Training examples decoded once into memory-mapped arrays, so that every epoch after the first reads at disk speed."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,8 @@ from torch import Tensor
 
 from segeval.datasets import Dataset
 from segeval.errors import DataError
+from segeval.progress import Progress
 from segeval.store import explaining
-
-Progress = Callable[[str, int, int], None]
 
 
 class CachedExamples:

@@ -22,12 +22,13 @@ from segeval.classes import IGNORE, same_classes
 from segeval.datasets import Dataset, open_dataset
 from segeval.errors import ConfigurationError, DataError, MissingPrerequisiteError
 from segeval.generate.augment import Augmentation
-from segeval.generate.examples import CachedExamples, Progress
+from segeval.generate.examples import CachedExamples
 from segeval.metrics import ConfusionMatrix
 from segeval.models import ModelSpec, Segmenter
 from segeval.models.loading import build_network, load_spec, read_state
 from segeval.models.segmenter import predict
 from segeval.places import dataset_root
+from segeval.progress import Progress
 from segeval.records import decode, encode
 from segeval.store import write_atomic
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -18,9 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from segeval.errors import SegevalError
-
-Tick = Callable[[str, int, int], None]
-"""Called with (stage, done, total); stages come one after another."""
+from segeval.progress import Progress as Tick
 
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal to draw a bar on."""
