@@ -43,11 +43,20 @@ def train(
         0.75,
         1.5,
     ),
+    colour: Annotated[float, Option("--colour", help="Largest change of brightness, contrast, saturation.")] = 0.3,
+    loss_stride: Annotated[int, Option("--loss-stride", min=1, help="Loss at 1/N of the resolution: faster.")] = 1,
     rate: Annotated[float, Option("--rate", min=0, help="Peak learning rate.")] = 2e-3,
     class_weights: Annotated[
         bool, Option("--class-weights/--no-class-weights", help="Weigh rare classes more.")
     ] = True,
-    initial: Annotated[str, Option("--initial", metavar="WEIGHTS", help="Start from these weights.")] = "",
+    initial: Annotated[
+        str, Option("--initial", metavar="WEIGHTS|NAME[=WEIGHTS]", help="Start from a file, or from another network.")
+    ] = "",
+    teacher: Annotated[
+        str, Option("--teacher", metavar="NAME[=WEIGHTS]", help="Learn this network's class probabilities too.")
+    ] = "",
+    distillation: Annotated[float, Option("--distillation", min=0, help="Weight of what the teacher says.")] = 1.0,
+    validate_every: Annotated[int, Option("--validate-every", min=1, help="Epochs between validations.")] = 1,
     seed: Seed = 0,
     device: Device = "cpu",
     resume: Resume = False,
@@ -74,9 +83,14 @@ def train(
         batch_size=batch_size,
         crop=parse_size(crop) or (256, 512),
         scale=zoom,
+        colour=colour,
+        loss_stride=loss_stride,
         rate=rate,
         class_weights=class_weights,
         initial=initial,
+        teacher=teacher,
+        distillation=distillation,
+        validate_every=validate_every,
         seed=seed,
         device=device,
     )
@@ -88,5 +102,5 @@ def train(
 
 def show_epoch(report: "EpochReport") -> None:
     """One line per epoch."""
-    miou = "unknown" if report.miou is None else f"{report.miou:.4f}"
-    typer.echo(f"epoch {report.epoch}/{report.epochs}: loss {report.loss:.4f}, validation mIoU {miou}")
+    miou = "" if report.miou is None else f", validation mIoU {report.miou:.4f}"
+    typer.echo(f"epoch {report.epoch}/{report.epochs}: loss {report.loss:.4f}{miou}")

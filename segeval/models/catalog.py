@@ -86,6 +86,19 @@ ESPNET_SYNTHETIC = ModelSpec(
     paper=ESPNET_PAPER,
 )
 
+FAST_SCNN_CAMVID = ModelSpec(
+    name="fast-scnn-camvid",
+    builder="segeval.models.fast_scnn:build",
+    outputs=CAMVID.names,
+    table=CAMVID,
+    preprocessing=IMAGENET,
+    multiple_of=8,
+    size=(360, 480),
+    weights=None,
+    licence="MIT",
+    paper=FAST_SCNN_PAPER,
+)
+
 FAST_SCNN_SYNTHETIC = ModelSpec(
     name="fast-scnn-synthetic",
     builder="segeval.models.fast_scnn:build",

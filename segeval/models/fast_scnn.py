@@ -196,18 +196,19 @@ class FastSCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised images (N, 3, H, W) to logits (N, classes, H, W)."""
-        detail = self.learning_to_downsample(x)
-        logits = self.classifier(self.feature_fusion(detail, self.global_feature_extractor(detail)))
+        logits = self.coarse(self.learning_to_downsample(x))
         size = [x.shape[2], x.shape[3]]
         return F.interpolate(logits, size, mode="bilinear", align_corners=self.align_corners)
 
+    def coarse(self, detail: Tensor) -> Tensor:
+        """Logits at 1/8 of the image, from the detail branch (N, 64, H / 8, W / 8)."""
+        logits: Tensor = self.classifier(self.feature_fusion(detail, self.global_feature_extractor(detail)))
+        return logits
+
     def forward_with_auxiliaries(self, x: Tensor) -> list[Tensor]:
-        """The logits, and the detail branch's own at 1/8 of the resolution, for training."""
+        """The logits, and the detail branch's own, both at 1/8 of the resolution, for training."""
         detail = self.learning_to_downsample(x)
-        logits = self.classifier(self.feature_fusion(detail, self.global_feature_extractor(detail)))
-        size = [x.shape[2], x.shape[3]]
-        full = F.interpolate(logits, size, mode="bilinear", align_corners=self.align_corners)
-        return [full, self.auxlayer(detail)]
+        return [self.coarse(detail), self.auxlayer(detail)]
 
 
 def build(classes: int, state: Mapping[str, Tensor] | None = None) -> FastSCNN:

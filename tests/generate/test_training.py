@@ -209,7 +209,7 @@ def test_labels_follow_their_image_through_zoom_crop_and_mirror(zoom: float) -> 
     augment = Augmentation((40, 72), (zoom, zoom), colour=0)
     mirrored = []
     for seed in range(8):
-        found, classes = augment(images, labels, torch.Generator().manual_seed(seed))
+        found, classes, _ = augment(images, labels, torch.Generator().manual_seed(seed))
         assert found.shape == (4, 3, 40, 72)
         assert classes.shape == (4, 40, 72)
         assert classes.dtype == torch.int64
@@ -226,7 +226,7 @@ def test_labels_follow_their_image_through_zoom_crop_and_mirror(zoom: float) -> 
 def test_mirrors_and_windows_are_drawn_for_every_image() -> None:
     """With a crop of the whole image only the mirror is left to chance."""
     images, labels = labelled(64, 128, 12)
-    found, classes = Augmentation((64, 128), (1.0, 1.0), colour=0)(images, labels, torch.Generator().manual_seed(0))
+    found, classes, _ = Augmentation((64, 128), (1.0, 1.0), colour=0)(images, labels, torch.Generator().manual_seed(0))
     flips = 0
     for index in range(12):
         straight = torch.equal(classes[index], labels[index].long())
@@ -238,7 +238,7 @@ def test_mirrors_and_windows_are_drawn_for_every_image() -> None:
 
 def test_windows_beyond_the_image_do_not_count() -> None:
     images, labels = labelled(32, 32, 1)
-    found, classes = Augmentation((64, 64), (1.0, 1.0), colour=0)(images, labels, torch.Generator().manual_seed(1))
+    found, classes, _ = Augmentation((64, 64), (1.0, 1.0), colour=0)(images, labels, torch.Generator().manual_seed(1))
     assert (classes == IGNORE).sum() == 64 * 64 - 32 * 32
     assert (found[0, 0][classes[0] == IGNORE] == 0).all()
 

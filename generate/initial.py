@@ -1,0 +1,60 @@
+"""Where a training starts: random weights, a file, or another registered network whose classes overlap."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from segeval.errors import ConfigurationError
+from segeval.models import ModelSpec
+from segeval.models.loading import build_network, find_weights, load_spec, read_state
+
+
+def initial_network(spec: ModelSpec, initial: str) -> nn.Module:
+    """The network of `spec` with random weights, those of a file, or those of NAME[=WEIGHTS].
+
+    Raises UnknownNameError, WeightsError; ConfigurationError if two networks of as many outputs mean other classes.
+    """
+    if not initial or Path(initial).is_file():
+        return build_network(spec, read_state(Path(initial)) if initial else None, initial)
+    name, _, given = initial.partition("=")
+    other = load_spec(name)
+    if len(other.outputs) == len(spec.outputs) and canonical_outputs(other) != canonical_outputs(spec):
+        raise ConfigurationError(
+            f"--initial {initial}: {name} has as many outputs as {spec.name}, but for other classes", "give a file"
+        )
+    state = read_state(Path(given) if given else find_weights(other))
+    network = build_network(spec, None)
+    donor = build_network(other, state, name)
+    network.load_state_dict(merged(network, donor, aligned_outputs(spec, other)))
+    return network
+
+
+def aligned_outputs(spec: ModelSpec, other: ModelSpec) -> list[tuple[int, int]]:
+    """Pairs of output numbers, of `spec` and of `other`, that mean the same class."""
+    names = canonical_outputs(other)
+    return [(own, names.index(name)) for own, name in enumerate(canonical_outputs(spec)) if name in names]
+
+
+def canonical_outputs(spec: ModelSpec) -> list[str]:
+    """The class of every output by its canonical name; outputs beyond the table by their own."""
+    return [*spec.table.canonical, *spec.outputs[len(spec.table) :]]
+
+
+def merged(network: nn.Module, donor: nn.Module, pairs: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
+    """The donor's parameters; where a layer is as wide as the number of outputs, only the rows of shared classes.
+
+    A parameter that cannot be taken over stays as the network has it.
+    """
+    own, given = network.state_dict(), donor.state_dict()
+    rows = torch.tensor([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs])
+    for key, tensor in own.items():
+        other = given.get(key)
+        if other is None or tensor.shape[1:] != other.shape[1:]:
+            continue
+        if tensor.shape == other.shape:
+            own[key] = other
+        else:
+            own[key] = tensor.index_copy(0, rows[0], other.index_select(0, rows[1]))
+    return own
