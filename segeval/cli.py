@@ -22,6 +22,7 @@ from segeval.commands.demo import demo
 from segeval.commands.deploy import deploy
 from segeval.commands.doctor import doctor
 from segeval.commands.evaluate import evaluate
+from segeval.commands.fetch import fetch
 from segeval.commands.listing import ls
 from segeval.commands.replay import replay
 from segeval.commands.score import score
@@ -70,7 +71,7 @@ def main_options(
         context.default_map = read_defaults(config, command_line.commands)
 
 
-for function in (demo, craft, deploy, replay, evaluate, train, score, ls, doctor):
+for function in (demo, craft, deploy, replay, evaluate, train, score, fetch, ls, doctor):
     app.command()(function)
 
 command_line: Any = typer.main.get_command(app)

@@ -9,6 +9,7 @@ SegevalError                  exit code
 ├── IntegrityError            2   a file whose hash is not the one that was recorded
 ├── MissingPrerequisiteError  2   a package, engine or device that is not here
 ├── StorageError              2   a full disk, an unwritable folder
+├── FetchError                2   a download that failed, or that --offline forbids
 ├── EngineError               2   an inference engine that failed or computed something else
 └── GateMissedError           1   the run is fine, the number is not
 """
@@ -58,6 +59,10 @@ class MissingPrerequisiteError(SegevalError):
 
 class StorageError(SegevalError):
     """A full disk or an unwritable folder."""
+
+
+class FetchError(SegevalError):
+    """A file that could not be downloaded, or that is not here and must not be."""
 
 
 class EngineError(SegevalError):

@@ -67,7 +67,12 @@ def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
     expected = {packaged(path) for path in files("*.py")}
-    data = [ROOT / "segeval/py.typed", *(ROOT / "evaluate/templates").iterdir(), *files("*.safetensors")]
+    data = [
+        ROOT / "segeval/py.typed",
+        *(ROOT / "evaluate/templates").iterdir(),
+        *files("*.safetensors"),
+        *files("*.tsv"),
+    ]
     assert len(data) > 2
     expected |= {packaged(path) for path in data}
     own = {name for name in held if ".dist-info/" not in name}

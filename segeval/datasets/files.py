@@ -9,6 +9,7 @@ from segeval.classes import IGNORE, ClassTable
 from segeval.datasets import Example, Size
 from segeval.datasets.pixels import read_image, read_labels, resize_image, resize_labels
 from segeval.errors import DataError
+from segeval.fetching.sources import source_of
 from segeval.places import cache_folder, data_folder
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -56,7 +57,10 @@ def find_root(name: str, root: Path | None, layout: str, also: Sequence[str] = (
         if place.is_dir():
             return place
     looked = " nor at ".join(map(str, places))
-    raise DataError(f"no {name} dataset at {looked}", f"give its folder with --data-root. Expected inside: {layout}")
+    source = source_of(name)
+    get = f"segeval fetch {source.name} brings {source.title}; or " if source else ""
+    hint = f"{get}give its folder with --data-root. Expected inside: {layout}"
+    raise DataError(f"no {name} dataset at {looked}", hint)
 
 
 def need_folder(folder: Path, layout: str) -> Path:

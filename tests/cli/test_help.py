@@ -11,7 +11,7 @@ from segeval.cli import command_line
 from segeval.defaults import options
 
 Call = Callable[..., Any]
-COMMANDS = ("demo", "craft", "deploy", "replay", "evaluate", "train", "score", "ls", "doctor")
+COMMANDS = ("demo", "craft", "deploy", "replay", "evaluate", "train", "score", "fetch", "ls", "doctor")
 
 
 def test_help_names_every_command_and_where_to_start(call: Call) -> None:
@@ -48,7 +48,7 @@ def test_no_help_needs_torch_or_onnx() -> None:
     )
     command = [sys.executable, "-c", program, *COMMANDS]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stderr == f"{[0] * 10} set()\n"
+    assert done.stderr == f"{[0] * 11} set()\n"
 
 
 @pytest.mark.parametrize(

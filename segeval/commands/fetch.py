@@ -1,0 +1,160 @@
+"""``segeval fetch``."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segeval.commands.options import Option, Quiet, command
+from segeval.commands.tables import table
+from segeval.console import progress, results, say
+from segeval.errors import FetchError, UnknownNameError
+from segeval.fetching.sources import SOURCES, RemoteFile, Source
+from segeval.places import cache_folder
+
+if TYPE_CHECKING:
+    from segeval.fetching.inventory import Inventory
+
+
+GITHUB = "https://raw.githubusercontent.com"
+
+
+def fetch(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="What to fetch.", show_default="list what there is")
+    ] = None,
+    base: Annotated[
+        str, Option("--base", metavar="URL", help="A mirror that has OWNER/REPOSITORY/COMMIT/PATH below it.")
+    ] = GITHUB,
+    offline: Annotated[bool, Option("--offline", help="Check what is here and download nothing.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download datasets and published weights, verify them, and put them where the other commands look for them.
+
+    Files that are here and right are kept; what was cut off is continued.
+
+    \b
+    segeval fetch camvid espnet-camvid
+    """
+    from segeval.fetching.inventory import take
+
+    chosen = [known(name) for name in dict.fromkeys(names or SOURCES)]
+    cache = cache_folder()
+    inventories = [take(source, cache) for source in chosen]
+    if not names:
+        show_list(inventories)
+        return
+    if not quiet:
+        show_plan(inventories, cache, base)
+    if offline:
+        require_all(inventories)
+    elif any(inventory.wanted for inventory in inventories):
+        download(inventories, base, cache, quiet)
+    for source in chosen:
+        typer.echo(f"{source.name}: {count(len(source.files()))} in {folder(source.files(), cache)}, all as recorded")
+    if not quiet:
+        say(f"next: {command(*chosen[-1].goes_on)}")
+
+
+def known(name: str) -> Source:
+    """The source of this name. Raises UnknownNameError, with the nearest known names, if there is none."""
+    if name in SOURCES:
+        return SOURCES[name]
+    near = difflib.get_close_matches(name, SOURCES, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(SOURCES)}."
+    raise UnknownNameError(f"there is nothing called {name!r} to fetch", f"{hint} `segeval fetch` lists what there is")
+
+
+def download(inventories: Sequence["Inventory"], base: str, cache: Path, quiet: bool) -> None:
+    """Fetch what is missing, source by source."""
+    from segeval.fetching.batch import fetch_wanted
+    from segeval.fetching.inventory import take
+    from segeval.fetching.lock import alone
+    from segeval.fetching.server import Server
+
+    server = Server(base)
+    waits = "another segeval fetch is at work in this cache; waiting for it to end"
+    with alone(cache, lambda: say(waits)) as waited, progress(quiet) as tick:
+        for before in inventories:
+            inventory = take(before.source, cache) if waited else before
+            if inventory.wanted:
+                fetch_wanted(inventory, server, cache, tick)
+
+
+def require_all(inventories: Sequence["Inventory"]) -> None:
+    """Raise FetchError, naming files, unless everything is here."""
+    lines = [
+        f"{inventory.source.name}: {len(files)} of {count(len(inventory.files))} {what}: {some(files)}"
+        for inventory in inventories
+        for what, files in (("missing", inventory.missing), ("not as recorded", inventory.different))
+        if files
+    ]
+    if lines:
+        names = [inventory.source.name for inventory in inventories if inventory.wanted]
+        raise FetchError("not everything is here\n  " + "\n  ".join(lines), f"{command('fetch', *names)} gets it")
+
+
+def some(files: Sequence[RemoteFile]) -> str:
+    """The first few of many files, for a message."""
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    return ", ".join(file.path for file in files[:3]) + more
+
+
+def show_list(inventories: Sequence["Inventory"]) -> None:
+    """What can be fetched, on stdout."""
+    rows = [
+        (
+            each.source.name,
+            each.source.title,
+            str(len(each.files)),
+            size(each.source, each.files),
+            here(each),
+            each.source.licence,
+        )
+        for each in inventories
+    ]
+    results.print(table(("name", "what", "files", "size", "here", "licence"), rows, words=6))
+    say("next: segeval fetch NAME")
+
+
+def here(inventory: "Inventory") -> str:
+    """How much of a source is in the cache."""
+    total, wanted = len(inventory.files), len(inventory.wanted)
+    return "here" if not wanted else "missing" if wanted == total else f"{total - wanted} of {total} files"
+
+
+def show_plan(inventories: Sequence["Inventory"], cache: Path, base: str) -> None:
+    """What comes from where, under which licence, and how much it is."""
+    mirror = "" if base == GITHUB else f", by way of {base}"
+    for inventory in inventories:
+        source, files, wanted = inventory.source, inventory.files, inventory.wanted
+        origins = dict.fromkeys(f"https://github.com/{file.repository} at {file.commit[:8]}" for file in files)
+        say(f"{source.name}: {source.title}")
+        say(f"  licence: {source.licence}")
+        say(f"  from: {' and '.join(origins)}{mirror}")
+        say(f"  into: {folder(files, cache)}")
+        say(f"  {count(len(files))}, {len(wanted)} to fetch{f', {size(source, wanted)}' if wanted else ''}")
+        if inventory.different:
+            say(f"  not as recorded, to be replaced: {some(inventory.different)}")
+
+
+def size(source: Source, files: Sequence[RemoteFile]) -> str:
+    """How much files of a source are."""
+    sizes = [file.size for file in files if file.size is not None]
+    if len(sizes) == len(files):
+        return f"{sum(sizes) / 1e6:.1f} MB"
+    if source.at_least and len(files) == len(source.files()):
+        return f"at least {source.at_least / 1e6:.0f} MB"
+    return "size not known"
+
+
+def folder(files: Sequence[RemoteFile], cache: Path) -> Path:
+    """The folder of the cache in which all these files lie."""
+    return cache / PurePosixPath(files[0].path).parts[0]
+
+
+def count(number: int) -> str:
+    """A number of files, in words."""
+    return f"{number} file" if number == 1 else f"{number} files"
