@@ -54,6 +54,7 @@ MODELS = Registry(
         "espnet-camvid": "segeval.models.catalog:ESPNET_CAMVID",
         "espnet-cityscapes": "segeval.models.catalog:ESPNET_CITYSCAPES",
         "espnet-synthetic": "segeval.models.catalog:ESPNET_SYNTHETIC",
+        "espnetv2-cityscapes": "segeval.models.catalog:ESPNETV2_CITYSCAPES",
         "fast-scnn-camvid": "segeval.models.catalog:FAST_SCNN_CAMVID",
         "fast-scnn-cityscapes": "segeval.models.catalog:FAST_SCNN_CITYSCAPES",
         "fast-scnn-synthetic": "segeval.models.catalog:FAST_SCNN_SYNTHETIC",

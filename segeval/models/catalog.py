@@ -5,6 +5,7 @@ from segeval.models.spec import ModelSpec, Preprocessing, WeightsFile
 
 ESPNET_PAPER = "https://arxiv.org/abs/1803.06815"
 ESPNET_SOURCE = "github.com/sacmehta/ESPNet, pretrained/decoder, commit afe71c38"
+ESPNETV2_PAPER = "https://arxiv.org/abs/1811.11431"
 FAST_SCNN_PAPER = "https://arxiv.org/abs/1902.04502"
 
 IMAGENET = Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
@@ -52,6 +53,24 @@ ESPNET_CITYSCAPES = ModelSpec(
     licence="MIT",
     paper=ESPNET_PAPER,
     reported={"mIoU (Cityscapes test)": 0.603},
+)
+
+ESPNETV2_CITYSCAPES = ModelSpec(
+    name="espnetv2-cityscapes",
+    builder="segeval.models.espnetv2:build",
+    outputs=(*CITYSCAPES.names, "background"),
+    table=CITYSCAPES,
+    preprocessing=IMAGENET,
+    multiple_of=16,
+    size=(512, 1024),
+    weights=WeightsFile(
+        "espnetv2_s_1.0_city_1024x512.pth",
+        "0918c833fed889e32901ce739b1784fdd2b79f95a9aea199a469ca3394dd7a14",
+        "github.com/sacmehta/EdgeNets, model/segmentation/model_zoo/espnetv2, commit 2b232d3f",
+    ),
+    licence="MIT",
+    paper=ESPNETV2_PAPER,
+    reported={"mIoU (Cityscapes val)": 0.601},
 )
 
 FAST_SCNN_CITYSCAPES = ModelSpec(

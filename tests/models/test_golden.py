@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from segeval.models import load_model
@@ -15,15 +16,25 @@ STRIDE = 16
 
 
 def frame(data: Path, model: str, name: str) -> Tensor:
-    """(1, 3, H, W) in [0, 1]; Cityscapes frames are halved by averaging, without rounding."""
+    """(1, 3, H, W) in [0, 1]; Cityscapes frames are halved as the authors of each network do.
+
+    ESPNet: by averaging, without rounding.   ESPNetv2: by PIL, whose filter is wider, with rounding.
+    """
     folder = "camvid/test" if model == "espnet-camvid" else "cityscapes_frames"
-    image = torch.from_numpy(read_png(data / folder / name, "RGB")).permute(2, 0, 1)[None].float() / 255
-    return image if model == "espnet-camvid" else F.avg_pool2d(image, 2)
+    pixels = read_png(data / folder / name, "RGB")
+    if model == "espnetv2-cityscapes":
+        pixels = np.array(Image.fromarray(pixels).resize((1024, 512), Image.Resampling.BILINEAR))
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    return F.avg_pool2d(image, 2) if model == "espnet-cityscapes" else image
 
 
 @pytest.mark.parametrize(
     ("model", "file"),
-    [("espnet-camvid", "espnet_p_2_q_8_camvid.npz"), ("espnet-cityscapes", "espnet_p_2_q_8.npz")],
+    [
+        ("espnet-camvid", "espnet_p_2_q_8_camvid.npz"),
+        ("espnet-cityscapes", "espnet_p_2_q_8.npz"),
+        ("espnetv2-cityscapes", "espnetv2_s_1.0_city_1024x512.npz"),
+    ],
 )
 def test_published_weights_answer_as_their_authors_code_does(data: Path, model: str, file: str) -> None:
     with np.load(data / "golden" / file, allow_pickle=False) as golden:

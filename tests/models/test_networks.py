@@ -1,17 +1,22 @@
-"""What holds for every registered network, and what the two papers say about theirs."""
+"""What holds for every registered network, and what the papers say about theirs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segeval.deploy.export import export_fp32
+from segeval.deploy.session import DeployedModel
 from segeval.errors import ConfigurationError, DataError, UnknownNameError
-from segeval.models import Deployable, Segmenter
+from segeval.models import Deployable, Segmenter, espnetv2
 from segeval.models.espnet import ESPNet, architecture, build
+from segeval.models.espnetv2 import Architecture, ESPNetv2
 from segeval.models.fast_scnn import FastSCNN, PyramidPooling
 from segeval.models.loading import build_network, load_spec, read_state
 from segeval.models.segmenter import predict
@@ -146,13 +151,96 @@ def test_espnet_has_the_size_of_the_paper() -> None:
     assert parameters(ESPNet(12, p=2, q=8, image_in_decoder=True)) == 354_517
 
 
-@pytest.mark.parametrize("name", ["espnet-cityscapes", "espnet-camvid"])
-def test_espnet_has_as_many_parameters_as_its_authors_file(name: str, data: Path) -> None:
+@pytest.mark.parametrize("name", ["espnet-cityscapes", "espnet-camvid", "espnetv2-cityscapes"])
+def test_a_network_has_as_many_parameters_as_its_authors_file(name: str, data: Path) -> None:
     spec = load_spec(name)
     assert spec.weights is not None
     state = read_state(data / "weights" / spec.weights.file)
-    published = sum(value.numel() for key, value in state.items() if "running_" not in key)
+    buffers = ("running_mean", "running_var", "num_batches_tracked")
+    published = sum(value.numel() for key, value in state.items() if not key.endswith(buffers))
     assert parameters(build_network(spec, state)) == published
+
+
+def adapted(network: nn.Module) -> nn.Module:
+    """The same network, its batch statistics now those of a random image."""
+    network.train()
+    with torch.no_grad():
+        network(torch.randn(2, 3, 64, 96))
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("widths", "millions"),
+    [
+        ((16, 32, 64, 128), 0.08),
+        ((32, 64, 128, 256), 0.23),
+        ((32, 80, 160, 320), None),
+        ((32, 96, 192, 384), 0.47),
+        ((32, 128, 256, 512), 0.79),
+    ],
+)
+def test_an_espnetv2_of_any_width_is_rebuilt_from_its_state(
+    widths: tuple[int, int, int, int], millions: float | None
+) -> None:
+    plan = Architecture(20, 10, widths)
+    original = adapted(ESPNetv2(plan))
+    if millions is not None:  # what the authors' list of models says
+        assert round(parameters(original) / 1e6, 2) == millions
+    assert espnetv2.architecture(original.state_dict()) == plan
+    rebuilt = build_network(load_spec("espnetv2-cityscapes"), original.state_dict()).eval()
+    inputs = torch.randn(1, 3, 48, 64)
+    with torch.inference_mode():
+        assert torch.equal(rebuilt(inputs), original(inputs))
+
+
+def test_an_espnetv2_of_other_depths_and_another_decoder_is_rebuilt_from_its_state() -> None:
+    plan = Architecture(5, 3, depths=(1, 12), decoder=(128, 96, 64))
+    assert espnetv2.architecture(ESPNetv2(plan).state_dict()) == plan
+    assert espnetv2.build(20).state_dict().keys() == ESPNetv2(Architecture(20, 10)).state_dict().keys()
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), list(product((False, True), repeat=2)))
+def test_espnetv2_loads_under_either_naming_of_its_blocks(encoder: bool, decoder: bool) -> None:
+    plan = Architecture(20, 10, (16, 32, 64, 128))
+    original = adapted(ESPNetv2(plan))
+    renamed = ESPNetv2(replace(plan, encoder_grouped=encoder, decoder_grouped=decoder)).state_dict().keys()
+    assert ("base_net.level2_0.inp_reinf.1.cb.1.running_var" in renamed) == encoder
+    assert ("base_net.level3.0.br_after_cat.bn.weight" in renamed) == (not encoder)
+    assert ("bu_dec_l4.merge_layer.2.cbr.2.weight" in renamed) == decoder
+    assert ("merge_enc_dec_l3.expansion_layer.conv.weight" in renamed) == (not decoder)
+    assert "base_net.level4.6.spp_dw.3.conv.weight" in renamed
+    state = dict(zip(renamed, original.state_dict().values(), strict=True))
+    network = build_network(load_spec("espnetv2-cityscapes"), state).eval()
+    inputs = torch.randn(1, 3, 48, 64)
+    with torch.inference_mode():
+        assert torch.equal(network(inputs), original(inputs))
+
+
+@pytest.mark.parametrize("size", [(360, 480), (33, 47), (16, 16), (15, 1)])
+def test_espnetv2_takes_any_size(size: tuple[int, int]) -> None:
+    network = espnetv2.build(20).eval()
+    with torch.inference_mode():
+        assert network(torch.randn(1, 3, *size)).shape == (1, 20, *size)
+
+
+@pytest.mark.parametrize("size", [(6, 12), (7, 11), (1, 1), (64, 37)])
+@pytest.mark.parametrize("bins", [(6, 12), (3, 4), (5, 5), (1, 1)])
+def test_espnetv2_pools_as_adaptive_pooling_does(size: tuple[int, int], bins: tuple[int, int]) -> None:
+    features = torch.randn(2, 8, *size)
+    found = espnetv2.pool(features, list(size), list(bins))
+    assert torch.allclose(found, F.adaptive_avg_pool2d(features, bins), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(64, 128), (112, 176)])
+def test_an_exported_espnetv2_computes_what_torch_computes(size: tuple[int, int], random_model: Random) -> None:
+    segmenter = random_model("espnetv2-cityscapes")
+    image = np.kron(np.random.default_rng(0).integers(0, 256, (size[0] // 16, size[1] // 16, 3)), np.ones((16, 16, 1)))
+    pixels = image.astype(np.uint8)
+    labels = predict(segmenter, pixels)
+    assert len(np.unique(labels)) > 1
+    model = export_fp32(segmenter, *size)
+    assert not {node.op_type for node in model.graph.node} & {"Shape", "Slice", "Split", "Gather"}
+    assert np.mean(DeployedModel(model).predict(pixels) == labels) > 0.9999
 
 
 def test_fast_scnn_has_the_size_of_the_paper() -> None:
@@ -179,5 +267,14 @@ def test_auxiliary_outputs_accompany_the_same_logits(name: str, random_model: Ra
     inputs = torch.randn(1, 3, 64, 128)
     with torch.inference_mode():
         logits, auxiliary = network.forward_with_auxiliaries(inputs)  # type: ignore[operator]
-        assert torch.equal(logits, network(inputs))
+        full = F.interpolate(logits, inputs.shape[2:], mode="bilinear", align_corners=False)
+        assert torch.equal(full, network(inputs))
     assert auxiliary.shape == (1, 19, 8, 16)
+
+
+def test_espnetv2_is_trained_on_its_logits_alone(random_model: Random) -> None:
+    network = random_model("espnetv2-cityscapes").network
+    inputs = torch.randn(1, 3, 64, 128)
+    with torch.inference_mode():
+        (logits,) = network.forward_with_auxiliaries(inputs)  # type: ignore[operator]
+        assert torch.equal(logits, network(inputs))

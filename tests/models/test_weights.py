@@ -22,12 +22,12 @@ from segeval.store import sha256_file
 
 Random = Callable[[str], Segmenter]
 State = dict[str, Tensor]
-ESPNET, FAST_SCNN = "espnet-synthetic", "fast-scnn-synthetic"
+ESPNET, ESPNETV2, FAST_SCNN = "espnet-synthetic", "espnetv2-cityscapes", "fast-scnn-synthetic"
 
 
 @pytest.fixture(scope="session")
 def states(random_model: Random) -> dict[str, State]:
-    return {name: dict(random_model(name).network.state_dict()) for name in (ESPNET, FAST_SCNN)}
+    return {name: dict(random_model(name).network.state_dict()) for name in (ESPNET, ESPNETV2, FAST_SCNN)}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def message(name: str, path: Path) -> str:
     return f"{caught.value.what} | {caught.value.hint}"
 
 
-@pytest.mark.parametrize("name", [ESPNET, FAST_SCNN])
+@pytest.mark.parametrize("name", [ESPNET, ESPNETV2, FAST_SCNN])
 def test_every_usual_form_of_a_state_dict_loads(name: str, states: dict[str, State], keep: Callable[..., Path]) -> None:
     state = states[name]
     parallel = {f"module.{key}": value for key, value in state.items()}
@@ -103,6 +103,32 @@ def test_weights_that_do_not_fit_are_named(states: dict[str, State], keep: Calla
     assert "unexpected extra" in message(ESPNET, keep({**espnet, "extra": torch.ones(1)}))
     wide = {**espnet, "encoder.b1.bn.weight": torch.ones(20)}
     assert "encoder.b1.bn.weight is (20,), expected (19,)" in message(ESPNET, keep(wide))
+
+
+def test_weights_that_are_not_an_espnetv2_are_named(states: dict[str, State], keep: Callable[..., Path]) -> None:
+    state = states[ESPNETV2]
+    for other in (ESPNET, FAST_SCNN):
+        text = message(ESPNETV2, keep(states[other]))
+        assert "not weights of an ESPNetv2" in text
+        assert "espnetv2_s_1.0_city_1024x512.pth" in text
+    assert "not weights of an ESPNet" in message(ESPNET, keep(state))
+    alone = {key.removeprefix("base_net."): value for key, value in state.items() if key.startswith("base_net.")}
+    assert "encoder alone" in message(ESPNETV2, keep(alone))
+    encoder = {key: value for key, value in state.items() if key.startswith("base_net.")}
+    assert "an ESPNetv2 with its decoder: bu_dec_l4.merge_layer.3.weight is missing" in message(ESPNETV2, keep(encoder))
+    few = dict(build_network(replace(load_spec(ESPNETV2), outputs=("a", "b", "c")), None).state_dict())
+    assert "3 outputs, expected 20" in message(ESPNETV2, keep(few))
+    lacking = {key: value for key, value in state.items() if key != "base_net.level4_0.eesp.module_act.weight"}
+    assert "missing base_net.level4_0.eesp.module_act.weight" in message(ESPNETV2, keep(lacking))
+    assert "unexpected extra" in message(ESPNETV2, keep({**state, "extra": torch.ones(1)}))
+    for key, odd in (("level2_0.act", 66), ("level3_0.act", 64), ("level1.conv", 30)):
+        text = message(ESPNETV2, keep({**state, f"base_net.{key}.weight": torch.ones(odd)}))
+        assert "channels, which no ESPNetv2 has" in text
+    wider = {**state, "base_net.level4_0.act.weight": torch.ones(320)}
+    assert "expected" in message(ESPNETV2, keep(wider))
+    for odd_tensor in (torch.tensor(1.0), torch.ones(0)):
+        text = message(ESPNETV2, keep({**state, "bu_br_l2.0.weight": odd_tensor}))
+        assert "bu_br_l2.0.weight is missing or empty" in text
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
