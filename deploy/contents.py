@@ -12,10 +12,10 @@ from segeval.store import RgbImage, SetFolder
 
 @dataclass(frozen=True)
 class Crafted:
-    """An adversarial image and the models it was crafted against."""
+    """An adversarial image and the models that crafting showed it to: its victims, and others where asked for."""
 
     id: str
-    victims: tuple[str, ...]
+    models: frozenset[str]
     file: FileRecord
 
 
@@ -43,9 +43,9 @@ class Contents:
         return clean + crafted
 
     def inputs_for(self, model: str) -> tuple[tuple[int, int], ...]:
-        """The inputs a model runs: every clean image, and the adversarial images crafted against it."""
+        """The inputs a model runs: every clean image, and the adversarial images that crafting showed it."""
         clean = len(self.clean)
-        own = [clean + at for at, crafted in enumerate(self.adversarial) if model in crafted.victims]
+        own = [clean + at for at, crafted in enumerate(self.adversarial) if model in crafted.models]
         return ranges([*range(clean), *own])
 
 
@@ -58,7 +58,7 @@ def survey(folder: SetFolder) -> Contents:
         clean.setdefault(sample.image, sample.files["clean"])
         if "truth" in sample.files:
             truth.setdefault(sample.image, sample.files["truth"])
-        adversarial.append(Crafted(sample.id, sample.victims, sample.files["adversarial"]))
+        adversarial.append(Crafted(sample.id, frozenset(sample.counts), sample.files["adversarial"]))
     if not clean:
         hint = "craft with a task whose source classes occur in the images"
         raise DataError(f"{folder.root} holds no adversarial image", hint)

@@ -36,7 +36,7 @@ def evaluated_models(sources: Sources, sample: AdversarialSample) -> Iterator[tu
     """Models that a sample can be evaluated on, each with its engines: its victims, and others it was shown to."""
     for model in sources.models:
         engines = [engine for engine in sources.engines if engine.model == model]
-        if engines and (model in sample.victims or f"adversarial_prediction:{model}" in sample.files):
+        if engines and model in sample.counts:
             yield model, engines
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -14,11 +14,12 @@ from segeval.generate.numerics import prepare_torch
 from segeval.generate.problem import Attack
 from segeval.generate.samples import ImageFiles, attack_batch, save_image
 from segeval.generate.specs import resolve
+from segeval.generate.victims import Victims, together
 from segeval.models import Segmenter, load_model
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
-from segeval.records import AdversarialSet, AttackSpec, CraftConfig, SkippedSample, TaskRecord
+from segeval.records import AdversarialSet, AttackSpec, CraftConfig, Grouping, SkippedSample, TaskRecord
 from segeval.store import SetFolder, explaining, sha256_file
 
 MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions")
@@ -28,9 +29,9 @@ FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_pr
 
 @dataclass(frozen=True)
 class Job:
-    """One batch: images of one victim under one attack and task."""
+    """One batch: images of one victim, or of several attacked together, under one attack and task."""
 
-    victim: Segmenter
+    victims: Victims
     spec: AttackSpec
     attack: Attack
     task: TaskRecord
@@ -38,7 +39,7 @@ class Job:
 
     def sample_id(self, image: str) -> str:
         """Id of one of its samples."""
-        return f"{image}/{self.task.name}/{self.spec.label}/{self.victim.spec.name}"
+        return f"{image}/{self.task.name}/{self.spec.label}/{self.victims.name}"
 
 
 @dataclass(frozen=True)
@@ -60,31 +61,33 @@ class Crafter:
         self.attacks = resolve(config)
         self.dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
         self.chosen = spread(len(self.dataset), config.limit)
-        self.victims = [load_model(text, config.device) for text in config.models]
+        self.models = [load_model(text, config.device) for text in config.models]
         self.require_fit()
         table = self.dataset.table
         resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}
         self.tasks = [TaskRecord(name, sources, target) for name, (sources, target) in resolved.items()]
+        self.groups = groups(self.models, config.victims)
 
     def require_fit(self) -> None:
         """Raise unless every victim knows the dataset's classes and no name would be used twice."""
-        names = [victim.spec.name for victim in self.victims]
+        names = [model.spec.name for model in self.models]
         for label, given in (("model", names), ("attack", [spec.label for spec, _ in self.attacks])):
             doubled = sorted({name for name in given if given.count(name) > 1})
             if doubled:
                 raise ConfigurationError(f"{label} {doubled[0]!r} is given more than once", "leave one of them out")
-        for victim in self.victims:
-            if not same_classes(victim.spec.table, self.dataset.table):
+        for model in self.models:
+            if not same_classes(model.spec.table, self.dataset.table):
                 raise ConfigurationError(
-                    f"{victim.spec.name} knows the classes of {victim.spec.table.name}, the dataset those of "
+                    f"{model.spec.name} knows the classes of {model.spec.table.name}, the dataset those of "
                     f"{self.dataset.table.name}",
                     "choose a model made for these classes: segeval ls models",
                 )
 
     def plan(self) -> CraftPlan:
         """Counts that an image without a source pixel, or an early stop, can only lower."""
-        samples = len(self.chosen) * len(self.victims) * len(self.attacks) * len(self.tasks)
-        return CraftPlan(len(self.chosen), samples, samples * self.config.steps)
+        each = len(self.chosen) * len(self.attacks) * len(self.tasks)
+        gradients = each * self.config.steps * sum(len(victims.segmenters) for victims in self.groups)
+        return CraftPlan(len(self.chosen), each * len(self.groups), gradients)
 
     def run(self, resume: bool, progress: Progress) -> AdversarialSet:
         """Craft everything that is not there yet; returns the manifest of the complete set.
@@ -155,15 +158,15 @@ class Crafter:
         """The manifest before the first image, of the size of the first image."""
         first = self.dataset[self.chosen[0]]
         height, width = first.image.shape[:2]
-        for victim in self.victims:
-            victim.require_size(height, width, f"image {first.id}")
+        for model in self.models:
+            model.require_size(height, width, f"image {first.id}")
         return AdversarialSet(
             config=self.config,
             table=self.dataset.table,
             height=height,
             width=width,
             images=tuple(self.dataset.ids[index] for index in self.chosen),
-            models=tuple(victim.record for victim in self.victims),
+            models=tuple(model.record for model in self.models),
             attacks=tuple(spec for spec, _ in self.attacks),
             tasks=tuple(self.tasks),
             versions=versions("torch", "numpy", "pillow"),
@@ -178,20 +181,20 @@ class Crafter:
             example = self.dataset[index]
             size = size or example.image.shape
             require_size(example, size, self.dataset)
-            saved[example.id] = save_image(self.folder, example, self.victims, self.tasks)
+            saved[example.id] = save_image(self.folder, example, self.models, self.groups, self.tasks)
             progress("clean predictions", number, len(self.chosen))
         return saved
 
     def jobs(self, files: dict[str, ImageFiles]) -> Iterator[Job]:
         """All batches, in the order of samples.jsonl; the configuration alone decides how images are batched."""
-        for victim in self.victims:
+        for victims in self.groups:
             for spec, attack in self.attacks:
                 for task in self.tasks:
-                    key = (victim.spec.name, task.name)
+                    key = (victims.name, task.name)
                     images = [name for name, file in files.items() if file.phi_pixels[key]]
                     for start in range(0, len(images), self.batch_size):
                         batch = tuple(images[start : start + self.batch_size])
-                        yield Job(victim, spec, attack, task, batch)
+                        yield Job(victims, spec, attack, task, batch)
 
     @property
     def batch_size(self) -> int:
@@ -201,7 +204,7 @@ class Crafter:
         PyTorch's threads divide a batch at places where its kernels round differently. On a GPU results of
         different batches agree up to rounding.
         """
-        return 1 if self.victims[0].mean.device.type == "cpu" else self.config.batch_size
+        return 1 if self.models[0].mean.device.type == "cpu" else self.config.batch_size
 
     def run_jobs(self, jobs: list[Job], files: dict[str, ImageFiles], progress: Progress) -> int:
         """Run the jobs that samples.jsonl does not have yet; returns the number of samples."""
@@ -211,14 +214,15 @@ class Crafter:
         finished = 0
         for number, job in enumerate(jobs):
             size = len(job.images)
-            name = f"{job.spec.label} on {job.victim.spec.name}"
+            name = f"{job.spec.label} on {job.victims.name}"
             if number >= done:
 
                 def tick(step: int, base: int = finished, size: int = size, name: str = name) -> None:
                     progress(name, base + step * size, total)
 
                 seeds = tuple(seed_of(self.config.seed, job.sample_id(image)) for image in job.images)
-                samples = attack_batch(self.folder, job, [files[image] for image in job.images], seeds, tick)
+                shown = self.models if self.config.transfer else job.victims.segmenters
+                samples = attack_batch(self.folder, job, shown, [files[image] for image in job.images], seeds, tick)
                 self.folder.append(samples)
             finished += size * steps
             progress(name, finished, total)
@@ -245,9 +249,19 @@ class Crafter:
     def skipped(self, files: dict[str, ImageFiles]) -> Iterator[SkippedSample]:
         """What was not attacked because φ is empty."""
         for name, file in files.items():
-            for (victim, task), pixels in file.phi_pixels.items():
-                if not pixels:
-                    yield SkippedSample(name, task, (victim,))
+            for victims in self.groups:
+                for task in self.tasks:
+                    if not file.phi_pixels[victims.name, task.name]:
+                        yield SkippedSample(name, task.name, victims.names)
+
+
+def groups(models: Sequence[Segmenter], groupings: Sequence[Grouping]) -> list[Victims]:
+    """Who is attacked by one perturbation: each model by itself, all of them together, or both."""
+    found: dict[str, Victims] = {}
+    for grouping in groupings:
+        for victims in [together([model]) for model in models] if grouping == "each" else [together(models)]:
+            found.setdefault(victims.name, victims)  # a single model is itself and all of them
+    return list(found.values())
 
 
 def spread(length: int, limit: int | None) -> list[int]:

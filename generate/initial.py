@@ -20,7 +20,7 @@ def initial_network(spec: ModelSpec, initial: str) -> nn.Module:
         return build_network(spec, read_state(Path(initial)) if initial else None, initial)
     name, _, given = initial.partition("=")
     other = load_spec(name)
-    if len(other.outputs) == len(spec.outputs) and canonical_outputs(other) != canonical_outputs(spec):
+    if len(other.outputs) == len(spec.outputs) and other.canonical_outputs != spec.canonical_outputs:
         raise ConfigurationError(
             f"--initial {initial}: {name} has as many outputs as {spec.name}, but for other classes", "give a file"
         )
@@ -33,13 +33,8 @@ def initial_network(spec: ModelSpec, initial: str) -> nn.Module:
 
 def aligned_outputs(spec: ModelSpec, other: ModelSpec) -> list[tuple[int, int]]:
     """Pairs of output numbers, of `spec` and of `other`, that mean the same class."""
-    names = canonical_outputs(other)
-    return [(own, names.index(name)) for own, name in enumerate(canonical_outputs(spec)) if name in names]
-
-
-def canonical_outputs(spec: ModelSpec) -> list[str]:
-    """The class of every output by its canonical name; outputs beyond the table by their own."""
-    return [*spec.table.canonical, *spec.outputs[len(spec.table) :]]
+    names = other.canonical_outputs
+    return [(own, names.index(name)) for own, name in enumerate(spec.canonical_outputs) if name in names]
 
 
 def merged(network: nn.Module, donor: nn.Module, pairs: Sequence[tuple[int, int]]) -> dict[str, Tensor]:

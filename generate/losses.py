@@ -1,5 +1,6 @@
 """Losses per pixel and their means per image (Kang et al. 2020, Eq. 4, 6 and 8)."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -34,21 +35,36 @@ def difference(logits: Tensor, desired: Tensor, kept: Tensor, kappa: float | Non
     return margin if kappa is None else margin.clamp(min=-kappa)
 
 
+def joint_probability(logits: Sequence[Tensor]) -> Tensor:
+    """(N, S, H, W) probability of each class in the network that is surest of it (Eq. 10, 11).
+
+    logits: of the shared classes, per network.
+    """
+    return torch.stack([each.softmax(1) for each in logits]).amax(0)
+
+
+def joint_labels(logits: Sequence[Tensor]) -> Tensor:
+    """(N, H, W) the class that any of the networks is surest of; a single one's own argmax."""
+    return (logits[0] if len(logits) == 1 else joint_probability(logits)).argmax(1)
+
+
 @torch.no_grad()
-def hardness(logits: Tensor, predicted: Tensor, phi: Tensor, target: int, kind: Omega) -> Tensor:
-    """(N, H, W) weights ω of how hard each pixel of φ still is, 1 outside φ (Eq. 4).
+def hardness(logits: Sequence[Tensor], predicted: Tensor, phi: Tensor, target: int, kind: Omega) -> Tensor:
+    """(N, H, W) weights ω of how hard each pixel of φ still is, 1 outside φ (Eq. 4; Eq. 11 for several networks).
+
+    logits: (N, S, H, W) of the shared classes, per network; probabilities are those of the network surest of a class.
 
     none: 1.   balanced: what φ lacks in pixels to the rest of the image, so that both count alike.
     source: probability of the pixel's own clean class, rescaled by the smallest and largest class probability.
     margin: what the adversarial class lacks to the largest, rescaled alike.   adversarial: its probability.
     """
     if kind == "none":
-        return torch.ones_like(logits[:, 0])
+        return torch.ones_like(logits[0][:, 0])
     if kind == "balanced":
         inside = phi.flatten(1).sum(1).clamp(min=1)
         outside = (~phi).flatten(1).sum(1).clamp(min=1)
         return torch.where(phi, (outside / inside)[:, None, None], 1.0)
-    probability = logits.softmax(1)
+    probability = joint_probability(logits)
     adversarial = probability[:, target]
     largest, smallest = probability.amax(1), probability.amin(1)
     span = (largest - smallest).clamp(min=torch.finfo(probability.dtype).tiny)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from segeval.generate.losses import cross_entropy, mean_over
+from segeval.generate.victims import aligned
 from segeval.models import Segmenter
 from segeval.records import Scope, Setting
 
@@ -24,9 +25,10 @@ class Candidate:
 class Problem:
     """A batch of images of one size to be attacked under one task.
 
-    clean: (N, 3, H, W).   predicted: the victims' clean prediction y_gt (Eq. 7), (N, H, W) class indices.
+    clean: (N, 3, H, W).   predicted: the victims' clean prediction y_gt (Eq. 7, 10), (N, H, W) shared class indices.
     phi: (N, H, W) bool, the pixels predicted as a source class.   sources, target: the task's classes.
     seeds: one per image; all randomness comes from them, so a result does not depend on the batch.
+    outputs: per victim the number of its output for each shared class; empty where a class has the same number in all.
     """
 
     clean: Tensor
@@ -37,6 +39,7 @@ class Problem:
     scope: Scope
     segmenters: tuple[Segmenter, ...]
     seeds: tuple[int, ...]
+    outputs: tuple[Tensor, ...] = ()
 
     @property
     def desired(self) -> Tensor:
@@ -53,8 +56,17 @@ class Problem:
         return tuple(segmenter(images) for segmenter in self.segmenters)
 
     def targeted_cross_entropy(self, logits: Sequence[Tensor]) -> Tensor:
-        """(N,) mean cross entropy to the desired labels over the region, summed over victims (Eq. 1, 8)."""
-        return torch.stack([mean_over(cross_entropy(each, self.desired), self.region) for each in logits]).sum(0)
+        """(N,) mean cross entropy to the desired labels over the region, summed over victims (Eq. 1, 8, 10)."""
+        losses = [cross_entropy(each, self.own(victim, self.desired)) for victim, each in enumerate(logits)]
+        return torch.stack([mean_over(loss, self.region) for loss in losses]).sum(0)
+
+    def own(self, victim: int, labels: Tensor) -> Tensor:
+        """Shared class indices (N, H, W) as numbers of a victim's outputs."""
+        return self.outputs[victim][labels] if self.outputs else labels
+
+    def aligned(self, logits: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Every victim's logits of the shared classes, (N, S, H, W)."""
+        return aligned(logits, self.outputs)
 
     def confine(self, images: Tensor) -> Tensor:
         """Bring images back to [0, 1], and to the clean image where the attack may not change it."""

@@ -13,6 +13,7 @@ from segeval.datasets import Example
 from segeval.errors import EngineError
 from segeval.generate.driver import Outcome, run_attack
 from segeval.generate.problem import Problem
+from segeval.generate.victims import Victims
 from segeval.metrics import AttackMeter, Labels, Mask
 from segeval.models import Segmenter
 from segeval.models.segmenter import predict
@@ -27,7 +28,10 @@ RgbImage = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """What is on disk for one image. phi, phi_pixels: per (victim, task)."""
+    """What is on disk for one image. predictions: per model, and per group of victims.
+
+    phi, phi_pixels: per (group of victims, task).
+    """
 
     id: str
     clean: FileRecord
@@ -38,28 +42,32 @@ class ImageFiles:
 
 
 def save_image(
-    folder: SetFolder, example: Example, victims: Sequence[Segmenter], tasks: Sequence[TaskRecord]
+    folder: SetFolder,
+    example: Example,
+    models: Sequence[Segmenter],
+    groups: Sequence[Victims],
+    tasks: Sequence[TaskRecord],
 ) -> ImageFiles:
-    """Save an image, its ground truth, the victims' clean predictions and the masks φ."""
+    """Save an image, its ground truth, the clean predictions of models and groups, and the groups' masks φ."""
     root, name = folder.root, example.id
-    predictions: dict[str, FileRecord] = {}
+    labels = {model.spec.name: predict(model, example.image) for model in models}
+    labels |= {victims.name: victims.predict(example.image) for victims in groups if victims.name not in labels}
+    predictions = {who: save_png(root, f"prediction/{who}/{name}.png", seen) for who, seen in labels.items()}
     phi: dict[tuple[str, str], FileRecord] = {}
     pixels: dict[tuple[str, str], int] = {}
-    for victim in victims:
-        model = victim.spec.name
-        labels = predict(victim, example.image)
-        predictions[model] = save_png(root, f"prediction/{model}/{name}.png", labels)
+    for victims in groups:
+        who = victims.name
         for task in tasks:
-            mask = source_mask(labels, task.sources)
-            pixels[model, task.name] = int(np.count_nonzero(mask))
-            phi[model, task.name] = save_png(root, f"phi/{model}/{task.name}/{name}.png", mask.astype(np.uint8) * 255)
+            mask = source_mask(labels[who], task.sources)
+            pixels[who, task.name] = int(np.count_nonzero(mask))
+            phi[who, task.name] = save_png(root, f"phi/{who}/{task.name}/{name}.png", mask.astype(np.uint8) * 255)
     truth = None if example.labels is None else save_png(root, f"truth/{name}.png", example.labels)
     return ImageFiles(name, save_png(root, f"clean/{name}.png", example.image), truth, predictions, phi, pixels)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """One image read back from the set."""
+    """One image read back from the set. predicted: by the victims together."""
 
     clean: RgbImage
     predicted: Labels
@@ -67,29 +75,37 @@ class Loaded:
     truth: Labels | None
 
 
-def load(folder: SetFolder, files: ImageFiles, victim: str, task: str) -> Loaded:
+def load(folder: SetFolder, files: ImageFiles, victims: str, task: str) -> Loaded:
     """Read an image and everything known about it back from the set."""
     truth = None if files.truth is None else folder.labels(files.truth)
-    predicted = folder.labels(files.predictions[victim])
-    return Loaded(folder.image(files.clean), predicted, folder.mask(files.phi[victim, task]), truth)
+    predicted = folder.labels(files.predictions[victims])
+    return Loaded(folder.image(files.clean), predicted, folder.mask(files.phi[victims, task]), truth)
 
 
 def attack_batch(
-    folder: SetFolder, job: "Job", files: Sequence[ImageFiles], seeds: tuple[int, ...], tick: Callable[[int], None]
+    folder: SetFolder,
+    job: "Job",
+    shown: Sequence[Segmenter],
+    files: Sequence[ImageFiles],
+    seeds: tuple[int, ...],
+    tick: Callable[[int], None],
 ) -> list[AdversarialSample]:
-    """Attack the images of a job and save the results; one record per image, measured on the saved files."""
-    victim, task = job.victim.spec.name, job.task
-    loaded = [load(folder, file, victim, task.name) for file in files]
+    """Attack the images of a job and save the results; one record per image, measured on the saved files.
+
+    shown: the models that see the adversarial images, the victims among them.
+    """
+    victims, task = job.victims, job.task
+    loaded = [load(folder, file, victims.name, task.name) for file in files]
     meters = [AttackMeter(each.phi, task.target, each.truth, task.sources) for each in loaded]
     problem = make_problem(job, loaded, seeds)
-    outcomes = run_attack(job.attack, job.spec, problem, [victim], meters, [each.clean for each in loaded], tick)
+    outcomes = run_attack(job.attack, job.spec, problem, victims.names, meters, [each.clean for each in loaded], tick)
     rows = zip(files, loaded, meters, outcomes, seeds, strict=True)
-    return [save_sample(folder, job, *row) for row in rows]
+    return [save_sample(folder, job, shown, *row) for row in rows]
 
 
 def make_problem(job: "Job", loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> Problem:
-    """The images of a job as tensors on the victim's device."""
-    device = job.victim.mean.device
+    """The images of a job as tensors on the victims' device."""
+    device = job.victims.segmenters[0].mean.device
     clean = torch.stack([torch.from_numpy(each.clean).permute(2, 0, 1) for each in loaded])
     return Problem(
         clean=clean.to(device).float() / 255,
@@ -98,41 +114,55 @@ def make_problem(job: "Job", loaded: Sequence[Loaded], seeds: tuple[int, ...]) -
         sources=job.task.sources,
         target=job.task.target,
         scope=job.spec.scope,
-        segmenters=(job.victim,),
+        segmenters=job.victims.segmenters,
         seeds=seeds,
+        outputs=job.victims.outputs,
     )
 
 
 def save_sample(
-    folder: SetFolder, job: "Job", files: ImageFiles, loaded: Loaded, meter: AttackMeter, outcome: Outcome, seed: int
+    folder: SetFolder,
+    job: "Job",
+    shown: Sequence[Segmenter],
+    files: ImageFiles,
+    loaded: Loaded,
+    meter: AttackMeter,
+    outcome: Outcome,
+    seed: int,
 ) -> AdversarialSample:
-    """Save one adversarial image, read it back, verify what the attack promised, and measure it."""
-    victim, task = job.victim.spec.name, job.task.name
-    place = f"{victim}/{job.spec.label}/{task}/{files.id}.png"
-    saved = save_png(folder.root, f"adversarial/{place}", outcome.image)
+    """Save one adversarial image, read it back, verify what the attack promised, and measure what each model sees."""
+    victims, task = job.victims.name, job.task.name
+    place = f"{job.spec.label}/{task}/{files.id}.png"
+    saved = save_png(folder.root, f"adversarial/{victims}/{place}", outcome.image)
     adversarial = folder.image(saved)
     require_promise(loaded, adversarial, job.spec, job.sample_id(files.id))
-    answer = predict(job.victim, adversarial)
     records = {
         "clean": files.clean,
         "adversarial": saved,
-        "phi": files.phi[victim, task],
-        f"prediction:{victim}": files.predictions[victim],
-        f"adversarial_prediction:{victim}": save_png(folder.root, f"adversarial_prediction/{place}", answer),
+        "phi": files.phi[victims, task],
+        f"prediction:{victims}": files.predictions[victims],
     }
     if files.truth is not None:
         records["truth"] = files.truth
+    answers = {model.spec.name: predict(model, adversarial) for model in shown}
+    for model, answer in answers.items():
+        made_for = model if model == victims else f"{model}/for-{victims}"
+        records[f"prediction:{model}"] = files.predictions[model]
+        records[f"adversarial_prediction:{model}"] = save_png(
+            folder.root, f"adversarial_prediction/{made_for}/{place}", answer
+        )
+    clean = {model: folder.labels(files.predictions[model]) for model in answers}
     return AdversarialSample(
         id=job.sample_id(files.id),
         image=files.id,
         task=task,
         attack=job.spec.label,
-        victims=(victim,),
+        victims=job.victims.names,
         seed=seed,
         best_step=outcome.step,
         norms=norms(loaded, adversarial),
-        counts={victim: meter.count(answer)},
-        clean_counts={victim: meter.count(loaded.predicted)},
+        counts={model: meter.count(answer) for model, answer in answers.items()},
+        clean_counts={model: meter.count(labels) for model, labels in clean.items()},
         files=records,
         curve=outcome.curve,
     )

@@ -78,7 +78,7 @@ class EngineRecord:
     """One model at one precision.
 
     file: ONNX file.   batch: static batch size.   classes: number of labels the network can give.
-    inputs: half-open ranges of the inputs it runs: every clean image and the adversarial images crafted against it.
+    inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown.
     """
 
     name: str

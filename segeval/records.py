@@ -15,6 +15,7 @@ from segeval.errors import ConfigurationError, FormatError
 from segeval.metrics import AttackCounts
 
 Scope = Literal["local", "full"]
+Grouping = Literal["each", "joint"]
 Setting = str | int | float | bool | None
 Record = TypeVar("Record")
 
@@ -123,9 +124,10 @@ class AdversarialSample:
     """One adversarial image, measured on the saved 8-bit file after reading it back.
 
     id: ``image/task/attack/victims``.   attack: label of its AttackSpec.   seed: of this image's random numbers.
-    best_step: the iterate that was saved, counted from 0.   counts: per victim, on the adversarial image.
-    files: clean, adversarial, phi, and where known truth; per victim ``prediction:NAME`` (of the clean image)
-    and ``adversarial_prediction:NAME``. All PNG.   curve: every step that was taken.
+    best_step: the iterate that was saved, counted from 0.   counts: on the adversarial image, per victim and per other
+    model it was shown to, over the victims' φ.   files: clean, adversarial, phi, and where known truth; per model it
+    was shown to ``prediction:NAME`` (of the clean image) and ``adversarial_prediction:NAME``; for several victims also
+    ``prediction:A+B``, from which φ comes. All PNG.   curve: every step that was taken, per victim.
     """
 
     id: str
@@ -155,7 +157,9 @@ class SkippedSample:
 class CraftConfig:
     """Everything that decides what `segeval craft` computes; two runs with equal configurations give equal bytes.
 
-    models: NAME or NAME=WEIGHTS.   size: (height, width) images are brought to, None to leave them.
+    models: NAME or NAME=WEIGHTS.   victims: whether each model is attacked by itself, all of them by one perturbation,
+    or both.   transfer: show every adversarial image to all models, not to its victims alone.
+    size: (height, width) images are brought to, None to leave them.
     settings: KEY=VALUE overrides of attack parameters.
     """
 
@@ -166,6 +170,8 @@ class CraftConfig:
     presets: tuple[str, ...] = ("default",)
     tasks: tuple[str, ...] = ("vehicle-to-road",)
     settings: tuple[str, ...] = ()
+    victims: tuple[Grouping, ...] = ("each",)
+    transfer: bool = False
     split: str = "test"
     data_root: str | None = None
     limit: int | None = None

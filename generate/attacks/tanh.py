@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from segeval.errors import ConfigurationError
-from segeval.generate.losses import Omega, cross_entropy, difference, hardness, mean_over
+from segeval.generate.losses import Omega, cross_entropy, difference, hardness, joint_labels, mean_over
 from segeval.generate.problem import Candidate, Problem
 
 
@@ -79,16 +79,18 @@ class Tanh:
         region = active if problem.scope == "local" else problem.region
         squares = (2 * (images - problem.clean)).square().sum(1)
         total = self.penalty * mean_over(squares, region)
-        for each in logits:
-            total = total + mean_over(self.pixel_loss(problem, each), region)
+        omega = self.omega if self.loss == "ce" else "none"
+        weights = hardness(problem.aligned(logits), problem.predicted, problem.phi, problem.target, omega)
+        for victim, each in enumerate(logits):
+            total = total + mean_over(weights * self.pixel_loss(problem, victim, each), region)
         return total
 
-    def pixel_loss(self, problem: Problem, logits: Tensor) -> Tensor:
-        """(N, H, W) Eq. 6, or cross entropy weighted by ω."""
+    def pixel_loss(self, problem: Problem, victim: int, logits: Tensor) -> Tensor:
+        """(N, H, W) Eq. 6, or cross entropy to the desired labels."""
+        desired = problem.own(victim, problem.desired)
         if self.loss == "difference":
-            return difference(logits, problem.desired, problem.predicted, self.kappa)
-        weights = hardness(logits, problem.predicted, problem.phi, problem.target, self.omega)
-        return weights * cross_entropy(logits, problem.desired)
+            return difference(logits, desired, problem.own(victim, problem.predicted), self.kappa)
+        return cross_entropy(logits, desired)
 
 
 def anchor(clean: Tensor) -> Tensor:
@@ -97,6 +99,6 @@ def anchor(clean: Tensor) -> Tensor:
 
 
 def still_source(problem: Problem, logits: Sequence[Tensor]) -> Tensor:
-    """(N, H, W) pixels that some victim still predicts as a source class."""
+    """(N, H, W) pixels that the victims together still predict as a source class."""
     sources = torch.tensor(problem.sources, device=problem.phi.device)
-    return torch.stack([torch.isin(each.argmax(1), sources) for each in logits]).any(0)
+    return torch.isin(joint_labels(problem.aligned(logits)), sources)

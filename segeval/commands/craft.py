@@ -15,6 +15,7 @@ from segeval.commands.options import (
     Seed,
     Size,
     Split,
+    VictimsName,
     absolute_root,
     check_device,
     command,
@@ -32,7 +33,7 @@ def craft(
     dataset: Dataset,
     model: Annotated[
         list[str],
-        Option("--model", metavar="NAME[=WEIGHTS]", help="Victim; repeat to attack several, each by itself."),
+        Option("--model", metavar="NAME[=WEIGHTS]", help="Network to attack; repeatable, see --victims."),
     ],
     attack: Annotated[list[str], Option("--attack", help="A name from `segeval ls attacks`; repeatable.")] = ["tanh"],
     scope: Annotated[
@@ -50,6 +51,13 @@ def craft(
         list[str],
         Option("--set", metavar="KEY=VALUE", help="Change a parameter, as in fgsm.budget=4; repeatable."),
     ] = [],
+    victims: Annotated[
+        list[VictimsName],
+        Option("--victims", help="Attack each model by itself, or all by one perturbation (joint); repeatable."),
+    ] = [VictimsName.EACH],
+    transfer: Annotated[
+        bool, Option("--transfer", help="Show every adversarial image to all models, not to its victims alone.")
+    ] = False,
     steps: Annotated[int, Option("--steps", min=1, help="Updates per image.")] = 50,
     keep: Annotated[
         Literal["best", "last"] | None,
@@ -76,6 +84,10 @@ def craft(
     \b
     segeval craft --out runs/set --dataset folder --data-root pictures \\
         --model espnet-cityscapes=my.pth --attack fgsm --set budget=4 --task car,truck:road
+
+    \b
+    segeval craft --out runs/joint --dataset cityscapes --split all --transfer --victims each --victims joint \\
+        --model espnet-cityscapes --model espnetv2-cityscapes
     """
     check_device(device)
     from segeval.generate.craft import Crafter
@@ -88,6 +100,8 @@ def craft(
         presets=tuple(preset),
         tasks=tuple(task),
         settings=tuple(setting),
+        victims=tuple(each.value for each in victims),
+        transfer=transfer,
         split=split,
         data_root=absolute_root(data_root),
         limit=limit,

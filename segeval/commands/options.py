@@ -36,6 +36,13 @@ class ScopeName(StrEnum):
     FULL = "full"
 
 
+class VictimsName(StrEnum):
+    """Who is attacked by one perturbation."""
+
+    EACH = "each"
+    JOINT = "joint"
+
+
 class PrecisionName(StrEnum):
     """Precision of a deployed file."""
 

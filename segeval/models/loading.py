@@ -10,6 +10,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, WeightsError
+from segeval.fetching.sources import source_of
 from segeval.models.segmenter import Segmenter
 from segeval.models.spec import ModelSpec, WeightsFile
 from segeval.places import cache_folder, data_folder
@@ -25,6 +26,11 @@ def load_spec(name: str) -> ModelSpec:
     spec = MODELS.load(name)
     if not isinstance(spec, ModelSpec):
         raise ConfigurationError(f"model {name!r} is a {type(spec).__name__}, not a ModelSpec")
+    if spec.outputs[: len(spec.table)] != spec.table.names:
+        raise ConfigurationError(
+            f"model {name!r}: its outputs do not begin with the classes of {spec.table.name}, in their order",
+            "list the table's classes first, then outputs that the table lacks",
+        )
     return spec
 
 
@@ -104,9 +110,11 @@ def find_weights(spec: ModelSpec) -> Path:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         looked = "\n".join(f"  {place}" for place in places)
+        source = source_of(f"weights/{weights.file}")
+        get = f"segeval fetch {source.name}" if source else f"get them from {weights.source}"
         raise WeightsError(
             f"the weights of {spec.name} ({weights.file}) are not here; looked for\n{looked}",
-            f"get them from {weights.source}, or give a file: --model {spec.name}=WEIGHTS",
+            f"{get}, or give a file: --model {spec.name}=WEIGHTS",
         )
     if sha256_file(path) != weights.sha256:
         raise WeightsError(

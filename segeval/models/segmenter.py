@@ -1,11 +1,13 @@
 """A network with its pre-processing inside: images in, logits or label maps out."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segeval.errors import DataError
+from segeval.errors import ConfigurationError, DataError
 from segeval.metrics import Labels
 from segeval.models.spec import ModelSpec
 from segeval.records import ModelRecord
@@ -56,8 +58,7 @@ class Segmenter(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W)."""
-        logits: Tensor = self.network(self.normalise(images))
-        return logits
+        return require_logits(self.network(self.normalise(images)), self.spec, images.shape[2:])
 
     def require_size(self, height: int, width: int, where: str) -> None:
         """Raise DataError if images of this size cannot be segmented."""
@@ -68,6 +69,25 @@ class Segmenter(nn.Module):
                 f"{where} is {height}x{width} (height x width); {self.spec.name} needs multiples of {multiple}",
                 f"bring the images to a size that fits, for example --size {fitting}",
             )
+
+
+def require_logits(answer: object, spec: ModelSpec, size: Sequence[int]) -> Tensor:
+    """What a network answered, if it is logits (N, C, H, W) for images of `size`. Raises ConfigurationError."""
+    wanted = f"segeval needs one tensor of logits (N, {len(spec.outputs)}, {size[0]}, {size[1]})"
+    if isinstance(answer, Mapping):
+        keys = ", ".join(map(repr, answer))
+        raise ConfigurationError(f"{spec.name} answers with a dict of {keys}; {wanted}", "let it return that entry")
+    if not isinstance(answer, Tensor):
+        kind = f"{type(answer).__name__} of {len(answer)}" if isinstance(answer, Sequence) else type(answer).__name__
+        raise ConfigurationError(f"{spec.name} answers with a {kind}; {wanted}", "let its forward return that tensor")
+    if torch._C._get_tracing_state() is not None:  # sizes are no plain numbers there, and were checked before
+        return answer
+    if answer.ndim != 4 or answer.shape[1] != len(spec.outputs) or answer.shape[2:] != tuple(size):
+        raise ConfigurationError(
+            f"{spec.name} answers with {tuple(answer.shape)}; {wanted}",
+            "let it resize to the image",
+        )
+    return answer
 
 
 class Deployable(nn.Module):
@@ -82,9 +102,13 @@ class Deployable(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Label maps of camera images."""
+        return torch.argmax(self.logits(images), 1).to(torch.int32)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits (N, C, H, W) of camera images."""
         levels = images.permute(0, 3, 1, 2).to(torch.float32)
-        logits = self.segmenter.network(self.segmenter.normalise_levels(levels))
-        return torch.argmax(logits, 1).to(torch.int32)
+        answer = self.segmenter.network(self.segmenter.normalise_levels(levels))
+        return require_logits(answer, self.segmenter.spec, levels.shape[2:])
 
 
 @torch.inference_mode()

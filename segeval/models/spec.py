@@ -56,3 +56,9 @@ class ModelSpec:
     licence: str
     paper: str
     reported: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def canonical_outputs(self) -> tuple[str, ...]:
+        """The class of every output by its canonical name; outputs beyond the table by their own."""
+        canonical = dict(zip(self.table.names, self.table.canonical, strict=True))
+        return tuple(canonical.get(name, name) for name in self.outputs)

@@ -45,7 +45,7 @@ def test_a_won_pixel_no_longer_pulls_under_kappa() -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_hardness_weights_pixel_by_pixel(kind: str, seed: int) -> None:
     logits, predicted, phi = draw(seed)
-    found = hardness(logits, predicted, phi, TARGET, kind)  # type: ignore[arg-type]
+    found = hardness([logits], predicted, phi, TARGET, kind)  # type: ignore[arg-type]
     for n in range(N):
         inside = sum(bool(pixel) for pixel in phi[n].flatten())
         for y in range(H):
@@ -67,7 +67,7 @@ def test_hardness_is_a_constant_and_finite_where_nothing_can_be_divided() -> Non
     labels, everything = torch.zeros(1, 2, 2, dtype=torch.long), torch.ones(1, 2, 2, dtype=torch.bool)
     for kind in ("balanced", "source", "margin", "adversarial"):
         for phi in (everything, ~everything):
-            weights = hardness(logits, labels, phi, TARGET, kind)
+            weights = hardness([logits], labels, phi, TARGET, kind)
             assert not weights.requires_grad
             assert torch.isfinite(weights).all()
 
