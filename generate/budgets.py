@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segeval.errors import ConfigurationError
+from segeval.metrics import Mask
+from segeval.records import Scope
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,12 @@ class Linf:
         """The nearest images inside the budget."""
         margin = self.radius / 255
         return images.clamp(clean - margin, clean + margin)
+
+
+def mean_change(image: NDArray[np.uint8], clean: NDArray[np.uint8], phi: Mask, scope: Scope) -> float:
+    """Mean absolute change between two 8-bit images (H, W, 3) in levels: over φ for the local scope, else over all."""
+    size = np.abs(image.astype(np.int16) - clean)
+    return float(size[phi].mean() if scope == "local" else size.mean())
 
 
 def to_bytes(image: Tensor, clean: NDArray[np.uint8], radius: float | None) -> NDArray[np.uint8]:

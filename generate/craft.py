@@ -2,7 +2,8 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -11,15 +12,14 @@ from segeval.classes import parse_task, same_classes
 from segeval.datasets import Dataset, Example, open_dataset
 from segeval.errors import ConfigurationError, DataError
 from segeval.generate.numerics import prepare_torch
-from segeval.generate.problem import Attack
 from segeval.generate.samples import ImageFiles, attack_batch, save_image
-from segeval.generate.specs import resolve
+from segeval.generate.specs import Trajectory, resolve
 from segeval.generate.victims import Victims, together
 from segeval.models import Segmenter, load_model
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
-from segeval.records import AdversarialSet, AttackSpec, CraftConfig, Grouping, SkippedSample, TaskRecord
+from segeval.records import AdversarialSample, AdversarialSet, CraftConfig, Grouping, SkippedSample, TaskRecord
 from segeval.store import SetFolder, explaining, sha256_file
 
 MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions")
@@ -32,23 +32,37 @@ class Job:
     """One batch: images of one victim, or of several attacked together, under one attack and task."""
 
     victims: Victims
-    spec: AttackSpec
-    attack: Attack
+    trajectory: Trajectory
     task: TaskRecord
     images: tuple[str, ...]
 
-    def sample_id(self, image: str) -> str:
-        """Id of one of its samples."""
-        return f"{image}/{self.task.name}/{self.spec.label}/{self.victims.name}"
+    @property
+    def samples(self) -> int:
+        """How many samples it makes."""
+        return len(self.images) * len(self.trajectory.specs)
+
+    def sample_id(self, image: str, attack: str) -> str:
+        """Id of one of its samples. attack: label of its spec."""
+        return f"{image}/{self.task.name}/{attack}/{self.victims.name}"
+
+    def limits(self, image: str, changes: Mapping[str, float]) -> list[float | None]:
+        """Per spec the mean change that the saved image may have. changes: of the samples so far, by id."""
+        specs = self.trajectory.specs
+        return [changes[self.sample_id(image, spec.match)] if spec.match else spec.within for spec in specs]
 
 
 @dataclass(frozen=True)
 class CraftPlan:
-    """What a crafting run is about to do, before anything is computed."""
+    """What a crafting run is about to do, before anything is computed. gradients: per model; all are upper bounds."""
 
     images: int
     samples_at_most: int
-    gradients_at_most: int
+    gradients: Mapping[str, int]
+
+    @property
+    def gradients_at_most(self) -> int:
+        """Gradients of all models."""
+        return sum(self.gradients.values())
 
 
 class Crafter:
@@ -58,9 +72,10 @@ class Crafter:
         prepare_torch()
         self.config = config
         self.folder = SetFolder(out)
-        self.attacks = resolve(config)
+        self.trajectories = resolve(config)
+        self.specs = {spec.label: spec for trajectory in self.trajectories for spec in trajectory.specs}
         self.dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
-        self.chosen = spread(len(self.dataset), config.limit)
+        self.chosen = chosen(self.dataset.ids, config)
         self.models = [load_model(text, config.device) for text in config.models]
         self.require_fit()
         table = self.dataset.table
@@ -71,7 +86,8 @@ class Crafter:
     def require_fit(self) -> None:
         """Raise unless every victim knows the dataset's classes and no name would be used twice."""
         names = [model.spec.name for model in self.models]
-        for label, given in (("model", names), ("attack", [spec.label for spec, _ in self.attacks])):
+        attacks = [spec.label for trajectory in self.trajectories for spec in trajectory.specs]
+        for label, given in (("model", names), ("attack", attacks)):
             doubled = sorted({name for name in given if given.count(name) > 1})
             if doubled:
                 raise ConfigurationError(f"{label} {doubled[0]!r} is given more than once", "leave one of them out")
@@ -85,9 +101,11 @@ class Crafter:
 
     def plan(self) -> CraftPlan:
         """Counts that an image without a source pixel, or an early stop, can only lower."""
-        each = len(self.chosen) * len(self.attacks) * len(self.tasks)
-        gradients = each * self.config.steps * sum(len(victims.segmenters) for victims in self.groups)
-        return CraftPlan(len(self.chosen), each * len(self.groups), gradients)
+        each = len(self.chosen) * len(self.tasks)
+        steps = each * len(self.trajectories) * self.config.steps
+        attacked = Counter(name for victims in self.groups for name in victims.names)
+        gradients = {name: times * steps for name, times in attacked.items()}
+        return CraftPlan(len(self.chosen), each * len(self.specs) * len(self.groups), gradients)
 
     def run(self, resume: bool, progress: Progress) -> AdversarialSet:
         """Craft everything that is not there yet; returns the manifest of the complete set.
@@ -167,7 +185,7 @@ class Crafter:
             width=width,
             images=tuple(self.dataset.ids[index] for index in self.chosen),
             models=tuple(model.record for model in self.models),
-            attacks=tuple(spec for spec, _ in self.attacks),
+            attacks=tuple(self.specs.values()),
             tasks=tuple(self.tasks),
             versions=versions("torch", "numpy", "pillow"),
             revision=revision(),
@@ -188,13 +206,13 @@ class Crafter:
     def jobs(self, files: dict[str, ImageFiles]) -> Iterator[Job]:
         """All batches, in the order of samples.jsonl; the configuration alone decides how images are batched."""
         for victims in self.groups:
-            for spec, attack in self.attacks:
+            for trajectory in self.trajectories:
                 for task in self.tasks:
                     key = (victims.name, task.name)
                     images = [name for name, file in files.items() if file.phi_pixels[key]]
                     for start in range(0, len(images), self.batch_size):
                         batch = tuple(images[start : start + self.batch_size])
-                        yield Job(victims, spec, attack, task, batch)
+                        yield Job(victims, trajectory, task, batch)
 
     @property
     def batch_size(self) -> int:
@@ -211,22 +229,33 @@ class Crafter:
         steps = self.config.steps
         total = sum(len(job.images) for job in jobs) * steps
         done = self.keep_whole_jobs(jobs)
+        changes = dict(map(self.change, self.folder.samples()))
         finished = 0
         for number, job in enumerate(jobs):
             size = len(job.images)
-            name = f"{job.spec.label} on {job.victims.name}"
+            attack = job.trajectory.specs[0].label
+            name = f"{attack} on {job.victims.name}"
             if number >= done:
 
                 def tick(step: int, base: int = finished, size: int = size, name: str = name) -> None:
                     progress(name, base + step * size, total)
 
-                seeds = tuple(seed_of(self.config.seed, job.sample_id(image)) for image in job.images)
+                seeds = tuple(seed_of(self.config.seed, job.sample_id(image, attack)) for image in job.images)
                 shown = self.models if self.config.transfer else job.victims.segmenters
-                samples = attack_batch(self.folder, job, shown, [files[image] for image in job.images], seeds, tick)
+                limits = [job.limits(image, changes) for image in job.images]
+                samples = attack_batch(
+                    self.folder, job, shown, [files[image] for image in job.images], limits, seeds, tick
+                )
                 self.folder.append(samples)
+                changes.update(map(self.change, samples))
             finished += size * steps
             progress(name, finished, total)
-        return finished // steps if steps else sum(len(job.images) for job in jobs)
+        return sum(job.samples for job in jobs)
+
+    def change(self, sample: AdversarialSample) -> tuple[str, float]:
+        """Id and mean change of a sample, that another attack may be matched to."""
+        local = self.specs[sample.attack].scope == "local"
+        return sample.id, sample.norms.mean_phi if local else sample.norms.mean
 
     def keep_whole_jobs(self, jobs: list[Job]) -> int:
         """Cut samples.jsonl back to whole jobs, after an interruption; returns how many there are."""
@@ -238,9 +267,9 @@ class Crafter:
                 ends.extend(accumulate(len(line) for line in lines if line.endswith(b"\n")))
         kept = whole = 0
         for job in jobs:
-            if kept + len(job.images) >= len(ends):
+            if kept + job.samples >= len(ends):
                 break
-            kept += len(job.images)
+            kept += job.samples
             whole += 1
         with explaining(path), path.open("r+b") as file:
             file.truncate(ends[kept])
@@ -262,6 +291,17 @@ def groups(models: Sequence[Segmenter], groupings: Sequence[Grouping]) -> list[V
         for victims in [together([model]) for model in models] if grouping == "each" else [together(models)]:
             found.setdefault(victims.name, victims)  # a single model is itself and all of them
     return list(found.values())
+
+
+def chosen(ids: Sequence[str], config: CraftConfig) -> list[int]:
+    """Which images of a dataset are attacked. Raises ConfigurationError for an id that it does not have."""
+    if not config.ids:
+        return spread(len(ids), config.limit)
+    places = {name: index for index, name in enumerate(ids)}
+    for name in config.ids:
+        if name not in places:
+            raise ConfigurationError(f"{config.dataset} ({config.split}) has no image {name!r}", "check --image")
+    return [places[name] for name in dict.fromkeys(config.ids)][: config.limit]
 
 
 def spread(length: int, limit: int | None) -> list[int]:

@@ -9,24 +9,49 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segeval.errors import EngineError
-from segeval.generate.budgets import to_bytes
+from segeval.generate.budgets import mean_change, to_bytes
 from segeval.generate.problem import Attack, Candidate, Problem
-from segeval.metrics import AttackMeter, Labels
+from segeval.metrics import AttackMeter, Labels, Mask
 from segeval.records import AttackSpec, Step
 
 LEVELS = 255.0
 
 
 @dataclass
+class Kept:
+    """The iterate of one image that would be saved now, by the rule of one spec.
+
+    limit: mean change in levels that the saved image may have, None for any.
+    """
+
+    spec: AttackSpec
+    clean: NDArray[np.uint8]
+    phi: Mask
+    limit: float | None
+    image: NDArray[np.uint8] | None = None
+    step: int = 0
+    score: tuple[float, float] = (-1.0, 0.0)
+
+    def offer(self, image: Tensor, step: int, score: tuple[float, float]) -> None:
+        """Keep an iterate (3, H, W) if it is the one to save."""
+        if self.spec.keep == "best" and score <= self.score:
+            return
+        rounded = to_bytes(image, self.clean, self.spec.budget)
+        if self.limit is None or mean_change(rounded, self.clean, self.phi, self.spec.scope) <= self.limit:
+            self.image, self.step, self.score = rounded, step, score
+
+    def outcome(self, curve: tuple[Step, ...]) -> "Outcome":
+        """What is saved in the end: the clean image, where no iterate keeps the limit."""
+        return Outcome(self.clean if self.image is None else self.image, self.step, curve)
+
+
+@dataclass
 class Track:
-    """One image on its way: the curve so far and the iterate that would be saved now."""
+    """One image on its way: the curve so far, and an iterate for every spec."""
 
     meter: AttackMeter
-    clean: NDArray[np.uint8]
+    kept: list[Kept]
     curve: list[Step] = field(default_factory=list)
-    kept: NDArray[np.uint8] | None = None
-    kept_step: int = 0
-    kept_score: tuple[float, float] = (-1.0, 0.0)
     finished: bool = False
 
 
@@ -41,36 +66,35 @@ class Outcome:
 
 def run_attack(
     attack: Attack,
-    spec: AttackSpec,
+    specs: Sequence[AttackSpec],
     problem: Problem,
     victims: Sequence[str],
     meters: Sequence[AttackMeter],
     clean: Sequence[NDArray[np.uint8]],
+    limits: Sequence[Sequence[float | None]],
     tick: Callable[[int], None],
-) -> list[Outcome]:
-    """Attack a batch for `spec.steps` steps; entry k of a curve is what k steps reached.
+) -> list[list[Outcome]]:
+    """Attack a batch; entry k of a curve is what k steps reached. Gives per image an outcome for every spec.
 
-    victims: their names, in the order of the problem's segmenters.   meters, clean: per image.
-    tick: called with the number of steps taken.
+    specs: they differ only in which iterate they save.   victims: their names, in the order of the problem's
+    segmenters.   meters, clean: per image.   limits: per image and spec, the mean change in levels that the saved
+    image may have.   tick: called with the number of steps taken.
     """
-    tracks = [Track(meter, image) for meter, image in zip(meters, clean, strict=True)]
-    for step, candidate in enumerate(taken(attack, problem, spec.steps)):
-        measure(tracks, candidate, step, spec, victims, problem)
+    tracks = [
+        Track(meter, [Kept(spec, image, meter.phi, limit) for spec, limit in zip(specs, row, strict=True)])
+        for meter, image, row in zip(meters, clean, limits, strict=True)
+    ]
+    for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
+        measure(tracks, candidate, step, specs[0], victims, problem)
         tick(step)
         if all(track.finished for track in tracks):
             break
-    return [Outcome(kept(track), track.kept_step, tuple(track.curve)) for track in tracks]
+    return [[kept.outcome(tuple(track.curve)) for kept in track.kept] for track in tracks]
 
 
 def taken(attack: Attack, problem: Problem, steps: int) -> Iterator[Candidate]:
     """The start and as many iterates as there are steps."""
     return islice(attack.candidates(problem), steps + 1)
-
-
-def kept(track: Track) -> NDArray[np.uint8]:
-    """The image to save."""
-    assert track.kept is not None, "an attack yields at least one candidate"
-    return track.kept
 
 
 def measure(
@@ -91,10 +115,8 @@ def measure(
         counts = {name: track.meter.count(labels) for name, labels in zip(victims, predictions, strict=True)}
         track.curve.append(Step(means[index], phi_means[index], counts))
         success = min((each.success or 0.0 for each in counts.values()), default=0.0)
-        score = (success, -means[index])
-        if spec.keep == "last" or score > track.kept_score:
-            track.kept = to_bytes(candidate.images[index], track.clean, spec.budget)
-            track.kept_step, track.kept_score = step, score
+        for kept in track.kept:
+            kept.offer(candidate.images[index], step, (success, -means[index]))
         track.finished = spec.stop_at is not None and success >= spec.stop_at
 
 

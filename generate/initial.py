@@ -27,7 +27,8 @@ def initial_network(spec: ModelSpec, initial: str) -> nn.Module:
     state = read_state(Path(given) if given else find_weights(other))
     network = build_network(spec, None)
     donor = build_network(other, state, name)
-    network.load_state_dict(merged(network, donor, aligned_outputs(spec, other)))
+    widths = len(spec.outputs), len(other.outputs)
+    network.load_state_dict(merged(network, donor, aligned_outputs(spec, other), widths))
     return network
 
 
@@ -37,19 +38,19 @@ def aligned_outputs(spec: ModelSpec, other: ModelSpec) -> list[tuple[int, int]]:
     return [(own, names.index(name)) for own, name in enumerate(spec.canonical_outputs) if name in names]
 
 
-def merged(network: nn.Module, donor: nn.Module, pairs: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
+def merged(
+    network: nn.Module, donor: nn.Module, pairs: Sequence[tuple[int, int]], widths: tuple[int, int]
+) -> dict[str, Tensor]:
     """The donor's parameters; where a layer is as wide as the number of outputs, only the rows of shared classes.
 
-    A parameter that cannot be taken over stays as the network has it.
+    widths: numbers of outputs of both.   A parameter that cannot be taken over stays as the network has it.
     """
     own, given = network.state_dict(), donor.state_dict()
     rows = torch.tensor([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs])
     for key, tensor in own.items():
         other = given.get(key)
-        if other is None or tensor.shape[1:] != other.shape[1:]:
-            continue
-        if tensor.shape == other.shape:
+        if other is not None and tensor.shape == other.shape:
             own[key] = other
-        else:
+        elif other is not None and tensor.shape[1:] == other.shape[1:] and (len(tensor), len(other)) == widths:
             own[key] = tensor.index_copy(0, rows[0], other.index_select(0, rows[1]))
     return own

@@ -87,20 +87,27 @@ def attack_batch(
     job: "Job",
     shown: Sequence[Segmenter],
     files: Sequence[ImageFiles],
+    limits: Sequence[Sequence[float | None]],
     seeds: tuple[int, ...],
     tick: Callable[[int], None],
 ) -> list[AdversarialSample]:
-    """Attack the images of a job and save the results; one record per image, measured on the saved files.
+    """Attack the images of a job and save the results; a record per image and spec, measured on the saved files.
 
-    shown: the models that see the adversarial images, the victims among them.
+    shown: the models that see the adversarial images, the victims among them.   limits: per image and spec, the mean
+    change in levels that the saved image may have.
     """
     victims, task = job.victims, job.task
     loaded = [load(folder, file, victims.name, task.name) for file in files]
     meters = [AttackMeter(each.phi, task.target, each.truth, task.sources) for each in loaded]
     problem = make_problem(job, loaded, seeds)
-    outcomes = run_attack(job.attack, job.spec, problem, victims.names, meters, [each.clean for each in loaded], tick)
-    rows = zip(files, loaded, meters, outcomes, seeds, strict=True)
-    return [save_sample(folder, job, shown, *row) for row in rows]
+    attack, specs = job.trajectory.attack, job.trajectory.specs
+    clean = [each.clean for each in loaded]
+    outcomes = run_attack(attack, specs, problem, victims.names, meters, clean, limits, tick)
+    return [
+        save_sample(folder, job, spec, shown, file, image, meter, outcome, seed)
+        for file, image, meter, found, seed in zip(files, loaded, meters, outcomes, seeds, strict=True)
+        for spec, outcome in zip(specs, found, strict=True)
+    ]
 
 
 def make_problem(job: "Job", loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> Problem:
@@ -113,7 +120,7 @@ def make_problem(job: "Job", loaded: Sequence[Loaded], seeds: tuple[int, ...]) -
         phi=torch.from_numpy(np.stack([each.phi for each in loaded])).to(device),
         sources=job.task.sources,
         target=job.task.target,
-        scope=job.spec.scope,
+        scope=job.trajectory.specs[0].scope,
         segmenters=job.victims.segmenters,
         seeds=seeds,
         outputs=job.victims.outputs,
@@ -123,6 +130,7 @@ def make_problem(job: "Job", loaded: Sequence[Loaded], seeds: tuple[int, ...]) -
 def save_sample(
     folder: SetFolder,
     job: "Job",
+    spec: AttackSpec,
     shown: Sequence[Segmenter],
     files: ImageFiles,
     loaded: Loaded,
@@ -132,10 +140,10 @@ def save_sample(
 ) -> AdversarialSample:
     """Save one adversarial image, read it back, verify what the attack promised, and measure what each model sees."""
     victims, task = job.victims.name, job.task.name
-    place = f"{job.spec.label}/{task}/{files.id}.png"
+    place, sample = f"{spec.label}/{task}/{files.id}.png", job.sample_id(files.id, spec.label)
     saved = save_png(folder.root, f"adversarial/{victims}/{place}", outcome.image)
     adversarial = folder.image(saved)
-    require_promise(loaded, adversarial, job.spec, job.sample_id(files.id))
+    require_promise(loaded, adversarial, spec, sample)
     records = {
         "clean": files.clean,
         "adversarial": saved,
@@ -153,10 +161,10 @@ def save_sample(
         )
     clean = {model: folder.labels(files.predictions[model]) for model in answers}
     return AdversarialSample(
-        id=job.sample_id(files.id),
+        id=sample,
         image=files.id,
         task=task,
-        attack=job.spec.label,
+        attack=spec.label,
         victims=job.victims.names,
         seed=seed,
         best_step=outcome.step,

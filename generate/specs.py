@@ -1,8 +1,8 @@
 """From names, presets and ``--set key=value`` to attacks with every hyper-parameter decided."""
 
 import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import msgspec
@@ -69,16 +69,53 @@ def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, st
     return attack
 
 
-def resolve(config: CraftConfig) -> list[tuple[AttackSpec, Attack]]:
-    """Every combination of attack, scope and preset, in that order."""
-    settings = parse_settings(config.settings, config.attacks)
+@dataclass(frozen=True)
+class Trajectory:
+    """One run of an attack, and what is saved of it: specs that differ only in which iterate they keep."""
+
+    attack: Attack
+    specs: tuple[AttackSpec, ...]
+
+
+def resolve(config: CraftConfig) -> list[Trajectory]:
+    """Every combination of attack, scope and preset, in that order; then the attacks that are matched to another."""
+    matches = [parse_match(text, config.attacks) for text in config.match]
+    settings = parse_settings(config.settings, dict.fromkeys((*config.attacks, *(name for name, _ in matches))))
     resolved = []
     for name in config.attacks:
         for scope in config.scopes:
             for preset in config.presets:
                 attack = build_attack(name, preset, scope, settings[name])
-                resolved.append((describe(name, preset, scope, attack, config), attack))
+                spec = describe(name, preset, scope, attack, config)
+                within = (replace(spec, within=limit, keep="best") for limit in config.within)
+                resolved.append(Trajectory(attack, (spec, *within)))
+    references = [trajectory.specs[0] for trajectory in resolved]
+    for name, reference in matches:
+        own = [spec for spec in references if spec.attack == short_name(reference)]
+        resolved.extend(matched(name, spec, settings[name], config) for spec in own)
     return resolved
+
+
+def parse_match(text: str, attacks: Collection[str]) -> tuple[str, str]:
+    """``fgsm=tanh`` as the attack and its reference. Raises ConfigurationError."""
+    name, equals, reference = text.partition("=")
+    if not equals or reference not in attacks:
+        raise ConfigurationError(
+            f"--match {text!r} is not ATTACK=REFERENCE with a REFERENCE that is crafted too",
+            f"as in --match fgsm={next(iter(attacks))}",
+        )
+    return name, reference
+
+
+def matched(name: str, reference: AttackSpec, settings: Mapping[str, str], config: CraftConfig) -> Trajectory:
+    """An attack kept within the mean change that its reference has on the same image.
+
+    Its preset `matched` is taken where it has one: small steps, so that some iterate comes close to the limit.
+    """
+    preset = "matched" if ("matched", reference.scope) in ATTACKS.load(name).presets else "default"
+    attack = build_attack(name, preset, reference.scope, settings)
+    spec = describe(name, "default", reference.scope, attack, config)
+    return Trajectory(attack, (replace(spec, match=reference.label, keep="best"),))
 
 
 def describe(name: str, preset: str, scope: Scope, attack: Attack, config: CraftConfig) -> AttackSpec:

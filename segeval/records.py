@@ -76,6 +76,8 @@ class AttackSpec:
 
     budget: L-infinity radius in 0–255 levels, None for an unbounded attack.
     keep: which iterate is saved.   stop_at: success at which an image is finished, None to take every step.
+    within: mean change in levels, over φ for the local scope and else over the image, that the saved image may have.
+    match: label of an attack whose mean change on the same image is that limit; empty for none.
     """
 
     attack: str
@@ -86,11 +88,16 @@ class AttackSpec:
     stop_at: float | None
     budget: float | None
     parameters: Mapping[str, Setting]
+    within: float | None = None
+    match: str = ""
 
     @property
     def label(self) -> str:
-        """Name of the attack on disk and in tables: ``tanh-local``, ``tanh-local-paper``."""
-        return f"{self.attack}-{self.scope}" + ("" if self.preset == "default" else f"-{self.preset}")
+        """Name of the attack on disk and in tables, as in ``tanh-local-paper``, ``fgsm-full-as-tanh``."""
+        preset = "" if self.preset == "default" else f"-{self.preset}"
+        within = "" if self.within is None else f"-within-{self.within:g}"
+        match = f"-as-{self.match.replace(f'-{self.scope}', '', 1)}" if self.match else ""
+        return f"{self.attack}-{self.scope}{preset}{within}{match}"
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,9 @@ class CraftConfig:
 
     models: NAME or NAME=WEIGHTS.   victims: whether each model is attacked by itself, all of them by one perturbation,
     or both.   transfer: show every adversarial image to all models, not to its victims alone.
+    within: save for every attack also the best iterates within these mean changes, in levels.
+    match: ATTACK=REFERENCE, craft ATTACK once more within the mean change of REFERENCE on the same image.
+    ids: of the images to attack, in this order; empty for all of them.
     size: (height, width) images are brought to, None to leave them.
     settings: KEY=VALUE overrides of attack parameters.
     """
@@ -172,6 +182,9 @@ class CraftConfig:
     settings: tuple[str, ...] = ()
     victims: tuple[Grouping, ...] = ("each",)
     transfer: bool = False
+    within: tuple[float, ...] = ()
+    match: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
     split: str = "test"
     data_root: str | None = None
     limit: int | None = None

@@ -18,7 +18,12 @@ class FGSM:
     budget: L-infinity radius in 0–255 levels.   step: change per iteration in levels, a quarter of the budget if None.
     """
 
-    presets: ClassVar = {("paper", "local"): {"budget": 1.0}, ("paper", "full"): {"budget": 1.0}}
+    presets: ClassVar = {
+        ("paper", "local"): {"budget": 1.0},
+        ("paper", "full"): {"budget": 1.0},
+        ("matched", "local"): {"budget": 4.0, "step": 0.25},
+        ("matched", "full"): {"budget": 4.0, "step": 0.25},
+    }
 
     budget: float = 2.0
     step: float | None = None

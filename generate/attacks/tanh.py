@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from segeval.errors import ConfigurationError
+from segeval.generate.budgets import Linf
 from segeval.generate.losses import Omega, cross_entropy, difference, hardness, joint_labels, mean_over
 from segeval.generate.problem import Candidate, Problem
 
@@ -22,6 +23,7 @@ class Tanh:
     image itself as printed, or `accumulate`, the image of the step before.   loss: cross entropy (`ce`) or, for
     the local scope, Eq. 6 (`difference`); kappa bounds the latter.   omega: weights of the cross entropy (Eq. 4).
     mask: φ stays that of the clean image (`frozen`) or is inferred again each step (`shrinking`).
+    budget: L-infinity radius in 0–255 levels that the image is clipped to, none as published.
     """
 
     presets: ClassVar = {
@@ -38,6 +40,7 @@ class Tanh:
     kappa: float | None = None
     omega: Omega = "none"
     mask: Literal["frozen", "shrinking"] = "frozen"
+    budget: float | None = None
 
     def __post_init__(self) -> None:
         if not (0 < self.rate < inf and 0 <= self.penalty < inf and (self.kappa is None or 0 <= self.kappa < inf)):
@@ -50,9 +53,15 @@ class Tanh:
         if self.loss == "difference" and self.omega not in ("none", "balanced"):  # balanced: the full scope's default
             raise ConfigurationError(f"tanh: omega={self.omega} with loss=difference", "omega weighs loss=ce alone")
 
+        if self.budget is not None and not 1 <= self.budget <= 255:
+            raise ConfigurationError(
+                f"tanh: a budget of {self.budget} levels", "a saved 8-bit image changes by whole levels: 1 to 255"
+            )
+
     @property
-    def radius(self) -> None:
-        """The method bounds no norm."""
+    def radius(self) -> float | None:
+        """The method bounds no norm; `budget` does."""
+        return self.budget
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield one image per Adam step on W and ξ."""
@@ -62,7 +71,7 @@ class Tanh:
         start = anchor(problem.clean) if self.anchor == "atanh" else 2 * problem.clean - 1
         current, active = problem.clean, problem.phi
         while True:
-            drawn = (torch.tanh(scale * start + offset) + 1) / 2
+            drawn = self.bounded((torch.tanh(scale * start + offset) + 1) / 2, problem.clean)
             images = torch.where(active[:, None], drawn, current) if problem.scope == "local" else drawn
             logits = problem.victims(images)
             yield Candidate(images, logits)
@@ -73,6 +82,10 @@ class Tanh:
                 current, active = images.detach(), problem.phi & still_source(problem, logits)
             if self.anchor == "accumulate":
                 start = 2 * images.detach() - 1
+
+    def bounded(self, images: Tensor, clean: Tensor) -> Tensor:
+        """Images within the budget, if there is one."""
+        return images if self.budget is None else Linf(self.budget).project(images, clean)
 
     def objective(self, problem: Problem, images: Tensor, logits: Sequence[Tensor], active: Tensor) -> Tensor:
         """(N,) classification loss summed over victims, plus the penalty."""

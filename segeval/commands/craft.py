@@ -58,6 +58,15 @@ def craft(
     transfer: Annotated[
         bool, Option("--transfer", help="Show every adversarial image to all models, not to its victims alone.")
     ] = False,
+    within: Annotated[
+        list[float],
+        Option("--within", min=0, help="Save also the best iterate within this mean change in levels; repeatable."),
+    ] = [],
+    match: Annotated[
+        list[str],
+        Option("--match", metavar="ATTACK=REFERENCE", help="Craft ATTACK within REFERENCE's mean change; repeatable."),
+    ] = [],
+    image: Annotated[list[str], Option("--image", metavar="ID", help="Attack this image; repeatable.")] = [],
     steps: Annotated[int, Option("--steps", min=1, help="Updates per image.")] = 50,
     keep: Annotated[
         Literal["best", "last"] | None,
@@ -102,6 +111,9 @@ def craft(
         settings=tuple(setting),
         victims=tuple(each.value for each in victims),
         transfer=transfer,
+        within=tuple(within),
+        match=tuple(match),
+        ids=tuple(image),
         split=split,
         data_root=absolute_root(data_root),
         limit=limit,

@@ -32,21 +32,35 @@ def mean(values: Iterable[float | None]) -> float | None:
 
 
 def crafted_table(samples: Iterable[AdversarialSample]) -> Table:
-    """The metrics of the paper per victim, attack and task, as means over images."""
-    groups: dict[tuple[str, str, str], list[tuple[float | None, ...]]] = {}
+    """The metrics of the paper per model, attack and task, as means over images."""
+    groups: dict[tuple[str, str, str, str], list[tuple[float | None, ...]]] = {}
     for sample in samples:
-        for victim, counts in sample.counts.items():
+        for model, counts in sample.counts.items():
             size = sample.norms
             row = (counts.success, counts.accuracy, counts.ratio, size.mean_phi, size.mean, float(size.linf))
-            groups.setdefault((victim, sample.attack, sample.task), []).append(row)
-    headings = ("victim", "attack", "task", "success", "accuracy", "ratio", "levels φ", "levels", "L∞", "n")
-    rows = [(*key, *columns(rows), str(len(rows))) for key, rows in groups.items()]
-    return table(headings, rows, "Crafted (desktop, measured on the saved images; means over images)", words=3)
+            key = (model, made_for(model, sample.victims), sample.attack, sample.task)
+            groups.setdefault(key, []).append(row)
+    headings = ["model", "made for", "attack", "task", "success", "accuracy", "ratio", "levels φ", "levels", "L∞", "n"]
+    rows = [[*key, *columns(rows), str(len(rows))] for key, rows in groups.items()]
+    if all(itself == made_for(model, (model,)) for model, itself, *_ in groups):  # as usual: not worth a column
+        del headings[1]
+        rows = [[row[0], *row[2:]] for row in rows]
+    words = headings.index("success")
+    return table(headings, rows, "Crafted (desktop, measured on the saved images; means over images)", words=words)
+
+
+def made_for(model: str, victims: Sequence[str]) -> str:
+    """Whom an adversarial image was made for, beside the model it was shown to."""
+    if model not in victims:
+        return "+".join(victims)
+    return "itself" if len(victims) == 1 else f"{len(victims)} jointly"
 
 
 def columns(rows: Sequence[tuple[float | None, ...]]) -> list[str]:
-    """Mean of every column."""
-    return [number(mean(column)) for column in zip(*rows, strict=True)]
+    """Mean of every column of `crafted_table`."""
+    return [
+        number(mean(column), digits) for column, digits in zip(zip(*rows, strict=True), (3, 3, 3, 2, 2, 0), strict=True)
+    ]
 
 
 def mapping_rows(values: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -73,21 +73,19 @@ class Segmenter(nn.Module):
 
 def require_logits(answer: object, spec: ModelSpec, size: Sequence[int]) -> Tensor:
     """What a network answered, if it is logits (N, C, H, W) for images of `size`. Raises ConfigurationError."""
-    wanted = f"segeval needs one tensor of logits (N, {len(spec.outputs)}, {size[0]}, {size[1]})"
+    if isinstance(answer, Tensor) and torch._C._get_tracing_state() is not None:
+        return answer  # sizes are no plain numbers there, and were checked before
     if isinstance(answer, Mapping):
-        keys = ", ".join(map(repr, answer))
-        raise ConfigurationError(f"{spec.name} answers with a dict of {keys}; {wanted}", "let it return that entry")
-    if not isinstance(answer, Tensor):
-        kind = f"{type(answer).__name__} of {len(answer)}" if isinstance(answer, Sequence) else type(answer).__name__
-        raise ConfigurationError(f"{spec.name} answers with a {kind}; {wanted}", "let its forward return that tensor")
-    if torch._C._get_tracing_state() is not None:  # sizes are no plain numbers there, and were checked before
+        found, hint = f"a dict of {', '.join(map(repr, answer))}", "let its forward return one of these"
+    elif not isinstance(answer, Tensor):
+        count = f" of {len(answer)}" if isinstance(answer, Sequence) else ""
+        found, hint = f"a {type(answer).__name__}{count}", "let its forward return one tensor"
+    elif answer.ndim == 4 and answer.shape[1] == len(spec.outputs) and answer.shape[2:] == tuple(size):
         return answer
-    if answer.ndim != 4 or answer.shape[1] != len(spec.outputs) or answer.shape[2:] != tuple(size):
-        raise ConfigurationError(
-            f"{spec.name} answers with {tuple(answer.shape)}; {wanted}",
-            "let it resize to the image",
-        )
-    return answer
+    else:
+        found, hint = f"a tensor {tuple(answer.shape)}", "let it resize to the image, and give one output per class"
+    wanted = f"logits (N, {len(spec.outputs)}, {size[0]}, {size[1]})"
+    raise ConfigurationError(f"{spec.name} answers with {found}; {wanted} are needed", hint)
 
 
 class Deployable(nn.Module):

@@ -56,7 +56,10 @@ def run(
     spec = AttackSpec("scripted", "default", "local", len(script) - 1, keep, stop_at, None, {})
     meters = [AttackMeter(mask.numpy(), TARGET) for mask in phi]
     tick = (lambda step: None) if ticks is None else ticks.append
-    return run_attack(Scripted(script), spec, problem, ["victim"], meters, clean, tick)
+    limits = [[None]] * count
+    return [
+        outcome for (outcome,) in run_attack(Scripted(script), [spec], problem, ["victim"], meters, clean, limits, tick)
+    ]
 
 
 def test_a_curve_has_the_start_and_every_step() -> None:
@@ -109,3 +112,25 @@ def test_a_batch_ends_when_its_last_image_is_finished() -> None:
     )
     assert ticks == [0, 1, 2]
     assert [outcome.step for outcome in outcomes] == [1, 2]
+
+
+def test_within_a_mean_change_the_best_iterate_that_keeps_it_is_saved() -> None:
+    script = [[(0, 0.0)], [(3, 1.0)], [(9, 3.0)], [(5, 2.0)], [(12, 6.0)]]
+    phi = torch.ones(1, SIDE, SIDE, dtype=torch.bool)
+    clean = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    images = torch.full((1, 3, SIDE, SIDE), 100 / 255)
+    problem = Problem(images, phi.long() * 0, phi, (0,), TARGET, "full", (), (0,))
+    limits = (None, 5.0, 2.0, 1.4, 0.5)
+    specs = [AttackSpec("scripted", "default", "full", 4, "best", None, None, {}, limit) for limit in limits]
+    (found,) = run_attack(
+        Scripted(script),
+        specs,
+        problem,
+        ["victim"],
+        [AttackMeter(phi[0].numpy(), TARGET)],
+        [clean],
+        [limits],
+        lambda step: None,
+    )
+    assert [outcome.step for outcome in found] == [4, 2, 3, 1, 0]
+    assert [int(outcome.image[0, 0, 0]) for outcome in found] == [106, 103, 102, 101, 100]

@@ -1,0 +1,141 @@
+"""``segeval reproduce``."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from segeval.commands.options import (
+    DataRoot,
+    Device,
+    Option,
+    Quiet,
+    Resume,
+    Seed,
+    Size,
+    absolute_root,
+    check_device,
+    command,
+    parse_size,
+)
+from segeval.commands.tables import table
+from segeval.console import progress, results, say
+from segeval.errors import ConfigurationError
+from segeval.experiments import ExperimentConfig, ExperimentFolder
+
+if TYPE_CHECKING:
+    from segeval.reproduce import Cost
+
+
+class PartName(StrEnum):
+    """A part of a reproduction."""
+
+    TABLE1 = "table1"
+    MAPS = "maps"
+    BUDGETS = "budgets"
+
+
+def reproduce(
+    paper: Annotated[Literal["kang2020"], typer.Argument(metavar="PAPER", help="kang2020.")] = "kang2020",
+    out: Annotated[Path | None, Option("--out", help="Directory of the reproduction.", show_default=False)] = None,
+    dataset: Annotated[
+        str | None, Option("--dataset", help="camvid, cityscapes, synthetic, or your own.", show_default=False)
+    ] = None,
+    origin: Annotated[
+        Path | None, Option("--from", metavar="DIR", help="Repeat this reproduction, with its configuration alone.")
+    ] = None,
+    split: Annotated[str | None, Option("--split", help="Split of the dataset.", show_default="its usual one")] = None,
+    data_root: DataRoot = None,
+    size: Size = None,
+    model: Annotated[
+        list[str], Option("--model", metavar="NAME[=WEIGHTS]", help="Victim; repeatable. The usual two if not given.")
+    ] = [],
+    task: Annotated[list[str], Option("--task", help="Repeatable; the paper's three if not given.")] = [],
+    part: Annotated[
+        list[PartName], Option("--part", help="Table 1 and its figures, gradient maps, matched budgets; repeatable.")
+    ] = [PartName.TABLE1, PartName.MAPS, PartName.BUDGETS],
+    limit: Annotated[int, Option("--limit", min=1, help="Images of Table 1, drawn with --seed.")] = 12,
+    budget_limit: Annotated[int, Option("--budget-limit", min=1, help="Of these, for budgets and maps.")] = 4,
+    steps: Annotated[int, Option("--steps", min=1, help="Updates per image.")] = 50,
+    batch_size: Annotated[int, Option("--batch-size", min=1, help="Images attacked together, on a GPU.")] = 1,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    resume: Resume = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Print the plan and what it costs, and stop.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Redo a paper on the data at hand and put the results beside its own.
+
+    \b
+    segeval reproduce kang2020 --dataset camvid --out runs/kang2020 --dry-run
+    segeval reproduce kang2020 --dataset camvid --out runs/kang2020
+
+    \b
+    segeval reproduce --from runs/kang2020 --out runs/again
+    """
+    from segeval.reproduce import Options, Reproduction, resolve
+
+    if origin is not None:
+        config = ExperimentFolder(origin).read().config
+        where = out or (origin if resume else None)
+    elif dataset is not None:
+        config = resolve(
+            Options(
+                dataset=dataset,
+                split=split,
+                data_root=absolute_root(data_root),
+                size=parse_size(size),
+                models=tuple(model),
+                tasks=tuple(task),
+                limit=limit,
+                budget_limit=budget_limit,
+                parts=tuple(each.value for each in part),
+                steps=steps,
+                batch_size=batch_size,
+                seed=seed,
+                device=device,
+            )
+        )
+        where = out
+    else:
+        raise ConfigurationError("nothing to reproduce from", "give --dataset, or --from with an earlier reproduction")
+    if where is None:
+        raise ConfigurationError("no directory for the reproduction", "give --out")
+    check_device(config.device)
+    reproduction = Reproduction(config, where)
+    if dry_run or not quiet:
+        show_plan(config, reproduction.cost())
+    if dry_run:
+        return
+    with progress(quiet) as tick:
+        reproduction.run(resume, tick)
+    show_summary(where)
+    say(f"report: {where / 'report' / 'report.html'}")
+    say(
+        f"next: {command('deploy', reproduction.folder.set('table1'), '--out', where.with_name(where.name + '-bundle'))}"
+    )
+
+
+def show_plan(config: ExperimentConfig, cost: "Cost") -> None:
+    """What is about to be computed, and how long it takes."""
+    rows = [
+        [
+            name,
+            str(plan.images),
+            str(plan.samples_at_most),
+            *(str(plan.gradients.get(model, 0)) for model in cost.seconds),
+        ]
+        for name, plan in cost.plans.items()
+    ]
+    headings = ["set", "images", "samples", *(f"gradients of {model}" for model in cost.seconds)]
+    results.print(table(headings, rows, f"{config.paper} on {config.dataset} ({config.split}), {config.steps} steps"))
+    each = ", ".join(f"{model} {seconds:.2f} s" for model, seconds in cost.seconds.items())
+    say(f"one gradient takes: {each}; all together about {cost.estimate / 60:.0f} min on {config.device}")
+
+
+def show_summary(out: Path) -> None:
+    """Table 1."""
+    from segeval.evaluate.kang2020 import summary_table
+
+    results.print(summary_table(ExperimentFolder(out)))
