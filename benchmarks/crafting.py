@@ -50,7 +50,8 @@ def main(
     source, target = int(counts.argmax()), int((counts.argmax() + 1) % len(segmenter.spec.table))
     phi = labels == source
     config = CraftConfig(dataset, (model,), attacks=("fgsm", "tanh"), steps=steps)
-    for spec, attack in resolve(config):
+    for trajectory in resolve(config):
+        attack, spec = trajectory.attack, trajectory.specs[0]
         problem = Problem(
             clean=torch.from_numpy(example.image).permute(2, 0, 1)[None].float() / 255,
             predicted=torch.from_numpy(labels)[None].long(),
@@ -66,7 +67,7 @@ def main(
         for _ in range(ROUNDS):
             floors.append(median(floor(problem) for _ in range(steps)))
             started = time.perf_counter()
-            run_attack(attack, spec, problem, [model], [meter], [example.image], lambda step: None)
+            run_attack(attack, [spec], problem, [model], [meter], [example.image], [[None]], lambda step: None)
             crafted.append((time.perf_counter() - started) / steps)
         bare, step = median(floors), median(crafted)
         typer.echo(f"{spec.label:12} step {step:.4f} s, bare {bare:.4f} s, ratio {step / bare:.2f}")

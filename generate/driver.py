@@ -21,7 +21,8 @@ LEVELS = 255.0
 class Kept:
     """The iterate of one image that would be saved now, by the rule of one spec.
 
-    limit: mean change in levels that the saved image may have, None for any.
+    limit: mean change in levels that the saved image may have, None for any.   exceeded: whether the last iterate that
+    was offered changed the image by more.
     """
 
     spec: AttackSpec
@@ -31,13 +32,16 @@ class Kept:
     image: NDArray[np.uint8] | None = None
     step: int = 0
     score: tuple[float, float] = (-1.0, 0.0)
+    exceeded: bool = False
 
     def offer(self, image: Tensor, step: int, score: tuple[float, float]) -> None:
         """Keep an iterate (3, H, W) if it is the one to save."""
         if self.spec.keep == "best" and score <= self.score:
             return
         rounded = to_bytes(image, self.clean, self.spec.budget)
-        if self.limit is None or mean_change(rounded, self.clean, self.phi, self.spec.scope) <= self.limit:
+        change = 0.0 if self.limit is None else mean_change(rounded, self.clean, self.phi, self.spec.scope)
+        self.exceeded = self.limit is not None and change > self.limit
+        if not self.exceeded:
             self.image, self.step, self.score = rounded, step, score
 
     def outcome(self, curve: tuple[Step, ...]) -> "Outcome":
@@ -87,6 +91,9 @@ def run_attack(
     for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
         measure(tracks, candidate, step, specs[0], victims, problem)
         tick(step)
+        if getattr(attack, "only_grows", False):
+            for track in tracks:
+                track.finished |= all(kept.exceeded for kept in track.kept)
         if all(track.finished for track in tracks):
             break
     return [[kept.outcome(tuple(track.curve)) for kept in track.kept] for track in tracks]

@@ -44,7 +44,8 @@ def make_maps(config: ExperimentConfig, root: Path, tick: Tick) -> Maps:
     height, width = examples[0].image.shape[:2]
     probe = probe_image(height, width)
     jobs = [(model, example) for model in models for example in examples if has_source(model, example, record)]
-    gradients, progress = [], []
+    gradients: list[GradientMap] = []
+    progress: list[Progress] = []
     for number, (model, example) in enumerate(jobs):
         tick("gradient maps", number, len(jobs))
         first = model.spec.name not in {each.model for each in gradients}

@@ -25,6 +25,7 @@ from segeval.commands.evaluate import evaluate
 from segeval.commands.fetch import fetch
 from segeval.commands.listing import ls
 from segeval.commands.replay import replay
+from segeval.commands.reproduce import reproduce
 from segeval.commands.score import score
 from segeval.commands.train import train
 from segeval.console import say, show_error
@@ -71,7 +72,7 @@ def main_options(
         context.default_map = read_defaults(config, command_line.commands)
 
 
-for function in (demo, craft, deploy, replay, evaluate, train, score, fetch, ls, doctor):
+for function in (demo, craft, deploy, replay, evaluate, train, score, reproduce, fetch, ls, doctor):
     app.command()(function)
 
 command_line: Any = typer.main.get_command(app)

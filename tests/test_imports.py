@@ -15,6 +15,8 @@ SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")
 FOLDERS: dict[str, str] = SETUPTOOLS["package-dir"]
 STAGES = ("segeval.generate", "segeval.deploy", "segeval.evaluate")
 COMMAND_LINE = ("segeval.cli", "segeval.__main__", "segeval.commands")
+COMPOSERS = (*COMMAND_LINE, "segeval.reproduce")
+"""Who puts the stages together."""
 TORCH = ("torch", "torchvision")
 
 
@@ -90,17 +92,17 @@ def test_the_runner_stands_alone() -> None:
 
 
 def test_the_core_knows_neither_the_stages_nor_the_command_line() -> None:
-    assert not offences(("segeval",), (*STAGES, *COMMAND_LINE), but_not=(*STAGES, *COMMAND_LINE))
+    assert not offences(("segeval",), (*STAGES, *COMPOSERS), but_not=(*STAGES, *COMPOSERS))
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_knows_neither_another_stage_nor_the_command_line(stage: str) -> None:
     others = tuple(each for each in STAGES if each != stage)
-    assert not offences((stage,), (*others, *COMMAND_LINE))
+    assert not offences((stage,), (*others, *COMPOSERS))
 
 
 def test_torch_is_imported_by_models_generate_and_deploy_alone() -> None:
-    users = ("segeval.models", "segeval.generate", "segeval.deploy", *COMMAND_LINE)
+    users = ("segeval.models", "segeval.generate", "segeval.deploy", *COMPOSERS)
     assert not offences(("segeval", "segeval_runner"), TORCH, but_not=users)
     assert offences(users, TORCH), "the test sees imports of torch where they are allowed"
 
@@ -128,7 +130,7 @@ def loaded_after_importing(modules: list[str]) -> set[str]:
 
 
 def test_evaluation_and_the_core_really_run_without_torch_and_onnx() -> None:
-    torch_users = ("segeval.models", "segeval.generate", "segeval.deploy", "segeval.__main__")
+    torch_users = ("segeval.models", "segeval.generate", "segeval.deploy", "segeval.reproduce", "segeval.__main__")
     modules = [module for module in sources() if is_in(module, "segeval") and not is_in(module, *torch_users)]
     assert "segeval.evaluate.report" in modules and "segeval.commands.craft" in modules
     assert not loaded_after_importing(modules) & {"torch", "onnx", "onnxruntime"}

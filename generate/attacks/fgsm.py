@@ -25,6 +25,8 @@ class FGSM:
         ("matched", "full"): {"budget": 4.0, "step": 0.25},
     }
 
+    only_grows: ClassVar = True
+
     budget: float = 2.0
     step: float | None = None
 

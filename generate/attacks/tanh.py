@@ -67,7 +67,7 @@ class Tanh:
         """Yield one image per Adam step on W and ξ."""
         scale = problem.uniform(0.99, 1.01, stream=0).requires_grad_()
         offset = problem.uniform(-0.01, 0.01, stream=1).requires_grad_()
-        optimiser = torch.optim.Adam([scale, offset], lr=self.rate)
+        optimiser = torch.optim.Adam([scale, offset], lr=self.rate, fused=True)
         start = anchor(problem.clean) if self.anchor == "atanh" else 2 * problem.clean - 1
         current, active = problem.clean, problem.phi
         while True:

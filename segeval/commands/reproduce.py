@@ -22,9 +22,9 @@ from segeval.commands.options import (
 from segeval.commands.tables import table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
-from segeval.experiments import ExperimentConfig, ExperimentFolder
 
 if TYPE_CHECKING:
+    from segeval.experiments import ExperimentConfig
     from segeval.reproduce import Cost
 
 
@@ -74,6 +74,7 @@ def reproduce(
     \b
     segeval reproduce --from runs/kang2020 --out runs/again
     """
+    from segeval.experiments import ExperimentFolder
     from segeval.reproduce import Options, Reproduction, resolve
 
     if origin is not None:
@@ -112,12 +113,11 @@ def reproduce(
         reproduction.run(resume, tick)
     show_summary(where)
     say(f"report: {where / 'report' / 'report.html'}")
-    say(
-        f"next: {command('deploy', reproduction.folder.set('table1'), '--out', where.with_name(where.name + '-bundle'))}"
-    )
+    bundle = where.with_name(f"{where.name}-bundle")
+    say(f"next: {command('deploy', reproduction.folder.set('table1'), '--out', bundle)}")
 
 
-def show_plan(config: ExperimentConfig, cost: "Cost") -> None:
+def show_plan(config: "ExperimentConfig", cost: "Cost") -> None:
     """What is about to be computed, and how long it takes."""
     rows = [
         [
@@ -137,5 +137,6 @@ def show_plan(config: ExperimentConfig, cost: "Cost") -> None:
 def show_summary(out: Path) -> None:
     """Table 1."""
     from segeval.evaluate.kang2020 import summary_table
+    from segeval.experiments import ExperimentFolder
 
     results.print(summary_table(ExperimentFolder(out)))

@@ -39,6 +39,8 @@ class Segmenter(nn.Module):
         self.register_buffer("std", torch.tensor(spec.preprocessing.std).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("bgr", torch.tensor([2, 1, 0]), persistent=False)
         self.eval().requires_grad_(False)
+        # Gradients of these networks take a fifth less time on the CPU with the channels last (docs/speed.md).
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def record(self) -> ModelRecord:

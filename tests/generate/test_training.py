@@ -12,15 +12,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
 from segeval.classes import CITYSCAPES, IGNORE
 from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError, DataError, WeightsError
 from segeval.generate.augment import Augmentation
+from segeval.generate.distillation import soft_cross_entropy
 from segeval.generate.examples import CachedExamples
+from segeval.generate.initial import initial_network
 from segeval.generate.training import EpochReport, TrainConfig, train
 from segeval.models import load_model
+from segeval.models.loading import build_network, load_spec
 from segeval.records import encode
 
 SIZE = (64, 128)
@@ -133,6 +137,10 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(scenes: str, tmp_p
         ({"limit": 0}, "at least 1"),
         ({"batch_size": 1}, "at least 2"),
         ({"rate": 0.0}, "above 0"),
+        ({"colour": 1.0}, "--colour 1.0"),
+        ({"distillation": -1.0}, "--distillation -1.0"),
+        ({"loss_stride": 0}, "at least 1"),
+        ({"validate_every": 0}, "at least 1"),
     ],
 )
 def test_options_that_no_training_can_have(
@@ -252,3 +260,83 @@ def test_colours_change_within_the_range_and_labels_do_not() -> None:
     assert torch.equal(changed[0], again[0])
     assert not torch.allclose(plain[0], changed[0])
     assert changed[0].min() >= 0 and changed[0].max() <= 1
+
+
+def test_soft_labels_follow_their_image_through_zoom_crop_and_mirror() -> None:
+    """Probabilities that say which label a block has stay with that label."""
+    images, labels = labelled(64, 128, 4)
+    soft = torch.nn.functional.one_hot(labels[:, ::4, ::4].long(), 19).permute(0, 3, 1, 2).half()
+    for seed, zoom in enumerate((0.5, 1.0, 1.6)):
+        augment = Augmentation((40, 72), (zoom, zoom), colour=0)
+        _, classes, found = augment(images, labels, torch.Generator().manual_seed(seed), soft)
+        assert found is not None and found.shape == (4, 19, 10, 18)
+        centres = classes[:, 2::4, 2::4]
+        counted = centres != IGNORE
+        agree = found.argmax(1)[counted] == centres[counted]
+        assert agree.float().mean() > 0.85, zoom
+        assert (found.sum(1)[~counted] < 0.99).all(), "nothing is known beyond the image"
+
+
+def test_soft_cross_entropy_is_that_of_every_pixel() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 4, 5, generator=generator, dtype=torch.float64)
+    soft = torch.rand(2, 3, 4, 5, generator=generator, dtype=torch.float64).softmax(1)
+    soft[0, :, 0, 0] = 0
+    total = 0.0
+    for n in range(2):
+        for y in range(4):
+            for x in range(5):
+                chances = logits[n, :, y, x].softmax(0)
+                total -= sum(float(soft[n, c, y, x] * chances[c].log()) for c in range(3))
+    assert float(soft_cross_entropy(logits, soft)) == pytest.approx(total / 40)
+
+
+def test_a_teacher_is_asked_once_and_learnt_from(scenes: str, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def tick(stage: str, done: int, total: int) -> None:
+        asked.append(stage)
+
+    plan = config(scenes, epochs=1, teacher="espnet-synthetic")
+    train(plan, tmp_path / "taught", False, tick, lambda report: None)
+    assert asked.count("teacher") == 8
+    stored = np.load(tmp_path / "taught/cache/soft.npy")
+    assert stored.shape == (8, 19, 16, 32)
+    assert np.allclose(stored.astype(float).sum(1), 1, atol=0.01)
+    weights, _ = learn(config(scenes, epochs=1), tmp_path / "alone")
+    taught = (tmp_path / "taught" / weights.name).read_bytes()
+    assert taught != weights.read_bytes()
+    asked.clear()
+    train(plan, tmp_path / "taught", True, tick, lambda report: None)
+    assert "teacher" not in asked
+
+
+def test_a_teacher_of_other_classes_is_refused(scenes: str, tmp_path: Path) -> None:
+    network = build_network(load_spec("fast-scnn-camvid"), None)
+    weights = tmp_path / "camvid.safetensors"
+    save_file({key: value.contiguous() for key, value in network.state_dict().items()}, weights)
+    with pytest.raises(ConfigurationError, match="fast-scnn-camvid does not know road, sidewalk"):
+        learn(config(scenes, teacher=f"fast-scnn-camvid={weights}"), tmp_path / "out")
+
+
+def test_a_start_from_another_network_takes_over_the_rows_of_shared_classes() -> None:
+    donor, spec = load_model("fast-scnn-synthetic"), load_spec("fast-scnn-camvid")
+    given = donor.network.state_dict()
+    own = initial_network(spec, "fast-scnn-synthetic").state_dict()
+    last = "classifier.conv.1.weight"
+    for row, name in enumerate(spec.canonical_outputs):
+        assert torch.equal(own[last][row], given[last][donor.spec.outputs.index(name)]), name
+    same = [key for key in own if own[key].shape == given[key].shape]
+    assert len(same) > len(own) - 6
+    assert all(torch.equal(own[key], given[key]) for key in same)
+
+
+def test_a_validation_can_wait_but_the_last_epoch_has_one(scenes: str, tmp_path: Path) -> None:
+    _, reports = learn(config(scenes, epochs=3, validate_every=2), tmp_path)
+    assert [report.miou is not None for report in reports] == [False, True, True]
+
+
+@pytest.mark.parametrize("model", ["fast-scnn-synthetic", "espnet-synthetic"])
+def test_the_loss_can_be_taken_at_a_lower_resolution(model: str, scenes: str, tmp_path: Path) -> None:
+    _, reports = learn(config(scenes, model=model, loss_stride=2), tmp_path)
+    assert reports[1].loss < reports[0].loss
