@@ -10,6 +10,9 @@ from segeval.errors import ConfigurationError
 from segeval.metrics import Mask
 from segeval.records import Scope
 
+EPSILON = 1e-4
+"""Levels by which an image may miss a whole level through rounding in float32."""
+
 
 @dataclass(frozen=True)
 class Linf:
@@ -35,12 +38,21 @@ def mean_change(image: NDArray[np.uint8], clean: NDArray[np.uint8], phi: Mask, s
     return float(size[phi].mean() if scope == "local" else size.mean())
 
 
-def to_bytes(image: Tensor, clean: NDArray[np.uint8], radius: float | None) -> NDArray[np.uint8]:
+def to_bytes(
+    image: Tensor, clean: NDArray[np.uint8], radius: float | None, thresholds: NDArray[np.float32] | None = None
+) -> NDArray[np.uint8]:
     """An image (3, H, W) in [0, 1] as 8-bit (H, W, 3): rounded to nearest, then kept within the budget.
 
+    thresholds: (3, H, W) in [0, 1); with them a change is rounded up where its fraction is above the threshold.
     A radius that is no whole number allows only the whole levels below it, since a saved image has no others.
     """
-    levels = np.rint(image.detach().permute(1, 2, 0).cpu().numpy().astype(np.float64) * 255).astype(np.int16)
+    exact = image.detach().permute(1, 2, 0).cpu().numpy().astype(np.float64) * 255
+    if thresholds is None:
+        levels = np.rint(exact).astype(np.int16)
+    else:
+        change = exact - clean
+        size = np.floor(np.maximum(np.abs(change) + 1 - thresholds.transpose(1, 2, 0) - EPSILON, 0))
+        levels = (clean + np.copysign(size, change)).astype(np.int16)
     if radius is not None:
         margin = int(np.floor(radius + 1e-6))
         levels = np.clip(levels, clean.astype(np.int16) - margin, clean.astype(np.int16) + margin)

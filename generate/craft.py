@@ -9,7 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from segeval.classes import parse_task, same_classes
-from segeval.datasets import Dataset, Example, open_dataset
+from segeval.datasets import Example, open_dataset
 from segeval.errors import ConfigurationError, DataError
 from segeval.generate.numerics import prepare_torch
 from segeval.generate.samples import ImageFiles, attack_batch, save_image
@@ -66,9 +66,12 @@ class CraftPlan:
 
 
 class Crafter:
-    """One crafting run. Opens the dataset and the victims, and checks that they fit each other, when made."""
+    """One crafting run. Opens the dataset and the victims, and checks that they fit each other, when made.
 
-    def __init__(self, config: CraftConfig, out: Path) -> None:
+    models: those of the configuration, where they are loaded already.
+    """
+
+    def __init__(self, config: CraftConfig, out: Path, models: Sequence[Segmenter] = ()) -> None:
         prepare_torch()
         self.config = config
         self.folder = SetFolder(out)
@@ -76,7 +79,7 @@ class Crafter:
         self.specs = {spec.label: spec for trajectory in self.trajectories for spec in trajectory.specs}
         self.dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
         self.chosen = chosen(self.dataset.ids, config)
-        self.models = [load_model(text, config.device) for text in config.models]
+        self.models = list(models) or [load_model(text, config.device) for text in config.models]
         self.require_fit()
         table = self.dataset.table
         resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}
@@ -198,7 +201,7 @@ class Crafter:
         for number, index in enumerate(self.chosen, start=1):
             example = self.dataset[index]
             size = size or example.image.shape
-            require_size(example, size, self.dataset)
+            require_size(example, size, self.dataset.ids[self.chosen[0]])
             saved[example.id] = save_image(self.folder, example, self.models, self.groups, self.tasks)
             progress("clean predictions", number, len(self.chosen))
         return saved
@@ -316,12 +319,12 @@ def seed_of(root: int, sample: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{root}/{sample}".encode()).digest()[:6], "big")
 
 
-def require_size(example: Example, size: tuple[int, ...], dataset: Dataset) -> None:
+def require_size(example: Example, size: tuple[int, ...], first: str) -> None:
     """Raise DataError for an image of another size than the first."""
     if example.image.shape != size:
         shape = "x".join(map(str, example.image.shape[:2]))
         raise DataError(
-            f"image {example.id} is {shape}, {dataset.ids[0]} is {size[0]}x{size[1]}; a set has one size",
+            f"image {example.id} is {shape}, {first} is {size[0]}x{size[1]}; a set has one size",
             f"bring them to one size, for example --size {size[0]}x{size[1]}",
         )
 

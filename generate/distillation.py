@@ -22,22 +22,15 @@ class SoftLabels:
     """Class probabilities (N, C, H / 4, W / 4) of a teacher for every example, float16 on disk.
 
     Mean of the teacher's answers to the image and to its mirror image, over the classes of the student, aligned by
-    name and rescaled to a sum of 1.   Raises ConfigurationError if the teacher lacks one of them, DataError for
-    images that it cannot take.
+    name and rescaled to a sum of 1.   Raises as `outputs_of` does, and DataError for images that it cannot take.
     """
 
     def __init__(
         self, teacher: Segmenter, student: ModelSpec, examples: CachedExamples, folder: Path, progress: Progress
     ) -> None:
-        lacking = [name for name in student.outputs if name not in teacher.spec.outputs]
-        if lacking:
-            raise ConfigurationError(
-                f"the teacher {teacher.spec.name} does not know {', '.join(lacking)}",
-                "choose one made for the classes of the network that is trained",
-            )
         self.teacher = teacher
-        self.chosen = [teacher.spec.outputs.index(name) for name in student.outputs]
-        path = folder / "soft.npy"
+        self.chosen = outputs_of(teacher.spec, student)
+        path = folder / f"soft-{teacher.weights_sha256[:16]}.npy"
         if not path.exists():
             self.ask(examples, path, progress)
         self.probabilities = np.load(path, mmap_mode="r")
@@ -68,6 +61,18 @@ class SoftLabels:
     def batch(self, indices: NDArray[np.int64]) -> Tensor:
         """(N, C, H / 4, W / 4) probabilities of some examples."""
         return torch.from_numpy(np.ascontiguousarray(self.probabilities[indices]))
+
+
+def outputs_of(teacher: ModelSpec, student: ModelSpec) -> list[int]:
+    """Number of the teacher's output for every output of the student. Raises ConfigurationError if one is lacking."""
+    known = teacher.canonical_outputs
+    lacking = [name for name in student.canonical_outputs if name not in known]
+    if lacking:
+        raise ConfigurationError(
+            f"the teacher {teacher.name} does not know {', '.join(lacking)}",
+            "choose one made for the classes of the network that is trained",
+        )
+    return [known.index(name) for name in student.canonical_outputs]
 
 
 def soft_cross_entropy(logits: Tensor, soft: Tensor) -> Tensor:

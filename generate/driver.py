@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -11,49 +12,76 @@ from torch import Tensor
 from segeval.errors import EngineError
 from segeval.generate.budgets import mean_change, to_bytes
 from segeval.generate.problem import Attack, Candidate, Problem
-from segeval.metrics import AttackMeter, Labels, Mask
+from segeval.metrics import AttackMeter, Labels
 from segeval.records import AttackSpec, Step
 
 LEVELS = 255.0
+DITHER = 1000
+"""Stream of an image's random numbers that its thresholds are drawn from; attacks use the first ones."""
 
 
 @dataclass
 class Kept:
     """The iterate of one image that would be saved now, by the rule of one spec.
 
-    limit: mean change in levels that the saved image may have, None for any.   exceeded: whether the last iterate that
-    was offered changed the image by more.
+    limit: mean change in levels that the saved image may have, None for any.   step: -1 while there is none.
     """
 
     spec: AttackSpec
-    clean: NDArray[np.uint8]
-    phi: Mask
     limit: float | None
     image: NDArray[np.uint8] | None = None
-    step: int = 0
+    step: int = -1
     score: tuple[float, float] = (-1.0, 0.0)
-    exceeded: bool = False
 
-    def offer(self, image: Tensor, step: int, score: tuple[float, float]) -> None:
-        """Keep an iterate (3, H, W) if it is the one to save."""
+    def offer(self, rounded: "Rounded", step: int, score: tuple[float, float]) -> None:
+        """Keep an iterate if it is the one to save."""
         if self.spec.keep == "best" and score <= self.score:
             return
-        rounded = to_bytes(image, self.clean, self.spec.budget)
-        change = 0.0 if self.limit is None else mean_change(rounded, self.clean, self.phi, self.spec.scope)
-        self.exceeded = self.limit is not None and change > self.limit
-        if not self.exceeded:
-            self.image, self.step, self.score = rounded, step, score
+        if self.limit is None:
+            self.image, self.step, self.score = rounded.nearest, step, score
+        elif rounded.change <= self.limit:
+            self.image, self.step, self.score = rounded.dithered, step, score
 
-    def outcome(self, curve: tuple[Step, ...]) -> "Outcome":
-        """What is saved in the end: the clean image, where no iterate keeps the limit."""
-        return Outcome(self.clean if self.image is None else self.image, self.step, curve)
+
+@dataclass
+class Rounded:
+    """One iterate (3, H, W) as 8-bit images (H, W, 3), each made when it is asked for.
+
+    Rounded to nearest, a change of less than half a level is none. Where the mean change is limited, that would leave
+    all or nothing of an attack whose pixels change alike. There it is dithered: rounded up with the probability of its
+    fraction, so that the mean change of the saved image is that of the iterate.
+    """
+
+    iterate: Tensor
+    track: "Track"
+    spec: AttackSpec
+
+    @cached_property
+    def nearest(self) -> NDArray[np.uint8]:
+        """Rounded to nearest."""
+        return to_bytes(self.iterate, self.track.clean, self.spec.budget)
+
+    @cached_property
+    def dithered(self) -> NDArray[np.uint8]:
+        """Rounded at the image's random thresholds."""
+        return to_bytes(self.iterate, self.track.clean, self.spec.budget, self.track.thresholds)
+
+    @cached_property
+    def change(self) -> float:
+        """Mean absolute change of the dithered image in levels, over φ for the local scope and else over all."""
+        return mean_change(self.dithered, self.track.clean, self.track.meter.phi, self.spec.scope)
 
 
 @dataclass
 class Track:
-    """One image on its way: the curve so far, and an iterate for every spec."""
+    """One image on its way: the curve so far, and an iterate for every spec.
+
+    thresholds: (3, H, W) random numbers in [0, 1) of this image, for dithering.
+    """
 
     meter: AttackMeter
+    clean: NDArray[np.uint8]
+    thresholds: NDArray[np.float32]
     kept: list[Kept]
     curve: list[Step] = field(default_factory=list)
     finished: bool = False
@@ -61,7 +89,11 @@ class Track:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The chosen iterate of one image, 8-bit (H, W, 3), the step it was reached after, and the whole curve."""
+    """The chosen iterate of one image, 8-bit (H, W, 3), the step it was reached after, and the curve.
+
+    step: -1 where no iterate keeps the limit; the image is the clean one.   curve: empty for an iterate that a limit
+    chose from another spec's trajectory.
+    """
 
     image: NDArray[np.uint8]
     step: int
@@ -84,19 +116,23 @@ def run_attack(
     segmenters.   meters, clean: per image.   limits: per image and spec, the mean change in levels that the saved
     image may have.   tick: called with the number of steps taken.
     """
+    thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if any(map(any, limits)) else np.zeros(len(clean))
     tracks = [
-        Track(meter, [Kept(spec, image, meter.phi, limit) for spec, limit in zip(specs, row, strict=True)])
-        for meter, image, row in zip(meters, clean, limits, strict=True)
+        Track(meter, image, drawn, [Kept(spec, limit) for spec, limit in zip(specs, row, strict=True)])
+        for meter, image, drawn, row in zip(meters, clean, thresholds, limits, strict=True)
     ]
     for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
         measure(tracks, candidate, step, specs[0], victims, problem)
         tick(step)
-        if getattr(attack, "only_grows", False):
-            for track in tracks:
-                track.finished |= all(kept.exceeded for kept in track.kept)
         if all(track.finished for track in tracks):
             break
-    return [[kept.outcome(tuple(track.curve)) for kept in track.kept] for track in tracks]
+    return [[outcome(track, kept) for kept in track.kept] for track in tracks]
+
+
+def outcome(track: Track, kept: Kept) -> Outcome:
+    """What is saved in the end."""
+    curve = () if kept.spec.within is not None else tuple(track.curve)
+    return Outcome(track.clean if kept.image is None else kept.image, kept.step, curve)
 
 
 def taken(attack: Attack, problem: Problem, steps: int) -> Iterator[Candidate]:
@@ -122,8 +158,9 @@ def measure(
         counts = {name: track.meter.count(labels) for name, labels in zip(victims, predictions, strict=True)}
         track.curve.append(Step(means[index], phi_means[index], counts))
         success = min((each.success or 0.0 for each in counts.values()), default=0.0)
+        rounded = Rounded(candidate.images[index], track, spec)
         for kept in track.kept:
-            kept.offer(candidate.images[index], step, (success, -means[index]))
+            kept.offer(rounded, step, (success, -means[index]))
         track.finished = spec.stop_at is not None and success >= spec.stop_at
 
 

@@ -28,7 +28,12 @@ def initial_network(spec: ModelSpec, initial: str) -> nn.Module:
     network = build_network(spec, None)
     donor = build_network(other, state, name)
     widths = len(spec.outputs), len(other.outputs)
-    network.load_state_dict(merged(network, donor, aligned_outputs(spec, other), widths))
+    taken = merged(network, donor, aligned_outputs(spec, other), widths)
+    if not taken:
+        raise ConfigurationError(
+            f"--initial {initial}: {name} has no parameter in common with {spec.name}", "give another"
+        )
+    network.load_state_dict({**network.state_dict(), **taken})
     return network
 
 
@@ -43,14 +48,15 @@ def merged(
 ) -> dict[str, Tensor]:
     """The donor's parameters; where a layer is as wide as the number of outputs, only the rows of shared classes.
 
-    widths: numbers of outputs of both.   A parameter that cannot be taken over stays as the network has it.
+    widths: numbers of outputs of both.   A parameter that cannot be taken over is left out.
     """
+    taken: dict[str, Tensor] = {}
     own, given = network.state_dict(), donor.state_dict()
     rows = torch.tensor([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs])
     for key, tensor in own.items():
         other = given.get(key)
         if other is not None and tensor.shape == other.shape:
-            own[key] = other
+            taken[key] = other
         elif other is not None and tensor.shape[1:] == other.shape[1:] and (len(tensor), len(other)) == widths:
-            own[key] = tensor.index_copy(0, rows[0], other.index_select(0, rows[1]))
-    return own
+            taken[key] = tensor.index_copy(0, rows[0], other.index_select(0, rows[1]))
+    return taken

@@ -19,7 +19,7 @@ from segeval.generate.craft import seed_of
 from segeval.generate.numerics import prepare_torch
 from segeval.generate.problem import Candidate, Problem
 from segeval.generate.specs import build_attack
-from segeval.models import Segmenter, load_model
+from segeval.models import Segmenter
 from segeval.models.segmenter import predict
 from segeval.places import dataset_root
 from segeval.progress import Progress as Tick
@@ -33,11 +33,15 @@ SQUARE = 100
 """Side of the white square of the probe image, in pixels."""
 
 
-def make_maps(config: ExperimentConfig, root: Path, tick: Tick) -> Maps:
+def gradients_of(config: ExperimentConfig) -> int:
+    """Gradients that the maps of a model take at most: up to the step of Figure 5, and all steps in both scopes."""
+    return len(config.budget_images) * min(GRADIENT_STEP, config.steps) + 2 * config.steps
+
+
+def make_maps(config: ExperimentConfig, models: Sequence[Segmenter], root: Path, tick: Tick) -> Maps:
     """Compute the maps of a reproduction and write them below `root`, maps.json last."""
     prepare_torch()
     dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
-    models = [load_model(text, config.device) for text in config.models]
     task = parse_task(config.tasks[0])
     record = TaskRecord(task.name, *task.resolve(dataset.table))
     examples = list(chosen(dataset, config.budget_images))
@@ -100,7 +104,7 @@ def problem_of(config: ExperimentConfig, model: Segmenter, example: Example, tas
         target=task.target,
         scope=scope,
         segmenters=(model,),
-        seeds=(seed_of(config.seed, f"{example.id}/{task.name}/{scope}/{model.spec.name}"),),
+        seeds=(seed_of(config.seed, f"{example.id}/{task.name}/tanh-{scope}-paper/{model.spec.name}"),),  # as in table1
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from segeval.errors import ConfigurationError, UnknownNameError
 from segeval.generate.problem import Attack
-from segeval.records import AttackSpec, CraftConfig, Scope
+from segeval.records import AttackSpec, CraftConfig, Scope, Setting
 from segeval.registry import ATTACKS
 
 LAST_STEP_PRESETS = ("paper",)
@@ -50,7 +50,7 @@ def parameters(attack: str) -> tuple[str, ...]:
     return tuple(field.name for field in fields(ATTACKS.load(attack)))
 
 
-def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, str]) -> Attack:
+def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, Setting]) -> Attack:
     """An attack with its preset and settings. Raises UnknownNameError, ConfigurationError."""
     form: Any = ATTACKS.load(name)
     known = sorted({"default", *(given for given, _ in form.presets)})
@@ -79,6 +79,13 @@ class Trajectory:
 
 def resolve(config: CraftConfig) -> list[Trajectory]:
     """Every combination of attack, scope and preset, in that order; then the attacks that are matched to another."""
+    if config.stop_at is not None and (config.within or config.match):
+        raise ConfigurationError(
+            "--stop-at with --within or --match: an image would stop at an iterate beyond its limit", "leave one out"
+        )
+    for limit in config.within:
+        if not 0 < limit <= 255:
+            raise ConfigurationError(f"--within {limit}: no mean change in levels", "limits are above 0 and up to 255")
     matches = [parse_match(text, config.attacks) for text in config.match]
     settings = parse_settings(config.settings, dict.fromkeys((*config.attacks, *(name for name, _ in matches))))
     resolved = []
@@ -110,11 +117,11 @@ def parse_match(text: str, attacks: Collection[str]) -> tuple[str, str]:
 def matched(name: str, reference: AttackSpec, settings: Mapping[str, str], config: CraftConfig) -> Trajectory:
     """An attack kept within the mean change that its reference has on the same image.
 
-    Its preset `matched` is taken where it has one: small steps, so that some iterate comes close to the limit.
+    Its settings `matched` are taken where it has some: steps so small that an iterate comes close to the limit.
     """
-    preset = "matched" if ("matched", reference.scope) in ATTACKS.load(name).presets else "default"
-    attack = build_attack(name, preset, reference.scope, settings)
-    spec = describe(name, "default", reference.scope, attack, config)
+    finer = getattr(ATTACKS.load(name), "matched", {})
+    attack = build_attack(name, "default", reference.scope, {**finer, **settings})
+    spec = describe(name, "matched" if finer else "default", reference.scope, attack, config)
     return Trajectory(attack, (replace(spec, match=reference.label, keep="best"),))
 
 

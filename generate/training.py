@@ -18,8 +18,9 @@ from torch import nn
 from segeval.classes import same_classes
 from segeval.datasets import Dataset, open_dataset
 from segeval.errors import ConfigurationError, DataError
-from segeval.generate.distillation import SoftLabels
+from segeval.generate.distillation import SoftLabels, outputs_of
 from segeval.generate.examples import CachedExamples
+from segeval.generate.initial import initial_network
 from segeval.generate.run import Run
 from segeval.metrics import ConfusionMatrix
 from segeval.models import ModelSpec, Segmenter, load_model
@@ -99,9 +100,12 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
             f"{config.dataset} has the classes of {dataset.table.name}, {spec.name} of {spec.table.name}"
         )
     require_fitting(config, spec, validation)
+    teacher = load_teacher(config, spec)
+    network = initial_network(spec, config.initial)
     require_folder(config, out, resume)
     examples = CachedExamples(limited(dataset, config.limit), out / "cache", progress)
-    run = Run(config, spec, examples, soft_labels(config, spec, examples, out / "cache", progress))
+    soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
+    run = Run(config, spec, network, examples, soft)
     if resume:
         run.restore(out / "checkpoint.pt")
     unseen = CachedExamples(validation, out / "cache-validation", progress)
@@ -160,13 +164,13 @@ def limited(dataset: Dataset, limit: int | None) -> Dataset:
     return dataset if limit is None else First(dataset, limit)
 
 
-def soft_labels(
-    config: TrainConfig, spec: ModelSpec, examples: CachedExamples, folder: Path, progress: Progress
-) -> SoftLabels | None:
-    """What the teacher sees in every example, if there is a teacher."""
+def load_teacher(config: TrainConfig, spec: ModelSpec) -> Segmenter | None:
+    """The teacher, if there is one. Raises ConfigurationError if it lacks a class."""
     if not config.teacher:
         return None
-    return SoftLabels(load_model(config.teacher, config.device), spec, examples, folder, progress)
+    teacher = load_model(config.teacher, config.device)
+    outputs_of(teacher.spec, spec)
+    return teacher
 
 
 class First:

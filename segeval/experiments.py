@@ -147,7 +147,7 @@ def sets(config: ExperimentConfig) -> Iterator[tuple[str, CraftConfig]]:
         )
     if "budgets" in config.parts:
         one = replace(common, tasks=config.tasks[:1], ids=config.budget_images)
-        yield "fgsm-within", replace(one, attacks=("fgsm",), settings=("budget=8", "step=0.125"), within=LEVELS)
+        yield "fgsm-within", replace(one, attacks=("fgsm",), settings=("budget=8", "step=0.15"), within=LEVELS)
         for radius in RADII:
             settings = (f"budget={radius}", "tanh.penalty=10")
             yield f"radius-{radius}", replace(one, attacks=("fgsm", "tanh"), settings=settings)

@@ -94,7 +94,7 @@ class AttackSpec:
     @property
     def label(self) -> str:
         """Name of the attack on disk and in tables, as in ``tanh-local-paper``, ``fgsm-full-as-tanh``."""
-        preset = "" if self.preset == "default" else f"-{self.preset}"
+        preset = "" if self.preset == "default" or self.match else f"-{self.preset}"
         within = "" if self.within is None else f"-within-{self.within:g}"
         match = f"-as-{self.match.replace(f'-{self.scope}', '', 1)}" if self.match else ""
         return f"{self.attack}-{self.scope}{preset}{within}{match}"
@@ -131,10 +131,11 @@ class AdversarialSample:
     """One adversarial image, measured on the saved 8-bit file after reading it back.
 
     id: ``image/task/attack/victims``.   attack: label of its AttackSpec.   seed: of this image's random numbers.
-    best_step: the iterate that was saved, counted from 0.   counts: on the adversarial image, per victim and per other
-    model it was shown to, over the victims' φ.   files: clean, adversarial, phi, and where known truth; per model it
-    was shown to ``prediction:NAME`` (of the clean image) and ``adversarial_prediction:NAME``; for several victims also
-    ``prediction:A+B``, from which φ comes. All PNG.   curve: every step that was taken, per victim.
+    best_step: the iterate that was saved, counted from 0; -1 where none keeps the limit and it is the clean image.
+    counts: on the adversarial image, per victim and per other model it was shown to, over the victims' φ.
+    files: clean, adversarial, phi, and where known truth; per model it was shown to ``prediction:NAME`` (of the clean
+    image) and ``adversarial_prediction:NAME``; for several victims also ``prediction:A+B``, where φ is from. All PNG.
+    curve: every step that was taken, per victim; empty for an iterate of another spec's trajectory (`within`).
     """
 
     id: str

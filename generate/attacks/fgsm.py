@@ -21,11 +21,8 @@ class FGSM:
     presets: ClassVar = {
         ("paper", "local"): {"budget": 1.0},
         ("paper", "full"): {"budget": 1.0},
-        ("matched", "local"): {"budget": 4.0, "step": 0.25},
-        ("matched", "full"): {"budget": 4.0, "step": 0.25},
     }
-
-    only_grows: ClassVar = True
+    matched: ClassVar = {"budget": 4.0, "step": 0.1}
 
     budget: float = 2.0
     step: float | None = None

@@ -78,10 +78,20 @@ class Tanh:
             objective = self.objective(problem, images, logits, active)
             scale.grad, offset.grad = torch.autograd.grad(objective.sum(), (scale, offset))
             optimiser.step()
+            self.hold(scale, offset, start, problem.clean)
             if self.mask == "shrinking":
                 current, active = images.detach(), problem.phi & still_source(problem, logits)
             if self.anchor == "accumulate":
                 start = 2 * images.detach() - 1
+
+    @torch.no_grad()
+    def hold(self, scale: Tensor, offset: Tensor, start: Tensor, clean: Tensor) -> None:
+        """Bring ξ back to where the image is within the budget: clipping alone would leave it without a gradient."""
+        if self.budget is None:
+            return
+        drawn = (torch.tanh(scale * start + offset) + 1) / 2
+        held = self.bounded(drawn, clean)
+        offset.copy_(torch.where(held == drawn, offset, anchor(held) - scale * start))
 
     def bounded(self, images: Tensor, clean: Tensor) -> Tensor:
         """Images within the budget, if there is one."""

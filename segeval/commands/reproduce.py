@@ -1,5 +1,6 @@
 """``segeval reproduce``."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -37,6 +38,7 @@ class PartName(StrEnum):
 
 
 def reproduce(
+    context: typer.Context,
     paper: Annotated[Literal["kang2020"], typer.Argument(metavar="PAPER", help="kang2020.")] = "kang2020",
     out: Annotated[Path | None, Option("--out", help="Directory of the reproduction.", show_default=False)] = None,
     dataset: Annotated[
@@ -78,7 +80,7 @@ def reproduce(
     from segeval.reproduce import Options, Reproduction, resolve
 
     if origin is not None:
-        config = ExperimentFolder(origin).read().config
+        config = repeated(context, ExperimentFolder(origin).read().config)
         where = out or (origin if resume else None)
     elif dataset is not None:
         config = resolve(
@@ -113,8 +115,29 @@ def reproduce(
         reproduction.run(resume, tick)
     show_summary(where)
     say(f"report: {where / 'report' / 'report.html'}")
-    bundle = where.with_name(f"{where.name}-bundle")
-    say(f"next: {command('deploy', reproduction.folder.set('table1'), '--out', bundle)}")
+    if "table1" in config.parts:
+        bundle = where.with_name(f"{where.name}-bundle")
+        say(f"next: {command('deploy', reproduction.folder.set('table1'), '--out', bundle)}")
+
+
+def repeated(context: typer.Context, config: "ExperimentConfig") -> "ExperimentConfig":
+    """A recorded configuration on this machine: only where to compute and where the data lie may differ.
+
+    Raises ConfigurationError if other options were given.
+    """
+    given = {
+        name: context.params[name]
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    }
+    if others := sorted(given.keys() - {"origin", "out", "resume", "dry_run", "quiet", "device", "data_root"}):
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in others)
+        raise ConfigurationError(f"--from repeats what is recorded; it goes with no {names}", "leave out one of them")
+    if "device" in given:
+        config = replace(config, device=given["device"])
+    if "data_root" in given:
+        config = replace(config, data_root=absolute_root(given["data_root"]))
+    return config
 
 
 def show_plan(config: "ExperimentConfig", cost: "Cost") -> None:

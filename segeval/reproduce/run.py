@@ -2,25 +2,29 @@
 
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError
 from segeval.evaluate.kang2020 import write_report
 from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.generate.craft import Crafter, CraftPlan
-from segeval.generate.maps import make_maps
+from segeval.generate.maps import gradients_of, make_maps
+from segeval.generate.numerics import prepare_torch
+from segeval.models import Segmenter, load_model
+from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a reproduction takes. plans: per set.   seconds: of one gradient, per model, measured now."""
+    """What a reproduction takes. plans: per set or part.   seconds: of one gradient, per model, measured now."""
 
     plans: Mapping[str, CraftPlan]
     seconds: Mapping[str, float]
@@ -39,44 +43,48 @@ class Reproduction:
     def __init__(self, config: ExperimentConfig, out: Path) -> None:
         self.config = config
         self.folder = ExperimentFolder(out)
-        self.crafters = {name: Crafter(craft, self.folder.set(name)) for name, craft in sets(config)}
+        prepare_torch()
+        self.models = [load_model(text, config.device) for text in config.models]
+        self.crafters = {name: Crafter(craft, self.folder.set(name), self.models) for name, craft in sets(config)}
 
     def cost(self) -> Cost:
-        """Count the gradients, and measure one of every model."""
+        """Count the gradients, and measure one of every model. Raises DataError for an image that one cannot take."""
         plans = {name: crafter.plan() for name, crafter in self.crafters.items()}
-        crafter = next(iter(self.crafters.values()), None)
-        return Cost(plans, {} if crafter is None else gradient_seconds(crafter))
+        names = [model.spec.name for model in self.models]
+        if "maps" in self.config.parts:
+            plans["maps"] = CraftPlan(
+                len(self.config.budget_images), 0, dict.fromkeys(names, gradients_of(self.config))
+            )
+        return Cost(plans, gradient_seconds(self.config, self.models))
 
     def run(self, resume: bool, progress: Progress) -> Experiment:
         """Make what is not there yet, and the report anew; returns the record of the whole."""
-        experiment = self.opened(resume)
+        self.open(resume)
         for name, crafter in self.crafters.items():
             with self.timed(name):
                 crafter.run(crafter.folder.root.exists(), staged(name, progress))
         if "maps" in self.config.parts and not (self.folder.maps / "maps.json").exists():
             with self.timed("maps"):
-                make_maps(self.config, self.folder.maps, progress)
+                make_maps(self.config, self.models, self.folder.maps, progress)
         with self.timed("report"):
             write_report(self.folder, progress)
         experiment = replace(self.folder.read(), complete=True)
         self.folder.write(experiment)
         return experiment
 
-    def opened(self, resume: bool) -> Experiment:
-        """The record on disk: a new one, or that of the same configuration."""
+    def open(self, resume: bool) -> None:
+        """Begin a record, or find that of the same configuration."""
         root = self.folder.root
         if not self.folder.path.exists():
-            if root.exists() and any(root.iterdir()):
+            if root.exists() and any(path.suffix != ".part" for path in root.iterdir()):
                 raise ConfigurationError(f"{root} is not empty and holds no reproduction", "choose another --out")
-            fresh = Experiment(self.config, versions("torch", "numpy", "scipy"), revision(), machine())
-            self.folder.write(fresh)
-            return fresh
+            self.folder.write(Experiment(self.config, versions("torch", "numpy", "scipy"), revision(), machine()))
+            return
         found = self.folder.read()
         if found.config != self.config:
             raise ConfigurationError(f"{root} holds a reproduction with other options", "choose another --out")
         if not resume and not found.complete:
             raise ConfigurationError(f"{root} holds an unfinished reproduction", "continue it with --resume")
-        return found
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -101,14 +109,17 @@ def machine() -> str:
     return f"{platform.machine()}, {torch.get_num_threads()} threads{gpu}"
 
 
-def gradient_seconds(crafter: Crafter) -> dict[str, float]:
+def gradient_seconds(config: ExperimentConfig, models: Sequence[Segmenter]) -> dict[str, float]:
     """Seconds per gradient to the image, of every model on the first image, after one to warm up."""
-    image = torch.from_numpy(crafter.dataset[crafter.chosen[0]].image).permute(2, 0, 1)[None].float() / 255
+    dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
+    example = dataset[list(dataset.ids).index(config.images[0])]
     found = {}
-    for model in crafter.models:
-        x = image.to(model.mean.device).requires_grad_()
+    for model in models:
+        model.require_size(example.image.shape[0], example.image.shape[1], f"image {example.id}")
+        pixels = torch.from_numpy(example.image).permute(2, 0, 1)[None].to(model.mean.device).float() / 255
+        pixels.requires_grad_()
         for _ in range(2):
             started = time.monotonic()
-            torch.autograd.grad(model(x).logsumexp(1).sum(), x)[0].sum().item()
+            torch.autograd.grad(model(pixels).logsumexp(1).sum(), pixels)[0].sum().item()
             found[model.spec.name] = time.monotonic() - started
     return found

@@ -67,3 +67,17 @@ def test_every_8_bit_image_survives_the_way_to_float_and_back() -> None:
 def test_impossible_budgets_are_refused(radius: float) -> None:
     with pytest.raises(ConfigurationError, match="budget"):
         Linf(radius)
+
+
+def test_dithering_keeps_the_mean_and_whole_levels_and_the_budget() -> None:
+    rng = np.random.default_rng(0)
+    clean = rng.integers(10, 240, (64, 64, 3)).astype(np.uint8)
+    thresholds = rng.random((3, 64, 64)).astype(np.float32)
+    start = torch.from_numpy(clean).permute(2, 0, 1).float() / 255
+    for change in (0.0, 0.1, 0.3, 0.8, 1.0, 1.25, 2.0, -0.4, -1.6):
+        rounded = to_bytes(start + change / 255, clean, None, thresholds).astype(int) - clean
+        assert abs(rounded.mean() - change) < 0.02
+        assert set(np.unique(rounded)) <= {int(np.floor(change)), int(np.ceil(change))}
+        held = to_bytes(start + change / 255, clean, 1.0, thresholds).astype(int) - clean
+        assert np.abs(held).max() <= 1
+    assert np.array_equal(to_bytes(start, clean, None, thresholds), clean)

@@ -248,3 +248,13 @@ def test_the_losses_differ_once_pixels_are_won(problem: Callable[..., Problem]) 
     given = problem()
     ends = [steps(Tanh(loss=loss, penalty=1), given, 40)[-1] for loss in ("ce", "difference")]
     assert distance(ends[0], given) < distance(ends[1], given), "Eq. 6 never stops pulling, cross entropy does"
+
+
+def test_a_budget_holds_and_its_pixels_keep_moving(problem: Callable[..., Problem]) -> None:
+    """Clipping alone would freeze a pixel at the bound for ever: its gradient is zero there."""
+    given = problem("full", 300.0)
+    candidates = steps(Tanh(budget=2.0, penalty=0.0), given, 12)
+    for candidate in candidates:
+        assert (candidate.images - given.clean).abs().max() <= 2 / 255 + 1e-6
+    moved = [(after.images != before.images).float().mean() for before, after in pairwise(candidates[4:])]
+    assert min(moved) > 0.1

@@ -51,7 +51,7 @@ def test_maps_of_a_small_world(world: Any, tmp_path: Path) -> None:
     config = ExperimentConfig(
         "folder", "test", given.models, given.tasks, ("0", "1"), ("0", "1"), data_root=given.data_root, steps=3
     )
-    maps = make_maps(config, tmp_path, lambda stage, done, total: None)
+    maps = make_maps(config, [world.victim], tmp_path, lambda stage, done, total: None)
     assert decode((tmp_path / "maps.json").read_bytes(), Maps, "maps.json") == maps
     (probe,) = maps.probes
     image, labels = (np.array(Image.open(tmp_path / file.path)) for file in (maps.probe_image, probe.labels))

@@ -300,7 +300,8 @@ def test_a_teacher_is_asked_once_and_learnt_from(scenes: str, tmp_path: Path) ->
     plan = config(scenes, epochs=1, teacher="espnet-synthetic")
     train(plan, tmp_path / "taught", False, tick, lambda report: None)
     assert asked.count("teacher") == 8
-    stored = np.load(tmp_path / "taught/cache/soft.npy")
+    (path,) = (tmp_path / "taught/cache").glob("soft-*.npy")
+    stored = np.load(path)
     assert stored.shape == (8, 19, 16, 32)
     assert np.allclose(stored.astype(float).sum(1), 1, atol=0.01)
     weights, _ = learn(config(scenes, epochs=1), tmp_path / "alone")
@@ -315,8 +316,15 @@ def test_a_teacher_of_other_classes_is_refused(scenes: str, tmp_path: Path) -> N
     network = build_network(load_spec("fast-scnn-camvid"), None)
     weights = tmp_path / "camvid.safetensors"
     save_file({key: value.contiguous() for key, value in network.state_dict().items()}, weights)
-    with pytest.raises(ConfigurationError, match="fast-scnn-camvid does not know road, sidewalk"):
+    with pytest.raises(ConfigurationError, match="fast-scnn-camvid does not know wall, traffic light"):
         learn(config(scenes, teacher=f"fast-scnn-camvid={weights}"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_start_from_another_architecture_is_refused_before_anything_is_written(scenes: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="espnet-synthetic has no parameter in common"):
+        learn(config(scenes, initial="espnet-synthetic"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_start_from_another_network_takes_over_the_rows_of_shared_classes() -> None:
