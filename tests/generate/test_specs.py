@@ -6,13 +6,19 @@ from typing import Any
 import pytest
 
 from segeval.errors import ConfigurationError, UnknownNameError
+from segeval.generate.problem import Attack
 from segeval.generate.specs import build_attack, resolve
-from segeval.records import CraftConfig
+from segeval.records import AttackSpec, CraftConfig
 from segeval.registry import ATTACKS
 
 
 def config(**changes: Any) -> CraftConfig:
     return CraftConfig("folder", ("espnet-synthetic",), **changes)
+
+
+def resolved(**changes: Any) -> list[tuple[AttackSpec, Attack]]:
+    """Every attack with its spec."""
+    return [(spec, each.attack) for each in resolve(config(**changes)) for spec in each.specs]
 
 
 def refusal(**changes: Any) -> str:
@@ -22,7 +28,7 @@ def refusal(**changes: Any) -> str:
 
 
 def test_every_combination_is_resolved_in_order() -> None:
-    found = resolve(config(attacks=("fgsm", "tanh"), presets=("default", "paper")))
+    found = resolved(attacks=("fgsm", "tanh"), presets=("default", "paper"))
     assert [spec.label for spec, _ in found] == [
         "fgsm-local", "fgsm-local-paper", "fgsm-full", "fgsm-full-paper",
         "tanh-local", "tanh-local-paper", "tanh-full", "tanh-full-paper",
@@ -34,7 +40,7 @@ def test_every_combination_is_resolved_in_order() -> None:
 
 
 def test_the_papers_presets_are_those_of_the_paper() -> None:
-    specs = {spec.label: spec for spec, _ in resolve(config(attacks=("fgsm", "tanh"), presets=("paper",)))}
+    specs = {spec.label: spec for spec, _ in resolved(attacks=("fgsm", "tanh"), presets=("paper",))}
     assert specs["fgsm-local-paper"].budget == specs["fgsm-full-paper"].budget == 1.0
     local, full = specs["tanh-local-paper"].parameters, specs["tanh-full-paper"].parameters
     assert (local["loss"], local["mask"], local["kappa"]) == ("difference", "frozen", None)
@@ -43,19 +49,18 @@ def test_the_papers_presets_are_those_of_the_paper() -> None:
 
 
 def test_settings_reach_the_attacks_that_have_them() -> None:
-    settings = ("budget=4", "tanh.penalty=300", "rate=0.02")
-    resolved = resolve(config(attacks=("fgsm", "tanh"), scopes=("local",), settings=settings))
-    found = {spec.attack: spec for spec, _ in resolved}
+    settings = ("fgsm.budget=4", "tanh.penalty=300", "rate=0.02")
+    found = {spec.attack: spec for spec, _ in resolved(attacks=("fgsm", "tanh"), scopes=("local",), settings=settings)}
     assert found["fgsm"].budget == 4.0
     assert found["tanh"].parameters["penalty"] == 300.0
     assert found["tanh"].parameters["rate"] == 0.02
-    ((spec, _),) = resolve(config(scopes=("local",), presets=("paper",), settings=("loss=ce",)))
+    ((spec, _),) = resolved(scopes=("local",), presets=("paper",), settings=("loss=ce",))
     assert spec.parameters["loss"] == "ce", "a setting wins over its preset"
 
 
 def test_the_iterate_to_keep_can_be_chosen() -> None:
-    assert {spec.keep for spec, _ in resolve(config(presets=("default", "paper"), keep="best"))} == {"best"}
-    assert {spec.keep for spec, _ in resolve(config(presets=("default", "paper"), keep="last"))} == {"last"}
+    assert {spec.keep for spec, _ in resolved(presets=("default", "paper"), keep="best")} == {"best"}
+    assert {spec.keep for spec, _ in resolved(presets=("default", "paper"), keep="last")} == {"last"}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,8 @@ def test_the_iterate_to_keep_can_be_chosen() -> None:
         ({"settings": ("penality=1",)}, ("no attack here has a setting 'penality'", "did you mean penalty?")),
         ({"settings": ("zzz=1",)}, ("settings: anchor", "rate")),
         ({"settings": ("fgsm.budget=1",)}, ("fgsm.budget",)),
-        ({"settings": ("tanh.budget=1",), "attacks": ("fgsm", "tanh")}, ("tanh.budget",)),
+        ({"settings": ("tanh.step=1",), "attacks": ("fgsm", "tanh")}, ("tanh.step",)),
+        ({"settings": ("budget=0.5",)}, ("tanh: a budget of 0.5", "whole levels")),
         ({"settings": ("penalty",)}, ("'penalty' is not KEY=VALUE", "--set penalty=300")),
         ({"settings": ("penalty=much",)}, ("tanh", "penalty", "--set")),
         ({"settings": ("penalty=",)}, ("tanh", "penalty")),
