@@ -84,7 +84,7 @@ class Study:
         key = json.dumps([scope, options, round(penalty, 6), limit])
         if key not in self.known:
             changes = {"settings": (*options, f"penalty={penalty}"), "scopes": (scope,), "limit": limit}
-            self.known[key] = measure(CraftConfig(**{**vars(self.base), **changes}), scope)  # type: ignore[arg-type]
+            self.known[key] = measure(CraftConfig(**{**vars(self.base), **changes}), scope)
             with self.path.open("a") as file:
                 file.write(json.dumps([key, self.known[key]]) + "\n")
         return self.known[key]

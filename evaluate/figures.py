@@ -95,7 +95,7 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
         for axes in panels[len(known) :]:
             axes.set_visible(False)
         _legend(figure, panels[0])
-        return _inline(figure, name, description)
+        return inline(figure, name, description)
 
 
 def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) -> str:
@@ -118,7 +118,7 @@ def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) ->
             axes.set_xlabel("success on the engine")
         panels[0].set_ylabel("survival")
         _legend(figure, *panels)
-        return _inline(figure, name, description)
+        return inline(figure, name, description)
 
 
 def _point(axes: Axes, row: SurvivalRow, x: float, y: float, colour: str) -> None:
@@ -148,7 +148,7 @@ def _legend(figure: Figure, *panels: Axes) -> None:
         figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=4, columnspacing=1.6)
 
 
-def _inline(figure: Figure, name: str, description: str) -> str:
+def inline(figure: Figure, name: str, description: str) -> str:
     """The figure as an <svg> element: no prolog, no metadata, no fixed size, ids that are unique in the page."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

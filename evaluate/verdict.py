@@ -20,13 +20,18 @@ def overall(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
     return together or list(rows)
 
 
+def meant(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
+    """The overall rows of models that the attack was made for; how it transfers to others is no verdict on it."""
+    return [row for row in overall(rows) if row.model in row.victims]
+
+
 def headline(rows: Sequence[SurvivalRow]) -> SurvivalRow | None:
     """The row the verdict is about: the strongest attack on the desktop, on the coarsest precision.
 
     None if no attack reached a pixel.
     """
     coarsest = hardest_precision({row.precision for row in rows})
-    candidates = [row for row in overall(rows) if row.precision == coarsest and row.survival.mean is not None]
+    candidates = [row for row in meant(rows) if row.precision == coarsest and row.survival.mean is not None]
     return max(candidates, key=lambda row: row.desktop_success.mean or 0.0, default=None)
 
 
@@ -47,7 +52,7 @@ def _ranges(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
     """Per precision, where survival of the attacks begins and ends."""
     sentences = []
     for precision in dict.fromkeys(row.precision for row in rows):
-        known = [row for row in overall(rows) if row.precision == precision and row.survival.mean is not None]
+        known = [row for row in meant(rows) if row.precision == precision and row.survival.mean is not None]
         if len(known) < 2:
             continue
         low, high = (choose(known, key=lambda row: row.survival.mean or 0.0) for choose in (min, max))
@@ -65,7 +70,8 @@ def _ranges(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
 def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
     several = len({other.model for other in rows}) > 1
     task = f", {row.task}" if row.task and len({other.task for other in rows}) > 1 else ""
-    return row.attack + (f" on {row.model}" if several else "") + task
+    jointly = " made jointly" if len(row.victims) > 1 else ""
+    return row.attack + jointly + (f" on {row.model}" if several else "") + task
 
 
 SIMULATED = (

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from segeval.classes import parse_task, source_mask
 from segeval.datasets import Dataset, Example, open_dataset
-from segeval.experiments import ExperimentConfig, GradientMap, Iterate, Maps, Probe, Progress
+from segeval.experiments import ExperimentConfig, GradientMap, Iterate, Maps, Probe, Strip
 from segeval.generate.attacks.tanh import Tanh
 from segeval.generate.budgets import to_bytes
 from segeval.generate.craft import seed_of
@@ -22,7 +22,7 @@ from segeval.generate.specs import build_attack
 from segeval.models import Segmenter
 from segeval.models.segmenter import predict
 from segeval.places import dataset_root
-from segeval.progress import Progress as Tick
+from segeval.progress import Progress
 from segeval.records import FileRecord, Scope, TaskRecord, encode
 from segeval.store import save_png, sha256, write_atomic
 
@@ -38,7 +38,7 @@ def gradients_of(config: ExperimentConfig) -> int:
     return len(config.budget_images) * min(GRADIENT_STEP, config.steps) + 2 * config.steps
 
 
-def make_maps(config: ExperimentConfig, models: Sequence[Segmenter], root: Path, tick: Tick) -> Maps:
+def make_maps(config: ExperimentConfig, models: Sequence[Segmenter], root: Path, tick: Progress) -> Maps:
     """Compute the maps of a reproduction and write them below `root`, maps.json last."""
     prepare_torch()
     dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
@@ -49,7 +49,7 @@ def make_maps(config: ExperimentConfig, models: Sequence[Segmenter], root: Path,
     probe = probe_image(height, width)
     jobs = [(model, example) for model in models for example in examples if has_source(model, example, record)]
     gradients: list[GradientMap] = []
-    progress: list[Progress] = []
+    progress: list[Strip] = []
     for number, (model, example) in enumerate(jobs):
         tick("gradient maps", number, len(jobs))
         first = model.spec.name not in {each.model for each in gradients}
@@ -130,8 +130,8 @@ def gradient_map(
         model=name,
         image=example.id,
         step=step,
-        inside=float((energy * problem.phi).sum() / energy.sum()),
-        phi=float(problem.phi.double().mean()),
+        energy_in_phi=float((energy * problem.phi).sum() / energy.sum()),
+        phi_share=float(problem.phi.double().mean()),
         gradient=save_array(root, place, gradient[0].cpu().numpy()) if keep else None,
     )
 
@@ -148,7 +148,7 @@ def offset_gradient(attack: Tanh, problem: Problem, candidate: Candidate) -> Ten
 
 def over_the_steps(
     root: Path, config: ExperimentConfig, model: Segmenter, example: Example, task: TaskRecord, scope: Scope
-) -> Progress:
+) -> Strip:
     """The image as it is after some of the steps."""
     problem, attack, name = problem_of(config, model, example, task, scope), paper_attack(scope), model.spec.name
     iterates = []
@@ -158,7 +158,7 @@ def over_the_steps(
             mean = float(np.abs(image.astype(np.int16) - example.image).mean())
             place = f"progress/{name}/{scope}/{example.id}/step-{step:03d}.png"
             iterates.append(Iterate(step, mean, save_png(root, place, image)))
-    return Progress(name, example.id, scope, tuple(iterates))
+    return Strip(name, example.id, scope, tuple(iterates))
 
 
 def save_array(root: Path, path: str, array: NDArray[np.float32]) -> FileRecord:

@@ -75,15 +75,15 @@ class Probe:
 class GradientMap:
     """Gradient of ξ at one step of the whole-image tanh attack on one image (Fig. 5).
 
-    gradient: .npy, float32 (3, H, W), kept for the first image of a model.   inside: share of its squares that lies in
-    φ.   phi: share of the image that φ is.
+    gradient: .npy, float32 (3, H, W), kept for the first image of a model.   energy_in_phi: share of its squares that
+    lies in φ.   phi_share: share of the image that φ is.
     """
 
     model: str
     image: str
     step: int
-    inside: float
-    phi: float
+    energy_in_phi: float
+    phi_share: float
     gradient: FileRecord | None
 
 
@@ -97,7 +97,7 @@ class Iterate:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Strip:
     """One image over the steps of the tanh attack on one model."""
 
     model: str
@@ -114,7 +114,7 @@ class Maps:
     probe_image: FileRecord
     probes: tuple[Probe, ...]
     gradients: tuple[GradientMap, ...]
-    progress: tuple[Progress, ...]
+    progress: tuple[Strip, ...]
     schema: Literal["segeval.maps/1"] = field(default="segeval.maps/1")
 
 

@@ -70,6 +70,7 @@ def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
     data = [
         ROOT / "segeval/py.typed",
         *(ROOT / "evaluate/templates").iterdir(),
+        *(ROOT / "evaluate/kang2020/templates").iterdir(),
         *files("*.safetensors"),
         *files("*.tsv"),
     ]

@@ -64,8 +64,8 @@ def test_maps_of_a_small_world(world: Any, tmp_path: Path) -> None:
     sources = [world.victim.spec.table.find(name) for name in given.tasks[0].partition(":")[0].split(",")]
     phi = np.isin(predict(world.victim, clean), sources)
     energy = np.square(gradient.astype(float)).sum(0)
-    assert first.inside == pytest.approx(energy[phi].sum() / energy.sum(), rel=1e-5)
-    assert first.phi == pytest.approx(phi.mean())
+    assert first.energy_in_phi == pytest.approx(energy[phi].sum() / energy.sum(), rel=1e-5)
+    assert first.phi_share == pytest.approx(phi.mean())
     assert [progress.scope for progress in maps.progress] == ["local", "full"]
     for progress in maps.progress:
         assert [iterate.step for iterate in progress.iterates] == [0, 1, 3]

@@ -1,6 +1,6 @@
 """Which images and sets a reproduction is made of."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,14 @@ from segeval.reproduce.kang2020 import choose
 CAR, PERSON, ROAD = (CITYSCAPES.names.index(name) for name in ("car", "person", "road"))
 
 
-@dataclass
 class Pictures:
     """A data set of label maps."""
 
-    maps: list[Labels | None]
     table: ClassTable = CITYSCAPES
 
-    @property
-    def ids(self) -> list[str]:
-        return [str(number) for number in range(len(self.maps))]
+    def __init__(self, maps: Sequence[Labels | None]) -> None:
+        self.maps = maps
+        self.ids: Sequence[str] = [str(number) for number in range(len(maps))]
 
     def __len__(self) -> int:
         return len(self.maps)
@@ -98,5 +96,5 @@ def test_the_sets_of_a_reproduction() -> None:
 def test_a_directory_of_something_else_is_no_reproduction(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no reproduction"):
         ExperimentFolder(tmp_path).read()
-    with pytest.raises(DataError, match="finish the reproduction"):
+    with pytest.raises(DataError, match="maps.json is not there"):
         ExperimentFolder(tmp_path).read_maps()

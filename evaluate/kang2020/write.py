@@ -1,0 +1,170 @@
+"""From a finished reproduction to its report: tables, figures with their data, one JSON file and one page."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from segeval.evaluate.kang2020 import charts, tables
+from segeval.evaluate.kang2020.budgets import interpolated, measured
+from segeval.evaluate.kang2020.charts import Chart
+from segeval.evaluate.kang2020.claims import claims
+from segeval.evaluate.kang2020.curves import curves
+from segeval.evaluate.kang2020.examples import choose
+from segeval.evaluate.kang2020.findings import notes
+from segeval.evaluate.kang2020.gradients import gradient_images, gradient_shares
+from segeval.evaluate.kang2020.page import Shown, render
+from segeval.evaluate.kang2020.pictures import Picture, legend_of, pictures
+from segeval.evaluate.kang2020.records import ClassShare, FigureRecord, Kang2020Report, ScaledMap, StepRow
+from segeval.evaluate.kang2020.sheets import draw, file_of, uri_of
+from segeval.evaluate.kang2020.sources import Sources
+from segeval.evaluate.kang2020.table1 import Counted, cells, count
+from segeval.evaluate.statistics import RESAMPLES
+from segeval.evaluate.tables import csv_bytes
+from segeval.experiments import ExperimentFolder
+from segeval.progress import Progress
+from segeval.provenance import versions
+from segeval.records import encode
+from segeval.store import write_atomic
+
+
+def write_report(folder: ExperimentFolder, progress: Progress) -> None:
+    """Write ``report/`` of a reproduction anew, from whatever parts its configuration has.
+
+    progress: called with the stage, what is done of it and its total. The same input gives the same bytes.
+    Raises DataError, FormatError, IntegrityError for a part that is unfinished or damaged, StorageError.
+    """
+    sources = Sources(folder)
+    table1 = sources.opened("table1")
+    counted = count(*table1, progress) if table1 else None
+    report = numbers(sources, counted, progress)
+    chosen = choose(report.config, sources.any_set(), counted, sources.maps)
+    gallery = Gallery(folder.root / "report")
+    for chart in charts_of(report):
+        gallery.add_chart(chart)
+    makers = pictures(sources.folder, sources.maps, chosen)
+    for done, make in enumerate(makers):
+        progress("pictures", done, len(makers))
+        gallery.add_picture(make())
+    progress("pictures", len(makers), len(makers))
+    gallery.shown.sort(key=lambda each: each.record.number or "9")
+    report = replace(
+        report,
+        classes=tuple(gallery.classes),
+        scales=tuple(gallery.scales),
+        steps=tuple(gallery.steps),
+        figures=tuple(each.record for each in gallery.shown),
+    )
+    for name, data in files_of(report, gallery).items():
+        if data:
+            write_atomic(gallery.root / name, data)
+
+
+def numbers(sources: Sources, counted: Counted | None, progress: Progress) -> Kang2020Report:
+    """Everything that is not a picture."""
+    experiment = sources.experiment
+    config, seed = experiment.config, experiment.config.seed
+    found = tuple(cells(counted, seed, progress)) if counted else ()
+    points = measured(sources.folder, seed, progress) if "budgets" in config.parts else ()
+    images = gradient_images(sources.maps) if sources.maps else ()
+    source = sources.any_set()
+    manifest = source[1] if source else None
+    models = manifest.models if manifest else ()
+    return Kang2020Report(
+        config=config,
+        versions=experiment.versions,
+        revision=experiment.revision,
+        machine=experiment.machine,
+        # The report's own time is known only after it was written.
+        seconds={name: seconds for name, seconds in experiment.seconds.items() if name != "report"},
+        height=manifest.height if manifest else None,
+        width=manifest.width if manifest else None,
+        sets=sources.set_rows(),
+        models=models,
+        tasks=manifest.tasks if manifest else (),
+        notes=notes(config, [model.name for model in models], found),
+        cells=found,
+        claims=claims(counted, seed) if counted else (),
+        curves=curves(counted) if counted else (),
+        budgets=points,
+        interpolated=interpolated(points),
+        gradients=gradient_shares(images, seed),
+        gradient_images=images,
+        classes=(),
+        scales=(),
+        steps=(),
+        figures=(),
+        evaluated_with=versions("numpy", "scipy", "matplotlib", "pillow"),
+        seed=seed,
+        resamples=RESAMPLES,
+    )
+
+
+def charts_of(report: Kang2020Report) -> Iterator[Chart]:
+    """Figure 1, Figure 6 and the matched budgets, as far as there is anything in them."""
+    scopes = {cell.attack: cell.scope for cell in report.cells}
+    models = [model.name for model in report.models]
+    found = (
+        charts.figure_1(),
+        charts.figure_6(report.curves, scopes, models),
+        charts.budgets_mean(report.budgets),
+        charts.budgets_linf(report.budgets),
+    )
+    yield from (chart for chart in found if chart is not None)
+
+
+@dataclass
+class Gallery:
+    """Writes each figure and its data when it is made, and keeps what the page shows of it. root: ``report/``."""
+
+    root: Path
+    shown: list[Shown] = field(default_factory=list)
+    classes: list[ClassShare] = field(default_factory=list)
+    scales: list[ScaledMap] = field(default_factory=list)
+    steps: list[StepRow] = field(default_factory=list)
+
+    def add_chart(self, chart: Chart) -> None:
+        """Write a chart and its data."""
+        files = self.write({f"{chart.name}.svg": chart.file})
+        data = self.write({f"{chart.name}.csv": csv_bytes(chart.data)})
+        record = FigureRecord(chart.name, chart.number, chart.title, chart.caption, files, data)
+        self.shown.append(Shown(record, chart.alt, svg=chart.svg))
+
+    def add_picture(self, picture: Picture | None) -> None:
+        """Write a sheet and what was counted in it, if there is one."""
+        if picture is None:
+            return
+        sheet = draw(picture.rows)
+        files = self.write({f"{picture.name}.png": file_of(sheet)})
+        counted = {"": tables.rows_csv(picture.classes or picture.steps), "-scale": tables.rows_csv(picture.scales)}
+        data = self.write({f"{picture.name}{suffix}.csv": rows for suffix, rows in counted.items()})
+        record = FigureRecord(picture.name, picture.number, picture.title, picture.caption, files, data)
+        height, width = sheet.shape[:2]
+        legend = legend_of(picture.classes)
+        self.shown.append(Shown(record, picture.alt, uri=uri_of(sheet), width=width, height=height, legend=legend))
+        self.classes += picture.classes
+        self.scales += picture.scales
+        self.steps += picture.steps
+
+    def write(self, files: dict[str, bytes]) -> tuple[str, ...]:
+        """Write files below ``figures/``, those that are not empty; returns their paths below the report."""
+        kept = {f"figures/{name}": data for name, data in files.items() if data}
+        for path, data in kept.items():
+            write_atomic(self.root / path, data)
+        return tuple(kept)
+
+
+def files_of(report: Kang2020Report, gallery: Gallery) -> dict[str, bytes]:
+    """The files of a report by name, figures apart; empty where a part was not made."""
+    return {
+        "table1.csv": tables.table1_csv(report.cells),
+        "table1-tasks.csv": tables.tasks_csv(report.cells),
+        "claims.csv": tables.claims_csv(report.claims),
+        "transfer.csv": tables.transfer_csv(report.cells),
+        "curves.csv": csv_bytes(row for curve in report.curves for row in charts.curve_rows(curve)),
+        "budgets.csv": csv_bytes(charts.budget_row(point) for point in report.budgets),
+        "budgets-interpolated.csv": tables.interpolated_csv(report.interpolated),
+        "gradients.csv": tables.gradients_csv(report.gradients),
+        "gradients-images.csv": tables.rows_csv(report.gradient_images),
+        "kang2020.json": encode(report, indent=2) + b"\n",
+        "report.html": render(report, gallery.shown),
+    }
