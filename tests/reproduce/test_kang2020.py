@@ -96,5 +96,5 @@ def test_the_sets_of_a_reproduction() -> None:
 def test_a_directory_of_something_else_is_no_reproduction(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no reproduction"):
         ExperimentFolder(tmp_path).read()
-    with pytest.raises(DataError, match="maps.json is not there"):
+    with pytest.raises(DataError, match=r"maps\.json is not there"):
         ExperimentFolder(tmp_path).read_maps()
