@@ -12,8 +12,9 @@ from segeval.experiments import LEVELS, ExperimentFolder
 from segeval.store import SetFolder
 
 POINTS = [(0.5, 0.2), (1.0, 0.6), (2.0, 0.4), (3.0, 0.8), (4.0, 0.7)]
-SHARE = st.floats(0, 1)
-CHANGE = st.floats(0, 16)
+# Fractions of integers: strategies for floats refuse to work where denormals are flushed, as crafting does.
+SHARE = st.integers(0, 10**6).map(lambda number: number / 10**6)
+CHANGE = st.integers(0, 10**6).map(lambda number: 16 * number / 10**6)
 
 
 def test_the_envelope_leaves_out_what_another_point_beats() -> None:
