@@ -48,6 +48,8 @@ def fetch(
         return
     if not quiet:
         show_plan(inventories, cache, base)
+    elif not offline:
+        show_licences(inventories)
     if offline:
         require_all(inventories)
     elif any(inventory.wanted for inventory in inventories):
@@ -138,6 +140,13 @@ def show_plan(inventories: Sequence["Inventory"], cache: Path, base: str) -> Non
         say(f"  {count(len(files))}, {len(wanted)} to fetch{f', {size(source, wanted)}' if wanted else ''}")
         if inventory.different:
             say(f"  not as recorded, to be replaced: {some(inventory.different)}")
+
+
+def show_licences(inventories: Sequence["Inventory"]) -> None:
+    """The licence of everything that is about to be downloaded: nobody should get data without having been told."""
+    for inventory in inventories:
+        if inventory.wanted:
+            say(f"{inventory.source.name}: licence: {inventory.source.licence}")
 
 
 def size(source: Source, files: Sequence[RemoteFile]) -> str:

@@ -122,10 +122,11 @@ def test_several_names_at_once(fetch: Call, small: Source, upstream: Any, cache:
     assert ended.err.endswith("next: segeval ls models\n")
 
 
-def test_quiet_leaves_only_the_result(fetch: Call, single: Source) -> None:
+def test_quiet_leaves_the_result_and_the_licence_of_what_is_downloaded(fetch: Call, single: Source) -> None:
     ended = fetch("single", "--quiet")
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err) == (0, f"single: licence: {single.licence}\n")
     assert ended.out.startswith("single: 1 file in ")
+    assert fetch("single", "--quiet").err == "", "nothing is downloaded"
 
 
 def test_the_base_can_be_an_option(fetch: Call, single: Source, upstream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
