@@ -107,7 +107,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def interrupted() -> int:
     """Ctrl-C; a second one must not turn the message into a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    say("interrupted; what is finished is saved. Run the same command again, craft and train with --resume.")
+    say("interrupted; what is finished is saved. Run the same command again, craft, train and reproduce with --resume.")
     return INTERRUPTED
 
 

@@ -31,7 +31,7 @@ def explaining(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
                 f"no space left on the disk of {path}",
-                "free some space, then run the same command again, craft and train with --resume",
+                "free some space, then run the same command again, craft, train and reproduce with --resume",
             ) from error
         raise StorageError(f"cannot write {path}: {error.strerror}", "choose another folder with --out") from error
 
