@@ -78,7 +78,9 @@ def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
     expected |= {packaged(path) for path in data}
     own = {name for name in held if ".dist-info/" not in name}
     assert own == expected
-    assert sum(path.stat().st_size for path in files("*.safetensors")) < 8 << 20
+    sizes = {path.stem: path.stat().st_size for path in files("*.safetensors")}
+    assert sizes["espnet-synthetic"] + sizes["fast-scnn-synthetic"] < 8_000_000
+    assert max(sizes.values()) < 5_000_000
 
 
 def test_the_wheel_runs_where_it_is_installed(wheel: Path, tmp_path: Path) -> None:

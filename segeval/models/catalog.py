@@ -113,8 +113,13 @@ FAST_SCNN_CAMVID = ModelSpec(
     preprocessing=IMAGENET,
     multiple_of=8,
     size=(360, 480),
-    weights=None,
-    licence="MIT",
+    weights=WeightsFile(
+        "fast-scnn-camvid.safetensors",
+        "e8d3d28a3d183bc5ffe77a4d367512f2ece13040f6b389c19a0c051835c63b90",
+        "docs/training.md",
+        bundled=True,
+    ),
+    licence="MIT; trained on CamVid, CC BY-NC 4.0",
     paper=FAST_SCNN_PAPER,
 )
 
