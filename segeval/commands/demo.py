@@ -14,7 +14,7 @@ DEMO = CraftConfig(
     models=("espnet-synthetic", "fast-scnn-synthetic"),
     attacks=("fgsm", "tanh"),
     limit=3,
-    steps=25,
+    steps=20,
 )
 
 
