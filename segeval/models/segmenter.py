@@ -58,7 +58,7 @@ class Segmenter(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W)."""
-        # Gradients of these networks take a fifth less time on the CPU with the channels last (docs/speed.md).
+        # Gradients of these networks take a tenth less time on the CPU with the channels last (docs/speed.md).
         normal = self.normalise(images).contiguous(memory_format=torch.channels_last)
         return require_logits(self.network(normal), self.spec, images.shape[2:])
 
