@@ -16,6 +16,7 @@ from segeval.errors import DataError, MissingPrerequisiteError
 from segeval.generate.augment import Augmentation
 from segeval.generate.distillation import SoftLabels, soft_cross_entropy
 from segeval.generate.examples import CachedExamples
+from segeval.generate.lovasz import lovasz_softmax
 from segeval.models import ModelSpec, Segmenter
 from segeval.progress import Progress
 from segeval.store import write_atomic
@@ -79,7 +80,10 @@ class Run:
             group["lr"] = self.config.rate * self.schedule(step)
         inputs = self.normaliser.normalise(images).contiguous(memory_format=torch.channels_last)
         logits, *auxiliaries = self.network.forward_with_auxiliaries(inputs)
-        loss = self.loss(self.spread(logits), labels)
+        spread = self.spread(logits)
+        loss = self.loss(spread, labels)
+        if self.config.lovasz:
+            loss = loss + self.config.lovasz * lovasz_softmax(spread, resampled(labels, spread))
         for auxiliary in auxiliaries:
             loss = loss + self.config.auxiliary * self.loss(auxiliary, labels)
         if soft is not None:
@@ -98,9 +102,7 @@ class Run:
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Weighted cross entropy; labels are brought to the resolution of the logits."""
-        if logits.shape[2:] != labels.shape[1:]:
-            labels = F.interpolate(labels[:, None].float(), logits.shape[2:], mode="nearest-exact")[:, 0].long()
-        return F.cross_entropy(logits, labels, self.class_weights, ignore_index=IGNORE)
+        return F.cross_entropy(logits, resampled(labels, logits), self.class_weights, ignore_index=IGNORE)
 
     def schedule(self, step: int) -> float:
         """Share of the peak rate: linear warm-up, then polynomial decay with exponent 0.9."""
@@ -136,3 +138,10 @@ class Run:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch = state["epoch"]
+
+
+def resampled(labels: Tensor, logits: Tensor) -> Tensor:
+    """Labels (N, H, W) at the resolution of the logits (N, C, h, w)."""
+    if logits.shape[2:] == labels.shape[1:]:
+        return labels
+    return F.interpolate(labels[:, None].float(), logits.shape[2:], mode="nearest-exact")[:, 0].long()

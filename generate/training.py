@@ -5,7 +5,7 @@ exponential average of the weights, which is what is validated and saved.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ class TrainConfig:
     initial: what to start from: a weight file of this network, or NAME[=WEIGHTS] of a registered one whose output
     layers are taken over class by class; empty for random weights.   teacher: NAME[=WEIGHTS] of a network whose class
     probabilities are learnt beside the labels, weighted by `distillation`; empty for none.   colour: `Augmentation`'s.
+    lovasz: weight of the Lovász-softmax loss beside the cross entropy.   hold_out: beginning of the names of the
+    training images that are validated on instead of trained on; empty to validate on `validation_split`.
     loss_stride: the loss is taken at the crop's resolution divided by this.
     validate_every: epochs between validations; the last epoch is always validated.
     """
@@ -69,6 +71,8 @@ class TrainConfig:
     initial: str = ""
     teacher: str = ""
     distillation: float = 1.0
+    lovasz: float = 0.0
+    hold_out: str = ""
     validate_every: int = 1
     seed: int = 0
     device: str = "cpu"
@@ -94,7 +98,7 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
     torch.manual_seed(config.seed)
     require_sensible(config)
     spec = load_spec(config.model)
-    dataset, validation = opened(config, config.train_split), opened(config, config.validation_split)
+    dataset, validation = opened_splits(config)
     if not same_classes(dataset.table, spec.table):
         raise ConfigurationError(
             f"{config.dataset} has the classes of {dataset.table.name}, {spec.name} of {spec.table.name}"
@@ -103,7 +107,7 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
     teacher = load_teacher(config, spec)
     network = initial_network(spec, config.initial)
     require_folder(config, out, resume)
-    examples = CachedExamples(limited(dataset, config.limit), out / "cache", progress)
+    examples = CachedExamples(dataset, out / "cache", progress)
     soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
     run = Run(config, spec, network, examples, soft)
     if resume:
@@ -131,8 +135,9 @@ def require_sensible(config: TrainConfig) -> None:
         raise ConfigurationError("the number of epochs and the limit must be at least 1")
     if config.batch_size < 2:
         raise ConfigurationError("the batch size must be at least 2", "batch normalization needs several examples")
-    if not 0 <= config.colour < 1 or not 0 <= config.distillation < math.inf:
-        raise ConfigurationError(f"--colour {config.colour} --distillation {config.distillation}: out of range")
+    if not 0 <= config.colour < 1 or not 0 <= config.distillation < math.inf or not 0 <= config.lovasz < math.inf:
+        given = f"--colour {config.colour} --distillation {config.distillation} --lovasz {config.lovasz}"
+        raise ConfigurationError(f"{given}: out of range")
     if config.loss_stride < 1 or config.validate_every < 1:
         raise ConfigurationError("--loss-stride and --validate-every must be at least 1")
     if not 0 < config.rate < math.inf:
@@ -154,14 +159,24 @@ def require_fitting(config: TrainConfig, spec: ModelSpec, validation: Dataset) -
     sizes.require_size(height, width, f"the validation image {example.id}")
 
 
+def opened_splits(config: TrainConfig) -> tuple[Dataset, Dataset]:
+    """What is trained and what is validated on. Raises ConfigurationError if the names held out leave one empty."""
+    dataset = opened(config, config.train_split)
+    held = [number for number, name in enumerate(dataset.ids) if name.startswith(config.hold_out)]
+    if not config.hold_out:
+        return Part(dataset, range(len(dataset))[: config.limit]), opened(config, config.validation_split)
+    kept = sorted(set(range(len(dataset))).difference(held))
+    if not held or not kept:
+        raise ConfigurationError(
+            f"--hold-out {config.hold_out}: {len(held)} of {len(dataset)} training images have names that begin so",
+            f"give the beginning of some names, which are like {dataset.ids[0]}",
+        )
+    return Part(dataset, kept[: config.limit]), Part(dataset, held)
+
+
 def opened(config: TrainConfig, split: str) -> Dataset:
     """A split of the training's dataset."""
     return open_dataset(config.dataset, dataset_root(config.data_root), split, config.size)
-
-
-def limited(dataset: Dataset, limit: int | None) -> Dataset:
-    """The first `limit` examples of a dataset."""
-    return dataset if limit is None else First(dataset, limit)
 
 
 def load_teacher(config: TrainConfig, spec: ModelSpec) -> Segmenter | None:
@@ -173,19 +188,20 @@ def load_teacher(config: TrainConfig, spec: ModelSpec) -> Segmenter | None:
     return teacher
 
 
-class First:
-    """The beginning of a dataset."""
+class Part:
+    """Some examples of a dataset."""
 
-    def __init__(self, dataset: Dataset, count: int) -> None:
+    def __init__(self, dataset: Dataset, numbers: Sequence[int]) -> None:
         self.dataset = dataset
         self.table = dataset.table
-        self.ids = dataset.ids[:count]
+        self.numbers = numbers
+        self.ids: Sequence[str] = tuple(dataset.ids[number] for number in numbers)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Any:
-        return self.dataset[range(len(self))[index]]
+        return self.dataset[self.numbers[index]]
 
 
 def require_folder(config: TrainConfig, out: Path, resume: bool) -> None:

@@ -56,6 +56,15 @@ def train(
         str, Option("--teacher", metavar="NAME[=WEIGHTS]", help="Learn this network's class probabilities too.")
     ] = "",
     distillation: Annotated[float, Option("--distillation", min=0, help="Weight of what the teacher says.")] = 1.0,
+    lovasz: Annotated[float, Option("--lovasz", min=0, help="Weight of the Lovász-softmax loss, made for IoU.")] = 0.0,
+    hold_out: Annotated[
+        str,
+        Option(
+            "--hold-out",
+            metavar="PREFIX",
+            help="Validate on the training images named so.",
+        ),
+    ] = "",
     validate_every: Annotated[int, Option("--validate-every", min=1, help="Epochs between validations.")] = 1,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -90,6 +99,8 @@ def train(
         initial=initial,
         teacher=teacher,
         distillation=distillation,
+        lovasz=lovasz,
+        hold_out=hold_out,
         validate_every=validate_every,
         seed=seed,
         device=device,

@@ -12,28 +12,32 @@ import torch
 from torch import Tensor, nn
 
 from segeval.errors import WeightsError
+from segeval.models.norm_act import ConvNormAct, NormAct
 
 NORM_EPS = 1e-3
 STEM = 16
 IMAGE = 3
 
 
-def conv(channels: int, out: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+def conv_layer(channels: int, out: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     """Convolution without bias that keeps the size (divided by its stride)."""
     padding = (kernel - 1) // 2 * dilation
-    layer = nn.Conv2d(channels, out, kernel, stride, padding, dilation, bias=False)
-    return nn.Sequential(OrderedDict([("conv", layer)]))
+    return nn.Conv2d(channels, out, kernel, stride, padding, dilation, bias=False)
 
 
-def norm_act(channels: int) -> nn.Sequential:
+def conv(channels: int, out: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """The same by the name that the published weights have for it."""
+    return nn.Sequential(OrderedDict([("conv", conv_layer(channels, out, kernel, stride, dilation))]))
+
+
+def norm_act(channels: int) -> NormAct:
     """Batch normalization and a PReLU with one slope per channel."""
-    return nn.Sequential(OrderedDict([("bn", nn.BatchNorm2d(channels, eps=NORM_EPS)), ("act", nn.PReLU(channels))]))
+    return NormAct(channels, NORM_EPS)
 
 
-def conv_norm_act(channels: int, out: int, kernel: int, stride: int = 1) -> nn.Sequential:
+def conv_norm_act(channels: int, out: int, kernel: int, stride: int = 1) -> ConvNormAct:
     """Convolution, batch normalization, PReLU."""
-    layers = [*conv(channels, out, kernel, stride).named_children(), *norm_act(out).named_children()]
-    return nn.Sequential(OrderedDict(layers))
+    return ConvNormAct(conv_layer(channels, out, kernel, stride), NORM_EPS)
 
 
 class DilatedPyramid(nn.Module):

@@ -15,6 +15,7 @@ from torch.jit import is_tracing  # type: ignore[attr-defined]
 
 from segeval.errors import WeightsError
 from segeval.models.fast_scnn import averaging
+from segeval.models.norm_act import ConvNormAct, NormAct
 
 IMAGE = 3
 BRANCHES = 4
@@ -45,16 +46,15 @@ class Architecture:
     decoder_grouped: bool = True
 
 
-def conv(channels: int, out: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int = 1) -> nn.Sequential:
+def conv_layer(channels: int, out: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int = 1) -> nn.Conv2d:
     """Convolution without bias that keeps the size (divided by its stride)."""
     padding = (kernel - 1) // 2 * dilation
-    layer = nn.Conv2d(channels, out, kernel, stride, padding, dilation, groups, bias=False)
-    return nn.Sequential(OrderedDict([("conv", layer)]))
+    return nn.Conv2d(channels, out, kernel, stride, padding, dilation, groups, bias=False)
 
 
-def norm_act(channels: int) -> nn.Sequential:
-    """Batch normalization and a PReLU with one slope per channel."""
-    return nn.Sequential(OrderedDict([("bn", nn.BatchNorm2d(channels)), ("act", nn.PReLU(channels))]))
+def conv(channels: int, out: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int = 1) -> nn.Sequential:
+    """The same by the name that the published weights have for it."""
+    return nn.Sequential(OrderedDict([("conv", conv_layer(channels, out, kernel, stride, dilation, groups))]))
 
 
 def conv_norm(channels: int, out: int, kernel: int, groups: int = 1) -> nn.Sequential:
@@ -63,10 +63,9 @@ def conv_norm(channels: int, out: int, kernel: int, groups: int = 1) -> nn.Seque
     return nn.Sequential(OrderedDict(layers))
 
 
-def conv_norm_act(channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+def conv_norm_act(channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> ConvNormAct:
     """Convolution, batch normalization, PReLU."""
-    layers = [*conv(channels, out, kernel, stride, groups=groups).named_children(), *norm_act(out).named_children()]
-    return nn.Sequential(OrderedDict(layers))
+    return ConvNormAct(conv_layer(channels, out, kernel, stride, groups=groups))
 
 
 def group_blocks(module: nn.Module) -> None:
@@ -118,7 +117,7 @@ class DepthwisePyramid(nn.Module):
         branch = out // BRANCHES
         self.proj_1x1 = conv_norm_act(channels, branch, 1, groups=BRANCHES)
         self.spp_dw = nn.ModuleList(conv(branch, branch, 3, stride, dilation, groups=branch) for dilation in dilations)
-        self.br_after_cat = norm_act(out)
+        self.br_after_cat = NormAct(out)
         self.conv_1x1_exp = conv_norm(out, out, 1, groups=BRANCHES)
         self.module_act = nn.PReLU(out)
 
@@ -238,12 +237,12 @@ class PyramidPooling(nn.Module):
         self.projection_layer = conv_norm_act(channels, projection, 1)
         self.stages = nn.ModuleList(Scaled(projection, scale) for scale in SCALES)
         self.merge_layer = nn.Sequential(
-            norm_act(wide),
+            NormAct(wide),
             Interleave(len(SCALES)),
             conv_norm_act(wide, projection, 3, groups=projection),
             nn.Conv2d(projection, out, 1, bias=not normalised),
         )
-        self.br = norm_act(out) if normalised else nn.Identity()
+        self.br = NormAct(out) if normalised else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) to (N, out, H, W)."""

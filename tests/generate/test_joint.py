@@ -291,7 +291,7 @@ def test_the_saved_iterate_is_the_best_for_the_network_that_is_fooled_least(join
 
 
 def test_joint_attacks_reach_both_networks(world: Any, pair: tuple[str, str], tmp_path: Path) -> None:
-    options = {"attacks": ("fgsm",), "scopes": ("full",), "settings": ("budget=16",), "steps": 6}
+    options = {"attacks": ("tanh",), "scopes": ("full",), "settings": ("penalty=1",), "steps": 40}
     folder = world.craft(tmp_path / "set", models=pair, victims=("joint",), **options)
     for name in ("espnet-synthetic", "zz-background"):
         hit = sum(sample.counts[name].hit for sample in folder.samples())

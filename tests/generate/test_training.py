@@ -113,6 +113,26 @@ def test_folders_belong_to_one_training(scenes: str, tmp_path: Path) -> None:
         learn(plan, tmp_path / "new", resume=True)
 
 
+def test_images_can_be_held_out_to_validate_on(scenes: str, tmp_path: Path) -> None:
+    _, (report,) = learn(config(scenes, epochs=1, hold_out="7", batch_size=7), tmp_path / "one")
+    assert report.miou is not None
+    kept, held = (np.load(tmp_path / "one" / name / "images.npy") for name in ("cache", "cache-validation"))
+    everything = open_dataset("folder", Path(scenes), "train")
+    assert np.array_equal(kept, [everything[index].image for index in range(7)])
+    assert np.array_equal(held, [everything[7].image])
+    with pytest.raises(ConfigurationError, match="0 of 8 training images have names that begin so") as caught:
+        learn(config(scenes, hold_out="no-such-name"), tmp_path / "other")
+    assert "like 0" in caught.value.hint
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_lovasz_loss_is_learnt_beside_the_labels(scenes: str, tmp_path: Path) -> None:
+    _, (plain, _) = learn(config(scenes), tmp_path / "plain")
+    _, (first, second) = learn(config(scenes, lovasz=1.0, loss_stride=2), tmp_path / "lovasz")
+    assert plain.loss + 0.3 < first.loss, "it adds something below 1"
+    assert second.loss < first.loss
+
+
 def test_what_cannot_be_trained_is_refused_and_leaves_nothing(scenes: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(ConfigurationError, match="has the classes of cityscapes, espnet-camvid of camvid"):
