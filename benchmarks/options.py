@@ -1,4 +1,4 @@
-"""The options of the tanh attack at equal mean perturbation: for each of them λ is searched by bisection.
+"""The options of the tanh attack at equal mean perturbation: for each of them λ is searched.
 
     python benchmarks/options.py --dataset camvid --model espnet-camvid --limit 20 --out runs/options
 
@@ -43,11 +43,13 @@ OPTIONS: dict[Scope, tuple[tuple[str, ...], ...]] = {
 }
 TARGETS: dict[Scope, float] = {"full": 0.7, "local": 1.6}
 """Mean changes of the paper's Table 1, roughly: over the image, over φ."""
-LARGEST, SMALLEST = 6.0, -1.0
-"""Where log10 λ is searched."""
+LARGEST, SMALLEST, FIRST = 6.0, -1.0, 3.0
+"""Where log10 λ is searched, and where first."""
+SLOPE, FLATTEST = -0.35, -0.05
+"""Decades of mean change per decade of λ: before two are known, and what counts as flat."""
 CLOSE = 0.05
 """A mean change this close to the target, relatively, ends the search."""
-TRIES = 7
+TRIES = 5
 
 Measured = Mapping[str, float]
 
@@ -74,7 +76,8 @@ class Study:
 
     def __init__(self, base: CraftConfig, out: Path, few: int) -> None:
         self.base, self.few = base, few
-        self.path = out / f"{base.dataset}-{base.models[0].partition('=')[0]}.jsonl"
+        size = "" if base.size is None else f"-{base.size[0]}x{base.size[1]}"
+        self.path = out / f"{base.dataset}-{base.models[0].partition('=')[0]}{size}.jsonl"
         out.mkdir(parents=True, exist_ok=True)
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         self.known: dict[str, Measured] = dict(json.loads(line) for line in lines)
@@ -90,23 +93,25 @@ class Study:
         return self.known[key]
 
     def penalty_for(self, scope: Scope, options: tuple[str, ...], target: float) -> float:
-        """The λ at which the mean change on a few images is the target, or the nearest end of the range."""
-        return 10 ** bisect(
-            lambda exponent: self.at(scope, options, 10**exponent, self.few)["change"] - target, CLOSE * target
-        )
+        """The λ at which the mean change on a few images is the target, or nearest to it."""
+        return 10 ** search(lambda exponent: self.at(scope, options, 10**exponent, self.few)["change"], target)
 
 
-def bisect(excess: Callable[[float], float], close: float) -> float:
-    """Where a falling function is about 0, between SMALLEST and LARGEST."""
-    low, high = SMALLEST, LARGEST
-    middle = 3.0
-    for _ in range(TRIES):
-        found = excess(middle)
-        if abs(found) < close:
+def search(change: Callable[[float], float], target: float) -> float:
+    """log10 λ at which a mean change, which falls with λ, is the target, or as near to it as TRIES came.
+
+    Steps of the secant method in logarithms; the first takes SLOPE for granted.
+    """
+    tried: dict[float, float] = {}
+    exponent = FIRST
+    while exponent not in tried and len(tried) < TRIES:
+        tried[exponent] = math.log10(max(change(exponent), 1e-3) / target)
+        if abs(tried[exponent]) < math.log10(1 + CLOSE):
             break
-        low, high = (middle, high) if found > 0 else (low, middle)
-        middle = (low + high) / 2
-    return middle
+        (best, error), *others = sorted(tried.items(), key=lambda item: abs(item[1]))
+        slope = (error - others[0][1]) / (best - others[0][0]) if others else SLOPE
+        exponent = min(max(best - error / min(slope, FLATTEST), SMALLEST), LARGEST)
+    return min(tried, key=lambda exponent: abs(tried[exponent]))
 
 
 def main() -> None:
@@ -120,10 +125,17 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--few", type=int, default=4, help="images on which λ is searched")
     parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="if not as the images are")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     base = CraftConfig(
-        given.dataset, (given.model,), split=given.split, tasks=(given.task,), steps=given.steps, keep="last"
+        given.dataset,
+        (given.model,),
+        split=given.split,
+        tasks=(given.task,),
+        steps=given.steps,
+        keep="last",
+        size=(given.size[0], given.size[1]) if given.size else None,
     )
     study = Study(base, given.out, given.few)
     for scope in given.scope or ("full", "local"):

@@ -16,6 +16,8 @@ from segeval.metrics import AttackMeter, Labels
 from segeval.records import AttackSpec, Step
 
 LEVELS = 255.0
+FAR = 1.5
+"""A growing attack whose change is this many times what every spec allows is ended: it does not take so much back."""
 DITHER = 1000
 """Stream of an image's random numbers that its thresholds are drawn from; attacks use the first ones."""
 
@@ -77,6 +79,7 @@ class Track:
     """One image on its way: the curve so far, and an iterate for every spec.
 
     thresholds: (3, H, W) random numbers in [0, 1) of this image, for dithering.
+    grows: whether its change grows from step to step, which attacks with `matched` say of themselves.
     """
 
     meter: AttackMeter
@@ -84,7 +87,12 @@ class Track:
     thresholds: NDArray[np.float32]
     kept: list[Kept]
     curve: list[Step] = field(default_factory=list)
+    grows: bool = False
     finished: bool = False
+
+    def beyond(self, change: float) -> bool:
+        """Whether a mean change that grows is far beyond the limits of all specs. Never where one has none."""
+        return self.grows and all(kept.limit is not None and change > FAR * kept.limit for kept in self.kept)
 
 
 @dataclass(frozen=True)
@@ -117,8 +125,9 @@ def run_attack(
     image may have.   tick: called with the number of steps taken.
     """
     thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if any(map(any, limits)) else np.zeros(len(clean))
+    grows = bool(getattr(attack, "matched", {}))
     tracks = [
-        Track(meter, image, drawn, [Kept(spec, limit) for spec, limit in zip(specs, row, strict=True)])
+        Track(meter, image, drawn, [Kept(spec, limit) for spec, limit in zip(specs, row, strict=True)], grows=grows)
         for meter, image, drawn, row in zip(meters, clean, thresholds, limits, strict=True)
     ]
     for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
@@ -161,7 +170,8 @@ def measure(
         rounded = Rounded(candidate.images[index], track, spec)
         for kept in track.kept:
             kept.offer(rounded, step, (success, -means[index]))
-        track.finished = spec.stop_at is not None and success >= spec.stop_at
+        change = phi_means[index] if spec.scope == "local" else means[index]
+        track.finished = (spec.stop_at is not None and success >= spec.stop_at) or track.beyond(change)
 
 
 def mean_changes(images: Tensor, problem: Problem) -> tuple[list[float], list[float]]:

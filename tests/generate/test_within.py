@@ -133,6 +133,20 @@ def test_matched_settings_are_recorded_and_small_steps_come_close_to_the_limit(w
         assert samples[image, "fgsm-full-as-tanh"] > 0.7 * samples[image, "tanh-full"] > 0
 
 
+def test_a_matched_attack_ends_far_beyond_its_limit_and_misses_nothing(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"attacks": ("tanh",), "match": ("fgsm=tanh",), "steps": 30, "settings": ("tanh.penalty=100000",)}
+    ended = list(world.craft(tmp_path / "ended", **options).samples())
+    monkeypatch.setattr("segeval.generate.driver.FAR", float("inf"))
+    whole = list(world.craft(tmp_path / "whole", **options).samples())
+    assert [replace(sample, curve=()) for sample in ended] == [replace(sample, curve=()) for sample in whole]
+    shorter = [len(one.curve) < len(other.curve) for one, other in zip(ended, whole, strict=True)]
+    matched = ["-as-" in sample.attack for sample in ended]
+    assert any(shorter)
+    assert all(is_matched for is_short, is_matched in zip(shorter, matched, strict=True) if is_short)
+
+
 def test_stopping_early_and_limits_exclude_each_other(world: Any, tmp_path: Path) -> None:
     for options in ({"within": (1.0,)}, {"match": ("fgsm=tanh",)}):
         with pytest.raises(ConfigurationError, match="--stop-at with --within or --match"):
