@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -52,6 +52,7 @@ class ReplayedEngine:
 
     folder: where its results lie.   inputs: how many it was to run.   complete: whether it ran them all.
     warmup: unmeasured runs before the first.   load_ms: time to load the model.
+    facts: what the engine says about how it runs the model.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ReplayedEngine:
     complete: bool
     warmup: Count
     load_ms: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Result:
     """A line of results.jsonl.
 
     offset, bytes, crc32: of the compressed label map in labels.bin.   latency_ms: of the engine call that computed it.
+    stages: of these, milliseconds on the device by "host_to_device", "compute" and "device_to_host", if it tells them.
     """
 
     key: str
@@ -93,6 +96,7 @@ class Result:
     bytes: Count
     crc32: Count
     latency_ms: float
+    stages: Mapping[str, float] = field(default_factory=dict)
 
 
 class EngineResults:

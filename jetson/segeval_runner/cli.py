@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Optional, Sequence
 
 from segeval_runner import __version__
-from segeval_runner.backends import BACKENDS
+from segeval_runner.backends import BACKENDS, Settings
 from segeval_runner.bundle import Bundle
 from segeval_runner.doctor import doctor
 from segeval_runner.errors import EXIT_FINE, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_REFUSED, RunnerError
@@ -52,8 +52,25 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--backend", choices=sorted(BACKENDS), default="onnxruntime")
     run.add_argument("--engine", action="append", default=[], metavar="NAME", help="only this engine (repeatable)")
     run.add_argument("--warmup", type=count, default=3, help="runs before the first measured one (default: 3)")
-    run.add_argument("--threads", type=count, default=0, help="CPU threads (default: one per core)")
+    add_settings(run)
     return top
+
+
+def add_settings(command: argparse.ArgumentParser) -> None:
+    """The options that say how engines are run."""
+    command.add_argument("--threads", type=count, default=0, help="CPU threads (default: one per core)")
+    command.add_argument("--cache", type=Path, default=None, help="folder for built engines (default: in the bundle)")
+    command.add_argument("--memory", choices=("auto", "pycuda", "cudart"), default="auto", help="way to device memory")
+    command.add_argument("--workspace-mb", type=count, default=0, help="most memory for building an engine")
+    command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph")
+    command.add_argument("--dla", type=count, default=-1, metavar="CORE", help="use this deep learning accelerator")
+
+
+def settings(arguments: argparse.Namespace, root: Path) -> Settings:
+    """How engines are run."""
+    cache = arguments.cache or root / "engines"
+    graph, core = arguments.cuda_graph, arguments.dla
+    return Settings(arguments.threads, cache, arguments.memory, arguments.workspace_mb, graph, core)
 
 
 def interrupt_once(signum: int, frame: Optional[FrameType]) -> None:
@@ -73,7 +90,9 @@ def perform(arguments: argparse.Namespace, progress: Progress) -> None:
         bundle.verify(lambda done, total: progress.update("verify", done, total))
         print("{}: {} files are as they were written".format(root, len(bundle.manifest.files)))
         return
-    options = Options(root, arguments.out, arguments.backend, arguments.engine, arguments.warmup, arguments.threads)
+    options = Options(
+        root, arguments.out, arguments.backend, arguments.engine, arguments.warmup, settings(arguments, root)
+    )
     names = replay(options, progress)
     print("{}: {}".format(arguments.out, ", ".join(names)))
 

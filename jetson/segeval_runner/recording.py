@@ -2,7 +2,7 @@
 
 replay.json            the bundle, the environment, and how far each engine is
 bundle.json            a copy of the bundle's manifest, so that calibration and parity travel with the results
-ENGINE/results.jsonl   one line per input: key, offset, bytes, crc32, latency_ms
+ENGINE/results.jsonl   one line per input: key, offset, bytes, crc32, latency_ms, and stages where the engine has some
 ENGINE/labels.bin      the label maps, uint8 (H, W), one zlib stream after another
 """
 
@@ -90,16 +90,20 @@ class Recording:
             ends.append((line_end, offset))
         return ends
 
-    def append(self, key: str, labels: np.ndarray[Any, Any], latency_ms: float) -> None:
-        """Keep one uint8 (H, W) label map. Raises OutputError."""
+    def append(
+        self, key: str, labels: np.ndarray[Any, Any], latency_ms: float, stages: Optional[Dict[str, float]] = None
+    ) -> None:
+        """Keep one uint8 (H, W) label map. stages: see `Backend.stages`. Raises OutputError."""
         stream = zlib.compress(np.ascontiguousarray(labels).tobytes(), LEVEL)
-        result = {
+        result: Dict[str, Any] = {
             "key": key,
             "offset": self._offset,
             "bytes": len(stream),
             "crc32": zlib.crc32(stream),
             "latency_ms": round(latency_ms, 4),
         }
+        if stages:
+            result["stages"] = {name: round(each, 4) for name, each in stages.items()}
         with explaining(self.folder):
             write_all(self._labels, stream)
             write_all(self._results, json.dumps(result).encode("utf-8") + b"\n")

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Type
 
 import numpy as np
 
-from segeval_runner.backends import Backend, load_backend
+from segeval_runner.backends import Backend, Job, Settings, load_backend
 from segeval_runner.bundle import Bundle
 from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError, BundleError, OutputError, explaining
@@ -26,14 +26,14 @@ ONE_MACHINE = ("machine", "cpu", "threads")
 
 
 class Options(NamedTuple):
-    """What was asked for. engines: names, empty for all.   threads: 0 for one per core."""
+    """What was asked for. engines: names, empty for all.   settings: their `threads` are 0 for one per core."""
 
     bundle: Path
     out: Path
     backend: str
     engines: Sequence[str]
     warmup: int
-    threads: int
+    settings: Settings
 
 
 def replay(options: Options, progress: Progress) -> List[str]:
@@ -44,11 +44,11 @@ def replay(options: Options, progress: Progress) -> List[str]:
     version = backend.version()
     bundle.verify(lambda done, total: progress.update("verify", done, total))
     keys = bundle.keys()
-    threads = options.threads or usable_cores()
-    record = opened(options.out, bundle, environment({backend.name: version}, threads))
+    settings = options.settings._replace(threads=options.settings.threads or usable_cores())
+    record = opened(options.out, bundle, environment({backend.name: version}, settings.threads))
     write_atomic(options.out / "bundle.json", bundle.data)
     for engine in engines:
-        EngineRun(engine, bundle, keys, backend, threads, options, progress).run(record)
+        EngineRun(engine, bundle, keys, backend, options._replace(settings=settings), progress).run(record)
     return [engine.name for engine in engines]
 
 
@@ -107,7 +107,6 @@ class EngineRun:
         bundle: Bundle,
         keys: Sequence[str],
         backend: Type[Backend],
-        threads: int,
         options: Options,
         progress: Progress,
     ) -> None:
@@ -115,7 +114,6 @@ class EngineRun:
         self.bundle = bundle
         self.keys = keys
         self.backend = backend
-        self.threads = threads
         self.options = options
         self.progress = progress
         self.indices = engine.indices()
@@ -137,14 +135,20 @@ class EngineRun:
             record["engines"] = [other for other in record["engines"] if other.get("name") != name] + [entry]
             self.write(record)
             started = time.perf_counter()
-            shape = (self.engine.batch, self.engine.height, self.engine.width)
-            with self.backend(self.bundle.path(self.engine.file), shape, self.threads) as active:
+            with self.backend(self.job(), self.options.settings, self.progress.update) as active:
                 entry["load_ms"] = round((time.perf_counter() - started) * 1e3, 3)
+                entry["facts"] = active.facts()
                 if recording.done < total:
                     self.warm_up(active)
                 self.run_images(active, recording)
         entry["complete"] = True
         self.write(record)
+
+    def job(self) -> Job:
+        """What the backend is asked to run."""
+        engine, files = self.engine, self.bundle.manifest.files
+        shape = (engine.batch, engine.height, engine.width)
+        return Job(self.bundle.path(engine.file), files[engine.file].sha256, engine.precision, shape)
 
     def write(self, record: Dict[str, Any]) -> None:
         """Keep replay.json up to date."""
@@ -167,6 +171,7 @@ class EngineRun:
             "complete": False,
             "warmup": self.options.warmup,
             "load_ms": 0.0,
+            "facts": {},
         }
 
     def warm_up(self, active: Backend) -> None:
@@ -184,10 +189,10 @@ class EngineRun:
             batch = self.filled(part)
             started = time.perf_counter()
             labels = active.infer(batch)
-            latency = (time.perf_counter() - started) * 1e3
+            latency, stages = (time.perf_counter() - started) * 1e3, active.stages()
             self.require_labels(labels)
             for index, label_map in zip(part, labels):
-                recording.append(self.keys[index], label_map.astype(np.uint8), latency)
+                recording.append(self.keys[index], label_map.astype(np.uint8), latency, stages)
             self.progress.update(self.engine.name, recording.done, total)
 
     def filled(self, indices: Sequence[int]) -> np.ndarray[Any, Any]:

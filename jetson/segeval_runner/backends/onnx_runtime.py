@@ -39,29 +39,29 @@ class OnnxRuntime(Backend):
         """See `Backend`."""
         engine = import_engine()
         options = engine.SessionOptions()
-        options.intra_op_num_threads = self.threads
+        options.intra_op_num_threads = self.settings.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # Denormal numbers slow these networks down several times and change no label.
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
         try:
             self.session = engine.InferenceSession(
-                str(self.file), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNFAITHFUL
+                str(self.job.file), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNFAITHFUL
             )
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
-            raise BackendError("{}: ONNX Runtime cannot load it: {}".format(self.file, error)) from error
+            raise BackendError("{}: ONNX Runtime cannot load it: {}".format(self.job.file, error)) from error
         found = [(v.name, v.type, list(v.shape)) for v in self.session.get_inputs() + self.session.get_outputs()]
-        shape = list(self.shape)
+        shape = list(self.job.shape)
         expected = [("image", "tensor(uint8)", [*shape, 3]), ("labels", "tensor(int32)", shape)]
         if found != expected:
-            raise BackendError("{} takes and gives {}, not {}".format(self.file, found, expected))
+            raise BackendError("{} takes and gives {}, not {}".format(self.job.file, found, expected))
 
     def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """See `Backend`."""
         try:
             labels: np.ndarray[Any, Any] = self.session.run(["labels"], {"image": images})[0]
         except Exception as error:
-            raise BackendError("{}: ONNX Runtime failed: {}".format(self.file, error)) from error
+            raise BackendError("{}: ONNX Runtime failed: {}".format(self.job.file, error)) from error
         return labels
 
     def deactivate(self) -> None:
