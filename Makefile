@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint types unit clean
+.PHONY: help demo test lint types unit clean fuzz check-aarch64 check-device-memory check-tensorrt-api
 
 help:
 	@echo "make demo   set up .venv and run the whole chain on synthetic scenes"
@@ -38,5 +38,22 @@ unit: $(STAMP)
 
 test: lint types unit
 
+# pycuda is compiled from its sources the first time, which takes some minutes; no GPU is needed.
+check-device-memory: $(STAMP)
+	SEGEVAL_BUILD_PYCUDA=1 $(BIN)/python -m pytest tests/runner/cuda
+
+# The bindings of every version of TensorRT, from PyPI, with stubs in place of TensorRT: no GPU is needed, but Python 3.8,
+# 3.10 and 3.12, and a C compiler. docs/tensorrt.md says what this shows.
+check-tensorrt-api: $(STAMP)
+	$(BIN)/python -m tests.tensorrt_api.check
+
+# Mutated bundles, replays and archives; docs/untrusted-files.md. The ordinary tests run 500 examples.
+fuzz: $(STAMP)
+	SEGEVAL_FUZZ_EXAMPLES=$${SEGEVAL_FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest -q tests/fuzz
+
+# The runner on an emulated aarch64 processor; docs/aarch64.md. Needs root once, debootstrap and qemu-user-static.
+check-aarch64: $(STAMP)
+	$(BIN)/python benchmarks/aarch64.py
+
 clean:
-	rm -rf $(VENV) .venv-py38 .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info segeval-demo
+	rm -rf $(VENV) .venv-py38 .venv-trt-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info segeval-demo

@@ -20,6 +20,7 @@ from segeval.datasets import open_dataset
 from segeval.deploy import quantize
 from segeval.deploy.calibration import from_dataset
 from segeval.deploy.export import export_fp32
+from segeval.deploy.mixed import to_int8_fp16
 from segeval.deploy.parity import Reference, evenly, measure_parity
 from segeval.deploy.precision import to_fp16
 from segeval.models import load_model
@@ -59,6 +60,8 @@ def main() -> None:
                 with rounded_for_all() if values == "rounded values" else contextlib.nullcontext():
                     model = quantize.to_int8(fp32, calibration, method, operators)
                 row("int8", ", ".join(operators), values, method, model=model)
+    int8 = quantize.to_int8(fp32, calibration, "percentile")
+    row("int8-fp16", "Conv", "exact values", "percentile", model=to_int8_fp16(int8))
 
 
 @contextlib.contextmanager

@@ -8,18 +8,18 @@ from typing import TypeVar
 import onnx
 from onnx import ModelProto
 
-from segeval.bundles import Calibration, CalibrationMethod, Precision
+from segeval.bundles import QUANTIZED, Calibration, CalibrationMethod, Precision
 from segeval.deploy.bundle import write_file
 from segeval.deploy.calibration import CalibrationImages
 from segeval.deploy.contents import Contents
 from segeval.deploy.contract import check_contract
+from segeval.deploy.mixed import to_int8_fp16
 from segeval.deploy.parity import Reference, evenly
 from segeval.deploy.precision import to_fp16
 from segeval.deploy.qdq import check_qdq
-from segeval.deploy.quantize import OP_TYPES, PERCENTILE, to_int8
+from segeval.deploy.quantize import OP_TYPES, PERCENTILE
 from segeval.models import Segmenter
 from segeval.models.segmenter import predict
-from segeval.store import RgbImage
 
 Item = TypeVar("Item")
 
@@ -27,12 +27,10 @@ PARITY_IMAGES = 20
 """Clean images on which each file is compared with torch, spread evenly over the set."""
 
 
-def at_precision(
-    fp32: ModelProto, precision: Precision, images: Iterable[RgbImage], method: CalibrationMethod
-) -> ModelProto:
-    """An exported file at another precision. images, method: calibration, for int8 only."""
-    if precision == "int8":
-        return to_int8(fp32, images, method)
+def at_precision(fp32: ModelProto, precision: Precision, quantized: Callable[[], ModelProto]) -> ModelProto:
+    """An exported file at another precision. quantized: makes the int8 file; called for those that begin with it."""
+    if precision in QUANTIZED:
+        return quantized() if precision == "int8" else to_int8_fp16(quantized())
     return to_fp16(fp32) if precision == "fp16" else fp32
 
 
@@ -40,8 +38,8 @@ def written_and_proved(root: Path, file: str, model: ModelProto, precision: Prec
     """Write an ONNX file below `root`, read it back and check its rules. Raises EngineError, StorageError."""
     write_file(root, file, model.SerializeToString())
     read = onnx.load(root / file)
-    if precision == "int8":
-        check_qdq(read, OP_TYPES)
+    if precision in QUANTIZED:
+        check_qdq(read, OP_TYPES, precision)
     else:
         check_contract(read, precision)
     return read

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from segeval.bundles import Precision
+from segeval.deploy import mixed
 from segeval.deploy.export import IMAGE, IR_VERSION, LABELS, NETWORK_INPUT, OPSET
 from segeval.errors import EngineError
 
@@ -41,12 +42,14 @@ def casts_to(node: NodeProto) -> int | None:
 def check_contract(model: ModelProto, precision: Precision) -> None:
     """Raise EngineError unless the file keeps the contract of all engines.
 
-    Opset 17, IR 8, standard operators only; ``image`` uint8 (N, H, W, 3) in, ``labels`` int32 (N, H, W) out, static;
-    normalization in fp32; half precision in fp16 files and nowhere else.
+    Opset 17 and IR 8, for int8-fp16 19 and 9; standard operators only; ``image`` uint8 (N, H, W, 3) in, ``labels``
+    int32 (N, H, W) out, static; normalization in fp32; half precision in fp16 and int8-fp16 files and nowhere else.
     """
+    opset, ir_version = (mixed.OPSET, mixed.IR_VERSION) if precision == "int8-fp16" else (OPSET, IR_VERSION)
     opsets = {opset.domain: opset.version for opset in model.opset_import}
-    if opsets != {"": OPSET} or model.ir_version != IR_VERSION:
-        raise broken("the file", f"opset 17 and IR 8 are wanted, it has {opsets} and IR {model.ir_version}")
+    if opsets != {"": opset} or model.ir_version != ir_version:
+        found = f"it has {opsets} and IR {model.ir_version}"
+        raise broken("the file", f"opset {opset} and IR {ir_version} are wanted, {found}")
     for node in model.graph.node:
         if node.domain:
             raise broken(node.name, f"only standard operators are allowed, this is {node.domain}.{node.op_type}")
@@ -78,11 +81,12 @@ def check_half(model: ModelProto, precision: Precision) -> None:
     half = TensorProto.FLOAT16
     found = [name for name, tensor in tensors(model) if tensor.data_type == half]
     found += [node.name for node in model.graph.node if casts_to(node) == half]
-    if precision != "fp16" and found:
+    wanted = precision in ("fp16", "int8-fp16")
+    if not wanted and found:
         raise broken(found[0], f"an {precision} file must not hold fp16")
-    if precision == "fp16":
+    if wanted:
         if not any(name for name, tensor in tensors(model) if tensor.data_type == half):
-            raise broken("the file", "an fp16 file must hold fp16 weights")
+            raise broken("the file", f"an {precision} file must hold fp16 weights")
         types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
         if types.get(NETWORK_INPUT) != TensorProto.FLOAT:
             found_type = helper.tensor_dtype_to_string(types.get(NETWORK_INPUT, 0))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -10,12 +10,14 @@ from onnx import ModelProto
 
 import segeval
 from segeval.bundles import (
+    QUANTIZED,
     BundleFolder,
     BundleManifest,
     CalibrationMethod,
     DeployOptions,
     EngineRecord,
     Precision,
+    RunDefaults,
     SetReference,
 )
 from segeval.deploy.archive import RUN_SCRIPT, runner_archive
@@ -31,16 +33,16 @@ from segeval.deploy.bundle import hash_files, new_folder, write_file, write_inpu
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
+from segeval.deploy.mixed import file_form
 from segeval.deploy.parity import Reference, measure_parity
-from segeval.deploy.targets import Target
+from segeval.deploy.quantize import to_int8
+from segeval.deploy.targets import PRECISIONS, Target
 from segeval.errors import ConfigurationError, IntegrityError
 from segeval.models import Segmenter, load_model
 from segeval.progress import Progress
-from segeval.records import ModelRecord, encode
+from segeval.records import AdversarialSet, ModelRecord, encode
 from segeval.registry import TARGETS
 from segeval.store import SetFolder, sha256_file
-
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 
 def deploy(
@@ -51,6 +53,7 @@ def deploy(
     calibration: CalibrationMethod = "percentile",
     calibration_images: int = 32,
     batch: int = 1,
+    dla: int | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> BundleManifest:
     """Write a bundle of every model of a set at every precision.
@@ -63,8 +66,9 @@ def deploy(
     folder = SetFolder(set_root)
     manifest = folder.complete_manifest()
     reference = SetReference(sha256_file(folder.manifest_path))
-    options = DeployOptions(tuple(dict.fromkeys(precisions)), calibration, calibration_images, batch)
-    require_sensible(TARGETS.load(target), options, manifest.models)
+    options = DeployOptions(tuple(dict.fromkeys(precisions)), calibration, calibration_images, batch, dla)
+    device: Target = TARGETS.load(target)
+    require_sensible(device, options, manifest)
     there = existing(out, reference, target, options)
     if there is not None:
         return there
@@ -72,24 +76,37 @@ def deploy(
     with new_folder(out) as part:
         size = (manifest.height, manifest.width)
         inputs = write_inputs(part, contents.inputs(), *size, partial(progress, "inputs"))
-        images = choose_calibration(manifest, contents, calibration_images) if "int8" in options.precisions else None
+        calibrated = not set(QUANTIZED).isdisjoint(options.precisions)
+        images = choose_calibration(manifest, contents, calibration_images) if calibrated else None
         engines: list[EngineRecord] = []
         for record in manifest.models:
-            engines += ModelDeployment(part, record, contents, size, options, images, progress).engines()
+            engines += ModelDeployment(part, record, contents, size, device, options, images, progress).engines()
         write_file(part, "runner.pyz", runner_archive(), executable=True)
         write_file(part, "run.sh", RUN_SCRIPT.encode(), executable=True)
         files = hash_files(part)
-        bundle = BundleManifest(segeval.__version__, reference, target, options, tuple(engines), inputs, files)
+        run = RunDefaults(device.backend, device.workspace_mb, dla)
+        bundle = BundleManifest(segeval.__version__, reference, target, options, tuple(engines), inputs, files, run)
         write_file(part, "bundle.json", encode(bundle, indent=2) + b"\n")
     return bundle
 
 
-def require_sensible(target: Target, options: DeployOptions, models: Sequence[ModelRecord]) -> None:
-    """Raise ConfigurationError for options that no bundle can be made with."""
-    unknown = [precision for precision in options.precisions if precision not in target.precisions]
-    if unknown or not options.precisions:
-        what = f"target {target.name} cannot run {', '.join(unknown)}" if unknown else "no precision was asked for"
-        raise ConfigurationError(what, f"precisions are {', '.join(target.precisions)}")
+def require_sensible(target: Target, options: DeployOptions, manifest: AdversarialSet) -> None:
+    """Raise ConfigurationError for options that no bundle can be made with, or that the device cannot do."""
+    models = manifest.models
+    if not options.precisions:
+        raise ConfigurationError("no precision was asked for", f"precisions are {', '.join(target.precisions)}")
+    refusal = target.refusal(options.precisions, options.dla)
+    if refusal:
+        raise ConfigurationError(*refusal)
+    classes = max(len(model.outputs) for model in models)
+    most = target.most_images(manifest.height, manifest.width, classes)
+    if most is not None and options.batch > most:
+        size = f"{manifest.height}x{manifest.width}"
+        raise ConfigurationError(
+            f"--batch {options.batch}: {size} images need more than a quarter of the {target.memory_gb} GB of "
+            f"{target.description}",
+            f"give at most --batch {most}" if most else "craft the set at a smaller --size",
+        )
     if options.batch < 1 or options.calibration_images < 1:
         raise ConfigurationError("batch size and number of calibration images must be at least 1")
     names = [engine_name(model.name, "fp32") for model in models]
@@ -122,13 +139,14 @@ def load_victim(record: ModelRecord) -> Segmenter:
 class ModelDeployment:
     """One model on its way into an unfinished bundle. part: its folder.   size: (height, width).
 
-    images: for calibration, None if int8 was not asked for.
+    images: for calibration, None if no quantized precision was asked for.
     """
 
     part: Path
     record: ModelRecord
     contents: Contents
     size: tuple[int, int]
+    target: Target
     options: DeployOptions
     images: CalibrationImages | None
     progress: Progress
@@ -140,20 +158,34 @@ class ModelDeployment:
         fp32 = export_fp32(segmenter, *self.size, self.options.batch)
         references = references_of(segmenter, self.contents)
         self.progress(f"export {self.record.name}", 1, 1)
-        return [self.engine(segmenter, fp32, references, precision) for precision in self.options.precisions]
+        quantized = cache(partial(self.quantized, fp32))  # calibrated once for all precisions
+        found = []
+        for precision in self.options.precisions:
+            form = file_form(precision, [jetpack.tensorrt for jetpack in self.target.jetpacks])
+            model = at_precision(fp32, form, quantized)
+            found.append(self.engine(segmenter, model, references, precision, form))
+        return found
+
+    def quantized(self, fp32: ModelProto) -> ModelProto:
+        """The int8 file, calibrated."""
+        assert self.images is not None
+        report = partial(self.progress, f"calibrate {self.record.name}")
+        calibrating = counted(self.images, len(self.images.images), report)
+        return to_int8(fp32, calibrating, self.options.calibration)
 
     def engine(
-        self, segmenter: Segmenter, fp32: ModelProto, references: Sequence[Reference], precision: Precision
+        self,
+        segmenter: Segmenter,
+        model: ModelProto,
+        references: Sequence[Reference],
+        precision: Precision,
+        form: Precision,
     ) -> EngineRecord:
-        """Write, prove and measure one file."""
+        """Write, prove and measure one file. form: the precision whose rules it follows."""
         name = engine_name(self.record.name, precision)
         file = f"models/{name}.onnx"
-        quantized = precision == "int8"
-        images = self.images if quantized else None
-        report = partial(self.progress, f"calibrate {self.record.name}")
-        calibrating = counted(images, len(images.images), report) if images else ()
-        model = at_precision(fp32, precision, calibrating, self.options.calibration)
-        model = written_and_proved(self.part, file, model, precision)
+        model = written_and_proved(self.part, file, model, form)
+        images = self.images if precision in QUANTIZED else None
         comparing = counted(references, len(references), partial(self.progress, f"check {name}"))
         return EngineRecord(
             name=name,
@@ -166,5 +198,5 @@ class ModelDeployment:
             classes=len(segmenter.spec.outputs),
             inputs=self.contents.inputs_for(self.record.name),
             calibration=calibration_record(images, self.options.calibration) if images else None,
-            parity=measure_parity(model, comparing, len(segmenter.spec.table), unoptimised=quantized),
+            parity=measure_parity(model, comparing, len(segmenter.spec.table), unoptimised=images is not None),
         )

@@ -76,7 +76,7 @@ def network_of(model: ModelProto) -> ModelProto:
 
 
 def with_network(model: ModelProto, network: ModelProto) -> ModelProto:
-    """An exported file with its middle part exchanged. network: of the same input and output as `network_of`."""
+    """A file with its middle part exchanged. network: of the same input, output and opset as `network_of` gives."""
     before = Extractor(model).extract_model([IMAGE], [NETWORK_INPUT])
     after = Extractor(model).extract_model([NETWORK_OUTPUT], [LABELS])
     parts = (before.graph, network.graph, after.graph)
@@ -87,13 +87,14 @@ def with_network(model: ModelProto, network: ModelProto) -> ModelProto:
         list(model.graph.output),
         initializer=list({tensor.name: tensor for part in parts for tensor in part.initializer}.values()),
     )
-    joined = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)])
-    return finished(joined)
+    opset = next(opset.version for opset in model.opset_import if not opset.domain)
+    joined = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    return finished(joined, model.ir_version)
 
 
-def finished(model: ModelProto) -> ModelProto:
+def finished(model: ModelProto, ir_version: int = IR_VERSION) -> ModelProto:
     """Stamp what every file of ours carries, infer shapes and let ONNX check the whole."""
-    model.ir_version = IR_VERSION
+    model.ir_version = ir_version
     model.producer_name, model.producer_version = "segeval", ""
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
     onnx.checker.check_model(inferred, full_check=True)

@@ -10,7 +10,7 @@ LARGEST = 65504.0
 """The largest finite fp16 number."""
 
 
-def to_fp16(fp32: ModelProto) -> ModelProto:
+def to_fp16(model: ModelProto) -> ModelProto:
     """The same file with its network in fp16. Input, normalization, argmax and output stay as they are.
 
     Raises EngineError if the converter changed the types at the network's ends.
@@ -18,10 +18,10 @@ def to_fp16(fp32: ModelProto) -> ModelProto:
     # No operator is exempt, or TensorRT would find islands of fp32; weights too small for fp16 become 0 or denormal
     # by ordinary rounding instead of the converter's 1e-7.
     network = convert_float_to_float16(
-        network_of(fp32), min_positive_val=0.0, max_finite_val=LARGEST, keep_io_types=True, op_block_list=[]
+        network_of(model), min_positive_val=0.0, max_finite_val=LARGEST, keep_io_types=True, op_block_list=[]
     )
     ends = [*network.graph.input, *network.graph.output]
     changed = [end.name for end in ends if end.type.tensor_type.elem_type != TensorProto.FLOAT]
     if changed:
         raise EngineError(f"the fp16 converter changed the type of {', '.join(changed)}")
-    return with_network(fp32, network)
+    return with_network(model, network)

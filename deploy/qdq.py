@@ -1,7 +1,8 @@
 """The rules under which one int8 file loads into TensorRT 8.5 to 11 and ONNX Runtime, proved on the file itself.
 
 Explicit quantization: each quantized operator takes its activations and weights through a pair of QuantizeLinear and
-DequantizeLinear. Symmetric int8 everywhere (zero-points 0), weights per channel, bias in fp32.
+DequantizeLinear. Symmetric int8 everywhere (zero-points 0), weights per channel, bias not quantized. Scales, weights
+and bias are fp32, in an int8-fp16 file fp16.
 """
 
 from collections import defaultdict
@@ -11,19 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from segeval.bundles import Precision
 from segeval.deploy.contract import broken, check_contract
 from segeval.deploy.export import NETWORK_INPUT
+from segeval.deploy.mixed import SMALLEST
 
 WEIGHT_AXIS = {"Conv": 0, "ConvTranspose": 1}
 """Axis of the output channels in the weights of each operator that has any."""
 
 Q, DQ = "QuantizeLinear", "DequantizeLinear"
 
+TYPES = {"fp32": (np.float32, TensorProto.FLOAT), "fp16": (np.float16, TensorProto.FLOAT16)}
+"""The types that are not int8, in words of numpy and of ONNX."""
+
 
 class QuantizedGraph:
-    """An int8 file, indexed for checking."""
+    """A file with int8 operators, indexed for checking. precision: int8 or int8-fp16."""
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, precision: Precision) -> None:
+        self.real = "fp16" if precision == "int8-fp16" else "fp32"
+        """The type of everything that is not int8."""
         self.nodes: list[NodeProto] = list(model.graph.node)
         self.constants: dict[str, TensorProto] = {tensor.name: tensor for tensor in model.graph.initializer}
         self.producer: dict[str, NodeProto] = {name: node for node in self.nodes for name in node.output}
@@ -59,10 +67,13 @@ class QuantizedGraph:
         return self.producer[dequantize.input[0]], dequantize
 
 
-def check_qdq(model: ModelProto, op_types: Sequence[str]) -> None:
-    """Raise EngineError, naming node and rule, unless `model` follows every rule. op_types: what must be quantized."""
-    check_contract(model, "int8")
-    graph = QuantizedGraph(model)
+def check_qdq(model: ModelProto, op_types: Sequence[str], precision: Precision = "int8") -> None:
+    """Raise EngineError, naming node and rule, unless `model` follows every rule.
+
+    op_types: what must be quantized.   precision: int8 or int8-fp16.
+    """
+    check_contract(model, precision)
+    graph = QuantizedGraph(model, precision)
     outside = graph.normalization()
     quantized = [node for node in graph.nodes if node.op_type in op_types and node.name not in outside]
     if not any(node.op_type == DQ for node in graph.nodes) or not quantized:
@@ -81,11 +92,7 @@ def check_linear(graph: QuantizedGraph, node: NodeProto, op_types: Sequence[str]
         raise broken(node.name, f"its zero-point must be int8, it is {zero_point.dtype}")
     if np.any(zero_point != 0):
         raise broken(node.name, "its zero-point must be 0")
-    scale = graph.constant(node, 1, "scale")
-    if scale.dtype != np.float32:
-        raise broken(node.name, f"its scale must be fp32, it is {scale.dtype}")
-    if not (np.isfinite(scale).all() and np.all(np.asarray(scale, np.float32) > 0)):
-        raise broken(node.name, "its scale must be a positive number")
+    check_scale(graph, node)
     if node.op_type == Q:
         for consumer in graph.consumers[node.output[0]]:
             if consumer.op_type != DQ:
@@ -101,6 +108,18 @@ def check_linear(graph: QuantizedGraph, node: NodeProto, op_types: Sequence[str]
             raise broken(consumer.name, f"{consumer.op_type} must not be quantized; only {', '.join(op_types)}")
 
 
+def check_scale(graph: QuantizedGraph, node: NodeProto) -> None:
+    """Scales: positive, and in fp16 not so small that they lose digits."""
+    scale = graph.constant(node, 1, "scale")
+    if scale.dtype != TYPES[graph.real][0]:
+        raise broken(node.name, f"its scale must be {graph.real}, it is {scale.dtype}")
+    values = np.asarray(scale, np.float32)
+    if not (np.isfinite(values).all() and np.all(values > 0)):
+        raise broken(node.name, "its scale must be a positive number")
+    if graph.real == "fp16" and np.any(values < SMALLEST):
+        raise broken(node.name, f"its scale must be a normal fp16 number, {SMALLEST:.2e} or more")
+
+
 def check_operator(graph: QuantizedGraph, node: NodeProto) -> None:
     """The rules for one quantized operator."""
     axis = WEIGHT_AXIS.get(node.op_type)
@@ -112,12 +131,12 @@ def check_operator(graph: QuantizedGraph, node: NodeProto) -> None:
             if graph.constant(quantize, 1, "scale").size != 1:
                 raise broken(node.name, "its activation must have one scale for the whole tensor")
     for name in node.input[2:]:
-        if name not in graph.constants or graph.constants[name].data_type != TensorProto.FLOAT:
-            raise broken(node.name, "its bias must not be quantized")
+        if name not in graph.constants or graph.constants[name].data_type != TYPES[graph.real][1]:
+            raise broken(node.name, f"its bias must not be quantized, but stored in {graph.real}")
 
 
 def check_weight(graph: QuantizedGraph, node: NodeProto, axis: int) -> None:
-    """Weights: a stored fp32 constant, quantized with one scale per output channel."""
+    """Weights: a stored constant, quantized with one scale per output channel."""
     quantize, dequantize = graph.pair(node, 1, "weight")
     channels = graph.constant(quantize, 0, "weight").shape[axis]
     scales = graph.constant(dequantize, 1, "scale")

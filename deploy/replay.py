@@ -1,111 +1,27 @@
 """Replay on this machine: the bundle's own runner.pyz, in a process of its own, exactly as on a device."""
 
-import signal
-import subprocess
-import sys
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
-from segeval.bundles import BundleFolder
-from segeval.errors import EngineError, IntegrityError
+from segeval.deploy.runner import run_engines
 from segeval.progress import Progress
 from segeval.replays import Replay
-from segeval.store import inside, sha256_file
-
-RUNNER = "runner.pyz"
-INTERRUPTED = 130
-REFUSED = 2
-
-
-class Event(msgspec.Struct, frozen=True):
-    """A line of the runner's JSON progress: a stage and how far it is, or the error that ended the run."""
-
-    stage: str = ""
-    done: int = 0
-    total: int = 0
-    error: str = ""
-    hint: str = ""
 
 
 def replay(
     bundle: Path,
     out: Path,
     progress: Progress,
-    backend: str = "onnxruntime",
+    backend: str = "",
     engines: Sequence[str] = (),
     warmup: int = 3,
     threads: int = 0,
 ) -> Replay:
     """Run a bundle here, or continue a run that was interrupted.
 
-    progress: called with (stage, done, total).   engines: names, empty for all.   threads: 0 for one per core.
+    progress: called with (stage, done, total).   backend: empty for the one that the bundle is made for.
+    engines: names, empty for all.   threads: 0 for one per core.
     Raises IntegrityError for a changed runner, EngineError for whatever the runner reports, KeyboardInterrupt.
     """
-    options = ["--bundle", str(bundle), "--out", str(out), "--backend", backend, "--warmup", str(warmup)]
-    options += ["--threads", str(threads), "--progress", "json"]
-    options += [word for name in engines for word in ("--engine", name)]
-    # -E and -P: neither PYTHON* variables nor the current folder may put other code in the archive's place.
-    command = [sys.executable, "-E", "-P", str(trusted_runner(bundle)), "replay", *options]
-    ended, code, tail = watch(command, progress)
-    if code == INTERRUPTED:
-        raise KeyboardInterrupt
-    if code == REFUSED and ended is not None:
-        raise EngineError(ended.error, ended.hint)
-    if code != 0:
-        said = ended.error if ended is not None else "\n".join(tail)
-        raise EngineError(
-            f"the runner ended with code {code}\n{said}".rstrip(), "run the same command again to continue"
-        )
+    run_engines("replay", bundle, out, progress, backend, engines, threads, ["--warmup", str(warmup)])
     return Replay.open(out)
-
-
-def trusted_runner(bundle: Path) -> Path:
-    """The bundle's runner, checked before it is started: from then on it checks everything else itself."""
-    recorded = BundleFolder(bundle).manifest().files.get(RUNNER)
-    path = inside(bundle, RUNNER)
-    if recorded is None or path.is_symlink() or not path.is_file() or sha256_file(path) != recorded.sha256:
-        raise IntegrityError(
-            f"{path} is not the runner that was deployed", "remove the bundle and deploy again, or copy it again"
-        )
-    return path
-
-
-def watch(command: Sequence[str], progress: Progress) -> tuple[Event | None, int, deque[str]]:
-    """Run the runner to its end. Returns the error it reported, its exit code, and its last other lines."""
-    ended: Event | None = None
-    interrupted = False
-    tail: deque[str] = deque(maxlen=20)
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
-    ) as process:
-        assert process.stderr is not None
-        while True:
-            try:
-                for line in process.stderr:
-                    event = parsed(line)
-                    if event is None:
-                        tail.append(line.rstrip())
-                    elif event.error:
-                        ended = event
-                    else:
-                        progress(event.stage, event.done, event.total)
-                code = process.wait()
-                return ended, INTERRUPTED if interrupted else code, tail
-            except KeyboardInterrupt:
-                # A terminal sends Ctrl-C to both processes; the runner heeds only the first it gets.
-                interrupted = True
-                process.send_signal(signal.SIGINT)
-            except BaseException:
-                process.kill()
-                raise
-
-
-def parsed(line: str) -> Event | None:
-    """The event in a line of the runner's stderr, None if it is something else (a library talking)."""
-    try:
-        return msgspec.json.decode(line, type=Event)
-    except msgspec.DecodeError:
-        return None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, get_args
@@ -10,12 +11,13 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from segeval.bundles import Calibration, CalibrationMethod, Precision
+from segeval.bundles import QUANTIZED, Calibration, CalibrationMethod, Precision
 from segeval.classes import same_classes
 from segeval.datasets import Dataset, Size, open_dataset
 from segeval.deploy.build import at_precision, calibration_record, written_and_proved
 from segeval.deploy.calibration import CalibrationImages, from_dataset
 from segeval.deploy.export import export_fp32
+from segeval.deploy.quantize import to_int8
 from segeval.deploy.session import DeployedModel
 from segeval.errors import ConfigurationError, DataError
 from segeval.metrics import ConfusionMatrix, Labels
@@ -25,7 +27,7 @@ from segeval.progress import Progress
 from segeval.records import ModelRecord
 from segeval.store import RgbImage
 
-Engine = Literal["torch", "fp32", "fp16", "int8"]
+Engine = Literal["torch", "fp32", "fp16", "int8", "int8-fp16"]
 Outputs = Literal["all", "classes"]
 Predict = Callable[[RgbImage], Labels]
 
@@ -173,9 +175,9 @@ def deployed_engine(
     """The network as `segeval deploy` would ship it, for the size of the first image, and its calibration."""
     height, width, _ = data[0].image.shape
     progress(f"export {precision}", 0, 1)
-    images = calibration_images(config, (height, width)) if precision == "int8" else None
+    images = calibration_images(config, (height, width)) if precision in QUANTIZED else None
     fp32 = export_fp32(segmenter.cpu(), height, width)
-    model = at_precision(fp32, precision, images or (), config.calibration)
+    model = at_precision(fp32, precision, partial(to_int8, fp32, images or (), config.calibration))
     with TemporaryDirectory(prefix="segeval-") as folder:
         model = written_and_proved(Path(folder), "model.onnx", model, precision)
     calibration = calibration_record(images, config.calibration) if images else None

@@ -1,17 +1,102 @@
-"""Where a bundle can be deployed to."""
+"""Where a bundle can be deployed to, and what each kind of device can and cannot do.
+
+The figures of the Jetson modules are those of NVIDIA's data sheets; of a family, the smallest module counts.
+"""
 
 from dataclasses import dataclass
 
 from segeval.bundles import Precision
 
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+"""What a bundle holds if nothing else is asked for."""
+
+WORKING_SHARE = 4
+"""A call's working memory and the workspace for building may each take one part in so many of a device's memory."""
+BYTES_PER_PIXEL = 128 + 7
+"""Of working memory: 16 feature channels at full resolution, twice, in fp32, with image and labels. An estimate."""
+BYTES_PER_CLASS = 8
+"""Of working memory per pixel: logits and their argmax's copy, in fp32."""
+
+
+@dataclass(frozen=True)
+class JetPack:
+    """A release of NVIDIA's software for Jetson. l4t: Jetson Linux."""
+
+    name: str
+    l4t: str
+    python: str
+    cuda: str
+    tensorrt: str
+
+
+JETPACK_5_1 = JetPack("5.1", "R35", "3.8", "11.4", "8.5.2")
+JETPACK_6_0 = JetPack("6.0", "R36.3", "3.10", "12.2", "8.6.2")
+JETPACK_6_2 = JetPack("6.1, 6.2", "R36.4", "3.10", "12.6", "10.3")
+JETPACK_7_0 = JetPack("7.0, 7.1", "R38", "3.12", "13.0", "10.13")
+JETPACK_7_2 = JetPack("7.2", "R39.2", "3.12", "13.2", "10.16")
+
+ORIN = (JETPACK_5_1, JETPACK_6_0, JETPACK_6_2, JETPACK_7_2)
+JETPACKS = (JETPACK_5_1, JETPACK_6_0, JETPACK_6_2, JETPACK_7_0, JETPACK_7_2)
+
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of device. precisions: those its engine runs.   backend: the runner's engine there."""
+    """A kind of device. precisions: those its engine runs.   backend: the runner's engine there.
+
+    jetpacks: releases that it runs, for a Jetson.   memory_gb: of the smallest module, 0 if unknown here.
+    dla_cores: deep learning accelerators of the largest module; None if only the device can tell.
+    """
 
     name: str
-    precisions: tuple[Precision, ...]
+    description: str
     backend: str
+    precisions: tuple[Precision, ...] = (*PRECISIONS, "int8-fp16")
+    jetpacks: tuple[JetPack, ...] = ()
+    memory_gb: int = 0
+    dla_cores: int | None = 0
+
+    @property
+    def workspace_mb(self) -> int:
+        """Most memory for building an engine; 0 leaves it to the engine."""
+        return self.memory_gb * 1024 // WORKING_SHARE
+
+    def refusal(self, precisions: tuple[str, ...], dla: int | None) -> tuple[str, str] | None:
+        """Why the device cannot do what is asked, and what to do instead; None if it can."""
+        unknown = [precision for precision in precisions if precision not in self.precisions]
+        if unknown:
+            return f"target {self.name} cannot run {', '.join(unknown)}", f"precisions are {', '.join(self.precisions)}"
+        return None if dla is None else self.dla_refusal(precisions, dla)
+
+    def dla_refusal(self, precisions: tuple[str, ...], dla: int) -> tuple[str, str] | None:
+        """Why that accelerator cannot run these precisions."""
+        if self.dla_cores == 0:
+            return f"--dla {dla}: {self.description} has no deep learning accelerator", "leave out --dla"
+        if self.dla_cores is not None and dla >= self.dla_cores:
+            return f"--dla {dla}: {self.description} has {self.dla_cores} accelerators", "they are numbered from 0"
+        if set(precisions) != {"fp16"}:
+            what = f"--dla {dla}: the accelerator computes in fp16, and its TensorRT takes no Q/DQ files"
+            return what, "give --precision fp16 alone"
+        return None
+
+    def most_images(self, height: int, width: int, classes: int) -> int | None:
+        """How many images of this size fit into one call's share of the memory; None if the memory is unknown."""
+        if not self.memory_gb:
+            return None
+        share = (self.memory_gb << 30) // WORKING_SHARE
+        return share // (height * width * (BYTES_PER_PIXEL + BYTES_PER_CLASS * classes))
 
 
-CPU = Target("cpu", ("fp32", "fp16", "int8"), "onnxruntime")
+CPU = Target("cpu", "any processor", "onnxruntime")
+CUDA = Target("cuda", "an NVIDIA GPU with ONNX Runtime", "onnxruntime-cuda")
+OPENVINO = Target("openvino", "an Intel processor with OpenVINO", "openvino")
+TENSORRT = Target("tensorrt", "an NVIDIA GPU with TensorRT", "tensorrt")
+JETSON = Target(
+    "jetson", "any Jetson; what it can do is found out there", "tensorrt", jetpacks=JETPACKS, dla_cores=None
+)
+XAVIER = Target(
+    "jetson-xavier", "Jetson Xavier NX or AGX Xavier", "tensorrt", jetpacks=(JETPACK_5_1,), memory_gb=8, dla_cores=2
+)
+ORIN_NANO = Target("jetson-orin-nano", "Jetson Orin Nano", "tensorrt", jetpacks=ORIN, memory_gb=4)
+ORIN_NX = Target("jetson-orin-nx", "Jetson Orin NX", "tensorrt", jetpacks=ORIN, memory_gb=8, dla_cores=2)
+AGX_ORIN = Target("jetson-agx-orin", "Jetson AGX Orin", "tensorrt", jetpacks=ORIN, memory_gb=32, dla_cores=2)
+THOR = Target("jetson-thor", "Jetson Thor", "tensorrt", jetpacks=(JETPACK_7_0, JETPACK_7_2), memory_gb=64)

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from segeval.evaluate.benchmark.join import benchmark_report, open_benches
+from segeval.evaluate.benchmark.records import FILE as BENCHMARK
+from segeval.evaluate.benchmark.tables import benchmark_csv
 from segeval.evaluate.clean import measure_latency
 from segeval.evaluate.counting import Counted, count_everything
 from segeval.evaluate.examples import ExampleView, examples
@@ -31,27 +34,38 @@ def silent(stage: str, done: int, total: int) -> None:
 
 
 def evaluate(
-    set_root: Path, replays: Sequence[Path], out: Path, seed: int = 0, progress: Progress = silent
+    set_root: Path,
+    replays: Sequence[Path],
+    out: Path,
+    seed: int = 0,
+    progress: Progress = silent,
+    benches: Sequence[Path] = (),
 ) -> SurvivalReport:
     """Measure how much of each attack survived, and write the report.
 
     set_root: a finished adversarial set.   replays: of that set; an unfinished one is evaluated as far as it got, and
     the report says so.   out: gets report.html, report.json, survival.csv, clean.csv, curves.csv and samples.csv.
     seed: of the bootstrap.   progress: called with the stage, what is done of it and its total.
+    benches: benchmarks of the replayed bundles; with them `out` gets benchmark.csv and benchmark.json as well.
     The same input gives the same bytes.
     Raises DataError, ConfigurationError, FormatError, IntegrityError, StorageError.
     """
     sources = Sources(set_root, replays)
+    records = open_benches(sources, benches)
     counted = count_everything(sources, progress)
     shown = examples(sources, counted.rows, progress)
     report = summarise(sources, counted, shown, seed, progress)
+    benchmark = benchmark_report(sources, records, report) if records else None
+    if benchmark is not None:
+        write_atomic(out / "benchmark.csv", benchmark_csv(benchmark))
+        write_atomic(out / BENCHMARK, encode(benchmark, indent=2) + b"\n")
     for name, data in {
         "samples.csv": samples_csv(counted.rows),
         "survival.csv": survival_csv(report.survival),
         "clean.csv": clean_csv(report.clean),
         "curves.csv": curves_csv(report.curves),
         "report.json": encode(report, indent=2) + b"\n",
-        "report.html": render(report, shown),
+        "report.html": render(report, shown, benchmark),
     }.items():
         write_atomic(out / name, data)
     return report
@@ -64,9 +78,10 @@ def summarise(
     survival = tuple(survival_rows(sources, counted, seed, progress))
     backends = {engine.record.backend for engine in sources.engines}
     unfinished = [engine.label for engine in sources.engines if not engine.record.complete]
+    saturating = [engine.label for engine in sources.engines if engine.record.facts.get("saturates") is True]
     return SurvivalReport(
         verdict=verdict(survival),
-        notes=limits(survival, unfinished, counted.missing.total(), backends),
+        notes=limits(survival, unfinished, counted.missing.total(), backends, saturating),
         survival=survival,
         clean=clean_rows(sources, counted),
         curves=counted.curves.curves(dict.fromkeys((r.model, r.victims, r.attack, r.task) for r in survival)),

@@ -10,6 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from segeval.bundles import Calibration
+from segeval.evaluate.benchmark import wording as benchmark_words
+from segeval.evaluate.benchmark.page import device_section
+from segeval.evaluate.benchmark.records import BenchmarkReport
 from segeval.evaluate.examples import ExampleView, LegendEntry, hexadecimal
 from segeval.evaluate.figures import curves_figure, survival_figure
 from segeval.evaluate.panels import FATES
@@ -118,8 +121,8 @@ def unbroken(sentence: str, names: Collection[str]) -> Markup:
     return Markup("").join(marked)
 
 
-def render(report: SurvivalReport, examples: Sequence[ExampleView]) -> bytes:
-    """The report as UTF-8 HTML. examples: with their pictures."""
+def render(report: SurvivalReport, examples: Sequence[ExampleView], benchmark: BenchmarkReport | None = None) -> bytes:
+    """The report as UTF-8 HTML. examples: with their pictures.   benchmark: None if there was none."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -151,5 +154,7 @@ def render(report: SurvivalReport, examples: Sequence[ExampleView]) -> bytes:
         configuration=encode(report.set.config, indent=2).decode(),
         attacks=[(attack.label, encode(attack, indent=2).decode()) for attack in report.set.attacks],
         tasks=[task.name for task in report.set.tasks],
+        device=None if benchmark is None else device_section(benchmark),
+        words=benchmark_words,
     )
     return html.encode()

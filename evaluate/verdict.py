@@ -6,7 +6,7 @@ from segeval.evaluate.report_records import SurvivalRow
 from segeval.evaluate.wording import decimals, percent, with_interval
 
 FEW_IMAGES = 10
-HARDNESS = ("int8", "fp16", "fp32")
+HARDNESS = ("int8-fp16", "int8", "fp16", "fp32")
 
 
 def hardest_precision(precisions: Collection[str]) -> str:
@@ -81,12 +81,16 @@ SIMULATED = (
 
 
 def limits(
-    rows: Sequence[SurvivalRow], unfinished: Sequence[str], missing: int, backends: Collection[str]
+    rows: Sequence[SurvivalRow],
+    unfinished: Sequence[str],
+    missing: int,
+    backends: Collection[str],
+    saturating: Sequence[str],
 ) -> tuple[str, ...]:
     """What a reader has to know before believing the numbers.
 
     unfinished: labels of engines that did not run every input.   missing: samples that they lack.
-    backends: the engines' names.
+    backends: the engines' names.   saturating: labels of engines that add products of int8 in 16 bits.
     """
     notes = []
     if unfinished:
@@ -109,6 +113,11 @@ def limits(
         )
     if "onnxruntime" in backends and {row.precision for row in rows} - {"fp32"}:
         notes.append(SIMULATED)
+    if saturating:
+        notes.append(
+            f"The processor adds products of int8 in 16 bits and cuts large sums: {', '.join(saturating)}. On other "
+            "processors int8 may give other labels and another survival."
+        )
     return tuple(notes)
 
 

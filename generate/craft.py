@@ -1,54 +1,30 @@
 """Crafting an adversarial set: from images, victims, attacks and tasks to a folder of measured samples."""
 
-import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from pathlib import Path
 
 from segeval.classes import parse_task, same_classes
 from segeval.datasets import Example, open_dataset
 from segeval.errors import ConfigurationError, DataError
-from segeval.generate.numerics import prepare_torch
+from segeval.generate.jobs import Job, seed_of
+from segeval.generate.numerics import one_thread, prepare_torch
 from segeval.generate.samples import ImageFiles, attack_batch, save_image
-from segeval.generate.specs import Trajectory, resolve
+from segeval.generate.schedule import Schedule
+from segeval.generate.specs import resolve
 from segeval.generate.victims import Victims, together
 from segeval.models import Segmenter, load_model
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
 from segeval.records import AdversarialSample, AdversarialSet, CraftConfig, Grouping, SkippedSample, TaskRecord
-from segeval.store import SetFolder, explaining, sha256_file
+from segeval.store import SetFolder, sha256_file
 
 MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions")
 """What decides the result besides the options."""
 FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One batch: images of one victim, or of several attacked together, under one attack and task."""
-
-    victims: Victims
-    trajectory: Trajectory
-    task: TaskRecord
-    images: tuple[str, ...]
-
-    @property
-    def samples(self) -> int:
-        """How many samples it makes."""
-        return len(self.images) * len(self.trajectory.specs)
-
-    def sample_id(self, image: str, attack: str) -> str:
-        """Id of one of its samples. attack: label of its spec."""
-        return f"{image}/{self.task.name}/{attack}/{self.victims.name}"
-
-    def limits(self, image: str, changes: Mapping[str, float]) -> list[float | None]:
-        """Per spec the mean change that the saved image may have. changes: of the samples so far, by id."""
-        specs = self.trajectory.specs
-        return [changes[self.sample_id(image, spec.match)] if spec.match else spec.within for spec in specs]
 
 
 @dataclass(frozen=True)
@@ -110,12 +86,18 @@ class Crafter:
         gradients = {name: times * steps for name, times in attacked.items()}
         return CraftPlan(len(self.chosen), each * len(self.specs) * len(self.groups), gradients)
 
-    def run(self, resume: bool, progress: Progress) -> AdversarialSet:
+    def run(self, resume: bool, progress: Progress, workers: int = 1) -> AdversarialSet:
         """Craft everything that is not there yet; returns the manifest of the complete set.
 
+        workers: processes on the CPU; their number changes no byte. A GPU is used by this process alone.
         Raises ConfigurationError if the folder holds another set, or this one and `resume` is not given;
         DataError for an image that cannot be used, or if no image has a source pixel.
         """
+        with one_thread(self.config.device):
+            return self.run_on_one_thread(resume, progress, workers if self.on_cpu else 1)
+
+    def run_on_one_thread(self, resume: bool, progress: Progress, workers: int) -> AdversarialSet:
+        """See `run`."""
         manifest = self.opened(resume)
         if manifest.complete:
             return manifest
@@ -127,7 +109,7 @@ class Crafter:
                 f"no pixel of {len(files)} image(s) is predicted as a source class of {names}: nothing to attack",
                 "choose another --task, more images with --limit, or another split",
             )
-        count = self.run_jobs(jobs, files, progress)
+        count = Schedule(self, jobs, files, progress).run(workers)
         skipped = tuple(self.skipped(files))
         done = replace(
             manifest,
@@ -206,7 +188,7 @@ class Crafter:
             progress("clean predictions", number, len(self.chosen))
         return saved
 
-    def jobs(self, files: dict[str, ImageFiles]) -> Iterator[Job]:
+    def jobs(self, files: Mapping[str, ImageFiles]) -> Iterator[Job]:
         """All batches, in the order of samples.jsonl; the configuration alone decides how images are batched."""
         for victims in self.groups:
             for trajectory in self.trajectories:
@@ -225,58 +207,25 @@ class Crafter:
         PyTorch's threads divide a batch at places where its kernels round differently. On a GPU results of
         different batches agree up to rounding.
         """
-        return 1 if self.models[0].mean.device.type == "cpu" else self.config.batch_size
+        return 1 if self.on_cpu else self.config.batch_size
 
-    def run_jobs(self, jobs: list[Job], files: dict[str, ImageFiles], progress: Progress) -> int:
-        """Run the jobs that samples.jsonl does not have yet; returns the number of samples."""
-        steps = self.config.steps
-        total = sum(len(job.images) for job in jobs) * steps
-        done = self.keep_whole_jobs(jobs)
-        changes = dict(map(self.change, self.folder.samples()))
-        finished = 0
-        for number, job in enumerate(jobs):
-            size = len(job.images)
-            attack = job.trajectory.specs[0].label
-            name = f"{attack} on {job.victims.name}"
-            if number >= done:
+    @property
+    def on_cpu(self) -> bool:
+        """Whether attacks run on the CPU."""
+        return self.models[0].mean.device.type == "cpu"
 
-                def tick(step: int, base: int = finished, size: int = size, name: str = name) -> None:
-                    progress(name, base + step * size, total)
-
-                seeds = tuple(seed_of(self.config.seed, job.sample_id(image, attack)) for image in job.images)
-                shown = self.models if self.config.transfer else job.victims.segmenters
-                limits = [job.limits(image, changes) for image in job.images]
-                samples = attack_batch(
-                    self.folder, job, shown, [files[image] for image in job.images], limits, seeds, tick
-                )
-                self.folder.append(samples)
-                changes.update(map(self.change, samples))
-            finished += size * steps
-            progress(name, finished, total)
-        return sum(job.samples for job in jobs)
-
-    def change(self, sample: AdversarialSample) -> tuple[str, float]:
-        """Id and mean change of a sample, that another attack may be matched to."""
-        local = self.specs[sample.attack].scope == "local"
-        return sample.id, sample.norms.mean_phi if local else sample.norms.mean
-
-    def keep_whole_jobs(self, jobs: list[Job]) -> int:
-        """Cut samples.jsonl back to whole jobs, after an interruption; returns how many there are."""
-        path = self.folder.samples_path
-        with explaining(path):
-            path.touch()
-            ends = [0]
-            with path.open("rb") as lines:
-                ends.extend(accumulate(len(line) for line in lines if line.endswith(b"\n")))
-        kept = whole = 0
-        for job in jobs:
-            if kept + job.samples >= len(ends):
-                break
-            kept += job.samples
-            whole += 1
-        with explaining(path), path.open("r+b") as file:
-            file.truncate(ends[kept])
-        return whole
+    def attack(
+        self,
+        job: Job,
+        files: Mapping[str, ImageFiles],
+        limits: Sequence[Sequence[float | None]],
+        tick: Callable[[int], None],
+    ) -> list[AdversarialSample]:
+        """Carry out one job and save its images. limits: per image and spec, mean change that is allowed."""
+        attack = job.trajectory.specs[0].label
+        seeds = tuple(seed_of(self.config.seed, job.sample_id(image, attack)) for image in job.images)
+        shown = self.models if self.config.transfer else job.victims.segmenters
+        return attack_batch(self.folder, job, shown, [files[image] for image in job.images], limits, seeds, tick)
 
     def skipped(self, files: dict[str, ImageFiles]) -> Iterator[SkippedSample]:
         """What was not attacked because φ is empty."""
@@ -312,11 +261,6 @@ def spread(length: int, limit: int | None) -> list[int]:
     if limit is None or limit >= length:
         return list(range(length))
     return [index * length // limit for index in range(limit)]
-
-
-def seed_of(root: int, sample: str) -> int:
-    """The seed of one sample, from the root seed and the sample's id."""
-    return int.from_bytes(hashlib.sha256(f"{root}/{sample}".encode()).digest()[:6], "big")
 
 
 def require_size(example: Example, size: tuple[int, ...], first: str) -> None:

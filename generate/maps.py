@@ -15,7 +15,7 @@ from segeval.datasets import Dataset, Example, open_dataset
 from segeval.experiments import ExperimentConfig, GradientMap, Iterate, Maps, Probe, Strip
 from segeval.generate.attacks.tanh import Tanh
 from segeval.generate.budgets import to_bytes
-from segeval.generate.craft import seed_of
+from segeval.generate.jobs import seed_of
 from segeval.generate.numerics import prepare_torch
 from segeval.generate.problem import Candidate, Problem
 from segeval.generate.specs import build_attack

@@ -1,6 +1,8 @@
 """Process-wide settings of PyTorch that decide speed and exactness."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -19,3 +21,20 @@ def prepare_torch() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
+
+
+def use_one_thread() -> None:
+    """Compute on one thread: how a kernel divides its work among several decides the last bit of what it gives."""
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def one_thread(device: str) -> Iterator[None]:
+    """One thread for the block, where `device` is the CPU."""
+    before = torch.get_num_threads()
+    if device == "cpu":
+        use_one_thread()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -21,7 +21,7 @@ from segeval.records import AdversarialSample, AttackSpec, FileRecord, Norms, Ta
 from segeval.store import SetFolder, save_png
 
 if TYPE_CHECKING:
-    from segeval.generate.craft import Job
+    from segeval.generate.jobs import Job
 
 RgbImage = NDArray[np.uint8]
 

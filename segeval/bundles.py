@@ -12,14 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from segeval.errors import DataError, IntegrityError
+from segeval.errors import DataError, FormatError, IntegrityError
 from segeval.records import decode
-from segeval.store import inside, sha256, sha256_file
+from segeval.store import read_file, sha256
+from segeval_runner.bundle import Bundle
+from segeval_runner.errors import BundleError
+from segeval_runner.manifest import MOST_BYTES, parse
 
 OWN_IMAGES = "the set's own clean images"
 """How the source of calibration images begins if they are those of the adversarial set."""
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "int8", "int8-fp16"]
+QUANTIZED: tuple[Precision, ...] = ("int8", "int8-fp16")
+"""The precisions that are calibrated."""
+
 CalibrationMethod = Literal["percentile", "minmax", "entropy"]
 
 
@@ -58,7 +64,7 @@ class Parity:
 
     images: how many.   equal: share of pixels with torch's label.   miou, torch_miou: on the images whose ground
     truth is known, None if there is none.   unoptimised_equal: share of pixels with the label that the same file gives
-    without graph optimisation (int8 only); what is missing to 1 was changed by the engine's own kernels.
+    without graph optimisation (int8 and int8-fp16 only); what is missing to 1 was changed by the engine's own kernels.
     """
 
     images: int
@@ -135,12 +141,26 @@ class SetReference:
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """What was asked for; a bundle of the same set, version and options is the same bundle."""
+    """What was asked for; a bundle of the same set, version and options is the same bundle. dla: None for the GPU."""
 
     precisions: tuple[Precision, ...]
     calibration: CalibrationMethod
     calibration_images: int
     batch: int
+    dla: int | None = None
+
+
+@dataclass(frozen=True)
+class RunDefaults:
+    """What the runner takes where it is not told otherwise; its options of these names come first.
+
+    backend: of the runner.   workspace_mb: most memory for building an engine, 0 for the engine's own choice.
+    dla: deep learning accelerator, None for the GPU.
+    """
+
+    backend: str = "onnxruntime"
+    workspace_mb: int = 0
+    dla: int | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +174,7 @@ class BundleManifest:
     engines: tuple[EngineRecord, ...]
     inputs: Inputs
     files: Mapping[str, BundledFile]
+    run: RunDefaults = field(default_factory=RunDefaults)
     schema: Literal["segeval.bundle/1"] = field(default="segeval.bundle/1")
 
 
@@ -165,7 +186,7 @@ class InputKey:
 
 
 class BundleFolder:
-    """A bundle on disk."""
+    """A bundle on disk. Its rules are the runner's own, so that nothing is refused on the device alone."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -177,7 +198,7 @@ class BundleFolder:
 
     def _manifest_bytes(self) -> bytes:
         try:
-            return self.manifest_path.read_bytes()
+            return read_file(self.manifest_path, MOST_BYTES)
         except OSError as error:
             raise DataError(
                 f"{self.root} is not a bundle: no readable bundle.json", "make one with segeval deploy"
@@ -185,27 +206,31 @@ class BundleFolder:
 
     def manifest(self) -> BundleManifest:
         """Read bundle.json. Raises DataError if this is no bundle, FormatError if it is malformed."""
-        return decode(self._manifest_bytes(), BundleManifest, str(self.manifest_path))
+        data = self._manifest_bytes()
+        manifest = decode(data, BundleManifest, str(self.manifest_path))
+        try:
+            parse(data)
+        except BundleError as error:
+            raise FormatError(f"{self.manifest_path}: {error.what}", error.hint) from error
+        return manifest
 
     def sha256(self) -> str:
         """Identity of the bundle: the hash of bundle.json."""
         return sha256(self._manifest_bytes())
 
     def keys(self) -> list[str]:
-        """The key of every input, in order."""
-        path = inside(self.root, self.manifest().inputs.index)
-        with path.open("rb") as lines:
-            return [decode(line, InputKey, f"{path}:{number}").key for number, line in enumerate(lines, start=1)]
+        """The key of every input, in order. Raises DataError, FormatError."""
+        self.manifest()
+        try:
+            return Bundle(self.root).keys()
+        except BundleError as error:
+            raise FormatError(error.what, error.hint) from error
 
     def verify(self) -> BundleManifest:
         """The manifest, once every file proved to be the recorded one. Raises IntegrityError naming the file."""
         manifest = self.manifest()
-        for name, recorded in manifest.files.items():
-            path = inside(self.root, name)
-            if not path.is_file():
-                raise IntegrityError(f"{path} is missing", "remove the bundle and deploy again, or copy it again")
-            if path.stat().st_size != recorded.bytes or sha256_file(path) != recorded.sha256:
-                raise IntegrityError(
-                    f"{path} is not the file that was recorded", "remove the bundle and deploy again, or copy it again"
-                )
+        try:
+            Bundle(self.root).verify(lambda done, total: None)
+        except BundleError as error:
+            raise IntegrityError(error.what, "remove the bundle and deploy again, or copy it again") from error
         return manifest

@@ -10,6 +10,7 @@ SegevalError                  exit code
 ├── MissingPrerequisiteError  2   a package, engine or device that is not here
 ├── StorageError              2   a full disk, an unwritable folder
 ├── FetchError                2   a download that failed, or that --offline forbids
+├── RemoteError               2   a device that cannot be reached, refuses something, or lacks something
 ├── EngineError               2   an inference engine that failed or computed something else
 └── GateMissedError           1   the run is fine, the number is not
 """
@@ -27,6 +28,10 @@ class SegevalError(Exception):
         super().__init__(what)
         self.what = what
         self.hint = hint
+
+    def __reduce__(self) -> tuple[type["SegevalError"], tuple[str, str]]:
+        """With its hint, on the way from one process to another."""
+        return type(self), (self.what, self.hint)
 
 
 class ConfigurationError(SegevalError):
@@ -63,6 +68,10 @@ class StorageError(SegevalError):
 
 class FetchError(SegevalError):
     """A file that could not be downloaded, or that is not here and must not be."""
+
+
+class RemoteError(SegevalError):
+    """A device that cannot be reached over ssh, refuses something, lacks something, or whose run failed."""
 
 
 class EngineError(SegevalError):

@@ -13,6 +13,7 @@ import msgspec
 from segeval.classes import ClassTable
 from segeval.errors import ConfigurationError, FormatError
 from segeval.metrics import AttackCounts
+from segeval_runner.strict import loads
 
 Scope = Literal["local", "full"]
 Grouping = Literal["each", "joint"]
@@ -26,15 +27,41 @@ def encode(record: object, indent: int = 0) -> bytes:
     return msgspec.json.format(text, indent=indent) if indent else text
 
 
+class Versioned(msgspec.Struct, frozen=True):
+    """The one field that every version of a manifest has."""
+
+    schema: str = ""
+
+
 def decode(data: bytes | str, form: type[Record], where: str) -> Record:
-    """The record in `data`. Raises FormatError naming `where` and the field that is wrong."""
+    """The record in `data`. Raises FormatError naming `where` and the field that is wrong.
+
+    Refused as well is what JSON readers understand differently, keys that occur twice above all; see `strict.loads`.
+    """
+    raw = data.encode() if isinstance(data, str) else data
     try:
-        return msgspec.json.decode(data, type=form)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ConfigurationError) as error:
+        require_version(raw, form, where)
+        record = msgspec.json.decode(raw, type=form)
+        loads(raw)
+    except (ValueError, RecursionError, ConfigurationError) as error:
+        # ValueError: of msgspec, of text that is no UTF-8, of `loads`.
         # ConfigurationError: a record that contradicts itself, such as a class table with too few colours.
         raise FormatError(
             f"{where}: {error}", "is it a file of this kind, written by this version of segeval?"
         ) from error
+    return record
+
+
+def require_version(data: bytes, form: type[object], where: str) -> None:
+    """Raise FormatError if a manifest says that a newer segeval made it: its fields may mean something else."""
+    own = getattr(form, "schema", None)
+    if not isinstance(own, str):
+        return
+    name, _, version = own.partition("/")
+    found = msgspec.json.decode(data, type=Versioned).schema.partition("/")
+    if found[0] == name and found[2].isdecimal() and int(found[2][:9]) > int(version):
+        what = f"{where}: made by a newer segeval: it is {name + '/' + found[2][:9]!r}, this one reads {own!r}"
+        raise FormatError(f"{what} - at `$.schema`", "update segeval: pip install --upgrade, or a newer checkout")
 
 
 @dataclass(frozen=True)

@@ -80,5 +80,14 @@ TARGETS = Registry(
     "target",
     {
         "cpu": "segeval.deploy.targets:CPU",
+        "cuda": "segeval.deploy.targets:CUDA",
+        "jetson": "segeval.deploy.targets:JETSON",
+        "jetson-agx-orin": "segeval.deploy.targets:AGX_ORIN",
+        "jetson-orin-nano": "segeval.deploy.targets:ORIN_NANO",
+        "jetson-orin-nx": "segeval.deploy.targets:ORIN_NX",
+        "jetson-thor": "segeval.deploy.targets:THOR",
+        "jetson-xavier": "segeval.deploy.targets:XAVIER",
+        "openvino": "segeval.deploy.targets:OPENVINO",
+        "tensorrt": "segeval.deploy.targets:TENSORRT",
     },
 )

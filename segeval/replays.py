@@ -8,6 +8,7 @@
 Written by ``segeval_runner``, possibly on another machine: nothing in it is believed before it was checked.
 """
 
+import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,12 +23,20 @@ from segeval.bundles import Precision
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
 from segeval.metrics import Labels
 from segeval.records import decode
-from segeval.store import inside
+from segeval.store import MOST_BYTES, inside, read_file, read_lines
+from segeval.telemetry import Telemetry
+from segeval_runner.strict import open_regular
 
 COPY_AGAIN = "copy the replay again, or run it again"
 
-Count = Annotated[int, Meta(ge=0)]
+MOST_LINE = 1 << 16
+"""Bytes of a line of results.jsonl."""
+MOST_PIXELS = 1 << 27
+"""Of one label map."""
+
+Count = Annotated[int, Meta(ge=0, le=1 << 50)]
 Size = Annotated[int, Meta(ge=1, le=1 << 16)]
+Milliseconds = Annotated[float, Meta(ge=0)]
 Classes = Annotated[int, Meta(ge=1, le=255)]
 
 
@@ -52,7 +61,7 @@ class ReplayedEngine:
 
     folder: where its results lie.   inputs: how many it was to run.   complete: whether it ran them all.
     warmup: unmeasured runs before the first.   load_ms: time to load the model.
-    facts: what the engine says about how it runs the model.
+    facts: what the engine says about how it runs the model.   telemetry: of the machine while the images ran.
     """
 
     name: str
@@ -68,8 +77,9 @@ class ReplayedEngine:
     inputs: Count
     complete: bool
     warmup: Count
-    load_ms: float
+    load_ms: Milliseconds
     facts: Mapping[str, Any] = field(default_factory=dict)
+    telemetry: Telemetry | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +105,8 @@ class Result:
     offset: Count
     bytes: Count
     crc32: Count
-    latency_ms: float
-    stages: Mapping[str, float] = field(default_factory=dict)
+    latency_ms: Milliseconds
+    stages: Mapping[str, Milliseconds] = field(default_factory=dict)
 
 
 class EngineResults:
@@ -110,12 +120,13 @@ class EngineResults:
     def _read_index(self, path: Path) -> dict[str, Result]:
         index: dict[str, Result] = {}
         try:
-            with path.open("rb") as lines:
-                for number, line in enumerate(lines, start=1):
-                    if not line.endswith(b"\n") and not self.engine.complete:
-                        break  # a run that was killed may leave its last line half-written
-                    result = decode(line, Result, f"{path}:{number}")
-                    index[result.key] = result
+            for number, line in enumerate(read_lines(path, MOST_LINE), start=1):
+                if not line.endswith(b"\n") and not self.engine.complete:
+                    break  # a run that was killed may leave its last line half-written
+                result = decode(line, Result, f"{path}:{number}")
+                if result.key in index:
+                    raise FormatError(f"{path}:{number}: the key {result.key!r} occurs twice", COPY_AGAIN)
+                index[result.key] = result
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}", COPY_AGAIN) from error
         if self.engine.complete and len(index) != self.engine.inputs:
@@ -136,11 +147,16 @@ class EngineResults:
         if key not in self._index:
             raise DataError(f"the replay has no result of {self.engine.name} for {key!r}", "finish the replay")
         result, where = self._index[key], f"{self.labels_path}: the label map of {key!r}"
+        pixels = self.engine.height * self.engine.width
+        if result.bytes > pixels + pixels // 100 + 1024:  # zlib adds less than that to what it cannot compress
+            raise FormatError(f"{where} is not {self.engine.height}x{self.engine.width}", COPY_AGAIN)
         try:
-            with self.labels_path.open("rb") as file:
+            with open_regular(self.labels_path) as file:
+                if result.offset + result.bytes > os.fstat(file.fileno()).st_size:
+                    raise IntegrityError(f"{where} was changed or cut off", COPY_AGAIN)
                 file.seek(result.offset)
                 stream = file.read(result.bytes)
-        except (OSError, ValueError, OverflowError) as error:
+        except (OSError, ValueError) as error:
             raise DataError(f"{self.labels_path} cannot be read: {error}", COPY_AGAIN) from error
         if len(stream) != result.bytes or zlib.crc32(stream) != result.crc32:
             raise IntegrityError(f"{where} was changed or cut off", COPY_AGAIN)
@@ -163,6 +179,17 @@ class EngineResults:
         return np.frombuffer(data, np.uint8).reshape(self.engine.height, self.engine.width)
 
 
+def require_engines_apart(record: ReplayRecord, where: str) -> None:
+    """Raise FormatError if two engines have the same name or folder, or label maps larger than can be."""
+    for what in ("name", "folder"):
+        values = [getattr(engine, what).lower() for engine in record.engines]
+        if len(set(values)) != len(values):
+            raise FormatError(f"{where}: two engines have the same {what}", COPY_AGAIN)
+    for engine in record.engines:
+        if engine.height * engine.width > MOST_PIXELS:
+            raise FormatError(f"{where}: label maps of {engine.height}x{engine.width} are too large", COPY_AGAIN)
+
+
 class Replay:
     """A replay folder."""
 
@@ -175,12 +202,14 @@ class Replay:
         """Read a replay folder. Raises DataError if it is none, FormatError if it is malformed."""
         manifest = path / "replay.json"
         try:
-            data = manifest.read_bytes()
+            data = read_file(manifest, MOST_BYTES)
         except OSError as error:
             raise DataError(
                 f"{path} is not a replay: no readable replay.json", "make one with segeval replay"
             ) from error
-        return cls(path, decode(data, ReplayRecord, str(manifest)))
+        record = decode(data, ReplayRecord, str(manifest))
+        require_engines_apart(record, str(manifest))
+        return cls(path, record)
 
     @property
     def engines(self) -> tuple[ReplayedEngine, ...]:

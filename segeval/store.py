@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -18,8 +19,12 @@ from PIL import Image, UnidentifiedImageError
 from segeval.errors import DataError, FormatError, IntegrityError, StorageError
 from segeval.metrics import Labels, Mask
 from segeval.records import AdversarialSample, AdversarialSet, FileRecord, decode, encode
+from segeval_runner.strict import lines, open_regular, read_regular
 
 RgbImage = NDArray[np.uint8]
+
+MOST_BYTES = 64 << 20
+"""Of a set's manifest, and of one of its records."""
 
 
 @contextmanager
@@ -42,7 +47,9 @@ def write_atomic(path: Path, data: bytes) -> None:
     with explaining(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with part.open("wb") as file:
+            part.unlink(missing_ok=True)
+            # Made anew: what already lies there could be a link that leads elsewhere.
+            with part.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -63,11 +70,40 @@ def sha256_file(path: Path) -> str:
 
 
 def inside(root: Path, path: str) -> Path:
-    """The file `path` below `root`. Raises FormatError for a path that is absolute or climbs out."""
+    """The file `path` below `root`. Raises FormatError if it climbs out, cannot be, or meets a link, pipe or device."""
     relative = PurePosixPath(path)
-    if relative.is_absolute() or ".." in relative.parts or "\\" in path or not relative.parts:
+    if relative.is_absolute() or ".." in relative.parts or "\\" in path or "\0" in path or not relative.parts:
         raise FormatError(f"{root}: the path {path!r} leads out of the folder", "the file was not written by segeval")
+    found = root
+    for part in relative.parts:
+        found = found / part
+        try:
+            kind = stat.S_IFMT(found.lstat().st_mode)
+        except FileNotFoundError:
+            break  # of what is not there, nothing below is there
+        except (OSError, ValueError) as error:
+            raise FormatError(f"{root}: the path {path[:200]!r} cannot be: {error}") from error
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):
+            what = f"{found} is a symbolic link, a pipe or a device; a folder of segeval has none"
+            raise FormatError(what, "copy the folder without links, or do not use it")
     return root.joinpath(*relative.parts)
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """A plain file of at most `most` bytes. Raises FormatError for any other, OSError if it cannot be read."""
+    try:
+        return read_regular(path, most)
+    except ValueError as error:
+        raise FormatError(f"{path} cannot be read: {error}") from error
+
+
+def read_lines(path: Path, most: int) -> Iterator[bytes]:
+    """The lines of a plain file. Raises FormatError for one of more than `most` bytes, OSError if it cannot be read."""
+    try:
+        with open_regular(path) as file:
+            yield from lines(file, most)
+    except ValueError as error:
+        raise FormatError(f"{path} cannot be read: {error}") from error
 
 
 @contextmanager
@@ -141,7 +177,7 @@ class SetFolder:
     def manifest(self) -> AdversarialSet:
         """Read set.json. Raises DataError if this is no set, FormatError if it is malformed."""
         try:
-            data = self.manifest_path.read_bytes()
+            data = read_file(self.manifest_path, MOST_BYTES)
         except OSError as error:
             raise DataError(
                 f"{self.root} is not an adversarial set: no readable set.json", "make one with segeval craft"
@@ -167,9 +203,8 @@ class SetFolder:
 
     def samples(self) -> Iterator[AdversarialSample]:
         """The samples in order, one at a time."""
-        with self.samples_path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                yield decode(line, AdversarialSample, f"{self.samples_path}:{number}")
+        for number, line in enumerate(read_lines(self.samples_path, MOST_BYTES), start=1):
+            yield decode(line, AdversarialSample, f"{self.samples_path}:{number}")
 
     def append(self, samples: Iterable[AdversarialSample]) -> None:
         """Add samples durably, all with one write."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from pathlib import Path, PurePosixPath
-from typing import Any, Callable, List
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Iterator, List, Tuple
 
 import numpy as np
 
 from segeval_runner.errors import BundleError
-from segeval_runner.manifest import AGAIN, Shard, malformed, parse, take
+from segeval_runner.manifest import AGAIN, MANIFEST, MOST_BYTES, Shard, malformed, parse, take_text
+from segeval_runner.strict import lines, loads, open_regular, read_regular
 
 CHUNK = 1 << 20
+MOST_LINE = 1 << 13
+"""Bytes of a line of the index."""
+HEADER = re.compile(rb"\{'descr': '\|u1', 'fortran_order': False, 'shape': \(([0-9]+), ([0-9]+), ([0-9]+), 3\), \} *\n")
+"""The one header that segeval writes: no pickled objects, no other order, nothing to evaluate."""
 
 
 class Bundle:
@@ -21,24 +27,37 @@ class Bundle:
     def __init__(self, root: Path) -> None:
         self.root = root
         try:
-            self.data = (root / "bundle.json").read_bytes()
+            self.data = read_regular(root / MANIFEST, MOST_BYTES)
         except OSError as error:
             hint = "name the folder that holds bundle.json with --bundle"
             raise BundleError("{} is not a bundle: no readable bundle.json".format(root), hint) from error
+        except ValueError as error:
+            raise malformed("bundle.json cannot be read: {}".format(error)) from error
         self.sha256 = hashlib.sha256(self.data).hexdigest()
         self.manifest = parse(self.data)
 
     def path(self, name: str) -> Path:
-        """A file of the bundle. Raises BundleError if the name leads out of the folder or through a symbolic link."""
-        relative = PurePosixPath(name)
-        if relative.is_absolute() or ".." in relative.parts or "\\" in name or not relative.parts:
-            raise BundleError("the path {!r} leads out of the bundle".format(name), "do not use this bundle")
+        """A recorded file. Raises BundleError if it is not recorded, or reached through a symbolic link."""
+        if name not in self.manifest.files:
+            raise malformed("{!r} is used, but its hash is not recorded".format(name))
         path = self.root
-        for part in relative.parts:
+        for part in name.split("/"):
             path = path / part
             if path.is_symlink():
                 raise BundleError("{} is a symbolic link; a bundle has none".format(path), "do not use this bundle")
         return path
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BinaryIO]:
+        """A recorded file to read. Raises BundleError if it cannot be read or, inside the block, makes no sense."""
+        path = self.path(name)
+        try:
+            with open_regular(path) as file:
+                yield file
+        except FileNotFoundError as error:
+            raise BundleError("{} is missing".format(path), AGAIN) from error
+        except (OSError, ValueError) as error:
+            raise BundleError("{} cannot be read: {}".format(path, error), AGAIN) from error
 
     def verify(self, progress: Callable[[int, int], None]) -> None:
         """Prove that every file is the recorded one. progress: called with (bytes checked, bytes in all)."""
@@ -46,13 +65,11 @@ class Bundle:
         total = sum(file.size for file in files.values())
         done = 0
         for name in sorted(files):
-            path, recorded = self.path(name), files[name]
-            if not path.is_file():
-                raise BundleError("{} is missing".format(path), AGAIN)
-            if path.stat().st_size != recorded.size:
-                raise BundleError("{} has {} bytes, not {}".format(path, path.stat().st_size, recorded.size), AGAIN)
-            digest = hashlib.sha256()
-            with path.open("rb") as file:
+            digest, recorded = hashlib.sha256(), files[name]
+            with self._opened(name) as file:
+                size = length(file)
+                if size != recorded.size:
+                    raise BundleError("{} has {} bytes, not {}".format(self.path(name), size, recorded.size), AGAIN)
                 chunk = file.read(CHUNK)
                 while chunk:
                     digest.update(chunk)
@@ -60,33 +77,56 @@ class Bundle:
                     progress(done, total)
                     chunk = file.read(CHUNK)
             if digest.hexdigest() != recorded.sha256:
-                raise BundleError("{} was changed: its sha256 is not the recorded one".format(path), AGAIN)
+                raise BundleError("{} was changed: its sha256 is not the recorded one".format(self.path(name)), AGAIN)
 
     def keys(self) -> List[str]:
         """The key of every input, in order."""
-        path = self.path(self.manifest.index)
-        try:
-            with path.open(encoding="utf-8") as lines:
-                keys = [take(json.loads(line), "key", str) for line in lines]
-        except (OSError, ValueError) as error:
-            raise BundleError("{} cannot be read: {}".format(path, error), AGAIN) from error
+        keys: List[str] = []
+        with self._opened(self.manifest.index) as file:
+            for line in lines(file, MOST_LINE):
+                if len(keys) == self.manifest.inputs:
+                    raise ValueError("it has more than {} lines".format(self.manifest.inputs))
+                keys.append(take_text(loads(line), "key"))
         if len(keys) != self.manifest.inputs or len(set(keys)) != len(keys):
+            path = self.path(self.manifest.index)
             raise malformed("{} does not hold {} different keys".format(path, self.manifest.inputs))
         return keys
 
     def image(self, index: int) -> np.ndarray[Any, Any]:
         """Input `index`, uint8 (H, W, 3), mapped into memory: only the pages that are read are loaded."""
         shard = next(shard for shard in self.manifest.shards if shard.first <= index < shard.end)
-        image: np.ndarray[Any, Any] = self._open(shard)[index - shard.first]
+        image: np.ndarray[Any, Any] = self._images(shard)[index - shard.first]
         return image
 
-    def _open(self, shard: Shard) -> np.ndarray[Any, Any]:
-        path = self.path(shard.file)
-        try:
-            images: np.ndarray[Any, Any] = np.load(str(path), mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise BundleError("{} cannot be read: {}".format(path, error), AGAIN) from error
+    def _images(self, shard: Shard) -> np.ndarray[Any, Any]:
+        """The images of a shard, uint8 (N, H, W, 3), mapped into memory."""
         expected = (shard.end - shard.first, *self.manifest.size, 3)
-        if images.dtype != np.uint8 or images.shape != expected:
-            raise BundleError("{} holds {} {}, not uint8 {}".format(path, images.dtype, images.shape, expected), AGAIN)
-        return images
+        with self._opened(shard.file) as file:
+            shape, offset = shape_in(file)
+            if shape != expected:
+                raise ValueError("it holds uint8 {}, not uint8 {}".format(shape, expected))
+            # A map of a file that is shorter would end the process at its first read.
+            if length(file) != offset + int(np.prod(expected, dtype=np.int64)):
+                raise ValueError("it does not end with its last image")
+            return np.memmap(file, np.uint8, "r", offset, expected)
+
+
+def length(file: BinaryIO) -> int:
+    """Bytes of an open file."""
+    place = file.tell()
+    end = file.seek(0, 2)
+    file.seek(place)
+    return end
+
+
+def shape_in(file: BinaryIO) -> Tuple[Tuple[int, int, int, int], int]:
+    """The shape that a .npy file of images states, and where its pixels begin. Raises ValueError for any other file."""
+    start = file.read(10)
+    if start[:8] != b"\x93NUMPY\x01\x00" or len(start) < 10:
+        raise ValueError("it is no .npy file of version 1.0")
+    header = file.read(int.from_bytes(start[8:], "little"))
+    found = HEADER.fullmatch(header)
+    if found is None:
+        raise ValueError("it holds no uint8 images in C order: {!r}".format(header[:80]))
+    count, height, width = (int(number) for number in found.groups())
+    return (count, height, width, 3), file.tell()

@@ -1,4 +1,4 @@
-"""Command line of the runner: replay, verify, doctor.
+"""Command line of the runner.
 
 Exit codes: 0 fine, 2 refused or missing prerequisite, 3 internal error, 130 interrupted.
 """
@@ -6,6 +6,8 @@ Exit codes: 0 fine, 2 refused or missing prerequisite, 3 internal error, 130 int
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import signal
 import sys
 import traceback
@@ -13,13 +15,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Optional, Sequence
 
-from segeval_runner import __version__
+from segeval_runner import __version__, detached, doctor
+from segeval_runner import build as building
 from segeval_runner.backends import BACKENDS, Settings
+from segeval_runner.bench import command as bench
 from segeval_runner.bundle import Bundle
-from segeval_runner.doctor import doctor
 from segeval_runner.errors import EXIT_FINE, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_REFUSED, RunnerError
+from segeval_runner.pack import pack
 from segeval_runner.progress import Progress
 from segeval_runner.replay import Options, replay
+from segeval_runner.telemetry import Machine
 
 
 def here() -> Path:
@@ -42,35 +47,60 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("replay", help="run every image through every engine; continues an interrupted replay")
     check = commands.add_parser("verify", help="check every file of the bundle against its recorded hash")
-    commands.add_parser("doctor", help="say what is installed on this machine")
-    for command in (run, check):
+    measure = bench.add_command(commands)
+    builder = commands.add_parser("build", help="build the engines into the cache, without running an image")
+    diagnosis = commands.add_parser("doctor", help="say what this machine has and lacks")
+    diagnosis.add_argument("--json", action="store_true", help="as one JSON object")
+    packing = commands.add_parser("pack", help="put the results of a replay into one file; says its hash as JSON")
+    packing.add_argument("replay", type=Path, metavar="REPLAY", help="a folder given with --out")
+    packing.add_argument("--to", type=Path, default=Path("results.tar"), help="the file (default: results.tar)")
+    packing.add_argument("--progress", choices=("text", "json"), default="text", help="form of an error on stderr")
+    detached.add_commands(commands)
+    for command in (run, check, measure, builder):
         command.add_argument(
             "--bundle", type=Path, default=None, help="bundle folder (default: where this archive lies)"
         )
         command.add_argument("--progress", choices=("text", "json"), default="text", help="form of the lines on stderr")
     run.add_argument("--out", type=Path, required=True, help="folder for the results")
-    run.add_argument("--backend", choices=sorted(BACKENDS), default="onnxruntime")
+    run.add_argument("--backend", choices=sorted(BACKENDS), default="", help="default: the one the bundle is made for")
     run.add_argument("--engine", action="append", default=[], metavar="NAME", help="only this engine (repeatable)")
     run.add_argument("--warmup", type=count, default=3, help="runs before the first measured one (default: 3)")
     add_settings(run)
+    add_settings(measure)
+    builder.add_argument("--backend", choices=sorted(BACKENDS), default="", help="default: the bundle's")
+    builder.add_argument("--engine", action="append", default=[], metavar="NAME", help="only this engine (repeatable)")
+    builder.add_argument("--json", action="store_true", help="say what was built as JSON")
+    add_settings(builder)
     return top
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
     """The options that say how engines are run."""
     command.add_argument("--threads", type=count, default=0, help="CPU threads (default: one per core)")
-    command.add_argument("--cache", type=Path, default=None, help="folder for built engines (default: in the bundle)")
+    command.add_argument("--cache", type=Path, default=None, help="folder for built engines (default: ~/.cache)")
     command.add_argument("--memory", choices=("auto", "pycuda", "cudart"), default="auto", help="way to device memory")
-    command.add_argument("--workspace-mb", type=count, default=0, help="most memory for building an engine")
+    command.add_argument("--workspace-mb", type=count, default=None, help="most memory for building an engine")
     command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph")
-    command.add_argument("--dla", type=count, default=-1, metavar="CORE", help="use this deep learning accelerator")
+    command.add_argument("--dla", type=count, default=None, metavar="CORE", help="use this deep learning accelerator")
 
 
-def settings(arguments: argparse.Namespace, root: Path) -> Settings:
-    """How engines are run."""
-    cache = arguments.cache or root / "engines"
-    graph, core = arguments.cuda_graph, arguments.dla
-    return Settings(arguments.threads, cache, arguments.memory, arguments.workspace_mb, graph, core)
+def own_engines() -> Path:
+    """Where built engines are kept. Not in the bundle: one that came with it would run as it is, whoever built it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "segeval" / "engines"  # noqa: PTH111
+
+
+def settings(arguments: argparse.Namespace, bundle: Bundle) -> Settings:
+    """How engines are run: as the command line says, else as the bundle does."""
+    run = bundle.manifest.run
+    core = run.dla if arguments.dla is None else arguments.dla
+    return Settings(
+        threads=arguments.threads,
+        cache=arguments.cache or own_engines(),
+        memory=arguments.memory,
+        workspace_mb=run.workspace_mb if arguments.workspace_mb is None else arguments.workspace_mb,
+        cuda_graph=arguments.cuda_graph,
+        dla=-1 if core is None else core,
+    )
 
 
 def interrupt_once(signum: int, frame: Optional[FrameType]) -> None:
@@ -82,7 +112,14 @@ def interrupt_once(signum: int, frame: Optional[FrameType]) -> None:
 def perform(arguments: argparse.Namespace, progress: Progress) -> None:
     """Carry out a command. Results go to stdout."""
     if arguments.command == "doctor":
-        print("\n".join(doctor()))
+        facts = doctor.examine(Machine(), here())
+        print(json.dumps(facts, indent=2) if arguments.json else "\n".join(doctor.told(facts)))
+        return
+    if arguments.command == "pack":
+        print(json.dumps(pack(arguments.replay, arguments.to)))
+        return
+    if arguments.command in detached.COMMANDS:
+        detached.perform(arguments)
         return
     root = arguments.bundle or here()
     if arguments.command == "verify":
@@ -90,9 +127,15 @@ def perform(arguments: argparse.Namespace, progress: Progress) -> None:
         bundle.verify(lambda done, total: progress.update("verify", done, total))
         print("{}: {} files are as they were written".format(root, len(bundle.manifest.files)))
         return
-    options = Options(
-        root, arguments.out, arguments.backend, arguments.engine, arguments.warmup, settings(arguments, root)
-    )
+    run = settings(arguments, Bundle(root))
+    if arguments.command == "build":
+        built = building.build(root, arguments.backend, arguments.engine, run, progress)
+        print(json.dumps(built, indent=2) if arguments.json else "\n".join(building.told(built)))
+        return
+    if arguments.command == "bench":
+        bench.perform(arguments, root, run, progress)
+        return
+    options = Options(root, arguments.out, arguments.backend, arguments.engine, arguments.warmup, run)
     names = replay(options, progress)
     print("{}: {}".format(arguments.out, ", ".join(names)))
 

@@ -30,6 +30,10 @@ class OutputError(RunnerError):
     """A replay folder that cannot be written or belongs to another bundle."""
 
 
+class ConditionError(RunnerError):
+    """A machine that is not fit for the measurement that was asked for."""
+
+
 class BackendError(RunnerError):
     """An engine that is missing, failed, or computed something that cannot be right."""
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence, Tuple, Type, TypeVar
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Type, TypeVar
 
 from segeval_runner.errors import BundleError
+from segeval_runner.strict import SHA256, UNPRINTABLE, is_name, loads
 
 SCHEMA = "segeval.bundle/1"
+MANIFEST = "bundle.json"
 AGAIN = "copy the bundle again, or make it again with segeval deploy"
-FOLDER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]*")
 MOST_CLASSES = 255
+
+# Far beyond what is deployed, and small enough that a device survives a manifest that asks for all of it.
+MOST_BYTES = 16 << 20
+"""Of bundle.json."""
+MOST_INPUTS = 1_000_000
+MOST_SIDE = 1 << 16
+MOST_PIXELS = 1 << 27
+"""Of the images of one call together."""
+MOST_HEADER = 1 << 12
+"""Bytes of a shard that are not pixels."""
+MOST_TEXT = 1000
+"""Characters of a text."""
+TAKEN = ("bundle.json", "replay.json")
+"""What lies beside the folders of the engines in a replay, so that no engine can be called so."""
 
 T = TypeVar("T")
 
@@ -54,6 +68,15 @@ class File:
 
 
 @dataclass(frozen=True)
+class RunDefaults:
+    """What to do where the command line does not say. dla: accelerator, None for the GPU."""
+
+    backend: str = "onnxruntime"
+    workspace_mb: int = 0
+    dla: Optional[int] = None
+
+
+@dataclass(frozen=True)
 class Manifest:
     """bundle.json. size: (height, width) of every image.   index: file with the key of each input."""
 
@@ -64,6 +87,7 @@ class Manifest:
     index: str
     shards: List[Shard]
     files: Dict[str, File]
+    run: RunDefaults
 
 
 def take(record: Any, key: str, kind: Type[T]) -> T:
@@ -74,11 +98,27 @@ def take(record: Any, key: str, kind: Type[T]) -> T:
     return value
 
 
-def take_count(record: Any, key: str) -> int:
-    """A field that holds a whole number, 0 or more."""
+def take_count(record: Any, key: str, most: int = (1 << 63) - 1) -> int:
+    """A field that holds a whole number, 0 to `most`."""
     value = take(record, key, int)
-    if value < 0:
-        raise malformed("the field {!r} is negative".format(key))
+    if not 0 <= value <= most:
+        raise malformed("the field {!r} is {}, not 0 to {}".format(key, value, most))
+    return value
+
+
+def take_text(record: Any, key: str) -> str:
+    """A field that holds a text that can be shown."""
+    value = take(record, key, str)
+    if len(value) > MOST_TEXT or UNPRINTABLE.search(value):
+        raise malformed("the field {!r} is too long or holds control characters".format(key))
+    return value
+
+
+def take_sha256(record: Any, key: str) -> str:
+    """A field that holds a SHA-256, 64 lower-case hexadecimal digits."""
+    value = take(record, key, str)
+    if not SHA256.fullmatch(value):
+        raise malformed("the field {!r} is no SHA-256".format(key))
     return value
 
 
@@ -90,38 +130,59 @@ def malformed(what: str) -> BundleError:
 def parse(data: bytes) -> Manifest:
     """Read bundle.json. Raises BundleError naming what is wrong in it."""
     try:
-        record = json.loads(data.decode("utf-8"))
+        record = loads(data)
     except ValueError as error:
         raise malformed("bundle.json is not JSON: {}".format(error)) from error
-    schema = take(record, "schema", str)
-    if schema != SCHEMA:
-        raise malformed("its schema is {!r}, this runner reads {!r}".format(schema, SCHEMA))
+    require_schema(take(record, "schema", str))
     inputs = take(record, "inputs", dict)
     manifest = Manifest(
-        set_sha256=take(take(record, "set", dict), "manifest_sha256", str),
+        set_sha256=take_sha256(take(record, "set", dict), "manifest_sha256"),
         engines=[engine(item) for item in take(record, "engines", list)],
-        inputs=take_count(inputs, "count"),
-        size=(take_count(inputs, "height"), take_count(inputs, "width")),
+        inputs=take_count(inputs, "count", MOST_INPUTS),
+        size=(take_count(inputs, "height", MOST_SIDE), take_count(inputs, "width", MOST_SIDE)),
         index=take(inputs, "index", str),
         shards=[shard(item) for item in take(inputs, "shards", list)],
         files={
-            name: File(take(item, "sha256", str), take_count(item, "bytes"))
+            name: File(take_sha256(item, "sha256"), take_count(item, "bytes"))
             for name, item in take(record, "files", dict).items()
         },
+        run=run_defaults(record.get("run")),
     )
+    require_file_names(manifest)
+    require_engines_fit(manifest)
     require_consistent(manifest)
     return manifest
 
 
+def require_schema(schema: str) -> None:
+    """Raise BundleError unless this runner reads bundles of that schema."""
+    name, _, version = SCHEMA.partition("/")
+    found = re.fullmatch(re.escape(name) + "/([0-9]{1,9})", schema)
+    if found and int(found.group(1)) > int(version):
+        what = "the bundle was made by a newer segeval: its schema is {!r}, this runner reads {!r}"
+        raise BundleError(what.format(schema, SCHEMA), "take the runner of that version")
+    if schema != SCHEMA:
+        raise malformed("its schema is {!r}, this runner reads {!r}".format(schema[:MOST_TEXT], SCHEMA))
+
+
+def run_defaults(record: Any) -> RunDefaults:
+    """The object `run`, which older bundles do not have."""
+    if record is None:
+        return RunDefaults()
+    backend = take_text(record, "backend")
+    dla = None if record.get("dla") is None else take_count(record, "dla")
+    return RunDefaults(backend, take_count(record, "workspace_mb"), dla)
+
+
 def shard(record: Any) -> Shard:
     """One entry of the list of shards."""
-    first = take_count(record, "first")
-    return Shard(take(record, "file", str), first, first + take_count(record, "count"))
+    first = take_count(record, "first", MOST_INPUTS)
+    return Shard(take(record, "file", str), first, first + take_count(record, "count", MOST_INPUTS))
 
 
 def engine(record: Any) -> Engine:
     """One entry of the list of engines."""
-    name = take(record, "name", str)
+    name = take_text(record, "name")
     ranges = []
     for pair in take(record, "inputs", list):
         if not (isinstance(pair, list) and len(pair) == 2 and all(type(end) is int for end in pair)):
@@ -129,8 +190,8 @@ def engine(record: Any) -> Engine:
         ranges.append((pair[0], pair[1]))
     return Engine(
         name=name,
-        model=take(record, "model", str),
-        precision=take(record, "precision", str),
+        model=take_text(record, "model"),
+        precision=take_text(record, "precision"),
         file=take(record, "file", str),
         height=take_count(record, "height"),
         width=take_count(record, "width"),
@@ -140,27 +201,64 @@ def engine(record: Any) -> Engine:
     )
 
 
+def require_file_names(manifest: Manifest) -> None:
+    """Raise BundleError unless every file lies inside the bundle on every file system, each under a name of its own."""
+    files = {MANIFEST}
+    folders: Set[str] = set()
+    for name in manifest.files:
+        parts = name.split("/")
+        if name.startswith("/") or ".." in parts or "\\" in name:
+            raise BundleError(
+                "the path {!r} leads out of the bundle".format(name[:MOST_TEXT]), "do not use this bundle"
+            )
+        if not all(is_name(part) for part in parts):
+            raise malformed("{!r} is no name that segeval gives to a file".format(name[:MOST_TEXT]))
+        if name.lower() in files:
+            raise malformed("two files have the name {!r} where capital letters do not count".format(name))
+        files.add(name.lower())
+        folders.update("/".join(parts[:depth]).lower() for depth in range(1, len(parts)))
+    if files & folders:
+        raise malformed("{!r} is both a file and a folder".format(min(files & folders)))
+
+
 def require_consistent(manifest: Manifest) -> None:
-    """Raise BundleError unless each used file is hashed, the shards hold all inputs and the engines fit them."""
+    """Raise BundleError unless each used file is hashed and the shards are as large as all inputs."""
     used = [item.file for item in manifest.engines] + [item.file for item in manifest.shards] + [manifest.index]
     for name in used:
         if name not in manifest.files:
-            raise malformed("{} is used, but its hash is not recorded".format(name))
+            raise malformed("{!r} is used, but its hash is not recorded".format(name[:MOST_TEXT]))
     end = 0
     for part in manifest.shards:
-        if part.first != end:
-            raise malformed("the shard {} does not start at {}".format(part.file, end))
+        if part.first != end or part.end == part.first:
+            raise malformed("the shard {} does not start at {}, or is empty".format(part.file, end))
         end = part.end
     if end != manifest.inputs:
         raise malformed("the shards hold {} of {} inputs".format(end, manifest.inputs))
+    image = 3 * manifest.size[0] * manifest.size[1]
+    for part in manifest.shards:
+        size, pixels = manifest.files[part.file].size, (part.end - part.first) * image
+        if not pixels < size <= pixels + MOST_HEADER:
+            raise malformed("{} has {} bytes, its images have {}".format(part.file, size, pixels))
+
+
+def require_engines_fit(manifest: Manifest) -> None:
+    """Raise BundleError unless the engines fit the inputs, and have names that can be folders side by side."""
+    taken = set(TAKEN)
     for item in manifest.engines:
         end = 0
         for first, last in item.inputs:
-            if not end <= first <= last <= manifest.inputs:
+            if not end <= first < last <= manifest.inputs:
                 raise malformed("the inputs of engine {!r} are not ascending ranges of the inputs".format(item.name))
             end = last
         fits = (item.height, item.width) == manifest.size and item.batch > 0 and 0 < item.classes <= MOST_CLASSES
-        if not fits or not FOLDER_NAME.fullmatch(item.name):
+        if not fits or not is_name(item.name):
             raise malformed("engine {!r} does not fit the inputs".format(item.name))
-    if len({item.name for item in manifest.engines}) != len(manifest.engines):
-        raise malformed("two engines have the same name")
+        pixels = item.batch * item.height * item.width
+        if not 0 < pixels <= MOST_PIXELS:
+            what = "engine {!r} takes {} pixels at once, not 1 to {}".format(item.name, pixels, MOST_PIXELS)
+            raise malformed(what)
+        if item.name.lower() in taken:
+            raise malformed(
+                "the name of engine {!r} is taken, by another engine of the same name or by a file".format(item.name)
+            )
+        taken.add(item.name.lower())

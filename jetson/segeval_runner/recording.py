@@ -11,13 +11,16 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from contextlib import ExitStack
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Dict, List, Optional, Tuple, Type
 
 import numpy as np
 
-from segeval_runner.errors import explaining
+from segeval_runner.errors import OutputError, explaining
+from segeval_runner.strict import loads
 
 LEVEL = 6
 
@@ -32,13 +35,16 @@ def write_atomic(path: Path, data: bytes) -> None:
     part = path.with_name(path.name + ".part")
     with explaining(path):
         try:
-            with part.open("wb") as file:
+            if os.path.lexists(str(part)):
+                part.unlink()
+            # Made anew: what already lies there could be a link that leads elsewhere.
+            with part.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
         finally:
-            if part.exists():
+            if os.path.lexists(str(part)):
                 part.unlink()
 
 
@@ -47,6 +53,18 @@ def write_all(file: BinaryIO, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
+
+
+def require_plain(path: Path) -> None:
+    """Raise OutputError for a link, which leads what is written to another place, and for a pipe or a device."""
+    if path.is_symlink() or not (path.is_file() or path.is_dir() or not path.exists()):
+        raise OutputError("{} is a symbolic link, a pipe or a device".format(path), "choose another folder with --out")
+
+
+def open_to_append(path: Path) -> FileIO:
+    """A file to read and extend. Unbuffered: what was written is with the operating system, whatever becomes of us."""
+    require_plain(path)
+    return path.open("ab+", buffering=0)
 
 
 class Recording:
@@ -58,16 +76,17 @@ class Recording:
 
     def __init__(self, folder: Path, keys: List[str], batch: int) -> None:
         self.folder = folder
-        with explaining(folder):
+        with explaining(folder), ExitStack() as opened:
+            require_plain(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            # Unbuffered: what was written is with the operating system, whatever becomes of this process.
-            self._results = (folder / "results.jsonl").open("ab+", buffering=0)
-            self._labels = (folder / "labels.bin").open("ab+", buffering=0)
+            self._results = opened.enter_context(open_to_append(folder / "results.jsonl"))
+            self._labels = opened.enter_context(open_to_append(folder / "labels.bin"))
             ends = self._valid(keys)
             kept = len(ends) if len(ends) == len(keys) else len(ends) - len(ends) % batch
             results_end, self._offset = ends[kept - 1] if kept else (0, 0)
             self._results.truncate(results_end)
             self._labels.truncate(self._offset)
+            opened.pop_all()  # all went well: they stay open until the end of the recording
         self.done = kept
 
     def _valid(self, keys: List[str]) -> List[Tuple[int, int]]:
@@ -76,9 +95,12 @@ class Recording:
         self._labels.seek(0)
         ends: List[Tuple[int, int]] = []
         line_end = offset = 0
+        size = os.fstat(self._labels.fileno()).st_size
         for key, line in zip(keys, self._results.read().splitlines(keepends=True)):
             try:
-                result = json.loads(line.decode("utf-8"))
+                result = loads(line)
+                if not 0 <= result["bytes"] <= size:
+                    break
                 stream = self._labels.read(result["bytes"])
                 if not line.endswith(b"\n") or (result["key"], result["offset"]) != (key, offset):
                     break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence, Type
@@ -13,9 +12,11 @@ from segeval_runner.backends import Backend, Job, Settings, load_backend
 from segeval_runner.bundle import Bundle
 from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError, BundleError, OutputError, explaining
-from segeval_runner.manifest import Engine
+from segeval_runner.manifest import MOST_BYTES, Engine, RunDefaults
 from segeval_runner.progress import Progress
 from segeval_runner.recording import Recording, write_atomic, write_json
+from segeval_runner.strict import loads, read_regular
+from segeval_runner.telemetry import Machine, Monitor
 
 SCHEMA = "segeval.replay/1"
 BEGINNING = ("bundle.json", "bundle.json.part", "replay.json.part")
@@ -23,10 +24,14 @@ BEGINNING = ("bundle.json", "bundle.json.part", "replay.json.part")
 ELSEWHERE = "choose another folder with --out"
 ONE_MACHINE = ("machine", "cpu", "threads")
 """What of the environment the latencies depend on: a replay has one of each."""
+TELEMETRY_PERIOD_S = 0.5
 
 
 class Options(NamedTuple):
-    """What was asked for. engines: names, empty for all.   settings: their `threads` are 0 for one per core."""
+    """What was asked for. backend: empty for the bundle's.   engines: names, empty for all.
+
+    settings: `threads` are 0 for one per core.
+    """
 
     bundle: Path
     out: Path
@@ -40,8 +45,8 @@ def replay(options: Options, progress: Progress) -> List[str]:
     """Run a bundle, or take up an interrupted replay where it stopped. Returns the names of the engines it ran."""
     bundle = Bundle(options.bundle)
     engines = chosen(bundle, options.engines)
-    backend = load_backend(options.backend)
-    version = backend.version()
+    backend = load_backend(options.backend or bundle.manifest.run.backend)
+    version = version_of(backend, options.backend)
     bundle.verify(lambda done, total: progress.update("verify", done, total))
     keys = bundle.keys()
     settings = options.settings._replace(threads=options.settings.threads or usable_cores())
@@ -52,6 +57,17 @@ def replay(options: Options, progress: Progress) -> List[str]:
     return [engine.name for engine in engines]
 
 
+def version_of(backend: Type[Backend], asked_for: str) -> str:
+    """Version of a backend. Raises BackendError, which tells of another engine if nobody asked for this one."""
+    try:
+        return backend.version()
+    except BackendError as error:
+        if asked_for or backend.name == RunDefaults().backend:
+            raise
+        other = "the bundle is made for it; on a machine without it add --backend {}".format(RunDefaults().backend)
+        raise BackendError(error.what, "{}\n  {}".format(error.hint, other)) from error
+
+
 def chosen(bundle: Bundle, names: Sequence[str]) -> List[Engine]:
     """The engines with these names, or all of them."""
     engines = bundle.manifest.engines
@@ -60,6 +76,12 @@ def chosen(bundle: Bundle, names: Sequence[str]) -> List[Engine]:
         if name not in known:
             raise BundleError("the bundle has no engine {!r}".format(name), "engines are: {}".format(", ".join(known)))
     return [engine for engine in engines if not names or engine.name in names]
+
+
+def job_of(bundle: Bundle, engine: Engine) -> Job:
+    """What a backend is asked to run for an engine of a bundle."""
+    shape = (engine.batch, engine.height, engine.width)
+    return Job(bundle.path(engine.file), bundle.manifest.files[engine.file].sha256, engine.precision, shape)
 
 
 def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:
@@ -75,7 +97,7 @@ def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:
         empty = {"schema": SCHEMA, "bundle_sha256": bundle.sha256, "set_sha256": set_sha256, "engines": []}
         return {**empty, "environment": here}
     try:
-        record: Dict[str, Any] = json.loads((out / "replay.json").read_text(encoding="utf-8"))
+        record: Dict[str, Any] = loads(read_regular(out / "replay.json", MOST_BYTES))
         schema, of_bundle = record["schema"], record["bundle_sha256"]
         record["engines"] = [dict(entry) for entry in record["engines"]]
         before = dict(record["environment"])
@@ -140,15 +162,15 @@ class EngineRun:
                 entry["facts"] = active.facts()
                 if recording.done < total:
                     self.warm_up(active)
-                self.run_images(active, recording)
+                with Monitor(Machine(), TELEMETRY_PERIOD_S) as monitor:
+                    self.run_images(active, recording)
+                    entry["telemetry"] = monitor.summary()
         entry["complete"] = True
         self.write(record)
 
     def job(self) -> Job:
-        """What the backend is asked to run."""
-        engine, files = self.engine, self.bundle.manifest.files
-        shape = (engine.batch, engine.height, engine.width)
-        return Job(self.bundle.path(engine.file), files[engine.file].sha256, engine.precision, shape)
+        """See `job_of`."""
+        return job_of(self.bundle, self.engine)
 
     def write(self, record: Dict[str, Any]) -> None:
         """Keep replay.json up to date."""

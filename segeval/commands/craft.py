@@ -16,6 +16,7 @@ from segeval.commands.options import (
     Size,
     Split,
     VictimsName,
+    Workers,
     absolute_root,
     check_device,
     command,
@@ -82,6 +83,7 @@ def craft(
     batch_size: Annotated[int, Option("--batch-size", min=1, help="Images attacked together.")] = 1,
     device: Device = "cpu",
     seed: Seed = 0,
+    workers: Workers = None,
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
@@ -100,6 +102,7 @@ def craft(
     """
     check_device(device)
     from segeval.generate.craft import Crafter
+    from segeval.generate.workers import usable_workers
 
     config = CraftConfig(
         dataset=dataset,
@@ -129,7 +132,7 @@ def craft(
     if not quiet:
         show_plan(crafter.plan(), config)
     with progress(quiet) as tick:
-        manifest = crafter.run(resume, tick)
+        manifest = crafter.run(resume, tick, workers or usable_workers())
     show_summary(out)
     if manifest.skipped:
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were left out")

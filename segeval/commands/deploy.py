@@ -6,6 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from segeval.commands.options import Option, Out, PrecisionName, Quiet, command
+from segeval.commands.remote import (
+    REMOTE_DIR,
+    REMOTE_PYTHON,
+    Hosts,
+    RemoteDir,
+    RemotePython,
+    SshConfig,
+    checked,
+    replay_on_hosts,
+    two_lines,
+)
 from segeval.commands.tables import number, table
 from segeval.console import progress, results, say
 
@@ -17,7 +28,11 @@ def deploy(
     adversarial_set: Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")],
     out: Out,
     target: Annotated[str, Option("--target", help="A name from `segeval ls targets`.")] = "cpu",
-    precision: Annotated[list[PrecisionName], Option("--precision", help="Repeatable.")] = list(PrecisionName),
+    precision: Annotated[list[PrecisionName], Option("--precision", help="Repeatable.")] = [
+        PrecisionName.FP32,
+        PrecisionName.FP16,
+        PrecisionName.INT8,
+    ],
     calibration: Annotated[
         Literal["percentile", "minmax", "entropy"], Option("--calibration", help="How int8 ranges are found.")
     ] = "percentile",
@@ -25,6 +40,13 @@ def deploy(
         int, Option("--calibration-images", min=1, help="So many images of the dataset's train split.")
     ] = 32,
     batch: Annotated[int, Option("--batch", min=1, help="Images per call of the engine.")] = 1,
+    dla: Annotated[
+        int | None, Option("--dla", min=0, metavar="CORE", help="Run on this deep learning accelerator of a Jetson.")
+    ] = None,
+    host: Hosts = [],
+    remote_dir: RemoteDir = REMOTE_DIR,
+    remote_python: RemotePython = REMOTE_PYTHON,
+    ssh_config: SshConfig = None,
     quiet: Quiet = False,
 ) -> None:
     """Make one self-contained bundle: every model of the set at every precision, the images, and a runner.
@@ -33,10 +55,17 @@ def deploy(
     segeval deploy runs/set --out runs/bundle
 
     \b
+    segeval deploy runs/set --out runs/orin --target jetson-orin-nano --precision fp16 --precision int8
+
+    \b
     segeval deploy runs/set --out runs/minmax --precision int8 --calibration minmax
+
+    \b
+    segeval deploy runs/set --out runs/orin --target jetson --host jetson@192.168.1.20
     """
     from segeval.deploy import deploy as write_bundle
 
+    remote = checked(host, remote_dir, remote_python, ssh_config) if host else None
     with progress(quiet) as tick:
         bundle = write_bundle(
             adversarial_set,
@@ -46,12 +75,19 @@ def deploy(
             calibration,
             calibration_images,
             batch,
+            dla,
             progress=tick,
         )
     show_parity(bundle)
     warn_of_calibration(bundle)
-    say(f"to run it on a device, copy {out} there and start its run.sh")
-    say(f"next: {command('replay', out, '--out', out.with_name(out.name + '-replay'))}")
+    results_folder = out.with_name(out.name + "-replay")
+    if remote is not None:
+        from segeval.deploy.ssh import RunOptions
+
+        replay_on_hosts(out, results_folder, host, remote, RunOptions(), quiet)
+        return
+    say(two_lines(out))
+    say(f"next: {command('replay', out, '--out', results_folder)}")
 
 
 def show_parity(bundle: "BundleManifest") -> None:

@@ -63,8 +63,11 @@ def target_rows() -> tuple[Row, list[Row]]:
     rows: list[Row] = []
     for name in TARGETS:
         target = TARGETS.load(name)
-        rows.append((name, ", ".join(target.precisions), target.backend))
-    return ("target", "precisions", "engine"), rows
+        jetpacks = ", ".join(jetpack.name for jetpack in target.jetpacks)
+        memory = f"{target.memory_gb} GB" if target.memory_gb else ""
+        dla = "" if target.dla_cores is None else str(target.dla_cores)
+        rows.append((name, target.description, target.backend, ", ".join(target.precisions), jetpacks, memory, dla))
+    return ("target", "device", "engine", "precisions", "JetPack", "memory from", "DLA"), rows
 
 
 KINDS: dict[Kind, Callable[[], tuple[Row, list[Row]]]] = {

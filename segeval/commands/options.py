@@ -21,6 +21,9 @@ AsJson = Annotated[bool, Option("--json", help="Print the result as JSON on stdo
 Seed = Annotated[int, Option("--seed", min=0, help="Root of all random numbers.")]
 Device = Annotated[str, Option("--device", help="PyTorch device: cpu, cuda, cuda:1 …")]
 Resume = Annotated[bool, Option("--resume", help="Continue what was interrupted in --out.")]
+Workers = Annotated[
+    int | None, Option("--workers", min=1, help="Processes on the CPU; change no byte.", show_default="one per core")
+]
 DataRoot = Annotated[Path | None, Option("--data-root", help="Folder of the dataset.", show_default="its usual place")]
 Dataset = Annotated[str, Option("--dataset", help="A name from `segeval ls datasets`.", show_default=False)]
 Split = Annotated[str, Option("--split", help="Split of the dataset.")]
@@ -49,6 +52,14 @@ class PrecisionName(StrEnum):
     FP32 = "fp32"
     FP16 = "fp16"
     INT8 = "int8"
+    INT8_FP16 = "int8-fp16"
+
+
+class ScenarioName(StrEnum):
+    """What is measured: one call after the other, or all images at once."""
+
+    LATENCY = "latency"
+    OFFLINE = "offline"
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

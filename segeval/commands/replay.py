@@ -3,11 +3,21 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from segeval.commands.options import Option, Out, Quiet, command
-from segeval.commands.tables import number, table
+from segeval.commands.remote import (
+    REMOTE_DIR,
+    REMOTE_PYTHON,
+    Hosts,
+    RemoteDir,
+    RemotePython,
+    SshConfig,
+    checked,
+    replay_on_hosts,
+    stop_on_hosts,
+)
+from segeval.commands.tables import latency_rows, table
 from segeval.console import progress, results, say
 
 if TYPE_CHECKING:
@@ -17,17 +27,39 @@ if TYPE_CHECKING:
 def replay(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by segeval deploy.")],
     out: Out,
-    backend: Annotated[str, Option("--backend", help="Engine of the runner.")] = "onnxruntime",
+    backend: Annotated[
+        str, Option("--backend", help="Engine of the runner.", show_default="what the bundle is made for")
+    ] = "",
     engine: Annotated[list[str], Option("--engine", help="Only this model.precision; repeatable.")] = [],
     warmup: Annotated[int, Option("--warmup", min=0, help="Calls before the first measured one.")] = 3,
     threads: Annotated[int, Option("--threads", min=0, help="CPU threads; 0 is one per core.")] = 0,
+    host: Hosts = [],
+    remote_dir: RemoteDir = REMOTE_DIR,
+    remote_python: RemotePython = REMOTE_PYTHON,
+    ssh_config: SshConfig = None,
+    stop: Annotated[bool, Option("--stop", help="End what an earlier command with these --host left running.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a bundle on this machine, with its own runner in a process of its own. Continues an interrupted replay.
+    """Run a bundle, with its own runner in a process of its own, here or on devices. Continues an interrupted replay.
 
     \b
     segeval replay runs/bundle --out runs/replay
+
+    \b
+    segeval replay runs/jetson-bundle --out runs/here --backend onnxruntime
+
+    \b
+    segeval replay runs/jetson-bundle --out runs/orin --host jetson@192.168.1.20
     """
+    if host or stop:
+        from segeval.deploy.ssh import RunOptions
+
+        remote = checked(host, remote_dir, remote_python, ssh_config)
+        if stop:
+            stop_on_hosts(bundle, out, host, remote)
+        else:
+            replay_on_hosts(bundle, out, host, remote, RunOptions(backend, engine, warmup, threads), quiet)
+        return
     from segeval.deploy import replay as run_bundle
 
     with progress(quiet) as tick:
@@ -38,9 +70,4 @@ def replay(
 
 def show_latencies(done: "Replay") -> None:
     """Latency percentiles per engine; dashes for one that was begun and has no result yet."""
-    rows = []
-    for engine in done.engines:
-        times = list(done.latencies(engine.name).values())
-        half, most = np.percentile(times, [50, 90]).tolist() if times else (None, None)
-        rows.append((engine.name, f"{engine.backend} {engine.backend_version}", number(half, 1), number(most, 1)))
-    results.print(table(("engine", "runs on", "p50 ms", "p90 ms"), rows, "Latency of one call", words=2))
+    results.print(table(("engine", "runs on", "p50 ms", "p90 ms"), latency_rows(done), "Latency of one call", words=2))

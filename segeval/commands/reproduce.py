@@ -15,6 +15,7 @@ from segeval.commands.options import (
     Resume,
     Seed,
     Size,
+    Workers,
     absolute_root,
     check_device,
     command,
@@ -63,6 +64,7 @@ def reproduce(
     batch_size: Annotated[int, Option("--batch-size", min=1, help="Images attacked together, on a GPU.")] = 1,
     device: Device = "cpu",
     seed: Seed = 0,
+    workers: Workers = None,
     resume: Resume = False,
     dry_run: Annotated[bool, Option("--dry-run", help="Print the plan and what it costs, and stop.")] = False,
     quiet: Quiet = False,
@@ -77,6 +79,7 @@ def reproduce(
     segeval reproduce --from runs/kang2020 --out runs/again
     """
     from segeval.experiments import ExperimentFolder
+    from segeval.generate.workers import usable_workers
     from segeval.reproduce import Options, Reproduction, resolve
 
     if origin is not None:
@@ -106,7 +109,7 @@ def reproduce(
     if where is None:
         raise ConfigurationError("no directory for the reproduction", "give --out")
     check_device(config.device)
-    reproduction = Reproduction(config, where)
+    reproduction = Reproduction(config, where, workers or usable_workers())
     if dry_run or not quiet:
         show_plan(config, reproduction.cost())
     if dry_run:
@@ -130,7 +133,9 @@ def repeated(context: typer.Context, config: "ExperimentConfig") -> "ExperimentC
         for name in context.params
         if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
     }
-    if others := sorted(given.keys() - {"origin", "out", "resume", "dry_run", "quiet", "device", "data_root"}):
+    if others := sorted(
+        given.keys() - {"origin", "out", "resume", "dry_run", "quiet", "device", "data_root", "workers"}
+    ):
         names = ", ".join(f"--{name.replace('_', '-')}" for name in others)
         raise ConfigurationError(f"--from repeats what is recorded; it goes with no {names}", "leave out one of them")
     if "device" in given:
@@ -154,7 +159,8 @@ def show_plan(config: "ExperimentConfig", cost: "Cost") -> None:
     headings = ["set", "images", "samples", *(f"gradients of {model}" for model in cost.seconds)]
     results.print(table(headings, rows, f"{config.paper} on {config.dataset} ({config.split}), {config.steps} steps"))
     each = ", ".join(f"{model} {seconds:.2f} s" for model, seconds in cost.seconds.items())
-    say(f"one gradient takes: {each}; all together about {cost.estimate / 60:.0f} min on {config.device}")
+    where = config.device if cost.workers == 1 else f"{cost.workers} processes on {config.device}"
+    say(f"one gradient takes: {each}; all together about {cost.estimate / 60:.0f} min with {where}")
 
 
 def show_summary(out: Path) -> None:

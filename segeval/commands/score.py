@@ -29,7 +29,7 @@ def score(
     split: Split = "test",
     data_root: DataRoot = None,
     engine: Annotated[
-        Literal["torch", "fp32", "fp16", "int8"],
+        Literal["torch", "fp32", "fp16", "int8", "int8-fp16"],
         Option("--engine", help="torch, or a deployed file on ONNX Runtime."),
     ] = "torch",
     outputs: Annotated[

@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from segeval.records import AdversarialSample
+
+if TYPE_CHECKING:
+    from segeval.benches import BenchRecord
+    from segeval.replays import Replay
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -66,3 +72,44 @@ def columns(rows: Sequence[tuple[float | None, ...]]) -> list[str]:
 def mapping_rows(values: Mapping[str, object]) -> list[tuple[str, str]]:
     """Two columns of a mapping."""
     return [(key, str(value)) for key, value in values.items()]
+
+
+def latency_rows(done: "Replay") -> list[tuple[str, str, str, str]]:
+    """Engine, what it ran on, 50th and 90th percentile in ms; dashes for one that was begun and has no result yet."""
+    rows = []
+    for engine in done.engines:
+        times = list(done.latencies(engine.name).values())
+        half, most = np.percentile(times, [50, 90]).tolist() if times else (None, None)
+        rows.append((engine.name, f"{engine.backend} {engine.backend_version}", number(half, 1), number(most, 1)))
+    return rows
+
+
+def bench_rows(record: "BenchRecord") -> list[tuple[str, ...]]:
+    """One line per run: percentiles of a call, images per second with I/O, power, gross energy, number of doubts."""
+    rows = []
+    for run in record.runs:
+        used = run.measured_energy
+        percentiles = (number(run.ms(name), 2) for name in ("p50", "p90", "p99"))
+        watts, joules = (
+            ("not available",) * 2 if used is None else (f"{used.mean_w:.2f} W", f"{used.gross_j_per_image:.3g} J")
+        )
+        throughput = number(run.images_per_second.with_io, 1)
+        rows.append((run.engine, run.scenario, *percentiles, throughput, watts, joules, str(len(run.flags))))
+    return rows
+
+
+def bench_notes(record: "BenchRecord") -> list[str]:
+    """What power is or why there is none, and every kind of doubt with an example."""
+    powers: dict[str, list[str]] = {}
+    doubts: dict[str, list[str]] = {}
+    for run in record.runs:
+        told = f"power{' and energy' if run.measured_energy is None else ':'} {run.power_name}"
+        powers.setdefault(told, []).append(f"{run.engine} {run.scenario}")
+        for kind, detail in {flag.kind: flag.detail for flag in run.flags}.items():
+            doubts.setdefault(kind, []).append(detail)
+    total = len(record.runs)
+    lines = [told if len(powers) == 1 else f"{told} ({', '.join(runs)})" for told, runs in powers.items()]
+    for kind, details in doubts.items():
+        more = f"{details[0]}, …" if len(set(details)) > 1 else details[0]
+        lines.append(f"! {kind}, {len(details)} of {total} runs: {more}")
+    return lines

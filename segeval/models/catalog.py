@@ -115,7 +115,7 @@ FAST_SCNN_CAMVID = ModelSpec(
     size=(360, 480),
     weights=WeightsFile(
         "fast-scnn-camvid.safetensors",
-        "e8d3d28a3d183bc5ffe77a4d367512f2ece13040f6b389c19a0c051835c63b90",
+        "19bc405bcbe12f0bb8cab6f645755974c443d74d71ef13597d55ffad58740d0e",
         "docs/training.md",
         bundled=True,
     ),

@@ -15,7 +15,7 @@ from segeval.evaluate.kang2020 import write_report
 from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.generate.craft import Crafter, CraftPlan
 from segeval.generate.maps import gradients_of, make_maps
-from segeval.generate.numerics import prepare_torch
+from segeval.generate.numerics import one_thread, prepare_torch
 from segeval.models import Segmenter, load_model
 from segeval.places import dataset_root
 from segeval.progress import Progress
@@ -24,24 +24,31 @@ from segeval.provenance import revision, versions
 
 @dataclass(frozen=True)
 class Cost:
-    """What a reproduction takes. plans: per set or part.   seconds: of one gradient, per model, measured now."""
+    """What a reproduction takes. plans: per set or part.   seconds: of one gradient, per model, measured now.
+
+    workers: processes that share them.
+    """
 
     plans: Mapping[str, CraftPlan]
     seconds: Mapping[str, float]
+    workers: int
 
     @property
     def estimate(self) -> float:
         """Seconds that all gradients take; attacks, files and the report add to them."""
-        return sum(
-            count * self.seconds[model] for plan in self.plans.values() for model, count in plan.gradients.items()
-        )
+        counts = [item for plan in self.plans.values() for item in plan.gradients.items()]
+        return sum(count * self.seconds[model] for model, count in counts) / self.workers
 
 
 class Reproduction:
-    """One reproduction in one directory. Raises ConfigurationError if the directory holds something else."""
+    """One reproduction in one directory. Raises ConfigurationError if the directory holds something else.
 
-    def __init__(self, config: ExperimentConfig, out: Path) -> None:
+    workers: processes on the CPU.
+    """
+
+    def __init__(self, config: ExperimentConfig, out: Path, workers: int = 1) -> None:
         self.config = config
+        self.workers = workers if config.device == "cpu" else 1
         self.folder = ExperimentFolder(out)
         prepare_torch()
         self.models = [load_model(text, config.device) for text in config.models]
@@ -55,16 +62,17 @@ class Reproduction:
             plans["maps"] = CraftPlan(
                 len(self.config.budget_images), 0, dict.fromkeys(names, gradients_of(self.config))
             )
-        return Cost(plans, gradient_seconds(self.config, self.models))
+        with one_thread(self.config.device):
+            return Cost(plans, gradient_seconds(self.config, self.models), self.workers)
 
     def run(self, resume: bool, progress: Progress) -> Experiment:
         """Make what is not there yet, and the report anew; returns the record of the whole."""
         self.open(resume)
         for name, crafter in self.crafters.items():
             with self.timed(name):
-                crafter.run(crafter.folder.root.exists(), staged(name, progress))
+                crafter.run(crafter.folder.root.exists(), staged(name, progress), self.workers)
         if "maps" in self.config.parts and not (self.folder.maps / "maps.json").exists():
-            with self.timed("maps"):
+            with self.timed("maps"), one_thread(self.config.device):
                 make_maps(self.config, self.models, self.folder.maps, progress)
         with self.timed("report"):
             write_report(self.folder, progress)
@@ -78,7 +86,8 @@ class Reproduction:
         if not self.folder.path.exists():
             if root.exists() and any(path.suffix != ".part" for path in root.iterdir()):
                 raise ConfigurationError(f"{root} is not empty and holds no reproduction", "choose another --out")
-            self.folder.write(Experiment(self.config, versions("torch", "numpy", "scipy"), revision(), machine()))
+            made_by = versions("torch", "numpy", "scipy"), revision(), machine(self.workers)
+            self.folder.write(Experiment(self.config, *made_by))
             return
         found = self.folder.read()
         if found.config != self.config:
@@ -103,10 +112,10 @@ def staged(name: str, progress: Progress) -> Progress:
     return lambda stage, done, total: progress(f"{name}: {stage}", done, total)
 
 
-def machine() -> str:
+def machine(workers: int) -> str:
     """The machine, in words."""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{platform.machine()}, {torch.get_num_threads()} threads{gpu}"
+    return f"{platform.machine()}, {workers} process(es){gpu}"
 
 
 def gradient_seconds(config: ExperimentConfig, models: Sequence[Segmenter]) -> dict[str, float]:

@@ -46,7 +46,7 @@ def test_a_field_of_another_type_is_named(form: type, example: Example) -> None:
 @every_record
 def test_a_field_that_is_missing_is_named(form: type, example: Example) -> None:
     whole = json.loads(encode(example(form)))
-    for field in (field for field in fields(form) if field.default is MISSING):
+    for field in (field for field in fields(form) if field.default is field.default_factory is MISSING):
         rest = {name: value for name, value in whole.items() if name != field.name}
         with pytest.raises(FormatError, match=f"missing required field `{field.name}`"):
             decode(json.dumps(rest), form, "here")
@@ -77,6 +77,34 @@ def test_another_version_of_the_format_is_refused(form: Any, example: Example) -
 def test_what_is_no_record_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(FormatError, match=f"^here: .*{reason}"):
         decode(data, FileRecord, "here")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b'{"path": "a", "sha256": "", "path": "b"}', "the key 'path' occurs twice"),
+        (b'{"path": "a", "sha256": "", "more": {"x": 1, "x": 1}}', "the key 'x' occurs twice"),
+        (b'{"path": "a", "sha256": "", "more": ' + b"[" * 70 + b"]" * 70 + b"}", "nested too deeply"),
+        (b'{"path": "a", "sha256": "", "more": 9223372036854775808}', "too large"),
+        (b'{"path": "a", "sha256": "", "more": 1e999}', "range|too large"),
+        (b'{"path": "a", "sha256": "", "more": NaN}', "malformed"),
+        (b'{"path": "\\ud800", "sha256": ""}', "surrogate"),
+    ],
+)
+def test_what_readers_understand_differently_is_refused(data: bytes, reason: str) -> None:
+    """Also in fields that this version does not know."""
+    with pytest.raises(FormatError, match=f"^here: .*({reason})"):
+        decode(data, FileRecord, "here")
+
+
+@pytest.mark.parametrize("form", MANIFESTS, ids=lambda form: form.__name__)
+def test_a_newer_version_is_named_even_if_nothing_else_is_understood(form: Any) -> None:
+    name = form.schema.partition("/")[0]
+    with pytest.raises(FormatError, match=f"here: made by a newer segeval: it is '{name}/12'"):
+        decode(f'{{"schema": "{name}/12", "engines": 3}}', form, "here")
+    with pytest.raises(FormatError) as caught:
+        decode(f'{{"schema": "{name}/0"}}', form, "here")
+    assert "newer" not in str(caught.value)
 
 
 def test_numbers_are_not_taken_from_text_or_truth_values() -> None:

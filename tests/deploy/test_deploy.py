@@ -10,6 +10,7 @@ import pytest
 
 from segeval.bundles import BundleFolder, BundleManifest
 from segeval.deploy import deploy, replay
+from segeval.deploy.bundle import hash_files
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.contents import survey
 from segeval.deploy.session import DeployedModel
@@ -146,7 +147,7 @@ def test_deploying_again_verifies_and_keeps_what_is_there(small: Path, make_set:
     with pytest.raises(ConfigurationError, match="another bundle"):
         deploy(tmp_path / "set", small, precisions=("fp16",))
     (small / "runner.pyz").write_bytes(b"")
-    with pytest.raises(IntegrityError, match=r"runner\.pyz is not the file"):
+    with pytest.raises(IntegrityError, match=r"runner\.pyz has 0 bytes"):
         deploy(tmp_path / "set", small, precisions=("fp32",))
 
 
@@ -213,7 +214,7 @@ def test_a_bundle_that_is_none_or_malformed_is_refused(small: Path, tmp_path: Pa
     manifest = BundleFolder(small).manifest()
     outside = replace(manifest, files={"../outside": manifest.files["run.sh"]})
     (small / "bundle.json").write_bytes(encode(outside))
-    with pytest.raises(FormatError, match="leads out of the folder"):
+    with pytest.raises(FormatError, match="leads out of the bundle"):
         BundleFolder(small).verify()
     (small / "bundle.json").write_text('{"schema": "segeval.bundle/2"}')
     with pytest.raises(FormatError, match=r"bundle\.json"):
@@ -222,7 +223,19 @@ def test_a_bundle_that_is_none_or_malformed_is_refused(small: Path, tmp_path: Pa
 
 def test_a_changed_runner_is_not_started(small: Path, tmp_path: Path) -> None:
     (small / "runner.pyz").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    with pytest.raises(IntegrityError, match="not the runner"):
+    with pytest.raises(IntegrityError, match="not the runner that was deployed"):
+        replay(small, tmp_path / "replay", silent)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_runner_of_whoever_made_the_bundle_is_not_started(small: Path, tmp_path: Path) -> None:
+    """Although the manifest records it: manifest and runner come from the same hand."""
+    (small / "runner.pyz").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    manifest = BundleFolder(small).manifest()
+    files = {**manifest.files, "runner.pyz": hash_files(small)["runner.pyz"]}
+    (small / "bundle.json").write_bytes(encode(replace(manifest, files=files)))
+    BundleFolder(small).verify()
+    with pytest.raises(IntegrityError, match="not the runner of this segeval"):
         replay(small, tmp_path / "replay", silent)
     assert not (tmp_path / "ran").exists()
 

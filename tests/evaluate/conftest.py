@@ -34,7 +34,7 @@ from segeval_runner.recording import Recording
 
 MODEL = "espnet-camvid"
 CLASSES = len(CAMVID) + 1
-FLIPS = {"fp32": 0.0, "fp16": 0.02, "int8": 0.4}
+FLIPS = {"fp32": 0.0, "fp16": 0.02, "int8": 0.4, "int8-fp16": 0.5}
 ENVIRONMENT = Environment("0.1.0", "3.11.2", "2.4.6", "Linux", "x86_64", "a processor", 2, 2, {"onnxruntime": "1.27.0"})
 
 

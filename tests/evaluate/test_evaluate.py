@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from segeval.bundles import (
+    BundledFile,
     BundleManifest,
     Calibration,
     CalibrationImage,
@@ -23,6 +24,7 @@ from segeval.bundles import (
     Inputs,
     Parity,
     SetReference,
+    Shard,
 )
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError, SegevalError
 from segeval.evaluate import SurvivalReport, evaluate, survival_table
@@ -270,9 +272,11 @@ def bundle_of(world: "World") -> BundleManifest:
         )
         for e in Replay.open(world.replay_root).engines
     )
-    inputs = Inputs(15, 48, 64, "inputs/index.jsonl", ())
+    inputs = Inputs(15, 48, 64, "inputs/index.jsonl", (Shard("inputs/shard-00000.npy", 0, 15),))
+    sizes = {"m.onnx": 1, "inputs/index.jsonl": 1, "inputs/shard-00000.npy": 128 + 15 * 48 * 64 * 3}
+    files = {name: BundledFile("0" * 64, size) for name, size in sizes.items()}
     options = DeployOptions(("int8",), "percentile", 4, 1)
-    return BundleManifest("0.1.0", SetReference("0" * 64), "cpu", options, engines, inputs, {})
+    return BundleManifest("0.1.0", SetReference("0" * 64), "cpu", options, engines, inputs, files)
 
 
 def test_calibration_is_told_where_the_bundle_is_known(build: Build) -> None:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 import segeval_runner
+from segeval.benches import open_bench
 from segeval.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, SetReference
 from segeval.deploy.archive import runner_archive
 from segeval.deploy.bundle import Input, hash_files, write_file, write_inputs
@@ -26,7 +27,11 @@ from segeval.replays import Replay
 
 SOURCES = sorted(Path(segeval_runner.__file__).parent.rglob("*.py"))
 ALLOWED = {*sys.stdlib_module_names, "numpy", "segeval_runner"}
-ENGINES = {"backends/onnx_runtime.py": {"onnxruntime"}}
+ENGINES = {"backends/onnx_runtime.py": {"onnxruntime"}, "backends/openvino.py": {"openvino"}}
+ENGINES |= {
+    f"backends/tensorrt/{name}.py": {"tensorrt"}
+    for name in ("backend", "builder", "engine", "execution", "log", "monitor")
+}
 CACHE = Path(__file__).parents[2] / ".venv-py38"
 SIZE = (64, 128)
 
@@ -117,3 +122,13 @@ def test_the_same_archive_gives_the_same_labels_under_python_38(python38: Path, 
         name = f"espnet.{precision}"
         equal = [old.labels(name, key) == new.labels(name, key) for key in old.results(name).keys]
         assert np.mean(equal) >= bound, precision
+
+
+def test_the_archive_measures_under_python_38(python38: Path, bundle: Path, tmp_path: Path) -> None:
+    rules = ["--warmup", "1", "--warmup-seconds", "0", "--seconds", "0.01", "--calls", "3", "--images", "3"]
+    command = [str(python38), str(bundle / "runner.pyz"), "bench", "--out", str(tmp_path), "--idle-seconds", "0"]
+    ended = subprocess.run([*command, *rules], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    record = open_bench(tmp_path)
+    assert record.environment.python.startswith("3.8.")
+    assert len(record.runs) == 6

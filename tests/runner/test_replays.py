@@ -1,6 +1,7 @@
 """Reading replays: what comes back from a device is not believed."""
 
 import json
+import os
 import subprocess
 import tracemalloc
 import zlib
@@ -116,3 +117,40 @@ def test_paths_and_numbers_that_cannot_be_are_refused(out: Path) -> None:
     lines = (out / "single" / "results.jsonl").read_text()
     (out / "single" / "results.jsonl").write_text(lines.replace('"offset": 0', '"offset": -1'))
     refused(out, FormatError, r"\.offset")
+
+
+def test_what_a_result_claims_is_not_allocated(out: Path) -> None:
+    lines = (out / "single" / "results.jsonl").read_text()
+    whole = json.loads(lines.splitlines()[0])
+    for claim, message in (
+        ({"bytes": 1 << 50}, "is not 64x96"),
+        ({"bytes": 1 << 60}, r"\.bytes"),
+        ({"offset": 1 << 50}, "cut off"),
+        ({"latency_ms": -1.0}, r"\.latency_ms"),
+    ):
+        first = json.dumps({**whole, **claim})
+        (out / "single" / "results.jsonl").write_text("\n".join([first, *lines.splitlines()[1:]]) + "\n")
+        with pytest.raises((FormatError, IntegrityError), match=message):
+            Replay.open(out).labels("single", "clean/0")
+    (out / "single" / "results.jsonl").write_text(lines + lines.splitlines()[0] + "\n")
+    refused(out, FormatError, "results.jsonl:8: the key 'clean/0' occurs twice")
+
+
+def test_two_engines_of_one_name_or_folder_and_huge_label_maps_are_refused(out: Path) -> None:
+    change(out, name="Batched")
+    refused(out, FormatError, "two engines have the same name")
+    change(out, name="single", folder="batched")
+    refused(out, FormatError, "two engines have the same folder")
+    change(out, folder="single", height=1 << 16, width=1 << 16)
+    refused(out, FormatError, "label maps of 65536x65536 are too large")
+
+
+@pytest.mark.parametrize("name", ["replay.json", "single/labels.bin", "single/results.jsonl"])
+@pytest.mark.parametrize("pipe", [False, True])
+def test_links_and_pipes_are_neither_followed_nor_waited_for(out: Path, name: str, pipe: bool) -> None:
+    (out / name).rename(out.parent / "elsewhere")
+    if pipe:
+        os.mkfifo(out / name)
+    else:
+        (out / name).symlink_to(out.parent / "elsewhere")
+    refused(out, FormatError, "symbolic link|no plain file")

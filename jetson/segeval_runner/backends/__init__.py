@@ -12,6 +12,9 @@ __all__ = ["BACKENDS", "Backend", "Job", "Settings", "load_backend"]
 
 BACKENDS = {
     "onnxruntime": "segeval_runner.backends.onnx_runtime:OnnxRuntime",
+    "onnxruntime-cuda": "segeval_runner.backends.onnx_cuda:OnnxCuda",
+    "openvino": "segeval_runner.backends.openvino:OpenVino",
+    "tensorrt": "segeval_runner.backends.tensorrt:TensorRT",
 }
 
 

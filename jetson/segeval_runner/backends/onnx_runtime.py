@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 
-from segeval_runner.backends.backend import Backend
+from segeval_runner.backends.backend import Backend, Job
 from segeval_runner.errors import BackendError
 
 
@@ -24,6 +24,36 @@ UNFAITHFUL = ["WeightBiasQuantization"]
 here and changed 0.3 % of the labels of a Fast-SCNN."""
 
 
+def session_options(threads: int) -> Any:
+    """Every graph optimisation, denormals flushed to zero."""
+    options = import_engine().SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Denormal numbers slow these networks down several times and change no label.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    return options
+
+
+def open_session(job: Job, options: Any, providers: Sequence[Any], hint: str = "") -> Any:
+    """An InferenceSession of the job's file. Raises BackendError if it does not load or is not a deployed model.
+
+    hint: what to do if it does not load.
+    """
+    try:
+        session = import_engine().InferenceSession(
+            str(job.file), options, providers=providers, disabled_optimizers=UNFAITHFUL
+        )
+    except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+        raise BackendError("{}: ONNX Runtime cannot load it: {}".format(job.file, error), hint) from error
+    found = [(v.name, v.type, list(v.shape)) for v in session.get_inputs() + session.get_outputs()]
+    shape = list(job.shape)
+    expected = [("image", "tensor(uint8)", [*shape, 3]), ("labels", "tensor(int32)", shape)]
+    if found != expected:
+        raise BackendError("{} takes and gives {}, not {}".format(job.file, found, expected))
+    return session
+
+
 class OnnxRuntime(Backend):
     """CPU execution provider, every graph optimisation that keeps to the file, denormals flushed to zero."""
 
@@ -37,24 +67,7 @@ class OnnxRuntime(Backend):
 
     def activate(self) -> None:
         """See `Backend`."""
-        engine = import_engine()
-        options = engine.SessionOptions()
-        options.intra_op_num_threads = self.settings.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Denormal numbers slow these networks down several times and change no label.
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        try:
-            self.session = engine.InferenceSession(
-                str(self.job.file), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNFAITHFUL
-            )
-        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
-            raise BackendError("{}: ONNX Runtime cannot load it: {}".format(self.job.file, error)) from error
-        found = [(v.name, v.type, list(v.shape)) for v in self.session.get_inputs() + self.session.get_outputs()]
-        shape = list(self.job.shape)
-        expected = [("image", "tensor(uint8)", [*shape, 3]), ("labels", "tensor(int32)", shape)]
-        if found != expected:
-            raise BackendError("{} takes and gives {}, not {}".format(self.job.file, found, expected))
+        self.session = open_session(self.job, session_options(self.settings.threads), ["CPUExecutionProvider"])
 
     def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """See `Backend`."""

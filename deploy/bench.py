@@ -1,0 +1,33 @@
+"""Benchmark on this machine: the bundle's own runner.pyz, in a process of its own, exactly as on a device."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from segeval.benches import BenchRecord, open_bench
+from segeval.deploy.runner import run_engines
+from segeval.progress import Progress
+
+
+def bench(
+    bundle: Path,
+    out: Path,
+    progress: Progress,
+    backend: str = "",
+    engines: Sequence[str] = (),
+    scenarios: Sequence[str] = (),
+    preset: str = "quick",
+    own_rules: Mapping[str, float] | None = None,
+    threads: int = 0,
+) -> BenchRecord:
+    """Measure latency, throughput, power and energy of a bundle's engines here, or continue what was interrupted.
+
+    progress: called with (stage, done, total).   backend: empty for the one that the bundle is made for.
+    engines, scenarios: names, empty for all.   preset: of the rules, "quick" or "publishable".   own_rules: what
+    replaces a part of the preset, by the runner's option without dashes in front ("seconds", "warmup-seconds" …).
+    threads: 0 for one per core.
+    Raises IntegrityError for a changed runner, EngineError for whatever the runner reports, KeyboardInterrupt.
+    """
+    options = ["--preset", preset, *(word for name in scenarios for word in ("--scenario", name))]
+    options += [word for name, value in (own_rules or {}).items() for word in (f"--{name}", str(value))]
+    run_engines("bench", bundle, out, progress, backend, engines, threads, options)
+    return open_bench(out)

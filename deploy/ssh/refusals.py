@@ -1,0 +1,70 @@
+"""What ssh says when it fails, in words that help."""
+
+import re
+from dataclasses import dataclass
+
+from segeval.deploy.ssh.destination import Destination
+from segeval.errors import RemoteError
+
+
+class ConnectionLostError(RemoteError):
+    """A device that cannot be reached now, and may be again."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """pattern: in ssh's messages.   what, hint: see SegevalError; {ssh} is what to type.   passing: may end."""
+
+    pattern: str
+    what: str
+    hint: str
+    passing: bool = False
+
+
+REFUSALS = (
+    Refusal(
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED|differs from the key for the IP address",
+        "its host key is not the one it had before",
+        "somebody may be in between. If the device was installed anew: remove the old key with ssh-keygen -R, connect "
+        "by hand with `{ssh}` and compare the fingerprint with the device's",
+    ),
+    Refusal(
+        r"Host key verification failed|No \S+ host key is known",
+        "its host key is not known here",
+        "connect once by hand with `{ssh}` and compare the fingerprint with the device's",
+    ),
+    Refusal(
+        r"Permission denied|Too many authentication failures|no mutual signature",
+        "it did not let us in",
+        "nobody is there to type a password: give the device your key with ssh-copy-id, or start an agent; try `{ssh}`",
+    ),
+    Refusal(
+        r"[Bb]ad configuration option|Can't open user config|terminating, \d+ bad",
+        "the ssh configuration here is wrong",
+        "try `{ssh}`",
+    ),
+    Refusal(r"Could not resolve hostname", "its name is not known", "check --host; an address works too", passing=True),
+    Refusal(
+        r"Connection refused",
+        "no ssh server answers there",
+        "is sshd running, and on that port? try `{ssh}`",
+        passing=True,
+    ),
+    Refusal(
+        r"timed out|No route to host|unreachable|not responding",
+        "it cannot be reached",
+        "is it switched on, and in this network? try `{ssh}`",
+        passing=True,
+    ),
+)
+LOST = Refusal("", "the connection was lost", "run the same command again: it continues", passing=True)
+
+
+def refusal(destination: Destination, said: str) -> RemoteError:
+    """The error for an ssh that failed. said: its stderr."""
+    found = next((each for each in REFUSALS if re.search(each.pattern, said)), LOST)
+    port = f"-p {destination.port} " if destination.port else ""
+    lines = [line.strip() for line in said.splitlines() if line.strip(" \r@")]
+    detail = f" ({lines[-1]})" if lines else ""
+    kind = ConnectionLostError if found.passing else RemoteError
+    return kind(f"{destination.text}: {found.what}{detail}", found.hint.format(ssh=f"ssh {port}{destination.for_ssh}"))

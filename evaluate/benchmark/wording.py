@@ -1,0 +1,131 @@
+"""How speed, power and energy are written, the same in the page and on a terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from segeval.benches import BenchRun, Scenario
+from segeval.evaluate.benchmark.records import Benchmark, BenchmarkReport, EngineRow
+
+SCENARIOS: dict[Scenario, str] = {"latency": "single stream", "offline": "offline"}
+NOT_A_DEVICE = (
+    "ONNX Runtime on a CPU computes fp16 and int8 files in fp32: their times, power and energy say nothing about a "
+    "device that computes in fp16 or int8."
+)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with so many decimals, one less from 100 on; a dash for None."""
+    if value is None:
+        return "–"
+    return f"{value:.{digits if abs(value) < 100 else max(digits - 1, 0)}f}"
+
+
+def latency(row: EngineRow, percentile: str, part: str = "engine") -> str:
+    """A percentile of the single stream in ms; a dash where there is none."""
+    run = row.run("latency")
+    return number(None if run is None else run.ms(percentile, part))
+
+
+def main_run(row: EngineRow) -> BenchRun:
+    """The run that throughput, power and energy are quoted from first: offline, where there is one."""
+    return row.run("offline") or row.runs[0]
+
+
+def throughput(run: BenchRun) -> str:
+    """Images per second by the clock on the wall, reading included."""
+    return number(run.images_per_second.with_io, 1)
+
+
+def power(run: BenchRun) -> str:
+    """``7.51 W``, or in words that there is none."""
+    return "not available" if run.measured_energy is None else f"{number(run.measured_energy.mean_w)} W"
+
+
+def energy(run: BenchRun) -> str:
+    """Gross energy per image, ``0.0123 J``, or in words that there is none."""
+    return "not available" if run.measured_energy is None else f"{run.measured_energy.gross_j_per_image:.3g} J"
+
+
+def throughputs(row: EngineRow) -> tuple[str, str]:
+    """Images per second of the main run; in small, those of the other run, or which run it was."""
+    main = main_run(row)
+    others = [f"{SCENARIOS[run.scenario]} {throughput(run)}" for run in row.runs if run is not main]
+    return throughput(main), (*others, SCENARIOS[main.scenario])[0]
+
+
+def power_and_energy(run: BenchRun, net: bool = False) -> tuple[str, str]:
+    """Power, and in small the energy per image; in words if there is none. net: also without the idle machine's."""
+    used = run.measured_energy
+    if used is None:
+        return "not available", ""
+    without = f", {used.net_j_per_image:.3g} J net" if net and used.net_j_per_image is not None else ""
+    return power(run), energy(run) + without
+
+
+def doubts(run: BenchRun) -> str:
+    """The kinds of flags of a run."""
+    return ", ".join(dict.fromkeys(flag.kind for flag in run.flags)) or "none"
+
+
+def doubt_count(runs: Iterable[BenchRun]) -> int:
+    """How many kinds of flags some runs have."""
+    return len({flag.kind for run in runs for flag in run.flags})
+
+
+def steady(run: BenchRun) -> str:
+    """Whether the latency stayed the same, and by how much it drifted."""
+    word = {True: "yes", False: "no", None: "undecided"}[run.steadiness.steady]
+    return f"{word}, {100 * run.steadiness.drift:+.1f} %".replace("-", "−")
+
+
+def other_work(run: BenchRun) -> str:
+    """Cores that other processes kept busy."""
+    return "unknown" if run.other_cores is None else f"{number(run.other_cores)} cores"
+
+
+def state(run: BenchRun) -> str:
+    """The hottest sensor, the power mode and the range of every clock, as far as they are known."""
+    seen = run.telemetry
+    parts = []
+    if seen.temperatures_c:
+        name, spread = max(seen.temperatures_c.items(), key=lambda item: item[1].most)
+        parts.append(f"{name} {spread.most:.1f} °C, {spread.first:.1f} at the beginning")
+    parts += [", then ".join(seen.power_modes)] if seen.power_modes else []
+    parts += [f"{name} {clock.least:.0f}–{clock.most:.0f} MHz" for name, clock in seen.clocks_mhz.items()]
+    return "; ".join(parts) or "not available"
+
+
+def sources(benchmark: Benchmark) -> str:
+    """What power is, or why there is none, and what watching cost."""
+    runs = [run for row in benchmark.engines for run in row.runs]
+    named = "; ".join(dict.fromkeys(run.power_name for run in runs))
+    absent = all(run.measured_energy is None for run in runs)
+    most = max(run.telemetry.overhead.cpu for run in runs)
+    return f"{'power and energy ' if absent else ''}{named}; reading sensors took up to {100 * most:.1f} % of a core"
+
+
+def notes(report: BenchmarkReport) -> tuple[str, ...]:
+    """What a reader has to know before believing the numbers."""
+    rows = [row for benchmark in report.benchmarks for row in benchmark.engines]
+    runs = [run for row in rows for run in row.runs]
+    found = []
+    if any(run.backend == "onnxruntime" and run.precision != "fp32" for run in runs):
+        found.append(NOT_A_DEVICE)
+    for told, named in grouped((run.power_name, f"{row.engine} {run.scenario}") for row in rows for run in row.runs):
+        where = "" if len(named) == len(runs) else f" Of {', '.join(named)}."
+        absent = told.startswith("not available")
+        found.append((f"Power and energy are {told}." if absent else f"Power: {told}.") + where)
+    unfit = sum(not run.publishable for run in runs)
+    if unfit:
+        presets = ", ".join(dict.fromkeys(benchmark.preset for benchmark in report.benchmarks))
+        which = "No run" if unfit == len(runs) else f"{len(runs) - unfit} of {len(runs)} runs"
+        verb = "is" if unfit == len(runs) or len(runs) - unfit == 1 else "are"
+        found.append(f"{which} {verb} publishable: that takes the publishable rules (here: {presets}) and no doubt.")
+    return tuple(found)
+
+
+def grouped(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, Sequence[str]]]:
+    """Names by what is said of them, in the order of appearance."""
+    groups: dict[str, list[str]] = {}
+    for told, name in pairs:
+        groups.setdefault(told, []).append(name)
+    return list(groups.items())

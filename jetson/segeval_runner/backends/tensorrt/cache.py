@@ -1,0 +1,68 @@
+"""What was built on this machine: engines, and the times that TensorRT measured to build them.
+
+NAME.engine, NAME.timing     as TensorRT wrote them
+NAME.engine.json, ….json     sha256 of the file, and the key: everything that it depends on
+
+A file is used only if its sidecar has exactly the key that is asked for and its bytes have the recorded hash. Anything
+else counts as not there and is built again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from segeval_runner.errors import BackendError, OutputError
+from segeval_runner.recording import write_atomic, write_json
+
+SCHEMA = "segeval.engine/1"
+LONGEST_SIDECAR = 65536
+ELSEWHERE = "choose another folder with --cache"
+
+Key = Dict[str, Any]
+
+
+class Cache:
+    """A folder of built files. Raises BackendError if it cannot be made."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BackendError("cannot make {}: {}".format(folder, error.strerror), ELSEWHERE) from error
+
+    def path(self, stem: str, kind: str, key: Key) -> Path:
+        """Where a file with this key lies. stem: for who looks into the folder.   kind: "engine" or "timing"."""
+        text = json.dumps(key, sort_keys=True)
+        return self.folder / "{}-{}.{}".format(stem, hashlib.sha256(text.encode("utf-8")).hexdigest()[:12], kind)
+
+    def load(self, path: Path, key: Key) -> Optional[bytes]:
+        """The file, if it is the one with this key and whole; else None."""
+        sidecar = sidecar_of(path)
+        try:
+            if sidecar.stat().st_size > LONGEST_SIDECAR:
+                return None
+            record = json.loads(sidecar.read_text(encoding="utf-8"))
+            data = path.read_bytes()
+        except (OSError, ValueError, RecursionError):
+            return None
+        if record != {"schema": SCHEMA, "sha256": hashlib.sha256(data).hexdigest(), "key": key}:
+            return None
+        return data
+
+    def store(self, path: Path, key: Key, data: bytes) -> None:
+        """Keep a file and its sidecar; killed in between, the file counts as not there. Raises BackendError."""
+        record = {"schema": SCHEMA, "sha256": hashlib.sha256(data).hexdigest(), "key": key}
+        try:
+            write_atomic(path, data)
+            write_json(sidecar_of(path), record)
+        except OutputError as error:
+            raise BackendError(error.what, ELSEWHERE) from error
+
+
+def sidecar_of(path: Path) -> Path:
+    """The JSON file beside a file of the cache."""
+    return path.with_name(path.name + ".json")

@@ -1,0 +1,66 @@
+"""What an engine is made of, from the JSON of TensorRT's engine inspector."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any, Dict, Optional
+
+TYPES = {
+    "fp32": "fp32|float|float32",
+    "fp16": "fp16|half|float16",
+    "bf16": "bf16|bfloat16",
+    "fp8": "fp8|e4m3|fp8e4m3",
+    "int8": "int8",
+    "uint8": "uint8",
+    "int32": "int32",
+    "int64": "int64",
+    "bool": "bool",
+}
+"""How TensorRT writes a type, with an execution context ("Channel major FP16 format where channel % 8 == 0") or
+without ("Half")."""
+FIELDS = ("Format/Datatype", "DataType", "Format")
+"""Where a tensor's type stands: in one field up to TensorRT 10, in the second of them in 11, or in the third alone."""
+UNKNOWN = "unknown"
+
+
+def precision_of(layer: Any) -> str:
+    """The type that a layer computes on: that of its first input, or of its first output if it has no inputs.
+
+    A convolution whose input is int8 multiplies int8, whatever it gives. Where the inspector says less, "unknown".
+    """
+    if not isinstance(layer, dict):
+        return UNKNOWN
+    for side in ("Inputs", "Outputs"):
+        tensors = layer.get(side)
+        if isinstance(tensors, list) and tensors and isinstance(tensors[0], dict):
+            return next(filter(None, (type_in(tensors[0].get(field)) for field in FIELDS)), UNKNOWN)
+    return UNKNOWN
+
+
+def type_in(text: Any) -> Optional[str]:
+    """The type that a description names, or None."""
+    for name, words in TYPES.items():
+        if isinstance(text, str) and re.search(r"\b({})\b".format(words), text, re.IGNORECASE):
+            return name
+    return None
+
+
+def inspect(text: str) -> Dict[str, Any]:
+    """The inspector's JSON as "layers", how many of each precision, and how many of each type of layer.
+
+    An engine is no less usable because its description cannot be read: then it has no layers that are known.
+    """
+    try:
+        found = json.loads(text)
+        layers = found["Layers"]
+        counted = list(layers)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {"layers": None, "precisions": {}, "layer_types": {}}
+    kinds = [layer.get("LayerType", UNKNOWN) if isinstance(layer, dict) else UNKNOWN for layer in counted]
+    return {
+        "layers": len(counted),
+        "precisions": dict(sorted(Counter(map(precision_of, counted)).items())),
+        "layer_types": dict(sorted(Counter(map(str, kinds)).items())),
+    }

@@ -1,0 +1,81 @@
+"""Every difference between the versions of TensorRT, 8.5 to 11, with its reason. Nothing else asks for a version.
+
+Asked by symbol, never by number: a symbol says what is there, a number what somebody believed to be there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple
+
+from segeval_runner.errors import BackendError
+
+WEAK = "weak"
+STRONG = "strong"
+
+
+class Range(NamedTuple):
+    """Major versions that have a name: from `first` to `last`."""
+
+    first: int
+    last: int
+
+
+NEWEST = 11
+PARTIAL: Dict[str, Range] = {
+    "NetworkDefinitionCreationFlag.EXPLICIT_BATCH": Range(8, 10),
+    "NetworkDefinitionCreationFlag.STRONGLY_TYPED": Range(10, NEWEST),
+    "BuilderFlag.FP16": Range(8, 10),
+    "BuilderFlag.INT8": Range(8, 10),
+    "IProgressMonitor": Range(10, NEWEST),
+    "IProgressMonitor.phase_start": Range(10, NEWEST),
+    "IProgressMonitor.step_complete": Range(10, NEWEST),
+    "IProgressMonitor.phase_finish": Range(10, NEWEST),
+    "IBuilderConfig.progress_monitor": Range(10, NEWEST),
+}
+"""The names that not every version has. Everything else that is used exists from 8.5 to 11."""
+
+PRECISION_FLAGS = {"fp32": (), "fp16": ("FP16",), "int8": ("INT8",), "int8-fp16": ("INT8", "FP16")}
+
+
+def require_supported(trt: Any) -> None:
+    """Raise BackendError for a TensorRT before 8.5, which has neither named tensors nor `execute_async_v3`."""
+    if not hasattr(trt.IExecutionContext, "execute_async_v3"):
+        raise BackendError("TensorRT {} is too old".format(trt.__version__), "8.5 or later comes with JetPack 5.1")
+
+
+def typing_mode(trt: Any, dla: bool) -> str:
+    """Who decides the type of a tensor: the builder among those it may use (weak), or the file alone (strong).
+
+    Strong wherever it exists, since then an engine computes what the file says: 8.x has weak typing alone, 11 strong
+    typing alone. The accelerator of 10.x is documented with weak typing.
+    """
+    if not hasattr(trt.BuilderFlag, "FP16"):
+        return STRONG
+    if dla or not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"):
+        return WEAK
+    return STRONG
+
+
+def network_flags(trt: Any, typing: str) -> int:
+    """For `Builder.create_network`. 8.x takes ONNX files with an explicit batch only; 10 needs to be told of strong
+    typing; 11 knows nothing else, and calls the flag obsolete."""
+    flags = trt.NetworkDefinitionCreationFlag
+    if not hasattr(trt.BuilderFlag, "FP16"):
+        return 0
+    name = "STRONGLY_TYPED" if typing == STRONG else "EXPLICIT_BATCH"
+    return 1 << int(getattr(flags, name))
+
+
+def precision_flags(trt: Any, typing: str, precision: str) -> List[Any]:
+    """The builder flags that allow a precision: only weak typing has them, in 8.x for fp16 and for Q/DQ nodes."""
+    if typing == STRONG:
+        return []
+    if precision not in PRECISION_FLAGS:
+        what = "TensorRT {} has no way to build precision {!r}".format(trt.__version__, precision)
+        raise BackendError(what, "precisions are: {}".format(", ".join(PRECISION_FLAGS)))
+    return [getattr(trt.BuilderFlag, name) for name in PRECISION_FLAGS[precision]]
+
+
+def has_progress(trt: Any) -> bool:
+    """Whether a build says how far it is and can be stopped; 8.x only returns when it is done."""
+    return hasattr(trt, "IProgressMonitor")

@@ -1,0 +1,1 @@
+"""Benchmark of a bundle's engines, by rules after MLPerf's."""

@@ -1,0 +1,76 @@
+"""A call of a deployed model on the device: images there, labels back, each part timed by the device's clock."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any, Callable, Dict, Tuple
+
+import numpy as np
+
+from segeval_runner.cuda.memory import Cuda
+from segeval_runner.errors import BackendError
+
+STAGES = ("host_to_device", "compute", "device_to_host")
+
+
+class DeviceCall:
+    """Memory, stream and events for the calls of one model. Owns `cuda`, and closes it.
+
+    shape: (batch, height, width) of the model's input.
+    """
+
+    def __init__(self, cuda: Cuda, shape: Tuple[int, int, int]) -> None:
+        self._cuda = cuda
+        with ExitStack() as taken:
+            taken.callback(cuda.close)
+            self._images = cuda.pinned((*shape, 3), np.uint8)
+            taken.callback(cuda.free_pinned, self._images)
+            self._labels = cuda.pinned(shape, np.int32)
+            taken.callback(cuda.free_pinned, self._labels)
+            self.images = cuda.allocate(self._images.nbytes)
+            taken.callback(self.images.free)
+            self.labels = cuda.allocate(self._labels.nbytes)
+            taken.callback(self.labels.free)
+            self.stream = cuda.stream()
+            taken.callback(self.stream.destroy)
+            self._events = []
+            for _ in range(len(STAGES) + 1):
+                event = cuda.event()
+                taken.callback(event.destroy)
+                self._events.append(event)
+            # From here on all of it is `close`'s.
+            self._taken = taken.pop_all()
+
+    def run(self, images: np.ndarray[Any, Any], compute: Callable[[], None]) -> np.ndarray[Any, Any]:
+        """uint8 (N, H, W, 3) images to int32 (N, H, W) labels. Raises BackendError.
+
+        compute: queues the model into `stream`; reads the buffer `images`, fills the buffer `labels`.
+        """
+        if images.dtype != np.uint8 or images.shape != self._images.shape:
+            what = "images are {} {}, not uint8 {}".format(images.dtype, images.shape, self._images.shape)
+            raise BackendError(what)
+        self._images[...] = images
+        before, there, done, back = self._events
+        before.record(self.stream)
+        self._cuda.to_device(self.images, self._images, self.stream)
+        there.record(self.stream)
+        compute()
+        done.record(self.stream)
+        self._cuda.to_host(self._labels, self.labels, self.stream)
+        back.record(self.stream)
+        self.stream.synchronize()
+        return self._labels.copy()
+
+    def stages(self) -> Dict[str, float]:
+        """Milliseconds of device time of the latest call, by the names of `Backend.stages`."""
+        parts = zip(STAGES, self._events, self._events[1:])
+        return {name: self._cuda.elapsed_ms(start, end) for name, start, end in parts}
+
+    def facts(self) -> Dict[str, Any]:
+        """The device, and the way to its memory."""
+        capability = "{}.{}".format(*self._cuda.compute_capability())
+        return {"memory": self._cuda.name, "gpu": self._cuda.device_name(), "compute_capability": capability}
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._taken.close()

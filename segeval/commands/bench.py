@@ -1,0 +1,77 @@
+"""``segeval bench``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from segeval.commands.options import AsJson, Option, Out, Quiet, ScenarioName, command
+from segeval.commands.tables import bench_notes, bench_rows, table
+from segeval.console import progress, results, say
+
+if TYPE_CHECKING:
+    from segeval.benches import BenchRecord
+
+HEADINGS = ("engine", "scenario", "p50 ms", "p90 ms", "p99 ms", "images/s", "power", "energy/image", "doubts")
+
+
+def bench(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by segeval deploy.")],
+    out: Out,
+    backend: Annotated[
+        str, Option("--backend", help="Engine of the runner.", show_default="what the bundle is made for")
+    ] = "",
+    engine: Annotated[list[str], Option("--engine", help="Only this model.precision; repeatable.")] = [],
+    scenario: Annotated[
+        list[ScenarioName], Option("--scenario", help="Only this one; repeatable.", show_default="both")
+    ] = [],
+    preset: Annotated[
+        Literal["quick", "publishable"], Option("--preset", help="The rules: half a minute an engine, or MLPerf's.")
+    ] = "quick",
+    seconds: Annotated[float | None, Option("--seconds", min=0, help="Of a run, at least.")] = None,
+    calls: Annotated[int | None, Option("--calls", min=1, help="Of a latency run, at least.")] = None,
+    images: Annotated[int | None, Option("--images", min=1, help="Of an offline run, at least.")] = None,
+    warmup: Annotated[int | None, Option("--warmup", min=0, help="Calls that are not measured, at least.")] = None,
+    warmup_seconds: Annotated[float | None, Option("--warmup-seconds", min=0, help="Not measured, at least.")] = None,
+    idle_seconds: Annotated[float | None, Option("--idle-seconds", min=0, help="Without work before a run.")] = None,
+    period: Annotated[float | None, Option("--period", min=0, help="Seconds between samples of sensors.")] = None,
+    threads: Annotated[int, Option("--threads", min=0, help="CPU threads; 0 is one per core.")] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure latency, throughput, power and energy of a bundle's engines here. Continues an interrupted benchmark.
+
+    On a device type what docs/benchmark.md says, and bring the folder back. Options from --seconds to --period replace
+    a part of the preset.
+
+    \b
+    segeval bench runs/bundle --out runs/bench
+    """
+    from segeval.deploy import bench as measure
+
+    own = {
+        "seconds": seconds,
+        "calls": calls,
+        "images": images,
+        "warmup": warmup,
+        "warmup-seconds": warmup_seconds,
+        "idle-seconds": idle_seconds,
+        "period": period,
+    }
+    given = {name: value for name, value in own.items() if value is not None}
+    scenarios = [name.value for name in scenario]
+    with progress(quiet) as tick:
+        record = measure(bundle, out, tick, backend, engine, scenarios, preset, given, threads)
+    if as_json:
+        typer.echo((out / "bench.json").read_bytes(), nl=False)
+    else:
+        show(record)
+    say(f"next: {command('evaluate', 'SET', 'REPLAY', '--bench', out, '--out', out.with_name(out.name + '-report'))}")
+
+
+def show(record: "BenchRecord") -> None:
+    """Every run on a line, then what is to be known about them."""
+    title = f"Measured by the rules {record.preset!r}; a dash where the calls are too few for a percentile"
+    results.print(table(HEADINGS, bench_rows(record), title, words=2))
+    for note in bench_notes(record):
+        results.print(note, markup=False, highlight=False)

@@ -1,0 +1,104 @@
+"""``--host``: what `segeval replay` and `segeval deploy` do on devices."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from segeval.commands.options import Option, command
+from segeval.commands.tables import latency_rows, table
+from segeval.console import progress, results, say, show_error
+from segeval.errors import ConfigurationError, RemoteError
+
+if TYPE_CHECKING:
+    from segeval.deploy.ssh import Outcome, Remote, RunOptions
+    from segeval.replays import Replay
+
+Hosts = Annotated[
+    list[str], Option("--host", metavar="[USER@]HOST[:PORT]", help="Run it on this device over ssh; repeatable.")
+]
+RemoteDir = Annotated[str, Option("--remote-dir", help="Folder on the device.")]
+RemotePython = Annotated[str, Option("--remote-python", help="Python on the device, with numpy and an engine.")]
+SshConfig = Annotated[Path | None, Option("--ssh-config", help="File for ssh -F.", show_default="your own")]
+
+REMOTE_DIR, REMOTE_PYTHON = "~/.cache/segeval", "python3"
+
+
+def two_lines(bundle: Path) -> str:
+    """What to type on a device that ssh does not reach."""
+    name, folder = shlex.quote(bundle.name), shlex.quote(bundle.name + "-replay")
+    return (
+        f"over ssh add --host USER@DEVICE to the next command. Without a network copy {bundle} to a stick, type there\n"
+        f"    cp -r /media/$USER/*/{name} ~/\n"
+        f"    sh ~/{name}/run.sh ~/{folder}\n"
+        f"and bring ~/{folder} back"
+    )
+
+
+def checked(hosts: Sequence[str], base: str, python: str, ssh_config: Path | None) -> "Remote":
+    """How devices are used. Raises ConfigurationError for options that cannot work, before anything is done."""
+    from segeval.deploy.ssh import Remote, parse_destinations
+
+    if not hosts:
+        raise ConfigurationError("--stop needs a device", "name it with --host, as when the replay was started")
+    parse_destinations(hosts)
+    return Remote(base, python, ssh_config).checked()
+
+
+def replay_on_hosts(
+    bundle: Path, out: Path, hosts: Sequence[str], remote: "Remote", options: "RunOptions", quiet: bool
+) -> None:
+    """Run a bundle on devices and show what came back. Raises RemoteError if one of them failed."""
+    from segeval.deploy.ssh import parse_destinations
+    from segeval.deploy.ssh import replay_on_hosts as run
+
+    destinations = parse_destinations(hosts)
+    try:
+        with progress(quiet) as tick:
+            outcomes = run(bundle, out, destinations, remote, options, tick)
+    except KeyboardInterrupt:
+        say("what was started on a device goes on there; the same command attaches to it again, with --stop it ends it")
+        raise
+    show(outcomes)
+    require_all(outcomes)
+    folders = [outcome.out for outcome in outcomes]
+    say(f"next: {command('evaluate', 'SET', *folders, '--out', out.with_name(out.name + '-report'))}")
+
+
+def stop_on_hosts(bundle: Path, out: Path, hosts: Sequence[str], remote: "Remote") -> None:
+    """End the runs that belong to `out`. Raises RemoteError if a device did not do it."""
+    from segeval.deploy.ssh import parse_destinations
+    from segeval.deploy.ssh import stop_on_hosts as stop
+
+    outcomes = stop(bundle, out, parse_destinations(hosts), remote)
+    for outcome in outcomes:
+        if outcome.error is None:
+            say(f"{outcome.destination.text}: {'stopped' if outcome.result else 'no replay of this folder runs there'}")
+    require_all(outcomes)
+
+
+def show(outcomes: Sequence["Outcome[Replay]"]) -> None:
+    """One table of all devices."""
+    rows = []
+    for outcome in outcomes:
+        if outcome.result is None:
+            rows.append((outcome.destination.text, "failed", "", "", ""))
+        else:
+            rows += [(outcome.destination.text, *row) for row in latency_rows(outcome.result)]
+    headings = ("device", "engine", "runs on", "p50 ms", "p90 ms")
+    results.print(table(headings, rows, "Latency of one call", words=3))
+
+
+def require_all(outcomes: "Sequence[Outcome[Replay]] | Sequence[Outcome[bool]]") -> None:
+    """Raise the error of the one device that there is, or one that counts those that failed."""
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if not failed:
+        return
+    if len(outcomes) == 1 and failed[0].error is not None:
+        raise failed[0].error
+    for outcome in failed:
+        if outcome.error is not None:
+            show_error(outcome.error)
+    names = ", ".join(outcome.destination.text for outcome in failed)
+    hint = "run the same command again when that is mended; what is done is kept"
+    raise RemoteError(f"{len(failed)} of {len(outcomes)} devices failed: {names}", hint)

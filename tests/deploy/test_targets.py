@@ -1,0 +1,100 @@
+"""What each kind of device is asked for, and refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from segeval.bundles import BundleFolder, RunDefaults
+from segeval.deploy import deploy
+from segeval.deploy.targets import JETPACKS, Target
+from segeval.errors import ConfigurationError
+from segeval.registry import TARGETS
+from segeval_runner.manifest import RunDefaults as DeviceDefaults
+from segeval_runner.manifest import parse
+
+MakeSet = Callable[..., Path]
+ONE = ("espnet-synthetic",)
+JETSONS = [name for name in TARGETS if name.startswith("jetson")]
+
+
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_a_target_knows_its_name_and_what_runs_there(name: str) -> None:
+    target: Target = TARGETS.load(name)
+    assert target.name == name
+    assert {"fp32", "fp16", "int8"} <= set(target.precisions)
+    assert target.refusal(target.precisions, None) is None
+    assert bool(target.jetpacks) == name.startswith("jetson")
+    assert (target.backend == "tensorrt") == (name == "tensorrt" or name in JETSONS)
+
+
+def test_every_supported_jetpack_belongs_to_a_module_and_the_open_profile_has_them_all() -> None:
+    named: set[str] = set()
+    for name in JETSONS:
+        if name != "jetson":
+            named |= {jetpack.name for jetpack in TARGETS.load(name).jetpacks}
+    assert named == {jetpack.name for jetpack in JETPACKS} == {j.name for j in TARGETS.load("jetson").jetpacks}
+
+
+@pytest.mark.parametrize(
+    ("name", "dla", "complaint"),
+    [
+        ("jetson-orin-nano", 0, "Jetson Orin Nano has no deep learning accelerator"),
+        ("jetson-thor", 0, "has no deep learning accelerator"),
+        ("cpu", 0, "has no deep learning accelerator"),
+        ("jetson-agx-orin", 2, "has 2 accelerators"),
+    ],
+)
+def test_an_accelerator_that_is_not_there_is_refused(name: str, dla: int, complaint: str) -> None:
+    found = TARGETS.load(name).refusal(("fp16",), dla)
+    assert found is not None
+    assert complaint in found[0]
+    assert found[1]
+
+
+def test_accelerators_that_are_there_or_may_be_are_allowed() -> None:
+    for name, dla in (("jetson-agx-orin", 1), ("jetson-orin-nx", 0), ("jetson-xavier", 1), ("jetson", 1)):
+        assert TARGETS.load(name).refusal(("fp16",), dla) is None
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_an_accelerator_computes_in_fp16_alone(precision: str) -> None:
+    found = TARGETS.load("jetson-agx-orin").refusal(("fp16", precision), 0)
+    assert found == (
+        "--dla 0: the accelerator computes in fp16, and its TensorRT takes no Q/DQ files",
+        "give --precision fp16 alone",
+    )
+
+
+def test_memory_bounds_the_batch_and_the_workspace() -> None:
+    nano, agx = TARGETS.load("jetson-orin-nano"), TARGETS.load("jetson-agx-orin")
+    assert nano.workspace_mb == 1024
+    assert TARGETS.load("cpu").most_images(1024, 2048, 19) is None
+    small, large = nano.most_images(1024, 2048, 19), agx.most_images(1024, 2048, 19)
+    assert 1 <= small < large
+    assert nano.most_images(512, 1024, 19) >= 4 * small
+
+
+def test_a_bundle_says_how_it_is_run_on_both_sides(make_set: MakeSet, tmp_path: Path) -> None:
+    found = deploy(make_set(range(1), networks=ONE), tmp_path / "bundle", "jetson-orin-nx", ["fp16"], dla=1)
+    assert found.target == "jetson-orin-nx"
+    assert found.run == RunDefaults("tensorrt", 2048, 1)
+    read = parse((tmp_path / "bundle" / "bundle.json").read_bytes())
+    assert read.run == DeviceDefaults("tensorrt", 2048, 1)
+    assert BundleFolder(tmp_path / "bundle").verify() == found
+    data = json.loads((tmp_path / "bundle" / "bundle.json").read_bytes())
+    del data["run"]
+    assert parse(json.dumps(data).encode()).run == DeviceDefaults(), "an older bundle"
+
+
+def test_what_the_device_cannot_do_leaves_nothing(make_set: MakeSet, tmp_path: Path) -> None:
+    root = make_set(range(1), networks=ONE)
+    for options, complaint in (
+        ({"dla": 0}, "no deep learning accelerator"),
+        ({"batch": 100_000}, "more than a quarter of the 4 GB"),
+    ):
+        with pytest.raises(ConfigurationError, match=complaint) as caught:
+            deploy(root, tmp_path / "bundle", "jetson-orin-nano", ["fp32"], **options)  # type: ignore[arg-type]
+        assert caught.value.hint
+        assert not (tmp_path / "bundle").exists()

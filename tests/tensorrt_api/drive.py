@@ -1,0 +1,447 @@
+"""The backend's every way through one version of TensorRT. Runs on Python 3.8 too; `inside.py` sets it up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from segeval_runner.backends import Job, Settings
+from segeval_runner.backends.tensorrt import TensorRT, backend
+from segeval_runner.backends.tensorrt.builder import SHOWN
+from segeval_runner.backends.tensorrt.interrupt import deferred_interrupt
+from segeval_runner.backends.tensorrt.log import the_log
+from segeval_runner.errors import BackendError
+from tests.tensorrt_api.contract import major
+from tests.tensorrt_api.fake_cuda import FakeCuda
+from tests.tensorrt_api.library import Library, World
+
+SHAPE = World().shape
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+def images(seed: int = 0) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).integers(0, 256, (*SHAPE, 3)).astype(np.uint8)
+
+
+class Drive(unittest.TestCase):
+    library: Library
+
+    def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, str(self.folder))
+        self.library.module.calls.clear()
+        self.major = major(self.library.module)
+        self.said: list[tuple[str, int, int]] = []
+        self.renew()
+
+    def renew(self, **changes: Any) -> World:
+        """A new process on the same device: only files remain."""
+        the_log().forget()
+        self.world = World(**changes)
+        self.library.world = self.world
+        return self.world
+
+    def job(self, precision: str = "fp32", shape: tuple[int, int, int] = SHAPE) -> Job:
+        file = self.folder / f"net.{precision}.onnx"
+        file.write_text(precision + " network", encoding="utf-8")
+        return Job(file, hashlib.sha256(file.read_bytes()).hexdigest(), precision, shape)
+
+    def settings(self, **changes: Any) -> Settings:
+        return Settings(1, self.folder / "engines")._replace(**changes)
+
+    def backend(self, job: Job | None = None, **changes: Any) -> TensorRT:
+        return TensorRT(job or self.job(), self.settings(**changes), lambda *each: self.said.append(each))
+
+    @contextmanager
+    def active(self, job: Job | None = None, **changes: Any) -> Iterator[TensorRT]:
+        opened = mock.patch.object(backend, "open_cuda", lambda kind: self.world.cuda)
+        with opened, self.backend(job, **changes) as running:
+            assert isinstance(running, TensorRT)
+            yield running
+        self.assertTrue(self.world.cuda.closed)
+
+    def facts(self, job: Job | None = None, **changes: Any) -> dict[str, Any]:
+        """Activate once and say how it went; the run computes what it must."""
+        with self.active(job, **changes) as running:
+            expected = images().argmax(axis=-1)
+            self.assertTrue(np.array_equal(running.infer(images()), expected))
+            facts: dict[str, Any] = json.loads(json.dumps(running.facts()))
+        return facts
+
+    def refused(self, *words: str, job: Job | None = None, **changes: Any) -> BackendError:
+        """Activating fails, says these words and leaves nothing on the device."""
+        with self.assertRaises(BackendError) as caught, self.active(job, **changes):
+            pass
+        for word in words:
+            self.assertIn(word, caught.exception.what + "\n" + caught.exception.hint)
+        self.assertTrue(self.world.cuda.closed)
+        return caught.exception
+
+    def engine_file(self) -> Path:
+        (file,) = (self.folder / "engines").glob("*.engine")
+        return file
+
+    def config(self) -> dict[str, Any]:
+        """The builder's configuration of the only build."""
+        (values,) = self.world.built
+        assert isinstance(values, dict)
+        return values
+
+    def flag_names(self) -> set[str]:
+        return {flag.name for flag in self.config()["flags"]}
+
+    # what is built
+
+    def test_the_version_is_that_of_the_bindings(self) -> None:
+        self.assertEqual(TensorRT.version(), self.library.module.real.__version__)
+
+    def test_every_precision_is_built_as_the_version_asks_for(self) -> None:
+        weak = {"fp32": set(), "fp16": {"FP16"}, "int8": {"INT8"}}
+        flags = self.library.module.real.NetworkDefinitionCreationFlag.__members__
+        asked = {8: "EXPLICIT_BATCH", 10: "STRONGLY_TYPED"}.get(self.major)
+        for precision in PRECISIONS:
+            with self.subTest(precision):
+                self.renew()
+                facts = self.facts(self.job(precision))
+                self.assertEqual(self.flag_names(), weak[precision] if self.major == 8 else set())
+                self.assertEqual(self.world.flags, 0 if asked is None else 1 << int(flags[asked]))
+                self.assertEqual(facts["typing"], "weak" if self.major == 8 else "strong")
+                self.assertEqual(facts["precisions"], {precision: 2})
+                self.assertEqual((facts["layers"], facts["layer_types"]), (2, {"CaskConvolution": 2}))
+                self.assertEqual((facts["engine"], facts["tf32"], facts["dla"]), ("built", False, -1))
+                self.assertEqual((facts["gpu"], facts["compute_capability"], facts["memory"]), ("Orin", "8.7", "fake"))
+                self.assertEqual(self.config()["profiling_verbosity"].name, "DETAILED")
+                self.assertEqual(self.config()["pools"], {})
+
+    def test_fp16_within_int8_needs_both_flags_where_there_are_flags(self) -> None:
+        with self.active(self.job("int8-fp16")):
+            self.assertEqual(self.flag_names(), {"INT8", "FP16"} if self.major == 8 else set())
+
+    def test_a_precision_without_a_flag_is_refused_where_flags_decide(self) -> None:
+        if self.major == 8:
+            self.refused("fp8", "precisions are", job=self.job("fp8"))
+
+    def test_the_workspace_is_limited(self) -> None:
+        self.facts(workspace_mb=3)
+        self.assertEqual(self.config()["pools"], {"WORKSPACE": 3 << 20})
+
+    # what is kept
+
+    def test_the_second_time_it_comes_from_the_cache(self) -> None:
+        first = self.facts()
+        self.renew()
+        second = self.facts()
+        self.assertEqual((first.pop("engine"), second.pop("engine")), ("built", "cached"))
+        self.assertEqual(first, second)
+        self.assertEqual(self.world.built, [])
+
+    def test_another_key_is_another_engine(self) -> None:
+        self.facts()
+        other_file = self.job()
+        other_file.file.write_text("fp32 other network", encoding="utf-8")
+        changes: list[tuple[dict[str, Any], dict[str, Any]]] = [
+            ({"job": other_file._replace(sha256="0" * 64)}, {}),
+            ({"workspace_mb": 5}, {}),
+            ({}, {"cuda": FakeCuda("Xavier")}),
+            ({}, {"cuda": FakeCuda("Orin", (7, 2))}),
+        ]
+        for asked, world in changes:
+            with self.subTest(asked=asked):
+                self.renew(**world)
+                self.assertEqual(self.facts(**asked)["engine"], "built")
+        self.renew()
+        with mock.patch.object(self.library.module.real, "__version__", "8.9.9"):
+            self.assertEqual(self.facts()["engine"], "built")
+        self.renew()
+        self.assertEqual(self.facts()["engine"], "cached")
+
+    def test_what_is_not_whole_is_built_again(self) -> None:
+        def flip(file: Path) -> None:
+            data = bytearray(file.read_bytes())
+            data[-1] ^= 1
+            file.write_bytes(bytes(data))
+
+        def forge(file: Path) -> None:
+            """An engine that has its hash and its key, and is none."""
+            file.write_bytes(b"no engine")
+            sidecar = file.with_name(file.name + ".json")
+            record = json.loads(sidecar.read_text(encoding="utf-8"))
+            record["sha256"] = hashlib.sha256(b"no engine").hexdigest()
+            sidecar.write_text(json.dumps(record), encoding="utf-8")
+
+        def stale(file: Path) -> None:
+            sidecar = file.with_name(file.name + ".json")
+            text = sidecar.read_text(encoding="utf-8")
+            sidecar.write_text(text.replace('"Orin"', '"Nano"'), encoding="utf-8")
+
+        def bloat(file: Path) -> None:
+            sidecar = file.with_name(file.name + ".json")
+            sidecar.write_text(sidecar.read_text(encoding="utf-8") + " " * 100000, encoding="utf-8")
+
+        for spoil in (flip, forge, stale, bloat, Path.unlink):
+            with self.subTest(spoil.__name__):
+                self.renew()
+                self.facts()
+                spoil(self.engine_file())
+                self.renew()
+                self.assertEqual(self.facts()["engine"], "built")
+                self.renew()
+                self.assertEqual(self.facts()["engine"], "cached")
+
+    def test_an_engine_that_never_loads_is_an_error(self) -> None:
+        self.renew(loads=False)
+        self.refused("cannot load what it built")
+
+    def test_times_measured_before_are_used_and_garbage_is_not(self) -> None:
+        self.facts(self.job("fp32"))
+        self.assertEqual(self.config()["timings"].values["data"], b"")
+        self.renew()
+        self.facts(self.job("fp16"))
+        self.assertEqual(self.config()["timings"].values["data"], b"timings of this device")
+        (file,) = (self.folder / "engines").glob("*.timing")
+        sidecar = file.with_name(file.name + ".json")
+        for number, data in enumerate((b"garbage", b"timings of another device")):
+            record = json.loads(sidecar.read_text(encoding="utf-8"))
+            file.write_bytes(data)
+            sidecar.write_text(json.dumps({**record, "sha256": hashlib.sha256(data).hexdigest()}), encoding="utf-8")
+            self.renew()
+            self.assertEqual(self.facts(self.job("int8"), workspace_mb=number + 1)["engine"], "built")
+            self.assertEqual(self.config()["timings"].values["data"], b"")
+
+    # how it runs
+
+    def test_a_graph_gives_the_same_labels(self) -> None:
+        for graph, enqueued in ((False, 3), (True, 2)):
+            with self.subTest(graph=graph):
+                self.renew()
+                self.library.module.calls.clear()
+                with self.active(cuda_graph=graph) as running:
+                    for seed in range(3):
+                        labels = running.infer(images(seed))
+                        self.assertTrue(np.array_equal(labels, images(seed).argmax(axis=-1)))
+                        self.assertEqual((labels.dtype, labels.shape), (np.dtype(np.int32), SHAPE))
+                    self.assertIs(running.facts()["cuda_graph"], graph)
+                calls = [name for _, name, _ in self.library.module.calls]
+                self.assertEqual(calls.count("execute_async_v3"), enqueued)
+                self.assertEqual(self.world.cuda.launches, 3 if graph else 0)
+
+    def test_labels_stay_when_the_next_images_come(self) -> None:
+        with self.active() as running:
+            first = running.infer(images(0))
+            kept = first.copy()
+            running.infer(images(1))
+            self.assertTrue(np.array_equal(first, kept))
+
+    def test_the_device_times_each_stage(self) -> None:
+        with self.active() as running:
+            running.infer(images())
+            self.assertEqual(running.stages(), {"host_to_device": 1.0, "compute": 1.0, "device_to_host": 1.0})
+
+    def test_images_of_another_shape_or_type_are_refused(self) -> None:
+        with self.active() as running:
+            for wrong in (images()[:, 1:], images().astype(np.float32), images()[:, :, :, :1]):
+                with self.assertRaises(BackendError):
+                    running.infer(wrong)
+
+    def test_a_call_that_tensorrt_refuses_is_an_error(self) -> None:
+        with self.active() as running:
+            self.world.executes = False
+            with self.assertRaises(BackendError):
+                running.infer(images())
+
+    # the accelerator
+
+    def test_the_accelerator_takes_what_it_can_and_leaves_the_rest_to_the_gpu(self) -> None:
+        facts = self.facts(self.job("fp16"), dla=1)
+        config = self.config()
+        self.assertEqual((config["default_device_type"].name, config["DLA_core"]), ("DLA", 1))
+        self.assertEqual(self.flag_names(), {"GPU_FALLBACK", "FP16"} if self.major < 11 else {"GPU_FALLBACK"})
+        flags = self.library.module.real.NetworkDefinitionCreationFlag.__members__
+        self.assertEqual(self.world.flags, 1 << int(flags["EXPLICIT_BATCH"]) if self.major < 11 else 0)
+        self.assertEqual(facts["typing"], "weak" if self.major < 11 else "strong")
+        self.assertEqual((facts["dla"], facts["precisions"]), (1, {"fp16": 2}))
+        self.renew()
+        self.assertEqual(self.facts(self.job("fp16"), dla=1)["engine"], "cached")
+        self.renew()
+        self.assertEqual(self.facts(self.job("fp16"), dla=0)["engine"], "built")
+
+    def test_an_accelerator_that_is_not_there_or_cannot_is_refused(self) -> None:
+        self.renew(dla_cores=0)
+        self.refused("no deep learning accelerator", "leave out --dla", job=self.job("fp16"), dla=0)
+        self.renew(dla_cores=2)
+        self.refused("2 deep learning accelerators, none of them 2", job=self.job("fp16"), dla=2)
+        self.renew()
+        self.refused("no fp32", job=self.job("fp32"), dla=0)
+        self.renew()
+        self.refused("Q/DQ", job=self.job("int8"), dla=0)
+
+    # what goes wrong
+
+    def test_tensorrt_that_cannot_start_says_why(self) -> None:
+        self.renew(starts=False, messages=(("ERROR", "CUDA initialization failure"), ("INFO", "chatter")))
+        error = self.refused("TensorRT cannot start", "CUDA initialization failure")
+        self.assertNotIn("chatter", error.what)
+
+    def test_a_builder_that_cannot_start_says_why(self) -> None:
+        self.facts()
+        self.engine_file().unlink()
+        self.renew()
+        starting = self.library.runtime
+
+        def then_fail(logger: Any) -> Any:
+            runtime = starting(logger)
+            self.world.starts = False
+            return runtime
+
+        with mock.patch.dict(self.library.module.makers, {"Runtime": then_fail}):
+            self.refused("TensorRT cannot start")
+
+    def test_the_parsers_complaints_are_listed(self) -> None:
+        self.renew(complaints=tuple(f"node {number} is odd" for number in range(SHOWN + 2)))
+        error = self.refused("cannot read it", "node 0 is odd", "and 2 more")
+        self.assertNotIn(f"node {SHOWN}", error.what)
+        self.renew(complaints=("node 0 is odd",))
+        self.assertNotIn("more", self.refused("node 0 is odd").what)
+
+    def test_a_build_that_fails_says_what_tensorrt_said(self) -> None:
+        self.renew(builds=False, messages=(("WARNING", "little memory"),))
+        self.refused("cannot build it", "little memory", "--workspace-mb")
+        self.renew(builds=False, messages=(("INTERNAL_ERROR", "no memory"), ("WARNING", "little memory")))
+        error = self.refused("cannot build it", "no memory", "another --workspace-mb", workspace_mb=1)
+        self.assertNotIn("little", error.what)
+
+    def test_other_tensors_are_refused(self) -> None:
+        self.renew(image_name="picture")
+        self.refused("picture")
+        self.renew()
+        self.refused("labels", job=self.job(shape=(2, 4, 6)))
+
+    def test_a_device_without_memory_is_an_error(self) -> None:
+        self.renew(has_context=False)
+        self.refused("no memory")
+        self.renew(takes_addresses=False)
+        self.refused("takes no memory for image")
+        self.renew(executes=False)
+        self.refused("TensorRT failed", cuda_graph=True)
+
+    def test_an_engine_that_cannot_be_described_runs_all_the_same(self) -> None:
+        for text in (None, "no JSON", "{}", '{"Layers": 3}'):
+            self.renew(description=text)
+            self.assertIsNone(self.facts()["layers"])
+        tensors = '[{"Name": "x", "Format/Datatype": "N/A due to dynamic shapes"}]'
+        self.renew(
+            description='{"Layers": ["conv", {"LayerType": "Constant"}, {"Inputs": [], "Outputs": ' + tensors + "}]}"
+        )
+        facts = self.facts()
+        self.assertEqual((facts["layers"], facts["precisions"]), (3, {"unknown": 3}))
+
+    def test_tensorrt_that_is_missing_or_too_old_is_refused(self) -> None:
+        with mock.patch.dict(sys.modules, {"tensorrt": None}), self.assertRaises(BackendError) as caught:
+            TensorRT.version()
+        self.assertIn("nvidia-jetpack", caught.exception.hint)
+        old = mock.Mock(__version__="8.4.1", IExecutionContext=object)
+        with mock.patch.dict(sys.modules, {"tensorrt": old}), self.assertRaises(BackendError) as caught:
+            TensorRT.version()
+        self.assertIn("too old", caught.exception.what)
+
+    # while it is built
+
+    def test_progress_grows_and_ends(self) -> None:
+        phases = (("Building", None, 3), ("Timing", "Building", 4), ("Formats", "Timing", 2))
+        self.renew(phases=phases)
+        self.facts()
+        name = "build net.fp32.onnx"
+        self.assertEqual((self.said[0], self.said[-1]), ((name, 0, 1), (name, 1, 1)))
+        within = [done for stage, done, total in self.said if stage == name + ": Building" and total == 100]
+        self.assertEqual(len(self.said) - 2, len(within))
+        self.assertEqual(within, sorted(within))
+        self.assertEqual(within[-1:], [100] if self.major > 8 else [])
+        self.assertEqual(len(set(within)) > 3, self.major > 8)
+
+    def test_phases_that_never_began_say_nothing(self) -> None:
+        def stray() -> None:
+            monitor = self.world.built[-1].get("progress_monitor")
+            if monitor is not None:
+                self.assertTrue(monitor.step_complete("stray", 0))
+                monitor.phase_finish("stray")
+
+        self.renew(during_build=stray)
+        self.facts()
+        self.assertEqual([each for each in self.said if "stray" in each[0]], [])
+
+    def test_ctrl_c_stops_a_build_or_waits_for_its_end(self) -> None:
+        self.renew(during_build=lambda: signal.raise_signal(signal.SIGINT))
+        before = signal.getsignal(signal.SIGINT)
+        with self.assertRaises(KeyboardInterrupt), self.active():
+            pass
+        self.assertEqual(signal.getsignal(signal.SIGINT), before)
+        self.assertTrue(self.world.cuda.closed)
+        self.renew()
+        # 8.x cannot be stopped: what it built is kept.
+        self.assertEqual(self.facts()["engine"], "cached" if self.major == 8 else "built")
+
+    def test_a_stopped_build_ends_the_run_even_if_the_program_survives_ctrl_c(self) -> None:
+        noted: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda signum, frame: noted.append(signum))
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        self.renew(during_build=lambda: signal.raise_signal(signal.SIGINT))
+        if self.major == 8:
+            self.assertEqual(self.facts()["engine"], "built")
+        else:
+            with self.assertRaises(KeyboardInterrupt), self.active():
+                pass
+        self.assertEqual(noted, [signal.SIGINT])
+
+    def test_ctrl_c_that_is_ignored_stays_ignored(self) -> None:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        self.renew(during_build=lambda: signal.raise_signal(signal.SIGINT))
+        self.assertEqual(self.facts()["engine"], "built")
+
+    def test_another_thread_builds_without_touching_signals(self) -> None:
+        def work() -> None:
+            with deferred_interrupt() as interrupt:
+                seen.append(interrupt.pending)
+
+        seen: list[bool] = []
+        before = signal.getsignal(signal.SIGINT)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        self.assertEqual((seen, signal.getsignal(signal.SIGINT)), ([False], before))
+
+    def test_a_progress_report_that_fails_ends_the_build_with_its_error(self) -> None:
+        def broken(stage: str, done: int, total: int) -> None:
+            if total == 100:
+                raise ValueError("nobody reads")
+
+        if self.major == 8:
+            return
+        running = TensorRT(self.job(), self.settings(), broken)
+        with mock.patch.object(backend, "open_cuda", lambda kind: self.world.cuda):
+            self.assertRaisesRegex(ValueError, "nobody reads", running.activate)
+        self.assertTrue(self.world.cuda.closed)
+
+    def test_a_folder_that_cannot_be_made_or_written_is_an_error(self) -> None:
+        (self.folder / "file").write_text("", encoding="utf-8")
+        self.refused("--cache", cache=self.folder / "file" / "engines")
+        self.renew()
+        self.facts()
+        sidecar = self.engine_file().with_name(self.engine_file().name + ".json")
+        sidecar.unlink()
+        sidecar.mkdir()
+        self.renew()
+        self.refused("--cache")

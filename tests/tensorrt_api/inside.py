@@ -1,0 +1,45 @@
+"""Run by the Python of one release's environment: the contract, then the backend driven through the doubles.
+
+python -m tests.tensorrt_api.inside RESULT.json
+Writes which names exist and which were used; exits with 1 if anything is not as it must be. Runs on Python 3.8 too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import unittest
+from pathlib import Path
+
+from tests.tensorrt_api import contract
+from tests.tensorrt_api.library import Library
+
+
+def main(result: Path) -> int:
+    bindings = importlib.import_module("tensorrt_bindings")
+    breaches = contract.breaches(bindings)
+    declared = contract.declared()
+    library = Library(bindings, declared)
+    sys.modules["tensorrt"] = library.module
+    drive = importlib.import_module("tests.tensorrt_api.drive")
+    drive.Drive.library = library
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(drive.Drive)
+    ran = unittest.TextTestRunner(verbosity=1).run(suite)
+    breaches += ["used, and not in the stub: " + name for name in sorted(library.module.used - set(declared))]
+    for line in breaches:
+        print(line, file=sys.stderr)
+    record = {
+        "version": bindings.__version__,
+        "python": sys.version.split()[0],
+        "has": [name for name in declared if contract.has(bindings, name)],
+        "used": sorted(library.module.used),
+        "tests": ran.testsRun,
+        "skipped": len(ran.skipped),
+    }
+    result.write_text(json.dumps(record), encoding="utf-8")
+    return 0 if ran.wasSuccessful() and not breaches else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
