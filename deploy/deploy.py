@@ -1,7 +1,7 @@
 """`segeval deploy`: from an adversarial set to a bundle."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from segeval.deploy.bundle import hash_files, new_folder, write_file, write_inpu
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
-from segeval.deploy.mixed import file_form
+from segeval.deploy.mixed import file_form, needs_flagged_file
 from segeval.deploy.parity import Reference, measure_parity
 from segeval.deploy.quantize import to_int8
 from segeval.deploy.targets import PRECISIONS, Target
@@ -161,9 +161,14 @@ class ModelDeployment:
         quantized = cache(partial(self.quantized, fp32))  # calibrated once for all precisions
         found = []
         for precision in self.options.precisions:
-            form = file_form(precision, [jetpack.tensorrt for jetpack in self.target.jetpacks])
-            model = at_precision(fp32, form, quantized)
-            found.append(self.engine(segmenter, model, references, precision, form))
+            versions = [jetpack.tensorrt for jetpack in self.target.jetpacks]
+            form = file_form(precision, versions)
+            engine = self.engine(segmenter, at_precision(fp32, form, quantized), references, precision, form)
+            if needs_flagged_file(precision, versions):
+                flagged = f"models/{engine.name}.flags.onnx"
+                written_and_proved(self.part, flagged, quantized(), "int8")
+                engine = replace(engine, flagged_file=flagged)
+            found.append(engine)
         return found
 
     def quantized(self, fp32: ModelProto) -> ModelProto:

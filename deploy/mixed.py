@@ -54,11 +54,21 @@ def raise_scales(model: ModelProto) -> None:
         constants[node.input[1]].CopyFrom(numpy_helper.from_array(raised, node.input[1]))
 
 
+def takes_flags(tensorrt: str) -> bool:
+    """Whether this version of TensorRT takes precisions from flags and not from the file."""
+    return int(tensorrt.partition(".")[0]) < TYPED_BY_FILE
+
+
+def needs_flagged_file(precision: Precision, tensorrt: Collection[str]) -> bool:
+    """Whether int8-fp16 needs a second file, made like int8, since some of these versions cannot read the first."""
+    return precision == "int8-fp16" and len({takes_flags(version) for version in tensorrt}) == 2
+
+
 def file_form(precision: Precision, tensorrt: Collection[str]) -> Precision:
     """The precision by whose rules the file is made. tensorrt: the versions it is for; empty for another engine.
 
     Where all of them take the precision from flags, int8-fp16 is made like int8. Where only some do, the file is for
-    the others.
+    the others; see `needs_flagged_file`.
     """
-    by_flags = [int(version.partition(".")[0]) < TYPED_BY_FILE for version in tensorrt]
+    by_flags = [takes_flags(version) for version in tensorrt]
     return "int8" if precision == "int8-fp16" and by_flags and all(by_flags) else precision

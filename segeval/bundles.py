@@ -85,6 +85,8 @@ class EngineRecord:
 
     file: ONNX file.   batch: static batch size.   classes: number of labels the network can give.
     inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown.
+    flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
+    10), and cannot read that; None if it can, or if no such engine is meant.
     """
 
     name: str
@@ -98,6 +100,7 @@ class EngineRecord:
     inputs: tuple[tuple[int, int], ...]
     calibration: Calibration | None
     parity: Parity
+    flagged_file: str | None = None
 
     def indices(self) -> list[int]:
         """The inputs it runs, in order."""

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segeval.evaluate.benchmark.records import Accuracy, BenchmarkReport, EngineRow
-from segeval.evaluate.benchmark.wording import energy, latency, main_run, notes, power, throughput
+from segeval.evaluate.benchmark.wording import latency, main_run, notes, quoted_power, throughput
 from segeval.evaluate.wording import decimals, percent
 
 HEADINGS = ("mIoU", "success", "survived %", "p50 ms", "p90 ms", "p99 ms", "images/s")
@@ -20,7 +20,7 @@ def benchmark_table(report: BenchmarkReport) -> Table:
     runs = [run for benchmark in report.benchmarks for row in benchmark.engines for run in row.runs]
     powered = any(run.measured_energy for run in runs)  # else a note says in words that there is none
     table.add_column("engine", no_wrap=True)
-    for heading in (*HEADINGS, *(("power", "J/image") if powered else ())):
+    for heading in (*HEADINGS, *(("power", "energy/image") if powered else ())):
         table.add_column(heading, justify="right", overflow="fold")
     for benchmark in report.benchmarks:
         for row in benchmark.engines:
@@ -44,7 +44,6 @@ def accuracy_cells(row: EngineRow) -> tuple[str, str, str]:
 
 
 def run_cells(row: EngineRow, powered: bool) -> tuple[str, ...]:
-    """Percentiles and images per second; power and energy where any engine has them."""
-    run = main_run(row)
-    speed = (*(latency(row, name) for name in ("p50", "p90", "p99")), throughput(run))
-    return (*speed, power(run), energy(run).removesuffix(" J")) if powered else speed
+    """Percentiles and images per second; power and energy per image where any engine has them."""
+    speed = (*(latency(row, name) for name in ("p50", "p90", "p99")), throughput(main_run(row)))
+    return (*speed, *quoted_power(row)) if powered else speed

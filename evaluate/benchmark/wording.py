@@ -1,6 +1,6 @@
 """How speed, power and energy are written, the same in the page and on a terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
 from segeval.benches import BenchRun, Scenario
 from segeval.evaluate.benchmark.records import Benchmark, BenchmarkReport, EngineRow
@@ -52,6 +52,14 @@ def throughputs(row: EngineRow) -> tuple[str, str]:
     return throughput(main), (*others, SCENARIOS[main.scenario])[0]
 
 
+def quoted_power(row: EngineRow) -> tuple[str, str]:
+    """Power, and in small the energy per image, of the main run, or of the other if only that has them."""
+    main = main_run(row)
+    run = next((run for run in (main, *row.runs) if run.measured_energy), main)
+    said, small = power_and_energy(run)
+    return said, f"{small}, {SCENARIOS[run.scenario]}" if small else ""
+
+
 def power_and_energy(run: BenchRun, net: bool = False) -> tuple[str, str]:
     """Power, and in small the energy per image; in words if there is none. net: also without the idle machine's."""
     used = run.measured_energy
@@ -71,10 +79,11 @@ def doubt_count(runs: Iterable[BenchRun]) -> int:
     return len({flag.kind for run in runs for flag in run.flags})
 
 
-def steady(run: BenchRun) -> str:
+def steady(run: BenchRun) -> tuple[str, str]:
     """Whether the latency stayed the same, and by how much it drifted."""
     word = {True: "yes", False: "no", None: "undecided"}[run.steadiness.steady]
-    return f"{word}, {100 * run.steadiness.drift:+.1f} %".replace("-", "−")
+    drift = round(100 * run.steadiness.drift, 1) + 0.0  # not −0.0
+    return word, f"drift {drift:+.1f} %".replace("-", "−")
 
 
 def other_work(run: BenchRun) -> str:
@@ -105,27 +114,25 @@ def sources(benchmark: Benchmark) -> str:
 
 def notes(report: BenchmarkReport) -> tuple[str, ...]:
     """What a reader has to know before believing the numbers."""
-    rows = [row for benchmark in report.benchmarks for row in benchmark.engines]
-    runs = [run for row in rows for run in row.runs]
-    found = []
+    runs = [run for benchmark in report.benchmarks for row in benchmark.engines for run in row.runs]
+    said = list(power_notes(report))
     if any(run.backend == "onnxruntime" and run.precision != "fp32" for run in runs):
-        found.append(NOT_A_DEVICE)
-    for told, named in grouped((run.power_name, f"{row.engine} {run.scenario}") for row in rows for run in row.runs):
-        where = "" if len(named) == len(runs) else f" Of {', '.join(named)}."
-        absent = told.startswith("not available")
-        found.append((f"Power and energy are {told}." if absent else f"Power: {told}.") + where)
-    unfit = sum(not run.publishable for run in runs)
-    if unfit:
+        said.insert(0, NOT_A_DEVICE)
+    fit = sum(run.publishable for run in runs)
+    if fit < len(runs):
         presets = ", ".join(dict.fromkeys(benchmark.preset for benchmark in report.benchmarks))
-        which = "No run" if unfit == len(runs) else f"{len(runs) - unfit} of {len(runs)} runs"
-        verb = "is" if unfit == len(runs) or len(runs) - unfit == 1 else "are"
-        found.append(f"{which} {verb} publishable: that takes the publishable rules (here: {presets}) and no doubt.")
-    return tuple(found)
+        which = f"{fit} of {len(runs)} runs" if fit else "No run"
+        verb = "are" if fit > 1 else "is"
+        said.append(f"{which} {verb} publishable: that takes the publishable rules (here: {presets}) and no doubt.")
+    return tuple(said)
 
 
-def grouped(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, Sequence[str]]]:
-    """Names by what is said of them, in the order of appearance."""
-    groups: dict[str, list[str]] = {}
-    for told, name in pairs:
-        groups.setdefault(told, []).append(name)
-    return list(groups.items())
+def power_notes(report: BenchmarkReport) -> Iterator[str]:
+    """What power is or why there is none; of which benchmark, where they differ."""
+    powers: dict[str, dict[str, None]] = {}
+    for number, benchmark in enumerate(report.benchmarks, start=1):
+        for run in (run for row in benchmark.engines for run in row.runs):
+            powers.setdefault(run.power_name, {})[f"benchmark {number}"] = None
+    for told, benchmarks in powers.items():
+        where = f" Of {', '.join(benchmarks)}." if len(powers) > 1 else ""
+        yield (f"Power and energy are {told}." if told.startswith("not available") else f"Power: {told}.") + where

@@ -31,7 +31,7 @@ def build(
     for number, engine in enumerate(engines):
         progress.update("build", number, len(engines))
         started = time.perf_counter()
-        with backend(job_of(bundle, engine), settings, progress.update) as active:
+        with backend(job_of(bundle, engine, backend), settings, progress.update) as active:
             seconds = round(time.perf_counter() - started, 3)
             built.append({"engine": engine.name, "seconds": seconds, "facts": active.facts()})
     progress.update("build", len(engines), len(engines))

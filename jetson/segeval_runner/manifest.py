@@ -33,7 +33,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Engine:
-    """One model at one precision. inputs: half-open ranges of the inputs it runs."""
+    """One model at one precision. inputs: half-open ranges of the inputs it runs.
+
+    flagged_file: instead of `file` for a backend that takes precisions from flags; None if there is no other.
+    """
 
     name: str
     model: str
@@ -44,6 +47,7 @@ class Engine:
     batch: int
     classes: int
     inputs: Sequence[Tuple[int, int]]
+    flagged_file: Optional[str] = None
 
     def indices(self) -> List[int]:
         """The inputs it runs, in order."""
@@ -198,6 +202,7 @@ def engine(record: Any) -> Engine:
         batch=take_count(record, "batch"),
         classes=take_count(record, "classes"),
         inputs=ranges,
+        flagged_file=None if record.get("flagged_file") is None else take(record, "flagged_file", str),
     )
 
 
@@ -224,6 +229,7 @@ def require_file_names(manifest: Manifest) -> None:
 def require_consistent(manifest: Manifest) -> None:
     """Raise BundleError unless each used file is hashed and the shards are as large as all inputs."""
     used = [item.file for item in manifest.engines] + [item.file for item in manifest.shards] + [manifest.index]
+    used += [item.flagged_file for item in manifest.engines if item.flagged_file is not None]
     for name in used:
         if name not in manifest.files:
             raise malformed("{!r} is used, but its hash is not recorded".format(name[:MOST_TEXT]))

@@ -78,10 +78,12 @@ def chosen(bundle: Bundle, names: Sequence[str]) -> List[Engine]:
     return [engine for engine in engines if not names or engine.name in names]
 
 
-def job_of(bundle: Bundle, engine: Engine) -> Job:
+def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
     """What a backend is asked to run for an engine of a bundle."""
+    flagged = engine.flagged_file if backend.takes_flags() else None
+    file = flagged or engine.file
     shape = (engine.batch, engine.height, engine.width)
-    return Job(bundle.path(engine.file), bundle.manifest.files[engine.file].sha256, engine.precision, shape)
+    return Job(bundle.path(file), bundle.manifest.files[file].sha256, engine.precision, shape)
 
 
 def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:
@@ -170,7 +172,7 @@ class EngineRun:
 
     def job(self) -> Job:
         """See `job_of`."""
-        return job_of(self.bundle, self.engine)
+        return job_of(self.bundle, self.engine, self.backend)
 
     def write(self, record: Dict[str, Any]) -> None:
         """Keep replay.json up to date."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from segeval.commands.options import Option, Out, PrecisionName, Quiet, command
+from segeval.commands.options import Option, Out, Quiet, command, parse_precisions
 from segeval.commands.remote import (
     REMOTE_DIR,
     REMOTE_PYTHON,
@@ -28,11 +28,9 @@ def deploy(
     adversarial_set: Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")],
     out: Out,
     target: Annotated[str, Option("--target", help="A name from `segeval ls targets`.")] = "cpu",
-    precision: Annotated[list[PrecisionName], Option("--precision", help="Repeatable.")] = [
-        PrecisionName.FP32,
-        PrecisionName.FP16,
-        PrecisionName.INT8,
-    ],
+    precision: Annotated[
+        list[str], Option("--precision", help="fp32, fp16, int8, int8-fp16; repeatable, or with commas.")
+    ] = ["fp32,fp16,int8"],
     calibration: Annotated[
         Literal["percentile", "minmax", "entropy"], Option("--calibration", help="How int8 ranges are found.")
     ] = "percentile",
@@ -55,7 +53,7 @@ def deploy(
     segeval deploy runs/set --out runs/bundle
 
     \b
-    segeval deploy runs/set --out runs/orin --target jetson-orin-nano --precision fp16 --precision int8
+    segeval deploy runs/set --out runs/orin --target jetson-orin-nano --precision fp16,int8
 
     \b
     segeval deploy runs/set --out runs/minmax --precision int8 --calibration minmax
@@ -71,7 +69,7 @@ def deploy(
             adversarial_set,
             out,
             target,
-            [each.value for each in precision],
+            parse_precisions(precision),
             calibration,
             calibration_images,
             batch,

@@ -2,15 +2,19 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
 from segeval.errors import ConfigurationError
 from segeval.places import dataset_root
+
+if TYPE_CHECKING:
+    from segeval.bundles import Precision
 
 Option = partial(typer.Option, show_envvar=False)
 """An option whose help does not repeat the rule that SEGEVAL_COMMAND_OPTION sets it too."""
@@ -46,20 +50,25 @@ class VictimsName(StrEnum):
     JOINT = "joint"
 
 
-class PrecisionName(StrEnum):
-    """Precision of a deployed file."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-    INT8 = "int8"
-    INT8_FP16 = "int8-fp16"
-
-
 class ScenarioName(StrEnum):
     """What is measured: one call after the other, or all images at once."""
 
     LATENCY = "latency"
     OFFLINE = "offline"
+
+
+def parse_precisions(texts: Sequence[str]) -> "list[Precision]":
+    """``fp32,int8``, and repeated, as precisions. Raises ConfigurationError for one that does not exist."""
+    from segeval.bundles import Precision
+
+    known = get_args(Precision)
+    names = [name.strip() for text in texts for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(
+                f"--precision {name!r}: there is none of that name", f"there are {', '.join(known)}"
+            )
+    return [cast("Precision", name) for name in names]
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

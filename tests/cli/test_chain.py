@@ -1,11 +1,16 @@
-"""The real workflow on the command line, every command in a process of its own: craft, deploy, replay, evaluate."""
+"""The real workflow on the command line, every command in a process of its own, from craft to evaluate."""
 
+import csv
 import json
 import re
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,7 @@ class Chain:
     craft: Any
     deploy: Any
     replay: Any
+    bench: Any
     evaluate: Any
 
 
@@ -36,22 +42,28 @@ def chain(tmp_path_factory: pytest.TempPathFactory, world: Any, spawn: Call) -> 
         assert ended.code == 0, ended.err
         return ended
 
-    engines = ("--precision", "fp32", "--precision", "int8", "--calibration-images", 2)
+    engines = ("--precision", "fp32,int8", "--calibration-images", 2)
+    warm_up = ("--warmup", 1, "--warmup-seconds", 0, "--idle-seconds", 0.01)
+    short = ("--seconds", 0.05, "--calls", 12, "--images", 12, *warm_up, "--period", 0.02)
     return Chain(
         root,
         done("craft", "--out", "set", *world.crafting),
         done("deploy", "set", "--out", "bundle", *engines),
         done("replay", "bundle", "--out", "replay", "--warmup", 0, "--threads", 1),
+        done("bench", "bundle", "--out", "bench", "--threads", 1, *short),
         done("evaluate", "set", "replay", "--out", "report", "--json"),
     )
 
 
 def test_each_command_ends_by_naming_the_next(chain: Chain) -> None:
-    last = {name: getattr(chain, name).err.splitlines()[-1] for name in ("craft", "deploy", "replay", "evaluate")}
+    last = {
+        name: getattr(chain, name).err.splitlines()[-1] for name in ("craft", "deploy", "replay", "bench", "evaluate")
+    }
     assert last == {
         "craft": "next: segeval deploy set --out set-bundle",
         "deploy": "next: segeval replay bundle --out bundle-replay",
         "replay": "next: segeval evaluate SET replay --out replay-report",
+        "bench": "next: segeval evaluate SET REPLAY --bench bench --out bench-report",
         "evaluate": "report: report/report.html",
     }
 
@@ -60,7 +72,8 @@ def test_results_are_on_stdout_and_progress_is_on_stderr(chain: Chain) -> None:
     assert "Crafted" in chain.craft.out and "tanh-local" in chain.craft.out
     assert "espnet-synthetic.int8" in chain.deploy.out
     assert "espnet-synthetic.fp32" in chain.replay.out and "p50 ms" in chain.replay.out
-    for ended in (chain.craft, chain.deploy, chain.replay, chain.evaluate):
+    assert "espnet-synthetic.int8" in chain.bench.out and "p99 ms" in chain.bench.out
+    for ended in (chain.craft, chain.deploy, chain.replay, chain.bench, chain.evaluate):
         assert re.search(r"^.+: \d+/\d+$", ended.err, re.MULTILINE)
         assert not re.search(r"\d+/\d+$", ended.out, re.MULTILINE)
         assert "next: " not in ended.out and "\x1b" not in ended.out + ended.err
@@ -73,6 +86,96 @@ def test_the_report_is_there_and_its_json_is_what_was_printed(chain: Chain) -> N
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "<table" in page and "tanh-full" in page
     assert list(report.glob("*.csv"))
+
+
+def test_a_benchmark_stands_beside_the_accuracy(chain: Chain, call: Call, tmp_path: Path) -> None:
+    replay, bench = chain.root / "replay", chain.root / "bench"
+    ended = call("evaluate", chain.root / "set", replay, "--bench", bench, "--out", tmp_path)
+    assert ended.code == 0, ended.err
+    assert "On the device" in ended.out
+    runs = json.loads((bench / "bench.json").read_text(encoding="utf-8"))["runs"]
+    clean = {row["engine"]: row for row in json.loads((tmp_path / "report.json").read_text())["clean"]}
+    with (tmp_path / "benchmark.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(runs) == len(lines) == 4
+    for run, line in zip(runs, lines, strict=True):
+        assert (run["engine"], run["scenario"]) == (line["engine"], line["scenario"])
+        assert float(line["p50_ms"]) == run["latency"]["engine"]["p50"]["ms"]
+        assert float(line["miou"]) == clean[run["engine"]]["miou"]
+        assert (line["mean_w"] == "") == isinstance(run["energy"], str)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'id="device"' in page and "share of the calls" in page
+    if isinstance(runs[0]["energy"], str):  # as on every machine without readable sensors, and in so short a run
+        assert "not available" in chain.bench.out and "not available" in ended.out
+
+
+def test_a_benchmark_in_json_is_the_file_and_is_not_measured_twice(chain: Chain, call: Call, tmp_path: Path) -> None:
+    out = shutil.copytree(chain.root / "bench", tmp_path / "bench")
+    before = (out / "bench.json").read_text(encoding="utf-8")
+    rules = json.loads(before)["rules"]
+    own = {
+        "seconds": rules["seconds"],
+        "calls": rules["calls"],
+        "images": rules["images"],
+        "warmup": rules["warmup_calls"],
+        "warmup-seconds": rules["warmup_s"],
+        "idle-seconds": rules["idle_s"],
+        "period": rules["period_s"],
+    }
+    options = [word for name, value in own.items() for word in (f"--{name}", value)]
+    ended = call("bench", chain.root / "bundle", "--out", out, "--threads", 1, *options, "--json")
+    assert (ended.code, ended.out) == (0, before), ended.err
+    other = call("bench", chain.root / "bundle", "--out", out, "--threads", 1)
+    assert (other.code, other.out) == (2, "")
+    assert "was begun with preset 'custom'" in other.err and "--out" in other.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--engine", "none"), "no engine 'none'"),
+        (("--backend", "none"), "invalid choice: 'none'"),
+        (("--seconds", "nan"), "'--seconds'"),
+        (("--scenario", "server"), "server"),
+        (("--preset", "slow"), "slow"),
+    ],
+)
+def test_a_mistake_in_a_benchmark_is_named(
+    chain: Chain, call: Call, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    ended = call("bench", chain.root / "bundle", "--out", tmp_path / "out", *options)
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err and "Traceback" not in ended.err
+    assert not (tmp_path / "out" / "bench.json").exists()
+
+
+def test_ctrl_c_ends_a_benchmark(chain: Chain, tmp_path: Path) -> None:
+    only = ("--engine", "espnet-synthetic.fp32", "--threads", "1", "--seconds", "600")
+    command = [sys.executable, "-m", "segeval", "bench", str(chain.root / "bundle"), "--out", str(tmp_path), *only]
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell lets its background jobs ignore Ctrl-C
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as process:
+        assert process.stdout is not None and process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("espnet-synthetic.fp32 latency idle"):
+                process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == ""
+    assert process.returncode == 130
+    assert said[-1].startswith("interrupted; what is finished is saved")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_benchmark_of_another_bundle_is_refused(chain: Chain, call: Call, tmp_path: Path) -> None:
+    bench = shutil.copytree(chain.root / "bench", tmp_path / "bench")
+    record = json.loads((bench / "bench.json").read_text(encoding="utf-8"))
+    (bench / "bench.json").write_text(json.dumps({**record, "bundle_sha256": "c" * 64}))
+    place = ("--out", tmp_path / "report")
+    ended = call("evaluate", chain.root / "set", chain.root / "replay", "--bench", bench, *place)
+    assert (ended.code, ended.out) == (2, "")
+    assert "is a benchmark of another bundle" in ended.err and "what to do: " in ended.err
+    assert not (tmp_path / "report").exists()
 
 
 def test_the_same_command_again_finds_everything_done(chain: Chain, world: Any, call: Call) -> None:
@@ -106,13 +209,22 @@ def test_an_engine_without_a_result_has_no_latency(chain: Chain, call: Call, tmp
     assert line.split()[-2:] == ["–", "–"]
 
 
-@pytest.mark.parametrize("file", ["models/espnet-synthetic.fp32.onnx", "inputs/shard-00000.npy", "runner.pyz"])
-def test_a_tampered_bundle_is_not_run(chain: Chain, call: Call, tmp_path: Path, file: str) -> None:
+@pytest.mark.parametrize(
+    ("verb", "file"),
+    [
+        ("replay", "models/espnet-synthetic.fp32.onnx"),
+        ("replay", "inputs/shard-00000.npy"),
+        ("replay", "runner.pyz"),
+        ("bench", "models/espnet-synthetic.fp32.onnx"),
+        ("bench", "runner.pyz"),
+    ],
+)
+def test_a_tampered_bundle_is_not_run(chain: Chain, call: Call, tmp_path: Path, verb: str, file: str) -> None:
     bundle = shutil.copytree(chain.root / "bundle", tmp_path / "bundle")
     data = bytearray((bundle / file).read_bytes())
     data[len(data) // 2] ^= 1
     (bundle / file).write_bytes(data)
-    ended = call("replay", bundle, "--out", tmp_path / "replay")
+    ended = call(verb, bundle, "--out", tmp_path / "out")
     assert (ended.code, ended.out) == (2, "")
     assert file in ended.err and "what to do: " in ended.err and "Traceback" not in ended.err
 

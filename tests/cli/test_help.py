@@ -11,7 +11,9 @@ from segeval.cli import command_line
 from segeval.defaults import options
 
 Call = Callable[..., Any]
-COMMANDS = ("demo", "craft", "deploy", "replay", "evaluate", "train", "score", "reproduce", "fetch", "ls", "doctor")
+COMMANDS = (
+    "demo", "craft", "deploy", "replay", "bench", "evaluate", "train", "score", "reproduce", "fetch", "ls", "doctor"
+)  # fmt: skip
 
 
 def test_help_names_every_command_and_where_to_start(call: Call) -> None:

@@ -45,6 +45,14 @@ def test_unknown_names_are_followed_by_suggestions(craft: Call, call: Call, worl
     assert ended.code == 2 and "did you mean espnet-camvid" in ended.err
 
 
+@pytest.mark.parametrize(("given", "wrong"), [("fp32,int4", "'int4'"), ("fp16,", "''")])
+def test_precisions_that_do_not_exist_are_named_beside_those_that_do(call: Call, given: str, wrong: str) -> None:
+    ended = call("deploy", "no-set", "--out", "no-bundle", "--precision", given)
+    assert ended.code == 2
+    assert f"--precision {wrong}: there is none of that name" in ended.err
+    assert "fp32, fp16, int8, int8-fp16" in ended.err
+
+
 def test_a_dataset_folder_that_is_missing_or_of_another_kind(craft: Call, tmp_path: Path) -> None:
     assert "nowhere does not exist" in craft(data=tmp_path / "nowhere")
     (tmp_path / "file").touch()

@@ -1,5 +1,6 @@
 """int8-fp16 files: the same quantization, with everything else of the network in half precision."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,11 @@ from segeval.models import load_model
 from segeval.models.segmenter import predict
 from segeval.registry import TARGETS
 from segeval.store import RgbImage
+from segeval_runner.backends.onnx_runtime import OnnxRuntime
+from segeval_runner.bundle import Bundle
+from segeval_runner.errors import BundleError
+from segeval_runner.manifest import parse
+from segeval_runner.replay import job_of
 
 MakeSet = Callable[..., Path]
 ONE = ("espnet-synthetic",)
@@ -252,6 +258,32 @@ def test_it_goes_the_whole_way_and_is_calibrated_once(make_set: MakeSet, dataset
     assert [engine.precision for engine in done.engines] == ["int8", "int8-fp16"]
     equal = done.labels(whole.name, "clean/0") == done.labels(mixed.name, "clean/0")
     assert 0.9 < np.mean(equal) < 1
+
+
+def test_a_profile_of_both_kinds_holds_both_files_and_the_runner_takes_its_own(
+    make_set: MakeSet, tmp_path: Path
+) -> None:
+    root = tmp_path / "bundle"
+    deployed = deploy(make_set(range(2), networks=ONE), root, "jetson-orin-nx", ("int8", "int8-fp16"), "minmax")
+    whole, mixed = deployed.engines
+    assert whole.flagged_file is None
+    assert mixed.flagged_file is not None
+    assert deployed.files[mixed.flagged_file] == deployed.files[whole.file] != deployed.files[mixed.file]
+
+    class Flagged(OnnxRuntime):
+        @classmethod
+        def takes_flags(cls) -> bool:
+            return True
+
+    bundle = Bundle(root)
+    for backend, file in ((OnnxRuntime, mixed.file), (Flagged, mixed.flagged_file)):
+        job = job_of(bundle, bundle.manifest.engines[1], backend)
+        assert (job.file, job.sha256) == (root / file, deployed.files[file].sha256)
+        assert job.precision == "int8-fp16"
+    manifest = json.loads((root / "bundle.json").read_bytes())
+    manifest["engines"][1]["flagged_file"] = "models/absent.onnx"
+    with pytest.raises(BundleError, match="its hash is not recorded"):
+        parse(json.dumps(manifest).encode())
 
 
 def test_a_profile_of_flags_holds_the_int8_file_under_its_own_name(make_set: MakeSet, tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 The label maps are random blocks, so that every count is different and nothing in them is accidentally equal.
 """
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
 
 from segeval.classes import CAMVID, IGNORE, TASKS, source_mask
 from segeval.evaluate import SurvivalReport, evaluate
@@ -36,6 +39,18 @@ MODEL = "espnet-camvid"
 CLASSES = len(CAMVID) + 1
 FLIPS = {"fp32": 0.0, "fp16": 0.02, "int8": 0.4, "int8-fp16": 0.5}
 ENVIRONMENT = Environment("0.1.0", "3.11.2", "2.4.6", "Linux", "x86_64", "a processor", 2, 2, {"onnxruntime": "1.27.0"})
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--proxy-server=127.0.0.1:9",  # nothing listens there: a request that is made fails, and is an error in the log
+)
 
 
 def blocks(rng: np.random.Generator, size: tuple[int, int], classes: int) -> Labels:
@@ -243,3 +258,22 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, SurvivalRep
     root = tmp_path_factory.mktemp("shared")
     world = Builder(root, Plan()).build()
     return world, evaluate(world.set_root, [world.replay_root], root / "out")
+
+
+def program(*names: str) -> str:
+    found = next((path for path in map(shutil.which, names) if path), None)
+    if found is None:
+        pytest.skip(f"no {' or '.join(names)} on PATH: apt-get install chromium chromium-driver")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    driver = Chrome(options=options, service=Service(executable_path=program("chromedriver")))
+    yield driver
+    driver.quit()

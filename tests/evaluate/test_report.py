@@ -1,15 +1,13 @@
 """The report in a real browser: it asks nobody for anything, shows everything, and is not fooled by names."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 
 from segeval.classes import CAMVID
 from segeval.evaluate import SurvivalReport, evaluate, examples
@@ -19,36 +17,6 @@ if TYPE_CHECKING:
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "</style><script>alert(2)</script>", "$x^2$ & {{ 7*7 }} \"'")
 OUTPUTS = ("<b>Sky</b>", *CAMVID.names[1:], '"><svg onload=alert(3)>')
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--proxy-server=127.0.0.1:9",  # nothing listens there: a request that is made fails, and is an error in the log
-)
-
-
-def program(*names: str) -> str:
-    found = next((path for path in map(shutil.which, names) if path), None)
-    if found is None:
-        pytest.skip(f"no {' or '.join(names)} on PATH: apt-get install chromium chromium-driver")
-    return found
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    options = ChromeOptions()
-    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    driver = Chrome(options=options, service=Service(executable_path=program("chromedriver")))
-    yield driver
-    driver.quit()
 
 
 @dataclass

@@ -100,7 +100,7 @@ def mutate_json(draw: Any, data: bytes) -> bytes:
         holder, index = places[draw(st.integers(0, len(places) - 1))]
         action = draw(st.sampled_from(["odd", "odd", "odd", "drop", "repeat", "exchange", "shift", "key"]))
         if action == "odd":
-            holder[index] = draw(st.sampled_from(ODD))
+            holder[index] = deepcopy(draw(st.sampled_from(ODD)))
         elif action == "shift" and type(holder[index]) is int:
             holder[index] += draw(st.sampled_from([-(2**40), -1, 1, 2, 1000, 2**31]))
         elif action == "exchange":

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from segeval.errors import ConfigurationError, DataError, SegevalError, UnknownNameError
-from segeval.generate.craft import Crafter, seed_of, spread
+from segeval.generate.craft import Crafter, spread
+from segeval.generate.jobs import seed_of
 from segeval.store import SetFolder
 
 Tree = Callable[..., dict[str, bytes]]

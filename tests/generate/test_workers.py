@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def test_a_set_begun_by_several_is_finished_by_one(
     assert tree(world.craft(tmp_path / "cut", resume=True, **OPTIONS)) == tree(whole)
 
 
-def test_what_a_process_raises_arrives_with_its_advice(world: Any, config: Any, tmp_path: Path) -> None:
+def test_what_a_process_raises_arrives(world: Any, config: Any, tmp_path: Path) -> None:
     crafter = Crafter(config, tmp_path / "set")
 
     def remove(stage: str, done: int, total: int) -> None:
@@ -83,8 +84,12 @@ def test_what_a_process_raises_arrives_with_its_advice(world: Any, config: Any, 
     with pytest.raises(DataError) as caught:
         crafter.run(False, remove, workers=2)
     assert "clean" in caught.value.what
-    assert caught.value.hint
     assert not multiprocessing.active_children()
+
+
+def test_errors_keep_their_advice_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(EngineError("what was wrong", "what to do")))
+    assert (type(error), error.what, error.hint) == (EngineError, "what was wrong", "what to do")
 
 
 def test_they_do_not_outlive_a_parent_that_is_killed(config: Any, tmp_path: Path) -> None:

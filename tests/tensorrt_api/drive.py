@@ -127,6 +127,7 @@ class Drive(unittest.TestCase):
                 self.assertEqual(self.config()["pools"], {})
 
     def test_fp16_within_int8_needs_both_flags_where_there_are_flags(self) -> None:
+        self.assertEqual(TensorRT.takes_flags(), self.major == 8)
         with self.active(self.job("int8-fp16")):
             self.assertEqual(self.flag_names(), {"INT8", "FP16"} if self.major == 8 else set())
 

@@ -54,6 +54,11 @@ class Backend(ABC):
     def version(cls) -> str:
         """Version of the engine. Raises BackendError if it is not installed."""
 
+    @classmethod
+    def takes_flags(cls) -> bool:
+        """Whether it takes precisions from flags and not from the file. Raises BackendError like `version`."""
+        return False
+
     @abstractmethod
     def activate(self) -> None:
         """Load the model, with denormals flushed to zero. Raises BackendError if it cannot be used."""

@@ -8,7 +8,7 @@ from typing import Any, Dict
 import numpy as np
 
 from segeval_runner.backends.backend import Backend
-from segeval_runner.backends.tensorrt.versions import require_supported
+from segeval_runner.backends.tensorrt.versions import require_supported, takes_flags
 from segeval_runner.cuda import open_cuda
 from segeval_runner.cuda.call import DeviceCall
 from segeval_runner.errors import BackendError
@@ -35,6 +35,11 @@ class TensorRT(Backend):
     def version(cls) -> str:
         """See `Backend`."""
         return str(import_engine().__version__)
+
+    @classmethod
+    def takes_flags(cls) -> bool:
+        """See `Backend`."""
+        return takes_flags(import_engine())
 
     def activate(self) -> None:
         """See `Backend`. Builds the engine if it is not in the cache, which takes minutes."""

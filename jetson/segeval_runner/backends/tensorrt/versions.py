@@ -51,9 +51,14 @@ def typing_mode(trt: Any, dla: bool) -> str:
     """
     if not hasattr(trt.BuilderFlag, "FP16"):
         return STRONG
-    if dla or not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"):
+    if dla or takes_flags(trt):
         return WEAK
     return STRONG
+
+
+def takes_flags(trt: Any) -> bool:
+    """Whether only weak typing exists: 8.x, whose parser knows no opset 19 and no scales in fp16 either."""
+    return not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
 
 
 def network_flags(trt: Any, typing: str) -> int:
