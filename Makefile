@@ -34,7 +34,7 @@ types: $(STAMP)
 	$(BIN)/mypy tests benchmarks
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test: lint types unit
 

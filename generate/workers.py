@@ -6,9 +6,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ def start(config: CraftConfig, root: Path, files: Mapping[str, "ImageFiles"], pa
     """Become a worker; end at once where the terminal's Ctrl-C or the parent's death says so."""
     global here  # a pool's initializer has no other way to its calls
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=follow, args=(parent,), daemon=True).start()
     from segeval.generate.craft import Crafter
     from segeval.generate.numerics import use_one_thread
@@ -63,6 +65,27 @@ def attack(number: int, limits: Limits) -> list[AdversarialSample]:
     return here.crafter.attack(here.jobs[number], here.files, limits, lambda step: None)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait: a process that is interrupted while it starts, or whose parent is, says so with a traceback.
+
+    Processes that start in the block inherit the blocked signal; `start` ends that.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if caught:
+        signal.raise_signal(signal.SIGINT)
+
+
 class Workers:
     """`count` processes for one crafting run; used as a context manager, which ends them."""
 
@@ -74,7 +97,8 @@ class Workers:
     def submit(self, number: int, limits: Limits) -> "Future[list[AdversarialSample]]":
         """Have a job carried out. Raises EngineError if a process has died."""
         try:
-            return self._pool.submit(attack, number, limits)
+            with undisturbed():
+                return self._pool.submit(attack, number, limits)
         except BrokenProcessPool as error:
             raise died() from error
 

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Dict, Iterator, Sequence
 
@@ -145,7 +145,9 @@ def stop(folder: Path, word: str = "") -> bool:
         return False
     group = state["group"]
     for number in (signal.SIGINT, signal.SIGKILL):
-        os.killpg(group, number)
+        with suppress(ProcessLookupError):
+            os.killpg(group, number)
+            os.killpg(group, signal.SIGCONT)  # one that is held heeds nothing else
         asked = time.monotonic()
         while time.monotonic() - asked < PATIENCE:
             if not is_running(folder):

@@ -15,7 +15,20 @@ def tiny(world: Any) -> tuple[str, ...]:
     """Options of a reproduction that is over soon."""
     data = ("--dataset", "folder", "--data-root", str(world.data), "--split", "test")
     models = ("--model", world.model, "--model", "fast-scnn-synthetic")
-    return (*data, *models, "--task", world.task, "--limit", "2", "--budget-limit", "1", "--steps", "2")
+    return (
+        *data,
+        *models,
+        "--task",
+        world.task,
+        "--limit",
+        "2",
+        "--budget-limit",
+        "1",
+        "--steps",
+        "2",
+        "--workers",
+        "1",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +64,7 @@ def test_one_command_makes_tables_figures_and_the_report(made: tuple[Path, Any])
 
 def test_it_can_be_made_again_from_its_record_alone(made: tuple[Path, Any], spawn: Call, tmp_path: Path) -> None:
     root, _ = made
-    ended = spawn("reproduce", "--from", root, "--out", tmp_path / "again", "--quiet")
+    ended = spawn("reproduce", "--from", root, "--out", tmp_path / "again", "--workers", "1", "--quiet")
     assert ended.code == 0, ended.err
     assert files(tmp_path / "again") == files(root)
 

@@ -280,7 +280,7 @@ def silent(stage: str, done: int, total: int) -> None:
     """Report no progress."""
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     """Estimates whose intervals are the extremes: these tests look at what is estimated, and make thousands of them."""
 
@@ -298,7 +298,7 @@ def build_at() -> Callable[..., ExperimentFolder]:
     return lambda root, **changes: Builder(root, Plan(**changes)).build()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shared(quick: None, tmp_path_factory: pytest.TempPathFactory) -> ExperimentFolder:
     """The plain reproduction with its report, for tests that only read."""
     folder = Builder(tmp_path_factory.mktemp("kang2020"), Plan()).build()

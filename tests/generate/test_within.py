@@ -136,7 +136,7 @@ def test_matched_settings_are_recorded_and_small_steps_come_close_to_the_limit(w
 def test_a_matched_attack_ends_far_beyond_its_limit_and_misses_nothing(
     world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {"attacks": ("tanh",), "match": ("fgsm=tanh",), "steps": 30, "settings": ("tanh.penalty=100000",)}
+    options = {"attacks": ("tanh",), "match": ("fgsm=tanh",), "steps": 12, "settings": ("tanh.penalty=1e6",)}
     ended = list(world.craft(tmp_path / "ended", **options).samples())
     monkeypatch.setattr("segeval.generate.driver.FAR", float("inf"))
     whole = list(world.craft(tmp_path / "whole", **options).samples())
