@@ -75,12 +75,16 @@ def trusted_runner(bundle: Path, command: str) -> Path:
         raise IntegrityError(
             f"{path} is not the runner that was deployed", "remove the bundle and deploy again, or copy it again"
         )
-    if recorded.sha256 != sha256(runner_archive()):
-        raise IntegrityError(
-            f"{path} is not the runner of this segeval: it came with the bundle, and its code would run here",
-            f"deploy again, or take the runner that is installed: python -m segeval_runner {command} --bundle {bundle}",
-        )
+    installed = f"python -m segeval_runner {command} --bundle {bundle}"
+    require_own(path, recorded.sha256, "here", f"deploy again, or take the runner that is installed: {installed}")
     return path
+
+
+def require_own(path: Path, recorded: str, where: str, hint: str) -> None:
+    """Raise IntegrityError unless a runner is this segeval's. recorded: its hash.   where: it is about to run."""
+    if recorded != sha256(runner_archive()):
+        what = f"{path} is not the runner of this segeval: it came with the bundle, and its code would run {where}"
+        raise IntegrityError(what, hint)
 
 
 def watch(command: Sequence[str], progress: Progress) -> tuple[Event | None, int, deque[str]]:

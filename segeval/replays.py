@@ -42,7 +42,10 @@ Classes = Annotated[int, Meta(ge=1, le=255)]
 
 @dataclass(frozen=True)
 class Environment:
-    """The machine of a replay. threads: CPU threads the engines were given.   backends: version by name."""
+    """The machine of a replay. threads: CPU threads the engines were given.   backends: version by name.
+
+    device: of a Jetson its "model", "jetson_linux" and "jetpack"; other boards may have a "model" too.
+    """
 
     runner: str
     python: str
@@ -53,6 +56,15 @@ class Environment:
     cores: int
     threads: int
     backends: Mapping[str, str]
+    device: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What a reader calls the machine: the board with its JetPack, or the processor."""
+        if "model" not in self.device:
+            return self.cpu
+        jetpack = self.device.get("jetpack")
+        return self.device["model"] + (f", JetPack {jetpack}" if jetpack else "")
 
 
 @dataclass(frozen=True)

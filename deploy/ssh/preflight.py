@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from segeval.bundles import BundledFile, BundleFolder, BundleManifest
-from segeval.deploy.runner import RUNNER
+from segeval.deploy.runner import RUNNER, require_own
 from segeval.deploy.ssh.connection import Connection
 from segeval.deploy.ssh.place import BUNDLE, DIGITS, Place, require_plain
 from segeval.errors import RemoteError
@@ -71,12 +71,14 @@ class Shipment:
 
 
 def prepare(bundle: Path) -> Shipment:
-    """A bundle to send, once every file proved to be the recorded one.
+    """A bundle to send, once every file proved to be the recorded one, and the runner to be this segeval's.
 
     Raises DataError, FormatError, IntegrityError.
     """
     folder = BundleFolder(bundle)
     manifest = folder.verify()
+    hint = "deploy again, or copy the bundle there and run it by hand, if you trust who made it"
+    require_own(bundle / RUNNER, manifest.files[RUNNER].sha256 if RUNNER in manifest.files else "", "there", hint)
     size = folder.manifest_path.stat().st_size
     record = BundledFile(sha256_file(folder.manifest_path), size)
     return Shipment(bundle, manifest, record.sha256, {"bundle.json": record, **manifest.files})

@@ -17,13 +17,13 @@ from segeval.replays import Environment
 ROUNDED_MS = 2e-4
 """A percentile and the latency that it is may differ by so much: both are rounded."""
 
-Identity = tuple[str, str, str, str, str, str]
-"""What must agree for labels and latencies to be of one engine: bundle, name, backend, its version, machine, CPU."""
+Identity = tuple[str, ...]
+"""What must agree for labels and latencies to be of one engine: bundle, name, backend, version, machine, CPU, board."""
 
 
 def identity(bundle: str, name: str, backend: str, version: str, where: Environment) -> Identity:
     """The identity of an engine of a bundle on a machine."""
-    return bundle, name, backend, version, where.machine, where.cpu
+    return bundle, name, backend, version, where.machine, where.cpu, where.name
 
 
 def open_benches(sources: Sources, paths: Sequence[Path]) -> list[BenchRecord]:
@@ -100,7 +100,7 @@ def not_replayed(key: Identity, sources: Sources) -> str:
     for engine in sources.engines:
         replay = sources.replays[engine.replay_index].record
         if (replay.bundle_sha256, engine.record.name) == (bundle, name):
-            where = f"{engine.record.backend} {engine.record.backend_version} on {replay.environment.cpu}"
+            where = f"{engine.record.backend} {engine.record.backend_version} on {replay.environment.name}"
             return f"not replayed with this engine; there are labels by {where}"
     return "not replayed"
 

@@ -46,6 +46,12 @@ def jetpack(root: Path) -> Optional[str]:
     return JETPACKS.get((jetson_linux(root) or "").partition(".")[0])
 
 
+def identity(root: Path) -> Dict[str, str]:
+    """Module, Jetson Linux and JetPack by the names "model", "jetson_linux" and "jetpack", as far as there are such."""
+    found = {"model": model(root), "jetson_linux": jetson_linux(root), "jetpack": jetpack(root)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def libraries(root: Path) -> Dict[str, str]:
     """File name of the newest CUDA runtime, TensorRT, its ONNX parser and cuDNN that is installed, by library."""
     found: Dict[str, str] = {}

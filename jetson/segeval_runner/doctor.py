@@ -38,7 +38,7 @@ def examine(machine: Machine, folder: Path) -> Dict[str, Any]:
     here = environment(works, usable_cores())
     root = machine.root
     return {
-        **{key: here[key] for key in here if key not in ("backends", "threads")},
+        **{key: here[key] for key in here if key not in ("backends", "threads", "device")},
         "model": device.model(root),
         "jetson_linux": device.jetson_linux(root),
         "jetpack": device.jetpack(root),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 from typing import Any, Dict
 
 import numpy as np
 
-from segeval_runner import __version__
+from segeval_runner import __version__, device
 
 
 def usable_cores() -> int:
@@ -31,8 +32,11 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def environment(backends: Dict[str, str], threads: int) -> Dict[str, Any]:
-    """What a replay records about its machine. backends: version of each engine that ran.   threads: it was given."""
+def environment(backends: Dict[str, str], threads: int, root: Path = Path("/")) -> Dict[str, Any]:
+    """What a replay records about its machine. backends: version of each engine that ran.   threads: it was given.
+
+    root: the folder that stands for ``/`` where the device's module, Jetson Linux and JetPack are looked for.
+    """
     return {
         "runner": __version__,
         "python": platform.python_version(),
@@ -43,4 +47,5 @@ def environment(backends: Dict[str, str], threads: int) -> Dict[str, Any]:
         "cores": usable_cores(),
         "threads": threads,
         "backends": backends,
+        "device": device.identity(root),
     }

@@ -15,7 +15,8 @@ from segeval.replays import Replay
 
 MakeBundle = Callable[..., Path]
 Runner = Callable[..., list[str]]
-MANY = 400
+MANY, WORK = 100, 700
+"""Images, and what each costs: a run that takes seconds, so that it can be met in its middle."""
 
 
 class Device:
@@ -40,7 +41,7 @@ class Device:
 
 @pytest.fixture
 def device(make_bundle: MakeBundle, runner: Runner) -> Iterator[Device]:
-    made = Device(make_bundle(MANY), runner)
+    made = Device(make_bundle(MANY, work=WORK), runner)
     yield made
     made.ask("stop")
 

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from segeval.records import decode, encode
+from segeval.replays import Environment
 from segeval_runner import device, doctor
 from segeval_runner.backends import BACKENDS
 from segeval_runner.cli import main
 from segeval_runner.doctor import LITTLE_MB, MODE_UNREADABLE, NO_POWER, examine, told, warnings
+from segeval_runner.environment import environment
 from segeval_runner.telemetry import Machine
 
 Facts = dict[str, Any]
@@ -68,6 +71,19 @@ def test_a_jetson_is_recognised_from_its_files(machine: Callable[..., Machine], 
     assert "JetPack: 6.2+b77 (Jetson Linux 36.4.3)" in said
     assert "libraries: libcudart.so.12.6.68, libnvinfer.so.10.3.0" in said
     assert "memory: 5870 of 7619 MB available" in said
+
+
+def test_a_record_names_the_device_it_was_made_on(machine: Callable[..., Machine]) -> None:
+    there = environment({}, 1, machine(ORIN).root)["device"]
+    assert there == {
+        "model": "NVIDIA Jetson Orin Nano Developer Kit",
+        "jetson_linux": "36.4.3",
+        "jetpack": "6.2+b77",
+    }
+    assert environment({}, 1, machine({}).root)["device"] == {}
+    read = decode(encode(environment({}, 1, machine(ORIN).root)), Environment, "environment")
+    assert read.name == "NVIDIA Jetson Orin Nano Developer Kit, JetPack 6.2+b77"
+    assert decode(encode(environment({}, 1, machine({}).root)), Environment, "environment").name == read.cpu
 
 
 @pytest.mark.parametrize(

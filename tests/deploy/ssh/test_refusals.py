@@ -1,5 +1,6 @@
 """What a device or ssh refuses, in words that help; each by a real sshd."""
 
+import json
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from segeval.deploy.ssh import Remote, RunOptions, parse_destinations, replay_on
 from segeval.deploy.ssh.connection import Connection
 from segeval.deploy.ssh.push import push
 from segeval.errors import IntegrityError, RemoteError, SegevalError
+from segeval.store import sha256_file
 
 MakeBundle = Callable[..., Path]
 Connect = Callable[..., Connection]
@@ -160,6 +162,22 @@ def test_a_bundle_that_was_changed_here_is_not_sent(
     hosts = parse_destinations(["alpha"])
     with pytest.raises(IntegrityError, match=r"single\.onnx"):
         replay_on_hosts(bundle, tmp_path / "out", hosts, remote, RunOptions(), lambda stage, done, total: None)
+    assert not device.exists()
+
+
+def test_a_runner_that_is_not_this_segevals_is_not_sent(
+    make_bundle: MakeBundle, remote: Remote, device: Path, tmp_path: Path
+) -> None:
+    bundle = make_bundle()
+    runner = bundle / "runner.pyz"
+    runner.write_bytes(runner.read_bytes() + b"\n")
+    manifest = json.loads((bundle / "bundle.json").read_bytes())
+    manifest["files"]["runner.pyz"] = {"sha256": sha256_file(runner), "bytes": runner.stat().st_size}
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    hosts = parse_destinations(["alpha"])
+    with pytest.raises(IntegrityError, match="its code would run there") as caught:
+        replay_on_hosts(bundle, tmp_path / "out", hosts, remote, RunOptions(), lambda stage, done, total: None)
+    assert "deploy again" in caught.value.hint
     assert not device.exists()
 
 

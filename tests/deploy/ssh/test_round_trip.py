@@ -21,7 +21,8 @@ from segeval.replays import Replay
 MakeBundle = Callable[..., Path]
 ENGINES = ("single", "batched")
 OPTIONS = RunOptions(warmup=0, threads=1)
-MANY = 200
+MANY, WORK = 100, 700
+"""Images, and what each costs: a run that takes seconds, so that it can be met in its middle."""
 
 
 class Watch:
@@ -125,7 +126,7 @@ def test_a_connection_that_breaks_stops_neither_the_run_nor_the_command(
     make_bundle: MakeBundle, remote: Remote, server: Any, tmp_path: Path, device: Path
 ) -> None:
     """The run is held while the connection is cut, so that there is something left to follow."""
-    bundle, broken = make_bundle(MANY), []
+    bundle, broken = make_bundle(MANY, work=WORK), []
 
     def cut() -> None:
         group = the_run(device)["group"]
@@ -145,7 +146,7 @@ def test_a_connection_that_breaks_stops_neither_the_run_nor_the_command(
 def test_a_runner_that_is_killed_is_reported_and_resumed(
     make_bundle: MakeBundle, remote: Remote, tmp_path: Path, device: Path
 ) -> None:
-    bundle = make_bundle(MANY)
+    bundle = make_bundle(MANY, work=WORK)
 
     def kill() -> None:
         (child,) = children(the_run(device)["group"])
@@ -177,7 +178,7 @@ def test_a_second_start_attaches_to_the_run_and_another_replay_is_refused(
     make_bundle: MakeBundle, remote: Remote, tmp_path: Path, device: Path
 ) -> None:
     """Ctrl-C leaves the run going."""
-    bundle, out = make_bundle(MANY), tmp_path / "out"
+    bundle, out = make_bundle(MANY, work=WORK), tmp_path / "out"
     main_thread = threading.main_thread().ident
     assert main_thread is not None
 

@@ -1,7 +1,7 @@
 """Benchmarks of the small world's bundle: calls and sensors are made up, their record is the runner's own."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,8 @@ RAIL = ("VDD_IN",)
 class Bench:
     """What to write. watts: at the module's rail under load, None for a machine without sensors.
 
-    backend_version, cpu: of the engine and machine, None for those of the replay.   flags: beside the runner's own.
+    backend_version, cpu, device: of the engine and machine, None for those of the replay.
+    flags: beside the runner's own.
     """
 
     engines: Sequence[str] = ("espnet-camvid.fp32", "espnet-camvid.int8")
@@ -41,6 +42,7 @@ class Bench:
     watts: float | None = None
     backend_version: str | None = None
     cpu: str | None = None
+    device: Mapping[str, str] | None = None
     flags: Sequence[tuple[str, str]] = ()
     changes: Callable[[dict[str, Any]], None] = lambda record: None
 
@@ -117,7 +119,7 @@ def write_bench() -> Callable[..., Path]:
     def write(folder: Path, world: "World", **fields: Any) -> Path:
         bench = Bench(**fields)
         replay = Replay.open(world.replay_root).record
-        where = replace(replay.environment, cpu=bench.cpu or replay.environment.cpu)
+        where = replace(replay.environment, cpu=bench.cpu or replay.environment.cpu, device=bench.device or {})
         version = bench.backend_version or replay.engines[0].backend_version
         record: dict[str, Any] = {
             "schema": bench_json.SCHEMA,

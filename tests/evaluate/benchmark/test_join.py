@@ -115,9 +115,11 @@ def shown(folder: Path) -> str:
     return " ".join(capture.get().split())
 
 
-@pytest.mark.parametrize("change", [{"backend_version": "9.9"}, {"cpu": "another processor"}])
+@pytest.mark.parametrize(
+    "change", [{"backend_version": "9.9"}, {"cpu": "another processor"}, {"device": {"model": "a board"}}]
+)
 def test_labels_of_another_engine_or_machine_are_not_its_accuracy(
-    world: "World", write_bench: Write, tmp_path: Path, change: dict[str, str]
+    world: "World", write_bench: Write, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     bench = write_bench(tmp_path / "bench", world, engines=[INT8], **change)
     evaluate(world.set_root, [world.replay_root], tmp_path / "out", benches=[bench])
