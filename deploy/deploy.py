@@ -1,6 +1,6 @@
 """`segeval deploy`: from an adversarial set to a bundle."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -161,15 +161,18 @@ class ModelDeployment:
         quantized = cache(partial(self.quantized, fp32))  # calibrated once for all precisions
         found = []
         for precision in self.options.precisions:
-            versions = [jetpack.tensorrt for jetpack in self.target.jetpacks]
-            form = file_form(precision, versions)
+            form = file_form(precision, self.target.tensorrt_versions)
             engine = self.engine(segmenter, at_precision(fp32, form, quantized), references, precision, form)
-            if needs_flagged_file(precision, versions):
-                flagged = f"models/{engine.name}.flags.onnx"
-                written_and_proved(self.part, flagged, quantized(), "int8")
-                engine = replace(engine, flagged_file=flagged)
-            found.append(engine)
+            found.append(replace(engine, flagged_file=self.flagged_file(engine, form, quantized)))
         return found
+
+    def flagged_file(self, engine: EngineRecord, form: Precision, quantized: Callable[[], ModelProto]) -> str | None:
+        """The file of an engine for those that take precisions from flags, written if it is another one."""
+        if needs_flagged_file(engine.precision, self.target.tensorrt_versions):
+            name = f"models/{engine.name}.flags.onnx"
+            written_and_proved(self.part, name, quantized(), "int8")
+            return name
+        return None if form == engine.precision else engine.file
 
     def quantized(self, fp32: ModelProto) -> ModelProto:
         """The int8 file, calibrated."""

@@ -43,8 +43,9 @@ JETPACKS = (JETPACK_5_1, JETPACK_6_0, JETPACK_6_2, JETPACK_7_0, JETPACK_7_2)
 class Target:
     """A kind of device. precisions: those its engine runs.   backend: the runner's engine there.
 
-    jetpacks: releases that it runs, for a Jetson.   memory_gb: of the smallest module, 0 if unknown here.
-    dla_cores: deep learning accelerators of the largest module; None if only the device can tell.
+    jetpacks: releases that it runs, for a Jetson.   tensorrt: oldest and newest version elsewhere.
+    memory_gb: of the smallest module, 0 if unknown here.   dla_cores: deep learning accelerators of the largest module;
+    None if only the device can tell.
     """
 
     name: str
@@ -52,8 +53,14 @@ class Target:
     backend: str
     precisions: tuple[Precision, ...] = (*PRECISIONS, "int8-fp16")
     jetpacks: tuple[JetPack, ...] = ()
+    tensorrt: tuple[str, ...] = ()
     memory_gb: int = 0
     dla_cores: int | None = 0
+
+    @property
+    def tensorrt_versions(self) -> tuple[str, ...]:
+        """Versions of TensorRT that must be able to read the files; none where another engine runs them."""
+        return tuple(jetpack.tensorrt for jetpack in self.jetpacks) or self.tensorrt
 
     @property
     def workspace_mb(self) -> int:
@@ -89,7 +96,7 @@ class Target:
 CPU = Target("cpu", "any processor", "onnxruntime")
 CUDA = Target("cuda", "an NVIDIA GPU with ONNX Runtime", "onnxruntime-cuda")
 OPENVINO = Target("openvino", "an Intel processor with OpenVINO", "openvino")
-TENSORRT = Target("tensorrt", "an NVIDIA GPU with TensorRT", "tensorrt")
+TENSORRT = Target("tensorrt", "an NVIDIA GPU with TensorRT", "tensorrt", tensorrt=("8.5", "11.4"))
 JETSON = Target(
     "jetson", "any Jetson; what it can do is found out there", "tensorrt", jetpacks=JETPACKS, dla_cores=None
 )

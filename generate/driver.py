@@ -124,7 +124,8 @@ def run_attack(
     segmenters.   meters, clean: per image.   limits: per image and spec, the mean change in levels that the saved
     image may have.   tick: called with the number of steps taken.
     """
-    thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if any(map(any, limits)) else np.zeros(len(clean))
+    limited = any(limit is not None for row in limits for limit in row)
+    thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if limited else np.zeros(len(clean))
     grows = bool(getattr(attack, "matched", {}))
     tracks = [
         Track(meter, image, drawn, [Kept(spec, limit) for spec, limit in zip(specs, row, strict=True)], grows=grows)

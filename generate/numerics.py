@@ -28,11 +28,16 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def is_cpu(device: str) -> bool:
+    """Whether this is PyTorch's name for the CPU, such as ``cpu`` and ``cpu:0``."""
+    return torch.device(device).type == "cpu"
+
+
 @contextmanager
 def one_thread(device: str) -> Iterator[None]:
     """One thread for the block, where `device` is the CPU."""
     before = torch.get_num_threads()
-    if device == "cpu":
+    if is_cpu(device):
         use_one_thread()
     try:
         yield

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from segeval.generate.jobs import Job, Work
 from segeval.generate.samples import ImageFiles
-from segeval.generate.workers import Workers
+from segeval.generate.workers import Order, Workers
+from segeval.models import Segmenter
 from segeval.progress import Progress
 from segeval.records import AdversarialSample, AttackSpec, CraftConfig
 from segeval.store import SetFolder, explaining
@@ -23,6 +24,7 @@ class Attacker(Protocol):
     config: CraftConfig
     folder: SetFolder
     specs: dict[str, AttackSpec]
+    models: list[Segmenter]
 
     def attack(
         self,
@@ -52,8 +54,11 @@ class Schedule:
 
     def run(self, workers: int) -> int:
         """Run the jobs in so many processes; returns the number of samples."""
-        if min(workers, len(self.jobs) - self.done) > 1:
-            with Workers(workers, self.attacker.config, self.folder.root, self.files) as processes:
+        workers = min(workers, len(self.jobs) - self.done)
+        if workers > 1:
+            records = tuple(model.record for model in self.attacker.models)
+            order = Order(self.attacker.config, self.folder.root, records, self.files)
+            with Workers(workers, order) as processes:
                 self.run_side_by_side(processes, AHEAD * workers)
         else:
             self.run_one_by_one()

@@ -162,9 +162,9 @@ def require_fitting(config: TrainConfig, spec: ModelSpec, validation: Dataset) -
 def opened_splits(config: TrainConfig) -> tuple[Dataset, Dataset]:
     """What is trained and what is validated on. Raises ConfigurationError if the names held out leave one empty."""
     dataset = opened(config, config.train_split)
-    held = [number for number, name in enumerate(dataset.ids) if name.startswith(config.hold_out)]
     if not config.hold_out:
         return Part(dataset, range(len(dataset))[: config.limit]), opened(config, config.validation_split)
+    held = [number for number, name in enumerate(dataset.ids) if name.startswith(config.hold_out)]
     kept = sorted(set(range(len(dataset))).difference(held))
     if not held or not kept:
         raise ConfigurationError(

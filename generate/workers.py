@@ -3,22 +3,21 @@
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from segeval.errors import EngineError
-from segeval.records import AdversarialSample, CraftConfig
+from segeval.errors import EngineError, IntegrityError
+from segeval.records import AdversarialSample, CraftConfig, ModelRecord
 
 if TYPE_CHECKING:
-    from segeval.generate.craft import Crafter
     from segeval.generate.jobs import Job
     from segeval.generate.samples import ImageFiles
 
@@ -27,30 +26,52 @@ Limits = Sequence[Sequence[float | None]]
 WATCH = 1.0
 """Seconds between a worker's looks whether its parent still lives."""
 
-here: "Worker"
-"""In a worker process, what it attacks with."""
+here: "Worker | Exception"
+"""In a worker process, what it attacks with, or why it cannot."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What every process is to attack. models: what the parent has loaded, and this set's manifest names."""
+
+    config: CraftConfig
+    root: Path
+    models: tuple[ModelRecord, ...]
+    files: Mapping[str, "ImageFiles"]
 
 
 class Worker:
-    """The crafter and the jobs of the parent process, made again in a process of its own."""
+    """The crafter and the jobs of the parent process, made again in a process of its own.
 
-    def __init__(self, crafter: "Crafter", files: Mapping[str, "ImageFiles"]) -> None:
-        self.crafter = crafter
-        self.files = files
-        self.jobs: list[Job] = list(crafter.jobs(files))
+    Raises IntegrityError if a model is another one by now.
+    """
+
+    def __init__(self, order: Order) -> None:
+        from segeval.generate.craft import Crafter
+
+        self.crafter = Crafter(order.config, order.root)
+        self.files = order.files
+        self.jobs: list[Job] = list(self.crafter.jobs(order.files))
+        for found, expected in zip((model.record for model in self.crafter.models), order.models, strict=True):
+            if found != expected:
+                hint = "restore them, or craft into a new folder"
+                raise IntegrityError(f"the weights of {expected.name} were changed while crafting", hint)
 
 
-def start(config: CraftConfig, root: Path, files: Mapping[str, "ImageFiles"], parent: int) -> None:
+def start(order: Order, parent: int) -> None:
     """Become a worker; end at once where the terminal's Ctrl-C or the parent's death says so."""
     global here  # a pool's initializer has no other way to its calls
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=follow, args=(parent,), daemon=True).start()
-    from segeval.generate.craft import Crafter
     from segeval.generate.numerics import use_one_thread
 
     use_one_thread()
-    here = Worker(Crafter(config, root), files)
+    try:
+        here = Worker(order)
+    except Exception as error:  # raised where somebody hears it: a pool says no more of it than that it is broken
+        here = error
 
 
 def follow(parent: int) -> None:
@@ -61,7 +82,9 @@ def follow(parent: int) -> None:
 
 
 def attack(number: int, limits: Limits) -> list[AdversarialSample]:
-    """Carry out a job."""
+    """Carry out a job. Raises what the process could not start for."""
+    if isinstance(here, Exception):
+        raise here
     return here.crafter.attack(here.jobs[number], here.files, limits, lambda step: None)
 
 
@@ -71,28 +94,28 @@ def undisturbed() -> Iterator[None]:
 
     Processes that start in the block inherit the blocked signal; `start` ends that.
     """
-    if threading.current_thread() is not threading.main_thread():
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or handler is None:
         yield
         return
     caught: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+    signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, handler)
-    if caught:
-        signal.raise_signal(signal.SIGINT)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
 
 
 class Workers:
     """`count` processes for one crafting run; used as a context manager, which ends them."""
 
-    def __init__(self, count: int, config: CraftConfig, root: Path, files: Mapping[str, "ImageFiles"]) -> None:
+    def __init__(self, count: int, order: Order) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of PyTorch's threads
-        arguments = (config, root, files, os.getpid())
-        self._pool = ProcessPoolExecutor(count, context, start, arguments)
+        self._pool = ProcessPoolExecutor(count, context, start, (order, os.getpid()))
 
     def submit(self, number: int, limits: Limits) -> "Future[list[AdversarialSample]]":
         """Have a job carried out. Raises EngineError if a process has died."""
@@ -128,8 +151,3 @@ def died() -> EngineError:
         "a crafting process was killed, perhaps for want of memory",
         "go on with --resume; fewer --workers take less memory",
     )
-
-
-def usable_workers() -> int:
-    """Processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

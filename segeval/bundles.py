@@ -86,7 +86,7 @@ class EngineRecord:
     file: ONNX file.   batch: static batch size.   classes: number of labels the network can give.
     inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown.
     flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
-    10), and cannot read that; None if it can, or if no such engine is meant.
+    10), and could not read int8-fp16 of opset 19; None at other precisions, and if no such engine is meant.
     """
 
     name: str

@@ -40,6 +40,11 @@ def count(text: str) -> int:
     return value
 
 
+def accelerator(text: str) -> int:
+    """The number of an accelerator, -1 for ``gpu``."""
+    return -1 if text == "gpu" else count(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser("runner.pyz", description="Replay the images of a segeval bundle on this machine.")
@@ -81,7 +86,9 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--memory", choices=("auto", "pycuda", "cudart"), default="auto", help="way to device memory")
     command.add_argument("--workspace-mb", type=count, default=None, help="most memory for building an engine")
     command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph")
-    command.add_argument("--dla", type=count, default=None, metavar="CORE", help="use this deep learning accelerator")
+    command.add_argument(
+        "--dla", type=accelerator, default=None, metavar="CORE", help="deep learning accelerator to use, or gpu"
+    )
 
 
 def own_engines() -> Path:

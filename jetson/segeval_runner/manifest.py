@@ -17,6 +17,7 @@ MOST_CLASSES = 255
 # Far beyond what is deployed, and small enough that a device survives a manifest that asks for all of it.
 MOST_BYTES = 16 << 20
 """Of bundle.json."""
+MOST_WORKSPACE_MB = 1 << 20
 MOST_INPUTS = 1_000_000
 MOST_SIDE = 1 << 16
 MOST_PIXELS = 1 << 27
@@ -175,7 +176,10 @@ def run_defaults(record: Any) -> RunDefaults:
         return RunDefaults()
     backend = take_text(record, "backend")
     dla = None if record.get("dla") is None else take_count(record, "dla")
-    return RunDefaults(backend, take_count(record, "workspace_mb"), dla)
+    workspace_mb = take_count(record, "workspace_mb")
+    if workspace_mb > MOST_WORKSPACE_MB:
+        raise malformed("a workspace of {} MB".format(workspace_mb))
+    return RunDefaults(backend, workspace_mb, dla)
 
 
 def shard(record: Any) -> Shard:

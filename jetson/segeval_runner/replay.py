@@ -22,6 +22,8 @@ SCHEMA = "segeval.replay/1"
 BEGINNING = ("bundle.json", "bundle.json.part", "replay.json.part")
 """What a replay that was killed before its first replay.json may leave behind."""
 ELSEWHERE = "choose another folder with --out"
+MIXED = "int8-fp16"
+"""The precision whose file an engine that takes precisions from flags cannot read."""
 ONE_MACHINE = ("machine", "cpu", "threads")
 """What of the environment the latencies depend on: a replay has one of each."""
 TELEMETRY_PERIOD_S = 0.5
@@ -80,8 +82,12 @@ def chosen(bundle: Bundle, names: Sequence[str]) -> List[Engine]:
 
 def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
     """What a backend is asked to run for an engine of a bundle."""
-    flagged = engine.flagged_file if backend.takes_flags() else None
-    file = flagged or engine.file
+    file = engine.file
+    if engine.precision == MIXED and backend.takes_flags():
+        if engine.flagged_file is None:
+            what = "{} has no file of {} that this {} can read".format(bundle.root, engine.name, backend.name)
+            raise BackendError(what, "deploy with the --target of this device, or choose other engines with --engine")
+        file = engine.flagged_file
     shape = (engine.batch, engine.height, engine.width)
     return Job(bundle.path(file), bundle.manifest.files[file].sha256, engine.precision, shape)
 
@@ -161,7 +167,7 @@ class EngineRun:
             started = time.perf_counter()
             with self.backend(self.job(), self.options.settings, self.progress.update) as active:
                 entry["load_ms"] = round((time.perf_counter() - started) * 1e3, 3)
-                entry["facts"] = active.facts()
+                entry["facts"] = {"file": active.job.file.name, **active.facts()}
                 if recording.done < total:
                     self.warm_up(active)
                 with Monitor(Machine(), TELEMETRY_PERIOD_S) as monitor:

@@ -102,7 +102,7 @@ def craft(
     """
     check_device(device)
     from segeval.generate.craft import Crafter
-    from segeval.generate.workers import usable_workers
+    from segeval_runner.environment import usable_cores
 
     config = CraftConfig(
         dataset=dataset,
@@ -132,7 +132,7 @@ def craft(
     if not quiet:
         show_plan(crafter.plan(), config)
     with progress(quiet) as tick:
-        manifest = crafter.run(resume, tick, workers or usable_workers())
+        manifest = crafter.run(resume, tick, workers or usable_cores())
     show_summary(out)
     if manifest.skipped:
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were left out")

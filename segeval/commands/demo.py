@@ -31,14 +31,14 @@ def demo(
     from segeval.deploy import deploy, replay
     from segeval.evaluate import evaluate, survival_table
     from segeval.generate.craft import Crafter
-    from segeval.generate.workers import usable_workers
+    from segeval_runner.environment import usable_cores
 
     adversarial, bundle, replayed, report = (out / name for name in ("set", "bundle", "replay", "report"))
     crafter = Crafter(DEMO, adversarial)
     if not quiet:
         show_plan(crafter.plan(), DEMO)
     with progress(quiet) as tick:
-        crafter.run(adversarial.exists(), tick, usable_workers())
+        crafter.run(adversarial.exists(), tick, usable_cores())
         deploy(adversarial, bundle, progress=tick)
         replay(bundle, replayed, tick)
         found = evaluate(adversarial, [replayed], report, progress=tick)

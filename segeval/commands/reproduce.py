@@ -79,8 +79,8 @@ def reproduce(
     segeval reproduce --from runs/kang2020 --out runs/again
     """
     from segeval.experiments import ExperimentFolder
-    from segeval.generate.workers import usable_workers
     from segeval.reproduce import Options, Reproduction, resolve
+    from segeval_runner.environment import usable_cores
 
     if origin is not None:
         config = repeated(context, ExperimentFolder(origin).read().config)
@@ -109,7 +109,7 @@ def reproduce(
     if where is None:
         raise ConfigurationError("no directory for the reproduction", "give --out")
     check_device(config.device)
-    reproduction = Reproduction(config, where, workers or usable_workers())
+    reproduction = Reproduction(config, where, workers or usable_cores())
     if dry_run or not quiet:
         show_plan(config, reproduction.cost())
     if dry_run:

@@ -34,6 +34,11 @@ class FrozenNormAct(torch.autograd.Function):
         return positive.mul_(above - below).add_(below).mul_(gradient), None, None
 
 
+def is_frozen(bn: nn.BatchNorm2d, act: nn.PReLU) -> bool:
+    """Whether neither statistics nor parameters change, nor want a gradient."""
+    return not bn.training and not any(each.requires_grad for each in (bn.weight, bn.bias, act.weight))
+
+
 class NormAct(nn.Sequential):
     """Batch normalization and a PReLU with one slope per channel."""
 
@@ -52,9 +57,8 @@ class NormAct(nn.Sequential):
 
     def normalised(self, x: Tensor) -> Tensor:
         """The two layers, the short way where it is allowed."""
-        if not is_scripting():
-            frozen = not self.training and not self.bn.weight.requires_grad and not self.act.weight.requires_grad
-            if frozen and x.requires_grad and torch.is_grad_enabled():
+        if not is_scripting():  # noqa: SIM102 - by itself, or TorchScript compiles the condition behind it too
+            if x.requires_grad and torch.is_grad_enabled() and is_frozen(self.bn, self.act):
                 z: Tensor = FrozenNormAct.apply(x, self.bn, self.act)  # type: ignore[no-untyped-call]
                 return z
         y: Tensor = self.act(self.bn(x))

@@ -15,11 +15,14 @@ from segeval.evaluate.kang2020 import write_report
 from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.generate.craft import Crafter, CraftPlan
 from segeval.generate.maps import gradients_of, make_maps
-from segeval.generate.numerics import one_thread, prepare_torch
+from segeval.generate.numerics import is_cpu, one_thread, prepare_torch
 from segeval.models import Segmenter, load_model
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
+
+MAPS = "maps"
+"""What the plan calls the gradient maps."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,12 @@ class Cost:
 
     @property
     def estimate(self) -> float:
-        """Seconds that all gradients take; attacks, files and the report add to them."""
-        counts = [item for plan in self.plans.values() for item in plan.gradients.items()]
-        return sum(count * self.seconds[model] for model, count in counts) / self.workers
+        """Seconds that all gradients take; attacks, files and the report add to them. One process makes the maps."""
+        return sum(self.alone(name) / (1 if name == MAPS else self.workers) for name in self.plans)
+
+    def alone(self, name: str) -> float:
+        """Seconds that the gradients of a set or part take in one process."""
+        return sum(count * self.seconds[model] for model, count in self.plans[name].gradients.items())
 
 
 class Reproduction:
@@ -48,7 +54,7 @@ class Reproduction:
 
     def __init__(self, config: ExperimentConfig, out: Path, workers: int = 1) -> None:
         self.config = config
-        self.workers = workers if config.device == "cpu" else 1
+        self.workers = workers if is_cpu(config.device) else 1
         self.folder = ExperimentFolder(out)
         prepare_torch()
         self.models = [load_model(text, config.device) for text in config.models]
@@ -59,9 +65,7 @@ class Reproduction:
         plans = {name: crafter.plan() for name, crafter in self.crafters.items()}
         names = [model.spec.name for model in self.models]
         if "maps" in self.config.parts:
-            plans["maps"] = CraftPlan(
-                len(self.config.budget_images), 0, dict.fromkeys(names, gradients_of(self.config))
-            )
+            plans[MAPS] = CraftPlan(len(self.config.budget_images), 0, dict.fromkeys(names, gradients_of(self.config)))
         with one_thread(self.config.device):
             return Cost(plans, gradient_seconds(self.config, self.models), self.workers)
 

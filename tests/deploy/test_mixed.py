@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from segeval.deploy.build import at_precision, written_and_proved
 from segeval.deploy.calibration import from_dataset
 from segeval.deploy.contract import check_contract
 from segeval.deploy.export import NETWORK_INPUT, NETWORK_OUTPUT, export_fp32
-from segeval.deploy.mixed import SMALLEST, file_form, to_int8_fp16
+from segeval.deploy.mixed import SMALLEST, file_form, needs_flagged_file, to_int8_fp16
 from segeval.deploy.parity import Reference, measure_parity
 from segeval.deploy.precision import to_fp16
 from segeval.deploy.qdq import check_qdq
@@ -31,7 +32,7 @@ from segeval.registry import TARGETS
 from segeval.store import RgbImage
 from segeval_runner.backends.onnx_runtime import OnnxRuntime
 from segeval_runner.bundle import Bundle
-from segeval_runner.errors import BundleError
+from segeval_runner.errors import BackendError, BundleError
 from segeval_runner.manifest import parse
 from segeval_runner.replay import job_of
 
@@ -227,10 +228,10 @@ def test_the_profiles_get_what_their_jetpacks_can_read(
     tmp_path: Path, exported: dict[str, ModelProto], int8: dict[str, ModelProto]
 ) -> None:
     assert {jetpack.tensorrt.partition(".")[0] for jetpack in JETPACKS} == {"8", "10"}
-    forms = {
-        name: file_form("int8-fp16", [jetpack.tensorrt for jetpack in TARGETS.load(name).jetpacks]) for name in TARGETS
-    }
+    forms = {name: file_form("int8-fp16", TARGETS.load(name).tensorrt_versions) for name in TARGETS}
     assert [name for name, form in forms.items() if form == "int8"] == ["jetson-xavier"]
+    both = [name for name in TARGETS if needs_flagged_file("int8-fp16", TARGETS.load(name).tensorrt_versions)]
+    assert both == ["jetson", "jetson-agx-orin", "jetson-orin-nano", "jetson-orin-nx", "tensorrt"]
     model = at_precision(exported["espnet-synthetic"], forms["jetson-xavier"], lambda: int8["espnet-synthetic"])
     assert written_and_proved(tmp_path, "model.onnx", model, "int8").opset_import[0].version == 17
 
@@ -280,6 +281,11 @@ def test_a_profile_of_both_kinds_holds_both_files_and_the_runner_takes_its_own(
         job = job_of(bundle, bundle.manifest.engines[1], backend)
         assert (job.file, job.sha256) == (root / file, deployed.files[file].sha256)
         assert job.precision == "int8-fp16"
+    without = replace(bundle.manifest.engines[1], flagged_file=None)
+    assert job_of(bundle, without, OnnxRuntime).file == root / mixed.file
+    with pytest.raises(BackendError, match=r"has no file of espnet-synthetic\.int8-fp16 that this") as caught:
+        job_of(bundle, without, Flagged)
+    assert "--target" in caught.value.hint
     manifest = json.loads((root / "bundle.json").read_bytes())
     manifest["engines"][1]["flagged_file"] = "models/absent.onnx"
     with pytest.raises(BundleError, match="its hash is not recorded"):
@@ -293,3 +299,4 @@ def test_a_profile_of_flags_holds_the_int8_file_under_its_own_name(make_set: Mak
     whole, mixed = bundle.engines
     assert mixed.precision == "int8-fp16"
     assert bundle.files[whole.file] == bundle.files[mixed.file]
+    assert mixed.flagged_file == mixed.file

@@ -133,6 +133,13 @@ def test_matched_settings_are_recorded_and_small_steps_come_close_to_the_limit(w
         assert samples[image, "fgsm-full-as-tanh"] > 0.7 * samples[image, "tanh-full"] > 0
 
 
+def test_a_limit_of_nothing_at_all_leaves_the_clean_image(world: Any, tmp_path: Path) -> None:
+    options = {"attacks": ("fgsm",), "match": ("tanh=fgsm",), "scopes": ("full",), "settings": ("fgsm.step=0.0001",)}
+    folder = world.craft(tmp_path / "set", steps=2, **options)
+    for sample in folder.samples():
+        assert sample.norms.linf == 0
+
+
 def test_a_matched_attack_ends_far_beyond_its_limit_and_misses_nothing(
     world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

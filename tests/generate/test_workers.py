@@ -8,14 +8,18 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-from segeval.errors import DataError, EngineError
+from segeval.errors import DataError, EngineError, IntegrityError
 from segeval.generate import workers as processes
 from segeval.generate.craft import Crafter
+from segeval.generate.numerics import one_thread
 from segeval.records import encode
 from segeval.store import SetFolder
 
@@ -30,7 +34,7 @@ OPTIONS = {
 
 @pytest.fixture
 def config(world: Any) -> Any:
-    return world.config.__class__(**{**vars(world.config), **OPTIONS})
+    return replace(world.config, **OPTIONS)
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -85,6 +89,30 @@ def test_what_a_process_raises_arrives(world: Any, config: Any, tmp_path: Path) 
         crafter.run(False, remove, workers=2)
     assert "clean" in caught.value.what
     assert not multiprocessing.active_children()
+
+
+def test_weights_that_were_changed_meanwhile_are_noticed(config: Any, world: Any, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(Path(config.models[0].partition("=")[2]).read_bytes())
+    own = replace(config, models=(f"espnet-synthetic={weights}",))
+
+    def change(stage: str, done: int, total: int) -> None:
+        if stage == "clean predictions" and done == total:
+            save_file({key: value + 0.01 for key, value in load_file(weights).items()}, weights)
+
+    with pytest.raises(IntegrityError, match="weights of espnet-synthetic were changed while crafting"):
+        Crafter(own, tmp_path / "set").run(False, change, workers=2)
+    assert not multiprocessing.active_children()
+
+
+def test_every_name_of_the_cpu_means_one_thread() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    for name in ("cpu", "cpu:0"):
+        with one_thread(name):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
 
 
 def test_errors_keep_their_advice_between_processes() -> None:

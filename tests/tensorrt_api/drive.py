@@ -281,7 +281,7 @@ class Drive(unittest.TestCase):
 
     def test_an_accelerator_that_is_not_there_or_cannot_is_refused(self) -> None:
         self.renew(dla_cores=0)
-        self.refused("no deep learning accelerator", "leave out --dla", job=self.job("fp16"), dla=0)
+        self.refused("no deep learning accelerator", "give --dla gpu", job=self.job("fp16"), dla=0)
         self.renew(dla_cores=2)
         self.refused("2 deep learning accelerators, none of them 2", job=self.job("fp16"), dla=2)
         self.renew()

@@ -77,14 +77,14 @@ class Engines:
         core, precision = self.settings.dla, self.job.precision
         if not cores:
             what = "{} has no deep learning accelerator that TensorRT {} knows".format(self.gpu, trt.__version__)
-            raise BackendError(what, "leave out --dla")
+            raise BackendError(what, "give --dla gpu")
         if core >= cores:
             what = "{} has {} deep learning accelerators, none of them {}".format(self.gpu, cores, core)
             raise BackendError(what, "they are numbered from 0")
         if precision not in DLA_PRECISIONS:
             reason = "it has no fp32" if precision == "fp32" else "it does not take int8 from Q/DQ nodes"
             what = "{}: {} cannot run on a deep learning accelerator: {}".format(self.job.file, precision, reason)
-            raise BackendError(what, "leave out --dla, or choose engines in fp16 with --engine")
+            raise BackendError(what, "give --dla gpu, or choose engines in fp16 with --engine")
 
     def key(self) -> Key:
         """Everything that the engine depends on."""
