@@ -10,6 +10,7 @@ help:
 	@echo "make demo   set up .venv and run the whole chain on synthetic scenes"
 	@echo "make test   set up .venv, check style and types, run the tests"
 	@echo "make clean  remove .venv and caches"
+	@echo "longer checks: make check-tensorrt-api, check-device-memory, check-aarch64, fuzz"
 
 $(STAMP): pyproject.toml constraints.txt
 	@for python in $(PYTHON) python3.12 python3.13 python3; do \
