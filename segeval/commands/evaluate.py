@@ -1,13 +1,19 @@
 """``segeval evaluate``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from segeval.commands.options import AsJson, Option, Out, Quiet, Seed
 from segeval.console import progress, results, say
+from segeval.errors import ConfigurationError, GateMissedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from segeval.evaluate import Finding, SurvivalReport
 
 
 def evaluate(
@@ -17,6 +23,13 @@ def evaluate(
     bench: Annotated[
         list[Path], Option("--bench", metavar="DIR", help="Put this benchmark of the bundle beside it; repeatable.")
     ] = [],
+    gate: Annotated[
+        list[str], Option("--gate", metavar="[ATTACK:]EXPRESSION", help="Exit with 1 if it does not hold; repeatable.")
+    ] = [],
+    junit: Annotated[Path | None, Option("--junit", metavar="FILE", help="Write the gates as JUnit XML.")] = None,
+    summary: Annotated[
+        Path | None, Option("--summary", metavar="FILE", help="Write the gates as Markdown, for a pull request.")
+    ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -28,10 +41,17 @@ def evaluate(
 
     \b
     segeval evaluate runs/set runs/replay --bench runs/bench --out runs/report
+
+    \b
+    segeval evaluate runs/set runs/replay --out runs/report --junit gates.xml \\
+        --gate 'int8.success < 0.5' --gate 'tanh-full: int8.miou_drop < 0.02 and int8.survival < 0.9'
     """
-    from segeval.evaluate import benchmark_table, read_benchmark_report, survival_table
+    from segeval.evaluate import benchmark_table, check_gates, parse_gate, read_benchmark_report, survival_table
     from segeval.evaluate import evaluate as measure
 
+    gates = [parse_gate(text) for text in gate]
+    if (junit or summary) and not gates:
+        raise ConfigurationError("--junit and --summary tell of gates, and none was given", "add --gate")
     with progress(quiet) as tick:
         report = measure(adversarial_set, replay, out, seed, tick, bench)
     if as_json:
@@ -42,3 +62,21 @@ def evaluate(
             results.print(benchmark_table(read_benchmark_report(out)))
         results.print(Text("\n".join((*report.verdict, *report.notes))))
     say(f"report: {out / 'report.html'}")
+    if gates:
+        judge(check_gates(report, gates), report, junit, summary)
+
+
+def judge(findings: "Sequence[Finding]", report: "SurvivalReport", junit: Path | None, summary: Path | None) -> None:
+    """Write what the gates found. Raises GateMissedError naming each that was missed."""
+    from segeval.evaluate import gates_as_junit, gates_as_markdown
+    from segeval.store import write_atomic
+
+    if junit is not None:
+        write_atomic(junit, gates_as_junit(findings))
+    if summary is not None:
+        write_atomic(summary, gates_as_markdown(findings, report.verdict).encode())
+    missed = [finding for finding in findings if not finding.held]
+    if missed:
+        lines = "".join(f"\n  {finding.gate}: {finding.told}" for finding in missed)
+        raise GateMissedError(f"{len(missed)} of {len(findings)} checks were missed{lines}", "")
+    say(f"all {len(findings)} checks of the gates held")

@@ -55,6 +55,35 @@ def chain(tmp_path_factory: pytest.TempPathFactory, world: Any, spawn: Call) -> 
     )
 
 
+def test_a_gate_that_is_missed_is_exit_code_1_and_one_that_holds_is_0(
+    chain: Chain, spawn: Call, tmp_path: Path
+) -> None:
+    arguments = (
+        "evaluate",
+        "set",
+        "replay",
+        "--out",
+        tmp_path / "report",
+        "--quiet",
+        "--junit",
+        tmp_path / "gates.xml",
+    )
+    ended = spawn(*arguments, "--gate", "int8.success <= 1", "--summary", tmp_path / "gates.md", cwd=chain.root)
+    assert ended.code == 0, ended.err
+    assert "checks of the gates held" in ended.err
+    assert (tmp_path / "gates.md").read_text().startswith("### segeval: all of")
+    ended = spawn(*arguments, "--gate", "int8.success <= 1", "--gate", "fp32.levels < 0", cwd=chain.root)
+    assert ended.code == 1
+    assert "fp32.levels < 0: " in ended.err and "fp32.levels = " in ended.err and "int8.success" not in ended.err
+    assert "Traceback" not in ended.err
+    assert (tmp_path / "report" / "report.html").is_file()
+    assert 'failures="' in (tmp_path / "gates.xml").read_text()
+    ended = spawn(*arguments, cwd=chain.root)
+    assert ended.code == 2 and "add --gate" in ended.err
+    ended = spawn(*arguments, "--gate", "int8.sucess < 1", cwd=chain.root)
+    assert ended.code == 2 and "'int8.sucess' is no number of the report" in ended.err
+
+
 def test_each_command_ends_by_naming_the_next(chain: Chain) -> None:
     last = {
         name: getattr(chain, name).err.splitlines()[-1] for name in ("craft", "deploy", "replay", "bench", "evaluate")
