@@ -1,54 +1,37 @@
 """Running the jobs of a crafting run, here or in several processes, and keeping what they give in their order."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from itertools import accumulate
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from segeval.generate.jobs import Job, Work
 from segeval.generate.samples import ImageFiles
 from segeval.generate.workers import Order, Workers
-from segeval.models import Segmenter
 from segeval.progress import Progress
-from segeval.records import AdversarialSample, AttackSpec, CraftConfig
-from segeval.store import SetFolder, explaining
+from segeval.records import AdversarialSample
+from segeval.store import explaining
+
+if TYPE_CHECKING:
+    from segeval.generate.craft import Crafter
 
 AHEAD = 2
 """Jobs per process that are handed out before the oldest of them is kept."""
-
-
-class Attacker(Protocol):
-    """What carries out jobs."""
-
-    config: CraftConfig
-    folder: SetFolder
-    specs: dict[str, AttackSpec]
-    models: list[Segmenter]
-
-    def attack(
-        self,
-        job: Job,
-        files: Mapping[str, ImageFiles],
-        limits: Sequence[Sequence[float | None]],
-        tick: Callable[[int], None],
-    ) -> list[AdversarialSample]:
-        """Carry out one job."""
-        ...
 
 
 class Schedule:
     """The jobs that samples.jsonl does not have yet."""
 
     def __init__(
-        self, attacker: Attacker, jobs: Sequence[Job], files: Mapping[str, ImageFiles], progress: Progress
+        self, crafter: "Crafter", jobs: Sequence[Job], files: Mapping[str, ImageFiles], progress: Progress
     ) -> None:
-        self.attacker = attacker
+        self.crafter = crafter
         self.jobs = jobs
         self.files = files
         self.progress = progress
-        self.folder = attacker.folder
-        self.work = Work(jobs, attacker.config.steps)
+        self.folder = crafter.folder
+        self.work = Work(jobs, crafter.config.steps)
         self.done = self.keep_whole_jobs()
         self.changes = dict(map(self.change, self.folder.samples()))
 
@@ -56,8 +39,8 @@ class Schedule:
         """Run the jobs in so many processes; returns the number of samples."""
         workers = min(workers, len(self.jobs) - self.done)
         if workers > 1:
-            records = tuple(model.record for model in self.attacker.models)
-            order = Order(self.attacker.config, self.folder.root, records, self.files)
+            records = tuple(model.record for model in self.crafter.models)
+            order = Order(self.crafter.config, self.folder.root, records, self.files)
             with Workers(workers, order) as processes:
                 self.run_side_by_side(processes, AHEAD * workers)
         else:
@@ -72,7 +55,7 @@ class Schedule:
                 def tick(step: int, number: int = number) -> None:
                     self.report(number, step)
 
-                self.keep(number, self.attacker.attack(job, self.files, self.limits(job), tick))
+                self.keep(number, self.crafter.attack(job, self.files, self.limits(job), tick))
             else:
                 self.report(number + 1)
 
@@ -110,7 +93,7 @@ class Schedule:
 
     def change(self, sample: AdversarialSample) -> tuple[str, float]:
         """Id and mean change of a sample, that another attack may be matched to."""
-        local = self.attacker.specs[sample.attack].scope == "local"
+        local = self.crafter.specs[sample.attack].scope == "local"
         return sample.id, sample.norms.mean_phi if local else sample.norms.mean
 
     def keep_whole_jobs(self) -> int:
