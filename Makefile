@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint types unit clean fuzz check-aarch64 check-device-memory check-tensorrt-api
+.PHONY: help demo test lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api
 
 help:
 	@echo "make demo   set up .venv and run the whole chain on synthetic scenes"
@@ -38,6 +38,10 @@ unit: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test: lint types unit
+
+# JSON schemas of every file, from the records; a test holds them current.
+schemas: $(STAMP)
+	$(BIN)/python -m segeval.evaluate.formats.schemas docs/schema
 
 # pycuda is compiled from its sources the first time, which takes some minutes; no GPU is needed.
 check-device-memory: $(STAMP)

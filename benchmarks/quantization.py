@@ -23,6 +23,7 @@ from segeval.deploy.export import export_fp32
 from segeval.deploy.mixed import to_int8_fp16
 from segeval.deploy.parity import Reference, evenly, measure_parity
 from segeval.deploy.precision import to_fp16
+from segeval.deploy.specs import CalibrationSpec
 from segeval.models import load_model
 from segeval.models.segmenter import predict
 
@@ -58,16 +59,16 @@ def main() -> None:
         for values in ("exact values", "rounded values"):
             for method in METHODS:
                 with rounded_for_all() if values == "rounded values" else contextlib.nullcontext():
-                    model = quantize.to_int8(fp32, calibration, method, operators)
+                    model = quantize.to_int8(fp32, calibration, CalibrationSpec(method, op_types=operators))
                 row("int8", ", ".join(operators), values, method, model=model)
-    int8 = quantize.to_int8(fp32, calibration, "percentile")
+    int8 = quantize.to_int8(fp32, calibration, CalibrationSpec())
     row("int8-fp16", "Conv", "exact values", "percentile", model=to_int8_fp16(int8))
 
 
 @contextlib.contextmanager
 def rounded_for_all() -> Iterator[None]:
     """Quantize as ONNX Runtime does by itself: every reader of a quantized tensor gets the rounded values."""
-    with patch.object(quantize, "keep_others_exact", lambda network, op_types: None):
+    with patch.object(quantize, "keep_others_exact", lambda *arguments: None):
         yield
 
 

@@ -1,14 +1,14 @@
 """One network at one precision: made, written, read back, proved, compared with torch."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import onnx
 from onnx import ModelProto
 
-from segeval.bundles import QUANTIZED, Calibration, CalibrationMethod, Precision
+from segeval.bundles import QUANTIZED, Calibration, Precision
 from segeval.deploy.bundle import write_file
 from segeval.deploy.calibration import CalibrationImages
 from segeval.deploy.contents import Contents
@@ -17,7 +17,7 @@ from segeval.deploy.mixed import to_int8_fp16
 from segeval.deploy.parity import Reference, evenly
 from segeval.deploy.precision import to_fp16
 from segeval.deploy.qdq import check_qdq
-from segeval.deploy.quantize import OP_TYPES, PERCENTILE
+from segeval.deploy.specs import CalibrationSpec
 from segeval.models import Segmenter
 from segeval.models.segmenter import predict
 
@@ -25,6 +25,9 @@ Item = TypeVar("Item")
 
 PARITY_IMAGES = 20
 """Clean images on which each file is compared with torch, spread evenly over the set."""
+
+PARITY_IMAGES_OF_BLOCKS = 4
+"""The same for each of the many files of attribution, whose cost on clean images the report measures on all of them."""
 
 
 def at_precision(fp32: ModelProto, precision: Precision, quantized: Callable[[], ModelProto]) -> ModelProto:
@@ -34,26 +37,54 @@ def at_precision(fp32: ModelProto, precision: Precision, quantized: Callable[[],
     return to_fp16(fp32) if precision == "fp16" else fp32
 
 
-def written_and_proved(root: Path, file: str, model: ModelProto, precision: Precision) -> ModelProto:
-    """Write an ONNX file below `root`, read it back and check its rules. Raises EngineError, StorageError."""
+def written_and_proved(
+    root: Path,
+    file: str,
+    model: ModelProto,
+    precision: Precision,
+    spec: CalibrationSpec,
+    nodes: Collection[str] | None = None,
+) -> ModelProto:
+    """Write an ONNX file below `root`, read it back and check its rules. spec, nodes: of a quantized file.
+
+    Raises EngineError, StorageError.
+    """
     write_file(root, file, model.SerializeToString())
     read = onnx.load(root / file)
     if precision in QUANTIZED:
-        check_qdq(read, OP_TYPES, precision)
+        check_qdq(read, spec, precision, nodes)
     else:
         check_contract(read, precision)
     return read
 
 
-def engine_name(model: str, precision: Precision) -> str:
-    """Name of an engine, of its file and of its folder in a replay."""
-    return re.sub(r"[^A-Za-z0-9_+-]+", "-", model).strip("-") + f".{precision}"
+def engine_name(model: str, precision: Precision, variant: str = "") -> str:
+    """Name of an engine, of its file and of its folder in a replay. variant: name of its calibration."""
+    name = re.sub(r"[^A-Za-z0-9_+-]+", "-", model).strip("-") + f".{precision}"
+    return f"{name}-{variant}" if variant else name
 
 
-def calibration_record(images: CalibrationImages, method: CalibrationMethod) -> Calibration:
-    """What a bundle says about how the int8 ranges were found."""
-    percentile = PERCENTILE if method == "percentile" else None
-    return Calibration(method, percentile, images.source, images.seed, images.images, OP_TYPES)
+def calibration_record(
+    images: CalibrationImages,
+    spec: CalibrationSpec,
+    name: str = "",
+    only: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+) -> Calibration:
+    """What a bundle says about how the int8 ranges were found, and what is quantized by them; see `Calibration`."""
+    return Calibration(
+        method=spec.method,
+        percentile=spec.percentile if spec.method == "percentile" else None,
+        source=images.source,
+        seed=images.seed,
+        images=images.images,
+        op_types=spec.op_types,
+        name=name,
+        per_channel=spec.per_channel,
+        activations=spec.activations,
+        only=only,
+        without=without,
+    )
 
 
 def references_of(segmenter: Segmenter, contents: Contents) -> list[Reference]:

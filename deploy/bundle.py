@@ -23,7 +23,10 @@ INDEX = "inputs/index.jsonl"
 
 @dataclass(frozen=True)
 class Input:
-    """An image to bundle. key: "clean/IMAGE" or "adversarial/SAMPLE".   load: reads it, (H, W, 3)."""
+    """An image to bundle. key: "clean/IMAGE", "adversarial/SAMPLE", or one of them after a channel (`in_channel`).
+
+    load: reads it, (H, W, 3).
+    """
 
     key: str
     load: Callable[[], RgbImage]

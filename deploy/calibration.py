@@ -31,8 +31,10 @@ class CalibrationImages:
         return map(self.load, range(len(self.images)))
 
 
-def choose_calibration(manifest: AdversarialSet, contents: Contents, count: int) -> CalibrationImages:
-    """`count` images of the data set's train split, drawn with the set's seed and brought to its size.
+def choose_calibration(
+    manifest: AdversarialSet, contents: Contents, count: int, seed: int | None = None
+) -> CalibrationImages:
+    """`count` images of the data set's train split, drawn with a seed, None for the set's, and brought to its size.
 
     Images that are in the set are left out, whatever they are called. Only if the train split is not there, or has no
     other images, are the set's own clean images taken, and the record says so.
@@ -40,16 +42,17 @@ def choose_calibration(manifest: AdversarialSet, contents: Contents, count: int)
     """
     config = manifest.config
     size = (manifest.height, manifest.width)
+    seed = config.seed if seed is None else seed
     try:
         dataset = open_dataset(config.dataset, dataset_root(config.data_root), "train", size)
     except DataError as error:
-        return from_contents(contents, f"{config.dataset} has no usable train split: {error.what}", count, config.seed)
+        return from_contents(contents, f"{config.dataset} has no usable train split: {error.what}", count, seed)
     own = {sha256(contents.image(id).tobytes()) for id in contents.clean}
-    found = from_dataset(dataset, f"{config.dataset}, train split", count, config.seed, own)
+    found = from_dataset(dataset, f"{config.dataset}, train split", count, seed, own)
     if found.images:
         return found
     why = f"every image of the train split of {config.dataset} is in the set"
-    return from_contents(contents, why, count, config.seed)
+    return from_contents(contents, why, count, seed)
 
 
 def from_dataset(

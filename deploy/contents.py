@@ -1,9 +1,12 @@
 """What of an adversarial set goes into a bundle, and which model runs which of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from segeval.bundles import in_channel
 from segeval.deploy.bundle import Input, ranges
+from segeval.deploy.channels import Channel
 from segeval.errors import DataError
 from segeval.metrics import Labels
 from segeval.records import FileRecord
@@ -21,12 +24,16 @@ class Crafted:
 
 @dataclass(frozen=True)
 class Contents:
-    """The images of a set. clean, truth: by image id; truth only where it is known."""
+    """The images of a set. clean, truth: by image id; truth only where it is known.
+
+    channels: what every image is run after as well, besides as it is.
+    """
 
     folder: SetFolder
     clean: dict[str, FileRecord]
     truth: dict[str, FileRecord]
     adversarial: tuple[Crafted, ...]
+    channels: tuple[Channel, ...] = ()
 
     def image(self, id: str) -> RgbImage:
         """A clean image, (H, W, 3) RGB."""
@@ -37,19 +44,35 @@ class Contents:
         return self.folder.labels(self.truth[id]) if id in self.truth else None
 
     def inputs(self) -> list[Input]:
-        """Everything to run, clean images first."""
+        """Everything to run: clean images, adversarial images, then both again after each channel."""
         clean = [Input(f"clean/{id}", partial(self.image, id)) for id in self.clean]
         crafted = [Input(f"adversarial/{c.id}", partial(self.folder.image, c.file)) for c in self.adversarial]
-        return clean + crafted
+        plain = clean + crafted
+        return plain + [after(channel, each) for channel in self.channels for each in plain]
 
-    def inputs_for(self, model: str) -> tuple[tuple[int, int], ...]:
-        """The inputs a model runs: every clean image, and the adversarial images that crafting showed it."""
+    def inputs_for(self, model: str, channels: bool = True) -> tuple[tuple[int, int], ...]:
+        """The inputs a model runs: every clean image, and the adversarial images that crafting showed it.
+
+        channels: whether also after each channel.
+        """
         clean = len(self.clean)
         own = [clean + at for at, crafted in enumerate(self.adversarial) if model in crafted.models]
-        return ranges([*range(clean), *own])
+        plain, block = [*range(clean), *own], clean + len(self.adversarial)
+        blocks = 1 + len(self.channels) * channels
+        return ranges([number * block + index for number in range(blocks) for index in plain])
 
 
-def survey(folder: SetFolder) -> Contents:
+def after(channel: Channel, plain: Input) -> Input:
+    """An input as it comes out of a channel."""
+    return Input(in_channel(channel.name, plain.key), partial(through, channel, plain.load))
+
+
+def through(channel: Channel, load: Callable[[], RgbImage]) -> RgbImage:
+    """The image that `load` reads, as it comes out of a channel."""
+    return channel.apply(load())
+
+
+def survey(folder: SetFolder, channels: tuple[Channel, ...] = ()) -> Contents:
     """Read what a set holds; no image is loaded yet. Raises DataError if nothing was attacked."""
     clean: dict[str, FileRecord] = {}
     truth: dict[str, FileRecord] = {}
@@ -62,4 +85,4 @@ def survey(folder: SetFolder) -> Contents:
     if not clean:
         hint = "craft with a task whose source classes occur in the images"
         raise DataError(f"{folder.root} holds no adversarial image", hint)
-    return Contents(folder, clean, truth, tuple(adversarial))
+    return Contents(folder, clean, truth, tuple(adversarial), channels)

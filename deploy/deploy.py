@@ -1,6 +1,6 @@
 """`segeval deploy`: from an adversarial set to a bundle."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -11,9 +11,9 @@ from onnx import ModelProto
 import segeval
 from segeval.bundles import (
     QUANTIZED,
+    AttributionMode,
     BundleFolder,
     BundleManifest,
-    CalibrationMethod,
     DeployOptions,
     EngineRecord,
     Precision,
@@ -23,7 +23,6 @@ from segeval.bundles import (
 from segeval.deploy.archive import RUN_SCRIPT, runner_archive
 from segeval.deploy.build import (
     at_precision,
-    calibration_record,
     counted,
     engine_name,
     references_of,
@@ -31,18 +30,20 @@ from segeval.deploy.build import (
 )
 from segeval.deploy.bundle import hash_files, new_folder, write_file, write_inputs
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
+from segeval.deploy.channels import parse_channels
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
 from segeval.deploy.mixed import file_form, needs_flagged_file
-from segeval.deploy.parity import Reference, measure_parity
-from segeval.deploy.quantize import to_int8
+from segeval.deploy.parity import Reference, evenly, measure_parity
+from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
 from segeval.deploy.targets import PRECISIONS, Target
+from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
 from segeval.errors import ConfigurationError, IntegrityError
 from segeval.models import Segmenter, load_model
 from segeval.progress import Progress
 from segeval.records import AdversarialSet, ModelRecord, encode
 from segeval.registry import TARGETS
-from segeval.store import SetFolder, sha256_file
+from segeval.store import RgbImage, SetFolder, sha256_file
 
 
 def deploy(
@@ -50,14 +51,20 @@ def deploy(
     out: Path,
     target: str = "cpu",
     precisions: Sequence[Precision] = PRECISIONS,
-    calibration: CalibrationMethod = "percentile",
-    calibration_images: int = 32,
+    calibrations: Sequence[str] = ("percentile",),
+    calibration_images: int = IMAGES,
     batch: int = 1,
     dla: int | None = None,
+    channels: Sequence[str] = (),
+    attribute: Sequence[AttributionMode] = (),
     progress: Progress = lambda stage, done, total: None,
 ) -> BundleManifest:
     """Write a bundle of every model of a set at every precision.
 
+    calibrations: as in ``minmax`` or ``percentile,percentile=99.9``; see `parse_calibrations`. The first makes the int8
+    that ships, each other an int8 of its own beside it.   calibration_images: of those that do not say.
+    attribute: an int8 file for every block of each network as well, with only that block quantized, or all but it.
+    channels: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
     A bundle of the same set and options that is there already is verified and returned.
     Raises DataError or IntegrityError for the set, ConfigurationError for options or `out`, WeightsError,
     EngineError for a file that breaks a rule, StorageError.
@@ -66,21 +73,35 @@ def deploy(
     folder = SetFolder(set_root)
     manifest = folder.complete_manifest()
     reference = SetReference(sha256_file(folder.manifest_path))
-    options = DeployOptions(tuple(dict.fromkeys(precisions)), calibration, calibration_images, batch, dla)
+    passing = parse_channels(channels)
+    names = tuple(channel.name for channel in passing)
+    specs = parse_calibrations(calibrations, calibration_images)
+    options = DeployOptions(
+        precisions=tuple(dict.fromkeys(precisions)),
+        calibration=specs[0].method,
+        calibration_images=specs[0].images,
+        batch=batch,
+        dla=dla,
+        channels=names,
+        sweep=() if len(specs) == 1 and specs[0].plain else tuple(spec.text for spec in specs),
+        attribute=tuple(dict.fromkeys(attribute)),
+    )
     device: Target = TARGETS.load(target)
     require_sensible(device, options, manifest)
+    require_calibrations(device, options.precisions, specs, options.attribute)
     there = existing(out, reference, target, options)
     if there is not None:
         return there
-    contents = survey(folder)
+    contents = survey(folder, passing)
     with new_folder(out) as part:
         size = (manifest.height, manifest.width)
         inputs = write_inputs(part, contents.inputs(), *size, partial(progress, "inputs"))
         calibrated = not set(QUANTIZED).isdisjoint(options.precisions)
-        images = choose_calibration(manifest, contents, calibration_images) if calibrated else None
+        images = cache(partial(choose_calibration, manifest, contents))
+        chosen = {spec: images(spec.images, spec.seed) for spec in specs if calibrated}
         engines: list[EngineRecord] = []
         for record in manifest.models:
-            engines += ModelDeployment(part, record, contents, size, device, options, images, progress).engines()
+            engines += ModelDeployment(part, record, contents, size, device, options, chosen, progress).engines()
         write_file(part, "runner.pyz", runner_archive(), executable=True)
         write_file(part, "run.sh", RUN_SCRIPT.encode(), executable=True)
         files = hash_files(part)
@@ -107,8 +128,8 @@ def require_sensible(target: Target, options: DeployOptions, manifest: Adversari
             f"{target.description}",
             f"give at most --batch {most}" if most else "craft the set at a smaller --size",
         )
-    if options.batch < 1 or options.calibration_images < 1:
-        raise ConfigurationError("batch size and number of calibration images must be at least 1")
+    if options.batch < 1:
+        raise ConfigurationError("the batch size must be at least 1")
     names = [engine_name(model.name, "fp32") for model in models]
     if len(set(names)) != len(names):
         raise ConfigurationError(f"two models of the set would have the same file name: {', '.join(names)}")
@@ -139,7 +160,7 @@ def load_victim(record: ModelRecord) -> Segmenter:
 class ModelDeployment:
     """One model on its way into an unfinished bundle. part: its folder.   size: (height, width).
 
-    images: for calibration, None if no quantized precision was asked for.
+    calibrations: with their images, the one that ships first; none if no quantized precision was asked for.
     """
 
     part: Path
@@ -148,7 +169,7 @@ class ModelDeployment:
     size: tuple[int, int]
     target: Target
     options: DeployOptions
-    images: CalibrationImages | None
+    calibrations: dict[CalibrationSpec, CalibrationImages]
     progress: Progress
 
     def engines(self) -> list[EngineRecord]:
@@ -158,28 +179,39 @@ class ModelDeployment:
         fp32 = export_fp32(segmenter, *self.size, self.options.batch)
         references = references_of(segmenter, self.contents)
         self.progress(f"export {self.record.name}", 1, 1)
-        quantized = cache(partial(self.quantized, fp32))  # calibrated once for all precisions
+        quantizer = Quantizer(fp32, self.calibrating)
         found = []
-        for precision in self.options.precisions:
+        for precision, variant in self.plan(fp32):
             form = file_form(precision, self.target.tensorrt_versions)
-            engine = self.engine(segmenter, at_precision(fp32, form, quantized), references, precision, form)
-            found.append(replace(engine, flagged_file=self.flagged_file(engine, form, quantized)))
+            model = at_precision(fp32, form, partial(quantizer.file, variant))
+            engine = self.engine(segmenter, model, references, precision, form, variant)
+            found.append(replace(engine, flagged_file=self.flagged_file(engine, form, quantizer, variant)))
         return found
 
-    def flagged_file(self, engine: EngineRecord, form: Precision, quantized: Callable[[], ModelProto]) -> str | None:
+    def plan(self, fp32: ModelProto) -> Iterator[tuple[Precision, Variant]]:
+        """Precision and calibration of every engine. int8-fp16 is made by the first calibration alone.
+
+        A precision that is not quantized is paired with the default calibration, which is not heeded.
+        """
+        specs = list(self.calibrations) or [CalibrationSpec()]
+        first, *others = variants(fp32, specs, self.options.attribute)
+        for precision in self.options.precisions:
+            yield precision, first
+            if precision == "int8":
+                yield from ((precision, variant) for variant in others)
+
+    def calibrating(self, spec: CalibrationSpec) -> Iterator[RgbImage]:
+        """The images of a calibration, reporting as they are taken."""
+        images = self.calibrations[spec]
+        return counted(images, len(images.images), partial(self.progress, f"calibrate {self.record.name}"))
+
+    def flagged_file(self, engine: EngineRecord, form: Precision, quantizer: Quantizer, variant: Variant) -> str | None:
         """The file of an engine for those that take precisions from flags, written if it is another one."""
         if needs_flagged_file(engine.precision, self.target.tensorrt_versions):
             name = f"models/{engine.name}.flags.onnx"
-            written_and_proved(self.part, name, quantized(), "int8")
+            written_and_proved(self.part, name, quantizer.file(variant), "int8", variant.spec)
             return name
         return None if form == engine.precision else engine.file
-
-    def quantized(self, fp32: ModelProto) -> ModelProto:
-        """The int8 file, calibrated."""
-        assert self.images is not None
-        report = partial(self.progress, f"calibrate {self.record.name}")
-        calibrating = counted(self.images, len(self.images.images), report)
-        return to_int8(fp32, calibrating, self.options.calibration)
 
     def engine(
         self,
@@ -188,13 +220,15 @@ class ModelDeployment:
         references: Sequence[Reference],
         precision: Precision,
         form: Precision,
+        variant: Variant,
     ) -> EngineRecord:
         """Write, prove and measure one file. form: the precision whose rules it follows."""
-        name = engine_name(self.record.name, precision)
+        name = engine_name(self.record.name, precision, variant.name)
         file = f"models/{name}.onnx"
-        model = written_and_proved(self.part, file, model, form)
-        images = self.images if precision in QUANTIZED else None
-        comparing = counted(references, len(references), partial(self.progress, f"check {name}"))
+        model = written_and_proved(self.part, file, model, form, variant.spec, variant.nodes)
+        calibrated = precision in QUANTIZED
+        compared = [references[at] for at in evenly(len(references), variant.parity_images)]
+        comparing = counted(compared, len(compared), partial(self.progress, f"check {name}"))
         return EngineRecord(
             name=name,
             model=self.record.name,
@@ -204,7 +238,7 @@ class ModelDeployment:
             width=self.size[1],
             batch=self.options.batch,
             classes=len(segmenter.spec.outputs),
-            inputs=self.contents.inputs_for(self.record.name),
-            calibration=calibration_record(images, self.options.calibration) if images else None,
-            parity=measure_parity(model, comparing, len(segmenter.spec.table), unoptimised=images is not None),
+            inputs=self.contents.inputs_for(self.record.name, channels=variant.ships),
+            calibration=variant.record(self.calibrations[variant.spec]) if calibrated else None,
+            parity=measure_parity(model, comparing, len(segmenter.spec.table), unoptimised=calibrated),
         )

@@ -2,11 +2,12 @@
 
 Explicit quantization: each quantized operator takes its activations and weights through a pair of QuantizeLinear and
 DequantizeLinear. Symmetric int8 everywhere (zero-points 0), weights per channel, bias not quantized. Scales, weights
-and bias are fp32, in an int8-fp16 file fp16.
+and bias are fp32, in an int8-fp16 file fp16. A calibration may ask for one scale for all weights of an operator, for
+uint8 activations, or for some operators only: then its file is held to that, and to everything else as before.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from segeval.bundles import Precision
 from segeval.deploy.contract import broken, check_contract
 from segeval.deploy.export import NETWORK_INPUT
 from segeval.deploy.mixed import SMALLEST
+from segeval.deploy.specs import CalibrationSpec
 
 WEIGHT_AXIS = {"Conv": 0, "ConvTranspose": 1}
 """Axis of the output channels in the weights of each operator that has any."""
@@ -27,9 +29,15 @@ TYPES = {"fp32": (np.float32, TensorProto.FLOAT), "fp16": (np.float16, TensorPro
 
 
 class QuantizedGraph:
-    """A file with int8 operators, indexed for checking. precision: int8 or int8-fp16."""
+    """A file with int8 operators, indexed for checking. precision: int8 or int8-fp16.
 
-    def __init__(self, model: ModelProto, precision: Precision) -> None:
+    spec, chosen: what is to be quantized and how; names of None for all operators of the types.
+    """
+
+    def __init__(
+        self, model: ModelProto, spec: CalibrationSpec, precision: Precision, chosen: Collection[str] | None
+    ) -> None:
+        self.spec, self.chosen = spec, chosen
         self.real = "fp16" if precision == "int8-fp16" else "fp32"
         """The type of everything that is not int8."""
         self.nodes: list[NodeProto] = list(model.graph.node)
@@ -51,6 +59,10 @@ class QuantizedGraph:
                 open_values.extend(node.input)
         return found
 
+    def wanted(self, node: NodeProto) -> bool:
+        """Whether a node of the network must be quantized; the others must not."""
+        return node.op_type in self.spec.op_types and (self.chosen is None or node.name in self.chosen)
+
     def constant(self, node: NodeProto, position: int, what: str) -> NDArray[np.generic]:
         """An input of a node that must be a stored constant."""
         name = node.input[position] if position < len(node.input) else ""
@@ -67,33 +79,35 @@ class QuantizedGraph:
         return self.producer[dequantize.input[0]], dequantize
 
 
-def check_qdq(model: ModelProto, op_types: Sequence[str], precision: Precision = "int8") -> None:
+def check_qdq(
+    model: ModelProto, spec: CalibrationSpec, precision: Precision = "int8", nodes: Collection[str] | None = None
+) -> None:
     """Raise EngineError, naming node and rule, unless `model` follows every rule.
 
-    op_types: what must be quantized.   precision: int8 or int8-fp16.
+    spec: how it was quantized.   precision: int8 or int8-fp16.   nodes: names of those that must be quantized, and no
+    other; None for all operators that `spec` names.
     """
     check_contract(model, precision)
-    graph = QuantizedGraph(model, precision)
+    graph = QuantizedGraph(model, spec, precision, nodes)
     outside = graph.normalization()
-    quantized = [node for node in graph.nodes if node.op_type in op_types and node.name not in outside]
+    quantized = [node for node in graph.nodes if graph.wanted(node) and node.name not in outside]
     if not any(node.op_type == DQ for node in graph.nodes) or not quantized:
-        raise broken("the file", f"nothing is quantized; {', '.join(op_types)} should be")
+        raise broken("the file", f"nothing is quantized; {', '.join(spec.op_types)} should be")
+    missing = set(nodes or ()) - {node.name for node in quantized}
+    if missing:
+        raise broken(min(missing), "it should be quantized, and is not in the file")
     for node in graph.nodes:
         if node.op_type in (Q, DQ):
-            check_linear(graph, node, op_types)
+            check_linear(graph, node)
     for node in quantized:
         check_operator(graph, node)
 
 
-def check_linear(graph: QuantizedGraph, node: NodeProto, op_types: Sequence[str]) -> None:
+def check_linear(graph: QuantizedGraph, node: NodeProto) -> None:
     """The rules for one QuantizeLinear or DequantizeLinear."""
-    zero_point = graph.constant(node, 2, "zero-point")
-    if zero_point.dtype != np.int8:
-        raise broken(node.name, f"its zero-point must be int8, it is {zero_point.dtype}")
-    if np.any(zero_point != 0):
-        raise broken(node.name, "its zero-point must be 0")
     check_scale(graph, node)
     if node.op_type == Q:
+        check_zero_point(graph, node, weight=node.input[0] in graph.constants)
         for consumer in graph.consumers[node.output[0]]:
             if consumer.op_type != DQ:
                 raise broken(consumer.name, f"only DequantizeLinear may take int8 values, this is {consumer.op_type}")
@@ -104,8 +118,20 @@ def check_linear(graph: QuantizedGraph, node: NodeProto, op_types: Sequence[str]
     if list(source.input[1:]) != list(node.input[1:]):
         raise broken(node.name, "scale and zero-point must be those of its QuantizeLinear")
     for consumer in graph.consumers[node.output[0]]:
-        if consumer.op_type not in op_types:
-            raise broken(consumer.name, f"{consumer.op_type} must not be quantized; only {', '.join(op_types)}")
+        if not graph.wanted(consumer):
+            types = ", ".join(graph.spec.op_types)
+            which = types if graph.chosen is None else f"{len(graph.chosen)} operators ({types})"
+            raise broken(consumer.name, f"{consumer.op_type} must not be quantized; only {which}")
+
+
+def check_zero_point(graph: QuantizedGraph, node: NodeProto, weight: bool) -> None:
+    """Zero-points: int8 and 0; of activations any uint8 if the calibration asks for that."""
+    wanted = "int8" if weight else graph.spec.activations
+    zero_point = graph.constant(node, 2, "zero-point")
+    if zero_point.dtype != wanted:
+        raise broken(node.name, f"its zero-point must be {wanted}, it is {zero_point.dtype}")
+    if wanted == "int8" and np.any(zero_point != 0):
+        raise broken(node.name, "its zero-point must be 0")
 
 
 def check_scale(graph: QuantizedGraph, node: NodeProto) -> None:
@@ -136,10 +162,14 @@ def check_operator(graph: QuantizedGraph, node: NodeProto) -> None:
 
 
 def check_weight(graph: QuantizedGraph, node: NodeProto, axis: int) -> None:
-    """Weights: a stored constant, quantized with one scale per output channel."""
+    """Weights: a stored constant, quantized with one scale per output channel, or with one in all if that is wanted."""
     quantize, dequantize = graph.pair(node, 1, "weight")
     channels = graph.constant(quantize, 0, "weight").shape[axis]
     scales = graph.constant(dequantize, 1, "scale")
+    if not graph.spec.per_channel:
+        if scales.size != 1:
+            raise broken(node.name, f"its weights must have one scale in all, they have {scales.size}")
+        return
     found = next((helper.get_attribute_value(a) for a in dequantize.attribute if a.name == "axis"), 1)
     if scales.shape != (channels,) or found != axis:
         raise broken(node.name, f"its weights must have one scale per output channel: {channels} along axis {axis}")

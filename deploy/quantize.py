@@ -1,13 +1,13 @@
 """int8 by explicit quantization (QDQ), in the one form that TensorRT 8.5 to 11 and ONNX Runtime all load.
 
-Only convolutions are quantized, and everything else keeps exact values: of all the sets of operators that were
-measured this one is closest to fp32 (docs/quantization.md).
+By default only convolutions are quantized, and everything else keeps exact values: of all the sets of operators that
+were measured this one is closest to fp32 (docs/quantization.md).
 """
 
 import contextlib
 import io
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,10 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, create_ca
 from onnxruntime.quantization import CalibrationMethod as OrtMethod
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from segeval.bundles import CalibrationMethod
 from segeval.deploy.export import IMAGE, NETWORK_INPUT, network_of, with_network
 from segeval.deploy.session import open_session
+from segeval.deploy.specs import CalibrationSpec
 from segeval.store import RgbImage
-
-OP_TYPES = ("Conv",)
-PERCENTILE = 99.99
 
 METHODS = {"percentile": OrtMethod.Percentile, "minmax": OrtMethod.MinMax, "entropy": OrtMethod.Entropy}
 
@@ -42,57 +39,77 @@ class OneImage(CalibrationDataReader):  # type: ignore[misc]
         return inputs
 
 
-def to_int8(
-    fp32: ModelProto, images: Iterable[RgbImage], method: CalibrationMethod, op_types: Sequence[str] = OP_TYPES
-) -> ModelProto:
-    """The same file with its network in int8 QDQ form.
+def to_int8(fp32: ModelProto, images: Iterable[RgbImage], spec: CalibrationSpec) -> ModelProto:
+    """The same file with its network in int8 QDQ form. images: (H, W, 3) RGB, for calibration, taken one at a time."""
+    return quantize(fp32, find_ranges(fp32, images, spec), spec)
 
-    images: (H, W, 3) RGB calibration images, taken one at a time.   op_types: ONNX operators to quantize.
+
+def quantize(fp32: ModelProto, ranges: Any, spec: CalibrationSpec, nodes: Collection[str] | None = None) -> ModelProto:
+    """The same file with its network in QDQ form, by ranges that were found.
+
+    nodes: names of those to quantize, at least one; None for all of the operators that `spec` names.
     """
-    with tempfile.TemporaryDirectory(prefix="segeval-int8-") as folder:
-        file = Path(folder) / "network.onnx"
-        onnx.save(network_of(fp32), file)
-        with quiet():
-            ranges = find_ranges(file, network_inputs(fp32, images), method, op_types)
     quantizer = QDQQuantizer(
         network_of(fp32),
-        per_channel=True,
+        per_channel=spec.per_channel,
         reduce_range=False,
         weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QInt8,
+        activation_qType=QuantType.QInt8 if spec.activations == "int8" else QuantType.QUInt8,
         tensors_range=ranges,
-        nodes_to_quantize=[],
+        nodes_to_quantize=list(nodes or ()),
         nodes_to_exclude=[],
-        op_types_to_quantize=list(op_types),
+        op_types_to_quantize=list(spec.op_types),
         extra_options={
-            "ActivationSymmetric": True,
+            "ActivationSymmetric": spec.activations == "int8",
             "WeightSymmetric": True,
             "AddQDQPairToWeight": True,
             "QuantizeBias": False,
-            "OpTypesToExcludeOutputQuantization": list(op_types),
+            "OpTypesToExcludeOutputQuantization": list(spec.op_types),
         },
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     network = quantizer.model.model
-    keep_others_exact(network, op_types)
+    keep_others_exact(network, spec.op_types, nodes)
     return with_network(fp32, network)
 
 
-def keep_others_exact(network: ModelProto, op_types: Sequence[str]) -> None:
+def keep_others_exact(network: ModelProto, op_types: Sequence[str], nodes: Collection[str] | None) -> None:
     """Give operators that are not quantized the exact values again.
 
+    op_types, nodes: those that are quantized, by type and by name; names of None for all of the types.
     ONNX Runtime hands the rounded values of a tensor to everyone who reads it, so that a residual sum next to a
     quantized convolution is rounded too. With min-max ranges that alone cost ESPNet 6 points of mIoU.
     """
     producer = {node.output[0]: node for node in network.graph.node}
     for node in network.graph.node:
-        if node.op_type in (*op_types, "QuantizeLinear", "DequantizeLinear"):
+        quantized = node.op_type in op_types and (nodes is None or node.name in nodes)
+        if quantized or node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             continue
         for position, name in enumerate(node.input):
             dequantize = producer.get(name)
             if dequantize is not None and dequantize.op_type == "DequantizeLinear":
                 node.input[position] = producer[dequantize.input[0]].input[0]
+
+
+def find_ranges(fp32: ModelProto, images: Iterable[RgbImage], spec: CalibrationSpec) -> Any:
+    """The range of every activation, by ONNX Runtime's calibrator, in constant memory."""
+    options: dict[str, Any] = {"symmetric": spec.activations == "int8"}
+    if spec.method == "percentile":
+        options["percentile"] = spec.percentile
+    with tempfile.TemporaryDirectory(prefix="segeval-int8-") as folder, quiet():
+        file = Path(folder) / "network.onnx"
+        onnx.save(network_of(fp32), file)
+        calibrator = create_calibrator(
+            file,
+            list(spec.op_types),
+            augmented_model_path=str(file.with_name("augmented.onnx")),
+            calibrate_method=METHODS[spec.method],
+            extra_options=options,
+        )
+        for value in network_inputs(fp32, images):
+            calibrator.collect_data(OneImage({NETWORK_INPUT: value}))
+        return calibrator.compute_data()
 
 
 def network_inputs(fp32: ModelProto, images: Iterable[RgbImage]) -> Iterator[NDArray[Any]]:
@@ -101,25 +118,6 @@ def network_inputs(fp32: ModelProto, images: Iterable[RgbImage]) -> Iterator[NDA
     batch = normalization.get_inputs()[0].shape[0]
     for image in images:
         yield normalization.run([NETWORK_INPUT], {IMAGE: image[None].repeat(batch, axis=0)})[0]
-
-
-def find_ranges(
-    network: Path, inputs: Iterable[NDArray[Any]], method: CalibrationMethod, op_types: Sequence[str]
-) -> Any:
-    """The range of every activation, by ONNX Runtime's calibrator, in constant memory."""
-    options: dict[str, Any] = {"symmetric": True}
-    if method == "percentile":
-        options["percentile"] = PERCENTILE
-    calibrator = create_calibrator(
-        network,
-        list(op_types),
-        augmented_model_path=str(network.with_name("augmented.onnx")),
-        calibrate_method=METHODS[method],
-        extra_options=options,
-    )
-    for value in inputs:
-        calibrator.collect_data(OneImage({NETWORK_INPUT: value}))
-    return calibrator.compute_data()
 
 
 def quiet() -> contextlib.AbstractContextManager[Any]:

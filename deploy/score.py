@@ -19,6 +19,7 @@ from segeval.deploy.calibration import CalibrationImages, from_dataset
 from segeval.deploy.export import export_fp32
 from segeval.deploy.quantize import to_int8
 from segeval.deploy.session import DeployedModel
+from segeval.deploy.specs import CalibrationSpec
 from segeval.errors import ConfigurationError, DataError
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter, load_model
@@ -177,10 +178,11 @@ def deployed_engine(
     progress(f"export {precision}", 0, 1)
     images = calibration_images(config, (height, width)) if precision in QUANTIZED else None
     fp32 = export_fp32(segmenter.cpu(), height, width)
-    model = at_precision(fp32, precision, partial(to_int8, fp32, images or (), config.calibration))
+    spec = CalibrationSpec(config.calibration)
+    model = at_precision(fp32, precision, partial(to_int8, fp32, images or (), spec))
     with TemporaryDirectory(prefix="segeval-") as folder:
-        model = written_and_proved(Path(folder), "model.onnx", model, precision)
-    calibration = calibration_record(images, config.calibration) if images else None
+        model = written_and_proved(Path(folder), "model.onnx", model, precision, spec)
+    calibration = calibration_record(images, spec) if images else None
     progress(f"export {precision}", 1, 1)
     deployed = DeployedModel(model)
 

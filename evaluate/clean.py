@@ -1,5 +1,7 @@
 """What deployment costs without any attack: accuracy, agreement with the desktop and latency on the clean images."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from segeval.classes import IGNORE
@@ -51,9 +53,9 @@ class CleanTally:
         )
 
 
-def measure_latency(results: EngineResults) -> Latency | None:
-    """Latency of an engine over every input of its replay; None if nothing was run."""
-    times = np.array(list(results.latencies().values()), np.float64)
+def measure_latency(results: EngineResults, keys: Collection[str]) -> Latency | None:
+    """Latency of an engine over these inputs of its replay; None if there are none."""
+    times = np.array([time for key, time in results.latencies().items() if key in keys], np.float64)
     if not len(times):
         return None
     p50, p90 = np.percentile(times, (50, 90)).tolist()

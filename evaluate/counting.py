@@ -4,15 +4,21 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from segeval.errors import DataError, IntegrityError
-from segeval.evaluate.clean import CleanTally, check_truth
+from segeval.evaluate.breakdown import BreakdownTally
+from segeval.evaluate.clean import CleanTally
+from segeval.evaluate.consistency import consistent_samples
 from segeval.evaluate.curves import CurveTally
+from segeval.evaluate.decomposition import Decomposition, Shape
 from segeval.evaluate.report_records import DESKTOP
 from segeval.evaluate.sources import Engine, Sources
 from segeval.evaluate.survival import LabelMaps, SampleCounts, count_sample
-from segeval.metrics import Labels, count_attack
+from segeval.metrics import Mask, count_attack
 from segeval.progress import Progress
 from segeval.records import AdversarialSample
+from segeval.store import Margins
 
 RowKey = tuple[str, tuple[str, ...], str, str, str]
 
@@ -22,12 +28,13 @@ class Counted:
     """What the pass found.
 
     missing: samples that an unfinished replay lacks, per row (model, victims, attack, …).   attacked: images of the set
-    that have a sample, replayed or not.
+    that have a sample, replayed or not.   breakdown: of engines as they ship.
     """
 
     rows: list[SampleCounts] = field(default_factory=list)
     clean: dict[tuple[str, str], CleanTally] = field(default_factory=dict)
     curves: CurveTally = field(default_factory=CurveTally)
+    breakdown: BreakdownTally = field(default_factory=BreakdownTally)
     missing: Counter[RowKey] = field(default_factory=Counter)
     attacked: set[str] = field(default_factory=set)
 
@@ -51,7 +58,7 @@ def count_everything(sources: Sources, progress: Progress) -> Counted:
         engines = [engine for engine in sources.engines if engine.model == model.name]
         for name, precision in [(DESKTOP, "fp32")] * bool(engines) + [(e.label, e.record.precision) for e in engines]:
             counted.clean[model.name, name] = CleanTally(model.name, name, precision, classes)
-    for done, sample in enumerate(sources.folder.samples()):
+    for done, sample in enumerate(consistent_samples(sources.folder, sources.manifest)):
         progress("counting", done, sources.manifest.sample_count)
         counted.attacked.add(sample.image)
         counted.curves.add(sample)
@@ -65,10 +72,11 @@ def count_everything(sources: Sources, progress: Progress) -> Counted:
 
 
 def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) -> None:
-    phi = sources.folder.mask(sample.files["phi"])
+    phi = sources.phi(sample)
+    shape = Shape.of(phi)
     task = sources.tasks[sample.task]
     for model, engines in evaluated_models(sources, sample):
-        truth = _truth(sources, sample, model)
+        truth = sources.truth(sample)
         clean = sources.desktop(sample, model, adversarial=False)
         adversarial = sources.desktop(sample, model, adversarial=True)
         recorded = sample.counts.get(model)
@@ -76,26 +84,30 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
             raise IntegrityError(
                 f"sample {sample.id}: its label maps give other counts than samples.jsonl", "craft the set again"
             )
+        margins = _margins(sources, sample, model, adversarial[phi] == task.target)
+        outputs = len(sources.models[model].outputs)
+        parts = Decomposition(shape, clean, adversarial, margins, task.target, outputs)
         counted.clean[model, DESKTOP].add(sample.image, clean, clean, truth)
         for engine in engines:
-            clean_key, adversarial_key = f"clean/{sample.image}", f"adversarial/{sample.id}"
+            clean_key, adversarial_key = engine.clean_key(sample.image), engine.adversarial_key(sample.id)
             if engine.pending(clean_key) or engine.pending(adversarial_key):
                 counted.missing[model, sample.victims, sample.attack, sample.task, engine.label] += 1
                 continue
             engine_clean = engine.labels(clean_key, sources.shape)
             engine_adversarial = engine.labels(adversarial_key, sources.shape)
             counted.clean[model, engine.label].add(sample.image, engine_clean, clean, truth)
-            maps = LabelMaps(phi, truth, clean, adversarial, engine_clean, engine_adversarial)
+            maps = LabelMaps(phi, truth, clean, adversarial, engine_clean, engine_adversarial, margins)
             counted.rows.append(count_sample(sample, task, model, engine.label, maps))
+            if not engine.variant and not engine.channel:
+                counted.breakdown.add(sample, engine, parts.count(engine_adversarial))
 
 
-def _truth(sources: Sources, sample: AdversarialSample, model: str) -> Labels | None:
-    if "truth" not in sample.files:
+def _margins(sources: Sources, sample: AdversarialSample, model: str, won: Mask) -> Margins | None:
+    """Margins of a model, None in a set without them. won: of the pixels of φ, where they have to be positive."""
+    record = sample.files.get(f"margin:{model}")
+    if record is None:
         return None
-    record = sample.files["truth"]
-    truth = sources.folder.labels(record)
-    if not check_truth(truth, len(sources.manifest.table)):
-        raise DataError(
-            f"{record.path}: the ground truth has labels outside the class table {sources.manifest.table.name}"
-        )
-    return truth
+    margins = sources.folder.margins(record)
+    if not np.array_equal(margins > 0, won):
+        raise IntegrityError(f"{record.path}: its margins are not those of sample {sample.id}", "craft the set again")
+    return margins

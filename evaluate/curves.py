@@ -1,6 +1,6 @@
 """The four metrics over the steps of an attack, as crafting measured them on the float image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,17 @@ def held(curve: Floats, steps: int) -> Floats:
     return np.concatenate([curve, np.repeat(curve[-1:], steps - len(curve), axis=0)])
 
 
+def together(first: Floats, second: Floats) -> Floats:
+    """The sum of two curves."""
+    steps = max(len(first), len(second))
+    return held(first, steps) + held(second, steps)
+
+
 class CurveTally:
-    """Sums the curves of each image's samples, per attack and task and per attack alone."""
+    """Sums the curves of each image's samples, per attack and task. All tasks together are summed up at the end."""
 
     def __init__(self) -> None:
-        self._images: dict[CurveKey, dict[str, Floats]] = {}
+        self._images: dict[tuple[str, tuple[str, ...], str], dict[str, dict[str, Floats]]] = {}
 
     def add(self, sample: AdversarialSample) -> None:
         """Count every model of a sample that has a curve."""
@@ -39,21 +45,32 @@ class CurveTally:
             return
         for model in sample.curve[0].counts:
             curve = np.array([columns(step, model) for step in sample.curve], np.float64)
-            for task in (sample.task, None):
-                images = self._images.setdefault((model, sample.victims, sample.attack, task), {})
-                before = images.get(sample.image, np.zeros((1, len(curve[0]))))
-                steps = max(len(before), len(curve))
-                images[sample.image] = held(before, steps) + held(curve, steps)
+            tasks = self._images.setdefault((model, sample.victims, sample.attack), {})
+            images = tasks.setdefault(sample.task, {})
+            images[sample.image] = together(images[sample.image], curve) if sample.image in images else curve
 
     def curves(self, keys: Iterable[CurveKey]) -> tuple[Curve, ...]:
         """The means over images for the keys that have curves, in the order given."""
-        return tuple(Curve(*key, points=self._points(key)) for key in keys if key in self._images)
+        found = ((key, self._curves_of(key)) for key in keys)
+        return tuple(Curve(*key, points=points(curves)) for key, curves in found if curves)
 
-    def _points(self, key: CurveKey) -> tuple[CurvePoint, ...]:
-        images = list(self._images[key].values())
-        steps = max(map(len, images))
-        stack = np.stack([held(curve, steps) for curve in images], axis=1)
-        return tuple(point(step, rows) for step, rows in enumerate(stack))
+    def _curves_of(self, key: CurveKey) -> list[Floats]:
+        """One per image."""
+        model, victims, attack, task = key
+        tasks = self._images.get((model, victims, attack), {})
+        if task is not None:
+            return list(tasks.get(task, {}).values())
+        images: dict[str, Floats] = {}
+        for own in tasks.values():
+            for image, curve in own.items():
+                images[image] = together(images[image], curve) if image in images else curve
+        return list(images.values())
+
+
+def points(curves: Sequence[Floats]) -> tuple[CurvePoint, ...]:
+    """The means over images, step by step: all curves are held once, and never as one array."""
+    steps = max(map(len, curves))
+    return tuple(point(step, np.array([curve[min(step, len(curve) - 1)] for curve in curves])) for step in range(steps))
 
 
 def point(step: int, rows: Floats) -> CurvePoint:

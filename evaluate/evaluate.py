@@ -7,10 +7,16 @@ from pathlib import Path
 
 from segeval.evaluate.benchmark.join import benchmark_report, open_benches
 from segeval.evaluate.benchmark.records import FILE as BENCHMARK
+from segeval.evaluate.benchmark.records import BenchmarkReport
 from segeval.evaluate.benchmark.tables import benchmark_csv
+from segeval.evaluate.channels import channel_tables, channels_csv
 from segeval.evaluate.clean import measure_latency
+from segeval.evaluate.comparisons import comparisons
 from segeval.evaluate.counting import Counted, count_everything
-from segeval.evaluate.examples import ExampleView, examples
+from segeval.evaluate.downloads import downloads
+from segeval.evaluate.formats.label_maps import write_label_maps
+from segeval.evaluate.formats.samples import write_samples
+from segeval.evaluate.gallery import Case, gallery
 from segeval.evaluate.report import render
 from segeval.evaluate.report_records import (
     CleanRow,
@@ -22,7 +28,9 @@ from segeval.evaluate.report_records import (
 from segeval.evaluate.sources import Sources
 from segeval.evaluate.statistics import RESAMPLES
 from segeval.evaluate.summary import survival_rows
-from segeval.evaluate.tables import clean_csv, curves_csv, samples_csv, survival_csv
+from segeval.evaluate.sweep import attributions, calibration_matrices
+from segeval.evaluate.sweep_tables import attribution_csv, calibrations_csv
+from segeval.evaluate.tables import breakdown_csv, clean_csv, comparisons_csv, curves_csv, samples_csv, survival_csv
 from segeval.evaluate.verdict import limits, verdict
 from segeval.progress import Progress
 from segeval.records import encode
@@ -40,80 +48,106 @@ def evaluate(
     seed: int = 0,
     progress: Progress = silent,
     benches: Sequence[Path] = (),
+    label_maps: bool = False,
 ) -> SurvivalReport:
     """Measure how much of each attack survived, and write the report.
 
     set_root: a finished adversarial set.   replays: of that set; an unfinished one is evaluated as far as it got, and
-    the report says so.   out: gets report.html, report.json, survival.csv, clean.csv, curves.csv and samples.csv.
+    the report says so.   out: gets report.html, report.json, survival.csv, clean.csv, curves.csv, breakdown.csv and the
+    samples as samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to compare,
+    channels.csv if images went through channels, calibrations.csv and attribution.csv if there were several int8 files.
     seed: of the bootstrap.   progress: called with the stage, what is done of it and its total.
     benches: benchmarks of the replayed bundles; with them `out` gets benchmark.csv and benchmark.json as well.
+    label_maps: write every label map of the replays as PNG into `out`/labels.
     The same input gives the same bytes.
     Raises DataError, ConfigurationError, FormatError, IntegrityError, StorageError.
     """
     sources = Sources(set_root, replays)
     records = open_benches(sources, benches)
     counted = count_everything(sources, progress)
-    shown = examples(sources, counted.rows, progress)
-    report = summarise(sources, counted, shown, seed, progress)
+    shown = gallery(sources, counted.rows, progress)
+    report = summarise(sources, counted, shown.cases, seed, progress)
     benchmark = benchmark_report(sources, records, report) if records else None
-    if benchmark is not None:
-        write_atomic(out / "benchmark.csv", benchmark_csv(benchmark))
-        write_atomic(out / BENCHMARK, encode(benchmark, indent=2) + b"\n")
-    for name, data in {
-        "samples.csv": samples_csv(counted.rows),
-        "survival.csv": survival_csv(report.survival),
-        "clean.csv": clean_csv(report.clean),
-        "curves.csv": curves_csv(report.curves),
-        "report.json": encode(report, indent=2) + b"\n",
-        "report.html": render(report, shown, benchmark),
-    }.items():
+    if label_maps:
+        write_label_maps(sources, out, progress)
+    files = report_files(report, counted, benchmark)
+    for name, data in files.items():
         write_atomic(out / name, data)
+    write_samples(out, report, counted.rows)
+    write_atomic(out / "report.html", render(report, shown, downloads(files), benchmark))
     return report
 
 
+def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkReport | None) -> dict[str, bytes]:
+    """The files that lie beside a report and are embedded in it, by name; those that would be empty are left out."""
+    channels = channel_tables(report)
+    files = {
+        "report.json": encode(report, indent=2) + b"\n",
+        "survival.csv": survival_csv(report.survival),
+        "samples.csv": samples_csv(counted.rows),
+        "clean.csv": clean_csv(report.clean),
+        "curves.csv": curves_csv(report.curves),
+        "breakdown.csv": breakdown_csv(report.breakdown),
+        "comparisons.csv": comparisons_csv(report.comparisons),
+        "channels.csv": channels_csv(channels),
+        "calibrations.csv": calibrations_csv(calibration_matrices(report)),
+        "attribution.csv": attribution_csv(attributions(report)),
+    }
+    if benchmark is not None:
+        files["benchmark.csv"] = benchmark_csv(benchmark)
+        files[BENCHMARK] = encode(benchmark, indent=2) + b"\n"
+    return {name: data for name, data in files.items() if data}
+
+
 def summarise(
-    sources: Sources, counted: Counted, shown: Sequence[ExampleView], seed: int, progress: Progress
+    sources: Sources, counted: Counted, shown: Sequence[Case], seed: int, progress: Progress
 ) -> SurvivalReport:
-    """The report of what was counted. shown: the examples it shows."""
+    """The report of what was counted. shown: in its gallery."""
     survival = tuple(survival_rows(sources, counted, seed, progress))
     backends = {engine.record.backend for engine in sources.engines}
     unfinished = [engine.label for engine in sources.engines if not engine.record.complete]
-    saturating = [engine.label for engine in sources.engines if engine.record.facts.get("saturates") is True]
+    plain = [engine for engine in sources.engines if not engine.channel]
+    saturating = [engine.label for engine in plain if engine.record.facts.get("saturates") is True]
+    engines = tuple(
+        EngineSummary(
+            label=engine.label,
+            name=engine.record.name,
+            model=engine.model,
+            precision=engine.record.precision,
+            backend=engine.record.backend,
+            backend_version=engine.record.backend_version,
+            replay=engine.replay_index,
+            complete=engine.record.complete,
+            calibration=engine.calibration,
+            channel=engine.channel,
+        )
+        for engine in sources.engines
+    )
+    compared = comparisons(counted.rows, survival, engines, seed, progress)
     return SurvivalReport(
-        verdict=verdict(survival),
+        verdict=verdict(survival, compared),
         notes=limits(survival, unfinished, counted.missing.total(), backends, saturating),
         survival=survival,
         clean=clean_rows(sources, counted),
         curves=counted.curves.curves(dict.fromkeys((r.model, r.victims, r.attack, r.task) for r in survival)),
-        engines=tuple(
-            EngineSummary(
-                label=engine.label,
-                name=engine.record.name,
-                model=engine.model,
-                precision=engine.record.precision,
-                backend=engine.record.backend,
-                backend_version=engine.record.backend_version,
-                replay=engine.replay_index,
-                complete=engine.record.complete,
-                calibration=engine.calibration,
-            )
-            for engine in sources.engines
-        ),
+        engines=engines,
         replays=tuple(
             ReplaySummary(replay.record.bundle_sha256, replay.complete, replay.record.environment)
             for replay in sources.replays
         ),
-        examples=tuple((example.counts.sample, example.counts.engine) for example in shown),
+        examples=tuple((case.counts.sample, case.counts.engine) for case in shown),
         set=set_summary(sources, len(counted.attacked)),
         versions=versions(),
         seed=seed,
         resamples=RESAMPLES,
+        breakdown=tuple(counted.breakdown.rows(sources, seed, progress)),
+        comparisons=compared,
     )
 
 
 def clean_rows(sources: Sources, counted: Counted) -> tuple[CleanRow, ...]:
     """Per model the desktop, then its engines with their latency."""
-    latencies = {(engine.model, engine.label): measure_latency(engine.results) for engine in sources.engines}
+    latencies = {(each.model, each.label): measure_latency(each.results, each.keys) for each in sources.engines}
     return tuple(tally.row(latencies.get(key)) for key, tally in counted.clean.items())
 
 

@@ -94,7 +94,7 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
             axes.margins(x=0.01)
         for axes in panels[len(known) :]:
             axes.set_visible(False)
-        _legend(figure, panels[0])
+        key_of_colours(figure, panels[0])
         return inline(figure, name, description)
 
 
@@ -117,7 +117,7 @@ def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) ->
             axes.set_ylim(-0.04, 1.04)
             axes.set_xlabel("success on the engine")
         panels[0].set_ylabel("survival")
-        _legend(figure, *panels)
+        key_of_colours(figure, *panels)
         return inline(figure, name, description)
 
 
@@ -140,7 +140,8 @@ def _point(axes: Axes, row: SurvivalRow, x: float, y: float, colour: str) -> Non
     )
 
 
-def _legend(figure: Figure, *panels: Axes) -> None:
+def key_of_colours(figure: Figure, *panels: Axes) -> None:
+    """A legend above the panels, each label once."""
     entries = {
         label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }

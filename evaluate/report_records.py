@@ -52,6 +52,14 @@ class SurvivalRow:
 
     images, samples: counted.   skipped: images without a source pixel, which were not attacked.
     missing: samples an unfinished replay does not have.   desktop_*: the network in torch, fp32, on the same images.
+    gained: pixels of φ that the engine shows as the adversarial class and the desktop does not, over φ.
+    already: pixels of φ that the engine shows as the adversarial class with and without the attack, over φ.
+    damage: of the pixels of φ that left the source classes on the desktop, whatever they became, the share that did
+    on the engine too; desktop_damage, engine_damage, clean_damage: such pixels over φ, the last on the clean image.
+    margin_survived, margin_lost: mean over images of the mean margin on the desktop (adversarial minus best other
+    logit, fp32) of pixels that survived and of those that did not; None where the set has no margins.
+    variant: name of the calibration if it is not the network's first.   channel: what the images went through before
+    the engine, as in ``jpeg-75``; both empty for what ships.
     """
 
     model: str
@@ -76,6 +84,81 @@ class SurvivalRow:
     desktop_ratio: Estimate
     engine_ratio: Estimate
     perturbation: Perturbation
+    gained: Estimate | None = None
+    already: Estimate | None = None
+    damage: Estimate | None = None
+    desktop_damage: Estimate | None = None
+    engine_damage: Estimate | None = None
+    clean_damage: Estimate | None = None
+    margin_survived: Estimate | None = None
+    margin_lost: Estimate | None = None
+    variant: str = ""
+    channel: str = ""
+
+    @property
+    def ships(self) -> bool:
+        """Whether it is about an engine as it ships: the first calibration, images as they are."""
+        return not self.variant and not self.channel
+
+
+Dimension = Literal["margin", "border", "size", "class"]
+
+
+@dataclass(frozen=True)
+class BreakdownRow:
+    """Part of a survival row: only the pixels of φ of one kind.
+
+    by: margin on the desktop in logits, distance to the border of φ in pixels, pixels of the connected part of φ it
+    lies in, or the class that the desktop saw there without the attack.   bin: of it, as in ``1–2``; place: in order.
+    images: with a pixel of A of this kind.   phi, desktop_hit, engine_hit, survived: pixels, over all images.
+    """
+
+    model: str
+    victims: tuple[str, ...]
+    attack: str
+    task: str | None
+    engine: str
+    precision: str
+    by: Dimension
+    bin: str
+    place: int
+    images: int
+    phi: int
+    desktop_hit: int
+    engine_hit: int
+    survived: int
+    survival: Estimate
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference of one quantity, second minus first, over the images that have both.
+
+    between: whether two engines under one attack are compared, or two attacks on one engine.
+    quantity: a column of SurvivalRow, such as ``survival`` and ``engine_success``.   difference: mean over images;
+    low, high: its 95 % interval.   left_out: images for which one of them does not exist.
+    test: empty with fewer than two images.   p: two-sided; p_holm: corrected for all comparisons of the report.
+    """
+
+    between: Literal["engines", "attacks"]
+    model: str
+    victims: tuple[str, ...]
+    task: str | None
+    quantity: str
+    first_attack: str
+    first_engine: str
+    second_attack: str
+    second_engine: str
+    images: int
+    left_out: int
+    first: float | None
+    second: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    test: Literal["", "permutation", "wilcoxon"]
+    p: float | None
+    p_holm: float | None
 
 
 @dataclass(frozen=True)
@@ -140,6 +223,7 @@ class EngineSummary:
     """An engine that was evaluated. label: its name in the rows.   replay: index into the report's replays.
 
     calibration: of an int8 engine, None if the replay has no bundle.json to tell.
+    channel: what its images went through, as in ``jpeg-75``; empty for images as they are.
     """
 
     label: str
@@ -151,6 +235,7 @@ class EngineSummary:
     replay: int
     complete: bool
     calibration: Calibration | None
+    channel: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,6 +275,7 @@ class SurvivalReport:
 
     verdict: the finding in sentences, the main one first.   notes: what limits it.
     examples: (sample id, engine) pairs shown as pictures.   resamples, seed: of the bootstrap.
+    breakdown, comparisons: parts of the rows, and paired tests between them.
     """
 
     verdict: tuple[str, ...]
@@ -204,4 +290,6 @@ class SurvivalReport:
     versions: Mapping[str, str]
     seed: int
     resamples: int
+    breakdown: tuple[BreakdownRow, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     schema: Literal["segeval.report/1"] = field(default="segeval.report/1")

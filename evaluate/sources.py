@@ -1,20 +1,30 @@
 """What an evaluation reads: one adversarial set, one or more replays of it, checked against each other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from segeval.bundles import BundleFolder, Calibration
+from segeval.bundles import BundleFolder, BundleManifest, Calibration, channel_of, in_channel
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
-from segeval.metrics import Labels
+from segeval.evaluate.clean import check_truth
+from segeval.evaluate.consistency import require_consistent_set
+from segeval.metrics import Labels, Mask
 from segeval.records import AdversarialSample, AdversarialSet, ModelRecord, TaskRecord
 from segeval.replays import COPY_AGAIN, EngineResults, Replay, ReplayedEngine
-from segeval.store import SetFolder, sha256_file
+from segeval.store import RgbImage, SetFolder, sha256_file
+
+EVERY_LABEL = 256
+"""More than any value of a label map: for maps whose values are not the classes of a network."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine of one replay. label: unique in the report.   replay_index: which replay it belongs to."""
+    """One engine of one replay, on images as they are or on those that went through one channel.
+
+    label: unique in the report.   keys: of its inputs that have a result.   replay_index: which replay it belongs to.
+    channel: as in ``jpeg-75``, empty for images as they are.
+    """
 
     label: str
     record: ReplayedEngine
@@ -22,11 +32,25 @@ class Engine:
     keys: frozenset[str]
     replay_index: int
     calibration: Calibration | None
+    channel: str = ""
 
     @property
     def model(self) -> str:
         """Name of the model it runs."""
         return self.record.model
+
+    @property
+    def variant(self) -> str:
+        """Name of its calibration if it is not the network's first, the one that ships; else empty."""
+        return self.calibration.name if self.calibration else ""
+
+    def clean_key(self, image: str) -> str:
+        """Key of the input that is this clean image."""
+        return in_channel(self.channel, f"clean/{image}")
+
+    def adversarial_key(self, sample: str) -> str:
+        """Key of the input that is the adversarial image of this sample."""
+        return in_channel(self.channel, f"adversarial/{sample}")
 
     def pending(self, key: str) -> bool:
         """Whether an unfinished replay has not come to this input."""
@@ -53,6 +77,35 @@ def checked(labels: Labels, shape: tuple[int, int], classes: int, where: str) ->
     return labels
 
 
+def bundle_of(replay: Replay) -> BundleManifest | None:
+    """The manifest that lies beside replay.json, None if there is none. Raises IntegrityError if it is of another."""
+    bundle = BundleFolder(replay.root)
+    if not bundle.manifest_path.is_file():
+        return None
+    if bundle.sha256() != replay.record.bundle_sha256:
+        raise IntegrityError(f"{bundle.manifest_path} is not of the bundle that was replayed", COPY_AGAIN)
+    return bundle.manifest()
+
+
+def engines_of(label: str, results: EngineResults, index: int, bundle: BundleManifest | None) -> Iterator[Engine]:
+    """A replayed engine on images as they are, then behind each channel. label: of the first; index: of the replay.
+
+    Channels are those of the bundle that the engine was to run, and of the results. A replay that has not come to a
+    channel of its bundle is unfinished there too.
+    """
+    record = results.engine
+    deployed = next((engine for engine in bundle.engines if engine.name == record.name), None) if bundle else None
+    calibration = deployed.calibration if deployed else None
+    keys: dict[str, set[str]] = {"": set()}
+    if bundle and deployed and deployed.ships:
+        keys.update((channel, set()) for channel in bundle.options.channels)
+    for key in results.keys:
+        keys.setdefault(channel_of(key), set()).add(key)
+    for channel, own in keys.items():
+        called = f"{label}+{channel}" if channel else label
+        yield Engine(called, record, results, frozenset(own), index, calibration, channel)
+
+
 class Sources:
     """A finished set and the engines whose replays are to be compared with it.
 
@@ -65,6 +118,7 @@ class Sources:
         self.folder = SetFolder(set_root)
         self.manifest: AdversarialSet = self.folder.complete_manifest()
         self.sha256 = sha256_file(self.folder.manifest_path)
+        require_consistent_set(self.manifest, str(self.folder.manifest_path))
         if not self.manifest.sample_count:
             raise DataError(
                 f"{set_root} has no samples", "no image had a source pixel; craft with another task or images"
@@ -93,6 +147,36 @@ class Sources:
         record = sample.files[key]
         return checked(self.folder.labels(record), self.shape, len(self.models[model].outputs), record.path)
 
+    def phi(self, sample: AdversarialSample) -> Mask:
+        """The (H, W) mask of φ of a sample. Raises DataError if it is of another size."""
+        record = sample.files["phi"]
+        return checked(self.folder.labels(record), self.shape, EVERY_LABEL, record.path) > 0
+
+    def truth(self, sample: AdversarialSample) -> Labels | None:
+        """The (H, W) ground truth of a sample with IGNORE, None if there is none.
+
+        Raises DataError if it is of another size or has labels outside the class table.
+        """
+        if "truth" not in sample.files:
+            return None
+        record = sample.files["truth"]
+        truth = checked(self.folder.labels(record), self.shape, EVERY_LABEL, record.path)
+        if not check_truth(truth, len(self.manifest.table)):
+            raise DataError(
+                f"{record.path}: the ground truth has labels outside the class table {self.manifest.table.name}",
+                "craft the set again, from label files of that table",
+            )
+        return truth
+
+    def image(self, sample: AdversarialSample, name: Literal["clean", "adversarial"]) -> RgbImage:
+        """(H, W, 3) RGB. Raises DataError if it is of another size."""
+        record = sample.files[name]
+        image = self.folder.image(record)
+        if image.shape != (*self.shape, 3):
+            what = f"{record.path}: the image is {image.shape[:2]}, those of the set are {self.shape}"
+            raise DataError(what, "craft the set again, or restore the file")
+        return image
+
     def _open(self, path: Path) -> Replay:
         replay = Replay.open(path)
         if replay.record.set_sha256 != self.sha256:
@@ -112,27 +196,20 @@ class Sources:
                 f"no engine of {', '.join(self.models)} in the replays", "replay a bundle of the attacked models"
             )
         names = [record.name for _, record in found]
-        engines = []
+        bundles = [bundle_of(replay) for replay in self.replays]
+        engines: list[Engine] = []
         for index, record in found:
             label = record.name if names.count(record.name) == 1 else self._qualified(record.name, index)
             outputs = len(self.models[record.model].outputs)
             if record.classes != outputs:
                 hint = "the bundle holds another network of the same name"
                 raise DataError(f"{label} gives {record.classes} classes, {record.model} has {outputs}", hint)
-            results = self.replays[index].results(record.name)
-            calibration = self._calibrations(self.replays[index]).get(record.name)
-            engines.append(Engine(label, record, results, frozenset(results.keys), index, calibration))
+            engines += engines_of(label, self.replays[index].results(record.name), index, bundles[index])
+        labels = [engine.label for engine in engines]
+        if len(set(labels)) < len(labels):
+            twice = next(label for label in labels if labels.count(label) > 1)
+            raise FormatError(f"two engines of the replays would be called {twice!r}", "evaluate them one by one")
         return engines
-
-    @staticmethod
-    def _calibrations(replay: Replay) -> dict[str, Calibration | None]:
-        """Calibration by engine, from the bundle.json beside replay.json; empty if there is none."""
-        bundle = BundleFolder(replay.root)
-        if not bundle.manifest_path.is_file():
-            return {}
-        if bundle.sha256() != replay.record.bundle_sha256:
-            raise IntegrityError(f"{bundle.manifest_path} is not of the bundle that was replayed", COPY_AGAIN)
-        return {engine.name: engine.calibration for engine in bundle.manifest().engines}
 
     def _qualified(self, name: str, index: int) -> str:
         """A name for an engine that several replays have: with its folder, and a number if the folders share a name."""

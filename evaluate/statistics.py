@@ -11,13 +11,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import DegenerateDataWarning, bootstrap
+from scipy.stats import norm as normal
+from scipy.stats import t as student
 
 from segeval.evaluate.report_records import Estimate, Perturbation
 from segeval.evaluate.survival import SampleCounts
 
 CONFIDENCE = 0.95
 RESAMPLES = 1999
-BATCH_ELEMENTS = 2_000_000
+BATCH_ELEMENTS = 500_000
 
 Floats = NDArray[np.float64]
 
@@ -32,8 +34,18 @@ QUANTITIES: dict[str, tuple[str, ...]] = {
     "engine_accuracy": ("engine_source_correct", "source"),
     "desktop_ratio": ("desktop_source_correct", "source", "desktop_other_correct", "other"),
     "engine_ratio": ("engine_source_correct", "source", "engine_other_correct", "other"),
+    "gained": ("gained", "phi"),
+    "already": ("already", "phi"),
+    "damage": ("damage_survived", "desktop_damaged"),
+    "desktop_damage": ("desktop_damaged", "phi"),
+    "engine_damage": ("engine_damaged", "phi"),
+    "clean_damage": ("clean_damaged", "phi"),
+    "margin_survived": ("margin_survived_sum", "survived"),
+    "margin_lost": ("margin_lost_sum", "lost"),
 }
-"""Columns of `SampleCounts` that make each share: a / b, or (a / b) / (c / d)."""
+"""Columns of `SampleCounts` that make each quantity of a survival row: a / b, or (a / b) / (c / d)."""
+MARGINS = ("margin_survived", "margin_lost")
+"""Quantities that only sets with margins have."""
 
 
 def fraction(parts: Floats) -> Floats:
@@ -59,10 +71,22 @@ Method = Literal["BCa", "percentile"]
 Interval = tuple[float | None, float | None, Method | Literal[""]]
 
 
+def widened(images: int) -> float:
+    """The level to ask the bootstrap for, so that the interval holds the truth about as often as `CONFIDENCE` says.
+
+    Resamples of n values vary less than the values they stand for, by (n - 1) / n, and a normal quantile forgets that
+    their spread is estimated. The correction (expanded intervals, Hesterberg 2015) asks for the level of Student's t
+    instead: 0.968 for 20 images, 0.959 for 40. docs/survival.md has what was measured with it.
+    """
+    quantile = np.sqrt(images / (images - 1)) * student.ppf((1 + CONFIDENCE) / 2, images - 1)
+    return float(2 * normal.cdf(quantile) - 1)
+
+
 def interval(data: Sequence[Floats], statistic: Callable[..., Floats], seed: int) -> Interval:
     """Bootstrap interval of a statistic of one or several paired samples of n images, and how it was found.
 
-    BCa; percentile where BCa does not exist (equal values, or a statistic that no resample exceeds); none for n < 2.
+    Asked for at the level of `widened`. BCa; percentile where BCa does not exist (equal values, or a statistic that no
+    resample exceeds); none for n < 2.
     """
     images = len(data[0])
     if images < 2:
@@ -77,7 +101,7 @@ def interval(data: Sequence[Floats], statistic: Callable[..., Floats], seed: int
                 paired=len(data) > 1,
                 vectorized=True,
                 axis=-1,
-                confidence_level=CONFIDENCE,
+                confidence_level=widened(images),
                 n_resamples=RESAMPLES,
                 batch=max(1, BATCH_ELEMENTS // images),
                 method=method,
@@ -97,6 +121,10 @@ def estimate(parts: Floats, seed: int) -> Estimate:
     images, left_out = int(exists.sum()), int((~exists).sum())
     if not images:
         return Estimate(None, None, None, None, None, None, 0, left_out, "")
+    value, whole = float(values[exists].mean()), float(fraction(used.sum(axis=0)))
+    if images > 1 and used.shape[1] == 2 and np.ptp(values[exists]) == 0:
+        # Resamples of equal shares all have that share, as of an engine that keeps everything: nothing to draw.
+        return Estimate(value, value, value, whole, whole, whole, images, left_out, "percentile")
 
     def pooled(*columns: Floats, axis: int = -1) -> Floats:
         return fraction(np.stack([column.sum(axis) for column in columns], axis=-1))
@@ -107,10 +135,10 @@ def estimate(parts: Floats, seed: int) -> Estimate:
     low, high, method = interval((values[exists],), mean, seed)
     pooled_low, pooled_high, _ = interval(tuple(used.T), pooled, seed)
     return Estimate(
-        mean=float(values[exists].mean()),
+        mean=value,
         low=low,
         high=high,
-        pooled=float(fraction(used.sum(axis=0))),
+        pooled=whole,
         pooled_low=pooled_low,
         pooled_high=pooled_high,
         images=images,
@@ -120,8 +148,13 @@ def estimate(parts: Floats, seed: int) -> Estimate:
 
 
 def estimates(counts: Sequence[SampleCounts], seed: int) -> dict[str, Estimate]:
-    """Every share of `QUANTITIES` for the samples of one row."""
-    return {name: estimate(per_image(counts, columns), seed) for name, columns in QUANTITIES.items()}
+    """Every quantity of `QUANTITIES` for the samples of one row; without `MARGINS` where no sample has any."""
+    margins = any(row.margin_survived_sum is not None for row in counts)
+    return {
+        name: estimate(per_image(counts, columns), seed)
+        for name, columns in QUANTITIES.items()
+        if margins or name not in MARGINS
+    }
 
 
 def perturbation(counts: Sequence[SampleCounts]) -> Perturbation:

@@ -1,6 +1,7 @@
 """From counts to the report's rows."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from segeval.evaluate.counting import Counted
 from segeval.evaluate.report_records import SurvivalRow
@@ -42,12 +43,13 @@ def grouped(sources: Sources, rows: Sequence[SampleCounts]) -> dict[Group, list[
 
 def survival_rows(sources: Sources, counted: Counted, seed: int, progress: Progress) -> Iterator[SurvivalRow]:
     """One row per model, attack, task and engine, with every estimate."""
-    precisions = {engine.label: engine.record.precision for engine in sources.engines}
+    engines = {engine.label: engine for engine in sources.engines}
     scopes = {attack.label: attack.scope for attack in sources.manifest.attacks}
     groups = grouped(sources, counted.rows)
     for done, (group, rows) in enumerate(groups.items(), start=1):
         model, victims, attack, task, engine = group
         images = {row.image for row in rows}
+        quantities: dict[str, Any] = estimates(rows, seed)  # each is a field of the row
         yield SurvivalRow(
             model=model,
             victims=victims,
@@ -55,13 +57,15 @@ def survival_rows(sources: Sources, counted: Counted, seed: int, progress: Progr
             scope=scopes[attack],
             task=task,
             engine=engine,
-            precision=precisions[engine],
+            precision=engines[engine].record.precision,
             images=len(images),
             samples=len(rows),
             skipped=len(skipped_images(sources, victims, task) - images),
             missing=missing_samples(counted, group),
             perturbation=perturbation(rows),
-            **estimates(rows, seed),
+            variant=engines[engine].variant,
+            channel=engines[engine].channel,
+            **quantities,
         )
         progress("intervals", done, len(groups))
 

@@ -4,8 +4,9 @@ import csv
 import dataclasses
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from segeval.evaluate.report_records import CleanRow, Curve, SurvivalRow
+from segeval.evaluate.report_records import BreakdownRow, CleanRow, Comparison, Curve, Estimate, SurvivalRow
 from segeval.evaluate.survival import SampleCounts
 
 ALL_TASKS = "*"
@@ -47,6 +48,24 @@ def samples_csv(rows: Iterable[SampleCounts]) -> bytes:
 
 def survival_csv(rows: Iterable[SurvivalRow]) -> bytes:
     """One line per row of the survival table."""
+    return csv_bytes(flat(_every_estimate(row)) for row in rows)
+
+
+def _every_estimate(row: SurvivalRow) -> SurvivalRow:
+    """The row with an empty estimate where it has none, so that all lines have the same columns."""
+    empty = Estimate(None, None, None, None, None, None, 0, row.images, "")
+    absent = [field.name for field in dataclasses.fields(row) if getattr(row, field.name) is None]
+    changes: dict[str, Any] = dict.fromkeys([name for name in absent if name != "task"], empty)
+    return dataclasses.replace(row, **changes)
+
+
+def breakdown_csv(rows: Iterable[BreakdownRow]) -> bytes:
+    """One line per bin of a survival row."""
+    return csv_bytes(map(flat, rows))
+
+
+def comparisons_csv(rows: Iterable[Comparison]) -> bytes:
+    """One line per paired comparison."""
     return csv_bytes(map(flat, rows))
 
 

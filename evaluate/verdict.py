@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Sequence
 
-from segeval.evaluate.report_records import SurvivalRow
-from segeval.evaluate.wording import decimals, percent, with_interval
+from segeval.evaluate.paired import SIGNIFICANT
+from segeval.evaluate.report_records import Comparison, SurvivalRow
+from segeval.evaluate.wording import decimals, p_in_words, percent, signed, with_interval
 
 FEW_IMAGES = 10
 HARDNESS = ("int8-fp16", "int8", "fp16", "fp32")
@@ -15,9 +16,10 @@ def hardest_precision(precisions: Collection[str]) -> str:
 
 
 def overall(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
-    """The rows of all tasks together, or of the only task."""
-    together = [row for row in rows if row.task is None]
-    return together or list(rows)
+    """The rows of all tasks together, or of the only task, on engines as they ship."""
+    shipping = [row for row in rows if row.ships]
+    together = [row for row in shipping if row.task is None]
+    return together or shipping
 
 
 def meant(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
@@ -35,8 +37,8 @@ def headline(rows: Sequence[SurvivalRow]) -> SurvivalRow | None:
     return max(candidates, key=lambda row: row.desktop_success.mean or 0.0, default=None)
 
 
-def verdict(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
-    """What was found: the headline, then how far the other attacks and precisions lie apart."""
+def verdict(rows: Sequence[SurvivalRow], comparisons: Sequence[Comparison] = ()) -> tuple[str, ...]:
+    """What was found: the headline, what the precision costs if it is no chance, how far the other rows lie apart."""
     row = headline(rows)
     if row is None:
         return ("No attack reached a single pixel on the desktop, so there is nothing that could have survived.",)
@@ -45,7 +47,25 @@ def verdict(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
         f"{row.precision} deployment; success on the engine is {decimals(row.engine_success.mean)}, where the clean "
         f"image alone gives {decimals(row.control.mean)}."
     )
-    return (first, *_ranges(rows))
+    return (first, *_costs(row, comparisons), *_ranges(rows))
+
+
+def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """What the headline's engine changes, against the first one it is compared with, if it is more than chance."""
+    pairs = [
+        pair
+        for pair in comparisons
+        if (pair.between, pair.quantity, pair.second_engine, pair.second_attack, pair.victims)
+        == ("engines", "survival", row.engine, row.attack, row.victims)
+    ]
+    if not pairs or pairs[0].p_holm is None or pairs[0].p_holm >= SIGNIFICANT:
+        return ()
+    pair = pairs[0]
+    change, low, high = (signed(None if v is None else 100 * v, 1) for v in (pair.difference, pair.low, pair.high))
+    return (
+        f"Against {pair.first_engine} that is {change} points [{low}, {high}], {p_in_words(pair.p_holm)} after "
+        "correction for all comparisons of the report.",
+    )
 
 
 def _ranges(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:

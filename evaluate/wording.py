@@ -32,3 +32,24 @@ def with_interval(estimate: Estimate) -> str:
 def stated_perturbation(row: SurvivalRow) -> float:
     """Perturbation per pixel in 0–255 levels as the paper states it: over φ for local attacks, else over the image."""
     return row.perturbation.mean_phi if row.scope == "local" else row.perturbation.mean
+
+
+def signed(difference: float | None, digits: int = 3) -> str:
+    """A difference with its sign; a dash for None."""
+    if difference is None:
+        return "–"
+    text = f"{abs(difference):.{digits}f}"
+    return text if float(text) == 0 else f"{'−' if difference < 0 else '+'}{text}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with two significant digits, nothing below 0.001 told apart; a dash where nothing was tested."""
+    if p is None:
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def p_in_words(p: float | None) -> str:
+    """A p-value inside a sentence: ``p = 0.011``, ``p < 0.001``."""
+    text = p_value(p)
+    return f"p {text[0]} {text[1:]}" if text.startswith("<") else f"p = {text}"

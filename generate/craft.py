@@ -9,6 +9,7 @@ from pathlib import Path
 from segeval.classes import parse_task, same_classes
 from segeval.datasets import Example, open_dataset
 from segeval.errors import ConfigurationError, DataError
+from segeval.exclusive import only_writer
 from segeval.generate.jobs import Job, seed_of
 from segeval.generate.numerics import one_thread, prepare_torch
 from segeval.generate.samples import ImageFiles, attack_batch, save_image
@@ -24,7 +25,7 @@ from segeval.store import SetFolder, sha256_file
 
 MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions")
 """What decides the result besides the options."""
-FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction")
+FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction", "margin")
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,10 @@ class Crafter:
         """Craft everything that is not there yet; returns the manifest of the complete set.
 
         workers: processes on the CPU; their number changes no byte. A GPU is used by this process alone.
-        Raises ConfigurationError if the folder holds another set, or this one and `resume` is not given;
-        DataError for an image that cannot be used, or if no image has a source pixel.
+        Raises ConfigurationError if the folder holds another set, or this one and `resume` is not given, or if another
+        process is at it; DataError for an image that cannot be used, or if no image has a source pixel.
         """
-        with one_thread(self.config.device):
+        with one_thread(self.config.device), only_writer(self.folder.root):
             return self.run_on_one_thread(resume, progress, workers if self.on_cpu else 1)
 
     def run_on_one_thread(self, resume: bool, progress: Progress, workers: int) -> AdversarialSet:

@@ -1,6 +1,5 @@
 """What the figures of Kang et al. 2020 show besides adversarial images: probe, gradient of ξ, images over the steps."""
 
-import io
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -23,8 +22,8 @@ from segeval.models import Segmenter
 from segeval.models.segmenter import predict
 from segeval.places import dataset_root
 from segeval.progress import Progress
-from segeval.records import FileRecord, Scope, TaskRecord, encode
-from segeval.store import save_png, sha256, write_atomic
+from segeval.records import Scope, TaskRecord, encode
+from segeval.store import save_npy, save_png, write_atomic
 
 GRADIENT_STEP = 30
 """The step whose gradient Figure 5 shows."""
@@ -132,7 +131,7 @@ def gradient_map(
         step=step,
         energy_in_phi=float((energy * problem.phi).sum() / energy.sum()),
         phi_share=float(problem.phi.double().mean()),
-        gradient=save_array(root, place, gradient[0].cpu().numpy()) if keep else None,
+        gradient=save_npy(root, place, gradient[0].cpu().numpy()) if keep else None,
     )
 
 
@@ -159,11 +158,3 @@ def over_the_steps(
             place = f"progress/{name}/{scope}/{example.id}/step-{step:03d}.png"
             iterates.append(Iterate(step, mean, save_png(root, place, image)))
     return Strip(name, example.id, scope, tuple(iterates))
-
-
-def save_array(root: Path, path: str, array: NDArray[np.float32]) -> FileRecord:
-    """Save an array as .npy."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    write_atomic(root / path, buffer.getvalue())
-    return FileRecord(path, sha256(buffer.getvalue()))

@@ -12,13 +12,14 @@ from segeval.classes import source_mask
 from segeval.datasets import Example
 from segeval.errors import EngineError
 from segeval.generate.driver import Outcome, run_attack
+from segeval.generate.margins import ask
 from segeval.generate.problem import Problem
 from segeval.generate.victims import Victims
 from segeval.metrics import AttackMeter, Labels, Mask
 from segeval.models import Segmenter
 from segeval.models.segmenter import predict
 from segeval.records import AdversarialSample, AttackSpec, FileRecord, Norms, TaskRecord
-from segeval.store import SetFolder, save_png
+from segeval.store import SetFolder, save_npy, save_png
 
 if TYPE_CHECKING:
     from segeval.generate.jobs import Job
@@ -140,8 +141,8 @@ def save_sample(
 ) -> AdversarialSample:
     """Save one adversarial image, read it back, verify what the attack promised, and measure what each model sees."""
     victims, task = job.victims.name, job.task.name
-    place, sample = f"{spec.label}/{task}/{files.id}.png", job.sample_id(files.id, spec.label)
-    saved = save_png(folder.root, f"adversarial/{victims}/{place}", outcome.image)
+    place, sample = f"{spec.label}/{task}/{files.id}", job.sample_id(files.id, spec.label)
+    saved = save_png(folder.root, f"adversarial/{victims}/{place}.png", outcome.image)
     adversarial = folder.image(saved)
     require_promise(loaded, adversarial, spec, sample)
     records = {
@@ -152,13 +153,14 @@ def save_sample(
     }
     if files.truth is not None:
         records["truth"] = files.truth
-    answers = {model.spec.name: predict(model, adversarial) for model in shown}
+    answers = {model.spec.name: ask(model, adversarial, loaded.phi, job.task.target) for model in shown}
     for model, answer in answers.items():
         made_for = model if model == victims else f"{model}/for-{victims}"
         records[f"prediction:{model}"] = files.predictions[model]
         records[f"adversarial_prediction:{model}"] = save_png(
-            folder.root, f"adversarial_prediction/{made_for}/{place}", answer
+            folder.root, f"adversarial_prediction/{made_for}/{place}.png", answer.labels
         )
+        records[f"margin:{model}"] = save_npy(folder.root, f"margin/{made_for}/{place}.npy", answer.margins)
     clean = {model: folder.labels(files.predictions[model]) for model in answers}
     return AdversarialSample(
         id=sample,
@@ -169,7 +171,7 @@ def save_sample(
         seed=seed,
         best_step=outcome.step,
         norms=norms(loaded, adversarial),
-        counts={model: meter.count(answer) for model, answer in answers.items()},
+        counts={model: meter.count(answer.labels) for model, answer in answers.items()},
         clean_counts={model: meter.count(labels) for model, labels in clean.items()},
         files=records,
         curve=outcome.curve,

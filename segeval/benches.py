@@ -29,7 +29,7 @@ COPY_AGAIN = "copy bench.json again, or measure again with runner.pyz bench"
 Scenario = Literal["latency", "offline"]
 Positive = Annotated[int, Meta(ge=1, le=1 << 30)]
 Count = Annotated[int, Meta(ge=0)]
-Milliseconds = Annotated[float, Meta(ge=0)]
+Milliseconds = Annotated[float, Meta(ge=0, le=1e12)]
 
 
 @dataclass(frozen=True)

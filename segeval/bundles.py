@@ -2,7 +2,8 @@
 
 bundle.json              this manifest; its sha256 is the bundle's identity
 models/*.onnx            one file per model and precision: uint8 (N, H, W, 3) RGB in, int32 (N, H, W) labels out
-inputs/index.jsonl       line i: {"key": "clean/IMAGE"} or {"key": "adversarial/SAMPLE"}
+inputs/index.jsonl       line i: {"key": "clean/IMAGE"} or {"key": "adversarial/SAMPLE"}; after a channel
+                         {"key": "channel/CHANNEL/clean/IMAGE"} or {"key": "channel/CHANNEL/adversarial/SAMPLE"}
 inputs/shard-*.npy       the images in the same order, uint8 (N, H, W, 3)
 runner.pyz, run.sh       what runs on the device
 """
@@ -18,6 +19,7 @@ from segeval.store import read_file, sha256
 from segeval_runner.bundle import Bundle
 from segeval_runner.errors import BundleError
 from segeval_runner.manifest import MOST_BYTES, parse
+from segeval_runner.strict import is_name
 
 OWN_IMAGES = "the set's own clean images"
 """How the source of calibration images begins if they are those of the adversarial set."""
@@ -27,6 +29,8 @@ QUANTIZED: tuple[Precision, ...] = ("int8", "int8-fp16")
 """The precisions that are calibrated."""
 
 CalibrationMethod = Literal["percentile", "minmax", "entropy"]
+AttributionMode = Literal["only", "without"]
+"""Whether one block of a network is quantized, or everything without it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class Calibration:
 
     percentile: share of the absolute activations inside the range, in percent; None for the other methods.
     source: where the images come from, in words.   op_types: the ONNX operators that were quantized.
+    name: tells it from the others of its network, as in ``minmax``; empty for the first, which is the one that ships.
+    per_channel: weights have a scale per output channel, else one in all.   activations: their type.
+    only: blocks of the network that are quantized, empty for all.   without: blocks that are not.
     """
 
     method: CalibrationMethod
@@ -51,6 +58,11 @@ class Calibration:
     seed: int
     images: tuple[CalibrationImage, ...]
     op_types: tuple[str, ...]
+    name: str = ""
+    per_channel: bool = True
+    activations: Literal["int8", "uint8"] = "int8"
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     @property
     def on_own_images(self) -> bool:
@@ -84,7 +96,8 @@ class EngineRecord:
     """One model at one precision.
 
     file: ONNX file.   batch: static batch size.   classes: number of labels the network can give.
-    inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown.
+    inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown; the
+    same after every channel if it `ships`.
     flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
     10), and could not read int8-fp16 of opset 19; None at other precisions, and if no such engine is meant.
     """
@@ -105,6 +118,11 @@ class EngineRecord:
     def indices(self) -> list[int]:
         """The inputs it runs, in order."""
         return [index for first, end in self.inputs for index in range(first, end)]
+
+    @property
+    def ships(self) -> bool:
+        """Whether it is not quantized, or in the network's first calibration."""
+        return self.calibration is None or not self.calibration.name
 
 
 @dataclass(frozen=True)
@@ -144,13 +162,22 @@ class SetReference:
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """What was asked for; a bundle of the same set, version and options is the same bundle. dla: None for the GPU."""
+    """What was asked for; a bundle of the same set, version and options is the same bundle.
+
+    calibration, calibration_images: of the int8 that ships.   sweep: every calibration in full, the one that ships
+    first, as in ``percentile,percentile=99.9,images=32``; empty if those two say it all.
+    attribute: for which modes every block of a network has a file.
+    dla: None for the GPU.   channels: what the images are run after as well, as in ``jpeg-75``.
+    """
 
     precisions: tuple[Precision, ...]
     calibration: CalibrationMethod
     calibration_images: int
     batch: int
     dla: int | None = None
+    channels: tuple[str, ...] = ()
+    sweep: tuple[str, ...] = ()
+    attribute: tuple[AttributionMode, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -188,6 +215,35 @@ class InputKey:
     key: str
 
 
+def in_channel(channel: str, key: str) -> str:
+    """Key of an input after a channel, ``channel/jpeg-75/clean/IMAGE``; `key` itself if the channel is empty."""
+    return f"channel/{channel}/{key}" if channel else key
+
+
+def channel_of(key: str) -> str:
+    """The channel that an input went through, empty for none. Raises FormatError for a name that no channel has."""
+    if not key.startswith("channel/"):
+        return ""
+    name = key.split("/")[1]
+    require_channel_name(name)
+    return name
+
+
+def require_channel_name(name: str) -> None:
+    """Raise FormatError unless a channel can be called so: the name stands in keys, labels and tables."""
+    if not is_name(name):
+        raise FormatError(f"{name!r} is no name of a channel", "make the bundle again with segeval deploy")
+
+
+def require_calibration_names(calibration: Calibration | None, where: str) -> None:
+    """Raise FormatError unless a calibration and its blocks have names that can stand in labels and tables."""
+    if calibration is None:
+        return
+    for name in (calibration.name or "first", *calibration.only, *calibration.without):
+        if not is_name(name):
+            raise FormatError(f"{where}: {name!r} names no calibration", "make the bundle again with segeval deploy")
+
+
 class BundleFolder:
     """A bundle on disk. Its rules are the runner's own, so that nothing is refused on the device alone."""
 
@@ -215,6 +271,10 @@ class BundleFolder:
             parse(data)
         except BundleError as error:
             raise FormatError(f"{self.manifest_path}: {error.what}", error.hint) from error
+        for channel in manifest.options.channels:
+            require_channel_name(channel)
+        for engine in manifest.engines:
+            require_calibration_names(engine.calibration, str(self.manifest_path))
         return manifest
 
     def sha256(self) -> str:

@@ -18,6 +18,7 @@ import typer
 
 import segeval
 from segeval.commands.bench import bench
+from segeval.commands.compare import compare
 from segeval.commands.craft import craft
 from segeval.commands.demo import demo
 from segeval.commands.deploy import deploy
@@ -73,7 +74,7 @@ def main_options(
         context.default_map = read_defaults(config, command_line.commands)
 
 
-for function in (demo, craft, deploy, replay, bench, evaluate, train, score, reproduce, fetch, ls, doctor):
+for function in (demo, craft, deploy, replay, bench, evaluate, compare, train, score, reproduce, fetch, ls, doctor):
     app.command()(function)
 
 command_line: Any = typer.main.get_command(app)

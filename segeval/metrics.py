@@ -122,9 +122,11 @@ class ConfusionMatrix:
     def update(self, truth: Labels, prediction: Labels) -> None:
         """Add one label map and its ground truth, (H, W) uint8 each."""
         side = self.classes + 1
-        rows = np.minimum(truth, self.classes).astype(np.int64)
-        columns = np.minimum(prediction, self.classes).astype(np.int64)
-        self.counts += np.bincount((rows * side + columns).ravel(), minlength=side * side).reshape(side, side)
+        # In 16 bits, which hold every pair of up to 255 labels: a quarter of the memory to go through.
+        pairs = np.multiply(np.minimum(truth, self.classes), side, dtype=np.uint16)
+        pairs += np.minimum(prediction, self.classes)
+        counts = np.bincount(pairs.ravel().astype(np.intp), minlength=side * side)
+        self.counts += counts.reshape(side, side)
 
     def intersection_over_union(self, ignored_are_errors: bool = False) -> NDArray[np.float64]:
         """(C,) IoU per class; nan where a class neither occurs nor is predicted.

@@ -161,7 +161,8 @@ class AdversarialSample:
     best_step: the iterate that was saved, counted from 0; -1 where none keeps the limit and it is the clean image.
     counts: on the adversarial image, per victim and per other model it was shown to, over the victims' φ.
     files: clean, adversarial, phi, and where known truth; per model it was shown to ``prediction:NAME`` (of the clean
-    image) and ``adversarial_prediction:NAME``; for several victims also ``prediction:A+B``, where φ is from. All PNG.
+    image), ``adversarial_prediction:NAME`` and ``margin:NAME`` (`SetFolder.margins`; older sets have none); for
+    several victims also ``prediction:A+B``, where φ is from. All PNG, margins .npy.
     curve: every step that was taken, per victim; empty for an iterate of another spec's trajectory (`within`).
     """
 

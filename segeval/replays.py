@@ -36,7 +36,7 @@ MOST_PIXELS = 1 << 27
 
 Count = Annotated[int, Meta(ge=0, le=1 << 50)]
 Size = Annotated[int, Meta(ge=1, le=1 << 16)]
-Milliseconds = Annotated[float, Meta(ge=0)]
+Milliseconds = Annotated[float, Meta(ge=0, le=1e12)]
 Classes = Annotated[int, Meta(ge=1, le=255)]
 
 
@@ -105,7 +105,7 @@ class ReplayRecord:
     schema: Literal["segeval.replay/1"] = field(default="segeval.replay/1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Result:
     """A line of results.jsonl.
 

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,10 @@ from segeval.records import AdversarialSample, AdversarialSet, FileRecord, decod
 from segeval_runner.strict import lines, open_regular, read_regular
 
 RgbImage = NDArray[np.uint8]
+Margins = NDArray[np.float16]
 
 MOST_BYTES = 64 << 20
-"""Of a set's manifest, and of one of its records."""
+"""Of a set's manifest, of one of its records, and of the margins of one sample."""
 
 
 @contextmanager
@@ -41,8 +43,9 @@ def explaining(path: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {path}: {error.strerror}", "choose another folder with --out") from error
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all. Makes its folder. Raises StorageError."""
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that gets the name `path` once it is whole, or never. Makes its folder. Raises StorageError."""
     part = path.with_name(path.name + ".part")
     with explaining(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,12 +53,18 @@ def write_atomic(path: Path, data: bytes) -> None:
             part.unlink(missing_ok=True)
             # Made anew: what already lies there could be a link that leads elsewhere.
             with part.open("xb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that it is there as a whole or not at all. Makes its folder. Raises StorageError."""
+    with replacing(path) as file:
+        file.write(data)
 
 
 def sha256(data: bytes) -> str:
@@ -158,8 +167,31 @@ def load_png(root: Path, record: FileRecord, mode: str) -> NDArray[np.uint8]:
     return pixels
 
 
+def save_npy(root: Path, path: str, array: NDArray[np.floating]) -> FileRecord:
+    """Save an array as .npy below `root`. Raises StorageError."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_atomic(inside(root, path), buffer.getvalue())
+    return FileRecord(path, sha256(buffer.getvalue()))
+
+
+def half_vector(data: bytes) -> NDArray[np.float16]:
+    """The numbers in a .npy file, as `save_npy` writes a float16 vector. Raises ValueError for any other file."""
+    file = io.BytesIO(data)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("it is no .npy file of version 1.0")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    start = file.tell()
+    if dtype != np.float16 or len(shape) != 1 or len(data) - start != 2 * shape[0]:
+        raise ValueError(f"it holds {dtype} {shape} in {len(data) - start} bytes, not one float16 vector")
+    found = np.frombuffer(data, np.float16, offset=start)
+    if not np.isfinite(found).all():
+        raise ValueError("a number in it is not finite")
+    return found
+
+
 class SetFolder:
-    """An adversarial set on disk: ``set.json``, ``samples.jsonl`` and PNG files."""
+    """An adversarial set on disk: ``set.json``, ``samples.jsonl``, PNG files and margins."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -224,3 +256,23 @@ class SetFolder:
     def mask(self, record: FileRecord) -> Mask:
         """(H, W) boolean mask."""
         return load_png(self.root, record, "L") > 0
+
+    def margins(self, record: FileRecord) -> Margins:
+        """Margins over the pixels of φ, row by row: adversarial minus largest other logit, on the adversarial image.
+
+        Raises DataError if the file is missing, IntegrityError if it is not the recorded one, FormatError if it holds
+        anything but one vector of finite float16 numbers.
+        """
+        path = inside(self.root, record.path)
+        try:
+            data = read_file(path, MOST_BYTES)
+        except OSError as error:
+            raise DataError(f"{path} is missing", "restore it, or craft the set again") from error
+        if sha256(data) != record.sha256:
+            raise IntegrityError(
+                f"{path} is not the file that was recorded", "craft the set again, or restore the file"
+            )
+        try:
+            return half_vector(data)
+        except ValueError as error:
+            raise FormatError(f"{path}: {error}", "the file was not written by segeval craft") from error

@@ -7,13 +7,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from segeval.evaluate.examples import LegendEntry
 from segeval.evaluate.kang2020.claims import MARGIN
 from segeval.evaluate.kang2020.findings import by_kind, headline
 from segeval.evaluate.kang2020.grid import METHOD_NAMES, Grid, grids
 from segeval.evaluate.kang2020.paper import PRINTED
 from segeval.evaluate.kang2020.records import BudgetRow, FigureRecord, Kang2020Report
 from segeval.evaluate.kang2020.transfer import matrices
+from segeval.evaluate.palette import LegendEntry
 from segeval.evaluate.report import TEMPLATES, fixed
 from segeval.evaluate.wording import decimals
 from segeval.experiments import LEVELS

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import DataError, IntegrityError
-from segeval.evaluate.examples import hexadecimal
 from segeval.evaluate.kang2020.examples import Chosen
 from segeval.evaluate.kang2020.records import SCOPES, ClassShare, ScaledMap, StepRow
 from segeval.evaluate.kang2020.sheets import Rows, Tile, photo, plain, scaled
-from segeval.evaluate.palette import class_colours
+from segeval.evaluate.palette import class_colours, hexadecimal
 from segeval.experiments import ExperimentFolder, Maps, Strip
 from segeval.metrics import Labels
 from segeval.records import AdversarialSample, FileRecord, Scope

@@ -21,7 +21,7 @@ from segeval.commands.tables import number, table
 from segeval.console import progress, results, say
 
 if TYPE_CHECKING:
-    from segeval.bundles import BundleManifest
+    from segeval.bundles import AttributionMode, BundleManifest
 
 
 def deploy(
@@ -32,15 +32,38 @@ def deploy(
         list[str], Option("--precision", help="fp32, fp16, int8, int8-fp16; repeatable, or with commas.")
     ] = ["fp32,fp16,int8"],
     calibration: Annotated[
-        Literal["percentile", "minmax", "entropy"], Option("--calibration", help="How int8 ranges are found.")
-    ] = "percentile",
+        list[str],
+        Option(
+            "--calibration",
+            metavar="METHOD[,KEY=VALUE...]",
+            help="How int8 ranges are found: percentile, minmax or entropy, with percentile=, images=, seed=, ops=, "
+            "weights=, activations=. Repeat it for several int8 files; the first one ships. See docs/quantization.md.",
+        ),
+    ] = ["percentile"],
     calibration_images: Annotated[
         int, Option("--calibration-images", min=1, help="So many images of the dataset's train split.")
     ] = 32,
+    attribute: Annotated[
+        Literal["only", "without", "both"] | None,
+        Option(
+            "--attribute",
+            help="An int8 file per block of each network as well, to find who kills an attack: only that block "
+            "quantized, or all without it.",
+        ),
+    ] = None,
     batch: Annotated[int, Option("--batch", min=1, help="Images per call of the engine.")] = 1,
     dla: Annotated[
         int | None, Option("--dla", min=0, metavar="CORE", help="Run on this deep learning accelerator of a Jetson.")
     ] = None,
+    channel: Annotated[
+        list[str],
+        Option(
+            "--channel",
+            metavar="KIND:SETTING",
+            help="Run every image once more after this: jpeg:QUALITY, resize:FACTOR, gamma:EXPONENT, blur:PIXELS, "
+            "bits:NUMBER; repeatable. See docs/input-path.md.",
+        ),
+    ] = [],
     host: Hosts = [],
     remote_dir: RemoteDir = REMOTE_DIR,
     remote_python: RemotePython = REMOTE_PYTHON,
@@ -56,7 +79,14 @@ def deploy(
     segeval deploy runs/set --out runs/orin --target jetson-orin-nano --precision fp16,int8
 
     \b
-    segeval deploy runs/set --out runs/minmax --precision int8 --calibration minmax
+    segeval deploy runs/set --out runs/sweep --calibration percentile --calibration minmax \\
+        --calibration percentile,percentile=99.9,images=64 --calibration percentile,ops=Conv+Add
+
+    \b
+    segeval deploy runs/set --out runs/blocks --precision fp32,int8 --attribute only
+
+    \b
+    segeval deploy runs/set --out runs/camera --channel jpeg:75 --channel resize:0.5
 
     \b
     segeval deploy runs/set --out runs/orin --target jetson --host jetson@192.168.1.20
@@ -74,10 +104,14 @@ def deploy(
             calibration_images,
             batch,
             dla,
+            channel,
+            attribute=modes(attribute),
             progress=tick,
         )
     show_parity(bundle)
     warn_of_calibration(bundle)
+    if bundle.options.channels:
+        say(f"{bundle.inputs.count} images to run: each as it is, and after {', '.join(bundle.options.channels)}")
     results_folder = out.with_name(out.name + "-replay")
     if remote is not None:
         from segeval.deploy.ssh import RunOptions
@@ -86,6 +120,12 @@ def deploy(
         return
     say(two_lines(out))
     say(f"next: {command('replay', out, '--out', results_folder)}")
+
+
+def modes(attribute: str | None) -> "list[AttributionMode]":
+    """What --attribute asks for."""
+    every: tuple[AttributionMode, ...] = ("only", "without")
+    return [mode for mode in every if attribute in (mode, "both")]
 
 
 def show_parity(bundle: "BundleManifest") -> None:

@@ -30,6 +30,7 @@ def evaluate(
     summary: Annotated[
         Path | None, Option("--summary", metavar="FILE", help="Write the gates as Markdown, for a pull request.")
     ] = None,
+    label_maps: Annotated[bool, Option("--label-maps", help="Write the label maps as PNG as well.")] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -46,18 +47,29 @@ def evaluate(
     segeval evaluate runs/set runs/replay --out runs/report --junit gates.xml \\
         --gate 'int8.success < 0.5' --gate 'tanh-full: int8.miou_drop < 0.02 and int8.survival < 0.9'
     """
-    from segeval.evaluate import benchmark_table, check_gates, parse_gate, read_benchmark_report, survival_table
+    from segeval.evaluate import (
+        benchmark_table,
+        channels_in_terminal,
+        check_gates,
+        differences_in_terminal,
+        parse_gate,
+        read_benchmark_report,
+        survival_table,
+        sweeps_in_terminal,
+    )
     from segeval.evaluate import evaluate as measure
 
     gates = [parse_gate(text) for text in gate]
     if (junit or summary) and not gates:
         raise ConfigurationError("--junit and --summary tell of gates, and none was given", "add --gate")
     with progress(quiet) as tick:
-        report = measure(adversarial_set, replay, out, seed, tick, bench)
+        report = measure(adversarial_set, replay, out, seed, tick, bench, label_maps)
     if as_json:
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:
         results.print(survival_table(report))
+        for table in (*channels_in_terminal(report), *sweeps_in_terminal(report), *differences_in_terminal(report)):
+            results.print(table)
         if bench:
             results.print(benchmark_table(read_benchmark_report(out)))
         results.print(Text("\n".join((*report.verdict, *report.notes))))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from segeval.store import SetFolder
 
@@ -115,6 +116,25 @@ def test_the_report_is_there_and_its_json_is_what_was_printed(chain: Chain) -> N
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "<table" in page and "tanh-full" in page
     assert list(report.glob("*.csv"))
+
+
+def test_the_files_of_every_stage_follow_their_schemas(chain: Chain) -> None:
+    schemas = Path(__file__).parents[2] / "docs" / "schema"
+    whole = {"set": "set", "bundle": "bundle", "replay": "replay", "bench": "bench", "report": "report"}
+    documents = [(name, chain.root / folder / f"{name}.json") for name, folder in whole.items()]
+    by_line = [
+        ("set-sample", chain.root / "set" / "samples.jsonl"),
+        ("report-sample", chain.root / "report" / "samples.jsonl"),
+        ("bundle-input", chain.root / "bundle" / "inputs" / "index.jsonl"),
+        *(("replay-result", path) for path in (chain.root / "replay").glob("*/results.jsonl")),
+    ]
+    assert len(by_line) == 5
+    for name, path in documents + by_line:
+        schema = Draft202012Validator(json.loads((schemas / f"{name}.schema.json").read_bytes()))
+        texts = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+        assert texts
+        for text in texts:
+            schema.validate(json.loads(text))
 
 
 def test_a_benchmark_stands_beside_the_accuracy(chain: Chain, call: Call, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from segeval.defaults import options
 
 Call = Callable[..., Any]
 COMMANDS = (
-    "demo", "craft", "deploy", "replay", "bench", "evaluate", "train", "score", "reproduce", "fetch", "ls", "doctor"
+    "demo", "craft", "deploy", "replay", "bench", "evaluate", "compare", "train", "score", "reproduce", "fetch", "ls",
+    "doctor"
 )  # fmt: skip
 
 

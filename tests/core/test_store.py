@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 
 from segeval.errors import DataError, FormatError, IntegrityError, StorageError
 from segeval.records import AdversarialSample, AdversarialSet, FileRecord
-from segeval.store import SetFolder, inside, load_png, png_bytes, read_png, save_png, sha256_file, write_atomic
+from segeval.store import (
+    MOST_BYTES,
+    SetFolder,
+    inside,
+    load_png,
+    png_bytes,
+    read_png,
+    save_npy,
+    save_png,
+    sha256_file,
+    write_atomic,
+)
 
 Example = Callable[[Any], Any]
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -231,3 +242,80 @@ def test_a_set_that_is_unfinished_or_none_is_refused(finished: SetFolder) -> Non
     finished.manifest_path.unlink()
     with pytest.raises(DataError, match="is not an adversarial set"):
         finished.manifest()
+
+
+@pytest.fixture
+def margins(tmp_path: Path) -> tuple[SetFolder, FileRecord]:
+    """A set's folder with the margins of one sample."""
+    record = save_npy(tmp_path, "margin/image.npy", np.array([1.5, -0.25, 0.0], np.float16))
+    return SetFolder(tmp_path), record
+
+
+def test_margins_come_back(margins: tuple[SetFolder, FileRecord]) -> None:
+    folder, record = margins
+    found = folder.margins(record)
+    assert found.dtype == np.float16 and found.tolist() == [1.5, -0.25, 0.0]
+    empty = save_npy(folder.root, "empty.npy", np.zeros(0, np.float16))
+    assert folder.margins(empty).shape == (0,)
+
+
+def test_margins_that_are_gone_changed_or_linked_are_not_used(margins: tuple[SetFolder, FileRecord]) -> None:
+    folder, record = margins
+    path = folder.root / record.path
+    data = path.read_bytes()
+    path.write_bytes(data[:-2] + b"xx")
+    with pytest.raises(IntegrityError, match=r"image\.npy is not the file that was recorded"):
+        folder.margins(record)
+    path.rename(folder.root / "elsewhere.npy")
+    with pytest.raises(DataError, match=r"image\.npy is missing"):
+        folder.margins(record)
+    path.symlink_to(folder.root / "elsewhere.npy")
+    with pytest.raises(FormatError, match="symbolic link"):
+        folder.margins(record)
+    with pytest.raises(FormatError, match="leads out of the folder"):
+        folder.margins(replace(record, path="../image.npy"))
+
+
+def with_header(data: bytes, header: bytes) -> bytes:
+    """A .npy file that says something else of the same numbers."""
+    return data[:8] + len(header).to_bytes(2, "little") + header + data[128:]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda data: b"", "reading magic string"),
+        (lambda data: b"PK\x03\x04" + bytes(40), "magic string"),
+        (lambda data: data[:6] + b"\x03" + data[7:], "no .npy file of version 1.0"),
+        (lambda data: data[:-1], "in 5 bytes, not one float16 vector"),
+        (lambda data: data + b"\0\0", "in 8 bytes, not one float16 vector"),
+        (lambda data: data[:-2] + np.float16(np.nan).tobytes(), "not finite"),
+        (lambda data: data[:-2] + np.float16(np.inf).tobytes(), "not finite"),
+        (lambda data: with_header(data, b"{'descr': '<f2', 'fortran_order': False, 'shape': (3, 1)}\n"), "not one"),
+        (lambda data: with_header(data, b"{'descr': '<f2', 'fortran_order': False, 'shape': (1<<40,)}\n"), "malformed"),
+        (
+            lambda data: with_header(data, b"{'descr': '<f2', 'fortran_order': False, 'shape': (999999999999,)}\n"),
+            "not",
+        ),
+        (lambda data: with_header(data, b"{'descr': '<i2', 'fortran_order': False, 'shape': (3,)}\n"), "int16"),
+        (lambda data: with_header(data, b"{'descr': '|O', 'fortran_order': False, 'shape': (3,)}\n"), "object"),
+    ],
+)
+def test_margins_that_are_no_vector_of_numbers_are_refused(
+    margins: tuple[SetFolder, FileRecord], change: Callable[[bytes], bytes], complaint: str
+) -> None:
+    """Though their hash is the recorded one: a whole set may come from elsewhere."""
+    folder, record = margins
+    path = folder.root / record.path
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(FormatError, match=complaint) as caught:
+        folder.margins(replace(record, sha256=sha256_file(path)))
+    assert "image.npy" in caught.value.what and caught.value.hint
+
+
+def test_margins_without_end_are_not_read(margins: tuple[SetFolder, FileRecord]) -> None:
+    folder, record = margins
+    with (folder.root / record.path).open("ab") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(FormatError, match="more than"):
+        folder.margins(record)

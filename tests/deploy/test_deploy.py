@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from segeval.bundles import BundleFolder, BundleManifest
+from segeval.bundles import BundleFolder, BundleManifest, Calibration
 from segeval.deploy import deploy, replay
 from segeval.deploy.bundle import hash_files
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
@@ -95,7 +95,7 @@ def check_calibration(bundle: BundleManifest, root: Path) -> None:
 def test_without_a_train_split_the_sets_own_images_calibrate_and_the_record_says_so(
     make_set: MakeSet, tmp_path: Path
 ) -> None:
-    bundle = deploy(make_set(range(3), networks=ONE), tmp_path / "b", precisions=("int8",), calibration="minmax")
+    bundle = deploy(make_set(range(3), networks=ONE), tmp_path / "b", precisions=("int8",), calibrations=("minmax",))
     record = bundle.engines[0].calibration
     assert record is not None
     assert (record.method, record.percentile) == ("minmax", None)
@@ -216,6 +216,12 @@ def test_a_bundle_that_is_none_or_malformed_is_refused(small: Path, tmp_path: Pa
     (small / "bundle.json").write_bytes(encode(outside))
     with pytest.raises(FormatError, match="leads out of the bundle"):
         BundleFolder(small).verify()
+    for names in ({"name": "\x1b[2Jx"}, {"only": ("a/b",)}, {"without": ("ok", "")}):
+        calibration = Calibration("minmax", None, "train split", 0, (), ("Conv",), **names)
+        hostile = replace(manifest, engines=(replace(manifest.engines[0], calibration=calibration),))
+        (small / "bundle.json").write_bytes(encode(hostile))
+        with pytest.raises(FormatError, match="names no calibration"):
+            BundleFolder(small).manifest()
     (small / "bundle.json").write_text('{"schema": "segeval.bundle/2"}')
     with pytest.raises(FormatError, match=r"bundle\.json"):
         BundleFolder(small).manifest()

@@ -22,8 +22,9 @@ from segeval.deploy.mixed import SMALLEST, file_form, needs_flagged_file, to_int
 from segeval.deploy.parity import Reference, measure_parity
 from segeval.deploy.precision import to_fp16
 from segeval.deploy.qdq import check_qdq
-from segeval.deploy.quantize import OP_TYPES, to_int8
+from segeval.deploy.quantize import to_int8
 from segeval.deploy.session import DeployedModel
+from segeval.deploy.specs import CalibrationSpec
 from segeval.deploy.targets import JETPACKS
 from segeval.errors import EngineError
 from segeval.models import load_model
@@ -38,13 +39,14 @@ from segeval_runner.replay import job_of
 
 MakeSet = Callable[..., Path]
 ONE = ("espnet-synthetic",)
+DEFAULT = CalibrationSpec()
 NETWORKS = ("espnet-synthetic", "fast-scnn-synthetic")
 
 
 @pytest.fixture(scope="module")
 def int8(exported: dict[str, ModelProto], pictures: list[RgbImage]) -> dict[str, ModelProto]:
     """Not to be changed."""
-    return {name: to_int8(exported[name], pictures[:2], "minmax") for name in NETWORKS}
+    return {name: to_int8(exported[name], pictures[:2], CalibrationSpec("minmax")) for name in NETWORKS}
 
 
 def copy_of(model: ModelProto) -> ModelProto:
@@ -73,7 +75,7 @@ def test_the_whole_network_but_the_integers_is_in_half_precision(network: str, i
     before = int8[network].SerializeToString()
     model = to_int8_fp16(int8[network])
     assert int8[network].SerializeToString() == before
-    check_qdq(model, OP_TYPES, "int8-fp16")
+    check_qdq(model, DEFAULT, "int8-fp16")
     assert (model.opset_import[0].version, model.ir_version) == (19, 9)
     types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
     made = [name for node in model.graph.node if node.op_type != "Cast" for name in node.output]
@@ -100,11 +102,11 @@ def test_published_weights_stay_as_close_to_fp32_as_int8_does(data: Path) -> Non
     test = open_dataset("camvid", data / "camvid", "test")
     references = [Reference(e.image, predict(segmenter, e.image), e.labels) for e in (test[0], test[120])]
     train = from_dataset(open_dataset("camvid", data / "camvid", "train"), "train", 4, 0)
-    int8 = to_int8(export_fp32(segmenter, 360, 480), train, "percentile")
+    int8 = to_int8(export_fp32(segmenter, 360, 480), train, CalibrationSpec())
     small = [name for name in scales(int8, True) if numpy_helper.to_array(constants(int8)[name]).min() < SMALLEST]
     assert small, "channels that died in training: without raised scales there would be no file"
     mixed = to_int8_fp16(int8)
-    check_qdq(mixed, OP_TYPES, "int8-fp16")
+    check_qdq(mixed, DEFAULT, "int8-fp16")
     assert measure_parity(mixed, references, 11, False).equal > measure_parity(int8, references, 11, False).equal - 0.01
     assert measure_parity(mixed, references, 11, False).equal > 0.96
 
@@ -190,20 +192,20 @@ def test_every_broken_rule_is_found(
     model = to_int8_fp16(int8["espnet-synthetic"])
     spoil(model)
     with pytest.raises(EngineError, match=rule):
-        check_qdq(model, OP_TYPES, "int8-fp16")
+        check_qdq(model, DEFAULT, "int8-fp16")
 
 
 def test_one_precision_is_not_taken_for_another(int8: dict[str, ModelProto], exported: dict[str, ModelProto]) -> None:
     mixed = to_int8_fp16(int8["espnet-synthetic"])
     with pytest.raises(EngineError, match="opset 17"):
-        check_qdq(mixed, OP_TYPES, "int8")
+        check_qdq(mixed, DEFAULT, "int8")
     with pytest.raises(EngineError, match="opset 19"):
-        check_qdq(int8["espnet-synthetic"], OP_TYPES, "int8-fp16")
+        check_qdq(int8["espnet-synthetic"], DEFAULT, "int8-fp16")
     half = to_fp16(exported["espnet-synthetic"])
     half.opset_import[0].version, half.ir_version = 19, 9
     check_contract(half, "int8-fp16")
     with pytest.raises(EngineError, match="nothing is quantized"):
-        check_qdq(half, OP_TYPES, "int8-fp16")
+        check_qdq(half, DEFAULT, "int8-fp16")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_the_profiles_get_what_their_jetpacks_can_read(
     both = [name for name in TARGETS if needs_flagged_file("int8-fp16", TARGETS.load(name).tensorrt_versions)]
     assert both == ["jetson", "jetson-agx-orin", "jetson-orin-nano", "jetson-orin-nx", "tensorrt"]
     model = at_precision(exported["espnet-synthetic"], forms["jetson-xavier"], lambda: int8["espnet-synthetic"])
-    assert written_and_proved(tmp_path, "model.onnx", model, "int8").opset_import[0].version == 17
+    assert written_and_proved(tmp_path, "model.onnx", model, "int8", DEFAULT).opset_import[0].version == 17
 
 
 def test_it_goes_the_whole_way_and_is_calibrated_once(make_set: MakeSet, dataset_root: Path, tmp_path: Path) -> None:
@@ -245,7 +247,7 @@ def test_it_goes_the_whole_way_and_is_calibrated_once(make_set: MakeSet, dataset
 
     root = make_set(range(2), dataset_root, ONE)
     bundle = deploy(
-        root, tmp_path / "bundle", "cpu", ("int8", "int8-fp16"), "minmax", calibration_images=3, progress=progress
+        root, tmp_path / "bundle", "cpu", ("int8", "int8-fp16"), ("minmax",), calibration_images=3, progress=progress
     )
     assert calibrated == [1, 2, 3]
     whole, mixed = bundle.engines
@@ -265,7 +267,7 @@ def test_a_profile_of_both_kinds_holds_both_files_and_the_runner_takes_its_own(
     make_set: MakeSet, tmp_path: Path
 ) -> None:
     root = tmp_path / "bundle"
-    deployed = deploy(make_set(range(2), networks=ONE), root, "jetson-orin-nx", ("int8", "int8-fp16"), "minmax")
+    deployed = deploy(make_set(range(2), networks=ONE), root, "jetson-orin-nx", ("int8", "int8-fp16"), ("minmax",))
     whole, mixed = deployed.engines
     assert whole.flagged_file is None
     assert mixed.flagged_file is not None
@@ -294,7 +296,7 @@ def test_a_profile_of_both_kinds_holds_both_files_and_the_runner_takes_its_own(
 
 def test_a_profile_of_flags_holds_the_int8_file_under_its_own_name(make_set: MakeSet, tmp_path: Path) -> None:
     bundle = deploy(
-        make_set(range(2), networks=ONE), tmp_path / "bundle", "jetson-xavier", ("int8", "int8-fp16"), "minmax"
+        make_set(range(2), networks=ONE), tmp_path / "bundle", "jetson-xavier", ("int8", "int8-fp16"), ("minmax",)
     )
     whole, mixed = bundle.engines
     assert mixed.precision == "int8-fp16"

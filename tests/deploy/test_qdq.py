@@ -12,10 +12,12 @@ from segeval.deploy.contract import check_contract
 from segeval.deploy.export import network_of, with_network
 from segeval.deploy.precision import to_fp16
 from segeval.deploy.qdq import check_qdq
-from segeval.deploy.quantize import OP_TYPES, network_inputs, to_int8
+from segeval.deploy.quantize import network_inputs, to_int8
+from segeval.deploy.specs import CalibrationSpec
 from segeval.errors import EngineError
 from segeval.store import RgbImage
 
+DEFAULT = CalibrationSpec()
 SIZE = (64, 128)
 
 
@@ -26,7 +28,7 @@ def fp32(exported: dict[str, ModelProto]) -> ModelProto:
 
 @pytest.fixture(scope="module")
 def good(fp32: ModelProto, pictures: list[RgbImage]) -> ModelProto:
-    return to_int8(fp32, pictures[:2], "minmax")
+    return to_int8(fp32, pictures[:2], CalibrationSpec("minmax"))
 
 
 @pytest.fixture
@@ -57,15 +59,15 @@ def set_constant(model: ModelProto, name: str, value: NDArray[np.generic]) -> No
 
 
 def test_our_file_follows_every_rule(good: ModelProto) -> None:
-    check_qdq(good, OP_TYPES)
+    check_qdq(good, DEFAULT)
 
 
 @pytest.mark.parametrize("network", ["espnet-synthetic", "fast-scnn-synthetic"])
 def test_more_operators_can_be_quantized_under_the_same_rules(
     network: str, exported: dict[str, ModelProto], pictures: list[RgbImage]
 ) -> None:
-    operators = ("Conv", "ConvTranspose", "Add")
-    check_qdq(to_int8(exported[network], pictures[:2], "minmax", operators), operators)
+    spec = CalibrationSpec("minmax", op_types=("Conv", "ConvTranspose", "Add"))
+    check_qdq(to_int8(exported[network], pictures[:2], spec), spec)
 
 
 def nonzero_zero_point(model: ModelProto) -> None:
@@ -220,7 +222,7 @@ def half_constant(model: ModelProto) -> None:
 def test_every_broken_rule_is_found(broken: ModelProto, spoil: Callable[[ModelProto], None], rule: str) -> None:
     spoil(broken)
     with pytest.raises(EngineError, match=rule):
-        check_qdq(broken, OP_TYPES)
+        check_qdq(broken, DEFAULT)
 
 
 def test_what_onnx_runtime_quantizes_by_default_is_refused(
@@ -238,7 +240,7 @@ def test_what_onnx_runtime_quantizes_by_default_is_refused(
     quantize_static(tmp_path / "network.onnx", tmp_path / "int8.onnx", Reader(), QuantFormat.QDQ)
     by_default = with_network(fp32, onnx.load(tmp_path / "int8.onnx"))
     with pytest.raises(EngineError, match=r"must be 0|must be int8|must not be quantized|in a pair"):
-        check_qdq(by_default, OP_TYPES)
+        check_qdq(by_default, DEFAULT)
 
 
 def test_an_fp16_file_without_half_precision_is_refused(fp32: ModelProto) -> None:

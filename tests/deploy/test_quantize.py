@@ -14,12 +14,14 @@ from segeval.deploy.export import export_fp32
 from segeval.deploy.parity import Reference, evenly, measure_parity
 from segeval.deploy.precision import to_fp16
 from segeval.deploy.qdq import check_qdq
-from segeval.deploy.quantize import OP_TYPES, to_int8
+from segeval.deploy.quantize import to_int8
 from segeval.deploy.session import DeployedModel
+from segeval.deploy.specs import CalibrationSpec
 from segeval.models import Segmenter, load_model
 from segeval.models.segmenter import predict
 from segeval.store import RgbImage
 
+DEFAULT = CalibrationSpec()
 METHODS: tuple[CalibrationMethod, ...] = ("percentile", "minmax", "entropy")
 
 
@@ -39,8 +41,8 @@ def test_every_calibration_gives_a_valid_file_close_to_torch(
     pictures: list[RgbImage],
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    model = to_int8(exported["espnet-synthetic"], pictures[:3], method)
-    check_qdq(model, OP_TYPES)
+    model = to_int8(exported["espnet-synthetic"], pictures[:3], CalibrationSpec(method))
+    check_qdq(model, DEFAULT)
     deployed = DeployedModel(model)
     equal = [deployed.predict(image) == predict(victims["espnet-synthetic"], image) for image in pictures]
     assert 0.9 < np.mean(equal) < 1
@@ -57,15 +59,17 @@ def test_minmax_covers_the_largest_value_and_percentile_the_bulk(
     mean, std = segmenter.spec.preprocessing.mean, segmenter.spec.preprocessing.std
     normal = np.abs((image - np.array(mean)) / std)
     fp32 = exported["espnet-synthetic"]
-    assert input_scale(to_int8(fp32, [image], "minmax")) == pytest.approx(normal.max() / 127, rel=0.02)
-    assert input_scale(to_int8(fp32, [image], "percentile")) < normal.max() / 127 / 4
+    minmax = to_int8(fp32, [image], CalibrationSpec("minmax"))
+    assert input_scale(minmax) == pytest.approx(normal.max() / 127, rel=0.02)
+    assert input_scale(to_int8(fp32, [image], CalibrationSpec())) < normal.max() / 127 / 4
 
 
 PEAK = """
 import resource, sys, numpy as np, onnx
 from segeval.deploy.quantize import to_int8
+from segeval.deploy.specs import CalibrationSpec
 images = (np.full((64, 128, 3), level, np.uint8) for level in range(int(sys.argv[2])))
-to_int8(onnx.load(sys.argv[1]), images, "percentile")
+to_int8(onnx.load(sys.argv[1]), images, CalibrationSpec())
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -89,7 +93,7 @@ def test_published_weights_stay_close_to_torch_at_every_precision(data: Path) ->
     references = [Reference(example.image, predict(segmenter, example.image), example.labels) for example in examples]
     train = from_dataset(open_dataset("camvid", data / "camvid", "train"), "train", 4, 0)
     fp32 = export_fp32(segmenter, 360, 480)
-    models = {"fp32": fp32, "fp16": to_fp16(fp32), "int8": to_int8(fp32, train, "percentile")}
+    models = {"fp32": fp32, "fp16": to_fp16(fp32), "int8": to_int8(fp32, train, CalibrationSpec())}
     parity = {name: measure_parity(model, references, 11, name == "int8") for name, model in models.items()}
     assert parity["fp32"].equal > 0.9999
     assert parity["fp16"].equal > 0.998

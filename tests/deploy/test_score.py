@@ -13,6 +13,7 @@ from segeval.classes import CAMVID, IGNORE
 from segeval.datasets import Example
 from segeval.deploy.build import written_and_proved
 from segeval.deploy.score import ScoreConfig, ScoreRecord, measure, score
+from segeval.deploy.specs import CalibrationSpec
 from segeval.errors import ConfigurationError, DataError, UnknownNameError
 from segeval.metrics import Labels
 from segeval.records import decode, encode
@@ -91,8 +92,8 @@ def test_a_file_is_scored_that_was_written_read_back_and_proved(folder: Path, mo
     label_and_resize(folder, "0001TP_008580.png", (64, 48))
     written: list[Path] = []
 
-    def spied(root: Path, file: str, model: ModelProto, precision: Precision) -> ModelProto:
-        read = written_and_proved(root, file, model, precision)
+    def spied(root: Path, file: str, model: ModelProto, precision: Precision, spec: CalibrationSpec) -> ModelProto:
+        read = written_and_proved(root, file, model, precision, spec)
         assert (root / file).read_bytes() == read.SerializeToString()
         assert read is not model
         written.append(root)

@@ -17,7 +17,7 @@ from selenium.webdriver.chrome.service import Service
 from segeval.classes import CAMVID, IGNORE, TASKS, source_mask
 from segeval.evaluate import SurvivalReport, evaluate
 from segeval.evaluate.survival import LabelMaps
-from segeval.metrics import Labels, count_attack
+from segeval.metrics import Labels, Mask, count_attack
 from segeval.records import (
     AdversarialSample,
     AdversarialSet,
@@ -32,7 +32,7 @@ from segeval.records import (
     encode,
 )
 from segeval.replays import Environment, ReplayedEngine, ReplayRecord
-from segeval.store import SetFolder, save_png, sha256_file, write_atomic
+from segeval.store import SetFolder, save_npy, save_png, sha256_file, write_atomic
 from segeval_runner.recording import Recording
 
 MODEL = "espnet-camvid"
@@ -59,9 +59,38 @@ def blocks(rng: np.random.Generator, size: tuple[int, int], classes: int) -> Lab
     return np.kron(coarse, np.ones((8, 8), np.uint8))[: size[0], : size[1]]
 
 
-def flipped(rng: np.random.Generator, labels: Labels, share: float) -> Labels:
-    """`labels` with a share of the pixels given random classes."""
-    return np.where(rng.random(labels.shape) < share, rng.integers(0, CLASSES, labels.shape), labels).astype(np.uint8)
+def squares(rng: np.random.Generator, shape: tuple[int, ...], share: float, grain: int) -> Mask:
+    """A random mask of squares of `grain` pixels that covers this share of the image."""
+    height, width = shape
+    drawn = rng.random((-(-height // grain), -(-width // grain))) < share
+    mask: Mask = np.kron(drawn, np.ones((grain, grain), np.bool_))[:height, :width]
+    return mask
+
+
+def flipped(rng: np.random.Generator, labels: Labels, share: float, grain: int = 1) -> Labels:
+    """`labels` with a share of the squares of `grain` pixels given random classes."""
+    other = rng.integers(0, CLASSES, labels.shape, np.uint8)[::grain, ::grain].repeat(grain, 0).repeat(grain, 1)
+    changed: Labels = np.where(
+        squares(rng, labels.shape, share, grain), other[: len(labels), : labels.shape[1]], labels
+    )
+    return changed
+
+
+def photograph(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An image with the falling spectrum of photographs and a camera's noise; costs more bytes than one of CamVid."""
+    frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.fftfreq(size[1])[None])
+    spectrum = np.fft.fft2(rng.standard_normal((3, *size))) / np.maximum(frequency, 1 / max(size)) ** 1.45
+    waves = np.fft.ifft2(spectrum).real
+    waves[1:] = 0.8 * waves[0] + 0.2 * waves[1:]  # colours go together
+    waves = 128 + 55 * waves / waves.std() + rng.normal(0, 2, waves.shape)
+    pixels: NDArray[np.uint8] = np.clip(waves, 0, 255).astype(np.uint8).transpose(1, 2, 0)
+    return pixels
+
+
+def margins_of(won: Mask, seed: int) -> NDArray[np.float16]:
+    """Random margins of pixels, positive where they are won."""
+    sizes = np.random.default_rng(seed).exponential(1.5, won.shape) + 2**-10
+    return np.where(won, sizes, -sizes).astype(np.float16)
 
 
 @dataclass
@@ -77,7 +106,10 @@ class World:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to build. names: image ids.   unreached: images without success.   done: inputs replayed, None for all."""
+    """What to build. names: image ids.   unreached: images without success.   done: inputs replayed, None for all.
+
+    photographs: images that compress as photographs do, not noise.   grain: pixels of a random change to a label map.
+    """
 
     names: Sequence[str] = ("a", "b", "c")
     tasks: Sequence[str] = ("vehicle-to-road", "vehicle-to-building")
@@ -87,6 +119,9 @@ class Plan:
     outputs: tuple[str, ...] = (*CAMVID.names, "background")
     size: tuple[int, int] = (48, 64)
     truth: bool = True
+    margins: bool = True
+    photographs: bool = False
+    grain: int = 1
     unreached: Sequence[str] = ()
     done: int | None = None
     steps: int = 4
@@ -151,7 +186,8 @@ class Builder:
 
     def _image(self, number: int, name: str) -> None:
         size = self.plan.size
-        clean = self.rng.integers(0, 256, (*size, 3), np.uint8)
+        noise = self.rng.integers(0, 256, (*size, 3), np.uint8)
+        clean = photograph(self.rng, size) if self.plan.photographs else noise
         truth = blocks(self.rng, size, len(CAMVID))
         truth[: size[0] // 8] = IGNORE
         files = {"clean": save_png(self.folder.root, f"{number}/clean.png", clean)}
@@ -159,10 +195,10 @@ class Builder:
             files["truth"] = save_png(self.folder.root, f"{number}/truth.png", truth)
         picture = Picture(number, name, clean, truth if self.plan.truth else None, files)
         for model in self.plan.models:
-            prediction = flipped(self.rng, np.where(truth == IGNORE, 0, truth).astype(np.uint8), 0.2)
+            prediction = flipped(self.rng, np.where(truth == IGNORE, 0, truth).astype(np.uint8), 0.2, self.plan.grain)
             prediction[-8:, -8:] = CAMVID.names.index("Car")
             for precision in self.plan.precisions:
-                engine_clean = flipped(self.rng, prediction, FLIPS[precision] / 4)
+                engine_clean = flipped(self.rng, prediction, FLIPS[precision] / 4, self.plan.grain)
                 self.inputs[model, precision][f"clean/{name}"] = engine_clean
             for task in self.tasks:
                 for spec in self.specs:
@@ -171,7 +207,7 @@ class Builder:
     def _sample(self, picture: Picture, model: str, prediction: Labels, task: TaskRecord, spec: AttackSpec) -> None:
         place = f"{picture.number}/{model}/{task.name}/{spec.label}"
         phi = source_mask(prediction, task.sources)
-        reached = phi & (self.rng.random(phi.shape) < 0.8) & (picture.name not in self.plan.unreached)
+        reached = phi & squares(self.rng, phi.shape, 0.8, self.plan.grain) & (picture.name not in self.plan.unreached)
         adversarial = np.where(reached, task.target, prediction).astype(np.uint8)
         noise = self.rng.integers(-2, 3, picture.clean.shape)
         attacked = np.clip(picture.clean + noise, 0, 255).astype(np.uint8)
@@ -179,6 +215,7 @@ class Builder:
         counts = count_attack(adversarial, phi, task.target, picture.truth, task.sources)
         steps = spec.steps - picture.number % 2  # every other image stops a step early
         root = self.folder.root
+        margins = margins_of(adversarial[phi] == task.target, picture.number) if self.plan.margins else None
         sample = AdversarialSample(
             id=f"{picture.name}/{task.name}/{spec.label}/{model}",
             image=picture.name,
@@ -198,16 +235,18 @@ class Builder:
                 "adversarial": save_png(root, f"{place}/adversarial.png", attacked),
                 f"prediction:{model}": save_png(root, f"{place}/prediction.png", prediction),
                 f"adversarial_prediction:{model}": save_png(root, f"{place}/adversarial_prediction.png", adversarial),
+                **({} if margins is None else {f"margin:{model}": save_npy(root, f"{place}/margin.npy", margins)}),
             },
             curve=tuple(Step(0.1 * (step + 1), 0.2 * (step + 1), {model: counts}) for step in range(steps)),
         )
         self.world.samples.append(sample)
         for precision in self.plan.precisions:
             maps = self.inputs[model, precision]
-            deployed = maps[f"adversarial/{sample.id}"] = flipped(self.rng, adversarial, FLIPS[precision])
+            deployed = flipped(self.rng, adversarial, FLIPS[precision], self.plan.grain)
+            maps[f"adversarial/{sample.id}"] = deployed
             engine_clean = maps[f"clean/{picture.name}"]
             self.world.maps[sample.id, f"{model}.{precision}"] = LabelMaps(
-                phi, picture.truth, prediction, adversarial, engine_clean, deployed
+                phi, picture.truth, prediction, adversarial, engine_clean, deployed, margins
             )
 
     def _replay(self) -> None:

@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 Build = Callable[..., "World"]
 Shared = tuple["World", SurvivalReport]
 MODEL = "espnet-camvid"
-FILES = ["clean.csv", "curves.csv", "report.html", "report.json", "samples.csv", "survival.csv"]
+FILES = [
+    *("breakdown.csv", "clean.csv", "comparisons.csv", "curves.csv", "report.html", "report.json"),
+    *("samples.csv", "samples.jsonl", "samples.parquet", "survival.csv"),
+]
 
 
 def run(world: "World") -> SurvivalReport:
@@ -147,7 +150,13 @@ def test_files_are_complete_deterministic_and_decode(shared: Shared, tmp_path: P
         world.set_root, [world.replay_root], tmp_path / "again", progress=lambda s, d, n: stages.update({s: (d, n)})
     )
     assert again == report
-    assert stages == {"counting": (12, 12), "examples": (6, 6), "intervals": (18, 18)}
+    assert stages == {
+        "counting": (12, 12),
+        "gallery": (12, 12),
+        "intervals": (18, 18),
+        "breakdown": (6, 6),
+        "comparing": (14, 14),
+    }
     out = world.set_root.parent / "out"
     assert sorted(path.name for path in out.iterdir()) == FILES
     for name in FILES:
@@ -172,7 +181,7 @@ def test_two_models_are_kept_apart(build: Build) -> None:
     assert {row.model for row in report.survival} == {MODEL, "fast-scnn"}
     assert {sample.rpartition("/")[2] for sample, _ in report.examples} == {MODEL, "fast-scnn"}
     html = (world.set_root.parent / "out" / "report.html").read_text()
-    assert html.count('<svg class="chart"') == 4
+    assert html.count('<svg class="chart"') == 6
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
 
@@ -199,7 +208,7 @@ def test_what_onnx_runtime_only_simulates_is_said(build: Build) -> None:
 def test_no_success_at_all(build: Build) -> None:
     report = run(build(unreached=("a", "b", "c")))
     assert report.verdict[0].startswith("No attack reached a single pixel")
-    assert report.examples == ()
+    assert len(report.examples) == 12  # they are shown all the same, and say that nothing was reached
 
 
 def test_single_image_has_no_interval(build: Build) -> None:
@@ -233,7 +242,7 @@ def test_an_engine_that_ran_fewer_images_is_not_compared_with_the_desktop(shared
     assert all(0 < row.images < desktop.images and row.miou is not None for row in engines)
     assert differences(world) == ["", "–", "–", "–"]
     nothing, *changes = differences(shared[0])
-    assert nothing == "" and all(re.fullmatch("[+−][0-9.]+", change) for change in changes)
+    assert nothing == "" and all(re.fullmatch("[+−][0-9.]+|0.0", change) for change in changes)
 
 
 def test_the_header_says_how_many_of_the_images_were_attacked(shared: Shared) -> None:

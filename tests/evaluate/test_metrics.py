@@ -46,6 +46,19 @@ def test_against_scikit_learn(first: tuple[Labels, Labels], second: tuple[Labels
     assert matrix.class_average() == pytest.approx(recall)
 
 
+@given(st.integers(1, 254), st.integers(0, 2**32 - 1))
+@settings(max_examples=60)
+def test_every_pair_is_counted_where_it_belongs(classes: int, seed: int) -> None:
+    """Also with the most classes there can be, whose pairs nearly fill 16 bits."""
+    truth, prediction = np.random.default_rng(seed).integers(0, 256, (2, 5, 7), np.uint8)
+    matrix, expected = ConfusionMatrix(classes), np.zeros((classes + 1, classes + 1), np.int64)
+    for _ in range(2):
+        matrix.update(truth, prediction)
+        for known, guessed in zip(truth.ravel().tolist(), prediction.ravel().tolist(), strict=True):
+            expected[min(known, classes), min(guessed, classes)] += 1
+    assert (matrix.counts == expected).all()
+
+
 @given(PAIRS)
 @settings(max_examples=60)
 def test_ignored_pixels_can_count_as_errors(pair: tuple[Labels, Labels]) -> None:

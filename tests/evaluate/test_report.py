@@ -1,6 +1,11 @@
 """The report in a real browser: it asks nobody for anything, shows everything, and is not fooled by names."""
 
+import base64
+import gzip
+import hashlib
+import itertools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from selenium.webdriver import Chrome
+from selenium.webdriver.support.ui import WebDriverWait
 
 from segeval.classes import CAMVID
-from segeval.evaluate import SurvivalReport, evaluate, examples
+from segeval.evaluate import SurvivalReport, evaluate, gallery
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -24,6 +30,7 @@ class Page:
     """The opened report of a world full of hostile names, and what happened while it was opened."""
 
     browser: Chrome
+    file: Path
     report: SurvivalReport
     requests: list[str]
     console: list[dict[str, Any]]
@@ -42,27 +49,46 @@ def page(browser: Chrome, build_at: Callable[..., "World"], tmp_path_factory: py
     browser.get((root / "out" / "report.html").as_uri())
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
     requests = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    return Page(browser, report, requests, browser.get_log("browser"))  # type: ignore[no-untyped-call]
+    return Page(browser, root / "out" / "report.html", report, requests, browser.get_log("browser"))  # type: ignore[no-untyped-call]
 
 
 def test_no_request_leaves(page: Page) -> None:
     assert len([url for url in page.requests if url.startswith("file:")]) == 1
-    assert {url.partition(":")[0] for url in page.requests} == {"file", "data"}
+    assert {url.partition(":")[0] for url in page.requests} <= {"file", "data"}  # pictures far below wait
 
 
 def test_nothing_is_complained_about(page: Page) -> None:
     assert page.console == []
 
 
+PICTURES = """
+const [done] = arguments;
+const names = [...document.querySelectorAll('.picture')].map(p => getComputedStyle(p).backgroundImage);
+Promise.all([...new Set(names)].map(async name => {
+  const image = new Image();
+  image.src = name.slice(5, -2);
+  await image.decode();
+  return [name.slice(0, 26), image.naturalWidth, image.naturalHeight];
+})).then(done, error => done(String(error)));
+"""
+
+
 def test_every_picture_renders(page: Page) -> None:
-    pictures = page.ask("[...document.images].map(i => [i.complete, i.naturalWidth, i.naturalHeight, i.alt])")
-    assert len(pictures) == 8 * len(page.report.examples) == 48
-    assert all(done and (width, height) == (64, 48) and alt for done, width, height, alt in pictures)
+    assert page.ask("document.querySelectorAll('.case').length") == len(page.report.examples) == 12
+    pictures = page.ask("[...document.querySelectorAll('[role=img]')].map(p => p.getAttribute('aria-label'))")
+    assert len(pictures) == 8 * 12 + 3 and all(pictures)
+    for begin, width, height in page.browser.execute_async_script(PICTURES):
+        assert begin == 'url("data:image/webp;base64'[:26]
+        assert (width, height) in ((64, 48), (32, 24))  # the change is half as large
+    assert page.ask("document.images.length") == 0
+
+
+def test_every_chart_renders(page: Page) -> None:
     charts = page.ask(
         "[...document.querySelectorAll('svg.chart')].map(s => [s.clientWidth, s.clientHeight,"
         "s.querySelectorAll('path').length, s.getAttribute('aria-label'), s.textContent])"
     )
-    assert len(charts) == 2
+    assert len(charts) == 3
     for width, height, paths, label, text in charts:
         assert width > 500 and height > 200 and paths > 20 and label
         assert "fgsm-full" in text and "tanh-local" in text
@@ -85,7 +111,7 @@ def test_tables_have_captions_and_headings(page: Page) -> None:
         "[...t.tHead.rows[0].cells].every(c => c.matches('th[scope=col]') && c.textContent),"
         "[...t.tBodies].every(b => [...b.rows].every(r => r.cells[0].matches('th[scope=row], th[scope=rowgroup]')))])"
     )
-    assert [bodies for _, bodies, _, _ in tables] == [2, 4, 1]  # survival, survival by task, clean
+    assert [bodies for _, bodies, _, _ in tables] == [2, 2, 4, 1, 1]  # survival, details, tasks, comparisons, clean
     assert all(caption is not None and columns and rows for caption, _, columns, rows in tables)
     assert page.ask("document.documentElement.lang") == "en"
 
@@ -94,10 +120,50 @@ def test_ids_are_unique_and_every_link_leads_somewhere(page: Page) -> None:
     ids = page.ask("[...document.querySelectorAll('[id]')].map(e => e.id)")
     assert len(ids) == len(set(ids))
     targets = page.ask("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
-    assert targets and all(target.startswith("#") and target[1:] in ids for target in targets)
+    inside = [target for target in targets if not target.startswith("data:")]
+    assert inside and all(target.startswith("#") and target[1:] in ids for target in inside)
 
 
-@pytest.mark.parametrize("width", [320, 390, 768])
+def test_headings_leave_no_level_out(page: Page) -> None:
+    levels = page.ask("[...document.querySelectorAll('h1, h2, h3, h4')].map(h => +h.tagName[1])")
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(later <= before + 1 for before, later in itertools.pairwise(levels))
+
+
+def test_images_and_what_is_excluded_are_always_told(page: Page) -> None:
+    tables = "#survival table:not(.dense)"
+    heads = page.ask(f"[...document.querySelectorAll('{tables} thead')].map(h => h.rows[0].lastElementChild.innerText)")
+    assert heads == ["Images", ""]  # the second is in a closed part of the page
+    cells = page.ask(f"[...document.querySelectorAll('{tables} tbody td:last-child')].map(c => c.textContent)")
+    assert {" ".join(cell.split()) for cell in cells} == {"", "3", "3 1 not attacked"}
+
+
+def test_data_can_be_saved_as_the_files_beside(page: Page) -> None:
+    links = page.ask("[...document.querySelectorAll('a[download]')].map(a => [a.download, a.href])")
+    folder = page.file.parent
+    beside = {path.name for path in folder.iterdir()} - {"report.html", "samples.jsonl", "samples.parquet"}
+    assert {name.removesuffix(".gz") for name, _ in links} == beside >= {"report.json", "samples.csv", "survival.csv"}
+    compressed = 0
+    for name, uri in links:
+        data = base64.b64decode(uri.partition(";base64,")[2], validate=True)
+        if name.endswith(".gz"):
+            compressed += 1
+            data = gzip.decompress(data)
+        assert data == (folder / name.removesuffix(".gz")).read_bytes(), name
+    assert 0 < compressed < len(links)
+
+
+def test_a_click_saves_a_file(page: Page, tmp_path: Path) -> None:
+    page.browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    link = page.browser.find_element("css selector", "a[download='clean.csv']")
+    page.browser.execute_script("arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", link)
+    link.click()
+    saved = tmp_path / "clean.csv"
+    WebDriverWait(page.browser, 20).until(lambda _: saved.is_file())
+    assert saved.read_bytes() == (page.file.parent / "clean.csv").read_bytes()
+
+
+@pytest.mark.parametrize("width", [320, 360, 390, 768])
 def test_a_narrow_window_does_not_overflow(page: Page, width: int) -> None:
     size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -121,19 +187,45 @@ def test_tables_fit_on_paper(page: Page) -> None:
 
 
 def test_names_are_text(page: Page) -> None:
-    assert page.ask("document.scripts.length") == 0
+    assert page.ask("document.scripts.length") == 1
     assert page.ask("document.querySelectorAll('[onerror], [onload], img[src=x]').length") == 0
-    text = page.ask("document.body.innerText")
+    text = page.ask("document.body.textContent")
     for name in (*HOSTILE, OUTPUTS[0], OUTPUTS[-1]):
         assert name in text
 
 
-def test_report_stays_small_by_showing_fewer_examples(
+def test_only_the_one_script_may_run(page: Page) -> None:
+    policy = page.ask("document.querySelector('meta[http-equiv=Content-Security-Policy]').content")
+    script = page.ask("document.scripts[0].textContent")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'" and rules["img-src"] == "data:"
+    assert rules["script-src"] == f"'sha256-{digest}'"
+    added = "const s = document.createElement('script'); s.text = 'document.title = 1'; document.body.append(s)"
+    page.browser.execute_script(added)
+    assert page.ask("document.title") == "What survived deployment · segeval"
+    complaints = page.browser.get_log("browser")  # type: ignore[no-untyped-call]
+    assert len(complaints) == 1 and "Content Security Policy" in complaints[0]["message"]
+
+
+def test_motion_is_reduced_where_it_is_asked_for(page: Page) -> None:
+    behaviour = "getComputedStyle(document.documentElement).scrollBehavior"
+    assert page.ask(behaviour) == "smooth"
+    features = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    assert page.ask(behaviour) == "auto"
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_report_stays_small_by_showing_fewer_cases(
     shared: tuple["World", SurvivalReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, full = shared
-    monkeypatch.setattr(examples, "BUDGET", 100_000)
+    monkeypatch.setattr(gallery, "BUDGET", 100_000)
     less = evaluate(world.set_root, [world.replay_root], tmp_path)
-    assert 0 < len(less.examples) < len(full.examples) == 6
+    assert 0 < len(less.examples) < len(full.examples) == 12
     assert less.examples == full.examples[: len(less.examples)]
-    assert (tmp_path / "report.html").stat().st_size < 100_000 + 200_000
+    html = (tmp_path / "report.html").read_text()
+    assert f"{12 - len(less.examples)} did not fit into the page" in html
+    pictures = sum(map(len, re.findall(r"data:image/webp;base64,([^)]*)", html)))
+    assert 50_000 < pictures <= 100_000

@@ -1,6 +1,6 @@
 """Survival arithmetic against a slow reference that looks at one pixel after another, and by hand."""
 
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from segeval.classes import IGNORE
-from segeval.evaluate.statistics import QUANTITIES, estimate, per_image
+from segeval.evaluate.statistics import QUANTITIES, estimate, estimates, per_image
 from segeval.evaluate.survival import LabelMaps, SampleCounts, count_sample
 from segeval.records import AdversarialSample, Norms, TaskRecord
 
@@ -29,11 +29,12 @@ def count(maps: LabelMaps, image: str = "image") -> SampleCounts:
 
 
 def slow_reference(maps: LabelMaps) -> dict[str, int | None]:
-    """Every count of `SampleCounts`, straight from its definition."""
-    names = ("pixels", "phi", "desktop_hit", "engine_hit", "survived", "clean_hit", "changed", "changed_phi")
+    """Every count of `SampleCounts` but the margins, straight from its definition."""
+    names = ("pixels", "phi", "desktop_hit", "engine_hit", "survived", "gained", "lost", "clean_hit", "already")
+    damage = ("desktop_damaged", "engine_damaged", "damage_survived", "clean_damaged", "changed", "changed_phi")
     truths = ("source", "desktop_source_correct", "engine_source_correct")
     others = ("other", "desktop_other_correct", "engine_other_correct")
-    counts = dict.fromkeys((*names, *truths, *others), 0)
+    counts = dict.fromkeys((*names, *damage, *truths, *others), 0)
     height, width = maps.phi.shape
     for y in range(height):
         for x in range(width):
@@ -50,6 +51,16 @@ def slow_reference(maps: LabelMaps) -> dict[str, int | None]:
                 counts["survived"] += desktop and engine
                 counts["clean_hit"] += maps.engine_clean[y, x] == 3
                 counts["changed_phi"] += changed
+                counts["already"] += engine and maps.engine_clean[y, x] == 3
+                counts["gained"] += engine and not desktop
+                counts["lost"] += desktop and not engine
+                left, left_there = (
+                    labels[y, x] not in (1, 2) for labels in (maps.desktop_adversarial, maps.engine_adversarial)
+                )
+                counts["desktop_damaged"] += left
+                counts["engine_damaged"] += left_there
+                counts["damage_survived"] += left and left_there
+                counts["clean_damaged"] += maps.engine_clean[y, x] not in (1, 2)
             if maps.truth is None or maps.truth[y, x] == IGNORE:
                 continue
             kind = "source" if maps.truth[y, x] in (1, 2) else "other"
@@ -63,22 +74,43 @@ def slow_reference(maps: LabelMaps) -> dict[str, int | None]:
 @st.composite
 def label_maps(draw: st.DrawFn) -> LabelMaps:
     shape = (draw(st.integers(1, 6)), draw(st.integers(1, 6)))
-    labels = hnp.arrays(np.uint8, shape, elements=st.integers(0, CLASSES - 1))
+    labels = hnp.arrays(np.uint8, shape, elements=st.integers(0, CLASSES))  # CLASSES: an output beyond the table
     truth = hnp.arrays(np.uint8, shape, elements=st.sampled_from([*range(CLASSES), IGNORE]))
+    phi, adversarial = draw(hnp.arrays(np.bool_, shape)), draw(labels)
+    sizes = draw(hnp.arrays(np.float16, int(phi.sum()), elements=st.floats(2**-10, 60, width=16)))
     return LabelMaps(
-        phi=draw(hnp.arrays(np.bool_, shape)),
+        phi=phi,
         truth=draw(st.none() | truth),
         desktop_clean=draw(labels),
-        desktop_adversarial=draw(labels),
+        desktop_adversarial=adversarial,
         engine_clean=draw(labels),
         engine_adversarial=draw(labels),
+        margins=draw(st.sampled_from([None, np.where(adversarial[phi] == 3, sizes, -sizes)])),
     )
 
 
 @given(label_maps())
 def test_counts_equal_the_slow_reference(maps: LabelMaps) -> None:
-    found = asdict(count(maps))
-    assert {name: found[name] for name in slow_reference(maps)} == slow_reference(maps)
+    found, expected = count(maps), slow_reference(maps)
+    assert {name: getattr(found, name) for name in expected} == expected
+    assert found.survived + found.lost == found.desktop_hit
+    assert found.survived + found.gained == found.engine_hit
+    assert found.damage_survived <= min(found.desktop_damaged, found.engine_damaged)
+
+
+@given(label_maps())
+def test_margin_sums_equal_the_slow_reference(maps: LabelMaps) -> None:
+    found = count(maps)
+    if maps.margins is None:
+        assert found.margin_survived_sum is None and found.margin_lost_sum is None
+        return
+    sums = {True: 0.0, False: 0.0}
+    places = zip(*np.nonzero(maps.phi), strict=True)
+    for (y, x), margin in zip(places, maps.margins.tolist(), strict=True):
+        if maps.desktop_adversarial[y, x] == 3:
+            sums[bool(maps.engine_adversarial[y, x] == 3)] += margin
+    # float16 numbers of this size add up without rounding.
+    assert (found.margin_survived_sum, found.margin_lost_sum) == (sums[True], sums[False])
 
 
 def row(*labels: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -94,6 +126,7 @@ def hand_made() -> LabelMaps:
         desktop_adversarial=row(3, 3, 3, 3, 1, 0, 3, 3),
         engine_clean=row(1, 3, 2, 2, 1, 0, 3, 3),
         engine_adversarial=row(3, 3, 1, 2, 3, 0, 0, 0),
+        margins=np.array([4.0, 2.0, 0.5, 0.25, -1.0]),
     )
 
 
@@ -104,6 +137,9 @@ def test_hand_computed_counts() -> None:
     assert (found.source, found.desktop_source_correct, found.engine_source_correct) == (4, 0, 1)
     assert (found.other, found.desktop_other_correct, found.engine_other_correct) == (3, 2, 2)
     assert (found.mean, found.mean_phi, found.l2, found.linf) == (0.5, 1.5, 20.0, 4)
+    assert (found.gained, found.lost, found.already) == (1, 2, 1)
+    assert (found.desktop_damaged, found.engine_damaged, found.damage_survived, found.clean_damaged) == (4, 3, 2, 1)
+    assert (found.margin_survived_sum, found.margin_lost_sum) == (6.0, 0.75)
 
 
 def test_hand_computed_shares() -> None:
@@ -120,12 +156,28 @@ def test_hand_computed_shares() -> None:
         "engine_accuracy": 1 / 4,
         "desktop_ratio": 0.0,
         "engine_ratio": pytest.approx((1 / 4) / (2 / 3)),
+        "gained": 1 / 5,
+        "already": 1 / 5,
+        "damage": 2 / 4,
+        "desktop_damage": 4 / 5,
+        "engine_damage": 3 / 5,
+        "clean_damage": 1 / 5,
+        "margin_survived": 6 / 2,
+        "margin_lost": 0.75 / 2,
     }
+
+
+def test_a_row_without_margins_has_no_estimate_of_them() -> None:
+    with_margins, without = count(hand_made()), count(replace(hand_made(), margins=None), "other")
+    assert not {"margin_survived", "margin_lost"} & estimates([without], 0).keys()
+    found = estimates([with_margins, without], 0)
+    assert found.keys() == QUANTITIES.keys()
+    assert (found["margin_lost"].mean, found["margin_lost"].images, found["margin_lost"].left_out) == (0.375, 1, 1)
 
 
 def test_no_source_pixel_gives_no_share() -> None:
     maps = hand_made()
-    empty = LabelMaps(maps.phi & False, row(0, 0, 0, 0, 0, 0, 0, IGNORE), *vars_of(maps))
+    empty = replace(maps, phi=maps.phi & False, truth=row(0, 0, 0, 0, 0, 0, 0, IGNORE), margins=np.zeros(0))
     counts = [count(empty)]
     for name in ("survival", "desktop_success", "engine_success", "control", "engine_accuracy", "engine_ratio"):
         found = estimate(per_image(counts, QUANTITIES[name]), 0)
@@ -134,7 +186,7 @@ def test_no_source_pixel_gives_no_share() -> None:
 
 def test_empty_success_set_leaves_the_image_out_of_survival_only() -> None:
     maps = hand_made()
-    unreached = LabelMaps(maps.phi, maps.truth, maps.desktop_clean, maps.desktop_clean, *vars_of(maps)[2:])
+    unreached = replace(maps, desktop_adversarial=maps.desktop_clean, margins=-np.ones(5))
     counts = [count(unreached, "unreached"), count(maps, "reached")]
     survival = estimate(per_image(counts, QUANTITIES["survival"]), 0)
     assert (survival.mean, survival.images, survival.left_out) == (0.5, 1, 1)
@@ -144,11 +196,7 @@ def test_empty_success_set_leaves_the_image_out_of_survival_only() -> None:
 
 def test_ignored_pixels_count_for_phi_but_never_for_accuracy() -> None:
     maps = hand_made()
-    ignored = LabelMaps(maps.phi, np.full_like(maps.desktop_clean, IGNORE), *vars_of(maps))
+    ignored = replace(maps, truth=np.full_like(maps.desktop_clean, IGNORE))
     found = count(ignored)
     assert (found.source, found.other, found.engine_source_correct, found.engine_other_correct) == (0, 0, 0, 0)
     assert (found.phi, found.survived) == (5, 2)
-
-
-def vars_of(maps: LabelMaps) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], ...]:
-    return maps.desktop_clean, maps.desktop_adversarial, maps.engine_clean, maps.engine_adversarial

@@ -14,6 +14,7 @@ import pytest
 
 from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError, IntegrityError
+from segeval.exclusive import only_writer
 from segeval.generate.craft import Crafter
 from segeval.records import CraftConfig, encode
 from segeval.store import SetFolder
@@ -102,6 +103,19 @@ def test_an_unfinished_set_asks_to_be_resumed(world: Any, tmp_path: Path) -> Non
     with pytest.raises(ConfigurationError, match="other options"):
         Crafter(replace(config, seed=1), tmp_path).run(True, lambda *step: None)
     assert Crafter(config, tmp_path).run(True, lambda *step: None).complete
+
+
+def test_two_processes_do_not_write_into_one_set(world: Any, tree: Tree, tmp_path: Path) -> None:
+    config = replace(world.config, attacks=("fgsm",), scopes=("local",), limit=1)
+    whole = tree(world.craft(tmp_path / "whole", attacks=("fgsm",), scopes=("local",), limit=1))
+    out = tmp_path / "set"
+    with only_writer(out):
+        (failed,) = outcomes(crafting(config, out))
+        assert failed["status"] == 1 and not any(out.iterdir())
+        with pytest.raises(ConfigurationError, match="another process is writing into"):
+            Crafter(config, out).run(True, lambda *step: None)
+    assert outcomes(crafting(config, out))[0]["status"] == 0
+    assert tree(SetFolder(out)) == whole
 
 
 def test_crafting_64_images_takes_the_memory_of_8(world: Any, make_dataset: Any, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from segeval.deploy.export import export_fp32
 from segeval.deploy.mixed import to_int8_fp16
 from segeval.deploy.precision import to_fp16
 from segeval.deploy.quantize import to_int8
+from segeval.deploy.specs import CalibrationSpec
 from segeval.models import load_model
 from segeval_runner.backends import Job, Settings
 from segeval_runner.backends.backend import Backend
@@ -62,7 +63,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train = open_dataset("synthetic", None, "train", SIZE)
     for name in NETWORKS:
         fp32 = export_fp32(load_model(name), *SIZE)
-        int8 = with_7_bits(to_int8(fp32, [train[index].image for index in range(3)], "percentile"))
+        int8 = with_7_bits(to_int8(fp32, [train[index].image for index in range(3)], CalibrationSpec()))
         made = {"fp32": fp32, "fp16": to_fp16(fp32), "int8": int8, "int8-fp16": to_int8_fp16(int8)}
         for precision, model in made.items():
             onnx.save(model, folder / f"{name}.{precision}.onnx")

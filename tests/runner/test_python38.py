@@ -20,6 +20,7 @@ from segeval.deploy.bundle import Input, hash_files, write_file, write_inputs
 from segeval.deploy.export import export_fp32
 from segeval.deploy.precision import to_fp16
 from segeval.deploy.quantize import to_int8
+from segeval.deploy.specs import CalibrationSpec
 from segeval.models import Segmenter
 from segeval.models.loading import build_network, load_spec
 from segeval.records import encode
@@ -88,7 +89,7 @@ def bundle(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     spec = load_spec("espnet-synthetic")
     fp32 = export_fp32(Segmenter(spec, build_network(spec, None)), *SIZE)
-    files = {"fp32": fp32, "fp16": to_fp16(fp32), "int8": to_int8(fp32, map(picture, range(2)), "percentile")}
+    files = {"fp32": fp32, "fp16": to_fp16(fp32), "int8": to_int8(fp32, map(picture, range(2)), CalibrationSpec())}
     root = tmp_path / "bundle"
     inputs = [Input(f"clean/{seed}", lambda seed=seed: picture(seed)) for seed in range(4)]  # type: ignore[misc]
     written = write_inputs(root, inputs, *SIZE, lambda done, total: None)

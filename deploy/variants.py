@@ -1,0 +1,108 @@
+"""Which int8 files a network gets: one per calibration, and for attribution one per block of the network.
+
+Attribution takes the ranges of the first calibration, and quantizes by them one block alone (``only``) or everything
+except it (``without``). What an attack loses between two such files, the block took.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from onnx import ModelProto
+
+from segeval.bundles import AttributionMode, Calibration, Precision
+from segeval.deploy.blocks import blocks
+from segeval.deploy.build import PARITY_IMAGES, PARITY_IMAGES_OF_BLOCKS, calibration_record
+from segeval.deploy.calibration import CalibrationImages
+from segeval.deploy.quantize import find_ranges, quantize
+from segeval.deploy.specs import CalibrationSpec
+from segeval.deploy.targets import Target
+from segeval.errors import ConfigurationError
+from segeval.store import RgbImage
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One int8 file of a network.
+
+    name: as in ``minmax`` or ``only-level1``; empty for the file that ships.   nodes: names of those that are
+    quantized, None for all of the calibration.   only, without: the block that is quantized, or that is not.
+    """
+
+    spec: CalibrationSpec
+    name: str = ""
+    nodes: frozenset[str] | None = None
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def ships(self) -> bool:
+        """Whether it is the network's first calibration, whole."""
+        return not self.name
+
+    @property
+    def parity_images(self) -> int:
+        """On how many clean images it is compared with torch."""
+        return PARITY_IMAGES if self.nodes is None else PARITY_IMAGES_OF_BLOCKS
+
+    def record(self, images: CalibrationImages) -> Calibration:
+        """What a bundle says about it."""
+        return calibration_record(images, self.spec, self.name, self.only, self.without)
+
+
+def variants(
+    fp32: ModelProto, specs: Sequence[CalibrationSpec], attribute: Sequence[AttributionMode]
+) -> Iterator[Variant]:
+    """The int8 files of a network, the one that ships first. Raises ConfigurationError for a network of one block."""
+    yield Variant(specs[0])
+    for spec in specs[1:]:
+        yield Variant(spec, spec.name(specs[0].images))
+    if not attribute:
+        return
+    found = blocks(fp32, specs[0].op_types)
+    if len(found) < 2:
+        what = f"the network has {len(found)} operator to quantize, so there is nothing to compare it with"
+        raise ConfigurationError(f"--attribute: {what}", "leave out --attribute")
+    every = frozenset().union(*found.values())
+    for mode in attribute:
+        for block, nodes in found.items():
+            chosen = nodes if mode == "only" else every - nodes
+            yield Variant(specs[0], f"{mode}-{block}", chosen, **{mode: (block,)})
+
+
+class Quantizer:
+    """Makes the int8 files of one network, and finds ranges once for all files that share them.
+
+    images: chosen for a calibration, each (H, W, 3) RGB.
+    """
+
+    def __init__(
+        self,
+        fp32: ModelProto,
+        images: Callable[[CalibrationSpec], Iterable[RgbImage]],
+    ) -> None:
+        self._fp32, self._images = fp32, images
+        self._ranges: dict[CalibrationSpec, Any] = {}
+
+    def file(self, variant: Variant) -> ModelProto:
+        """An int8 file."""
+        key = variant.spec.ranges
+        if key not in self._ranges:
+            self._ranges[key] = find_ranges(self._fp32, self._images(variant.spec), key)
+        return quantize(self._fp32, self._ranges[key], variant.spec, variant.nodes)
+
+
+def require_calibrations(
+    target: Target,
+    precisions: Sequence[Precision],
+    specs: Sequence[CalibrationSpec],
+    attribute: Sequence[AttributionMode],
+) -> None:
+    """Raise ConfigurationError for calibrations that the device cannot run, or that no file would be made with."""
+    if (len(specs) > 1 or attribute) and "int8" not in precisions:
+        option = "--attribute" if attribute else "several --calibration"
+        raise ConfigurationError(f"{option} make int8 files, and int8 was not asked for", "add --precision int8")
+    unsigned = next((spec for spec in specs if spec.activations == "uint8"), None)
+    if unsigned is not None and target.tensorrt_versions:
+        what = f"TensorRT takes symmetric int8 alone, with zero-points of 0: target {target.name} cannot run"
+        raise ConfigurationError(f"{what} {unsigned.text}", "leave out activations=uint8, or deploy to --target cpu")

@@ -1,0 +1,117 @@
+"""Measures what changed between two runs, image by image."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from segeval.evaluate.compare.engines import Pair
+from segeval.evaluate.compare.records import Change, CleanChange
+from segeval.evaluate.compare.runs import OpenRun
+from segeval.evaluate.paired import compare, holm, paired_values, resamples_for
+from segeval.evaluate.report_records import CleanRow
+from segeval.evaluate.statistics import QUANTITIES, Floats
+from segeval.evaluate.survival import SampleCounts
+from segeval.progress import Progress
+
+COMPARED = ("survival", "engine_success", "engine_accuracy")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One comparison to make. a, b: values per image, nan where one does not exist."""
+
+    engines: Pair
+    victims: tuple[str, ...]
+    attack: str
+    task: str | None
+    quantity: str
+    a: Floats
+    b: Floats
+
+
+def questions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Question]:
+    """What both runs have samples for, all common tasks together first. Quantities that never exist are no question."""
+    for one, other in pairs:
+        for key, mine in a.samples.items():
+            model, victims, attack, engine = key
+            theirs = b.samples.get((model, victims, attack, other.label))
+            if (model, engine) != (one.model, one.label) or theirs is None:
+                continue
+            for task, first, second in by_task(mine, theirs):
+                for quantity in COMPARED:
+                    values = paired_values(first, second, QUANTITIES[quantity])
+                    if (np.isfinite(values[0]) & np.isfinite(values[1])).any():
+                        yield Question((one, other), victims, attack, task, quantity, *values)
+
+
+def by_task(
+    a: Sequence[SampleCounts], b: Sequence[SampleCounts]
+) -> Iterator[tuple[str | None, Sequence[SampleCounts], Sequence[SampleCounts]]]:
+    """The samples of both for each task that both have; before them those of all tasks, if there are several."""
+    others = {row.task for row in b}
+    tasks = [task for task in dict.fromkeys(row.task for row in a) if task in others]
+    if len(tasks) > 1:
+        yield None, a, b  # samples of a task that only one has find no partner
+    for task in tasks:
+        yield task, [row for row in a if row.task == task], [row for row in b if row.task == task]
+
+
+def measure(asked: Sequence[Question], seed: int, progress: Progress) -> list[Change]:
+    """The answers with p-values corrected for their number: significant ones first, then the largest differences."""
+    resamples = resamples_for(len(asked))
+    found = []
+    for done, question in enumerate(asked, start=1):
+        one, other = question.engines
+        measured = compare(question.a, question.b, seed, resamples)
+        change = Change(
+            model=one.model,
+            victims=question.victims,
+            attack=question.attack,
+            task=question.task,
+            precision=one.precision,
+            a_engine=one.label,
+            b_engine=other.label,
+            quantity=question.quantity,
+            images=measured.images,
+            left_out=measured.left_out,
+            a=measured.first,
+            b=measured.second,
+            difference=measured.difference,
+            low=measured.low,
+            high=measured.high,
+            test=measured.test,
+            p=measured.p,
+            p_holm=None,
+        )
+        found.append(change)
+        progress("comparing", done, len(asked))
+    corrected = holm([change.p for change in found])
+    changes = [replace(change, p_holm=p) for change, p in zip(found, corrected, strict=True)]
+    return sorted(changes, key=lambda change: (not change.significant, -abs(change.difference or 0.0)))
+
+
+def clean_changes(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[CleanChange]:
+    """The engines of both runs on clean images."""
+    mine, theirs = ({(row.model, row.engine): row for row in run.report.clean} for run in (a, b))
+    for one, other in pairs:
+        first, second = mine.get((one.model, one.label)), theirs.get((other.model, other.label))
+        if first is not None and second is not None:
+            yield clean_change(first, second)
+
+
+def clean_change(a: CleanRow, b: CleanRow) -> CleanChange:
+    """One engine on clean images."""
+    return CleanChange(
+        model=a.model,
+        precision=a.precision,
+        a_engine=a.engine,
+        b_engine=b.engine,
+        a_images=a.images,
+        b_images=b.images,
+        a_miou=a.miou,
+        b_miou=b.miou,
+        miou_difference=None if a.miou is None or b.miou is None else b.miou - a.miou,
+        a_p50_ms=a.latency.p50 if a.latency else None,
+        b_p50_ms=b.latency.p50 if b.latency else None,
+    )

@@ -1,0 +1,63 @@
+"""`segeval compare`: two reports in, what changed between them out."""
+
+from pathlib import Path
+
+from segeval.errors import ConfigurationError
+from segeval.evaluate.compare.changes import clean_changes, measure, questions
+from segeval.evaluate.compare.engines import match
+from segeval.evaluate.compare.findings import finding, notes
+from segeval.evaluate.compare.records import FILE, RunComparison
+from segeval.evaluate.compare.runs import OpenRun, names_of, open_run, summary
+from segeval.evaluate.compare.tables import changes_csv, markdown
+from segeval.evaluate.paired import resamples_for
+from segeval.progress import Progress
+from segeval.records import encode
+from segeval.store import write_atomic
+
+HINT = "compare reports of one set, or of sets with the same images, networks, attacks and tasks"
+
+
+def compare_runs(a: Path, b: Path, seed: int, progress: Progress) -> RunComparison:
+    """Compare two reports of segeval evaluate image by image, B minus A.
+
+    Raises DataError, FormatError for a folder that is no report, ConfigurationError for reports without a common
+    engine or sample.
+    """
+    first, second = open_run(a), open_run(b)
+    name_a, name_b = names_of(a, b)
+    matched = match(first.report.engines, second.report.engines)
+    asked = list(questions(first, second, matched.pairs))
+    if not asked:
+        raise ConfigurationError(f"{a} and {b} have nothing in common: {reason(first, second)}", HINT)
+    changes = measure(asked, seed, progress)
+    same_set = first.report.set.sha256 == second.report.set.sha256
+    return RunComparison(
+        a=summary(name_a, first, second, matched.only_a),
+        b=summary(name_b, second, first, matched.only_b),
+        same_set=same_set,
+        finding=finding(changes),
+        notes=notes(first, second, same_set, changes),
+        changes=tuple(changes),
+        clean=tuple(clean_changes(first, second, matched.pairs)),
+        resamples=resamples_for(len(asked)),
+        seed=seed,
+    )
+
+
+def reason(a: OpenRun, b: OpenRun) -> str:
+    """Why no sample of A has a partner in B."""
+    for what, mine, theirs in (
+        ("image", a.images, b.images),
+        ("attack", a.attacks, b.attacks),
+        ("task", a.tasks, b.tasks),
+    ):
+        if not mine & theirs:
+            return f"no {what} is in both, as {min(mine)} and {min(theirs)}"
+    return "no engine ran the same attack on the same image in both"
+
+
+def write(comparison: RunComparison, out: Path) -> None:
+    """Write compare.json, compare.csv and compare.md. Raises StorageError."""
+    write_atomic(out / FILE, encode(comparison, indent=2) + b"\n")
+    write_atomic(out / "compare.csv", changes_csv(comparison.changes))
+    write_atomic(out / "compare.md", markdown(comparison).encode())

@@ -1,0 +1,45 @@
+"""What a comparison of two runs found, and what limits it, in sentences."""
+
+from collections.abc import Sequence
+
+from segeval.evaluate.compare.records import Change
+from segeval.evaluate.compare.runs import OpenRun
+from segeval.evaluate.compare.wording import change_sentence
+from segeval.evaluate.paired import can_be_significant
+
+
+def finding(changes: Sequence[Change]) -> str:
+    """What changed, in a sentence or two."""
+    tested = sum(change.p is not None for change in changes)
+    if not tested:
+        return "There is only one common image, too few for a test."
+    if not any(change.difference for change in changes):
+        return f"All {tested} quantities have the same mean in both runs."
+    significant = sum(change.significant for change in changes)
+    verb = "is" if significant == 1 else "are"
+    told = f"{significant or 'None'} of {tested} differences {verb} more than chance explains."
+    return f"{told} {change_sentence(changes[0])}"
+
+
+def notes(a: OpenRun, b: OpenRun, same_set: bool, changes: Sequence[Change]) -> tuple[str, ...]:
+    """What limits the comparison."""
+    told = []
+    if not same_set:
+        told.append(
+            "The runs are of different adversarial sets: paired by image, but the perturbations differ, so a "
+            "difference may come from the attack as well as from the engine."
+        )
+    for name, run in (("A", a), ("B", b)):
+        unfinished = [engine.label for engine in run.report.engines if not engine.complete]
+        if unfinished:
+            told.append(f"Partial: in {name} the replay of {', '.join(unfinished)} is not finished.")
+    common, either = len(a.images & b.images), len(a.images | b.images)
+    if common < either:
+        told.append(f"{common} of {either} images are in both runs; only they are compared.")
+    tests = sum(change.p is not None for change in changes)
+    blind = sum(change.p is not None and not can_be_significant(change.images, tests) for change in changes)
+    if blind:
+        told.append(
+            f"{blind} of {tests} differences rest on too few images to be told from chance, however large they are."
+        )
+    return tuple(told)

@@ -1,0 +1,104 @@
+"""The records of a comparison of two runs, written as compare.json."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from segeval.evaluate.paired import SIGNIFICANT
+
+FILE = "compare.json"
+
+
+@dataclass(frozen=True)
+class Only:
+    """What one run has and the other lacks, by name. attacks: with the network, and the victims if they were others."""
+
+    engines: tuple[str, ...]
+    attacks: tuple[str, ...]
+    tasks: tuple[str, ...]
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One of the two reports. name: of its folder.   machines, backends: of its replays.   images: in samples.csv."""
+
+    name: str
+    set_sha256: str
+    machines: tuple[str, ...]
+    backends: tuple[str, ...]
+    segeval: str
+    images: int
+    only: Only
+
+
+@dataclass(frozen=True)
+class Change:
+    """A paired difference of one quantity between the runs, B minus A, over the images that both have.
+
+    task: None for all tasks that both have together.   quantity: as in survival.csv.   a, b, difference: means over
+    images; low, high: 95 % interval of the difference.   left_out: images without the quantity in one of the runs.
+    test: empty with fewer than two images.   p: two-sided; p_holm: corrected for all tests of the comparison.
+    """
+
+    model: str
+    victims: tuple[str, ...]
+    attack: str
+    task: str | None
+    precision: str
+    a_engine: str
+    b_engine: str
+    quantity: str
+    images: int
+    left_out: int
+    a: float | None
+    b: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    test: Literal["", "permutation"]
+    p: float | None
+    p_holm: float | None
+
+    @property
+    def significant(self) -> bool:
+        """Whether it is larger than chance explains."""
+        return self.p_holm is not None and self.p_holm < SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class CleanChange:
+    """An engine of both runs on clean images; not tested, since mIoU is one number over all images.
+
+    miou_difference: B minus A, in -1..1.   p50_ms: median latency of a call; None where the replay has none.
+    """
+
+    model: str
+    precision: str
+    a_engine: str
+    b_engine: str
+    a_images: int
+    b_images: int
+    a_miou: float | None
+    b_miou: float | None
+    miou_difference: float | None
+    a_p50_ms: float | None
+    b_p50_ms: float | None
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """compare.json. changes: significant ones first, then by size.   notes: what limits it.
+
+    resamples, seed: of the permutation tests.   same_set: whether both runs are of the same adversarial images.
+    """
+
+    a: Run
+    b: Run
+    same_set: bool
+    finding: str
+    notes: tuple[str, ...]
+    changes: tuple[Change, ...]
+    clean: tuple[CleanChange, ...]
+    resamples: int
+    seed: int
+    schema: Literal["segeval.compare/1"] = field(default="segeval.compare/1")

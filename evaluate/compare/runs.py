@@ -1,0 +1,84 @@
+"""A run to compare: the folder of a report, opened and checked."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segeval.errors import FormatError
+from segeval.evaluate.compare.records import Only, Run
+from segeval.evaluate.compare.samples import FILE, HINT, Key, read_samples
+from segeval.evaluate.reading import read_report
+from segeval.evaluate.report_records import EngineSummary, SurvivalReport
+from segeval.evaluate.survival import SampleCounts
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A report and the counts it was made from."""
+
+    folder: Path
+    report: SurvivalReport
+    samples: Mapping[Key, Sequence[SampleCounts]]
+
+    @property
+    def images(self) -> set[str]:
+        """Ids of the images that were evaluated."""
+        return {row.image for rows in self.samples.values() for row in rows}
+
+    @property
+    def attacks(self) -> set[str]:
+        """The attacks as `Only` names them."""
+        return {described(model, victims, attack) for model, victims, attack, _ in self.samples}
+
+    @property
+    def tasks(self) -> set[str]:
+        """Names of the tasks."""
+        return {row.task for rows in self.samples.values() for row in rows}
+
+
+def open_run(folder: Path) -> OpenRun:
+    """Read report.json and samples.csv. Raises DataError, FormatError."""
+    report, samples = read_report(folder), read_samples(folder)
+    known = {(engine.model, engine.label) for engine in report.engines}
+    for model, _, _, engine in samples:
+        if (model, engine) not in known:
+            raise FormatError(f"{folder / FILE}: report.json has no engine {engine} of {model}", HINT)
+    return OpenRun(folder, report, samples)
+
+
+def described(model: str, victims: tuple[str, ...], attack: str) -> str:
+    """``tanh-full on espnet-camvid``, with the victims it was made for if they were others."""
+    made_for = "" if victims == (model,) else f", made for {'+'.join(victims)}"
+    return f"{attack} on {model}{made_for}"
+
+
+def names_of(a: Path, b: Path) -> tuple[str, str]:
+    """What the two runs are called: their folders, with the folder above where both are called the same."""
+    one, other = a.resolve(), b.resolve()
+    if one.name != other.name:
+        return one.name, other.name
+    return f"{one.parent.name}/{one.name}", f"{other.parent.name}/{other.name}"
+
+
+def summary(name: str, run: OpenRun, other: OpenRun, unmatched: Sequence[EngineSummary]) -> Run:
+    """What the comparison says about a run. unmatched: its engines that the other run lacks."""
+    report = run.report
+    return Run(
+        name=name,
+        set_sha256=report.set.sha256,
+        machines=unique(replay.environment.name for replay in report.replays),
+        backends=unique(f"{engine.backend} {engine.backend_version}" for engine in report.engines),
+        segeval=report.versions.get("segeval-embedded", "unknown"),
+        images=len(run.images),
+        only=Only(
+            engines=tuple(engine.label for engine in unmatched),
+            attacks=tuple(sorted(run.attacks - other.attacks)),
+            tasks=tuple(sorted(run.tasks - other.tasks)),
+            images=tuple(sorted(run.images - other.images)),
+        ),
+    )
+
+
+def unique(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, each once."""
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,71 @@
+"""JSON schemas of the files that segeval writes, made from the records that read them.
+
+    python -m segeval.evaluate.formats.schemas docs/schema
+
+writes them anew. A record's documentation becomes the description of its object.
+"""
+
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from segeval.benches import BenchRecord
+from segeval.bundles import BundleManifest, InputKey
+from segeval.evaluate.benchmark.records import BenchmarkReport
+from segeval.evaluate.compare.records import RunComparison
+from segeval.evaluate.formats.records import SampleRecord
+from segeval.evaluate.report_records import SurvivalReport
+from segeval.records import AdversarialSample, AdversarialSet
+from segeval.replays import ReplayRecord, Result
+from segeval.store import write_atomic
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+RECORDS: Mapping[str, tuple[str, type]] = {
+    "set": ("set.json", AdversarialSet),
+    "set-sample": ("a line of samples.jsonl of an adversarial set", AdversarialSample),
+    "bundle": ("bundle.json", BundleManifest),
+    "bundle-input": ("a line of inputs/index.jsonl of a bundle", InputKey),
+    "replay": ("replay.json", ReplayRecord),
+    "replay-result": ("a line of ENGINE/results.jsonl of a replay", Result),
+    "bench": ("bench.json", BenchRecord),
+    "report": ("report.json", SurvivalReport),
+    "report-sample": ("a line of samples.jsonl of a report", SampleRecord),
+    "benchmark": ("benchmark.json of a report", BenchmarkReport),
+    "compare": ("compare.json", RunComparison),
+}
+"""By name of the schema: which file it is of, and the record of that file."""
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of one of `RECORDS`. Fields that it does not name are allowed and ignored."""
+    title, form = RECORDS[name]
+    schema = msgspec.json.schema(form)
+    for definition in schema["$defs"].values():
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
+    # A record that extends another is told with what it has from there.
+    told = [inspect.cleandoc(each.__doc__ or "") for each in form.__mro__ if each is not object]
+    schema["$defs"][form.__name__]["description"] = "\n\n".join(told)
+    return {"$schema": DIALECT, "title": title, **schema}
+
+
+def schema_files() -> Iterator[tuple[str, bytes]]:
+    """Name and content of every schema file."""
+    for name in RECORDS:
+        text = msgspec.json.format(msgspec.json.encode(json_schema(name)), indent=2)
+        yield f"{name}.schema.json", text + b"\n"
+
+
+def main(folder: Path) -> None:
+    """Write every schema file into `folder`."""
+    for name, data in schema_files():
+        write_atomic(folder / name, data)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,101 @@
+"""Calibration matrices and attributions as CSV."""
+
+from collections.abc import Iterable, Iterator
+
+from segeval.evaluate.report_records import Estimate, SurvivalRow
+from segeval.evaluate.sweep import Attribution, BlockEffect, BlockRow, CalibrationColumn, CalibrationMatrix
+from segeval.evaluate.tables import ALL_TASKS, Cell, csv_bytes
+
+
+def calibrations_csv(matrices: Iterable[CalibrationMatrix]) -> bytes:
+    """One line per model, attack and calibration; empty if there is no matrix."""
+    return csv_bytes(
+        {
+            "model": matrix.model,
+            **_attack(row.victims, row.attack, row.task),
+            **_calibration(column),
+            **_survival(cell),
+        }
+        for matrix in matrices
+        for row in matrix.rows
+        for column, cell in zip(matrix.columns, row.cells, strict=True)
+        if cell is not None
+    )
+
+
+def attribution_csv(attributions: Iterable[Attribution]) -> bytes:
+    """One line per model, mode, block and attack, in the order of the ranking; empty if there is none."""
+    return csv_bytes(line for attribution in attributions for line in _blocks(attribution))
+
+
+def _blocks(attribution: Attribution) -> Iterator[dict[str, Cell]]:
+    for rank, block in enumerate(attribution.blocks, start=1):
+        for effect in block.effects:
+            yield {
+                "model": attribution.model,
+                "mode": attribution.mode,
+                "rank": rank,
+                "block": block.block,
+                "engine": block.engine,
+                "reference": attribution.reference,
+                "whole": attribution.whole,
+                **_attack(effect.victims, effect.attack, effect.task),
+                **_effect(effect),
+                **_cost(block),
+            }
+
+
+def _attack(victims: tuple[str, ...], attack: str, task: str | None) -> dict[str, Cell]:
+    return {"victims": "+".join(victims), "attack": attack, "task": ALL_TASKS if task is None else task}
+
+
+def _calibration(column: CalibrationColumn) -> dict[str, Cell]:
+    found = column.calibration
+    return {
+        "engine": column.engine,
+        "precision": column.precision,
+        "calibration": found.name,
+        "method": found.method,
+        "percentile": found.percentile,
+        "calibration_images": len(found.images),
+        "calibration_seed": found.seed,
+        "op_types": "+".join(found.op_types),
+        "weights": "per-channel" if found.per_channel else "per-tensor",
+        "activations": found.activations,
+        "clean_miou": column.miou,
+        "clean_miou_drop": column.miou_drop,
+        "clean_equal": column.equal,
+    }
+
+
+def _survival(cell: SurvivalRow) -> dict[str, Cell]:
+    shares: dict[str, Estimate] = {
+        "survival": cell.survival,
+        "engine_success": cell.engine_success,
+        "desktop_success": cell.desktop_success,
+        "control": cell.control,
+    }
+    numbers = {
+        f"{name}_{part}": getattr(share, part) for name, share in shares.items() for part in ("mean", "low", "high")
+    }
+    return {"images": cell.images, **numbers}
+
+
+def _effect(effect: BlockEffect) -> dict[str, Cell]:
+    return {
+        "images": effect.survival.images,
+        "survival_mean": effect.survival.mean,
+        "survival_low": effect.survival.low,
+        "survival_high": effect.survival.high,
+        "loss": effect.loss,
+        "gain": effect.gain,
+    }
+
+
+def _cost(block: BlockRow) -> dict[str, Cell]:
+    return {
+        "effect_over_attacks": block.effect,
+        "clean_miou_drop": block.miou_drop,
+        "clean_miou_gain": block.miou_gain,
+        "clean_labels_changed": block.labels_changed,
+    }

@@ -1,0 +1,45 @@
+"""``segeval compare``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segeval.commands.options import AsJson, Option, Quiet, Seed
+from segeval.console import progress, results, say
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A report made by segeval evaluate.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one; differences are B minus A.")],
+    out: Annotated[
+        Path | None, Option("--out", help="Folder for compare.json, compare.csv and compare.md.", show_default=False)
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what changed between two reports: two devices, two JetPacks, two commits.
+
+    Images are paired, differences tested and corrected for their number; significant ones come first.
+
+    \b
+    segeval compare runs/report-orin runs/report-thor
+
+    \b
+    segeval compare runs/main runs/branch --out runs/compared    # compare.md goes into the pull request
+    """
+    from segeval.evaluate.compare import compare_runs, comparison_view, write
+    from segeval.records import encode
+
+    with progress(quiet) as tick:
+        comparison = compare_runs(run_a, run_b, seed, tick)
+    if out is not None:
+        write(comparison, out)
+    if as_json:
+        typer.echo(encode(comparison, indent=2))
+    else:
+        for part in comparison_view(comparison):
+            results.print(part)
+    if out is not None:
+        say(f"comparison: {out / 'compare.md'}")

@@ -1,0 +1,46 @@
+"""One process at a time writes into a folder: two that resume the same work would append every record twice."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segeval.errors import ConfigurationError
+from segeval.store import explaining
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made if it is not there; it leaves no file, and ends with the process however that ends.
+
+    Raises ConfigurationError if another process holds it, StorageError. On Windows, and on a file system that cannot
+    lock, nobody is kept out.
+    """
+    with explaining(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        yield
+        return
+    with explaining(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def lock(descriptor: int, folder: Path) -> None:
+    """Lock an open folder until it is closed. Raises ConfigurationError if another process has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConfigurationError(
+            f"another process is writing into {folder}", "wait until it has ended, or choose another --out"
+        ) from error
+    except OSError:
+        return

@@ -1,0 +1,89 @@
+"""The whole chain with images that go through channels, and what --channel is told when it is wrong."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segeval.deploy.channels import KINDS
+
+Call = Callable[..., Any]
+IDENTITY, HARSH = "gamma-1", "bits-1"
+
+
+@pytest.fixture(scope="module")
+def crafted(tmp_path_factory: pytest.TempPathFactory, world: Any, spawn: Call) -> Path:
+    """A set of two images."""
+    root = tmp_path_factory.mktemp("channels") / "set"
+    attack = ("--attack", "fgsm", "--scope", "full")
+    ended = spawn("craft", "--out", root, *world.crafting, *attack)
+    assert ended.code == 0, ended.err
+    return root
+
+
+def test_a_channel_that_changes_nothing_changes_no_number_and_a_harsh_one_does(
+    crafted: Path, call: Call, tmp_path: Path
+) -> None:
+    out = {name: tmp_path / name for name in ("bundle", "replay", "report")}
+    engines = ("--precision", "fp32,int8", "--calibration-images", 2, "--channel", "gamma:1", "--channel", "bits:1")
+    ended = call("deploy", crafted, "--out", out["bundle"], *engines)
+    assert ended.code == 0, ended.err
+    count = len((out["bundle"] / "inputs" / "index.jsonl").read_text(encoding="utf-8").splitlines())
+    assert f"{count} images to run: each as it is, and after gamma-1, bits-1" in ended.err
+    ended = call("replay", out["bundle"], "--out", out["replay"], "--warmup", 0, "--threads", 1)
+    assert ended.code == 0, ended.err
+    gate = ("--gate", "fp32.survival > 0.99")  # does not hold after bits:1, which does not ship
+    ended = call("evaluate", crafted, out["replay"], "--out", out["report"], *gate)
+    assert ended.code == 0, ended.err
+    shown = " ".join(ended.out.split())
+    assert "Survival through the input path on espnet-synthetic" in shown and HARSH in shown
+    report = json.loads((out["report"] / "report.json").read_text(encoding="utf-8"))
+    rows = {row["engine"]: row for row in report["survival"]}
+    labels = [f"espnet-synthetic.{end}" for end in ("fp32", "int8")]
+    assert list(rows) == [label + end for label in labels for end in ("", f"+{IDENTITY}", f"+{HARSH}")]
+    for label in labels:
+        plain, same, other = rows[label], rows[f"{label}+{IDENTITY}"], rows[f"{label}+{HARSH}"]
+        assert {**same, "engine": label, "channel": ""} == plain
+        assert other["channel"] == HARSH and other["survival"] != plain["survival"]
+    assert rows[labels[0]]["survival"]["mean"] > 0.99 > rows[f"{labels[0]}+{HARSH}"]["survival"]["mean"]
+    with (out["report"] / "channels.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["engine"], line["channel"]) for line in lines] == [
+        (label, channel) for channel in ("", IDENTITY, HARSH) for label in labels
+    ]
+    assert (out["report"] / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [
+        (("jpeg:0",), "the quality is a whole number from 1 to 100"),
+        (("jpeg:abc",), "the quality is a whole number from 1 to 100"),
+        (("resize:2",), "the factor is a number of at most three decimals from 0.05 to 0.99"),
+        (("jpgg:75",), "did you mean jpeg?"),
+        (("sharpen:1",), "there are jpeg, resize, gamma, blur, bits"),
+        (("jpeg:75", "jpeg:75"), "jpeg:75 is given twice"),
+    ],
+)
+def test_a_mistake_in_a_channel_is_named(
+    crafted: Path, call: Call, tmp_path: Path, channels: tuple[str, ...], message: str
+) -> None:
+    words = [word for channel in channels for word in ("--channel", channel)]
+    ended = call("deploy", crafted, "--out", tmp_path / "bundle", "--precision", "fp32", *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert message in ended.err and "what to do: " in ended.err and "Traceback" not in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_help_names_every_channel(call: Call) -> None:
+    shown = call("deploy", "--help").out
+    assert all(f"{kind}:" in shown for kind in KINDS)
+
+
+def test_channels_can_stand_in_a_file(crafted: Path, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "segeval.toml").write_text('[deploy]\nchannel = ["jpeg:75", "blur:0"]\n')
+    ended = call("--config", tmp_path / "segeval.toml", "deploy", crafted, "--out", tmp_path / "bundle")
+    assert ended.code == 2 and "--channel 'blur:0'" in ended.err

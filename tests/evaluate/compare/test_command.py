@@ -1,0 +1,97 @@
+"""``segeval compare`` on reports that were really evaluated: one set with two replays, and another set."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from segeval.cli import run
+from segeval.evaluate import SurvivalReport, evaluate
+from segeval.records import encode
+from segeval.replays import Replay
+from segeval.store import write_atomic
+from segeval_runner.recording import Recording
+
+if TYPE_CHECKING:
+    from tests.evaluate.conftest import World
+
+RunOf = Callable[..., Path]
+Shared = tuple["World", SurvivalReport]
+INT8 = "espnet-camvid.int8"
+
+
+def segeval(*arguments: object) -> int:
+    return run([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def again(shared: Shared, tmp_path: Path) -> Path:
+    """The report of another replay of the shared world, in which int8 is as exact as fp32."""
+    world, _ = shared
+    replay = tmp_path / "replay"
+    shutil.copytree(world.replay_root, replay)
+    exact = Replay.open(replay).results("espnet-camvid.fp32")
+    shutil.rmtree(replay / INT8)
+    with Recording(replay / INT8, list(exact.keys), 1) as recording:
+        for key in exact.keys:
+            recording.append(key, exact.labels(key), 5.0)
+    record = Replay.open(replay).record
+    write_atomic(replay / "replay.json", encode(replace(record, environment=replace(record.environment, cpu="other"))))
+    evaluate(world.set_root, [replay], tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_two_replays_of_one_set(shared: Shared, again: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    first = shared[0].set_root.parent / "out"
+    assert segeval("compare", first, again, "--json", "--out", tmp_path / "compared", "--quiet") == 0
+    out, err = capfd.readouterr()
+    assert err == f"comparison: {tmp_path / 'compared' / 'compare.md'}\n"
+    found: dict[str, Any] = json.loads(out)
+    assert out.encode() == (tmp_path / "compared" / "compare.json").read_bytes()
+    assert (found["schema"], found["same_set"]) == ("segeval.compare/1", True)
+    assert found["a"]["machines"] == ["a processor"] and found["b"]["machines"] == ["other"]
+    with (first / "samples.csv").open(newline="") as file:
+        before = [row for row in csv.DictReader(file) if row["engine"] == INT8 and row["attack"] == "fgsm-full"]
+    kept = {image: [0, 0] for image in "abc"}
+    for row in before:
+        kept[row["image"]][0] += int(row["survived"])
+        kept[row["image"]][1] += int(row["desktop_hit"])
+    change = next(
+        each
+        for each in found["changes"]
+        if (each["a_engine"], each["attack"], each["task"], each["quantity"]) == (INT8, "fgsm-full", None, "survival")
+    )
+    assert change["b"] == 1.0
+    assert change["difference"] == pytest.approx(sum(1 - one / other for one, other in kept.values()) / 3)
+    fp32 = [each["difference"] for each in found["changes"] if each["a_engine"] == "espnet-camvid.fp32"]
+    assert fp32 and not any(fp32)
+    latency = next(row for row in found["clean"] if row["a_engine"] == INT8)
+    assert latency["b_p50_ms"] == 5.0 != latency["a_p50_ms"]
+    assert latency["miou_difference"] > 0
+
+
+def test_another_set_with_the_same_images(
+    shared: Shared, build_at: Callable[..., "World"], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    world = build_at(tmp_path / "other", seed=1, attacks=(("fgsm", "full"),), precisions=("fp32", "int8"))
+    evaluate(world.set_root, [world.replay_root], tmp_path / "out")
+    assert segeval("compare", shared[0].set_root.parent / "out", tmp_path / "out", "--quiet") == 0
+    out, err = capfd.readouterr()
+    told = " ".join(out.split())
+    assert err == ""
+    assert "the perturbations differ" in told
+    assert "only in A: 1 engine: espnet-camvid.fp16" in told
+    assert "only in A: 1 attack: tanh-local on espnet-camvid" in told
+    assert max(map(len, out.splitlines())) <= 120  # plain, and no wider than a pipe may be
+    assert "\x1b" not in out
+
+
+def test_markup_in_a_name_is_shown_as_it_is(run_of: RunOf, capfd: pytest.CaptureFixture[str]) -> None:
+    a, b = run_of("a", engine="[bold]x[/]"), run_of("b", engine="[bold]x[/]", lost=0.5)
+    assert segeval("compare", a, b, "--quiet") == 0
+    assert "[bold]x[/]" in capfd.readouterr().out

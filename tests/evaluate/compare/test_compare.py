@@ -1,0 +1,216 @@
+"""Two runs compared: what is paired, what is said to differ, and what only one of them has."""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from segeval.errors import ConfigurationError
+from segeval.evaluate import SurvivalReport
+from segeval.evaluate.compare import RunComparison, compare_runs, comparison_view, write
+from segeval.evaluate.evaluate import silent
+from segeval.evaluate.paired import holm
+from segeval.evaluate.report_records import CleanRow
+from segeval.records import decode
+
+RunOf = Callable[..., Path]
+MODEL = "espnet-camvid"
+
+
+def compare(a: Path, b: Path) -> RunComparison:
+    return compare_runs(a, b, 0, silent)
+
+
+def printed(comparison: RunComparison) -> str:
+    console = Console(width=160, no_color=True)
+    with console.capture() as capture:
+        for part in comparison_view(comparison):
+            console.print(part)
+    return capture.get()
+
+
+def test_a_run_does_not_differ_from_itself(run_of: RunOf) -> None:
+    run = run_of("same")
+    found = compare(run, run)
+    assert found.same_set and found.notes == ()
+    assert {change.difference for change in found.changes} == {0.0}
+    assert {change.p_holm for change in found.changes} == {1.0}
+    assert found.finding == f"All {len(found.changes)} quantities have the same mean in both runs."
+    assert "What changed" not in printed(found)
+
+
+def test_only_what_changed_is_significant_and_it_comes_first(run_of: RunOf) -> None:
+    found = compare(run_of("a", lost=0.4), run_of("b", lost=0.5))
+    significant = [change for change in found.changes if change.significant]
+    assert significant == list(found.changes[: len(significant)])
+    assert {change.a_engine for change in significant} == {f"{MODEL}.int8"}
+    assert {change.quantity for change in significant} == {"survival", "engine_success", "engine_accuracy"}
+    assert {change.task for change in significant} == {None, "vehicle-to-road", "vehicle-to-building"}
+    sizes = [abs(change.difference or 0) for change in significant]
+    assert sizes == sorted(sizes, reverse=True)
+    for change in found.changes:
+        if change.a_engine == f"{MODEL}.fp32":
+            assert (change.difference, change.p) == (0.0, 1.0)
+    assert found.finding.startswith(f"{len(significant)} of {len(found.changes)} differences are more than chance")
+
+
+def test_differences_are_b_minus_a_over_the_images_by_hand(run_of: RunOf) -> None:
+    a, b = run_of("a", lost=0.4), run_of("b", lost=0.5)
+    found = compare(a, b)
+
+    def shares(run: Path) -> dict[str, float]:
+        with (run / "samples.csv").open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["attack"] == "fgsm-full" and "int8" in row["engine"]]
+        images = dict.fromkeys(row["image"] for row in rows)
+        own = {image: [row for row in rows if row["image"] == image] for image in images}
+        return {
+            image: sum(int(row["survived"]) for row in mine) / sum(int(row["desktop_hit"]) for row in mine)
+            for image, mine in own.items()
+        }
+
+    first, second = shares(a), shares(b)
+    change = next(
+        each
+        for each in found.changes
+        if (each.attack, each.task, each.quantity, each.precision) == ("fgsm-full", None, "survival", "int8")
+    )
+    assert (change.images, change.left_out) == (20, 0)
+    assert change.a == pytest.approx(np.mean(list(first.values())))
+    assert change.difference == pytest.approx(np.mean([second[image] - first[image] for image in first]))
+    assert change.difference is not None and change.low is not None and change.high is not None
+    assert change.low < change.difference < change.high < 0
+    assert [each.p_holm for each in found.changes] == holm([each.p for each in found.changes])
+
+
+def test_the_other_way_round_every_sign_changes(run_of: RunOf) -> None:
+    a, b = run_of("a", lost=0.4), run_of("b", lost=0.5)
+    there, back = compare(a, b), compare(b, a)
+    assert [-(change.difference or 0) for change in there.changes] == [change.difference for change in back.changes]
+    assert there.clean[0].miou_difference == 0.0
+
+
+def test_what_only_one_run_has_is_named_and_left_alone(run_of: RunOf) -> None:
+    a = run_of("a", attacks=("fgsm-full", "tanh-local"), tasks=("vehicle-to-road",))
+    b = run_of("b", attacks=("fgsm-full",), images=(*(f"image-{n:02}" for n in range(12)), "elsewhere"))
+    found = compare(a, b)
+    assert found.a.only.attacks == (f"tanh-local on {MODEL}",) and found.b.only.attacks == ()
+    assert found.b.only.tasks == ("vehicle-to-building",) and found.b.only.images == ("elsewhere",)
+    assert len(found.a.only.images) == 8
+    assert {(change.attack, change.task) for change in found.changes} == {("fgsm-full", "vehicle-to-road")}
+    assert {(change.images, change.left_out) for change in found.changes} == {(12, 9)}
+    assert "12 of 21 images are in both runs; only they are compared." in found.notes
+    text = printed(found)
+    assert f"only in A: 1 attack: tanh-local on {MODEL}" in text
+    assert "only in A: 8 images: image-12, image-13, image-14, image-15, image-16 and 3 more" in text
+
+
+def test_engines_of_other_names_are_paired_by_their_precision(run_of: RunOf) -> None:
+    found = compare(run_of("a"), run_of("b", engine="other.int8", lost=0.5))
+    assert {(change.a_engine, change.b_engine) for change in found.changes if change.precision == "int8"} == {
+        (f"{MODEL}.int8", "other.int8")
+    }
+    assert found.a.only.engines == found.b.only.engines == ()
+    assert f"{MODEL}.int8 | other.int8" in printed(found)
+
+
+def test_an_engine_of_two_replays_is_told_apart_by_its_label(run_of: RunOf, base: SurvivalReport) -> None:
+    int8 = next(engine for engine in base.engines if engine.precision == "int8")
+    twice = (replace(int8, label=f"{MODEL}.int8@x"), replace(int8, label=f"{MODEL}.int8@y"))
+    a = run_of("a", report={"engines": (*base.engines[:1], *twice)}, engine=f"{MODEL}.int8@y")
+    b = run_of("b")
+    found = compare(a, b)
+    assert {change.precision for change in found.changes} == {"fp32"}
+    assert found.a.only.engines == (f"{MODEL}.int8@x", f"{MODEL}.int8@y")
+    assert {change.precision for change in compare(a, a).changes} == {"fp32", "int8"}
+
+
+def test_another_set_is_paired_by_image_with_a_warning(run_of: RunOf, base: SurvivalReport) -> None:
+    found = compare(run_of("a"), run_of("b", report={"set": replace(base.set, sha256="f" * 64)}))
+    assert not found.same_set and len(found.changes) == 36
+    assert "the perturbations differ" in found.notes[0]
+
+
+def test_an_unfinished_replay_is_named(run_of: RunOf, base: SurvivalReport) -> None:
+    unfinished = tuple(replace(engine, complete=engine.precision != "fp16") for engine in base.engines)
+    found = compare(run_of("a"), run_of("b", report={"engines": unfinished}))
+    assert found.notes == (f"Partial: in B the replay of {MODEL}.fp16 is not finished.",)
+
+
+def test_too_few_images_are_said_to_be_too_few(run_of: RunOf) -> None:
+    few = compare(run_of("a", images=("x", "y", "z")), run_of("b", images=("x", "y", "z"), lost=0.9))
+    assert "36 of 36 differences rest on too few images" in few.notes[-1]
+    assert "The largest, which may be chance: " in few.finding
+    one = compare(run_of("a", images=("x",)), run_of("b", images=("x",), lost=0.9))
+    assert one.finding == "There is only one common image, too few for a test."
+    assert {change.p for change in one.changes} == {None}
+
+
+def test_without_ground_truth_accuracy_is_no_question(run_of: RunOf) -> None:
+    found = compare(run_of("a", truth=False), run_of("b", truth=False))
+    assert {change.quantity for change in found.changes} == {"survival", "engine_success"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"images": ("elsewhere",)}, "no image is in both, as image-00 and elsewhere"),
+        ({"attacks": ("pgd-full",)}, f"no attack is in both, as fgsm-full on {MODEL} and pgd-full on {MODEL}"),
+        ({"tasks": ("car-to-sky",)}, "no task is in both, as vehicle-to-building and car-to-sky"),
+    ],
+)
+def test_runs_with_nothing_in_common_are_refused(run_of: RunOf, changes: dict[str, tuple[str, ...]], why: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        compare(run_of("a"), run_of("b", **changes))
+    assert why in caught.value.what and "compare reports of one set" in caught.value.hint
+
+
+def test_clean_scores_and_latency_stand_beside(run_of: RunOf, base: SurvivalReport) -> None:
+    def slower(row: CleanRow) -> CleanRow:
+        if row.latency is None or row.miou is None or row.precision != "int8":
+            return row
+        return replace(row, miou=row.miou - 0.1, latency=replace(row.latency, p50=2 * row.latency.p50))
+
+    found = compare(run_of("a"), run_of("b", report={"clean": tuple(map(slower, base.clean))}))
+    assert [row.precision for row in found.clean] == ["fp32", "fp16", "int8"]
+    assert [row.miou_difference for row in found.clean] == pytest.approx([0.0, 0.0, -0.1])
+    int8 = found.clean[-1]
+    assert int8.a_p50_ms is not None and int8.b_p50_ms == 2 * int8.a_p50_ms
+    untimed = tuple(replace(row, latency=None, miou=None) for row in base.clean)
+    bare = compare(run_of("a"), run_of("b", report={"clean": untimed}))
+    assert (bare.clean[0].b_p50_ms, bare.clean[0].miou_difference) == (None, None)
+    assert "–" in printed(bare)
+
+
+def test_the_files_read_back(run_of: RunOf, tmp_path: Path) -> None:
+    found = compare(run_of("a"), run_of("b", lost=0.5))
+    write(found, tmp_path / "out")
+    assert decode((tmp_path / "out" / "compare.json").read_bytes(), RunComparison, "compare.json") == found
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "compare.csv").read_text())))
+    assert [float(row["difference"]) for row in rows] == [change.difference for change in found.changes]
+    assert {row["task"] for row in rows} == {"*", "vehicle-to-road", "vehicle-to-building"}
+    markdown = (tmp_path / "out" / "compare.md").read_text()
+    assert found.finding in markdown
+    tables = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in tables} == {10, 7}
+    assert "same mean in both runs" in markdown
+
+
+def test_names_cannot_break_out_of_the_markdown(run_of: RunOf, tmp_path: Path) -> None:
+    odd = "<img src=x>|\n# ![x](http://x) int8"
+    write(compare(run_of("a", engine=odd), run_of("b", engine=odd, lost=0.5)), tmp_path / "out")
+    lines = (tmp_path / "out" / "compare.md").read_text().splitlines()
+    assert not any("<img" in line or "](" in line for line in lines)
+    assert [line for line in lines if line.startswith("#")] == ["### segeval: B compared with A"]
+
+
+def test_the_same_input_gives_the_same_bytes(run_of: RunOf, tmp_path: Path) -> None:
+    a, b = run_of("a"), run_of("b", lost=0.5)
+    for name in ("one", "two"):
+        write(compare(a, b), tmp_path / name)
+    for file in ("compare.json", "compare.csv", "compare.md"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
