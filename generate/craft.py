@@ -94,12 +94,14 @@ class Crafter:
         Raises ConfigurationError if the folder holds another set, or this one and `resume` is not given, or if another
         process is at it; DataError for an image that cannot be used, or if no image has a source pixel.
         """
-        with one_thread(self.config.device), only_writer(self.folder.root):
-            return self.run_on_one_thread(resume, progress, workers if self.on_cpu else 1)
+        with one_thread(self.config.device):
+            fresh = self.manifest()  # refuses images that do not fit, before a folder is made for them
+            with only_writer(self.folder.root):
+                return self.run_alone(fresh, resume, progress, workers if self.on_cpu else 1)
 
-    def run_on_one_thread(self, resume: bool, progress: Progress, workers: int) -> AdversarialSet:
-        """See `run`."""
-        manifest = self.opened(resume)
+    def run_alone(self, fresh: AdversarialSet, resume: bool, progress: Progress, workers: int) -> AdversarialSet:
+        """See `run`. fresh: the manifest before the first image."""
+        manifest = self.opened(fresh, resume)
         if manifest.complete:
             return manifest
         files = self.save_images(progress)
@@ -122,12 +124,11 @@ class Crafter:
         self.folder.write_manifest(done)
         return done
 
-    def opened(self, resume: bool) -> AdversarialSet:
-        """The manifest on disk: a new one, or that of the same configuration.
+    def opened(self, fresh: AdversarialSet, resume: bool) -> AdversarialSet:
+        """The manifest on disk: `fresh`, or that of the same configuration.
 
         A set of another configuration in which nothing was attacked yet, perhaps because it could not be, gives way.
         """
-        fresh = self.manifest()
         root = self.folder.root
         if not self.folder.manifest_path.exists():
             if root.exists() and any(path.suffix != ".part" for path in root.iterdir()):

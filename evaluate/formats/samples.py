@@ -20,7 +20,7 @@ from segeval.store import replacing, sha256_file
 if TYPE_CHECKING:
     import pyarrow
 
-ROW_GROUP = 8192
+ROW_GROUP = 1024
 """Rows of a Parquet file that are held and written together."""
 
 

@@ -137,7 +137,12 @@ def test_a_sample_that_contradicts_its_set_is_named(build: Build, kind: str) -> 
 
 @pytest.mark.parametrize(
     ("number", "message"),
-    [("NaN", "invalid character"), ("1e999", "Number out of range"), ('"1"', "Expected `float`"), ("null", "Expected `float`")],
+    [
+        ("NaN", "invalid character"),
+        ("1e999", "Number out of range"),
+        ('"1"', "Expected `float`"),
+        ("null", "Expected `float`"),
+    ],
 )
 def test_what_is_no_number_is_named_with_its_line(build: Build, number: str, message: str) -> None:
     world = build(**SMALL)

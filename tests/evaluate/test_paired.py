@@ -120,7 +120,7 @@ def test_holm_by_hand() -> None:
     assert holm([]) == [] and holm([None]) == [None]
 
 
-@given(st.lists(st.floats(0, 1), max_size=12))
+@given(st.lists(st.integers(0, 1000).map(lambda thousandths: thousandths / 1000), max_size=12))
 def test_holm_is_the_literal_rule(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(literal_holm(p_values))
 

@@ -53,12 +53,12 @@ def page(
 
 
 def test_nothing_is_asked_for_and_nothing_complained_about(page: Page) -> None:
-    assert {url.partition(":")[0] for url in page.requests} == {"file", "data"}
+    assert {url.partition(":")[0] for url in page.requests} <= {"file", "data"}
     assert page.console == []
 
 
 def test_hostile_names_are_text(page: Page) -> None:
-    assert page.ask("document.scripts.length") == 0
+    assert page.ask("document.scripts.length") == 1, "the gallery's alone"
     assert page.ask("document.querySelectorAll('[onerror], [onload], img[src=x]').length") == 0
     assert page.ask("document.querySelectorAll('#device b, #device i').length") == 0
     page.ask("document.querySelectorAll('details').forEach(d => { d.open = true })")
@@ -116,7 +116,7 @@ def test_links_tables_and_ids_are_in_order(page: Page) -> None:
     assert len(ids) == len(set(ids))
     targets = page.ask("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
     assert "#device" in targets and "#doubts-2" in targets
-    assert all(target[1:] in ids for target in targets)
+    assert all(target[1:] in ids for target in targets if not target.startswith("data:"))
     tables = page.ask(
         "[...document.querySelectorAll('#device table')].map(t => [t.caption?.textContent,"
         "[...t.tBodies].every(b => [...b.rows].every(r => r.cells[0].matches('th[scope=row], th[scope=rowgroup]')))])"
