@@ -35,7 +35,7 @@ types: $(STAMP)
 	$(BIN)/mypy tests benchmarks
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test: lint types unit
 
