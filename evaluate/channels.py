@@ -7,8 +7,9 @@ engine behind a channel shows what the channel alone destroys, and the other eng
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from segeval.evaluate.report_records import CleanRow, EngineSummary, Estimate, SurvivalReport, SurvivalRow
-from segeval.evaluate.tables import Cell, csv_bytes
+from segeval.evaluate.engines import together, variant_of
+from segeval.evaluate.report_records import CleanRow, EngineSummary, SurvivalReport, SurvivalRow
+from segeval.evaluate.tables import Cell, csv_bytes, survival_cells
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,13 @@ def channel_tables(report: SurvivalReport) -> tuple[ChannelTable, ...]:
 
 
 def _columns(report: SurvivalReport, model: str) -> Iterator[ChannelColumn]:
-    engines = [engine for engine in report.engines if engine.model == model and _first_calibration(engine)]
+    engines = [engine for engine in report.engines if engine.model == model and not variant_of(engine)]
     clean = {row.engine: row for row in report.clean if row.model == model}
     plain = {(engine.name, engine.replay): engine.label for engine in engines if not engine.channel}
     for channel in dict.fromkeys(["", *(engine.channel for engine in engines)]):
         for engine in engines:
             if engine.channel == channel and engine.label in clean:
                 yield _column(engine, clean[engine.label], plain[engine.name, engine.replay])
-
-
-def _first_calibration(engine: EngineSummary) -> bool:
-    return engine.calibration is None or not engine.calibration.name
 
 
 def _column(engine: EngineSummary, row: CleanRow, plain: str) -> ChannelColumn:
@@ -91,8 +88,7 @@ def _column(engine: EngineSummary, row: CleanRow, plain: str) -> ChannelColumn:
 
 def _overall(rows: Sequence[SurvivalRow], model: str) -> list[SurvivalRow]:
     """The rows of all tasks together, or of the only task, whatever the images went through."""
-    own = [row for row in rows if row.model == model and not row.variant]
-    return [row for row in own if row.task is None] or own
+    return together([row for row in rows if row.model == model and not row.variant])
 
 
 def _lines(rows: Sequence[SurvivalRow], columns: Sequence[ChannelColumn]) -> Iterator[ChannelLine]:
@@ -114,15 +110,6 @@ def channels_csv(tables: Iterable[ChannelTable]) -> bytes:
 
 
 def _cells(table: ChannelTable, line: ChannelLine, column: ChannelColumn, cell: SurvivalRow) -> dict[str, Cell]:
-    shares: dict[str, Estimate] = {
-        "survival": cell.survival,
-        "engine_success": cell.engine_success,
-        "desktop_success": cell.desktop_success,
-        "control": cell.control,
-    }
-    numbers = {
-        f"{name}_{part}": getattr(share, part) for name, share in shares.items() for part in ("mean", "low", "high")
-    }
     return {
         "model": table.model,
         "victims": "+".join(line.victims),
@@ -130,8 +117,7 @@ def _cells(table: ChannelTable, line: ChannelLine, column: ChannelColumn, cell: 
         "channel": column.channel,
         "engine": column.plain,
         "precision": column.precision,
-        "images": cell.images,
-        **numbers,
+        **survival_cells(cell),
         "clean_images": column.images,
         "clean_miou": column.miou,
         "clean_accuracy": column.accuracy,

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
+from segeval.evaluate.engines import is_partial, ships, together, variant_of
 from segeval.evaluate.paired import compare, holm, paired_values, resamples_for
 from segeval.evaluate.report_records import Comparison, EngineSummary, SurvivalRow
 from segeval.evaluate.statistics import QUANTITIES
@@ -69,9 +70,8 @@ def comparisons(
 def plan(survival: Sequence[SurvivalRow], engines: Sequence[EngineSummary]) -> Iterator[Comparison]:
     """What is compared, not yet measured."""
     rows = [row for row in survival if row.model in row.victims]
-    together = [row for row in rows if row.task is None] or rows
-    for target in dict.fromkeys((row.model, row.victims) for row in together):
-        own = [row for row in together if (row.model, row.victims) == target]
+    for target in dict.fromkeys((row.model, row.victims) for row in rows):
+        own = together([row for row in rows if (row.model, row.victims) == target])
         summaries = {engine.label: engine for engine in engines if engine.model == target[0]}
         for attack in dict.fromkeys(row.attack for row in own):
             labels = {row.engine for row in own if row.attack == attack}
@@ -113,25 +113,15 @@ def unmeasured(row: SurvivalRow, quantity: str, first: Side, second: Side) -> Co
     )
 
 
-def variant_of(engine: EngineSummary) -> str:
-    """Name of its calibration, empty for the one that ships."""
-    return engine.calibration.name if engine.calibration else ""
-
-
-def is_partial(engine: EngineSummary) -> bool:
-    """Whether only some blocks of the network are quantized."""
-    return engine.calibration is not None and bool(engine.calibration.only or engine.calibration.without)
-
-
 def coarsest(engines: Sequence[EngineSummary]) -> EngineSummary | None:
     """The first engine of the coarsest precision that ships; None if none does."""
-    shipping = [engine for engine in engines if not variant_of(engine) and not engine.channel]
+    shipping = [engine for engine in engines if ships(engine)]
     return min(shipping, key=lambda engine: HARDNESS.index(engine.precision), default=None)
 
 
 def engine_pairs(engines: Sequence[EngineSummary]) -> Iterator[tuple[EngineSummary, EngineSummary]]:
     """The engines of one model that are compared, reference first. engines: with results, in the report's order."""
-    shipping = [engine for engine in engines if not variant_of(engine) and not engine.channel]
+    shipping = [engine for engine in engines if ships(engine)]
     hardest = coarsest(engines)
     for engine in engines:
         here = [other for other in shipping if other.replay == engine.replay]

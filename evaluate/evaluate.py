@@ -34,7 +34,7 @@ from segeval.evaluate.tables import breakdown_csv, clean_csv, comparisons_csv, c
 from segeval.evaluate.verdict import limits, verdict
 from segeval.progress import Progress
 from segeval.records import encode
-from segeval.store import write_atomic
+from segeval.store import explaining, write_atomic
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -72,16 +72,17 @@ def evaluate(
         write_label_maps(sources, out, progress)
     files = report_files(report, counted, benchmark)
     for name, data in files.items():
-        write_atomic(out / name, data)
+        write_or_remove(out / name, data)
     write_samples(out, report, counted.rows)
-    write_atomic(out / "report.html", render(report, shown, downloads(files), benchmark))
+    present = {name: data for name, data in files.items() if data}
+    write_atomic(out / "report.html", render(report, shown, downloads(present), benchmark))
     return report
 
 
 def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkReport | None) -> dict[str, bytes]:
-    """The files that lie beside a report and are embedded in it, by name; those that would be empty are left out."""
+    """The files that lie beside a report and are embedded in it, by name. Empty is what is not there."""
     channels = channel_tables(report)
-    files = {
+    return {
         "report.json": encode(report, indent=2) + b"\n",
         "survival.csv": survival_csv(report.survival),
         "samples.csv": samples_csv(counted.rows),
@@ -92,11 +93,18 @@ def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkR
         "channels.csv": channels_csv(channels),
         "calibrations.csv": calibrations_csv(calibration_matrices(report)),
         "attribution.csv": attribution_csv(attributions(report)),
+        "benchmark.csv": benchmark_csv(benchmark) if benchmark else b"",
+        BENCHMARK: encode(benchmark, indent=2) + b"\n" if benchmark else b"",
     }
-    if benchmark is not None:
-        files["benchmark.csv"] = benchmark_csv(benchmark)
-        files[BENCHMARK] = encode(benchmark, indent=2) + b"\n"
-    return {name: data for name, data in files.items() if data}
+
+
+def write_or_remove(path: Path, data: bytes) -> None:
+    """Write a file; remove one that an earlier evaluation left, if there is nothing to write. Raises StorageError."""
+    if data:
+        write_atomic(path, data)
+        return
+    with explaining(path):
+        path.unlink(missing_ok=True)
 
 
 def summarise(

@@ -17,11 +17,12 @@ from segeval.evaluate.benchmark.page import device_section
 from segeval.evaluate.benchmark.records import BenchmarkReport
 from segeval.evaluate.channels import channel_tables
 from segeval.evaluate.downloads import Download
+from segeval.evaluate.engines import ships
 from segeval.evaluate.gallery import Gallery
 from segeval.evaluate.palette import LegendEntry, hexadecimal
 from segeval.evaluate.panels import FATES
 from segeval.evaluate.report_records import Comparison, Estimate, SurvivalReport
-from segeval.evaluate.sections import headline_rows, model_sections, ships
+from segeval.evaluate.sections import headline_rows, model_sections
 from segeval.evaluate.sweep import attributions, calibration_matrices
 from segeval.evaluate.transfer import transfer
 from segeval.evaluate.wording import decimals, p_value, percent, signed, stated_perturbation, with_interval

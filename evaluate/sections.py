@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from segeval.evaluate.breakdown_figure import breakdown_figure
+from segeval.evaluate.engines import ships
 from segeval.evaluate.figures import curves_figure, survival_figure
-from segeval.evaluate.report_records import CleanRow, EngineSummary, SurvivalReport, SurvivalRow
+from segeval.evaluate.report_records import CleanRow, SurvivalReport, SurvivalRow
 from segeval.evaluate.verdict import HARDNESS, headline, overall
 
 
@@ -72,11 +73,6 @@ def attack_groups(rows: Sequence[SurvivalRow]) -> tuple[AttackGroup, ...]:
     for row in rows:
         groups.setdefault((row.victims, row.attack, row.task), []).append(row)
     return tuple(AttackGroup(tuple(rows), max(rows, key=lambda row: row.images)) for rows in groups.values())
-
-
-def ships(engine: EngineSummary) -> bool:
-    """Whether an engine is about what ships: the first calibration, images as they are."""
-    return not engine.channel and not (engine.calibration and engine.calibration.name)
 
 
 def coarsest_engine(report: SurvivalReport, model: str) -> str:

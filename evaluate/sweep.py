@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from segeval.bundles import QUANTIZED, Calibration
+from segeval.evaluate.engines import is_partial, ships, together, variant_of
 from segeval.evaluate.report_records import DESKTOP, CleanRow, EngineSummary, Estimate, SurvivalReport, SurvivalRow
 
 Attack = tuple[tuple[str, ...], str, str | None]
@@ -117,7 +118,7 @@ def calibration_matrices(report: SurvivalReport) -> tuple[CalibrationMatrix, ...
 
 def matrix(report: SurvivalReport, model: str, engines: Sequence[EngineSummary]) -> CalibrationMatrix:
     """The matrix of these engines. What ships comes first."""
-    engines = sorted(engines, key=lambda engine: bool(engine.calibration and engine.calibration.name))
+    engines = sorted(engines, key=lambda engine: bool(variant_of(engine)))
     cells = rows_by_attack(report, model)
     rows = tuple(
         MatrixRow(*attack, tuple(found.get(engine.label) for engine in engines))
@@ -203,7 +204,7 @@ def rows_by_attack(report: SurvivalReport, model: str) -> dict[Attack, dict[str,
     """The rows of a model by attack and engine, of all tasks together or of the only task, images as they are."""
     plain = [row for row in report.survival if row.model == model and not row.channel]
     found: dict[Attack, dict[str, SurvivalRow]] = {}
-    for row in [row for row in plain if row.task is None] or plain:
+    for row in together(plain):
         found.setdefault((row.victims, row.attack, row.task), {})[row.engine] = row
     return found
 
@@ -222,14 +223,9 @@ def quantized(report: SurvivalReport, model: str) -> list[EngineSummary]:
     ]
 
 
-def is_partial(engine: EngineSummary) -> bool:
-    """Whether only some blocks of it are quantized."""
-    return engine.calibration is not None and bool(engine.calibration.only or engine.calibration.without)
-
-
 def is_whole(engine: EngineSummary) -> bool:
     """Whether it is the int8 engine that ships."""
-    return engine.precision == "int8" and engine.calibration is not None and not engine.calibration.name
+    return engine.precision == "int8" and ships(engine)
 
 
 def with_mode(engines: Sequence[EngineSummary], mode: str) -> list[EngineSummary]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from segeval.evaluate.report_records import Estimate, SurvivalRow
 from segeval.evaluate.sweep import Attribution, BlockEffect, BlockRow, CalibrationColumn, CalibrationMatrix
-from segeval.evaluate.tables import ALL_TASKS, Cell, csv_bytes
+from segeval.evaluate.tables import ALL_TASKS, Cell, csv_bytes, survival_cells
 
 
 def calibrations_csv(matrices: Iterable[CalibrationMatrix]) -> bytes:
@@ -14,7 +13,7 @@ def calibrations_csv(matrices: Iterable[CalibrationMatrix]) -> bytes:
             "model": matrix.model,
             **_attack(row.victims, row.attack, row.task),
             **_calibration(column),
-            **_survival(cell),
+            **survival_cells(cell),
         }
         for matrix in matrices
         for row in matrix.rows
@@ -66,19 +65,6 @@ def _calibration(column: CalibrationColumn) -> dict[str, Cell]:
         "clean_miou_drop": column.miou_drop,
         "clean_equal": column.equal,
     }
-
-
-def _survival(cell: SurvivalRow) -> dict[str, Cell]:
-    shares: dict[str, Estimate] = {
-        "survival": cell.survival,
-        "engine_success": cell.engine_success,
-        "desktop_success": cell.desktop_success,
-        "control": cell.control,
-    }
-    numbers = {
-        f"{name}_{part}": getattr(share, part) for name, share in shares.items() for part in ("mean", "low", "high")
-    }
-    return {"images": cell.images, **numbers}
 
 
 def _effect(effect: BlockEffect) -> dict[str, Cell]:

@@ -84,6 +84,15 @@ def curves_csv(curves: Sequence[Curve]) -> bytes:
     )
 
 
+def survival_cells(row: SurvivalRow) -> dict[str, Cell]:
+    """The main shares of a row with their intervals, for tables that are about something else as well."""
+    cells: dict[str, Cell] = {"images": row.images}
+    for name in ("survival", "engine_success", "desktop_success", "control"):
+        share: Estimate = getattr(row, name)
+        cells |= {f"{name}_mean": share.mean, f"{name}_low": share.low, f"{name}_high": share.high}
+    return cells
+
+
 def clean_csv(rows: Iterable[CleanRow]) -> bytes:
     """One line per engine; the confusion matrices are in report.json."""
     return csv_bytes(_clean_cells(row) for row in rows)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from segeval.evaluate.engines import together
 from segeval.evaluate.paired import SIGNIFICANT
 from segeval.evaluate.report_records import Comparison, SurvivalRow
 from segeval.evaluate.wording import decimals, p_in_words, percent, signed, with_interval
@@ -17,9 +18,7 @@ def hardest_precision(precisions: Collection[str]) -> str:
 
 def overall(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
     """The rows of all tasks together, or of the only task, on engines as they ship."""
-    shipping = [row for row in rows if row.ships]
-    together = [row for row in shipping if row.task is None]
-    return together or shipping
+    return together([row for row in rows if row.ships])
 
 
 def meant(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from segeval.evaluate.comparisons import variant_of
+from segeval.evaluate.engines import variant_of
 from segeval.evaluate.report_records import EngineSummary
 
 Pair = tuple[EngineSummary, EngineSummary]

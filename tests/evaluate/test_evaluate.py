@@ -146,6 +146,7 @@ def test_curves_are_means_over_images_that_hold_their_last_value(shared: Shared)
 def test_files_are_complete_deterministic_and_decode(shared: Shared, tmp_path: Path) -> None:
     world, report = shared
     stages: dict[str, tuple[int, int]] = {}
+    write_atomic(tmp_path / "again" / "channels.csv", b"of an earlier evaluation, of other replays")
     again = evaluate(
         world.set_root, [world.replay_root], tmp_path / "again", progress=lambda s, d, n: stages.update({s: (d, n)})
     )
@@ -158,7 +159,8 @@ def test_files_are_complete_deterministic_and_decode(shared: Shared, tmp_path: P
         "comparing": (14, 14),
     }
     out = world.set_root.parent / "out"
-    assert sorted(path.name for path in out.iterdir()) == FILES
+    for folder in (out, tmp_path / "again"):
+        assert sorted(path.name for path in folder.iterdir()) == FILES
     for name in FILES:
         assert (out / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
     text = (out / "report.json").read_bytes()
