@@ -51,6 +51,11 @@ def nearly_all(rng: np.random.Generator, images: int) -> Floats:
     return counts(rng.beta(4, 0.4, images), heavy(rng, images))
 
 
+def few_lose_half(rng: np.random.Generator, images: int) -> Floats:
+    """Everything survives, but for one image in ten, which loses half; sizes of φ are heavy-tailed."""
+    return counts(np.where(rng.random(images) < 0.1, 0.5, 1.0), heavy(rng, images))
+
+
 def small_first(rng: np.random.Generator, images: int) -> Floats:
     """Small objects fall more easily than large ones; sizes of φ are heavy-tailed."""
     sizes = heavy(rng, images)
@@ -61,24 +66,26 @@ WORLDS: dict[str, World] = {
     "shares alike, sizes equal": alike,
     "all or nothing": all_or_nothing,
     "nearly everything survives": nearly_all,
+    "one in ten loses half": few_lose_half,
     "small objects fall first": small_first,
 }
 
 
-def coverage(world: World, images: int, repetitions: int) -> tuple[float, float]:
-    """Share of the repetitions whose interval holds the true mean, and the true pooled value."""
+def coverage(world: World, images: int, repetitions: int) -> tuple[float, float, float]:
+    """Share of the intervals that hold the true mean and the true pooled value, and of repetitions without any."""
     big = world(np.random.default_rng(99), TRUTH_IMAGES)
     truth, pooled = float(fraction(big).mean()), float(fraction(big.sum(axis=0)))
-    held = np.zeros(2)
+    held, made = np.zeros(2), 0
     rng = np.random.default_rng(images)
     for repetition in range(repetitions):
         found = estimate(world(rng, images), repetition)
         if found.low is not None and found.high is not None:
+            made += 1
             held[0] += found.low <= truth <= found.high
         if found.pooled_low is not None and found.pooled_high is not None:
             held[1] += found.pooled_low <= pooled <= found.pooled_high
-    mean_held, pooled_held = (held / repetitions).tolist()
-    return mean_held, pooled_held
+    mean_held, pooled_held = (held / made).tolist()
+    return mean_held, pooled_held, 1 - made / repetitions
 
 
 def false_alarms(world: World, images: int, repetitions: int) -> list[float]:
@@ -96,14 +103,14 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--repetitions", type=int, default=1000)
     repetitions: int = options.parse_args().repetitions
-    print("| images | how success is spread | mean | mean, plain BCa | pooled | pooled, plain BCa |")
-    print("|---:|---|---:|---:|---:|---:|", flush=True)
+    print("| images | how success is spread | mean | mean, plain BCa | pooled | pooled, plain BCa | no interval |")
+    print("|---:|---|---:|---:|---:|---:|---:|", flush=True)
     for name, world in WORLDS.items():
         for images in IMAGES:
-            mean, pooled = coverage(world, images, repetitions)
+            mean, pooled, without = coverage(world, images, repetitions)
             with patch.object(statistics, "widened", lambda _: CONFIDENCE):
-                plain_mean, plain_pooled = coverage(world, images, repetitions)
-            cells = (f"{100 * value:.1f}" for value in (mean, plain_mean, pooled, plain_pooled))
+                plain_mean, plain_pooled, _ = coverage(world, images, repetitions)
+            cells = (f"{100 * value:.1f}" for value in (mean, plain_mean, pooled, plain_pooled, without))
             print(f"| {images} | {name} | {' | '.join(cells)} |", flush=True)
     print(f"\n| images | {' | '.join(f'p ≤ {level}' for level in LEVELS)} |")
     print("|---:|---:|---:|", flush=True)

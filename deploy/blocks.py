@@ -62,7 +62,9 @@ def divided(paths: Mapping[str, Path], total: int, depth: int = 0) -> Iterator[t
     for name, path in paths.items():
         groups.setdefault(path[: depth + 1], {})[name] = path
     for shared, group in groups.items():
-        if len(group) > 1 and len(group) * SHARE > total:
+        # Names that differ in their slashes alone, as /a/b and a//b, have one path that ends here.
+        goes_on = any(len(path) > len(shared) for path in group.values())
+        if goes_on and len(group) > 1 and len(group) * SHARE > total:
             yield from divided(group, total, depth + 1)
         else:
             yield shared, frozenset(group)

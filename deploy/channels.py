@@ -66,24 +66,24 @@ def as_levels(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
 class Kind:
     """A kind of channel. setting: its name and range, for messages; low, high: ends of the range, which belong to it.
 
-    whole: only whole numbers.
+    example: a setting to show.   whole: only whole numbers.
     """
 
     apply: Callable[[RgbImage, float], RgbImage]
     setting: str
     low: float
     high: float
+    example: str
     whole: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
-    "jpeg": Kind(jpeg, "quality", 1, 100, whole=True),
-    "resize": Kind(resize, "factor", 0.05, 0.99),
-    "gamma": Kind(gamma, "exponent", 0.1, 10),
-    "blur": Kind(blur, "standard deviation in pixels", 0.1, 20),
-    "bits": Kind(bits, "bits per colour", 1, 8, whole=True),
+    "jpeg": Kind(jpeg, "quality", 1, 100, "75", whole=True),
+    "resize": Kind(resize, "factor", 0.05, 0.99, "0.5"),
+    "gamma": Kind(gamma, "exponent", 0.1, 10, "2.2"),
+    "blur": Kind(blur, "standard deviation in pixels", 0.1, 20, "1.5"),
+    "bits": Kind(bits, "bits per colour", 1, 8, "4", whole=True),
 }
-FORM = "write it as in --channel jpeg:75"
 SETTING = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?")
 """Few enough digits that a name tells two settings apart."""
 
@@ -101,6 +101,11 @@ class Channel:
         return self.kind.apply(image, self.setting)
 
 
+def written_as(name: str) -> str:
+    """How a channel of this kind is written, for messages."""
+    return f"write it as in --channel {name}:{KINDS[name].example}"
+
+
 def parse_channel(spec: str) -> Channel:
     """Read ``jpeg:75``. Raises UnknownNameError for a kind that is not there, ConfigurationError for a bad setting."""
     name, _, text = spec.partition(":")
@@ -108,12 +113,13 @@ def parse_channel(spec: str) -> Channel:
     if kind is None:
         near = difflib.get_close_matches(name, KINDS, n=1)
         hint = f"did you mean {near[0]}? " if near else f"there are {', '.join(KINDS)}; "
-        raise UnknownNameError(f"--channel {spec!r}: there is no channel {name!r}", hint + FORM)
+        hint += written_as(near[0] if near else "jpeg")
+        raise UnknownNameError(f"--channel {spec!r}: there is no channel {name!r}", hint)
     setting = float(text) if SETTING.fullmatch(text) else math.nan  # which lies in no range
     if not kind.low <= setting <= kind.high or (kind.whole and setting != int(setting)):
         form = "a whole number" if kind.whole else "a number of at most three decimals"
         what = f"--channel {spec!r}: the {kind.setting} is {form} from {kind.low:g} to {kind.high:g}"
-        raise ConfigurationError(what, FORM)
+        raise ConfigurationError(what, written_as(name))
     return Channel(f"{name}-{setting:g}", kind, setting)
 
 

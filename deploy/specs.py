@@ -103,7 +103,10 @@ def parse_calibrations(texts: Sequence[str], images: int = IMAGES) -> tuple[Cali
 def parse_calibration(text: str, images: int = IMAGES) -> CalibrationSpec:
     """One ``METHOD[,KEY=VALUE…]``; see `parse_calibrations`."""
     method, *parts = (part.strip() for part in text.split(","))
-    require_known(text, "method", method, get_args(CalibrationMethod))
+    methods = get_args(CalibrationMethod)
+    if not method:
+        raise ConfigurationError(f"--calibration {text!r} names no method", f"one of {', '.join(methods)}, {EXAMPLE}")
+    require_known(text, "method", method, methods)
     spec = CalibrationSpec(cast("CalibrationMethod", method), images=images)
     seen: set[str] = set()
     for part in parts:
@@ -151,9 +154,9 @@ def percentage(text: str, value: str) -> float:
 
 
 def whole(text: str, key: str, value: str) -> int:
-    """A whole number from 0 on."""
+    """A whole number from 0 to 999999999."""
     if not re.fullmatch(r"[0-9]{1,9}", value):
-        raise wrong(text, f"{key}={value} is not a whole number")
+        raise wrong(text, f"{key}={value} is not a whole number from 0 to 999999999")
     return int(value)
 
 

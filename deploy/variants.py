@@ -100,8 +100,8 @@ def require_calibrations(
 ) -> None:
     """Raise ConfigurationError for calibrations that the device cannot run, or that no file would be made with."""
     if (len(specs) > 1 or attribute) and "int8" not in precisions:
-        option = "--attribute" if attribute else "several --calibration"
-        raise ConfigurationError(f"{option} make int8 files, and int8 was not asked for", "add --precision int8")
+        made_by = "--attribute makes" if attribute else "several --calibration make"
+        raise ConfigurationError(f"{made_by} int8 files, and int8 was not asked for", "add --precision int8")
     unsigned = next((spec for spec in specs if spec.activations == "uint8"), None)
     if unsigned is not None and target.tensorrt_versions:
         what = f"TensorRT takes symmetric int8 alone, with zero-points of 0: target {target.name} cannot run"

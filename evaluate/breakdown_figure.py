@@ -19,7 +19,7 @@ TITLES: dict[Dimension, str] = {
 SPREAD = 0.5
 """Of the points of different attacks in one bin, in bins."""
 MOST_LETTERS = 42
-"""Below a panel; more are slanted."""
+"""Below a panel, if all names were as long as the longest; more are slanted."""
 
 
 def breakdown_figure(rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpec], name: str, description: str) -> str:
@@ -73,7 +73,7 @@ def _panel(axes: Axes, rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpe
             label=attack.label,
         )
     names = [name for _, name in bins]
-    crowded = sum(map(len, names)) > MOST_LETTERS
+    crowded = len(names) * max(map(len, names)) > MOST_LETTERS
     axes.set_xticks(list(places.values()), names, rotation=30 if crowded else 0, ha="right" if crowded else "center")
     axes.set_ylim(-0.04, 1.04)
 

@@ -53,7 +53,8 @@ class ChannelTable:
 def channel_tables(report: SurvivalReport) -> tuple[ChannelTable, ...]:
     """One table per model whose images went through a channel; none if no bundle had any.
 
-    Only the first calibration of an engine enters, the one that ships.
+    Only the first calibration of an engine enters, the one that ships, and attacks that were made for the model, alone
+    or with others.
     """
     tables = []
     for model in dict.fromkeys(engine.model for engine in report.engines if engine.channel):
@@ -87,8 +88,10 @@ def _column(engine: EngineSummary, row: CleanRow, plain: str) -> ChannelColumn:
 
 
 def _overall(rows: Sequence[SurvivalRow], model: str) -> list[SurvivalRow]:
-    """The rows of all tasks together, or of the only task, whatever the images went through."""
-    return together([row for row in rows if row.model == model and not row.variant])
+    """The rows of all tasks together, or of the only task, of attacks made for a model, whatever the images went
+    through.
+    """
+    return together([row for row in rows if row.model == model and model in row.victims and not row.variant])
 
 
 def _lines(rows: Sequence[SurvivalRow], columns: Sequence[ChannelColumn]) -> Iterator[ChannelLine]:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
 from segeval.evaluate.engines import is_partial, ships, together, variant_of
-from segeval.evaluate.paired import compare, holm, paired_values, resamples_for
+from segeval.evaluate.paired import can_be_significant, compare, holm, paired_values, permutations_for
 from segeval.evaluate.report_records import Comparison, EngineSummary, SurvivalRow
 from segeval.evaluate.statistics import QUANTITIES
 from segeval.evaluate.survival import SampleCounts
@@ -54,17 +54,23 @@ def comparisons(
     for row in counts:
         samples.setdefault(((row.model, row.victims), Side(row.attack, row.engine)), []).append(row)
     planned = list(plan(survival, engines))
-    resamples = resamples_for(len(planned))
+    permutations = permutations_for(len(planned))
     found = []
     for done, pair in enumerate(planned, start=1):
         target = pair.model, pair.victims
         first = samples[target, Side(pair.first_attack, pair.first_engine)]
         second = samples[target, Side(pair.second_attack, pair.second_engine)]
-        measured = compare(*paired_values(first, second, QUANTITIES[pair.quantity]), seed, resamples)
+        measured = compare(*paired_values(first, second, QUANTITIES[pair.quantity]), seed, permutations)
         found.append(replace(pair, **asdict(measured)))
         progress("comparing", done, len(planned))
     corrected = holm([pair.p for pair in found])
     return tuple(replace(pair, p_holm=p) for pair, p in zip(found, corrected, strict=True))
+
+
+def undecidable(compared: Sequence[Comparison]) -> bool:
+    """Whether none of these could come out significant: on too few images, or as one of too many tests."""
+    tested = [pair for pair in compared if pair.p_holm is not None]
+    return not any(can_be_significant(pair.images, len(tested)) for pair in tested)
 
 
 def plan(survival: Sequence[SurvivalRow], engines: Sequence[EngineSummary]) -> Iterator[Comparison]:

@@ -3,7 +3,7 @@
 Hashes do not tell: a set that was put together by hand, or from two versions, has right ones too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from math import sqrt
 
 from segeval.errors import FormatError
@@ -31,13 +31,17 @@ def require_consistent_set(manifest: AdversarialSet, where: str) -> None:
 
 
 def consistent_samples(folder: SetFolder, manifest: AdversarialSet) -> Iterator[AdversarialSample]:
-    """The samples of a set in order, each once it proved to be about what the manifest names. Raises FormatError."""
+    """The samples of a set in order, each once it proved to be about what the manifest names, and no sample came twice.
+
+    Raises FormatError.
+    """
     known = {
         "image": set(manifest.images),
         "task": {task.name for task in manifest.tasks},
         "attack": {attack.label for attack in manifest.attacks},
         "victim": {model.name for model in manifest.models},
     }
+    seen: set[Hashable] = set()
     number = 0
     for number, sample in enumerate(folder.samples(), start=1):
         where = f"{folder.samples_path}:{number}"
@@ -54,9 +58,19 @@ def consistent_samples(folder: SetFolder, manifest: AdversarialSet) -> Iterator[
             if name not in sample.files:
                 raise FormatError(f"{where}: it has no file {name!r}", HINT)
         _require_sizes(sample, manifest.height * manifest.width, where)
+        _require_new(sample, seen, where)
         yield sample
     if number != manifest.sample_count:
         raise FormatError(f"{folder.samples_path} has {number} samples, set.json says {manifest.sample_count}", HINT)
+
+
+def _require_new(sample: AdversarialSample, seen: set[Hashable], where: str) -> None:
+    """Note a sample's id and what it is about. Raises FormatError if one came before: its pixels would count twice."""
+    subject = (sample.image, sample.task, sample.attack, sample.victims)
+    for what, value in (("id", sample.id), ("image, task, attack and victims", subject)):
+        if value in seen:
+            raise FormatError(f"{where}: an earlier sample has the same {what}", HINT)
+        seen.add(value)
 
 
 def _require_sizes(sample: AdversarialSample, pixels: int, where: str) -> None:

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,11 +14,11 @@ from segeval.evaluate.channels import channel_tables, channels_csv
 from segeval.evaluate.clean import measure_latency
 from segeval.evaluate.comparisons import comparisons
 from segeval.evaluate.counting import Counted, count_everything
-from segeval.evaluate.downloads import downloads
+from segeval.evaluate.downloads import downloads, kept_free
 from segeval.evaluate.formats.label_maps import write_label_maps
 from segeval.evaluate.formats.samples import write_samples
-from segeval.evaluate.gallery import Case, gallery
-from segeval.evaluate.report import render
+from segeval.evaluate.gallery import gallery
+from segeval.evaluate.report import Page
 from segeval.evaluate.report_records import (
     CleanRow,
     EngineSummary,
@@ -65,9 +66,11 @@ def evaluate(
     sources = Sources(set_root, replays)
     records = open_benches(sources, benches)
     counted = count_everything(sources, progress)
-    shown = gallery(sources, counted.rows, progress)
-    report = summarise(sources, counted, shown.cases, seed, progress)
+    report = summarise(sources, counted, seed, progress)
     benchmark = benchmark_report(sources, records, report) if records else None
+    page = Page(report, benchmark)
+    shown = gallery(sources, counted.rows, page.room(kept_free(report_files(report, counted, benchmark))), progress)
+    report = replace(report, examples=tuple((case.counts.sample, case.counts.engine) for case in shown.cases))
     if label_maps:
         write_label_maps(sources, out, progress)
     files = report_files(report, counted, benchmark)
@@ -75,7 +78,7 @@ def evaluate(
         write_or_remove(out / name, data)
     write_samples(out, report, counted.rows)
     present = {name: data for name, data in files.items() if data}
-    write_atomic(out / "report.html", render(report, shown, downloads(present), benchmark))
+    write_atomic(out / "report.html", page.render(shown, downloads(present, page.left(shown))))
     return report
 
 
@@ -107,10 +110,8 @@ def write_or_remove(path: Path, data: bytes) -> None:
         path.unlink(missing_ok=True)
 
 
-def summarise(
-    sources: Sources, counted: Counted, shown: Sequence[Case], seed: int, progress: Progress
-) -> SurvivalReport:
-    """The report of what was counted. shown: in its gallery."""
+def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress) -> SurvivalReport:
+    """The report of what was counted, without the examples of its gallery."""
     survival = tuple(survival_rows(sources, counted, seed, progress))
     backends = {engine.record.backend for engine in sources.engines}
     unfinished = [engine.label for engine in sources.engines if not engine.record.complete]
@@ -134,7 +135,7 @@ def summarise(
     compared = comparisons(counted.rows, survival, engines, seed, progress)
     return SurvivalReport(
         verdict=verdict(survival, compared),
-        notes=limits(survival, unfinished, counted.missing.total(), backends, saturating),
+        notes=limits(survival, unfinished, counted.missing.total(), backends, saturating, sources.not_run),
         survival=survival,
         clean=clean_rows(sources, counted),
         curves=counted.curves.curves(dict.fromkeys((r.model, r.victims, r.attack, r.task) for r in survival)),
@@ -143,7 +144,7 @@ def summarise(
             ReplaySummary(replay.record.bundle_sha256, replay.complete, replay.record.environment)
             for replay in sources.replays
         ),
-        examples=tuple((case.counts.sample, case.counts.engine) for case in shown),
+        examples=(),
         set=set_summary(sources, len(counted.attacked)),
         versions=versions(),
         seed=seed,

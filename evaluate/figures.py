@@ -50,6 +50,7 @@ STYLE: dict[Any, Any] = {
     "lines.dashed_pattern": (4, 2),
 }
 LINES: Mapping[Scope, str] = {"full": "solid", "local": "dashed"}
+JOINT_LINES: Mapping[Scope, str] = {"full": "dotted", "local": "dashdot"}
 UNBOUNDED = ("ratio of accuracy", "perturbation, levels of 255")
 MARKERS: Mapping[Scope, str] = {"full": "o", "local": "s"}
 
@@ -59,10 +60,16 @@ def colours_of(attacks: Sequence[str]) -> dict[str, str]:
     return {attack: SERIES[index % len(SERIES)] for index, attack in enumerate(dict.fromkeys(attacks))}
 
 
+def labelled(attack: str, victims: Sequence[str]) -> str:
+    """What a legend calls an attack; ``fgsm-full, joint`` if it was made for several models."""
+    return f"{attack}, joint" if len(victims) > 1 else attack
+
+
 def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: str, description: str) -> str:
     """The four metrics of each attack over its steps, means over images.
 
-    curves: of one model, one per attack.   scopes: of the attacks; local ones are dashed, their perturbation is over φ.
+    curves: of one model, one per attack and victims, of which it is one; joint ones are dotted.
+    scopes: of the attacks; local ones are dashed, or dash-dotted if joint, and their perturbation is over φ.
     name: prefix of the ids inside.   description: what a reader who cannot see it is told.
     """
     measures: tuple[tuple[str, Callable[[CurvePoint, Scope], float | None]], ...] = (
@@ -86,8 +93,9 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
                 values = [measure(point, scopes[curve.attack]) for point in curve.points]
                 steps = [point.step for point in curve.points]
                 heights = [float("nan") if value is None else value for value in values]
-                dashes = LINES[scopes[curve.attack]]
-                axes.plot(steps, heights, color=colours[curve.attack], linestyle=dashes, label=curve.attack)
+                dashes = (JOINT_LINES if len(curve.victims) > 1 else LINES)[scopes[curve.attack]]
+                label = labelled(curve.attack, curve.victims)
+                axes.plot(steps, heights, color=colours[curve.attack], linestyle=dashes, label=label)
             axes.set_ylim(bottom=0, top=None if title in UNBOUNDED else 1.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("step")
@@ -101,7 +109,7 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
 def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) -> str:
     """Success on the engine against survival with its interval, one panel per precision and one point per attack.
 
-    rows: of one model, without the single tasks.
+    rows: of one model and of attacks made for it, without the single tasks; the points of joint attacks are hollow.
     """
     precisions = [precision for precision in reversed(HARDNESS) if any(row.precision == precision for row in rows)]
     colours = colours_of([row.attack for row in rows])
@@ -133,10 +141,11 @@ def _point(axes: Axes, row: SurvivalRow, x: float, y: float, colour: str) -> Non
         yerr=bar(y, row.survival.low, row.survival.high),
         color=colour,
         marker=MARKERS[row.scope],
+        markerfacecolor="none" if len(row.victims) > 1 else colour,
         markersize=6,
         elinewidth=1,
         linestyle="none",
-        label=row.attack,
+        label=labelled(row.attack, row.victims),
     )
 
 

@@ -19,8 +19,12 @@ from segeval.metrics import Labels
 from segeval.progress import Progress
 from segeval.records import AdversarialSample
 
-BUDGET = 2_200_000
-"""Bytes that the pictures of a report may take in the page; cases beyond are left out."""
+FEWEST_CASES = 4
+"""Shown even if there is no room."""
+FRAME = 12_000
+"""Bytes of a gallery that belong to no case: what stands above them, and the names in its legends and filters."""
+RULE = 64
+"""Bytes that surround a picture in the page."""
 WIDTHS = (480, 400, 320)
 """Of the longer side of a picture in pixels: the largest at which there is room for a case of every image."""
 TRIED = 4
@@ -87,9 +91,20 @@ class Gallery:
         return len({case.counts.image for case in self.cases})
 
 
+NO_GALLERY = Gallery((), 0, 1, 1, (), {})
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a gallery may take. bytes: of the page.   markup: bytes that a case takes there without its pictures."""
+
+    bytes: int
+    markup: Callable[[Case], int]
+
+
 @dataclass
 class Album:
-    """Pictures by what they show, each encoded and kept once. size: bytes of them as base64."""
+    """Pictures by what they show, each encoded and kept once. size: bytes that they take in the page."""
 
     names: dict[object, str] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
@@ -103,26 +118,29 @@ class Album:
             if text not in self.by_text:
                 self.by_text[text] = f"p{len(self.kept)}"
                 self.kept[self.by_text[text]] = text
-                self.size += len(text)
+                self.size += len(text) + RULE
             self.names[key] = self.by_text[text]
         return self.names[key]
 
 
-def gallery(sources: Sources, rows: Sequence[SampleCounts], progress: Progress) -> Gallery:
-    """The cases that fit into the budget, on every engine that ships. rows: of all engines."""
+def gallery(sources: Sources, rows: Sequence[SampleCounts], room: Room, progress: Progress) -> Gallery:
+    """The cases that fit, on every engine that ships. rows: of all engines."""
     engines = shipping(sources)
     by_case = rows_by_case(rows, engines)
     ordered = ordered_cases([of_case[0] for of_case in by_case.values()])
     wanted = ordered[:MOST_CASES]
     ids = {row.sample for row, _ in wanted}
     samples = {sample.id: sample for sample in sources.folder.samples() if sample.id in ids}
-    painter = fitting_painter(sources, engines, [(samples[r.sample], by_case[r.sample, r.model]) for r, _ in wanted])
+    shown = [(samples[row.sample], by_case[row.sample, row.model]) for row, _ in wanted]
+    painter = fitting_painter(sources, engines, shown, room)
     cases: list[Case] = []
+    markup = FRAME
     pictures: dict[str, str] = {}
     for done, (row, why) in enumerate(wanted, start=1):
         case = painter.case(samples[row.sample], by_case[row.sample, row.model], why)
+        markup += room.markup(case)
         progress("gallery", done, len(wanted))
-        if painter.album.size > BUDGET:
+        if painter.album.size + markup > room.bytes and len(cases) >= FEWEST_CASES:
             break
         cases.append(case)
         pictures = dict(painter.album.kept)
@@ -130,7 +148,10 @@ def gallery(sources: Sources, rows: Sequence[SampleCounts], progress: Progress) 
 
 
 def fitting_painter(
-    sources: Sources, engines: Sequence[Engine], cases: Sequence[tuple[AdversarialSample, Sequence[SampleCounts]]]
+    sources: Sources,
+    engines: Sequence[Engine],
+    cases: Sequence[tuple[AdversarialSample, Sequence[SampleCounts]]],
+    room: Room,
 ) -> "Painter":
     """One of the largest pictures with which a case of every image fits, or of the smallest. cases: to be shown."""
     first: dict[str, int] = {}
@@ -140,16 +161,17 @@ def fitting_painter(
     tried = [cases[place] for place in list(first.values())[:TRIED]]
     for width in WIDTHS:
         painter = Painter(sources, engines, picture_size(sources.shape, width))
-        for sample, rows in tried:
-            painter.case(sample, rows, "")
-        if painter.album.size / len(tried) * needed <= BUDGET:
+        markup = sum(room.markup(painter.case(sample, rows, "")) for sample, rows in tried)
+        if FRAME + (painter.album.size + markup) / len(tried) * needed <= room.bytes:
             break
     return Painter(sources, engines, painter.size)
 
 
 def shipping(sources: Sources) -> list[Engine]:
-    """The engines as they ship, or all there are if none does: of calibrations and channels only numbers are shown."""
-    return [engine for engine in sources.engines if not engine.variant and not engine.channel] or sources.engines
+    """The engines as they ship, or each model's first if none does: of the others only numbers are shown."""
+    first = {engine.model: engine for engine in reversed(sources.engines)}
+    found = [engine for engine in sources.engines if not engine.variant and not engine.channel]
+    return found or [engine for engine in sources.engines if engine is first[engine.model]]
 
 
 def rows_by_case(rows: Sequence[SampleCounts], engines: Sequence[Engine]) -> dict[tuple[str, str], list[SampleCounts]]:

@@ -13,7 +13,7 @@ def junit(findings: Sequence[Finding]) -> bytes:
         "testsuite", name="segeval gates", tests=str(len(findings)), failures=str(missed), errors="0", skipped="0"
     )
     for finding in findings:
-        name = f"{finding.gate} [{finding.attack} on {finding.model}, {', '.join(finding.engines)}]"
+        name = f"{finding.gate} [{finding.described} on {finding.model}, {', '.join(finding.engines)}]"
         case = ElementTree.SubElement(suite, "testcase", classname="segeval.gates", name=name)
         if not finding.held:
             ElementTree.SubElement(case, "failure", message=f"missed: {finding.told}")
@@ -30,6 +30,12 @@ def summary(findings: Sequence[Finding], verdict: Sequence[str]) -> str:
     lines += ["| | gate | attack | network | numbers |", "|---|---|---|---|---|"]
     for finding in (*missed, *(finding for finding in findings if finding.held)):
         numbers = ", ".join(f"{name} = {value:.4g}" for name, value in finding.numbers)
-        cells = ("held" if finding.held else "**missed**", f"`{finding.gate}`", finding.attack, finding.model, numbers)
+        cells = (
+            "held" if finding.held else "**missed**",
+            f"`{finding.gate}`",
+            finding.described,
+            finding.model,
+            numbers,
+        )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, "", *(f"> {sentence}" for sentence in verdict), ""])

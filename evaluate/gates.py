@@ -16,6 +16,7 @@ from itertools import product
 from typing import Any
 
 from segeval.errors import ConfigurationError
+from segeval.evaluate.engines import ships
 from segeval.evaluate.report_records import DESKTOP, CleanRow, SurvivalReport, SurvivalRow
 from segeval.evaluate.verdict import meant
 
@@ -68,16 +69,23 @@ class Finding:
 
     gate: str
     model: str
+    victims: tuple[str, ...]
     attack: str
     engines: tuple[str, ...]
     numbers: tuple[tuple[str, float], ...]
     held: bool
 
     @property
+    def described(self) -> str:
+        """The attack, and whom it was made for if not for the network alone: ``tanh-full made jointly for A + B``."""
+        jointly = "" if self.victims == (self.model,) else f" made jointly for {' + '.join(self.victims)}"
+        return self.attack + jointly
+
+    @property
     def told(self) -> str:
         """In words: ``tanh-full on espnet-camvid: int8.success = 0.63``."""
         numbers = ", ".join(f"{name} = {value:.4g}" for name, value in self.numbers)
-        return f"{self.attack} on {self.model}: {numbers}"
+        return f"{self.described} on {self.model}: {numbers}"
 
 
 def parse_gate(text: str) -> Gate:
@@ -140,15 +148,40 @@ def named(node: ast.Attribute, text: str) -> tuple[str, str]:
 
 
 def check(report: SurvivalReport, gates: Sequence[Gate]) -> list[Finding]:
-    """Every gate on everything that it is about. Raises ConfigurationError for one that is about nothing here."""
+    """Every gate on everything that it is about.
+
+    Raises ConfigurationError for a gate that is about nothing here, or about numbers that the report does not have.
+    """
     found = []
     for gate in gates:
+        require_whole(report, gate)
         findings = list(findings_of(report, gate))
         if not findings:
             attacks = ", ".join(dict.fromkeys(row.attack for row in meant(report.survival)))
             raise ConfigurationError(f"--gate {gate.text!r} fits no attack of the report", f"attacks: {attacks}")
         found += findings
     return found
+
+
+def require_whole(report: SurvivalReport, gate: Gate) -> None:
+    """Raise ConfigurationError if a network of the set was not run at one of the gate's precisions, or an engine of
+    them, as it ships, has not run every image.
+
+    Of an attack whose images are all missing there is no row, so engines are looked at, and not rows alone.
+    """
+    precisions = {precision for precision, _ in gate.names}
+    run = {(engine.model, engine.precision) for engine in report.engines if ships(engine)}
+    known = {precision for _, precision in run}
+    for model, precision in product((model.name for model in report.set.models), sorted(precisions & known)):
+        if (model, precision) not in run:
+            what = f"--gate {gate.text!r} is about every network of the set, and {model} was not run at {precision}"
+            raise ConfigurationError(what, "replay the whole bundle, then evaluate again")
+    for engine in report.engines:
+        missing = sum(row.missing for row in meant(report.survival) if row.engine == engine.label)
+        if engine.precision in precisions and ships(engine) and (missing or not engine.complete):
+            lacking = f"{missing} results are missing from its rows" if missing else "its replay is not finished"
+            what = f"--gate {gate.text!r}: {engine.label} has not run every image; {lacking}"
+            raise ConfigurationError(what, "finish segeval replay, then evaluate again")
 
 
 def findings_of(report: SurvivalReport, gate: Gate) -> Iterator[Finding]:
@@ -166,6 +199,7 @@ def findings_of(report: SurvivalReport, gate: Gate) -> Iterator[Finding]:
             yield Finding(
                 gate.text,
                 key[0],
+                key[1],
                 key[2],
                 tuple(row.engine for row in chosen),
                 tuple(
@@ -186,15 +220,18 @@ def engines_of(rows: Sequence[SurvivalRow], precision: str, gate: Gate) -> list[
 
 def number(row: SurvivalRow, metric: str, clean: Mapping[tuple[str, str], CleanRow], gate: Gate) -> float:
     """A metric of an engine. Raises ConfigurationError where it does not exist."""
-    here, desktop = clean[row.model, row.engine].miou, clean[row.model, DESKTOP].miou
-    drop = None if here is None or desktop is None else desktop - here
+    engine, desktop = clean[row.model, row.engine], clean[row.model, DESKTOP]
+    if metric == "miou_drop" and engine.images != desktop.images:
+        what = f"--gate {gate.text!r}: {row.engine} has {engine.images} clean images, the desktop {desktop.images}"
+        raise ConfigurationError(what, "a drop of mIoU is told on the same images; replay and evaluate again")
+    drop = None if engine.miou is None or desktop.miou is None else desktop.miou - engine.miou
     values: dict[str, float | None] = {
         "survival": row.survival.mean,
         "success": row.engine_success.mean,
         "control": row.control.mean,
         "accuracy": row.engine_accuracy.mean,
         "levels": row.perturbation.mean,
-        "miou": here,
+        "miou": engine.miou,
         "miou_drop": drop,
     }
     value = values[metric]

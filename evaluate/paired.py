@@ -20,16 +20,19 @@ from segeval.evaluate.survival import SampleCounts
 SIGNIFICANT = 0.05
 """A corrected p-value below this is called a difference."""
 
-FEWEST_RESAMPLES = 9999
-RESAMPLES_PER_TEST = 100
+FEWEST_PERMUTATIONS = 9999
+MOST_PERMUTATIONS = 99_999
+"""Of one test, so that a large family of tests ends within minutes."""
+PERMUTATIONS_PER_TEST = 100
 
 
 @dataclass(frozen=True)
 class Paired:
     """Second minus first. images: with both values.   left_out: images without one of them.
 
-    first, second, difference: means over the images; low, high: 95 % interval of the difference.
-    test: empty with fewer than two images.   p: two-sided, not corrected.
+    first, second, difference: means over the images; low, high: 95 % interval of the difference, None where all
+    images differ alike.
+    test: empty if there was none.   p: two-sided, not corrected.
     """
 
     images: int
@@ -43,21 +46,23 @@ class Paired:
     p: float | None
 
 
-def resamples_for(tests: int) -> int:
-    """Permutations of each of so many tests.
+def permutations_for(tests: int) -> int:
+    """Permutations of each of so many tests, `FEWEST_PERMUTATIONS` to `MOST_PERMUTATIONS`.
 
     The smallest p that r random permutations can give is 2 / (r + 1). Holm multiplies it by the number of tests, and
-    with too few permutations nothing could ever be significant.
+    with too few permutations nothing could ever be significant, as it is where 2500 tests or more meet the largest r.
     """
-    return max(FEWEST_RESAMPLES, RESAMPLES_PER_TEST * tests - 1)
+    return min(max(FEWEST_PERMUTATIONS, PERMUTATIONS_PER_TEST * tests - 1), MOST_PERMUTATIONS)
 
 
 def can_be_significant(images: int, tests: int) -> bool:
     """Whether a difference on so many images can come out significant at all, if it is one of so many tests.
 
-    There are 2 ** images ways to exchange the values, and no p-value is below 2 / 2 ** images.
+    There are 2 ** images ways to exchange the values, and no p-value is below 2 / 2 ** images, nor below that of the
+    permutations that are drawn.
     """
-    return 2.0 ** (1 - images) * tests < SIGNIFICANT
+    smallest = max(2.0 ** (1 - images), 2 / (permutations_for(tests) + 1))
+    return smallest * tests < SIGNIFICANT
 
 
 def paired_values(
@@ -80,10 +85,11 @@ def paired_values(
     return values[0], values[1]
 
 
-def compare(first: Floats, second: Floats, seed: int, resamples: int = FEWEST_RESAMPLES) -> Paired:
+def compare(first: Floats, second: Floats, seed: int, permutations: int = FEWEST_PERMUTATIONS) -> Paired:
     """Compare two values per image, (images,) each, nan where one does not exist.
 
-    The test is exact where all 2 ** images exchanges are at most `resamples`, else it draws that many.
+    The test is exact where all 2 ** images exchanges are at most `permutations`, else it draws that many. With 0 there
+    is no test.
     """
     both = np.isfinite(first) & np.isfinite(second)
     images, left_out = int(both.sum()), int((~both).sum())
@@ -91,6 +97,7 @@ def compare(first: Floats, second: Floats, seed: int, resamples: int = FEWEST_RE
         return Paired(0, left_out, None, None, None, None, None, "", None)
     change = second[both] - first[both]
     low, high, _ = interval((change,), mean, seed)
+    tested = images > 1 and permutations > 0
     return Paired(
         images=images,
         left_out=left_out,
@@ -99,8 +106,8 @@ def compare(first: Floats, second: Floats, seed: int, resamples: int = FEWEST_RE
         difference=float(change.mean()),
         low=low,
         high=high,
-        test="permutation" if images > 1 else "",
-        p=p_value(change, seed, resamples) if images > 1 else None,
+        test="permutation" if tested else "",
+        p=p_value(change, seed, permutations) if tested else None,
     )
 
 
@@ -109,7 +116,7 @@ def mean(sample: Floats, axis: int = -1) -> Floats:
     return np.asarray(sample.mean(axis))
 
 
-def p_value(change: Floats, seed: int, resamples: int) -> float:
+def p_value(change: Floats, seed: int, permutations: int) -> float:
     """Two-sided p of a mean difference: its signs are flipped image by image."""
     if not change.any():
         return 1.0
@@ -118,7 +125,7 @@ def p_value(change: Floats, seed: int, resamples: int) -> float:
         mean,
         permutation_type="samples",
         vectorized=True,
-        n_resamples=resamples,
+        n_resamples=permutations,
         batch=max(1, BATCH_ELEMENTS // len(change)),
         axis=-1,
         rng=np.random.default_rng(seed),

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,26 @@ from segeval.evaluate.benchmark import wording as benchmark_words
 from segeval.evaluate.benchmark.page import device_section
 from segeval.evaluate.benchmark.records import BenchmarkReport
 from segeval.evaluate.channels import channel_tables
+from segeval.evaluate.comparisons import undecidable
 from segeval.evaluate.downloads import Download
 from segeval.evaluate.engines import ships
-from segeval.evaluate.gallery import Gallery
+from segeval.evaluate.gallery import NO_GALLERY, Case, Gallery, Room
 from segeval.evaluate.palette import LegendEntry, hexadecimal
 from segeval.evaluate.panels import FATES
 from segeval.evaluate.report_records import Comparison, Estimate, SurvivalReport
 from segeval.evaluate.sections import headline_rows, model_sections
 from segeval.evaluate.sweep import attributions, calibration_matrices
 from segeval.evaluate.transfer import transfer
-from segeval.evaluate.wording import decimals, p_value, percent, signed, stated_perturbation, with_interval
+from segeval.evaluate.wording import decimals, p_value, percent, points, signed, stated_perturbation, with_interval
 from segeval.records import encode
 
 TEMPLATES = Path(__file__).parent / "templates"
+BUDGET = 2_900_000
+"""Bytes of a page. Numbers and charts come first, then the files embedded in it; pictures get what these leave."""
 MOST_COMPARISONS = 40
 """Rows of the table of comparisons; the rest is in comparisons.csv."""
+MOST_UNDECIDABLE = 10
+"""Of them where none can be significant."""
 
 
 def small_interval(estimate: Estimate) -> str:
@@ -41,14 +47,6 @@ def small_interval(estimate: Estimate) -> str:
 def fixed(value: float | None, digits: int = 2) -> str:
     """A number with so many decimals; a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
-
-
-def points(difference: float | None) -> str:
-    """A difference of two shares in points of 100, with its sign; a dash for None."""
-    if difference is None:
-        return "–"
-    text = f"{abs(100 * difference):.1f}"
-    return text if float(text) == 0 else f"{'−' if difference < 0 else '+'}{text}"
 
 
 def against(value: float | None, reference: float | None) -> str:
@@ -74,7 +72,7 @@ def most_significant(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Comparisons with a difference, the surest first, and of these the largest."""
     known = [pair for pair in comparisons if pair.difference is not None]
     known.sort(key=lambda pair: (1.0 if pair.p_holm is None else pair.p_holm, -abs(pair.difference or 0.0)))
-    return known[:MOST_COMPARISONS]
+    return known[: MOST_UNDECIDABLE if undecidable(comparisons) else MOST_COMPARISONS]
 
 
 def script() -> tuple[Markup, str]:
@@ -111,35 +109,51 @@ def environment(names: Collection[str]) -> Environment:
     return made
 
 
-def render(
-    report: SurvivalReport,
-    gallery: Gallery,
-    downloads: Sequence[Download],
-    benchmark: BenchmarkReport | None = None,
-) -> bytes:
-    """The report as UTF-8 HTML. gallery: with its pictures.   downloads: the files beside it.   benchmark: if any."""
-    text, allowed = script()
-    parts: dict[str, Any] = {
-        "report": report,
-        "sections": model_sections(report),
-        "headline": headline_rows(report),
-        "engines": {engine.label: engine for engine in report.engines},
-        "shipping": [engine for engine in report.engines if ships(engine)],
-        "transfer": transfer(report),
-        "matrices": calibration_matrices(report),
-        "attributions": attributions(report),
-        "channels": channel_tables(report),
-        "comparisons": most_significant(report.comparisons),
-        "gallery": gallery,
-        "fates": [LegendEntry(name, hexadecimal(colour)) for name, colour in FATES],
-        "downloads": downloads,
-        "configuration": encode(report.set.config, indent=2).decode(),
-        "attacks": [(attack.label, encode(attack, indent=2).decode()) for attack in report.set.attacks],
-        "tasks": [task.name for task in report.set.tasks],
-        "device": None if benchmark is None else device_section(benchmark),
-        "words": benchmark_words,
-        "script": text,
-        "script_hash": Markup(allowed),
-    }
-    made = environment({name for row in report.survival for name in (row.attack, row.model)})
-    return made.get_template("report.html.j2").render(parts).encode()
+class Page:
+    """A report as a page; its charts are drawn once. benchmark: if any."""
+
+    def __init__(self, report: SurvivalReport, benchmark: BenchmarkReport | None = None) -> None:
+        text, allowed = script()
+        self._environment = environment({name for row in report.survival for name in (row.attack, row.model)})
+        self._parts: dict[str, Any] = {
+            "report": report,
+            "sections": model_sections(report),
+            "headline": headline_rows(report),
+            "engines": {engine.label: engine for engine in report.engines},
+            "shipping": [engine for engine in report.engines if ships(engine)],
+            "transfer": transfer(report),
+            "matrices": calibration_matrices(report),
+            "attributions": attributions(report),
+            "channels": channel_tables(report),
+            "comparisons": most_significant(report.comparisons),
+            "undecidable": undecidable(report.comparisons),
+            "fates": [LegendEntry(name, hexadecimal(colour)) for name, colour in FATES],
+            "configuration": encode(report.set.config, indent=2).decode(),
+            "attacks": [(attack.label, encode(attack, indent=2).decode()) for attack in report.set.attacks],
+            "tasks": [task.name for task in report.set.tasks],
+            "device": None if benchmark is None else device_section(benchmark),
+            "words": benchmark_words,
+            "script": text,
+            "script_hash": Markup(allowed),
+        }
+
+    def render(self, gallery: Gallery, downloads: Sequence[Download]) -> bytes:
+        """UTF-8 HTML. gallery: with its pictures.   downloads: the files beside it."""
+        template = self._environment.get_template("report.html.j2")
+        return template.render(self._parts, gallery=gallery, downloads=downloads).encode()
+
+    def left(self, gallery: Gallery) -> int:
+        """Bytes of the budget that are left with this gallery and without files. Negative if it is exceeded."""
+        return BUDGET - len(self.render(gallery, ()))
+
+    def room(self, files: int) -> Room:
+        """For a gallery. files: bytes kept free for those that are embedded."""
+        return Room(self.left(NO_GALLERY) - files, self._case_size)
+
+    def _case_size(self, case: Case) -> int:
+        """Bytes that a case takes in the page without its pictures."""
+        return self._gallery_size((case,)) - self._gallery_size(())
+
+    def _gallery_size(self, cases: tuple[Case, ...]) -> int:
+        template = self._environment.get_template("gallery.html.j2")
+        return len(template.render(self._parts, gallery=replace(NO_GALLERY, cases=cases)).encode())

@@ -11,7 +11,6 @@ from segeval.bundles import Calibration
 from segeval.records import AttackSpec, CraftConfig, ModelRecord, Scope, TaskRecord
 from segeval.replays import Environment
 
-REPORT_SCHEMA = "segeval.report/1"
 DESKTOP = "desktop"
 """Name of the reference in rows that stand beside the engines' rows: the network in torch, fp32, as it was attacked."""
 
@@ -22,7 +21,7 @@ class Estimate:
 
     mean: over images.   low, high: its 95 % interval.   pooled, pooled_low, pooled_high: the same for the pooled value.
     images: that entered.   left_out: images of the row for which the share does not exist.
-    method: how the interval of the mean was found; empty if there is none (fewer than two images).
+    method: how the interval of the mean was found; empty if there is none (one image, or all of them alike).
     """
 
     mean: float | None
@@ -136,7 +135,7 @@ class Comparison:
 
     between: whether two engines under one attack are compared, or two attacks on one engine.
     quantity: a column of SurvivalRow, such as ``survival`` and ``engine_success``.   difference: mean over images;
-    low, high: its 95 % interval.   left_out: images for which one of them does not exist.
+    low, high: its 95 % interval, None where all images differ alike.   left_out: images without one of them.
     test: empty with fewer than two images.   p: two-sided; p_holm: corrected for all comparisons of the report.
     """
 
@@ -156,7 +155,7 @@ class Comparison:
     difference: float | None
     low: float | None
     high: float | None
-    test: Literal["", "permutation", "wilcoxon"]
+    test: Literal["", "permutation"]
     p: float | None
     p_holm: float | None
 

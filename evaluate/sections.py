@@ -53,6 +53,7 @@ def model_section(report: SurvivalReport, model: str, number: int) -> ModelSecti
     """Tables and charts of one model. number: of the section, for ids that are unique in the page."""
     rows = [row for row in report.survival if row.model == model and row.ships]
     together = [row for row in overall(report.survival) if row.model == model]
+    own = [row for row in together if model in row.victims]
     engine = coarsest_engine(report, model)
     # Drawn by our figures from numbers and escaped names; the only markup that is not the templates' own.
     return ModelSection(
@@ -60,8 +61,8 @@ def model_section(report: SurvivalReport, model: str, number: int) -> ModelSecti
         groups=attack_groups(together),
         task_groups=attack_groups([row for row in rows if row not in together]),
         clean=clean_rows(report, model),
-        survival_chart=survival_chart(together, model, number),
-        curves_chart=curves_chart(report, together, model, number),
+        survival_chart=survival_chart(own, model, number),
+        curves_chart=curves_chart(report, own, model, number),
         breakdown_chart=breakdown_chart(report, model, engine, number),
         broken_down=engine,
     )
@@ -99,10 +100,12 @@ def headline_rows(report: SurvivalReport) -> tuple[SurvivalRow, ...]:
 
 
 def survival_chart(rows: Sequence[SurvivalRow], model: str, number: int) -> Markup:
-    """Success against survival, by precision."""
+    """Success against survival, by precision. rows: of attacks made for the model."""
     if not rows:
         return Markup("")
-    description = f"Success on the engine against survival of every attack on {model}, by precision; see survival.csv"
+    description = (
+        f"Success on the engine against survival of every attack made for {model}, by precision; see survival.csv"
+    )
     return Markup(survival_figure(rows, f"survival-{number}", description))
 
 
@@ -113,12 +116,14 @@ def curves_chart(report: SurvivalReport, rows: Sequence[SurvivalRow], model: str
     if not curves:
         return Markup("")
     scopes = {attack.label: attack.scope for attack in report.set.attacks}
-    description = f"Success, accuracy, ratio and perturbation of every attack on {model} over its steps; see curves.csv"
+    description = (
+        f"Success, accuracy, ratio and perturbation of every attack made for {model} over its steps; see curves.csv"
+    )
     return Markup(curves_figure(curves, scopes, f"curves-{number}", description))
 
 
 def breakdown_chart(report: SurvivalReport, model: str, engine: str, number: int) -> Markup:
     """Survival by the properties of a pixel, of the attacks that were made for this model alone."""
     rows = [row for row in report.breakdown if (row.model, row.victims, row.engine) == (model, (model,), engine)]
-    description = f"Survival of every attack on {engine} by margin, distance to the border, size and class"
+    description = f"Survival of every attack made for {model} alone on {engine}, by margin, border, size and class"
     return Markup(breakdown_figure(rows, report.set.attacks, f"breakdown-{number}", description))

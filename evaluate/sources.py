@@ -78,13 +78,27 @@ def checked(labels: Labels, shape: tuple[int, int], classes: int, where: str) ->
 
 
 def bundle_of(replay: Replay) -> BundleManifest | None:
-    """The manifest that lies beside replay.json, None if there is none. Raises IntegrityError if it is of another."""
+    """The manifest that lies beside replay.json, None if there is none and it is not needed.
+
+    Raises IntegrityError if it is of another bundle, ConfigurationError if it is needed to tell engines apart.
+    """
     bundle = BundleFolder(replay.root)
     if not bundle.manifest_path.is_file():
+        require_told_apart(replay)
         return None
     if bundle.sha256() != replay.record.bundle_sha256:
         raise IntegrityError(f"{bundle.manifest_path} is not of the bundle that was replayed", COPY_AGAIN)
     return bundle.manifest()
+
+
+def require_told_apart(replay: Replay) -> None:
+    """Raise ConfigurationError if two engines could be the one that ships: without a bundle.json nothing tells."""
+    seen: dict[tuple[str, str], str] = {}
+    for engine in replay.engines:
+        other = seen.setdefault((engine.model, engine.precision), engine.name)
+        if other != engine.name:
+            what = f"{replay.root} has no bundle.json to tell which of {other} and {engine.name} ships"
+            raise ConfigurationError(what, "copy it there from the bundle that was replayed")
 
 
 def engines_of(label: str, results: EngineResults, index: int, bundle: BundleManifest | None) -> Iterator[Engine]:
@@ -110,8 +124,8 @@ class Sources:
     """A finished set and the engines whose replays are to be compared with it.
 
     Raises DataError for a folder that is no finished set or replay, ConfigurationError for a replay of another set, a
-    replay that is given twice, or replays without an engine of any attacked model, IntegrityError for a replay with the
-    manifest of another bundle.
+    replay that is given twice, replays without an engine of any attacked model, or one whose engines only a bundle.json
+    would tell apart, IntegrityError for a replay with the manifest of another bundle.
     """
 
     def __init__(self, set_root: Path, replays: Sequence[Path]) -> None:
@@ -130,6 +144,8 @@ class Sources:
         self.replays = [self._open(path) for path in replays]
         self.models: dict[str, ModelRecord] = {model.name: model for model in self.manifest.models}
         self.tasks: dict[str, TaskRecord] = {task.name: task for task in self.manifest.tasks}
+        self.not_run: dict[str, str] = {}
+        """Engines of the bundles that no replay has begun, by name, and their models."""
         self.engines = self._engines()
 
     @property
@@ -197,6 +213,8 @@ class Sources:
             )
         names = [record.name for _, record in found]
         bundles = [bundle_of(replay) for replay in self.replays]
+        deployed = {engine.name: engine.model for bundle in bundles if bundle for engine in bundle.engines}
+        self.not_run = {name: model for name, model in deployed.items() if model in self.models and name not in names}
         engines: list[Engine] = []
         for index, record in found:
             label = record.name if names.count(record.name) == 1 else self._qualified(record.name, index)

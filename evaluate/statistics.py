@@ -20,6 +20,8 @@ from segeval.evaluate.survival import SampleCounts
 CONFIDENCE = 0.95
 RESAMPLES = 1999
 BATCH_ELEMENTS = 500_000
+ROUNDING = 1e-12
+"""Values that lie no further apart are equal."""
 
 Floats = NDArray[np.float64]
 
@@ -85,11 +87,12 @@ def widened(images: int) -> float:
 def interval(data: Sequence[Floats], statistic: Callable[..., Floats], seed: int) -> Interval:
     """Bootstrap interval of a statistic of one or several paired samples of n images, and how it was found.
 
-    Asked for at the level of `widened`. BCa; percentile where BCa does not exist (equal values, or a statistic that no
-    resample exceeds); none for n < 2.
+    Asked for at the level of `widened`. BCa; percentile where BCa does not exist (a statistic that no resample
+    exceeds). None for n < 2, and none where all images are alike: every resample would give the same value, and the
+    bootstrap would call certain what it knows nothing about.
     """
     images = len(data[0])
-    if images < 2:
+    if images < 2 or np.ptp(statistic(*(column[:, None] for column in data), axis=-1)) <= ROUNDING:
         return None, None, ""
     methods: tuple[Method, ...] = ("BCa", "percentile")
     for method in methods:
@@ -122,9 +125,6 @@ def estimate(parts: Floats, seed: int) -> Estimate:
     if not images:
         return Estimate(None, None, None, None, None, None, 0, left_out, "")
     value, whole = float(values[exists].mean()), float(fraction(used.sum(axis=0)))
-    if images > 1 and used.shape[1] == 2 and np.ptp(values[exists]) == 0:
-        # Resamples of equal shares all have that share, as of an engine that keeps everything: nothing to draw.
-        return Estimate(value, value, value, whole, whole, whole, images, left_out, "percentile")
 
     def pooled(*columns: Floats, axis: int = -1) -> Floats:
         return fraction(np.stack([column.sum(axis) for column in columns], axis=-1))

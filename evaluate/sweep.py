@@ -1,28 +1,40 @@
 """What calibration does to survival, and which blocks of a network do it: read off a report's rows.
 
-Only engines count whose calibration is known, and images as they are. Rows of all tasks together are taken, or of
-the only task.
+Only engines count whose calibration is known, images as they are, and attacks that were made for the network. Rows of
+all tasks together are taken, or of the only task. Differences exist between what saw the same images alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from segeval.bundles import QUANTIZED, Calibration
-from segeval.evaluate.engines import is_partial, ships, together, variant_of
-from segeval.evaluate.report_records import DESKTOP, CleanRow, EngineSummary, Estimate, SurvivalReport, SurvivalRow
-
-Attack = tuple[tuple[str, ...], str, str | None]
-"""(victims, attack, task) of a row."""
+from segeval.bundles import Calibration
+from segeval.evaluate.engines import is_partial, variant_of
+from segeval.evaluate.report_records import DESKTOP, EngineSummary, Estimate, SurvivalReport, SurvivalRow
+from segeval.evaluate.sweep_rows import (
+    Attack,
+    clean,
+    difference,
+    is_whole,
+    miou_difference,
+    models_of,
+    quantized,
+    rows_by_attack,
+    survival,
+    survival_difference,
+)
 
 
 @dataclass(frozen=True)
 class CalibrationColumn:
-    """A quantized engine on clean images. miou_drop: mIoU of the desktop minus its own, in 0..1; None without ground
-    truth.   equal: share of pixels labelled as on the desktop.
+    """A quantized engine on clean images. replay: index into the report's replays.
+
+    miou_drop: mIoU of the desktop minus its own, in -1..1; None without ground truth, or where it saw fewer images.
+    equal: share of pixels labelled as on the desktop.
     """
 
     engine: str
+    replay: int
     precision: str
     calibration: Calibration
     miou: float | None
@@ -48,18 +60,22 @@ class CalibrationMatrix:
     columns: tuple[CalibrationColumn, ...]
     rows: tuple[MatrixRow, ...]
 
+    def heading(self, column: CalibrationColumn) -> str:
+        """Name of its calibration, ``ships`` for the first; of several replays its engine, without the model's name."""
+        if len({each.replay for each in self.columns}) > 1:
+            return column.engine.removeprefix(f"{self.model}.")
+        return column.calibration.name or "ships"
+
 
 @dataclass(frozen=True)
 class BlockEffect:
     """One attack on an engine of which one block, or all but one, is quantized.
 
     loss: survival on fp32 minus survival here.   gain: survival here minus survival on the whole int8 engine.
-    Both are differences of means over images, in -1..1, and None where one of the two does not exist.
+    Both are differences of means over images, in -1..1, and None where one of the two does not exist or rests on other
+    images. They are not tested, and have no interval; survival has one.
     """
 
-    victims: tuple[str, ...]
-    attack: str
-    task: str | None
     survival: Estimate
     loss: float | None
     gain: float | None
@@ -69,15 +85,17 @@ class BlockEffect:
 class BlockRow:
     """A block of the network. mode: whether only it is quantized, or everything without it.
 
-    effects: one per attack.   effect: what it is ranked by, the mean loss of ``only`` and the mean gain of ``without``.
-    miou_drop: mIoU of fp32 minus its own.   miou_gain: its own minus that of the whole int8 engine, both in -1..1.
+    effects: one per attack of the attribution, None where the engine was not shown it.
+    effect: what it is ranked by, the mean loss of ``only`` and the mean gain of ``without``; None unless every attack
+    has one.   miou_drop: mIoU of fp32 minus its own.   miou_gain: its own minus that of the whole int8 engine, both in
+    -1..1, None where one is not known or they rest on other images.
     equal: share of pixels labelled as on the desktop.
     """
 
     block: str
     mode: Literal["only", "without"]
     engine: str
-    effects: tuple[BlockEffect, ...]
+    effects: tuple[BlockEffect | None, ...]
     effect: float | None
     miou_drop: float | None
     miou_gain: float | None
@@ -93,13 +111,16 @@ class BlockRow:
 class Attribution:
     """The blocks of one model by one mode, the one with the largest effect first.
 
-    reference: what a loss is measured against, the model's fp32 engine or the desktop.   whole: the engine that is
-    int8 everywhere; empty if there is none.   total: that engine as a row, for what all blocks do together; its block
-    is empty and its effect the mean loss. None if there is none.
+    replay: which of several it is about, as in ``orin``; empty where there is one.   attacks: made for the model.
+    reference: what a loss is measured against, the fp32 engine of the same replay or the desktop.   whole: the engine
+    that is int8 everywhere; empty if there is none.   total: that engine as a row, for what all blocks do together; its
+    block is empty and its effect the mean loss. None if there is none, and by mode ``without``.
     """
 
     model: str
     mode: Literal["only", "without"]
+    replay: str
+    attacks: tuple[Attack, ...]
     reference: str
     whole: str
     blocks: tuple[BlockRow, ...]
@@ -134,10 +155,11 @@ def column(report: SurvivalReport, engine: EngineSummary) -> CalibrationColumn:
     own, desktop = clean(report, engine.model, engine.label), clean(report, engine.model, DESKTOP)
     return CalibrationColumn(
         engine=engine.label,
+        replay=engine.replay,
         precision=engine.precision,
         calibration=engine.calibration,
-        miou=miou(own),
-        miou_drop=difference(miou(desktop), miou(own)),
+        miou=own.miou if own else None,
+        miou_drop=miou_difference(desktop, own),
         equal=own.equal if own else None,
     )
 
@@ -150,31 +172,52 @@ def attributions(report: SurvivalReport) -> tuple[Attribution, ...]:
     found = []
     for model in models_of(report):
         partial = [engine for engine in quantized(report, model) if is_partial(engine)]
-        for replay in dict.fromkeys(engine.replay for engine in partial):
+        replays = list(dict.fromkeys(engine.replay for engine in partial))
+        for replay in replays:
             of_replay = [engine for engine in partial if engine.replay == replay]
-            found += [ranked(report, each) for each in (with_mode(of_replay, m) for m in ("only", "without")) if each]
+            name = replay_name(of_replay[0]) if len(replays) > 1 else ""
+            modes = (with_mode(of_replay, mode) for mode in ("only", "without"))
+            found += [ranked(report, engines, name) for engines in modes if engines]
     return tuple(found)
 
 
-def ranked(report: SurvivalReport, engines: Sequence[EngineSummary]) -> Attribution:
-    """The blocks of one model, mode and replay."""
-    model, replay = engines[0].model, engines[0].replay
-    beside = [engine for engine in report.engines if (engine.model, engine.replay) == (model, replay)]
-    reference = next((e.label for e in beside if e.precision == "fp32" and not e.channel), DESKTOP)
-    whole = next((engine for engine in quantized(report, model) if engine in beside and is_whole(engine)), None)
+def replay_name(engine: EngineSummary) -> str:
+    """What its label tells of its replay, the folder; its number where the label tells nothing."""
+    return engine.label.removeprefix(engine.name).lstrip("@") or f"replay {engine.replay + 1}"
+
+
+def ranked(report: SurvivalReport, engines: Sequence[EngineSummary], replay: str) -> Attribution:
+    """The blocks of one model, mode and replay. replay: its name."""
+    first = engines[0]
+    beside = [e for e in report.engines if (e.model, e.replay, e.channel) == (first.model, first.replay, "")]
+    reference = next((engine.label for engine in beside if engine.precision == "fp32"), DESKTOP)
+    whole = next((engine for engine in quantized(report, first.model) if engine in beside and is_whole(engine)), None)
     label = whole.label if whole else ""
-    blocks = [block_row(report, engine, reference, label) for engine in engines]
-    total = block_row(report, whole, reference, label) if whole else None
+    attacks = {attack: rows for attack, rows in rows_by_attack(report, first.model).items() if reached(rows, engines)}
+    blocks = [block_row(report, engine, attacks.values(), reference, label) for engine in engines]
     blocks.sort(key=lambda block: -2.0 if block.effect is None else block.effect, reverse=True)
-    return Attribution(model, blocks[0].mode, reference, label, tuple(blocks), total)
+    mode = blocks[0].mode
+    total = block_row(report, whole, attacks.values(), reference, label) if whole and mode == "only" else None
+    return Attribution(first.model, mode, replay, tuple(attacks), reference, label, tuple(blocks), total)
 
 
-def block_row(report: SurvivalReport, engine: EngineSummary, reference: str, whole: str) -> BlockRow:
-    """What one block, or the whole network, does to every attack and to clean images."""
+def reached(rows: Mapping[str, SurvivalRow], engines: Sequence[EngineSummary]) -> bool:
+    """Whether an attack has anything that one of these engines could keep. rows: by engine."""
+    return any(survival(rows.get(engine.label)) is not None for engine in engines)
+
+
+def block_row(
+    report: SurvivalReport,
+    engine: EngineSummary,
+    attacks: Iterable[Mapping[str, SurvivalRow]],
+    reference: str,
+    whole: str,
+) -> BlockRow:
+    """What one block, or the whole network, does to every attack and to clean images. attacks: rows by engine."""
     assert engine.calibration is not None
     mode: Literal["only", "without"] = "without" if engine.calibration.without else "only"
-    effects = tuple(effects_of(report, engine, reference, whole))
-    values = [effect.loss if mode == "only" else effect.gain for effect in effects]
+    effects = tuple(effect_of(rows, engine.label, reference, whole) for rows in attacks)
+    values = [None if effect is None else effect.loss if mode == "only" else effect.gain for effect in effects]
     known = [value for value in values if value is not None]
     own, fp32, int8 = (clean(report, engine.model, label) for label in (engine.label, reference, whole))
     return BlockRow(
@@ -182,72 +225,25 @@ def block_row(report: SurvivalReport, engine: EngineSummary, reference: str, who
         mode=mode,
         engine=engine.label,
         effects=effects,
-        effect=sum(known) / len(known) if known else None,
-        miou_drop=difference(miou(fp32), miou(own)),
-        miou_gain=difference(miou(own), miou(int8)),
+        effect=sum(known) / len(known) if known and len(known) == len(values) else None,
+        miou_drop=miou_difference(fp32, own),
+        miou_gain=miou_difference(own, int8),
         equal=own.equal if own else None,
     )
 
 
-def effects_of(report: SurvivalReport, engine: EngineSummary, reference: str, whole: str) -> Iterator[BlockEffect]:
-    """Each attack that the engine was shown. On the desktop all of it survives, by definition."""
-    for attack, rows in rows_by_attack(report, engine.model).items():
-        own = rows.get(engine.label)
-        if own is None:
-            continue
-        fp32 = 1.0 if reference == DESKTOP else survival(rows.get(reference))
-        mean = own.survival.mean
-        yield BlockEffect(*attack, own.survival, difference(fp32, mean), difference(mean, survival(rows.get(whole))))
-
-
-def rows_by_attack(report: SurvivalReport, model: str) -> dict[Attack, dict[str, SurvivalRow]]:
-    """The rows of a model by attack and engine, of all tasks together or of the only task, images as they are."""
-    plain = [row for row in report.survival if row.model == model and not row.channel]
-    found: dict[Attack, dict[str, SurvivalRow]] = {}
-    for row in together(plain):
-        found.setdefault((row.victims, row.attack, row.task), {})[row.engine] = row
-    return found
-
-
-def models_of(report: SurvivalReport) -> list[str]:
-    """The models of a report's engines, in order."""
-    return list(dict.fromkeys(engine.model for engine in report.engines))
-
-
-def quantized(report: SurvivalReport, model: str) -> list[EngineSummary]:
-    """A model's engines whose calibration is known, on images as they are."""
-    return [
-        engine
-        for engine in report.engines
-        if engine.model == model and engine.precision in QUANTIZED and engine.calibration and not engine.channel
-    ]
-
-
-def is_whole(engine: EngineSummary) -> bool:
-    """Whether it is the int8 engine that ships."""
-    return engine.precision == "int8" and ships(engine)
+def effect_of(rows: Mapping[str, SurvivalRow], engine: str, reference: str, whole: str) -> BlockEffect | None:
+    """What an engine makes of an attack, None if it was not shown it. On the desktop all survives, by definition."""
+    own = rows.get(engine)
+    if own is None:
+        return None
+    if reference == DESKTOP:
+        loss = difference(None if own.missing else 1.0, own.survival.mean)
+    else:
+        loss = survival_difference(rows.get(reference), own)
+    return BlockEffect(own.survival, loss, survival_difference(own, rows.get(whole)))
 
 
 def with_mode(engines: Sequence[EngineSummary], mode: str) -> list[EngineSummary]:
     """Those of which one block alone is quantized, or of which all but one are."""
     return [e for e in engines if e.calibration is not None and bool(getattr(e.calibration, mode))]
-
-
-def clean(report: SurvivalReport, model: str, engine: str) -> CleanRow | None:
-    """The row of an engine, or of the desktop, on clean images."""
-    return next((row for row in report.clean if (row.model, row.engine) == (model, engine)), None)
-
-
-def miou(row: CleanRow | None) -> float | None:
-    """mIoU of a row, None if there is no row or no ground truth."""
-    return row.miou if row is not None else None
-
-
-def survival(row: SurvivalRow | None) -> float | None:
-    """Mean survival of a row, None if there is no row."""
-    return row.survival.mean if row is not None else None
-
-
-def difference(first: float | None, second: float | None) -> float | None:
-    """first - second, None if one is missing."""
-    return None if first is None or second is None else first - second

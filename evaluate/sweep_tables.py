@@ -23,13 +23,23 @@ def calibrations_csv(matrices: Iterable[CalibrationMatrix]) -> bytes:
 
 
 def attribution_csv(attributions: Iterable[Attribution]) -> bytes:
-    """One line per model, mode, block and attack, in the order of the ranking; empty if there is none."""
+    """One line per model, mode, block and attack, in the order of the ranking; empty if there is none.
+
+    Block and rank are empty for all blocks together, by mode ``only``.
+    """
     return csv_bytes(line for attribution in attributions for line in _blocks(attribution))
 
 
 def _blocks(attribution: Attribution) -> Iterator[dict[str, Cell]]:
     for rank, block in enumerate(attribution.blocks, start=1):
-        for effect in block.effects:
+        yield from _lines(attribution, block, rank)
+    if attribution.total is not None:
+        yield from _lines(attribution, attribution.total, None)
+
+
+def _lines(attribution: Attribution, block: BlockRow, rank: int | None) -> Iterator[dict[str, Cell]]:
+    for attack, effect in zip(attribution.attacks, block.effects, strict=True):
+        if effect is not None:
             yield {
                 "model": attribution.model,
                 "mode": attribution.mode,
@@ -38,7 +48,7 @@ def _blocks(attribution: Attribution) -> Iterator[dict[str, Cell]]:
                 "engine": block.engine,
                 "reference": attribution.reference,
                 "whole": attribution.whole,
-                **_attack(effect.victims, effect.attack, effect.task),
+                **_attack(*attack),
                 **_effect(effect),
                 **_cost(block),
             }
@@ -70,6 +80,7 @@ def _calibration(column: CalibrationColumn) -> dict[str, Cell]:
 def _effect(effect: BlockEffect) -> dict[str, Cell]:
     return {
         "images": effect.survival.images,
+        "left_out": effect.survival.left_out,
         "survival_mean": effect.survival.mean,
         "survival_low": effect.survival.low,
         "survival_high": effect.survival.high,

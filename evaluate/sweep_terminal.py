@@ -2,94 +2,107 @@
 
 from collections.abc import Iterator
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from segeval.evaluate.report_records import SurvivalReport
+from segeval.evaluate.plain_table import plain_table
+from segeval.evaluate.report_records import Estimate, SurvivalReport
 from segeval.evaluate.sweep import (
     Attribution,
     BlockEffect,
     BlockRow,
     CalibrationMatrix,
-    MatrixRow,
     attributions,
     calibration_matrices,
 )
-from segeval.evaluate.wording import decimals, percent
+from segeval.evaluate.wording import decimals, images_behind, percent, points
 
 MATRIX_CAPTION = (
     "Percent that survived of what an attack achieved on the desktop, means over images. mIoU and labels as on the "
-    "desktop: on clean images. Where survival falls and mIoU does not, the calibration hardens the network against "
-    "these attacks; where both fall, it breaks it."
+    "desktop: on clean images; mIoU lost: in points. A calibration hardens the network against these attacks if "
+    "success on the engine beyond what the clean image has there falls (calibrations.csv) and mIoU does not; if both "
+    "fall, it breaks it. Survival does not tell: newly hit pixels are not in it. n: images behind survival, of those "
+    "attacked if it is fewer."
+)
+EXPLORATORY = (
+    "Below: what survives, in percent, with its 95 % interval. Points are differences of two means and the ranking is "
+    "exploratory: nothing in it is tested. n: images behind survival, of those attacked if it is fewer."
 )
 ONLY_CAPTION = (
     "Points of survival that quantizing this block alone takes away, the rest being fp32, and what that costs in "
-    "points of clean mIoU. Blocks act on each other: their losses need not add up to that of all together."
+    "points of clean mIoU. Blocks act on each other: their losses need not add up to that of all together. "
+    f"{EXPLORATORY}"
 )
 WITHOUT_CAPTION = (
     "Points of survival that come back when this block alone stays fp32, the rest being int8, and the points of clean "
-    "mIoU that come back with them."
+    f"mIoU that come back with them. {EXPLORATORY}"
 )
 
 
 def sweeps_in_terminal(report: SurvivalReport) -> Iterator[Table]:
-    """Per model a table of its calibrations and one of its blocks per mode, where they were replayed."""
+    """Per model a table of its calibrations and one of its blocks per mode and replay, where they were replayed."""
     yield from map(matrix_table, calibration_matrices(report))
     yield from map(ranking_table, attributions(report))
 
 
 def matrix_table(matrix: CalibrationMatrix) -> Table:
     """A line per calibration, a column per attack."""
-    table = _table(f"Survival by calibration on {matrix.model}, %", MATRIX_CAPTION, "calibration")
-    for heading in ("mIoU", "drop", "as desktop %", *(_heading(row, matrix.model) for row in matrix.rows)):
-        table.add_column(Text(heading), justify="right")
+    attacks = [_heading(row.attack, row.victims, matrix.model) for row in matrix.rows]
+    headings = ("mIoU", "mIoU lost", "as desktop %", *attacks, "n")
+    table = _table(f"Survival by calibration on {matrix.model}, %", MATRIX_CAPTION, "calibration", headings)
     for place, column in enumerate(matrix.columns):
         cells = [row.cells[place] for row in matrix.rows]
         survived = [percent(None if cell is None else cell.survival.mean) for cell in cells]
+        images = images_behind(cell.survival for cell in cells if cell is not None)
         clean = (decimals(column.miou), points(column.miou_drop), percent(column.equal))
-        table.add_row(*map(Text, (column.engine.removeprefix(f"{matrix.model}."), *clean, *survived)))
+        engine = column.engine.removeprefix(f"{matrix.model}.")
+        table.add_row(*map(Text, (engine, *clean, *survived, images)))
     return table
 
 
 def ranking_table(attribution: Attribution) -> Table:
-    """A line per block, the one with the largest effect first; at last all of them together."""
+    """A line per block, the one with the largest effect first; by mode ``only`` at last all of them together."""
     only = attribution.mode == "only"
     what = "quantized alone" if only else "left in fp32"
-    title = f"What each block of {attribution.model} does to survival, {what}"
-    table = _table(title, ONLY_CAPTION if only else WITHOUT_CAPTION, "block")
-    effects = attribution.blocks[0].effects
-    headings = (*(_heading(effect, attribution.model) for effect in effects), "mean", "mIoU", "labels changed %")
+    where = f" ({attribution.replay})" if attribution.replay else ""
+    title = f"What each block of {attribution.model} does to survival, {what}{where}"
+    attacks = [_heading(attack, victims, attribution.model) for victims, attack, _ in attribution.attacks]
+    headings = (*attacks, "mean", "mIoU", "labels changed %", "n")
+    table = _table(title, ONLY_CAPTION if only else WITHOUT_CAPTION, "block", headings)
+    for block in attribution.blocks:
+        table.add_row(*map(Text, (block.block, *_numbers(block, only))))
+    if attribution.total is not None:
+        table.add_section()
+        table.add_row(*map(Text, ("all of them", *_numbers(attribution.total, only))))
+    return table
+
+
+def _numbers(block: BlockRow, only: bool) -> tuple[str, ...]:
+    effects = (_effect(effect, only) for effect in block.effects)
+    cost = points(block.miou_drop if only else block.miou_gain)
+    images = images_behind(effect.survival for effect in block.effects if effect is not None)
+    return (*effects, points(block.effect), cost, percent(block.labels_changed), images)
+
+
+def _effect(effect: BlockEffect | None, only: bool) -> str:
+    """Points, and below them survival itself: ``+30.0``, ``70 [62, 78]``."""
+    if effect is None:
+        return "–"
+    return f"{points(effect.loss if only else effect.gain)}\n{_survival(effect.survival)}"
+
+
+def _survival(estimate: Estimate) -> str:
+    brackets = "" if estimate.low is None else f" [{percent(estimate.low)}, {percent(estimate.high)}]"
+    return f"{percent(estimate.mean)}{brackets}"
+
+
+def _table(title: str, caption: str, first: str, headings: tuple[str, ...]) -> Table:
+    table = plain_table(title, caption)
+    table.add_column(first, overflow="fold")
     for heading in headings:
         table.add_column(Text(heading), justify="right")
-    for block in attribution.blocks:
-        table.add_row(*map(Text, (block.block, *_effects(block, only), points(block.effect), *_cost(block, only))))
-    if attribution.total is not None and only:
-        total = attribution.total
-        table.add_section()
-        table.add_row(*map(Text, ("all of them", *_effects(total, only), points(total.effect), *_cost(total, only))))
     return table
 
 
-def _effects(block: BlockRow, only: bool) -> list[str]:
-    return [points(effect.loss if only else effect.gain) for effect in block.effects]
-
-
-def _cost(block: BlockRow, only: bool) -> tuple[str, str]:
-    return points(block.miou_drop if only else block.miou_gain), percent(block.labels_changed)
-
-
-def _table(title: str, caption: str, first: str) -> Table:
-    table = Table(title=Text(title), caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
-    table.pad_edge, table.collapse_padding = False, True
-    table.add_column(first, overflow="fold")
-    return table
-
-
-def _heading(row: MatrixRow | BlockEffect, model: str) -> str:
-    return row.attack + (f" made for {'+'.join(row.victims)}" if row.victims != (model,) else "")
-
-
-def points(share: float | None) -> str:
-    """A difference of shares in percentage points, with one decimal; a dash for None."""
-    return "–" if share is None else f"{100 * share:.1f}".replace("-0.0", "0.0")
+def _heading(attack: str, victims: tuple[str, ...], model: str) -> str:
+    return attack + (f" made for {'+'.join(victims)}" if victims != (model,) else "")

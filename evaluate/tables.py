@@ -85,8 +85,11 @@ def curves_csv(curves: Sequence[Curve]) -> bytes:
 
 
 def survival_cells(row: SurvivalRow) -> dict[str, Cell]:
-    """The main shares of a row with their intervals, for tables that are about something else as well."""
-    cells: dict[str, Cell] = {"images": row.images}
+    """The main shares of a row with their intervals, for tables that are about something else as well.
+
+    images: behind survival; left_out: those without, which the other shares rest on too.
+    """
+    cells: dict[str, Cell] = {"images": row.survival.images, "left_out": row.survival.left_out}
     for name in ("survival", "engine_success", "desktop_success", "control"):
         share: Estimate = getattr(row, name)
         cells |= {f"{name}_mean": share.mean, f"{name}_low": share.low, f"{name}_high": share.high}

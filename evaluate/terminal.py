@@ -2,15 +2,24 @@
 
 from collections.abc import Iterator
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from segeval.evaluate.channels import ChannelLine, channel_tables
-from segeval.evaluate.paired import SIGNIFICANT, can_be_significant
+from segeval.evaluate.comparisons import undecidable
+from segeval.evaluate.paired import SIGNIFICANT
+from segeval.evaluate.plain_table import plain_table
 from segeval.evaluate.report_records import Comparison, SurvivalReport, SurvivalRow
 from segeval.evaluate.verdict import overall
-from segeval.evaluate.wording import decimals, p_value, percent, signed, stated_perturbation, with_interval
+from segeval.evaluate.wording import (
+    decimals,
+    images_behind,
+    p_value,
+    percent,
+    signed,
+    stated_perturbation,
+    with_interval,
+)
 
 CAPTION = (
     "Means over images, 95 % intervals. clean: what the engine shows as the adversarial class on the clean image "
@@ -19,7 +28,8 @@ CAPTION = (
 
 CHANNEL_CAPTION = (
     "Percent that survived of what an attack achieved on the desktop, where no image goes through a channel; means "
-    "over images. fp32 shows what the channel alone destroys. mIoU and labels equal to the desktop's: on clean images."
+    "over images. fp32 shows what the channel alone destroys. mIoU and labels equal to the desktop's: on clean images. "
+    "n: images behind survival, of those attacked if it is fewer."
 )
 
 
@@ -31,9 +41,7 @@ def survival_table(report: SurvivalReport) -> Table:
     rows = overall(report.survival)
     models = list(dict.fromkeys(row.model for row in rows))
     tasks = ", ".join(task.name for task in report.set.tasks)
-    title = Text(f"Survival of the attacks on {', '.join(models)} ({tasks})")
-    table = Table(title=title, caption=CAPTION, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
-    table.pad_edge, table.collapse_padding = False, True
+    table = plain_table(f"Survival of the attacks on {', '.join(models)} ({tasks})", CAPTION)
     for heading in ("attack", "engine"):
         table.add_column(heading, overflow="fold")
     for heading in ("desktop", "engine", "survived %", "clean", "levels", "n"):
@@ -76,14 +84,10 @@ def _numbers(row: SurvivalRow) -> tuple[str, ...]:
 def channels_in_terminal(report: SurvivalReport) -> Iterator[Table]:
     """Per model whose images went through channels: a line per channel and engine, a column per attack."""
     for table in channel_tables(report):
-        title = Text(f"Survival through the input path on {table.model}, %")
-        shown = Table(
-            title=title, caption=CHANNEL_CAPTION, title_justify="left", caption_justify="left", box=SIMPLE_HEAD
-        )
-        shown.pad_edge, shown.collapse_padding = False, True
+        shown = plain_table(f"Survival through the input path on {table.model}, %", CHANNEL_CAPTION)
         for heading in ("channel", "engine"):
             shown.add_column(heading, overflow="fold")
-        for heading in ("mIoU", "equal %", *(_line_heading(line, table.model) for line in table.lines)):
+        for heading in ("mIoU", "equal %", *(_line_heading(line, table.model) for line in table.lines), "n"):
             shown.add_column(Text(heading), justify="right")
         before = None
         for place, column in enumerate(table.columns):
@@ -91,7 +95,9 @@ def channels_in_terminal(report: SurvivalReport) -> Iterator[Table]:
             survived = [percent(None if cell is None else cell.survival.mean) for cell in cells]
             channel = column.channel or "as it is" if column.channel != before else ""
             engine = column.plain.removeprefix(f"{table.model}.")
-            shown.add_row(*map(Text, (channel, engine, decimals(column.miou), percent(column.equal), *survived)))
+            images = images_behind(cell.survival for cell in cells if cell is not None)
+            clean = (decimals(column.miou), percent(column.equal))
+            shown.add_row(*map(Text, (channel, engine, *clean, *survived, images)))
             before = column.channel
         yield shown
 
@@ -113,16 +119,14 @@ def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
         return
     counted = f"{len(found)} of {len(tested)} paired differences are more than chance explains (comparisons.csv)"
     if not found:
-        blind = not any(can_be_significant(pair.images, len(tested)) for pair in tested)
-        yield Text(f"{counted}{': there are too few images to tell' if blind else ''}.")
+        blind = undecidable(tested)
+        yield Text(f"{counted}{': there are too few images, or too many comparisons, to tell' if blind else ''}.")
         return
-    caption = Text(
+    caption = (
         f"{counted}; the largest are shown. Second minus first, means over images with both. p: two-sided permutation "
         f"test, Holm's correction for {len(tested)} tests."
     )
-    title = Text("Differences that are more than chance")
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
-    table.pad_edge, table.collapse_padding = False, True
+    table = plain_table("Differences that are more than chance", caption)
     table.add_column("compared", overflow="fold")
     for heading in DIFFERENCE_HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)

@@ -18,14 +18,13 @@ class TransferColumn:
 
 @dataclass(frozen=True)
 class TransferCell:
-    """Success over the φ of the victims. own: whether the model is one of them.   images: counted.
+    """Success over the φ of the victims. own: whether the model is one of them.
 
     control: what it shows as the adversarial class there on the clean image; None for the desktop.
     """
 
     success: Estimate
     control: Estimate | None
-    images: int
     own: bool
 
 
@@ -90,5 +89,5 @@ def _cell(rows: Sequence[SurvivalRow], column: TransferColumn) -> TransferCell |
     row = max(shown, key=lambda row: row.images)
     own = column.model in row.victims
     if column.engine == DESKTOP:
-        return TransferCell(row.desktop_success, None, row.images, own)
-    return TransferCell(row.engine_success, row.control, row.images, own)
+        return TransferCell(row.desktop_success, None, own)
+    return TransferCell(row.engine_success, row.control, own)

@@ -1,13 +1,15 @@
 """The finding in sentences."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from segeval.evaluate.engines import together
 from segeval.evaluate.paired import SIGNIFICANT
 from segeval.evaluate.report_records import Comparison, SurvivalRow
-from segeval.evaluate.wording import decimals, p_in_words, percent, signed, with_interval
+from segeval.evaluate.wording import counted_images, decimals, p_in_words, percent, signed, with_interval
 
 FEW_IMAGES = 10
+MOST_NAMED = 6
+"""Engines that are named in one sentence."""
 HARDNESS = ("int8-fp16", "int8", "fp16", "fp32")
 
 
@@ -61,8 +63,9 @@ def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ..
         return ()
     pair = pairs[0]
     change, low, high = (signed(None if v is None else 100 * v, 1) for v in (pair.difference, pair.low, pair.high))
+    brackets = "" if pair.low is None else f" [{low}, {high}]"
     return (
-        f"Against {pair.first_engine} that is {change} points [{low}, {high}], {p_in_words(pair.p_holm)} after "
+        f"Against {pair.first_engine} that is {change} points{brackets}, {p_in_words(pair.p_holm)} after "
         "correction for all comparisons of the report.",
     )
 
@@ -99,19 +102,31 @@ SIMULATED = (
 )
 
 
+def left_out_engines(rows: Sequence[SurvivalRow], not_run: Mapping[str, str]) -> str:
+    """Which engines of the bundles were not run, and whether a whole network is missing with them."""
+    absent = [model for model in dict.fromkeys(not_run.values()) if all(row.model != model for row in rows)]
+    named = ", ".join(list(not_run)[:MOST_NAMED]) + (" …" if len(not_run) > MOST_NAMED else "")
+    nothing = f" Nothing here is about {' and '.join(absent)}." if absent else ""
+    return f"Not run: {len(not_run)} engine{'' if len(not_run) == 1 else 's'} of the bundle ({named}).{nothing}"
+
+
 def limits(
     rows: Sequence[SurvivalRow],
     unfinished: Sequence[str],
     missing: int,
     backends: Collection[str],
     saturating: Sequence[str],
+    not_run: Mapping[str, str],
 ) -> tuple[str, ...]:
     """What a reader has to know before believing the numbers.
 
     unfinished: labels of engines that did not run every input.   missing: samples that they lack.
     backends: the engines' names.   saturating: labels of engines that add products of int8 in 16 bits.
+    not_run: engines of the bundles that no replay has begun, and their models.
     """
     notes = []
+    if not_run:
+        notes.append(left_out_engines(rows, not_run))
     if unfinished:
         notes.append(
             f"Partial: the replay of {', '.join(unfinished)} is not finished; {missing} "
@@ -138,8 +153,3 @@ def limits(
             "processors int8 may give other labels and another survival."
         )
     return tuple(notes)
-
-
-def counted_images(number: int) -> str:
-    """``1 image``, ``2 images``."""
-    return f"{number} image" + ("" if number == 1 else "s")

@@ -1,6 +1,13 @@
 """How numbers are written, the same in the verdict, the terminal and the report."""
 
+from collections.abc import Iterable, Sequence
+
 from segeval.evaluate.report_records import Estimate, SurvivalRow
+
+
+def counted_images(number: int) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} image" + ("" if number == 1 else "s")
 
 
 def percent(share: float | None) -> str:
@@ -22,16 +29,38 @@ def decimals(share: float | None) -> str:
 
 
 def with_interval(estimate: Estimate) -> str:
-    """``41 % [35, 47]``, without brackets where there is no interval."""
+    """``41 % [35, 47]``; the number of images where there is no interval, as in ``100 % (4 images)``."""
     if estimate.mean is None:
         return "–"
-    brackets = "" if estimate.low is None else f" [{percent(estimate.low)}, {percent(estimate.high)}]"
-    return f"{percent(estimate.mean)} %{brackets}"
+    if estimate.low is None:
+        return f"{percent(estimate.mean)} % ({counted_images(estimate.images)})"
+    return f"{percent(estimate.mean)} % [{percent(estimate.low)}, {percent(estimate.high)}]"
 
 
 def stated_perturbation(row: SurvivalRow) -> float:
     """Perturbation per pixel in 0–255 levels as the paper states it: over φ for local attacks, else over the image."""
     return row.perturbation.mean_phi if row.scope == "local" else row.perturbation.mean
+
+
+def images_behind(estimates: Iterable[Estimate]) -> str:
+    """Images that entered: ``20``; ``18 of 20`` where some were left out, ``18–20 of 20`` where that differs."""
+    known = list(estimates)
+    if not known:
+        return "–"
+    entered = span([estimate.images for estimate in known])
+    total = span([estimate.images + estimate.left_out for estimate in known])
+    return f"{entered} of {total}" if any(estimate.left_out for estimate in known) else entered
+
+
+def span(numbers: Sequence[int]) -> str:
+    """``18–20``, or the number if all are the same."""
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def points(difference: float | None) -> str:
+    """A difference of two shares in points of 100, with its sign and one decimal; a dash for None."""
+    return signed(None if difference is None else 100 * difference, 1)
 
 
 def signed(difference: float | None, digits: int = 3) -> str:

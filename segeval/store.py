@@ -28,6 +28,9 @@ Margins = NDArray[np.float16]
 MOST_BYTES = 64 << 20
 """Of a set's manifest, of one of its records, and of the margins of one sample."""
 
+HEADER_BYTES = 128
+"""Of a .npy file with a vector."""
+
 
 @contextmanager
 def explaining(path: Path) -> Iterator[None]:
@@ -175,16 +178,20 @@ def save_npy(root: Path, path: str, array: NDArray[np.floating]) -> FileRecord:
     return FileRecord(path, sha256(buffer.getvalue()))
 
 
+def half_header(count: int) -> bytes:
+    """What `save_npy` writes before the numbers of a float16 vector: HEADER_BYTES, whatever the count."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f2", "fortran_order": False, "shape": (count,)})
+    return buffer.getvalue()
+
+
 def half_vector(data: bytes) -> NDArray[np.float16]:
     """The numbers in a .npy file, as `save_npy` writes a float16 vector. Raises ValueError for any other file."""
-    file = io.BytesIO(data)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("it is no .npy file of version 1.0")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    start = file.tell()
-    if dtype != np.float16 or len(shape) != 1 or len(data) - start != 2 * shape[0]:
-        raise ValueError(f"it holds {dtype} {shape} in {len(data) - start} bytes, not one float16 vector")
-    found = np.frombuffer(data, np.float16, offset=start)
+    count, left = divmod(len(data) - HEADER_BYTES, 2)
+    # Compared, not parsed: NumPy's parser of headers is Python's own, which hostile ones bring down in many ways.
+    if count < 0 or left or not data.startswith(half_header(count)):
+        raise ValueError(f"its {len(data)} bytes are no float16 vector as segeval writes it: {data[:80]!r}")
+    found = np.frombuffer(data, np.float16, offset=HEADER_BYTES)
     if not np.isfinite(found).all():
         raise ValueError("a number in it is not finite")
     return found

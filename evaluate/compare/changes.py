@@ -8,7 +8,7 @@ import numpy as np
 from segeval.evaluate.compare.engines import Pair
 from segeval.evaluate.compare.records import Change, CleanChange
 from segeval.evaluate.compare.runs import OpenRun
-from segeval.evaluate.paired import compare, holm, paired_values, resamples_for
+from segeval.evaluate.paired import compare, holm, paired_values, permutations_for
 from segeval.evaluate.report_records import CleanRow
 from segeval.evaluate.statistics import QUANTITIES, Floats
 from segeval.evaluate.survival import SampleCounts
@@ -19,30 +19,35 @@ COMPARED = ("survival", "engine_success", "engine_accuracy")
 
 @dataclass(frozen=True)
 class Question:
-    """One comparison to make. a, b: values per image, nan where one does not exist."""
+    """One comparison to make. tested: or only measured.   a, b: values per image, nan where one does not exist."""
 
     engines: Pair
     victims: tuple[str, ...]
     attack: str
     task: str | None
     quantity: str
+    tested: bool
     a: Floats
     b: Floats
 
 
 def questions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Question]:
-    """What both runs have samples for, all common tasks together first. Quantities that never exist are no question."""
+    """What both runs have samples for, all common tasks together first. Quantities that never exist are no question.
+
+    Only the first is tested: every further test would make all of them harder to prove, and the single tasks are
+    parts of it.
+    """
     for one, other in pairs:
         for key, mine in a.samples.items():
             model, victims, attack, engine = key
             theirs = b.samples.get((model, victims, attack, other.label))
             if (model, engine) != (one.model, one.label) or theirs is None:
                 continue
-            for task, first, second in by_task(mine, theirs):
+            for place, (task, first, second) in enumerate(by_task(mine, theirs)):
                 for quantity in COMPARED:
                     values = paired_values(first, second, QUANTITIES[quantity])
                     if (np.isfinite(values[0]) & np.isfinite(values[1])).any():
-                        yield Question((one, other), victims, attack, task, quantity, *values)
+                        yield Question((one, other), victims, attack, task, quantity, place == 0, *values)
 
 
 def by_task(
@@ -57,13 +62,21 @@ def by_task(
         yield task, [row for row in a if row.task == task], [row for row in b if row.task == task]
 
 
+def tests_of(asked: Sequence[Question]) -> int:
+    """How many of them are tested."""
+    return sum(question.tested for question in asked)
+
+
 def measure(asked: Sequence[Question], seed: int, progress: Progress) -> list[Change]:
-    """The answers with p-values corrected for their number: significant ones first, then the largest differences."""
-    resamples = resamples_for(len(asked))
+    """The answers with p-values corrected for their number: significant ones first, then others, then untested ones.
+
+    In each of these the largest differences are first.
+    """
+    permutations = permutations_for(tests_of(asked))
     found = []
     for done, question in enumerate(asked, start=1):
         one, other = question.engines
-        measured = compare(question.a, question.b, seed, resamples)
+        measured = compare(question.a, question.b, seed, permutations if question.tested else 0)
         change = Change(
             model=one.model,
             victims=question.victims,
@@ -88,7 +101,7 @@ def measure(asked: Sequence[Question], seed: int, progress: Progress) -> list[Ch
         progress("comparing", done, len(asked))
     corrected = holm([change.p for change in found])
     changes = [replace(change, p_holm=p) for change, p in zip(found, corrected, strict=True)]
-    return sorted(changes, key=lambda change: (not change.significant, -abs(change.difference or 0.0)))
+    return sorted(changes, key=lambda change: (not change.significant, change.p is None, -abs(change.difference or 0)))
 
 
 def clean_changes(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[CleanChange]:

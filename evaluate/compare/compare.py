@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from segeval.errors import ConfigurationError
-from segeval.evaluate.compare.changes import clean_changes, measure, questions
+from segeval.evaluate.compare.changes import clean_changes, measure, questions, tests_of
 from segeval.evaluate.compare.engines import match
 from segeval.evaluate.compare.findings import finding, notes
 from segeval.evaluate.compare.records import FILE, RunComparison
 from segeval.evaluate.compare.runs import OpenRun, names_of, open_run, summary
 from segeval.evaluate.compare.tables import changes_csv, markdown
-from segeval.evaluate.paired import resamples_for
+from segeval.evaluate.engines import is_partial
+from segeval.evaluate.paired import permutations_for
 from segeval.progress import Progress
 from segeval.records import encode
 from segeval.store import write_atomic
@@ -18,7 +19,7 @@ HINT = "compare reports of one set, or of sets with the same images, networks, a
 
 
 def compare_runs(a: Path, b: Path, seed: int, progress: Progress) -> RunComparison:
-    """Compare two reports of segeval evaluate image by image, B minus A.
+    """Compare two reports of segeval evaluate image by image, B minus A; engines of which a part is int8 are left out.
 
     Raises DataError, FormatError for a folder that is no report, ConfigurationError for reports without a common
     engine or sample.
@@ -26,7 +27,8 @@ def compare_runs(a: Path, b: Path, seed: int, progress: Progress) -> RunComparis
     first, second = open_run(a), open_run(b)
     name_a, name_b = names_of(a, b)
     matched = match(first.report.engines, second.report.engines)
-    asked = list(questions(first, second, matched.pairs))
+    pairs = [pair for pair in matched.pairs if not any(map(is_partial, pair))]
+    asked = list(questions(first, second, pairs))
     if not asked:
         raise ConfigurationError(f"{a} and {b} have nothing in common: {reason(first, second)}", HINT)
     changes = measure(asked, seed, progress)
@@ -38,8 +40,8 @@ def compare_runs(a: Path, b: Path, seed: int, progress: Progress) -> RunComparis
         finding=finding(changes),
         notes=notes(first, second, same_set, changes),
         changes=tuple(changes),
-        clean=tuple(clean_changes(first, second, matched.pairs)),
-        resamples=resamples_for(len(asked)),
+        clean=tuple(clean_changes(first, second, pairs)),
+        permutations=permutations_for(tests_of(asked)),
         seed=seed,
     )
 

@@ -10,15 +10,15 @@ from segeval.evaluate.paired import can_be_significant
 
 def finding(changes: Sequence[Change]) -> str:
     """What changed, in a sentence or two."""
-    tested = sum(change.p is not None for change in changes)
+    tested = [change for change in changes if change.p is not None]
     if not tested:
         return "There is only one common image, too few for a test."
-    if not any(change.difference for change in changes):
-        return f"All {tested} quantities have the same mean in both runs."
-    significant = sum(change.significant for change in changes)
+    if not any(change.difference for change in tested):
+        return f"All {len(tested)} quantities that were tested have the same mean in both runs."
+    significant = sum(change.significant for change in tested)
     verb = "is" if significant == 1 else "are"
-    told = f"{significant or 'None'} of {tested} differences {verb} more than chance explains."
-    return f"{told} {change_sentence(changes[0])}"
+    told = f"{significant or 'None'} of {len(tested)} differences {verb} more than chance explains."
+    return f"{told} {change_sentence(tested[0])}"
 
 
 def notes(a: OpenRun, b: OpenRun, same_set: bool, changes: Sequence[Change]) -> tuple[str, ...]:
@@ -38,8 +38,9 @@ def notes(a: OpenRun, b: OpenRun, same_set: bool, changes: Sequence[Change]) -> 
         told.append(f"{common} of {either} images are in both runs; only they are compared.")
     tests = sum(change.p is not None for change in changes)
     blind = sum(change.p is not None and not can_be_significant(change.images, tests) for change in changes)
-    if blind:
+    if blind and any(change.difference for change in changes if change.p is not None):
         told.append(
-            f"{blind} of {tests} differences rest on too few images to be told from chance, however large they are."
+            f"{blind} of {tests} differences rest on too few images, or are among too many tests, to be told from "
+            "chance, however large they are."
         )
     return tuple(told)

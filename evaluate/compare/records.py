@@ -36,8 +36,10 @@ class Change:
     """A paired difference of one quantity between the runs, B minus A, over the images that both have.
 
     task: None for all tasks that both have together.   quantity: as in survival.csv.   a, b, difference: means over
-    images; low, high: 95 % interval of the difference.   left_out: images without the quantity in one of the runs.
-    test: empty with fewer than two images.   p: two-sided; p_holm: corrected for all tests of the comparison.
+    images; low, high: 95 % interval of the difference, None where all images differ alike.   left_out: images without
+    the quantity in one of the runs.
+    test: empty with fewer than two images, and for one of several tasks.   p: two-sided; p_holm: corrected for all
+    tests of the comparison.
     """
 
     model: str
@@ -87,9 +89,10 @@ class CleanChange:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """compare.json. changes: significant ones first, then by size.   notes: what limits it.
+    """compare.json. changes: significant ones first, then other tested ones, each by size.   notes: what limits it.
 
-    resamples, seed: of the permutation tests.   same_set: whether both runs are of the same adversarial images.
+    permutations: of a test, at most; of the 2 ** images that exist, all where they are no more.   seed: of the draws.
+    same_set: whether both runs are of the same adversarial images.
     """
 
     a: Run
@@ -99,6 +102,6 @@ class RunComparison:
     notes: tuple[str, ...]
     changes: tuple[Change, ...]
     clean: tuple[CleanChange, ...]
-    resamples: int
+    permutations: int
     seed: int
     schema: Literal["segeval.compare/1"] = field(default="segeval.compare/1")

@@ -1,5 +1,6 @@
 """A run to compare: the folder of a report, opened and checked."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,21 @@ def open_run(folder: Path) -> OpenRun:
     for model, _, _, engine in samples:
         if (model, engine) not in known:
             raise FormatError(f"{folder / FILE}: report.json has no engine {engine} of {model}", HINT)
+    require_whole(folder / FILE, report, samples)
     return OpenRun(folder, report, samples)
+
+
+def require_whole(path: Path, report: SurvivalReport, samples: Mapping[Key, Sequence[SampleCounts]]) -> None:
+    """Raise FormatError unless the rows of samples.csv are as many as report.json says, of every group and task."""
+    told: Counter[tuple[Key, str]] = Counter()
+    for row in report.survival:
+        if row.task is not None:  # a row of all tasks counts the same samples again
+            told[(row.model, row.victims, row.attack, row.engine), row.task] += row.samples
+    found = Counter((key, row.task) for key, rows in samples.items() for row in rows)
+    if told - found:
+        raise FormatError(f"{path} has {(told & found).total()} of {told.total()} rows of report.json", HINT)
+    if found - told:
+        raise FormatError(f"{path} has {(found - told).total()} rows that report.json does not count", HINT)
 
 
 def described(model: str, victims: tuple[str, ...], attack: str) -> str:

@@ -54,14 +54,19 @@ def rows_of(path: Path) -> Iterator[tuple[int, SampleCounts]]:
             yield reader.line_num, row_from(dict(zip(header, cells, strict=True)), where)
     except OSError as error:
         raise DataError(f"{path.parent} has no readable {FILE}", "give a folder made by segeval evaluate") from error
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}:{reader.line_num + 1}: is not UTF-8 text", HINT) from error
+    except csv.Error as error:
         raise FormatError(f"{path}:{reader.line_num + 1}: {error}", HINT) from error
 
 
 def text_of(path: Path) -> Iterator[str]:
-    """Its lines as text."""
+    """Its lines as text. Raises FormatError if the last one was cut, UnicodeDecodeError, OSError."""
     for line in read_lines(path, MOST_LINE):
-        yield line.decode()
+        text = line.decode()
+        if not text.endswith("\n"):
+            raise FormatError(f"{path} ends in the middle of a line", "the file was cut; copy it again, whole")
+        yield text
 
 
 def row_from(cells: Mapping[str, str], where: str) -> SampleCounts:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -18,8 +17,12 @@ from segeval.evaluate.compare.wording import (
     run_line,
     shown,
 )
+from segeval.evaluate.plain_table import plain_table
 
-CAPTION = "Means over the images of both runs. p: two-sided permutation test, Holm's correction for all {} tests."
+CAPTION = (
+    "Means over the images of both runs. p: two-sided permutation test, Holm's correction for all {} tests; "
+    "single tasks of several are not tested."
+)
 
 
 def comparison_view(comparison: RunComparison) -> Iterator[RenderableType]:
@@ -47,10 +50,7 @@ def table(
     caption: str = "",
 ) -> Table:
     """Rows of text; the first `words` columns are words, the others numbers."""
-    made = Table(
-        title=Text(title), caption=Text(caption), title_justify="left", caption_justify="left", box=SIMPLE_HEAD
-    )
-    made.pad_edge, made.collapse_padding = False, True
+    made = plain_table(title, caption)
     for index, heading in enumerate(headings):
         made.add_column(heading, overflow="fold", justify="left" if index < words else "right", no_wrap=index >= words)
     for row, style in zip(rows, styles, strict=True):

@@ -60,9 +60,9 @@ def rest_line(changes: Sequence[Change]) -> str:
     if rest == len(changes):
         return ""
     same = sum(not change.difference for change in changes)
-    smaller = f"{rest - same} more are smaller and not significant" if rest > same else ""
+    others = f"{rest - same} more are not significant or of single tasks" if rest > same else ""
     equal = f"{same} quantities have the same mean in both runs" if same else ""
-    return "; ".join(part for part in (equal, smaller) if part)
+    return "; ".join(part for part in (equal, others) if part)
 
 
 def change_sentence(change: Change) -> str:

@@ -92,7 +92,7 @@
     });
     list.prepend(...found.map((each) => each.card));
     const shown = Math.min(most, found.length);
-    told.textContent = `${shown} of ${found.length} shown, ${cases.length} in all`;
+    told.textContent = `${shown} of ${found.length} shown`;
     more.hidden = shown === found.length;
     more.textContent = `Show ${Math.min(STEP, found.length - shown)} more`;
   }

@@ -30,8 +30,11 @@ def compare(
     segeval compare runs/main runs/branch --out runs/compared    # compare.md goes into the pull request
     """
     from segeval.evaluate.compare import compare_runs, comparison_view, write
+    from segeval.evaluate.compare.places import require_place
     from segeval.records import encode
 
+    if out is not None:
+        require_place(out)
     with progress(quiet) as tick:
         comparison = compare_runs(run_a, run_b, seed, tick)
     if out is not None:

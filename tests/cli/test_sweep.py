@@ -34,7 +34,7 @@ def test_a_sweep_ends_in_a_matrix_and_a_ranking(call: "Call", world: "World", tm
     survival = {(line["engine"], line["attack"]): line for line in read(report / "survival.csv")}
     for line in (*matrix, *ranking):
         assert line["survival_mean"] == survival[line["engine"], line["attack"]]["survival_mean"]
-    losses = [float(line["effect_over_attacks"]) for line in ranking if line["effect_over_attacks"]]
+    losses = [float(line["effect_over_attacks"]) for line in ranking if line["rank"] and line["effect_over_attacks"]]
     assert losses == sorted(losses, reverse=True)
 
 

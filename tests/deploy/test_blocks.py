@@ -89,6 +89,16 @@ def test_names_that_no_file_may_have_and_names_alike_become_safe_and_different(
     assert all(is_name(f"network.int8-only-{name}") for name in found)
 
 
+@pytest.mark.parametrize("form", ["/network{}conv", "{}network/conv", "network/conv{}", "{}"])
+def test_names_that_differ_in_slashes_alone_share_a_block(
+    exported: dict[str, ModelProto], count: int, form: str
+) -> None:
+    names = [form.format("/" * (number + 1)) for number in range(count)]
+    found = blocks(renamed(exported["espnet-synthetic"], names), ("Conv",))
+    assert list(found.values()) == [frozenset(names)]
+    assert all(is_name(f"network.int8-only-{name}") for name in found)
+
+
 def test_operators_that_cannot_be_told_apart_are_refused(exported: dict[str, ModelProto], count: int) -> None:
     for names in (["same"] * count, [""] + [f"Conv_{number}" for number in range(1, count)]):
         with pytest.raises(EngineError, match="have the name") as caught:

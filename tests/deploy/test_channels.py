@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 from torch.nn.functional import interpolate
 
-from segeval.deploy.channels import KINDS, bits, blur, gamma, jpeg, parse_channel, parse_channels, resize
+from segeval.deploy.channels import KINDS, bits, blur, gamma, jpeg, parse_channel, parse_channels, resize, written_as
 from segeval.errors import ConfigurationError, UnknownNameError
 from segeval.store import RgbImage
 from segeval_runner.strict import is_name
@@ -150,18 +150,29 @@ def test_a_channel_has_one_name(spec: str, name: str) -> None:
         ("jpeg", ConfigurationError, "whole number", "--channel jpeg:75"),
         ("jpeg:-75", ConfigurationError, "whole number", "--channel jpeg:75"),
         ("jpeg:75:2", ConfigurationError, "whole number", "--channel jpeg:75"),
-        ("resize:2", ConfigurationError, "the factor is a number of at most three decimals from 0.05 to 0.99", ""),
-        ("resize:1", ConfigurationError, "the factor", ""),
-        ("resize:0", ConfigurationError, "the factor", ""),
-        ("resize:1/2", ConfigurationError, "the factor", ""),
-        ("gamma:0", ConfigurationError, "the exponent", ""),
-        ("gamma:nan", ConfigurationError, "the exponent", ""),
-        ("gamma:inf", ConfigurationError, "the exponent", ""),
-        ("gamma:1.00001", ConfigurationError, "three decimals", ""),
-        ("gamma:²", ConfigurationError, "the exponent", ""),
-        ("blur:1e9", ConfigurationError, "standard deviation in pixels", ""),
-        ("bits:9", ConfigurationError, "bits per colour", ""),
-        ("jpg:75", UnknownNameError, "there is no channel 'jpg'", "did you mean jpeg? "),
+        (
+            "resize:2",
+            ConfigurationError,
+            "the factor is a number of at most three decimals from 0.05 to 0.99",
+            "resize:0.5",
+        ),
+        ("resize:1", ConfigurationError, "the factor", "resize:0.5"),
+        ("resize:0", ConfigurationError, "the factor", "resize:0.5"),
+        ("resize:1/2", ConfigurationError, "the factor", "resize:0.5"),
+        ("gamma:0", ConfigurationError, "the exponent", "gamma:2.2"),
+        ("gamma:nan", ConfigurationError, "the exponent", "gamma:2.2"),
+        ("gamma:inf", ConfigurationError, "the exponent", "gamma:2.2"),
+        ("gamma:1.00001", ConfigurationError, "three decimals", "gamma:2.2"),
+        ("gamma:²", ConfigurationError, "the exponent", "gamma:2.2"),
+        ("blur:1e9", ConfigurationError, "standard deviation in pixels", "blur:1.5"),
+        ("bits:9", ConfigurationError, "bits per colour", "bits:4"),
+        (
+            "jpg:75",
+            UnknownNameError,
+            "there is no channel 'jpg'",
+            "did you mean jpeg? write it as in --channel jpeg:75",
+        ),
+        ("blurr:3", UnknownNameError, "there is no channel 'blurr'", "did you mean blur? write"),
         ("JPEG:75", UnknownNameError, "there is no channel 'JPEG'", "there are jpeg, resize, gamma, blur, bits"),
         ("", UnknownNameError, "there is no channel ''", "there are jpeg"),
     ],
@@ -173,6 +184,11 @@ def test_what_is_no_channel_is_refused_with_its_reason(
         parse_channel(spec)
     assert complaint in caught.value.what and repr(spec) in caught.value.what
     assert hint in caught.value.hint and "write it as in" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_example_of_a_kind_is_one(name: str) -> None:
+    assert parse_channel(written_as(name).rpartition(" ")[2]).name.startswith(f"{name}-")
 
 
 def test_a_channel_that_is_given_twice_is_refused_however_it_is_written() -> None:

@@ -193,7 +193,7 @@ def test_several_files_without_int8_are_refused(make_set: MakeSet, tmp_path: Pat
     with pytest.raises(ConfigurationError, match="int8 was not asked for") as caught:
         deploy(root, tmp_path / "bundle", precisions=("int8-fp16",), calibrations=("percentile", "minmax"))
     assert "--precision int8" in caught.value.hint
-    with pytest.raises(ConfigurationError, match="--attribute"):
+    with pytest.raises(ConfigurationError, match="--attribute makes int8 files"):
         deploy(root, tmp_path / "bundle", precisions=("fp32",), attribute=("only",))
     with pytest.raises(ConfigurationError, match="zero-points of 0"):
         deploy(root, tmp_path / "b", "jetson", ("int8",), ("percentile,activations=uint8",))

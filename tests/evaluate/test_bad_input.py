@@ -169,6 +169,28 @@ def test_fewer_samples_than_the_manifest_says_are_missed(build: Build) -> None:
     refused(world, FormatError, f"has {len(world.samples)} samples, set.json says {len(world.samples) + 1}")
 
 
+def test_a_sample_that_comes_twice_is_named(build: Build) -> None:
+    """Under its id, or under another one: its pixels would count twice."""
+    world = build(**SMALL)
+    for strange, message in (
+        (replace(world.samples[1], id=world.samples[0].id), "samples.jsonl:2: an earlier sample has the same id"),
+        (replace(world.samples[0], id="other"), "samples.jsonl:2: an earlier .* same image, task, attack and victims"),
+    ):
+        lines = [encode(sample) + b"\n" for sample in (world.samples[0], strange, *world.samples[2:])]
+        SetFolder(world.set_root).samples_path.write_bytes(b"".join(lines))
+        seal(world)
+        refused(world, FormatError, message)
+
+
+def test_a_replay_that_does_not_tell_which_engine_ships_is_refused(build: Build) -> None:
+    """It is its bundle.json that knows the calibrations."""
+    world = build(names=("a",), precisions=("fp16", "int8"))
+    path = world.replay_root / "replay.json"
+    evaluate(world.set_root, [world.replay_root], world.set_root.parent / "before")
+    change_json(path, "engines", 0, "precision", "int8")
+    refused(world, ConfigurationError, f"no bundle.json to tell which of {MODEL}.fp16 and {MODEL}.int8 ships")
+
+
 def test_an_unfinished_set_is_said(build: Build) -> None:
     world = build(**SMALL)
     seal(world, complete=False)

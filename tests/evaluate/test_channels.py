@@ -105,9 +105,9 @@ Measured = tuple["World", Maps, SurvivalReport, Path]
 
 @pytest.fixture(scope="module")
 def measured(build_at: Build, tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """A world whose images went through both channels, and its report."""
+    """A world whose images went through both channels, and its report. No attack reached anything on image c."""
     root = tmp_path_factory.mktemp("channels")
-    world = build_at(root, precisions=("fp32", "int8"), tasks=(TASK,))
+    world = build_at(root, precisions=("fp32", "int8"), tasks=(TASK,), unreached=("c",))
     maps = through(world)
     return world, maps, evaluate(world.set_root, [world.replay_root], root / "out"), root / "out"
 
@@ -187,6 +187,10 @@ def test_the_table_is_written_as_csv(measured: Measured) -> None:
     assert float(lines[-1]["survival_mean"]) == row.survival.mean
     assert float(lines[-1]["control_high"]) == row.control.high
     assert float(lines[-1]["clean_miou"]) == table.columns[-1].miou
+    assert {(line["images"], line["left_out"]) for line in lines} == {("2", "1")}
+    page = (out / "report.html").read_text(encoding="utf-8")
+    part = page.partition('<section id="channels"')[2].partition("</section>")[0]
+    assert part.count('<span class="interval">n 2, 1 left out</span>') == len(lines)
     assert [line["channel"] for line in lines[:6]] == ["", "", "jpeg-75", "jpeg-75", "blur-1", "blur-1"]
 
 
@@ -199,6 +203,7 @@ def test_the_terminal_shows_every_channel_and_engine(measured: Measured) -> None
     first = [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in ("as", *CHANNELS)]
     assert first == ["as", *CHANNELS]
     assert sum(" int8 " in line or line.strip().startswith("int8 ") for line in lines) == 3
+    assert sum(line.rstrip().endswith(" 2 of 3") for line in lines) == 2 * 3
 
 
 def test_verdict_gates_and_examples_are_about_what_ships(measured: Measured) -> None:

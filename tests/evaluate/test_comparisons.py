@@ -10,11 +10,13 @@ import pytest
 from rich.console import Console
 
 from segeval.bundles import Calibration
-from segeval.evaluate import SurvivalReport, differences_in_terminal
+from segeval.evaluate import SurvivalReport, comparisons, differences_in_terminal
+from segeval.evaluate.compare.samples import read_samples
 from segeval.evaluate.comparisons import BETWEEN_ATTACKS, BETWEEN_ENGINES, engine_pairs, plan
-from segeval.evaluate.paired import holm
+from segeval.evaluate.evaluate import silent
+from segeval.evaluate.paired import Paired, compare, holm
 from segeval.evaluate.report_records import Comparison, EngineSummary
-from segeval.evaluate.statistics import QUANTITIES
+from segeval.evaluate.statistics import QUANTITIES, Floats
 from segeval.evaluate.verdict import headline, verdict
 
 if TYPE_CHECKING:
@@ -116,6 +118,21 @@ def test_differences_follow_from_samples_csv(shared: Shared) -> None:
     assert [pair.p_holm for pair in report.comparisons] == holm([pair.p for pair in report.comparisons])
 
 
+def test_the_more_is_compared_the_more_permutations_are_drawn(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, report = shared
+    drawn = []
+
+    def recorded(first: Floats, second: Floats, seed: int, permutations: int) -> Paired:
+        drawn.append(permutations)
+        return compare(first, second, seed, permutations)
+
+    counts = [row for rows in read_samples(world.set_root.parent / "out").values() for row in rows]
+    monkeypatch.setattr(comparisons, "compare", recorded)
+    monkeypatch.setattr(comparisons, "plan", lambda *_: planned(report)[:1] * 150)
+    comparisons.comparisons(counts, report.survival, report.engines, 0, silent)
+    assert drawn == [14_999] * 150
+
+
 def test_the_csv_has_every_comparison(shared: Shared) -> None:
     world, report = shared
     with (world.set_root.parent / "out" / "comparisons.csv").open(newline="") as file:
@@ -137,7 +154,7 @@ def printed(report: SurvivalReport) -> str:
 def test_three_images_are_too_few_and_the_terminal_says_so(shared: Shared) -> None:
     report = shared[1]
     assert f"0 of {len(report.comparisons)} paired differences" in printed(report)
-    assert "too few images to tell" in printed(report)
+    assert "too few images, or too many comparisons, to tell" in printed(report)
     assert printed(replace(report, comparisons=())) == ""
 
 
@@ -156,6 +173,8 @@ def test_what_is_more_than_chance_is_shown_and_stands_in_the_verdict(shared: Sha
     assert "engine accuracy" not in shown
     found = next(pair for pair in certain if pair.p_holm == 0.0004 and pair.second_engine == row.engine)
     assert found.difference is not None and found.difference < 0
+    alike = [replace(pair, low=None, high=None) for pair in certain]
+    assert "points, p < 0.001" in verdict(report.survival, alike)[1]
     sentence = verdict(report.survival, certain)[1]
     assert sentence.startswith(f"Against {MODEL}.fp32 that is −{-100 * found.difference:.1f} points [−")
     assert "p < 0.001" in sentence

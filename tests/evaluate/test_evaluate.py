@@ -57,7 +57,7 @@ def run(world: "World") -> SurvivalReport:
 def numbers(world: "World", *replays: Path) -> SurvivalReport:
     """The report without its files."""
     sources = Sources(world.set_root, replays or [world.replay_root])
-    return summarise(sources, count_everything(sources, silent), (), 0, silent)
+    return summarise(sources, count_everything(sources, silent), 0, silent)
 
 
 def table(world: "World", name: str) -> list[dict[str, str]]:
@@ -302,6 +302,17 @@ def test_calibration_is_told_where_the_bundle_is_known(build: Build) -> None:
     assert [e.calibration.method if e.calibration else None for e in report.engines] == [None, "percentile"]
     html = (world.set_root.parent / "out" / "report.html").read_text()
     assert "calibrated by percentile 99.99 on 4 images from the clean images of the set, seed 5" in html
+
+
+def test_engines_of_the_bundle_that_no_replay_began_are_named(build: Build) -> None:
+    world = build(precisions=("fp32", "int8"))
+    data = encode(bundle_of(world))
+    write_atomic(world.replay_root / "bundle.json", data)
+    rewrite_replay(world, bundle_sha256=sha256(data))
+    assert not any("Not run" in note for note in numbers(world).notes)
+    fp32 = Replay.open(world.replay_root).engines[0]
+    rewrite_replay(world, engines=(fp32,))
+    assert f"Not run: 1 engine of the bundle ({MODEL}.int8)." in numbers(world).notes
 
 
 def test_terminal_table_shows_names_as_they_are(shared: Shared) -> None:

@@ -1,6 +1,7 @@
 """Gates: what they may say, what they mean, and that nothing else is ever computed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -97,6 +98,22 @@ def test_it_is_about_every_attack_and_engine_that_it_names(shared: Shared) -> No
     assert {finding.attack for finding in check_gates(report, [parse_gate(f"{one}: int8.success >= 0")])} == {one}
 
 
+def test_what_was_made_jointly_is_told_from_what_was_not(shared: Shared) -> None:
+    report = shared[1]
+    joint = [replace(row, victims=(row.model, "fast-scnn-camvid")) for row in report.survival]
+    both = replace(report, survival=(*report.survival, *joint))
+    found = check_gates(both, [parse_gate("int8.success > 1")])
+    attack, model = found[0].attack, found[0].model
+    told = f"{attack} made jointly for {model} + fast-scnn-camvid"
+    assert [each.described for each in found if each.attack == attack] == [attack, told]
+    assert found[-1].told.startswith(f"{found[-1].described} on {model}: int8.success = ")
+    cases = ElementTree.fromstring(gates_as_junit(found)).findall("testcase")
+    names = [case.get("name") or "" for case in cases]
+    assert len(set(names)) == len(found)
+    assert any(told in name for name in names)
+    assert f"| {told} | {model} |" in gates_as_markdown(found, ())
+
+
 def test_every_metric_is_that_of_the_report(shared: Shared) -> None:
     report = shared[1]
     row = next(row for row in meant(report.survival) if row.precision == "int8" and row.survival.mean is not None)
@@ -134,6 +151,45 @@ def test_what_the_report_does_not_have_is_an_error_and_no_pass(
     blind = evaluate(world.set_root, [world.replay_root], tmp_path / "out")
     with pytest.raises(ConfigurationError, match="has no miou_drop"):
         check_gates(blind, [parse_gate("int8.miou_drop < 0.02")])
+
+
+def test_what_did_not_run_to_its_end_is_an_error_and_no_pass(build: Callable[..., Any], tmp_path: Path) -> None:
+    world = build(done=4)
+    report = evaluate(world.set_root, [world.replay_root], tmp_path / "out")
+    for done in (report, replace(report, engines=tuple(replace(each, complete=True) for each in report.engines))):
+        with pytest.raises(
+            ConfigurationError, match=r"int8 has not run every image; \d+ results are missing"
+        ) as caught:
+            check_gates(done, [parse_gate("int8.success <= 1")])
+        assert "finish segeval replay" in caught.value.hint
+
+
+def test_a_network_that_was_not_run_is_no_pass(shared: Shared) -> None:
+    report = shared[1]
+    other = replace(report.set.models[0], name="other")
+    wider = replace(report, set=replace(report.set, models=(*report.set.models, other)))
+    with pytest.raises(ConfigurationError, match="about every network of the set, and other was not run at int8"):
+        check_gates(wider, [parse_gate("int8.success <= 1")])
+
+
+def test_an_engine_without_a_row_is_no_pass(shared: Shared) -> None:
+    """Of an attack that an unfinished replay has not come to, there is none."""
+    report = shared[1]
+    int8 = next(engine for engine in report.engines if engine.precision == "int8")
+    later = replace(int8, label="later", complete=False)
+    gate = parse_gate("int8.success <= 1")
+    with pytest.raises(ConfigurationError, match="later has not run every image; its replay is not finished"):
+        check_gates(replace(report, engines=(*report.engines, later)), [gate])
+    for other in (replace(later, precision="fp16"), replace(later, channel="jpeg-75")):
+        assert check_gates(replace(report, engines=(*report.engines, other)), [gate]), "the gate is not about it"
+
+
+def test_a_drop_between_different_images_is_no_pass(shared: Shared) -> None:
+    report = shared[1]
+    clean = tuple(replace(row, images=row.images + (row.engine == DESKTOP)) for row in report.clean)
+    with pytest.raises(ConfigurationError, match=r"int8 has 3 clean images, the desktop 4"):
+        check_gates(replace(report, clean=clean), [parse_gate("int8.miou_drop < 1")])
+    assert check_gates(replace(report, clean=clean), [parse_gate("int8.miou >= 0")])
 
 
 def test_build_servers_and_pull_requests_are_told(shared: Shared) -> None:

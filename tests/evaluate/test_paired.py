@@ -1,5 +1,6 @@
 """Paired comparisons against what can be counted by hand, and how often they are wrong."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -8,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segeval.evaluate.paired import (
-    FEWEST_RESAMPLES,
+    FEWEST_PERMUTATIONS,
+    MOST_PERMUTATIONS,
     can_be_significant,
     compare,
     holm,
     p_value,
     paired_values,
-    resamples_for,
+    permutations_for,
 )
 from segeval.evaluate.survival import SampleCounts
 
@@ -39,7 +41,7 @@ def exact_p(change: list[float]) -> float:
 
 @given(st.lists(st.sampled_from([-0.5, -0.25, 0.0, 0.125, 0.5, 0.75]), min_size=2, max_size=8))
 def test_p_is_the_share_of_all_exchanges(change: list[float]) -> None:
-    assert p_value(np.array(change), 0, FEWEST_RESAMPLES) == pytest.approx(exact_p(change))
+    assert p_value(np.array(change), 0, FEWEST_PERMUTATIONS) == pytest.approx(exact_p(change))
 
 
 def test_p_of_many_images_is_estimated_by_seeded_exchanges() -> None:
@@ -85,7 +87,20 @@ def test_one_image_is_no_test_and_none_is_no_number() -> None:
 
 def test_equal_values_are_no_difference() -> None:
     found = compare(np.full(9, 0.5), np.full(9, 0.5), 0)
-    assert (found.difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+    assert (found.difference, found.low, found.high, found.p) == (0.0, None, None, 1.0)
+
+
+def test_differences_that_are_all_alike_have_no_interval_but_a_test() -> None:
+    first = np.linspace(0.3, 0.8, 9)
+    found = compare(first, first - 0.2, 0)  # alike but for rounding
+    assert found.difference == pytest.approx(-0.2)
+    assert (found.low, found.high, found.p) == (None, None, 2 / 2**9)
+
+
+def test_what_is_not_to_be_tested_has_a_difference_and_an_interval() -> None:
+    first, second = np.array([0.1, 0.2, 0.3]), np.array([0.3, 0.4, 0.8])
+    tested, measured = compare(first, second, 0), compare(first, second, 0, permutations=0)
+    assert measured == replace(tested, test="", p=None) != tested
 
 
 def test_values_are_over_the_samples_that_both_have() -> None:
@@ -125,10 +140,17 @@ def test_holm_is_the_literal_rule(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(literal_holm(p_values))
 
 
-def test_many_tests_get_enough_resamples_to_be_significant() -> None:
-    assert resamples_for(10) == FEWEST_RESAMPLES
-    for tests in (101, 1000):
-        assert 2 / (resamples_for(tests) + 1) * tests < 0.05
+def test_many_tests_get_enough_permutations_to_be_significant() -> None:
+    assert permutations_for(10) == permutations_for(100) == FEWEST_PERMUTATIONS
+    numbers = [permutations_for(tests) for tests in (100, 101, 500, 1000)]
+    assert numbers == sorted(set(numbers))
+    for tests in (101, 1000, 2499):
+        assert 2 / (permutations_for(tests) + 1) * tests < 0.05
+
+
+def test_there_are_never_so_many_permutations_that_a_test_takes_long() -> None:
+    assert permutations_for(1000) == permutations_for(1001) == permutations_for(10**6) == MOST_PERMUTATIONS
+    assert can_be_significant(40, 2499) and not can_be_significant(4000, 2500)
 
 
 def test_few_images_can_never_be_significant() -> None:

@@ -1,10 +1,19 @@
-"""Which cases a gallery shows, and in which order."""
+"""Which cases a gallery shows, in which order and on which engines."""
 
 from collections import Counter
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from segeval.evaluate import SurvivalReport
+from segeval.evaluate.counting import count_everything
+from segeval.evaluate.evaluate import silent
+from segeval.evaluate.gallery import FEWEST_CASES, Room, gallery, shipping
 from segeval.evaluate.selection import BEST, LEAST, extremes, ordered_cases
+from segeval.evaluate.sources import Sources
 from segeval.evaluate.survival import SampleCounts
+
+if TYPE_CHECKING:
+    from tests.evaluate.conftest import World
 
 PLAIN = SampleCounts(
     sample="s",
@@ -95,3 +104,24 @@ def test_after_the_extremes_every_image_has_its_turn() -> None:
             shown[row.image] += 1
     assert turns == sorted(turns) and turns[0] == 0  # always one that was shown least often
     assert set(shown.values()) == {3}
+
+
+def test_engines_that_ship_are_shown_or_one_of_each_model(shared: tuple["World", SurvivalReport]) -> None:
+    sources = Sources(shared[0].set_root, [shared[0].replay_root])
+    first, second, third = sources.engines
+    behind = replace(first, label="behind", channel="jpeg-75")
+    sources.engines = [behind, second, third]
+    assert shipping(sources) == [second, third]
+    sources.engines = [behind, replace(second, channel="jpeg-75"), replace(third, channel="jpeg-75")]
+    assert shipping(sources) == [behind]
+
+
+def test_without_room_a_few_cases_are_shown(shared: tuple["World", SurvivalReport]) -> None:
+    sources = Sources(shared[0].set_root, [shared[0].replay_root])
+    rows = count_everything(sources, silent).rows
+    few = gallery(sources, rows, Room(-1, lambda case: 0), silent)
+    assert (len(few.cases), few.possible) == (FEWEST_CASES, 12)
+    all_of_them = gallery(sources, rows, Room(2_000_000, lambda case: 0), silent)
+    assert len(all_of_them.cases) == 12 and all_of_them.cases[:FEWEST_CASES] == few.cases
+    markup = gallery(sources, rows, Room(2_000_000, lambda case: 300_000), silent)
+    assert len(markup.cases) == 6

@@ -19,9 +19,22 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from segeval.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, SetReference
+from segeval.classes import CAMVID
 from segeval.deploy.archive import RUN_SCRIPT
 from segeval.deploy.bundle import Input, hash_files, write_file, write_inputs
-from segeval.records import encode
+from segeval.metrics import count_attack
+from segeval.records import (
+    AdversarialSample,
+    AdversarialSet,
+    AttackSpec,
+    CraftConfig,
+    ModelRecord,
+    Norms,
+    Step,
+    TaskRecord,
+    encode,
+)
+from segeval.store import SetFolder, save_npy, save_png, sha256_file, write_atomic
 from segeval_runner.pack import pack
 
 Files = dict[str, bytes]
@@ -88,6 +101,45 @@ def replay_folder(bundle_folder: Path) -> Path:
     words = ["replay", "--bundle", str(bundle_folder), "--out", str(out), "--threads", "1"]
     subprocess.run([sys.executable, "-m", "segeval_runner", *words], check=True, capture_output=True)
     return out
+
+
+def attacked(root: Path, number: int) -> AdversarialSample:
+    """A sample of the set below, with every kind of file."""
+    phi = np.indices((HEIGHT, WIDTH)).sum(axis=0) % 2 == 1
+    labels = np.where(phi, 8, 3).astype(np.uint8)
+    counts = {"m": count_attack(labels, phi, 3)}
+    maps = {"phi": np.where(phi, 255, 0).astype(np.uint8), "prediction:m": labels, "adversarial_prediction:m": labels}
+    pictures = {"clean": picture(number), "adversarial": picture(number), "truth": labels, **maps}
+    files = {name: save_png(root, f"{number}/{name.replace(':', '-')}.png", each) for name, each in pictures.items()}
+    files["margin:m"] = save_npy(root, f"{number}/margin.npy", -np.ones(phi.sum(), np.float16))
+    norms, curve = Norms(0.0, 0.0, 0.0, 0), (Step(0.0, 0.0, counts),)
+    subject = (f"{number}/task/fgsm-full/m", str(number), "task", "fgsm-full", ("m",))
+    return AdversarialSample(*subject, number, 0, norms, counts, counts, files, curve)
+
+
+@pytest.fixture(scope="session")
+def set_files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """A set of two tiny pictures, one network and one attack."""
+    folder = SetFolder(tmp_path_factory.mktemp("set"))
+    samples = [attacked(folder.root, number) for number in range(2)]
+    write_atomic(folder.samples_path, b"".join(encode(sample) + b"\n" for sample in samples))
+    manifest = AdversarialSet(
+        config=CraftConfig("camvid", ("m",)),
+        table=CAMVID,
+        height=HEIGHT,
+        width=WIDTH,
+        images=("0", "1"),
+        models=(ModelRecord("m", "camvid", CAMVID.names, "", "0" * 64),),
+        attacks=(AttackSpec("fgsm", "default", "full", 1, "best", None, 2.0, {}),),
+        tasks=(TaskRecord("task", (8,), 3),),
+        versions={},
+        revision="",
+        complete=True,
+        sample_count=len(samples),
+        samples_sha256=sha256_file(folder.samples_path),
+    )
+    folder.write_manifest(manifest)
+    return contents(folder.root)
 
 
 @pytest.fixture(scope="session")

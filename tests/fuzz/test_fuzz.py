@@ -1,4 +1,4 @@
-"""Mutated bundles, replays and result archives: refused with an error of the tree, or read; never anything else.
+"""Mutated bundles, replays, result archives and sets: refused with an error of the tree, or read; never anything else.
 
 `make fuzz` runs many thousand examples, the ordinary tests a few hundred, always the same ones.
 """
@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 from segeval.bundles import BundleFolder
 from segeval.deploy.ssh.unpack import unpack
 from segeval.errors import SegevalError
+from segeval.evaluate.consistency import consistent_samples, require_consistent_set
 from segeval.replays import Replay
+from segeval.store import SetFolder
 from segeval_runner.cli import main
 
 Files = dict[str, bytes]
@@ -66,7 +68,7 @@ ODD: list[Any] = [
 HEADERS = [
     (b"'|u1'", b"'|O'"), (b"False", b"True"), (b"(4,", b"(5,"), (b"(4,", b"(400000000000,"), (b"6, 9", b"9, 6"),
     (b"6, 9", b"-6, -9"), (b", 3)", b", 3, 1)"), (b"NUMPY\x01", b"NUMPY\x02"), (b"{", b"("), (b"|u1", b"<u8"),
-    (b"'shape'", b"'\xff'"),
+    (b"'shape'", b"'\xff'"), (b"<f2", b"<i2"), (b"{'descr'", b"((((((((("), (b"{'descr'", b"---------"),
 ]  # fmt: skip
 
 
@@ -184,6 +186,19 @@ def recorded_again(files: Files, names: set[str]) -> Files:
     return {**files, "bundle.json": json.dumps(manifest).encode()}
 
 
+def hashed_again(files: Files, originals: Files) -> Files:
+    """With the hashes of a set's changed files in its records, and that of the records in set.json."""
+    records, manifest = files["samples.jsonl"], files["set.json"]
+    for name in files.keys() - {"samples.jsonl", "set.json"}:
+        records = records.replace(digest(originals[name]), digest(files[name]))
+    manifest = manifest.replace(digest(originals["samples.jsonl"]), digest(records))
+    return {**files, "samples.jsonl": records, "set.json": manifest}
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
+
+
 def mutated_folder(draw: Any, root: Path, originals: Files, first: str) -> None:
     """Write a folder with some of its files changed. first: the manifest, which half of the examples change alone."""
     files = dict(originals)
@@ -194,6 +209,8 @@ def mutated_folder(draw: Any, root: Path, originals: Files, first: str) -> None:
         files.update({name: mutate_file(draw, name, files[name]) for name in sorted(names)})
         if first == "bundle.json" and draw(st.booleans()):
             files = recorded_again(files, {name for name in names if not name.endswith(".onnx")})
+        if first == "set.json" and draw(st.booleans()):
+            files = hashed_again(files, originals)
     if first in names or draw(st.integers(0, 3)) == 0:
         files[first] = mutate_file(draw, first, files[first])
     write(root, files)
@@ -232,6 +249,16 @@ def read_replay(root: Path) -> None:
         BundleFolder(root).manifest()
 
 
+def read_set(root: Path) -> None:
+    folder = SetFolder(root)
+    manifest = folder.complete_manifest()
+    require_consistent_set(manifest, str(root))
+    for sample in consistent_samples(folder, manifest):
+        for name, file in sample.files.items():
+            read = folder.margins if name.startswith("margin:") else folder.labels
+            (folder.image if name in ("clean", "adversarial") else read)(file)
+
+
 @pytest.fixture
 def judge(outcomes: Counter[str], capfd: pytest.CaptureFixture[str]) -> Callable[[str, str], None]:
     """Counts an outcome, which must be one of the two."""
@@ -268,6 +295,15 @@ def test_replays(
     with fenced(base, "replay"):
         words = ["--bundle", bundle_folder, "--out", base / "replay", "--warmup", 0, "--threads", 1]
         judge("replay on the device", runner("replay", *words))
+
+
+@given(data=st.data())
+@fuzz(0.2)
+def test_sets(data: st.DataObject, set_files: Files, sandbox: Sandbox, fenced: Fence, judge: Any) -> None:
+    base = sandbox()
+    mutated_folder(data.draw, base / "set", set_files, "set.json")
+    with fenced(base):
+        judge("set", desktop(lambda: read_set(base / "set")))
 
 
 def mutated_tar(draw: Any, original: bytes) -> bytes:
@@ -321,13 +357,20 @@ def test_archives_of_results(
 
 
 def test_what_was_not_changed_is_accepted(
-    bundle_folder: Path, replay_folder: Path, results_tar: bytes, tmp_path: Path, outcomes: Counter[str]
+    bundle_folder: Path,
+    replay_folder: Path,
+    results_tar: bytes,
+    set_files: Files,
+    tmp_path: Path,
+    outcomes: Counter[str],
 ) -> None:
     """And the examples above were neither all refused nor all accepted."""
     read_bundle(bundle_folder)
     read_replay(replay_folder)
     (tmp_path / "results.tar").write_bytes(results_tar)
     unpack(tmp_path / "results.tar", tmp_path / "out", MOST_BYTES)
+    write(tmp_path / "set", set_files)
+    read_set(tmp_path / "set")
     readers = {name.rpartition(",")[0] for name in outcomes}
     for reader in readers:
         assert outcomes[f"{reader}, refused"] > outcomes[f"{reader}, accepted"] / 4 > 0, reader

@@ -1,6 +1,7 @@
 """Runs to compare: the report of the shared world, with counts of 20 images in place of its own."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from segeval.evaluate import SurvivalReport
+from segeval.evaluate.report_records import SurvivalRow
 from segeval.evaluate.survival import SampleCounts
 from segeval.evaluate.tables import samples_csv
 from segeval.records import encode
@@ -84,6 +86,17 @@ def sample(
     )
 
 
+def survival_of(rows: list[SampleCounts], like: SurvivalRow) -> tuple[SurvivalRow, ...]:
+    """How many samples each task has, and all together; the rest is as in another row."""
+    samples = Counter(
+        (row.model, row.victims, row.attack, row.engine, task) for row in rows for task in (row.task, None)
+    )
+    return tuple(
+        replace(like, model=model, victims=victims, attack=attack, engine=engine, task=task, samples=number)
+        for (model, victims, attack, engine, task), number in samples.items()
+    )
+
+
 @pytest.fixture
 def base(shared: tuple["World", SurvivalReport]) -> SurvivalReport:
     """A report of engines called ``espnet-camvid.fp32``, ``.fp16`` and ``.int8``."""
@@ -101,11 +114,13 @@ def run_of(base: SurvivalReport, tmp_path: Path) -> Callable[..., Path]:
             for each in base.engines
         )
         clean = tuple(replace(row, engine=made.engine) if row.precision == "int8" else row for row in base.clean)
-        whole = replace(base, **{"engines": engines, "clean": clean, **(report or {})})
+        rows = counts(made)
+        survival = survival_of(rows, base.survival[0])
+        whole = replace(base, **{"engines": engines, "clean": clean, "survival": survival, **(report or {})})
         folder = tmp_path / name
         shutil.rmtree(folder, ignore_errors=True)
         write_atomic(folder / "report.json", encode(whole))
-        write_atomic(folder / "samples.csv", samples_csv(counts(made)))
+        write_atomic(folder / "samples.csv", samples_csv(rows))
         return folder
 
     return write

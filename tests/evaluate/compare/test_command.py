@@ -95,3 +95,24 @@ def test_markup_in_a_name_is_shown_as_it_is(run_of: RunOf, capfd: pytest.Capture
     a, b = run_of("a", engine="[bold]x[/]"), run_of("b", engine="[bold]x[/]", lost=0.5)
     assert segeval("compare", a, b, "--quiet") == 0
     assert "[bold]x[/]" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (("set.json",), "an adversarial set"),
+        (("bundle.json",), "a bundle"),
+        (("bundle.json", "replay.json"), "a replay"),
+    ],
+)
+def test_nothing_is_written_among_the_files_of_something_else(
+    run_of: RunOf, tmp_path: Path, capfd: pytest.CaptureFixture[str], names: tuple[str, ...], what: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in names:
+        (out / name).touch()
+    assert segeval("compare", run_of("a"), run_of("b"), "--out", out, "--quiet") == 2
+    told, err = capfd.readouterr()
+    assert told == "" and f"{out} is {what}" in err and "choose another folder with --out" in err
+    assert sorted(path.name for path in out.iterdir()) == sorted(names)

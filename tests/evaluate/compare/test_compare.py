@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from segeval.bundles import Calibration
 from segeval.errors import ConfigurationError
-from segeval.evaluate import SurvivalReport
-from segeval.evaluate.compare import RunComparison, compare_runs, comparison_view, write
+from segeval.evaluate import SurvivalReport, paired
+from segeval.evaluate.compare import RunComparison, changes, compare_runs, comparison_view, write
 from segeval.evaluate.evaluate import silent
-from segeval.evaluate.paired import holm
+from segeval.evaluate.paired import Paired, holm
 from segeval.evaluate.report_records import CleanRow
+from segeval.evaluate.statistics import Floats
 from segeval.records import decode
 
 RunOf = Callable[..., Path]
@@ -39,8 +41,9 @@ def test_a_run_does_not_differ_from_itself(run_of: RunOf) -> None:
     found = compare(run, run)
     assert found.same_set and found.notes == ()
     assert {change.difference for change in found.changes} == {0.0}
-    assert {change.p_holm for change in found.changes} == {1.0}
-    assert found.finding == f"All {len(found.changes)} quantities have the same mean in both runs."
+    assert {change.p_holm for change in found.changes if change.task is None} == {1.0}
+    assert {(change.low, change.high) for change in found.changes} == {(None, None)}
+    assert found.finding == "All 12 quantities that were tested have the same mean in both runs."
     assert "What changed" not in printed(found)
 
 
@@ -50,13 +53,64 @@ def test_only_what_changed_is_significant_and_it_comes_first(run_of: RunOf) -> N
     assert significant == list(found.changes[: len(significant)])
     assert {change.a_engine for change in significant} == {f"{MODEL}.int8"}
     assert {change.quantity for change in significant} == {"survival", "engine_success", "engine_accuracy"}
-    assert {change.task for change in significant} == {None, "vehicle-to-road", "vehicle-to-building"}
+    assert {change.task for change in significant} == {None}
     sizes = [abs(change.difference or 0) for change in significant]
     assert sizes == sorted(sizes, reverse=True)
     for change in found.changes:
         if change.a_engine == f"{MODEL}.fp32":
-            assert (change.difference, change.p) == (0.0, 1.0)
-    assert found.finding.startswith(f"{len(significant)} of {len(found.changes)} differences are more than chance")
+            assert (change.difference, change.p) == (0.0, None if change.task else 1.0)
+    assert found.finding.startswith(f"{len(significant)} of 12 differences are more than chance")
+
+
+def test_only_all_tasks_together_are_tested(run_of: RunOf) -> None:
+    found = compare(run_of("a", lost=0.4), run_of("b", lost=0.5))
+    tested = [change for change in found.changes if change.test]
+    assert len(tested) == 2 * 2 * 3 and {change.task for change in tested} == {None}  # attacks, engines, quantities
+    assert list(found.changes[: len(tested)]) == tested
+    single = found.changes[len(tested) :]
+    assert {change.task for change in single} == {"vehicle-to-road", "vehicle-to-building"}
+    assert {(change.p, change.p_holm) for change in single} == {(None, None)}
+    assert any(change.low is not None and change.high is not None and change.high < 0 for change in single)
+    assert "single tasks of several are not tested" in " ".join(printed(found).split())
+    assert found.permutations == 9999
+
+
+def test_a_single_task_is_tested(run_of: RunOf) -> None:
+    one = ("vehicle-to-road",)
+    found = compare(run_of("a", tasks=one), run_of("b", tasks=one, lost=0.5))
+    assert {(change.task, change.test) for change in found.changes} == {(*one, "permutation")}
+
+
+@pytest.mark.parametrize(("only", "without"), [(("encoder",), ()), ((), ("encoder",))])
+def test_engines_of_which_a_part_is_quantized_are_left_out(
+    run_of: RunOf, base: SurvivalReport, only: tuple[str, ...], without: tuple[str, ...]
+) -> None:
+    part = Calibration("percentile", 99.99, "", 0, (), ("Conv",), "part", only=only, without=without)
+    engines = [replace(each, calibration=part) if each.precision == "int8" else each for each in base.engines]
+    report = {"engines": tuple(engines)}
+    found = compare(run_of("a", report=report), run_of("b", report=report, lost=0.5))
+    assert {change.precision for change in found.changes} == {"fp32"}
+    assert "int8" not in {row.precision for row in found.clean}
+    assert found.a.only.engines == found.b.only.engines == ()
+
+
+def test_the_more_is_tested_the_more_permutations_are_drawn(
+    run_of: RunOf, base: SurvivalReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    def recorded(first: Floats, second: Floats, seed: int, permutations: int) -> Paired:
+        drawn.append(permutations)
+        return paired.compare(first, second, seed, permutations)
+
+    monkeypatch.setattr(changes, "compare", recorded)
+    values = np.array([0.1, 0.2]), np.array([0.3, 0.5])
+    pair = base.engines[0], base.engines[0]
+    question = changes.Question(pair, (MODEL,), "fgsm-full", None, "survival", True, *values)
+    for tests, permutations in ((101, 10_099), (150, 14_999)):
+        drawn.clear()
+        changes.measure([question] * tests + [replace(question, tested=False)], 0, silent)
+        assert drawn == [permutations] * tests + [0]
 
 
 def test_differences_are_b_minus_a_over_the_images_by_hand(run_of: RunOf) -> None:
@@ -143,8 +197,10 @@ def test_an_unfinished_replay_is_named(run_of: RunOf, base: SurvivalReport) -> N
 
 def test_too_few_images_are_said_to_be_too_few(run_of: RunOf) -> None:
     few = compare(run_of("a", images=("x", "y", "z")), run_of("b", images=("x", "y", "z"), lost=0.9))
-    assert "36 of 36 differences rest on too few images" in few.notes[-1]
+    assert "12 of 12 differences rest on too few images" in few.notes[-1]
     assert "The largest, which may be chance: " in few.finding
+    same = compare(run_of("a", images=("x", "y", "z")), run_of("b", images=("x", "y", "z")))
+    assert same.notes == (), "nothing differs"
     one = compare(run_of("a", images=("x",)), run_of("b", images=("x",), lost=0.9))
     assert one.finding == "There is only one common image, too few for a test."
     assert {change.p for change in one.changes} == {None}

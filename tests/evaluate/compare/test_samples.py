@@ -111,6 +111,40 @@ def test_damage_anywhere_is_read_or_explained(run_of: RunOf, damage: bytes, plac
         assert "samples.csv" in error.what
 
 
+def test_bytes_that_are_no_text_are_called_that(run_of: RunOf) -> None:
+    path = run_of("a") / "samples.csv"
+    path.write_bytes(path.read_bytes().replace(b"image-00", b"image-\xff0", 1))
+    with pytest.raises(FormatError, match=r"samples\.csv:2: is not UTF-8 text$"):
+        read_samples(path.parent)
+
+
+def test_a_file_that_was_cut_in_a_line(run_of: RunOf) -> None:
+    path = run_of("a") / "samples.csv"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(FormatError, match=r"samples\.csv ends in the middle of a line"):
+        read_samples(path.parent)
+
+
+def test_a_file_that_was_cut_after_a_line(run_of: RunOf) -> None:
+    path = run_of("a") / "samples.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:31]))
+    with pytest.raises(FormatError, match=r"samples\.csv has 30 of 160 rows of report\.json"):
+        open_run(path.parent)
+
+
+def test_rows_that_the_report_does_not_count(run_of: RunOf) -> None:
+    more, fewer = run_of("a"), run_of("b", images=("image-00", "image-01"))
+    (fewer / "samples.csv").write_bytes((more / "samples.csv").read_bytes())
+    with pytest.raises(FormatError, match=r"samples\.csv has 144 rows that report\.json does not count"):
+        open_run(fewer)
+
+
+def test_a_row_of_another_task_is_missed(run_of: RunOf) -> None:
+    with pytest.raises(FormatError, match=r"samples\.csv has 159 of 160 rows"):
+        open_run(change(run_of("a"), 2, "task", "car-to-sky"))
+
+
 def test_a_folder_that_is_no_report(run_of: RunOf, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a report"):
         open_run(tmp_path / "nowhere")
