@@ -9,6 +9,18 @@ from pathlib import Path
 import pytest
 
 Mount = Callable[[str], Path]
+FIRST = ("runner/test_python38.py", "cli/", "generate/")
+"""What makes an environment that other tests use, and what takes long: a slow file at the end would run alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files of FIRST before the others, which keep their order."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next((place for place, start in enumerate(FIRST) if path.startswith(start)), len(FIRST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
