@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.evaluate import statistics
+from segeval.evaluate.bootstrap import CONFIDENCE
 from segeval.evaluate.paired import compare
-from segeval.evaluate.statistics import CONFIDENCE, estimate, fraction
+from segeval.evaluate.statistics import estimate, fraction
 
 IMAGES = (10, 20, 40, 80)
 TRUTH_IMAGES = 4_000_000

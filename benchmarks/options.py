@@ -125,6 +125,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--few", type=int, default=4, help="images on which λ is searched")
     parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch-size", type=int, default=1, help="images attacked together, on a GPU")
     parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="if not as the images are")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -135,6 +137,8 @@ def main() -> None:
         tasks=(given.task,),
         steps=given.steps,
         keep="last",
+        device=given.device,
+        batch_size=given.batch_size,
         size=(given.size[0], given.size[1]) if given.size else None,
     )
     study = Study(base, given.out, given.few)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from segeval.evaluate.decomposition import COLUMNS, Bin, Counts, named_bins
-from segeval.evaluate.report_records import BreakdownRow
+from segeval.evaluate.report_records import BreakdownRow, Estimate
 from segeval.evaluate.sources import Engine, Sources
-from segeval.evaluate.statistics import estimate
+from segeval.evaluate.statistics import estimated
 from segeval.progress import Progress
 from segeval.records import AdversarialSample
 
@@ -41,9 +41,10 @@ class BreakdownTally:
         for done, key in enumerate(keys, start=1):
             counts = np.stack(list(self._images[key].values()))  # (images, bins, columns)
             precision = engines[key[-1]].record.precision
-            for place, own in enumerate(bins[key[0]]):
-                if counts[:, place].any():
-                    yield breakdown_row(key, task, precision, own, counts[:, place], seed)
+            filled = [(own, counts[:, place]) for place, own in enumerate(bins[key[0]]) if counts[:, place].any()]
+            shares = estimated([pixels[:, [SURVIVED, REACHED]].astype(np.float64) for _, pixels in filled], seed)
+            for (own, pixels), survival in zip(filled, shares, strict=True):
+                yield breakdown_row(key, task, precision, own, pixels, survival)
             progress("breakdown", done, len(keys))
 
     def _ordered(self, sources: Sources) -> list[BreakdownKey]:
@@ -59,7 +60,7 @@ class BreakdownTally:
 
 
 def breakdown_row(
-    key: BreakdownKey, task: str | None, precision: str, own: Bin, pixels: Counts, seed: int
+    key: BreakdownKey, task: str | None, precision: str, own: Bin, pixels: Counts, survival: Estimate
 ) -> BreakdownRow:
     """One bin of one engine under one attack. pixels: (images, columns)."""
     model, victims, attack, engine = key
@@ -79,5 +80,5 @@ def breakdown_row(
         desktop_hit=desktop_hit,
         engine_hit=engine_hit,
         survived=survived,
-        survival=estimate(pixels[:, [SURVIVED, REACHED]].astype(np.float64), seed),
+        survival=survival,
     )

@@ -10,6 +10,7 @@ from segeval.evaluate.benchmark.join import benchmark_report, open_benches
 from segeval.evaluate.benchmark.records import FILE as BENCHMARK
 from segeval.evaluate.benchmark.records import BenchmarkReport
 from segeval.evaluate.benchmark.tables import benchmark_csv
+from segeval.evaluate.bootstrap import RESAMPLES
 from segeval.evaluate.channels import channel_tables, channels_csv
 from segeval.evaluate.clean import measure_latency
 from segeval.evaluate.comparisons import comparisons
@@ -27,7 +28,6 @@ from segeval.evaluate.report_records import (
     SurvivalReport,
 )
 from segeval.evaluate.sources import Sources
-from segeval.evaluate.statistics import RESAMPLES
 from segeval.evaluate.summary import survival_rows
 from segeval.evaluate.sweep import attributions, calibration_matrices
 from segeval.evaluate.sweep_tables import attribution_csv, calibrations_csv

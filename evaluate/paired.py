@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 from scipy.stats import permutation_test
 
-from segeval.evaluate.statistics import BATCH_ELEMENTS, Floats, fraction, interval, per_image
+from segeval.evaluate.bootstrap import BATCH_ELEMENTS, Floats, interval, mean
+from segeval.evaluate.statistics import fraction, per_image
 from segeval.evaluate.survival import SampleCounts
 
 SIGNIFICANT = 0.05
@@ -109,11 +110,6 @@ def compare(first: Floats, second: Floats, seed: int, permutations: int = FEWEST
         test="permutation" if tested else "",
         p=p_value(change, seed, permutations) if tested else None,
     )
-
-
-def mean(sample: Floats, axis: int = -1) -> Floats:
-    """Mean along an axis."""
-    return np.asarray(sample.mean(axis))
 
 
 def p_value(change: Floats, seed: int, permutations: int) -> float:

@@ -4,26 +4,13 @@ Several samples of one image (one per task) are added up to one before anything 
 resampled together; images differ and are few, while their pixels are many and nearly copies of each other.
 """
 
-import warnings
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Hashable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import DegenerateDataWarning, bootstrap
-from scipy.stats import norm as normal
-from scipy.stats import t as student
 
+from segeval.evaluate.bootstrap import Floats, Interval, intervals, mean
 from segeval.evaluate.report_records import Estimate, Perturbation
 from segeval.evaluate.survival import SampleCounts
-
-CONFIDENCE = 0.95
-RESAMPLES = 1999
-BATCH_ELEMENTS = 500_000
-ROUNDING = 1e-12
-"""Values that lie no further apart are equal."""
-
-Floats = NDArray[np.float64]
 
 QUANTITIES: dict[str, tuple[str, ...]] = {
     "survival": ("survived", "desktop_hit"),
@@ -69,92 +56,71 @@ def per_image(counts: Sequence[SampleCounts], columns: Sequence[str]) -> Floats:
     return np.array(list(sums.values()), np.float64).reshape(-1, len(columns))
 
 
-Method = Literal["BCa", "percentile"]
-Interval = tuple[float | None, float | None, Method | Literal[""]]
-
-
-def widened(images: int) -> float:
-    """The level to ask the bootstrap for, so that the interval holds the truth about as often as `CONFIDENCE` says.
-
-    Resamples of n values vary less than the values they stand for, by (n - 1) / n, and a normal quantile forgets that
-    their spread is estimated. The correction (expanded intervals, Hesterberg 2015) asks for the level of Student's t
-    instead: 0.968 for 20 images, 0.959 for 40. docs/survival.md has what was measured with it.
-    """
-    quantile = np.sqrt(images / (images - 1)) * student.ppf((1 + CONFIDENCE) / 2, images - 1)
-    return float(2 * normal.cdf(quantile) - 1)
-
-
-def interval(data: Sequence[Floats], statistic: Callable[..., Floats], seed: int) -> Interval:
-    """Bootstrap interval of a statistic of one or several paired samples of n images, and how it was found.
-
-    Asked for at the level of `widened`. BCa; percentile where BCa does not exist (a statistic that no resample
-    exceeds). None for n < 2, and none where all images are alike: every resample would give the same value, and the
-    bootstrap would call certain what it knows nothing about.
-    """
-    images = len(data[0])
-    if images < 2 or np.ptp(statistic(*(column[:, None] for column in data), axis=-1)) <= ROUNDING:
-        return None, None, ""
-    methods: tuple[Method, ...] = ("BCa", "percentile")
-    for method in methods:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore", DegenerateDataWarning)
-            found = bootstrap(
-                tuple(data),
-                statistic,
-                paired=len(data) > 1,
-                vectorized=True,
-                axis=-1,
-                confidence_level=widened(images),
-                n_resamples=RESAMPLES,
-                batch=max(1, BATCH_ELEMENTS // images),
-                method=method,
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
-        low, high = float(found.low), float(found.high)
-        if np.isfinite(low) and np.isfinite(high):
-            return low, high, method
-    return None, None, ""
-
-
-def estimate(parts: Floats, seed: int) -> Estimate:
-    """The share that (images, 2 or 4) counts make, over the images for which it exists."""
-    values = fraction(parts)
-    exists = np.isfinite(values)
-    used = parts[exists]
-    images, left_out = int(exists.sum()), int((~exists).sum())
-    if not images:
-        return Estimate(None, None, None, None, None, None, 0, left_out, "")
-    value, whole = float(values[exists].mean()), float(fraction(used.sum(axis=0)))
-
-    def pooled(*columns: Floats, axis: int = -1) -> Floats:
-        return fraction(np.stack([column.sum(axis) for column in columns], axis=-1))
-
-    def mean(sample: Floats, axis: int = -1) -> Floats:
-        return np.asarray(sample.mean(axis))
-
-    low, high, method = interval((values[exists],), mean, seed)
-    pooled_low, pooled_high, _ = interval(tuple(used.T), pooled, seed)
-    return Estimate(
-        mean=value,
-        low=low,
-        high=high,
-        pooled=whole,
-        pooled_low=pooled_low,
-        pooled_high=pooled_high,
-        images=images,
-        left_out=left_out,
-        method=method,
-    )
+def pooled(*columns: Floats, axis: int = -1) -> Floats:
+    """The share that the sums of 2 or 4 columns along an axis make."""
+    return fraction(np.stack([np.ascontiguousarray(column).sum(axis) for column in columns], axis=-1))
 
 
 def estimates(counts: Sequence[SampleCounts], seed: int) -> dict[str, Estimate]:
     """Every quantity of `QUANTITIES` for the samples of one row; without `MARGINS` where no sample has any."""
     margins = any(row.margin_survived_sum is not None for row in counts)
-    return {
-        name: estimate(per_image(counts, columns), seed)
-        for name, columns in QUANTITIES.items()
-        if margins or name not in MARGINS
-    }
+    names = [name for name in QUANTITIES if margins or name not in MARGINS]
+    return dict(zip(names, estimated([per_image(counts, QUANTITIES[name]) for name in names], seed), strict=True))
+
+
+def estimate(parts: Floats, seed: int) -> Estimate:
+    """The share that (images, 2 or 4) counts make, over the images for which it exists."""
+    return estimated([parts], seed)[0]
+
+
+def estimated(quantities: Sequence[Floats], seed: int) -> list[Estimate]:
+    """The share that the (images, 2 or 4) counts of each quantity make, over the images for which it exists.
+
+    Quantities that exist for the same images are bootstrapped together, which takes a fraction of the time.
+    """
+    values = [fraction(parts) for parts in quantities]
+    exists = [np.isfinite(each) for each in values]
+    alone: dict[int, Interval] = {}
+    together: dict[int, Interval] = {}
+    for members in alike([mask.tobytes() for mask in exists]):
+        sample = np.array([values[each][exists[each]] for each in members])
+        alone.update(zip(members, intervals((sample,), mean, seed), strict=True))
+    for members in alike([(mask.tobytes(), parts.shape[1]) for mask, parts in zip(exists, quantities, strict=True)]):
+        counts = np.array([quantities[each][exists[each]] for each in members])
+        columns = tuple(np.moveaxis(counts, -1, 0))
+        together.update(zip(members, intervals(columns, pooled, seed), strict=True))
+    return [
+        record(parts[mask], len(mask), alone[number], together[number])
+        for number, (parts, mask) in enumerate(zip(quantities, exists, strict=True))
+    ]
+
+
+def alike(keys: Sequence[Hashable]) -> list[list[int]]:
+    """The places of equal keys."""
+    places: dict[Hashable, list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
+    return list(places.values())
+
+
+def record(parts: Floats, images: int, alone: Interval, together: Interval) -> Estimate:
+    """One quantity. parts: its counts where it exists.   images: all of them.   alone, together: mean's and pooled."""
+    used = len(parts)
+    if not used:
+        return Estimate(None, None, None, None, None, None, 0, images, "")
+    low, high, method = alone
+    pooled_low, pooled_high, _ = together
+    return Estimate(
+        mean=float(fraction(parts).mean()),
+        low=low,
+        high=high,
+        pooled=float(fraction(parts.sum(axis=0))),
+        pooled_low=pooled_low,
+        pooled_high=pooled_high,
+        images=used,
+        left_out=images - used,
+        method=method,
+    )
 
 
 def perturbation(counts: Sequence[SampleCounts]) -> Perturbation:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -46,14 +47,15 @@ def to_bytes(
     thresholds: (3, H, W) in [0, 1); with them a change is rounded up where its fraction is above the threshold.
     A radius that is no whole number allows only the whole levels below it, since a saved image has no others.
     """
-    exact = image.detach().permute(1, 2, 0).cpu().numpy().astype(np.float64) * 255
+    before = torch.from_numpy(clean).permute(2, 0, 1).to(image.device)
+    exact = image.detach().double() * 255
     if thresholds is None:
-        levels = np.rint(exact).astype(np.int16)
+        levels = exact.round()
     else:
-        change = exact - clean
-        size = np.floor(np.maximum(np.abs(change) + 1 - thresholds.transpose(1, 2, 0) - EPSILON, 0))
-        levels = (clean + np.copysign(size, change)).astype(np.int16)
+        change = exact - before
+        size = (change.abs() + 1 - torch.from_numpy(thresholds).to(image.device) - EPSILON).clamp(min=0).floor()
+        levels = before + size.copysign(change)
     if radius is not None:
         margin = int(np.floor(radius + 1e-6))
-        levels = np.clip(levels, clean.astype(np.int16) - margin, clean.astype(np.int16) + margin)
-    return np.clip(levels, 0, 255).astype(np.uint8)
+        levels = levels.clamp(before.double() - margin, before.double() + margin)
+    return levels.clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()

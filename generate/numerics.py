@@ -1,6 +1,5 @@
 """Process-wide settings of PyTorch that decide speed and exactness."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,17 +9,13 @@ import torch
 def prepare_torch() -> None:
     """Flush denormals, which makes these networks 2 to 13 times faster on the CPU and changes no logit; no TF32.
 
-    Algorithms are held to deterministic ones; where a GPU has none, PyTorch warns and takes the other.
+    On one thread every algorithm of the CPU is deterministic. A GPU's are not asked to be: PyTorch has no such kernel
+    for some of what is used here, and those it has take Fast-SCNN's gradient 2.9 times as long (docs/speed.md).
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS has no deterministic algorithms
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling new memory with NaN takes a tenth of a gradient's time, and only shows kernels that read too early.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_flush_denormal(True)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
 
 
 def use_one_thread() -> None:

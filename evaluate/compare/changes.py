@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from segeval.evaluate.bootstrap import Floats
 from segeval.evaluate.compare.engines import Pair
 from segeval.evaluate.compare.records import Change, CleanChange
 from segeval.evaluate.compare.runs import OpenRun
 from segeval.evaluate.paired import compare, holm, paired_values, permutations_for
 from segeval.evaluate.report_records import CleanRow
-from segeval.evaluate.statistics import QUANTITIES, Floats
+from segeval.evaluate.statistics import QUANTITIES
 from segeval.evaluate.survival import SampleCounts
 from segeval.progress import Progress
 

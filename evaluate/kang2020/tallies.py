@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from segeval.evaluate.bootstrap import interval, mean
 from segeval.evaluate.kang2020.records import Mean
 from segeval.evaluate.report_records import Estimate
-from segeval.evaluate.statistics import estimate, fraction, interval
+from segeval.evaluate.statistics import estimate, fraction
 from segeval.records import AdversarialSample
 
 Floats = NDArray[np.float64]
@@ -99,9 +100,5 @@ def mean_of(values: Sequence[float], seed: int) -> Mean:
     if not values:
         return Mean(None, None, None, 0, "")
     sample = np.array(values, np.float64)
-
-    def mean(resample: Floats, axis: int = -1) -> Floats:
-        return np.asarray(resample.mean(axis))
-
     low, high, method = interval((sample,), mean, seed)
     return Mean(float(sample.mean()), low, high, len(values), method)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from segeval.evaluate.bootstrap import RESAMPLES
 from segeval.evaluate.kang2020 import charts, tables
 from segeval.evaluate.kang2020.budgets import interpolated, measured
 from segeval.evaluate.kang2020.charts import Chart
@@ -18,7 +19,6 @@ from segeval.evaluate.kang2020.records import ClassShare, FigureRecord, Kang2020
 from segeval.evaluate.kang2020.sheets import draw, file_of, uri_of
 from segeval.evaluate.kang2020.sources import Sources
 from segeval.evaluate.kang2020.table1 import Counted, cells, count
-from segeval.evaluate.statistics import RESAMPLES
 from segeval.evaluate.tables import csv_bytes
 from segeval.experiments import ExperimentFolder
 from segeval.progress import Progress

@@ -21,6 +21,7 @@ from segeval.commands.options import (
     check_device,
     command,
     parse_size,
+    worker_count,
 )
 from segeval.console import progress, results, say
 from segeval.records import CraftConfig
@@ -102,7 +103,6 @@ def craft(
     """
     check_device(device)
     from segeval.generate.craft import Crafter
-    from segeval_runner.environment import usable_cores
 
     config = CraftConfig(
         dataset=dataset,
@@ -132,7 +132,7 @@ def craft(
     if not quiet:
         show_plan(crafter.plan(), config)
     with progress(quiet) as tick:
-        manifest = crafter.run(resume, tick, workers or usable_cores())
+        manifest = crafter.run(resume, tick, worker_count(workers, device))
     show_summary(out)
     if manifest.skipped:
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were left out")

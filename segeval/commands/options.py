@@ -26,7 +26,8 @@ Seed = Annotated[int, Option("--seed", min=0, help="Root of all random numbers."
 Device = Annotated[str, Option("--device", help="PyTorch device: cpu, cuda, cuda:1 …")]
 Resume = Annotated[bool, Option("--resume", help="Continue what was interrupted in --out.")]
 Workers = Annotated[
-    int | None, Option("--workers", min=1, help="Processes on the CPU; change no byte.", show_default="one per core")
+    int | None,
+    Option("--workers", min=1, help="Processes; change no byte on the CPU.", show_default="one per core, 1 on a GPU"),
 ]
 DataRoot = Annotated[Path | None, Option("--data-root", help="Folder of the dataset.", show_default="its usual place")]
 Dataset = Annotated[str, Option("--dataset", help="A name from `segeval ls datasets`.", show_default=False)]
@@ -96,6 +97,14 @@ def check_device(device: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(f"--device {device}: {reason}", "`segeval doctor` lists what works here") from error
+
+
+def worker_count(workers: int | None, device: str) -> int:
+    """How many processes craft: as many as asked for, else one per core, or a single one on a GPU."""
+    from segeval.generate.numerics import is_cpu
+    from segeval_runner.environment import usable_cores
+
+    return workers or (usable_cores() if is_cpu(device) else 1)
 
 
 def command(*words: object) -> str:

@@ -20,6 +20,7 @@ from segeval.commands.options import (
     check_device,
     command,
     parse_size,
+    worker_count,
 )
 from segeval.commands.tables import table
 from segeval.console import progress, results, say
@@ -80,7 +81,6 @@ def reproduce(
     """
     from segeval.experiments import ExperimentFolder
     from segeval.reproduce import Options, Reproduction, resolve
-    from segeval_runner.environment import usable_cores
 
     if origin is not None:
         config = repeated(context, ExperimentFolder(origin).read().config)
@@ -109,7 +109,7 @@ def reproduce(
     if where is None:
         raise ConfigurationError("no directory for the reproduction", "give --out")
     check_device(config.device)
-    reproduction = Reproduction(config, where, workers or usable_cores())
+    reproduction = Reproduction(config, where, worker_count(workers, config.device))
     if dry_run or not quiet:
         show_plan(config, reproduction.cost())
     if dry_run:

@@ -29,7 +29,7 @@ MAPS = "maps"
 class Cost:
     """What a reproduction takes. plans: per set or part.   seconds: of one gradient, per model, measured now.
 
-    workers: processes that share them.
+    workers: processes that share them; 1 on a GPU, which several of them make no faster.
     """
 
     plans: Mapping[str, CraftPlan]
@@ -49,12 +49,12 @@ class Cost:
 class Reproduction:
     """One reproduction in one directory. Raises ConfigurationError if the directory holds something else.
 
-    workers: processes on the CPU.
+    workers: processes; on a GPU they share it.
     """
 
     def __init__(self, config: ExperimentConfig, out: Path, workers: int = 1) -> None:
         self.config = config
-        self.workers = workers if is_cpu(config.device) else 1
+        self.workers = workers
         self.folder = ExperimentFolder(out)
         prepare_torch()
         self.models = [load_model(text, config.device) for text in config.models]
@@ -67,7 +67,8 @@ class Reproduction:
         if "maps" in self.config.parts:
             plans[MAPS] = CraftPlan(len(self.config.budget_images), 0, dict.fromkeys(names, gradients_of(self.config)))
         with one_thread(self.config.device):
-            return Cost(plans, gradient_seconds(self.config, self.models), self.workers)
+            workers = self.workers if is_cpu(self.config.device) else 1
+            return Cost(plans, gradient_seconds(self.config, self.models), workers)
 
     def run(self, resume: bool, progress: Progress) -> Experiment:
         """Make what is not there yet, and the report anew; returns the record of the whole."""
@@ -123,16 +124,17 @@ def machine(workers: int) -> str:
 
 
 def gradient_seconds(config: ExperimentConfig, models: Sequence[Segmenter]) -> dict[str, float]:
-    """Seconds per gradient to the image, of every model on the first image, after one to warm up."""
+    """Seconds per gradient to an image, of every model on the first image, or a batch of it, after one to warm up."""
     dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
     example = dataset[list(dataset.ids).index(config.images[0])]
+    batch = 1 if is_cpu(config.device) else config.batch_size
     found = {}
     for model in models:
         model.require_size(example.image.shape[0], example.image.shape[1], f"image {example.id}")
         pixels = torch.from_numpy(example.image).permute(2, 0, 1)[None].to(model.mean.device).float() / 255
-        pixels.requires_grad_()
+        pixels = pixels.repeat(batch, 1, 1, 1).requires_grad_()
         for _ in range(2):
             started = time.monotonic()
             torch.autograd.grad(model(pixels).logsumexp(1).sum(), pixels)[0].sum().item()
-            found[model.spec.name] = time.monotonic() - started
+            found[model.spec.name] = (time.monotonic() - started) / batch
     return found

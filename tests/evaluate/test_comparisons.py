@@ -11,12 +11,13 @@ from rich.console import Console
 
 from segeval.bundles import Calibration
 from segeval.evaluate import SurvivalReport, comparisons, differences_in_terminal
+from segeval.evaluate.bootstrap import Floats
 from segeval.evaluate.compare.samples import read_samples
 from segeval.evaluate.comparisons import BETWEEN_ATTACKS, BETWEEN_ENGINES, engine_pairs, plan
 from segeval.evaluate.evaluate import silent
 from segeval.evaluate.paired import Paired, compare, holm
 from segeval.evaluate.report_records import Comparison, EngineSummary
-from segeval.evaluate.statistics import QUANTITIES, Floats
+from segeval.evaluate.statistics import QUANTITIES
 from segeval.evaluate.verdict import headline, verdict
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segeval.evaluate import statistics
-from segeval.evaluate.paired import mean
-from segeval.evaluate.statistics import estimate, fraction, interval, widened
+from segeval.evaluate import bootstrap
+from segeval.evaluate.bootstrap import interval, mean, widened
+from segeval.evaluate.statistics import estimate, fraction
 
 REPETITIONS = 1500
 """The standard error of a share of 95 % is then 0.6 points."""
@@ -45,7 +45,7 @@ def small_objects_first(rng: np.random.Generator, images: int) -> Floats:
     ("world", "images"), [(all_or_nothing, 40), (small_objects_first, 40), (all_or_nothing, 20), (alike, 10)]
 )
 def test_intervals_cover_what_they_say(world: World, images: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 499)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 499)
     truth = float(fraction(world(np.random.default_rng(99), 1_000_000)).mean())
     rng, held = np.random.default_rng(images), 0
     for repetition in range(REPETITIONS):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from segeval.evaluate import statistics
+from segeval.evaluate.bootstrap import RESAMPLES, widened
 from segeval.evaluate.statistics import estimate, fraction, per_image, perturbation
 from segeval.evaluate.survival import SampleCounts
 from segeval.evaluate.wording import with_interval
@@ -74,8 +74,8 @@ def test_intervals_are_those_of_scipy() -> None:
     reached = rng.integers(1, 1000, 40).astype(float)
     parts = np.stack([np.floor(reached * rng.random(40)), reached], axis=1)
     found = estimate(parts, seed=7)
-    options: dict[str, Any] = {"method": "BCa", "n_resamples": statistics.RESAMPLES}
-    options["confidence_level"] = statistics.widened(40)
+    options: dict[str, Any] = {"method": "BCa", "n_resamples": RESAMPLES}
+    options["confidence_level"] = widened(40)
     mean = bootstrap((parts[:, 0] / parts[:, 1],), np.mean, rng=np.random.default_rng(7), **options)
     assert (found.low, found.high) == pytest.approx(tuple(mean.confidence_interval))
     pooled = bootstrap(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segeval.classes import CAMVID, IGNORE, TASKS, source_mask
 from segeval.evaluate import statistics
+from segeval.evaluate.bootstrap import Interval
 from segeval.evaluate.kang2020 import write_report
 from segeval.experiments import (
     LEVELS,
@@ -284,11 +285,13 @@ def silent(stage: str, done: int, total: int) -> None:
 def quick() -> Iterator[None]:
     """Estimates whose intervals are the extremes: these tests look at what is estimated, and make thousands of them."""
 
-    def extremes(data: Sequence[NDArray[np.float64]], statistic: object, seed: int) -> statistics.Interval:
-        return (None, None, "") if len(data[0]) < 2 else (float(data[0].min()), float(data[0].max()), "percentile")
+    def extremes(data: Sequence[NDArray[np.float64]], statistic: object, seed: int) -> list[Interval]:
+        return [
+            (None, None, "") if len(row) < 2 else (float(row.min()), float(row.max()), "percentile") for row in data[0]
+        ]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "interval", extremes)
+        patch.setattr(statistics, "intervals", extremes)
         yield
 
 

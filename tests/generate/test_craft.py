@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from segeval.errors import ConfigurationError, DataError, SegevalError, UnknownNameError
+from segeval.errors import ConfigurationError, DataError, EngineError, SegevalError, UnknownNameError
 from segeval.generate.craft import Crafter, spread
 from segeval.generate.jobs import seed_of
+from segeval.generate.problem import Problem
 from segeval.store import SetFolder
 
 Tree = Callable[..., dict[str, bytes]]
@@ -130,3 +132,14 @@ def test_a_third_partys_attack_is_named_after_its_class(world: Any, tmp_path: Pa
     folder: SetFolder = world.craft(tmp_path / "set", **options)
     assert {sample.attack for sample in folder.samples()} == {"fgsm-local"}
     assert folder.manifest().attacks[0].budget == 1.0
+
+
+def full(*_: object) -> None:
+    """What PyTorch does where a GPU has too little memory."""
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+
+def test_too_little_memory_names_what_to_do(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Problem, "victims", full)
+    told = refusal(EngineError, lambda: world.craft(tmp_path / "set", **QUICK))
+    assert "too little memory" in told and "--batch-size" in told

@@ -13,11 +13,11 @@ from rich.console import Console
 from segeval.bundles import Calibration
 from segeval.errors import ConfigurationError
 from segeval.evaluate import SurvivalReport, paired
+from segeval.evaluate.bootstrap import Floats
 from segeval.evaluate.compare import RunComparison, changes, compare_runs, comparison_view, write
 from segeval.evaluate.evaluate import silent
 from segeval.evaluate.paired import Paired, holm
 from segeval.evaluate.report_records import CleanRow
-from segeval.evaluate.statistics import Floats
 from segeval.records import decode
 
 RunOf = Callable[..., Path]
