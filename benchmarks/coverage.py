@@ -1,6 +1,6 @@
 """How often the intervals of a report hold the truth, and how often its tests see a difference where there is none.
 
-    python benchmarks/coverage.py [--repetitions 1000]
+    python benchmarks/coverage.py [--repetitions 1000] [--images 5]
 
 Prints the tables of docs/survival.md. Images are drawn from distributions whose true values are known, and the report's
 own functions are used on them. The standard error of a share of 95 % over 1000 repetitions is 0.7 points.
@@ -13,7 +13,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.evaluate import statistics
+from segeval.evaluate import bootstrap
 from segeval.evaluate.bootstrap import CONFIDENCE
 from segeval.evaluate.paired import compare
 from segeval.evaluate.statistics import estimate, fraction
@@ -103,19 +103,21 @@ def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--repetitions", type=int, default=1000)
-    repetitions: int = options.parse_args().repetitions
+    options.add_argument("--images", type=int, action="append", help="repeatable")
+    given = options.parse_args()
+    repetitions, numbers = given.repetitions, given.images or IMAGES
     print("| images | how success is spread | mean | mean, plain BCa | pooled | pooled, plain BCa | no interval |")
     print("|---:|---|---:|---:|---:|---:|---:|", flush=True)
     for name, world in WORLDS.items():
-        for images in IMAGES:
+        for images in numbers:
             mean, pooled, without = coverage(world, images, repetitions)
-            with patch.object(statistics, "widened", lambda _: CONFIDENCE):
+            with patch.object(bootstrap, "widened", lambda _: CONFIDENCE):
                 plain_mean, plain_pooled, _ = coverage(world, images, repetitions)
             cells = (f"{100 * value:.1f}" for value in (mean, plain_mean, pooled, plain_pooled, without))
             print(f"| {images} | {name} | {' | '.join(cells)} |", flush=True)
     print(f"\n| images | {' | '.join(f'p ≤ {level}' for level in LEVELS)} |")
     print("|---:|---:|---:|", flush=True)
-    for images in IMAGES:
+    for images in numbers:
         alarms = (f"{100 * share:.1f}" for share in false_alarms(all_or_nothing, images, repetitions))
         print(f"| {images} | {' | '.join(alarms)} |", flush=True)
 

@@ -81,4 +81,6 @@ def breakdown_row(
         engine_hit=engine_hit,
         survived=survived,
         survival=survival,
+        low=own.low,
+        high=own.high,
     )

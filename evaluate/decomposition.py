@@ -4,7 +4,7 @@ A pixel's bins depend on the attacked image and its network alone; engines diffe
 adversarial class. So the bins are found once per sample and network, and an engine costs one `np.bincount`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -77,28 +77,31 @@ def into_bins(values: NDArray[Any], edges: tuple[float, ...]) -> Bins:
 
 @dataclass(frozen=True)
 class Bin:
-    """One bin. name: as in ``1–2``, or of a class.   place: in the order of its dimension."""
+    """One bin. name: as in ``1–2``, or of a class.   place: in the order of its dimension.   low, high: its edges."""
 
     by: Dimension
     name: str
     place: int
+    low: float | None = None
+    high: float | None = None
 
 
 def named_bins(outputs: tuple[str, ...]) -> tuple[Bin, ...]:
     """Every bin of a network, dimension after dimension. outputs: class name of each of its outputs."""
-    names: Mapping[Dimension, tuple[str, ...]] = {
-        "margin": spans(0, MARGIN_EDGES),
-        "border": spans(1, BORDER_EDGES),
-        "size": spans(1, SIZE_EDGES),
-        "class": outputs,
+    bins: Mapping[Dimension, Iterable[Bin]] = {
+        "margin": spans("margin", 0, MARGIN_EDGES),
+        "border": spans("border", 1, BORDER_EDGES),
+        "size": spans("size", 1, SIZE_EDGES),
+        "class": (Bin("class", name, place) for place, name in enumerate(outputs)),
     }
-    return tuple(Bin(by, name, place) for by in DIMENSIONS for place, name in enumerate(names[by]))
+    return tuple(own for by in DIMENSIONS for own in bins[by])
 
 
-def spans(start: float, edges: tuple[float, ...]) -> tuple[str, ...]:
+def spans(by: Dimension, start: float, edges: tuple[float, ...]) -> Iterator[Bin]:
     """``0–0.25``, ``0.25–0.5``, … ``≥4``."""
-    inner = [f"{low:g}–{high:g}" for low, high in zip((start, *edges[:-1]), edges, strict=True)]
-    return (*inner, f"≥{edges[-1]:g}")
+    for place, (low, high) in enumerate(zip((start, *edges[:-1]), edges, strict=True)):
+        yield Bin(by, f"{low:g}–{high:g}", place, float(low), float(high))
+    yield Bin(by, f"≥{edges[-1]:g}", len(edges), float(edges[-1]))
 
 
 class Decomposition:

@@ -109,6 +109,7 @@ class BreakdownRow:
 
     by: margin on the desktop in logits, distance to the border of φ in pixels, pixels of the connected part of φ it
     lies in, or the class that the desktop saw there without the attack.   bin: of it, as in ``1–2``; place: in order.
+    low, high: its edges, of which the lower belongs to it; None for a class, and where it is open.
     images: with a pixel of A of this kind.   phi, desktop_hit, engine_hit, survived: pixels, over all images.
     """
 
@@ -127,6 +128,8 @@ class BreakdownRow:
     engine_hit: int
     survived: int
     survival: Estimate
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)

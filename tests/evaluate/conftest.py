@@ -31,7 +31,7 @@ from segeval.records import (
     TaskRecord,
     encode,
 )
-from segeval.replays import Environment, ReplayedEngine, ReplayRecord
+from segeval.replays import Environment, Replay, ReplayedEngine, ReplayRecord
 from segeval.store import SetFolder, save_npy, save_png, sha256_file, write_atomic
 from segeval_runner.recording import Recording
 
@@ -102,6 +102,11 @@ class World:
     manifest: AdversarialSet
     samples: list[AdversarialSample] = field(default_factory=list)
     maps: dict[tuple[str, str], LabelMaps] = field(default_factory=dict)
+
+    def rewrite_replay(self, **changes: object) -> None:
+        """Change what replay.json says."""
+        record = replace(Replay.open(self.replay_root).record, **changes)  # type: ignore[arg-type]
+        write_atomic(self.replay_root / "replay.json", encode(record))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from segeval.evaluate.decomposition import COLUMNS, Decomposition, Shape, bounding_box, named_bins
+from segeval.evaluate.decomposition import (
+    BORDER_EDGES,
+    COLUMNS,
+    MARGIN_EDGES,
+    SIZE_EDGES,
+    Decomposition,
+    Shape,
+    bounding_box,
+    into_bins,
+    named_bins,
+)
 from segeval.metrics import Labels, Mask
 
 OUTPUTS = ("road", "car", "tree", "background")
@@ -169,3 +179,16 @@ def test_the_bounding_box_leaves_out_nothing_and_keeps_a_rim(phi: Mask) -> None:
     ):
         assert box.start == 0 or not first.any()
         assert box.stop >= size or not last.any()
+
+
+def test_bins_have_the_edges_that_they_are_called_by() -> None:
+    known = {"margin": MARGIN_EDGES, "border": BORDER_EDGES, "size": SIZE_EDGES}
+    for by, edges in known.items():
+        bins = [own for own in named_bins(("road", "car")) if own.by == by]
+        assert [own.place for own in bins] == list(range(len(edges) + 1))
+        assert [own.high for own in bins] == [*edges, None]
+        for own in bins:
+            assert own.low is not None
+            assert own.name == (f"≥{own.low:g}" if own.high is None else f"{own.low:g}–{own.high:g}")
+            assert into_bins(np.array([own.low]), edges).tolist() == [own.place]
+    assert {(own.low, own.high) for own in named_bins(("road", "car")) if own.by == "class"} == {(None, None)}

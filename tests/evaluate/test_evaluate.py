@@ -26,7 +26,7 @@ from segeval.bundles import (
     SetReference,
     Shard,
 )
-from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError, SegevalError
+from segeval.errors import IntegrityError
 from segeval.evaluate import SurvivalReport, evaluate, survival_table
 from segeval.evaluate.counting import count_everything
 from segeval.evaluate.evaluate import silent, summarise
@@ -35,8 +35,7 @@ from segeval.evaluate.verdict import SIMULATED
 from segeval.metrics import ConfusionMatrix
 from segeval.records import decode, encode
 from segeval.replays import Replay
-from segeval.store import SetFolder, save_png, sha256, sha256_file, write_atomic
-from segeval_runner.recording import Recording
+from segeval.store import sha256, write_atomic
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -63,11 +62,6 @@ def numbers(world: "World", *replays: Path) -> SurvivalReport:
 def table(world: "World", name: str) -> list[dict[str, str]]:
     with (world.set_root.parent / "out" / name).open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def rewrite_replay(world: "World", **changes: object) -> None:
-    record = replace(Replay.open(world.replay_root).record, **changes)  # type: ignore[arg-type]
-    write_atomic(world.replay_root / "replay.json", encode(record))
 
 
 def test_counts_of_every_sample_and_engine(shared: Shared) -> None:
@@ -297,7 +291,7 @@ def test_calibration_is_told_where_the_bundle_is_known(build: Build) -> None:
     write_atomic(world.replay_root / "bundle.json", data)
     with pytest.raises(IntegrityError, match="not of the bundle that was replayed"):
         numbers(world)
-    rewrite_replay(world, bundle_sha256=sha256(data))
+    world.rewrite_replay(bundle_sha256=sha256(data))
     report = run(world)
     assert [e.calibration.method if e.calibration else None for e in report.engines] == [None, "percentile"]
     html = (world.set_root.parent / "out" / "report.html").read_text()
@@ -308,10 +302,10 @@ def test_engines_of_the_bundle_that_no_replay_began_are_named(build: Build) -> N
     world = build(precisions=("fp32", "int8"))
     data = encode(bundle_of(world))
     write_atomic(world.replay_root / "bundle.json", data)
-    rewrite_replay(world, bundle_sha256=sha256(data))
+    world.rewrite_replay(bundle_sha256=sha256(data))
     assert not any("Not run" in note for note in numbers(world).notes)
     fp32 = Replay.open(world.replay_root).engines[0]
-    rewrite_replay(world, engines=(fp32,))
+    world.rewrite_replay(engines=(fp32,))
     assert f"Not run: 1 engine of the bundle ({MODEL}.int8)." in numbers(world).notes
 
 
@@ -324,102 +318,3 @@ def test_terminal_table_shows_names_as_they_are(shared: Shared) -> None:
     assert "[bold red]x[/]" in text
     survival = report.survival[2].survival
     assert survival.mean is not None and f"{100 * survival.mean:.0f} [" in text
-
-
-def refused(world: "World", kind: type[SegevalError], match: str) -> None:
-    with pytest.raises(kind, match=match):
-        run(world)
-    assert not (world.set_root.parent / "out").exists()
-
-
-def test_refuses_a_replay_of_another_set(build: Build) -> None:
-    world = build()
-    rewrite_replay(world, set_sha256="0" * 64)
-    refused(world, ConfigurationError, "another set")
-
-
-def test_refuses_a_replay_given_twice(build: Build, tmp_path: Path) -> None:
-    world = build()
-    with pytest.raises(ConfigurationError, match="twice"):
-        evaluate(world.set_root, [world.replay_root, world.replay_root], tmp_path / "out")
-
-
-def test_refuses_to_evaluate_nothing(build: Build, tmp_path: Path) -> None:
-    world = build()
-    with pytest.raises(ConfigurationError, match="no replay"):
-        evaluate(world.set_root, [], tmp_path / "out")
-    with pytest.raises(DataError, match="not a replay"):
-        evaluate(world.set_root, [tmp_path], tmp_path / "out")
-    with pytest.raises(DataError, match="not an adversarial set"):
-        evaluate(tmp_path, [world.replay_root], tmp_path / "out")
-
-
-def test_refuses_a_replay_of_other_models(build: Build) -> None:
-    world = build()
-    engines = tuple(replace(engine, model="another") for engine in Replay.open(world.replay_root).engines)
-    rewrite_replay(world, engines=engines)
-    refused(world, ConfigurationError, "no engine of espnet-camvid")
-
-
-def test_refuses_a_replay_in_which_nothing_ran(build: Build) -> None:
-    refused(build(done=0), DataError, "no sample of the set was run")
-
-
-def test_refuses_a_finished_replay_that_lacks_an_input(build: Build) -> None:
-    world = build(precisions=("int8",))
-    lines = (world.replay_root / f"{MODEL}.int8" / "results.jsonl").read_text()
-    assert lines.count('"clean/a"') == 1
-    (world.replay_root / f"{MODEL}.int8" / "results.jsonl").write_text(lines.replace('"clean/a"', '"clean/z"'))
-    refused(world, DataError, "clean/a")
-
-
-def test_refuses_label_maps_of_another_size_or_class_count(build: Build) -> None:
-    world = build(precisions=("int8",), names=("a",))
-    (engine,) = Replay.open(world.replay_root).engines
-    rewrite_replay(world, engines=(replace(engine, classes=13),))
-    refused(world, DataError, "13 classes, espnet-camvid has 12")
-    keys = list(Replay.open(world.replay_root).results(engine.name).keys)
-    shutil.rmtree(world.replay_root / engine.name)
-    with Recording(world.replay_root / engine.name, keys, 1) as recording:
-        for key in keys:
-            recording.append(key, np.zeros((8, 8), np.uint8), 1.0)
-    rewrite_replay(world, engines=(replace(engine, height=8, width=8),))
-    refused(world, DataError, r"the label map is \(8, 8\), the images are \(48, 64\)")
-
-
-def recorded_anew(world: "World", samples: list[object]) -> None:
-    """Put other samples into the set, and make set and replay agree with that again."""
-    folder = SetFolder(world.set_root)
-    folder.samples_path.write_bytes(b"".join(encode(sample) + b"\n" for sample in samples))
-    folder.write_manifest(replace(folder.manifest(), samples_sha256=sha256_file(folder.samples_path)))
-    rewrite_replay(world, set_sha256=sha256_file(folder.manifest_path))
-
-
-def test_refuses_counts_that_are_not_those_of_the_label_maps(build: Build) -> None:
-    world = build()
-    first = world.samples[0]
-    counts = {MODEL: replace(first.counts[MODEL], hit=first.counts[MODEL].hit + 1)}
-    recorded_anew(world, [replace(first, counts=counts), *world.samples[1:]])
-    refused(world, IntegrityError, "other counts than samples.jsonl")
-
-
-def test_refuses_a_set_without_desktop_predictions(build: Build) -> None:
-    world = build()
-    first = world.samples[0]
-    files = {key: file for key, file in first.files.items() if not key.startswith("adversarial_prediction")}
-    recorded_anew(world, [replace(first, files=files), *world.samples[1:]])
-    refused(world, FormatError, "has no file 'adversarial_prediction:espnet-camvid'")
-
-
-def test_refuses_ground_truth_outside_the_class_table(build: Build) -> None:
-    world = build()
-    record = save_png(world.set_root, "strange.png", np.full((48, 64), 40, np.uint8))
-    first = world.samples[0]
-    recorded_anew(world, [replace(first, files={**first.files, "truth": record}), *world.samples[1:]])
-    refused(world, DataError, "labels outside the class table camvid")
-
-
-def test_refuses_a_changed_label_file(build: Build) -> None:
-    world = build()
-    save_png(world.set_root, world.samples[0].files["phi"].path, np.full((48, 64), 255, np.uint8))
-    refused(world, IntegrityError, "not the file that was recorded")
