@@ -77,7 +77,8 @@ class Study:
     def __init__(self, base: CraftConfig, out: Path, few: int) -> None:
         self.base, self.few = base, few
         size = "" if base.size is None else f"-{base.size[0]}x{base.size[1]}"
-        self.path = out / f"{base.dataset}-{base.models[0].partition('=')[0]}{size}.jsonl"
+        name = f"{base.dataset}-{base.models[0].partition('=')[0]}{size}-{base.tasks[0]}-{base.steps}-{base.device}"
+        self.path = out / f"{name}.jsonl"
         out.mkdir(parents=True, exist_ok=True)
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         self.known: dict[str, Measured] = dict(json.loads(line) for line in lines)

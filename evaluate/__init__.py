@@ -7,6 +7,7 @@ from segeval.evaluate.gate_reports import junit as gates_as_junit
 from segeval.evaluate.gate_reports import summary as gates_as_markdown
 from segeval.evaluate.gates import Finding, parse_gate
 from segeval.evaluate.gates import check as check_gates
+from segeval.evaluate.gates import require_known as require_known_gates
 from segeval.evaluate.reading import read_report
 from segeval.evaluate.report_records import SurvivalReport
 from segeval.evaluate.sweep_terminal import sweeps_in_terminal
@@ -25,6 +26,7 @@ __all__ = [
     "parse_gate",
     "read_benchmark_report",
     "read_report",
+    "require_known_gates",
     "survival_table",
     "sweeps_in_terminal",
 ]

@@ -10,14 +10,16 @@ Read with Python's own parser and walked node by node: nothing is evaluated that
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from segeval.errors import ConfigurationError
 from segeval.evaluate.engines import ships
 from segeval.evaluate.report_records import DESKTOP, CleanRow, SurvivalReport, SurvivalRow
+from segeval.evaluate.sources import Sources
 from segeval.evaluate.verdict import meant
 
 LONGEST = 1000
@@ -147,6 +149,36 @@ def named(node: ast.Attribute, text: str) -> tuple[str, str]:
     return node.value.id.replace("_", "-"), node.attr
 
 
+def require_known(gates: Sequence[Gate], set_root: Path, replays: Sequence[Path]) -> None:
+    """Raise ConfigurationError for an attack that the set does not have or a precision that no replay ran.
+
+    For before the evaluation, which may take minutes; `check` finds what only its numbers tell.
+    """
+    if not gates:
+        return
+    sources = Sources(set_root, replays)
+    attacks = [spec.label for spec in sources.manifest.attacks]
+    run = [engine.record.precision for engine in sources.engines]
+    for gate in gates:
+        if gate.attack and gate.attack not in attacks:
+            raise fits_none(gate, attacks)
+        for precision, _ in gate.names:
+            if precision not in run:
+                raise not_run(gate, precision, run)
+
+
+def fits_none(gate: Gate, attacks: Iterable[str]) -> ConfigurationError:
+    """The error for a gate that is about none of the attacks."""
+    what = f"--gate {gate.text!r} fits no attack of the report"
+    return ConfigurationError(what, f"attacks: {', '.join(dict.fromkeys(attacks))}")
+
+
+def not_run(gate: Gate, precision: str, run: Iterable[str]) -> ConfigurationError:
+    """The error for a gate about a precision that is not among those that were run."""
+    known = ", ".join(dict.fromkeys(each.replace("-", "_") for each in run))
+    return ConfigurationError(f"--gate {gate.text!r}: nothing ran at {precision}", f"precisions here: {known}")
+
+
 def check(report: SurvivalReport, gates: Sequence[Gate]) -> list[Finding]:
     """Every gate on everything that it is about.
 
@@ -157,8 +189,7 @@ def check(report: SurvivalReport, gates: Sequence[Gate]) -> list[Finding]:
         require_whole(report, gate)
         findings = list(findings_of(report, gate))
         if not findings:
-            attacks = ", ".join(dict.fromkeys(row.attack for row in meant(report.survival)))
-            raise ConfigurationError(f"--gate {gate.text!r} fits no attack of the report", f"attacks: {attacks}")
+            raise fits_none(gate, (row.attack for row in meant(report.survival)))
         found += findings
     return found
 
@@ -213,8 +244,7 @@ def engines_of(rows: Sequence[SurvivalRow], precision: str, gate: Gate) -> list[
     """The rows of a precision. Raises ConfigurationError if there is none."""
     found = [row for row in rows if row.precision == precision]
     if not found:
-        known = ", ".join(dict.fromkeys(row.precision.replace("-", "_") for row in rows))
-        raise ConfigurationError(f"--gate {gate.text!r}: nothing ran at {precision}", f"precisions here: {known}")
+        raise not_run(gate, precision, (row.precision for row in rows))
     return found
 
 

@@ -47,8 +47,9 @@ def to_bytes(
     thresholds: (3, H, W) in [0, 1); with them a change is rounded up where its fraction is above the threshold.
     A radius that is no whole number allows only the whole levels below it, since a saved image has no others.
     """
+    image = image.detach().cpu() if image.device.type == "mps" else image.detach()  # which has no float64
     before = torch.from_numpy(clean).permute(2, 0, 1).to(image.device)
-    exact = image.detach().double() * 255
+    exact = image.double() * 255
     if thresholds is None:
         levels = exact.round()
     else:

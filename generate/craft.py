@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from segeval.classes import parse_task, same_classes
 from segeval.datasets import Example, open_dataset
-from segeval.errors import ConfigurationError, DataError, EngineError
+from segeval.errors import ConfigurationError, DataError
 from segeval.exclusive import only_writer
 from segeval.generate.jobs import Job, seed_of
-from segeval.generate.numerics import one_thread, prepare_torch
+from segeval.generate.numerics import naming_memory, one_thread, prepare_torch
 from segeval.generate.samples import ImageFiles, attack_batch, save_image
 from segeval.generate.schedule import Schedule
 from segeval.generate.specs import resolve
@@ -94,9 +92,10 @@ class Crafter:
 
         workers: processes, which on a GPU share it; on the CPU their number changes no byte.
         Raises ConfigurationError if the folder holds another set, or this one and `resume` is not given, or if another
-        process is at it; DataError for an image that cannot be used, or if no image has a source pixel.
+        process is at it; DataError for an image that cannot be used, or if no image has a source pixel; EngineError if
+        it takes more memory than there is.
         """
-        with one_thread(self.config.device):
+        with one_thread(self.config.device), naming_memory(self.config.device):
             fresh = self.manifest()  # refuses images that do not fit, before a folder is made for them
             with only_writer(self.folder.root):
                 return self.run_alone(fresh, resume, progress, workers)
@@ -225,18 +224,11 @@ class Crafter:
         limits: Sequence[Sequence[float | None]],
         tick: Callable[[int], None],
     ) -> list[AdversarialSample]:
-        """Carry out one job and save its images. limits: per image and spec, mean change that is allowed.
-
-        Raises EngineError if it takes more memory than a GPU has.
-        """
+        """Carry out one job and save its images. limits: per image and spec, mean change that is allowed."""
         attack = job.trajectory.specs[0].label
         seeds = tuple(seed_of(self.config.seed, job.sample_id(image, attack)) for image in job.images)
         shown = self.models if self.config.transfer else job.victims.segmenters
-        try:
-            return attack_batch(self.folder, job, shown, [files[image] for image in job.images], limits, seeds, tick)
-        except torch.OutOfMemoryError as error:
-            hint = "go on with --resume and fewer --workers, or craft anew with a smaller --batch-size"
-            raise EngineError(f"{self.config.device} has too little memory", hint) from error
+        return attack_batch(self.folder, job, shown, [files[image] for image in job.images], limits, seeds, tick)
 
     def skipped(self, files: dict[str, ImageFiles]) -> Iterator[SkippedSample]:
         """What was not attacked because φ is empty."""

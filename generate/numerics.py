@@ -1,16 +1,19 @@
 """Process-wide settings of PyTorch that decide speed and exactness."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+from segeval.errors import EngineError
 
 
 def prepare_torch() -> None:
     """Flush denormals, which makes these networks 2 to 13 times faster on the CPU and changes no logit; no TF32.
 
     On one thread every algorithm of the CPU is deterministic. A GPU's are not asked to be: PyTorch has no such kernel
-    for some of what is used here, and those it has take Fast-SCNN's gradient 2.9 times as long (docs/speed.md).
+    for some of what is used here, and those it has take Fast-SCNN's gradient 2 to 3 times as long (docs/speed.md).
     """
     torch.set_flush_denormal(True)
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -38,3 +41,15 @@ def one_thread(device: str) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def naming_memory(device: str) -> Iterator[None]:
+    """Turn PyTorch's errors for too little memory, whatever its type and whichever process it is from, into ours."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not re.search("out of memory|ALLOC_FAILED|not enough memory", str(error)):
+            raise
+        hint = "go on with --resume and fewer --workers, or begin anew with a smaller --batch-size"
+        raise EngineError(f"{device} has too little memory", hint) from error

@@ -35,7 +35,7 @@ MEASURES: tuple[tuple[str, Callable[[CurvePoint, Scope], float | None]], ...] = 
 )
 
 SMALLEST_SHOWN = 0.05
-"""Mean change in levels below which no point is drawn: there attacks do next to nothing, over half of the axis."""
+"""Mean change in levels below which no point is drawn: a weak attack far to the left would take half of the axis."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def budgets_mean(points: Sequence[BudgetPoint]) -> Chart | None:
         "Points are measured: FGSM within a mean change and within L∞ radii, the tanh method with several weights λ "
         "and within the same radii. The line is what the table reads off: linear between the points that no other one "
         "beats with less change. Change over φ for "
-        "local attacks, else over the image; points below 0.05 levels are in the CSV alone.",
+        f"local attacks, else over the image; points below {SMALLEST_SHOWN} levels are in the CSV alone.",
     )
 
 

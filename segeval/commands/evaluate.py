@@ -54,6 +54,7 @@ def evaluate(
         differences_in_terminal,
         parse_gate,
         read_benchmark_report,
+        require_known_gates,
         survival_table,
         sweeps_in_terminal,
     )
@@ -62,6 +63,7 @@ def evaluate(
     gates = [parse_gate(text) for text in gate]
     if (junit or summary) and not gates:
         raise ConfigurationError("--junit and --summary tell of gates, and none was given", "add --gate")
+    require_known_gates(gates, adversarial_set, replay)
     with progress(quiet) as tick:
         report = measure(adversarial_set, replay, out, seed, tick, bench, label_maps)
     if as_json:

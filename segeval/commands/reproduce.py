@@ -158,7 +158,7 @@ def show_plan(config: "ExperimentConfig", cost: "Cost") -> None:
     ]
     headings = ["set", "images", "samples", *(f"gradients of {model}" for model in cost.seconds)]
     results.print(table(headings, rows, f"{config.paper} on {config.dataset} ({config.split}), {config.steps} steps"))
-    each = ", ".join(f"{model} {seconds:.2f} s" for model, seconds in cost.seconds.items())
+    each = ", ".join(f"{model} {1000 * seconds:.1f} ms" for model, seconds in cost.seconds.items())
     where = config.device if cost.workers == 1 else f"{cost.workers} processes on {config.device}"
     say(f"one gradient takes: {each}; all together about {cost.estimate / 60:.0f} min with {where}")
 

@@ -15,7 +15,7 @@ from segeval.evaluate.kang2020 import write_report
 from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.generate.craft import Crafter, CraftPlan
 from segeval.generate.maps import gradients_of, make_maps
-from segeval.generate.numerics import is_cpu, one_thread, prepare_torch
+from segeval.generate.numerics import is_cpu, naming_memory, one_thread, prepare_torch
 from segeval.models import Segmenter, load_model
 from segeval.places import dataset_root
 from segeval.progress import Progress
@@ -29,17 +29,19 @@ MAPS = "maps"
 class Cost:
     """What a reproduction takes. plans: per set or part.   seconds: of one gradient, per model, measured now.
 
-    workers: processes that share them; 1 on a GPU, which several of them make no faster.
+    workers: processes.   shared: whether they share the time, as on the CPU; on a GPU they use it together.
     """
 
     plans: Mapping[str, CraftPlan]
     seconds: Mapping[str, float]
     workers: int
+    shared: bool
 
     @property
     def estimate(self) -> float:
         """Seconds that all gradients take; attacks, files and the report add to them. One process makes the maps."""
-        return sum(self.alone(name) / (1 if name == MAPS else self.workers) for name in self.plans)
+        workers = self.workers if self.shared else 1
+        return sum(self.alone(name) / (1 if name == MAPS else workers) for name in self.plans)
 
     def alone(self, name: str) -> float:
         """Seconds that the gradients of a set or part take in one process."""
@@ -66,9 +68,9 @@ class Reproduction:
         names = [model.spec.name for model in self.models]
         if "maps" in self.config.parts:
             plans[MAPS] = CraftPlan(len(self.config.budget_images), 0, dict.fromkeys(names, gradients_of(self.config)))
-        with one_thread(self.config.device):
-            workers = self.workers if is_cpu(self.config.device) else 1
-            return Cost(plans, gradient_seconds(self.config, self.models), workers)
+        device = self.config.device
+        with one_thread(device), naming_memory(device):
+            return Cost(plans, gradient_seconds(self.config, self.models), self.workers, is_cpu(device))
 
     def run(self, resume: bool, progress: Progress) -> Experiment:
         """Make what is not there yet, and the report anew; returns the record of the whole."""
@@ -77,7 +79,8 @@ class Reproduction:
             with self.timed(name):
                 crafter.run(crafter.folder.root.exists(), staged(name, progress), self.workers)
         if "maps" in self.config.parts and not (self.folder.maps / "maps.json").exists():
-            with self.timed("maps"), one_thread(self.config.device):
+            device = self.config.device
+            with self.timed("maps"), one_thread(device), naming_memory(device):
                 make_maps(self.config, self.models, self.folder.maps, progress)
         with self.timed("report"):
             write_report(self.folder, progress)
@@ -124,10 +127,13 @@ def machine(workers: int) -> str:
 
 
 def gradient_seconds(config: ExperimentConfig, models: Sequence[Segmenter]) -> dict[str, float]:
-    """Seconds per gradient to an image, of every model on the first image, or a batch of it, after one to warm up."""
+    """Seconds per gradient to an image, of every model on the first image, after one to warm up.
+
+    On a GPU that of a batch, as attacks compute it; maps are made image by image, and take longer there.
+    """
     dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
     example = dataset[list(dataset.ids).index(config.images[0])]
-    batch = 1 if is_cpu(config.device) else config.batch_size
+    batch = 1 if is_cpu(config.device) else min(config.batch_size, len(config.images))
     found = {}
     for model in models:
         model.require_size(example.image.shape[0], example.image.shape[1], f"image {example.id}")

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segeval.errors import ConfigurationError
-from segeval.evaluate import SurvivalReport, check_gates, evaluate, gates_as_junit, gates_as_markdown, parse_gate
+from segeval.evaluate import (
+    SurvivalReport,
+    check_gates,
+    evaluate,
+    gates_as_junit,
+    gates_as_markdown,
+    parse_gate,
+    require_known_gates,
+)
 from segeval.evaluate.gates import METRICS, value_of
 from segeval.evaluate.report_records import DESKTOP
 from segeval.evaluate.verdict import meant
@@ -151,6 +159,20 @@ def test_what_the_report_does_not_have_is_an_error_and_no_pass(
     blind = evaluate(world.set_root, [world.replay_root], tmp_path / "out")
     with pytest.raises(ConfigurationError, match="has no miou_drop"):
         check_gates(blind, [parse_gate("int8.miou_drop < 0.02")])
+
+
+def test_what_set_and_replay_do_not_have_is_said_before_anything_is_counted(shared: Shared) -> None:
+    world, report = shared
+    places = (world.set_root, [world.replay_root])
+    attack = report.survival[0].attack
+    require_known_gates([parse_gate(f"{attack}: int8.success < 0"), parse_gate("fp16.miou > 2")], *places)
+    for text, complaint, hint in (
+        ("int8.success < 1 and int8_fp16.success < 1", "nothing ran at int8-fp16", "fp32, fp16, int8"),
+        ("no-such-attack: int8.success < 1", "fits no attack", attack),
+    ):
+        with pytest.raises(ConfigurationError, match=complaint) as caught:
+            require_known_gates([parse_gate("int8.success < 1"), parse_gate(text)], *places)
+        assert hint in caught.value.hint
 
 
 def test_what_did_not_run_to_its_end_is_an_error_and_no_pass(build: Callable[..., Any], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import bootstrap
 
 from segeval.evaluate.bootstrap import RESAMPLES, widened
-from segeval.evaluate.statistics import estimate, fraction, per_image, perturbation
+from segeval.evaluate.statistics import estimate, estimated, fraction, per_image, perturbation
 from segeval.evaluate.survival import SampleCounts
 from segeval.evaluate.wording import with_interval
 
@@ -157,3 +157,16 @@ def test_perturbation_is_a_mean_over_images_with_the_largest_change_of_all() -> 
     ]
     found = perturbation(rows)
     assert (found.mean, found.linf) == (5.0, 9)
+
+
+def test_quantities_that_are_bootstrapped_together_are_those_alone() -> None:
+    rng = np.random.default_rng(5)
+    quantities = []
+    for number in range(8):
+        parts = rng.integers(1, 100, (12, 4 if number % 3 == 0 else 2)).astype(float)
+        parts[: number // 2, 1] = 0  # images for which it does not exist
+        parts[:] = parts[-1] if number == 5 else parts  # all images alike
+        quantities.append(parts)
+    together = estimated(quantities, 3)
+    assert together == [estimate(parts, 3) for parts in quantities]
+    assert {found.left_out for found in together} == {0, 1, 2, 3}

@@ -134,12 +134,19 @@ def test_a_third_partys_attack_is_named_after_its_class(world: Any, tmp_path: Pa
     assert folder.manifest().attacks[0].budget == 1.0
 
 
-def full(*_: object) -> None:
-    """What PyTorch does where a GPU has too little memory."""
-    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_too_little_memory_names_what_to_do(
+    error: RuntimeError, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise error
 
-
-def test_too_little_memory_names_what_to_do(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Problem, "victims", full)
     told = refusal(EngineError, lambda: world.craft(tmp_path / "set", **QUICK))
     assert "too little memory" in told and "--batch-size" in told

@@ -16,12 +16,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from segeval.commands.options import worker_count
 from segeval.errors import DataError, EngineError, IntegrityError
 from segeval.generate import workers as processes
 from segeval.generate.craft import Crafter
 from segeval.generate.numerics import one_thread
 from segeval.records import encode
 from segeval.store import SetFolder
+from segeval_runner.environment import usable_cores
 
 OPTIONS = {
     "attacks": ("tanh", "fgsm"),
@@ -157,3 +159,9 @@ def running(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_the_cores_are_used_and_a_gpu_by_one_process_unless_told_otherwise() -> None:
+    assert worker_count(None, "cpu") == worker_count(None, "cpu:0") == usable_cores()
+    assert worker_count(None, "cuda") == worker_count(None, "cuda:1") == 1
+    assert worker_count(3, "cpu") == worker_count(3, "cuda") == 3
