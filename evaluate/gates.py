@@ -21,6 +21,7 @@ from segeval.evaluate.engines import ships
 from segeval.evaluate.report_records import DESKTOP, CleanRow, SurvivalReport, SurvivalRow
 from segeval.evaluate.sources import Sources
 from segeval.evaluate.verdict import meant
+from segeval.evaluate.wording import attack_name
 
 LONGEST = 1000
 ATTACK_FIRST = re.compile(r"\s*([A-Za-z0-9_.+-]+)\s*:(.*)", re.DOTALL)
@@ -79,9 +80,8 @@ class Finding:
 
     @property
     def described(self) -> str:
-        """The attack, and whom it was made for if not for the network alone: ``tanh-full made jointly for A + B``."""
-        jointly = "" if self.victims == (self.model,) else f" made jointly for {' + '.join(self.victims)}"
-        return self.attack + jointly
+        """The attack, and whether it was made for the network alone: ``tanh-full, joint``."""
+        return attack_name(self.attack, self.victims, self.model)
 
     @property
     def told(self) -> str:

@@ -10,6 +10,7 @@ from segeval.evaluate.engines import ships
 from segeval.evaluate.figures import curves_figure, survival_figure
 from segeval.evaluate.report_records import CleanRow, SurvivalReport, SurvivalRow
 from segeval.evaluate.verdict import HARDNESS, headline, overall
+from segeval.evaluate.wording import attack_name
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,8 @@ class AttackGroup:
 
     @property
     def title(self) -> str:
-        """The attack, and whom it was made for if that is not the model it was shown to."""
-        row = self.reference
-        return row.attack if row.victims == (row.model,) else f"{row.attack} made for {' + '.join(row.victims)}"
+        """The attack, and whom it was made for if that is not the model alone that it was shown to."""
+        return attack_name(self.reference.attack, self.reference.victims, self.reference.model)
 
 
 @dataclass(frozen=True)

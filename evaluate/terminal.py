@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from segeval.evaluate.channels import ChannelLine, channel_tables
+from segeval.evaluate.channels import channel_tables
 from segeval.evaluate.comparisons import undecidable
 from segeval.evaluate.paired import SIGNIFICANT
 from segeval.evaluate.plain_table import plain_table
 from segeval.evaluate.report_records import Comparison, SurvivalReport, SurvivalRow
 from segeval.evaluate.verdict import overall
 from segeval.evaluate.wording import (
+    attack_name,
     decimals,
     images_behind,
     p_value,
@@ -61,12 +62,7 @@ def survival_table(report: SurvivalReport) -> Table:
 def _attack(row: SurvivalRow, report: SurvivalReport) -> str:
     """The attack, with what tells its row from another of the same attack."""
     several_tasks = row.task is not None and len(report.set.tasks) > 1
-    shown_elsewhere = row.victims != (row.model,)
-    return (
-        row.attack
-        + (f" {row.task}" if several_tasks else "")
-        + (f" made for {'+'.join(row.victims)}" if shown_elsewhere else "")
-    )
+    return attack_name(row.attack, row.victims, row.model) + (f" {row.task}" if several_tasks else "")
 
 
 def _numbers(row: SurvivalRow) -> tuple[str, ...]:
@@ -87,7 +83,12 @@ def channels_in_terminal(report: SurvivalReport) -> Iterator[Table]:
         shown = plain_table(f"Survival through the input path on {table.model}, %", CHANNEL_CAPTION)
         for heading in ("channel", "engine"):
             shown.add_column(heading, overflow="fold")
-        for heading in ("mIoU", "equal %", *(_line_heading(line, table.model) for line in table.lines), "n"):
+        for heading in (
+            "mIoU",
+            "equal %",
+            *(attack_name(line.attack, line.victims, table.model) for line in table.lines),
+            "n",
+        ):
             shown.add_column(Text(heading), justify="right")
         before = None
         for place, column in enumerate(table.columns):
@@ -100,10 +101,6 @@ def channels_in_terminal(report: SurvivalReport) -> Iterator[Table]:
             shown.add_row(*map(Text, (channel, engine, *clean, *survived, images)))
             before = column.channel
         yield shown
-
-
-def _line_heading(line: ChannelLine, model: str) -> str:
-    return line.attack + (f" made for {'+'.join(line.victims)}" if line.victims != (model,) else "")
 
 
 MOST_DIFFERENCES = 12
@@ -146,7 +143,7 @@ def _compared(pair: Comparison, several: bool) -> str:
         engine if several else engine.removeprefix(f"{pair.model}.")
         for engine in (pair.first_engine, pair.second_engine)
     )
-    what = pair.quantity.replace("_", " ")
+    what, made_for = pair.quantity.replace("_", " "), (pair.victims, pair.model)
     if pair.between == "attacks":
-        return f"{what} on {second}: {pair.second_attack} against {pair.first_attack}"
-    return f"{what} of {pair.second_attack}: {second} against {first}"
+        return f"{what} on {second}: {attack_name(pair.second_attack, *made_for)} against {pair.first_attack}"
+    return f"{what} of {attack_name(pair.second_attack, *made_for)}: {second} against {first}"

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from segeval.evaluate.engines import together
 from segeval.evaluate.paired import SIGNIFICANT
 from segeval.evaluate.report_records import Comparison, SurvivalRow
-from segeval.evaluate.wording import counted_images, decimals, p_in_words, percent, signed, with_interval
+from segeval.evaluate.wording import attack_name, counted_images, decimals, p_in_words, percent, signed, with_interval
 
 FEW_IMAGES = 10
 MOST_NAMED = 6
@@ -92,8 +92,7 @@ def _ranges(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
 def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
     several = len({other.model for other in rows}) > 1
     task = f", {row.task}" if row.task and len({other.task for other in rows}) > 1 else ""
-    jointly = " made jointly" if len(row.victims) > 1 else ""
-    return row.attack + jointly + (f" on {row.model}" if several else "") + task
+    return attack_name(row.attack, row.victims, row.model) + (f" on {row.model}" if several else "") + task
 
 
 SIMULATED = (

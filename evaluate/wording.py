@@ -10,6 +10,15 @@ def counted_images(number: int) -> str:
     return f"{number} image" + ("" if number == 1 else "s")
 
 
+def attack_name(attack: str, victims: Sequence[str], model: str) -> str:
+    """An attack as a model sees it: ``tanh-full``; ``tanh-full, joint`` if it was made for this model and others;
+    ``tanh-full for A`` if it was made for others alone.
+    """
+    if tuple(victims) == (model,):
+        return attack
+    return f"{attack}, joint" if model in victims else f"{attack} for {' + '.join(victims)}"
+
+
 def percent(share: float | None) -> str:
     """A share as a percentage without its sign: 41; 0.4 and 99.8 where rounding would claim none or all."""
     if share is None:

@@ -11,6 +11,7 @@ from segeval.evaluate.compare.samples import FILE, HINT, Key, read_samples
 from segeval.evaluate.reading import read_report
 from segeval.evaluate.report_records import EngineSummary, SurvivalReport
 from segeval.evaluate.survival import SampleCounts
+from segeval.evaluate.wording import attack_name
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ def require_whole(path: Path, report: SurvivalReport, samples: Mapping[Key, Sequ
 
 def described(model: str, victims: tuple[str, ...], attack: str) -> str:
     """``tanh-full on espnet-camvid``, with the victims it was made for if they were others."""
-    made_for = "" if victims == (model,) else f", made for {'+'.join(victims)}"
-    return f"{attack} on {model}{made_for}"
+    return f"{attack_name(attack, victims, model)} on {model}"
 
 
 def names_of(a: Path, b: Path) -> tuple[str, str]:

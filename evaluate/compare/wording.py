@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from segeval.evaluate.compare.records import Change, CleanChange, Run, RunComparison
-from segeval.evaluate.wording import decimals, p_in_words, p_value, signed
+from segeval.evaluate.wording import attack_name, decimals, p_in_words, p_value, signed
 
 WORDS = {"survival": "survival", "engine_success": "success", "engine_accuracy": "accuracy"}
 HEADINGS = ("attack", "engine", "what", "A", "B", "B − A", "95 %", "p", "n")
@@ -17,18 +17,16 @@ def engine_name(a: str, b: str) -> str:
     return a if a == b else f"{a} | {b}"
 
 
-def attack_name(change: Change) -> str:
-    """Attack with its task, and its victims if they were others than the network."""
-    task = f" {change.task}" if change.task else ""
-    made_for = "" if change.victims == (change.model,) else f" made for {'+'.join(change.victims)}"
-    return change.attack + task + made_for
+def changed_attack(change: Change) -> str:
+    """Attack, its victims if they were others than the network, and its task."""
+    return attack_name(change.attack, change.victims, change.model) + (f" {change.task}" if change.task else "")
 
 
 def cells(change: Change) -> tuple[str, ...]:
     """A change under `HEADINGS`."""
     brackets = "" if change.low is None else f"[{signed(change.low)}, {signed(change.high)}]"
     return (
-        attack_name(change),
+        changed_attack(change),
         engine_name(change.a_engine, change.b_engine),
         WORDS[change.quantity],
         decimals(change.a),
@@ -70,7 +68,7 @@ def change_sentence(change: Change) -> str:
     brackets = "" if change.low is None else f" [{signed(change.low)}, {signed(change.high)}]"
     first = "The largest" if change.significant else "The largest, which may be chance"
     return (
-        f"{first}: {WORDS[change.quantity]} of {attack_name(change)} on "
+        f"{first}: {WORDS[change.quantity]} of {changed_attack(change)} on "
         f"{engine_name(change.a_engine, change.b_engine)} goes from {decimals(change.a)} to {decimals(change.b)}, "
         f"{signed(change.difference)}{brackets}, {p_in_words(change.p_holm)}."
     )

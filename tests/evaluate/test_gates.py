@@ -112,7 +112,7 @@ def test_what_was_made_jointly_is_told_from_what_was_not(shared: Shared) -> None
     both = replace(report, survival=(*report.survival, *joint))
     found = check_gates(both, [parse_gate("int8.success > 1")])
     attack, model = found[0].attack, found[0].model
-    told = f"{attack} made jointly for {model} + fast-scnn-camvid"
+    told = f"{attack}, joint"
     assert [each.described for each in found if each.attack == attack] == [attack, told]
     assert found[-1].told.startswith(f"{found[-1].described} on {model}: int8.success = ")
     cases = ElementTree.fromstring(gates_as_junit(found)).findall("testcase")
