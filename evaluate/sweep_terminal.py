@@ -15,7 +15,7 @@ from segeval.evaluate.sweep import (
     attributions,
     calibration_matrices,
 )
-from segeval.evaluate.wording import attack_name, decimals, images_behind, percent, points
+from segeval.evaluate.wording import attack_name, decimals, images_behind, percent, points, stacked
 
 MATRIX_CAPTION = (
     "Percent that survived of what an attack achieved on the desktop, means over images. mIoU and labels as on the "
@@ -47,7 +47,7 @@ def sweeps_in_terminal(report: SurvivalReport) -> Iterator[Table]:
 
 def matrix_table(matrix: CalibrationMatrix) -> Table:
     """A line per calibration, a column per attack."""
-    attacks = [attack_name(row.attack, row.victims, matrix.model) for row in matrix.rows]
+    attacks = [stacked(attack_name(row.attack, row.victims, matrix.model)) for row in matrix.rows]
     headings = ("mIoU", "mIoU lost", "as desktop %", *attacks, "n")
     table = _table(f"Survival by calibration on {matrix.model}, %", MATRIX_CAPTION, "calibration", headings)
     for place, column in enumerate(matrix.columns):
@@ -66,7 +66,7 @@ def ranking_table(attribution: Attribution) -> Table:
     what = "quantized alone" if only else "left in fp32"
     where = f" ({attribution.replay})" if attribution.replay else ""
     title = f"What each block of {attribution.model} does to survival, {what}{where}"
-    attacks = [attack_name(attack, victims, attribution.model) for victims, attack, _ in attribution.attacks]
+    attacks = [stacked(attack_name(attack, victims, attribution.model)) for victims, attack, _ in attribution.attacks]
     headings = (*attacks, "mean", "mIoU", "labels changed %", "n")
     table = _table(title, ONLY_CAPTION if only else WITHOUT_CAPTION, "block", headings)
     for block in attribution.blocks:
@@ -100,5 +100,5 @@ def _table(title: str, caption: str, first: str, headings: tuple[str, ...]) -> T
     table = plain_table(title, caption)
     table.add_column(first, overflow="fold")
     for heading in headings:
-        table.add_column(Text(heading), justify="right")
+        table.add_column(Text(heading), justify="right", no_wrap=heading == "n")
     return table

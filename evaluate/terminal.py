@@ -18,6 +18,7 @@ from segeval.evaluate.wording import (
     p_value,
     percent,
     signed,
+    stacked,
     stated_perturbation,
     with_interval,
 )
@@ -86,10 +87,10 @@ def channels_in_terminal(report: SurvivalReport) -> Iterator[Table]:
         for heading in (
             "mIoU",
             "equal %",
-            *(attack_name(line.attack, line.victims, table.model) for line in table.lines),
+            *(stacked(attack_name(line.attack, line.victims, table.model)) for line in table.lines),
             "n",
         ):
-            shown.add_column(Text(heading), justify="right")
+            shown.add_column(Text(heading), justify="right", no_wrap=heading == "n")
         before = None
         for place, column in enumerate(table.columns):
             cells = [line.cells[place] for line in table.lines]

@@ -1,5 +1,6 @@
 """How numbers are written, the same in the verdict, the terminal and the report."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from segeval.evaluate.report_records import Estimate, SurvivalRow
@@ -17,6 +18,11 @@ def attack_name(attack: str, victims: Sequence[str], model: str) -> str:
     if tuple(victims) == (model,):
         return attack
     return f"{attack}, joint" if model in victims else f"{attack} for {' + '.join(victims)}"
+
+
+def stacked(name: str) -> str:
+    """A name broken after its hyphens and commas, for the narrow columns of a terminal."""
+    return re.sub(r"([-,]) ?", r"\1\n", name)
 
 
 def percent(share: float | None) -> str:
