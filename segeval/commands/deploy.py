@@ -21,6 +21,8 @@ from segeval.commands.tables import number, table
 from segeval.console import progress, results, say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from segeval.bundles import AttributionMode, BundleManifest
 
 
@@ -150,3 +152,18 @@ def warn_of_calibration(bundle: "BundleManifest") -> None:
     found = (engine.calibration for engine in bundle.engines)
     for source in dict.fromkeys(each.source for each in found if each and each.on_own_images):
         say(f"warning: the int8 ranges were found on {source}")
+    for asked, there in shortages(bundle):
+        say(f"warning: {asked} calibration images were asked for, {there} are there")
+
+
+def shortages(bundle: "BundleManifest") -> "Iterator[tuple[int, int]]":
+    """Numbers of calibration images, other than the usual one, that were asked for, and the fewer that there were."""
+    from segeval.deploy.specs import IMAGES, parse_calibrations
+
+    options = bundle.options
+    specs = parse_calibrations(options.sweep or (options.calibration,), options.calibration_images)
+    used = {each.calibration.name: len(each.calibration.images) for each in bundle.engines if each.calibration}
+    for place, spec in enumerate(specs):
+        there = used.get(spec.name(specs[0].images) if place else "", spec.images)
+        if spec.images != IMAGES and there < spec.images:
+            yield spec.images, there

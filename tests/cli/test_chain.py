@@ -330,10 +330,12 @@ def test_int8_on_the_sets_own_images_is_warned_of(chain: Chain, world: Any, call
     shutil.copy(world.data / "classes.txt", other)
     data = ("--data-root", other)  # the last one counts
     assert call("craft", "--out", tmp_path / "set", *world.crafting, *data, "--quiet").code == 0
-    ended = call("deploy", tmp_path / "set", "--out", tmp_path / "bundle", "--precision", "int8", "--quiet")
+    asked = ("--precision", "int8", "--calibration-images", "99")
+    ended = call("deploy", tmp_path / "set", "--out", tmp_path / "bundle", *asked, "--quiet")
     assert ended.code == 0, ended.err
     expected = "warning: the int8 ranges were found on the set's own clean images; folder has no usable train split: "
     assert ended.err.startswith(expected), ended.err
+    assert re.search(r"^warning: 99 calibration images were asked for, \d are there$", ended.err, re.MULTILINE)
 
 
 def test_a_set_knows_its_dataset_from_any_folder(
