@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 Mount = Callable[[str], Path]
 FIRST = ("runner/test_python38.py", "cli/", "generate/")
 """What makes an environment that other tests use, and what takes long: a slow file at the end would run alone."""
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C, which tests press: a shell lets its background jobs ignore it, and they would wait for ever."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
