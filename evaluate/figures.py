@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from segeval.evaluate.report_records import Curve, CurvePoint, SurvivalRow
 from segeval.evaluate.verdict import HARDNESS
+from segeval.evaluate.wording import attack_name
 from segeval.records import Scope
 
 # Placeholders that matplotlib can draw with, and the CSS they turn into.
@@ -60,11 +61,6 @@ def colours_of(attacks: Sequence[str]) -> dict[str, str]:
     return {attack: SERIES[index % len(SERIES)] for index, attack in enumerate(dict.fromkeys(attacks))}
 
 
-def labelled(attack: str, victims: Sequence[str]) -> str:
-    """What a legend calls an attack; ``fgsm-full, joint`` if it was made for several models."""
-    return f"{attack}, joint" if len(victims) > 1 else attack
-
-
 def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: str, description: str) -> str:
     """The four metrics of each attack over its steps, means over images.
 
@@ -94,7 +90,7 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
                 steps = [point.step for point in curve.points]
                 heights = [float("nan") if value is None else value for value in values]
                 dashes = (JOINT_LINES if len(curve.victims) > 1 else LINES)[scopes[curve.attack]]
-                label = labelled(curve.attack, curve.victims)
+                label = attack_name(curve.attack, curve.victims, curve.model)
                 axes.plot(steps, heights, color=colours[curve.attack], linestyle=dashes, label=label)
             axes.set_ylim(bottom=0, top=None if title in UNBOUNDED else 1.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -145,7 +141,7 @@ def _point(axes: Axes, row: SurvivalRow, x: float, y: float, colour: str) -> Non
         markersize=6,
         elinewidth=1,
         linestyle="none",
-        label=labelled(row.attack, row.victims),
+        label=attack_name(row.attack, row.victims, row.model),
     )
 
 
