@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from segeval.evaluate.kang2020 import write_report
-from segeval.evaluate.kang2020.records import EVERY_VICTIM
+from segeval.evaluate.kang2020.charts import budgets_mean
+from segeval.evaluate.kang2020.records import EVERY_VICTIM, BudgetPoint, Mean
 from segeval.evaluate.kang2020.sheets import draw, plain, scaled, shortened, tile_size
 from segeval.evaluate.kang2020.terminal import read
+from segeval.evaluate.report_records import Estimate
 from segeval.experiments import ExperimentFolder
 from segeval.store import SetFolder, load_png
 
@@ -158,3 +160,17 @@ def test_a_damaged_gradient_is_refused(build_at: Build, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
     with pytest.raises(IntegrityError, match="not the file"):
         write_report(folder, silent)
+
+
+def test_a_change_of_next_to_nothing_is_in_the_data_and_takes_no_room_on_the_axis() -> None:
+    def point(change: float, success: float) -> BudgetPoint:
+        share = Estimate(success, None, None, success, None, None, 4, 0, "")
+        size = Mean(change, None, None, 4, "")
+        return BudgetPoint("s", "a", "tanh", "full", "m", "penalty", 1.0, 4, share, size, 1)
+
+    shown = [point(0.5, 0.4), point(2.0, 0.9)]
+    without, hidden, more = (budgets_mean([*shown, *extra]) for extra in ([], [point(0.001, 0.0)], [point(0.06, 0.1)]))
+    assert without and hidden and more
+    assert (len(without.data), len(hidden.data), len(more.data)) == (2, 3, 3)
+    assert hidden.svg.count("<use") < more.svg.count("<use")  # its marker, and a tick for 0.0625
+    assert ">0.0625<" in more.svg and ">0.002<" not in hidden.svg
