@@ -7,6 +7,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 from segeval.bundles import Precision
 from segeval.deploy import mixed
 from segeval.deploy.export import IMAGE, IR_VERSION, LABELS, NETWORK_INPUT, OPSET
+from segeval.deploy.operators import refusals
 from segeval.errors import EngineError
 
 ADVICE = "this file must not be used; report which model and versions it came from"
@@ -42,8 +43,9 @@ def casts_to(node: NodeProto) -> int | None:
 def check_contract(model: ModelProto, precision: Precision) -> None:
     """Raise EngineError unless the file keeps the contract of all engines.
 
-    Opset 17 and IR 8, for int8-fp16 19 and 9; standard operators only; ``image`` uint8 (N, H, W, 3) in, ``labels``
-    int32 (N, H, W) out, static; normalization in fp32; half precision in fp16 and int8-fp16 files and nowhere else.
+    Opset 17 and IR 8, for int8-fp16 19 and 9; operators and types that TensorRT takes; ``image`` uint8 (N, H, W, 3) in,
+    read by a Cast to float alone, ``labels`` int32 (N, H, W) out, static; normalization in fp32; half precision in fp16
+    and int8-fp16 files and nowhere else.
     """
     opset, ir_version = (mixed.OPSET, mixed.IR_VERSION) if precision == "int8-fp16" else (OPSET, IR_VERSION)
     opsets = {opset.domain: opset.version for opset in model.opset_import}
@@ -53,6 +55,8 @@ def check_contract(model: ModelProto, precision: Precision) -> None:
     for node in model.graph.node:
         if node.domain:
             raise broken(node.name, f"only standard operators are allowed, this is {node.domain}.{node.op_type}")
+    for name, reason in refusals(model):
+        raise broken(name, reason)
     check_ends(model)
     check_half(model, precision)
 
@@ -64,6 +68,10 @@ def check_ends(model: ModelProto) -> None:
         raise broken(IMAGE, "the input must be uint8")
     if labels.type.tensor_type.elem_type != TensorProto.INT32:
         raise broken(LABELS, "the output must be int32")
+    readers = [node for node in model.graph.node if IMAGE in node.input]
+    if [casts_to(node) for node in readers] != [TensorProto.FLOAT]:
+        found = ", ".join(node.op_type for node in readers) or "nothing"
+        raise broken(IMAGE, f"a Cast to float alone may read it, as TensorRT takes uint8 nowhere else; {found} does")
     shape = shape_of(image)
     if len(shape) != 4 or 0 in shape or shape[3] != 3 or shape_of(labels) != shape[:3]:
         raise broken("the file", f"(N, H, W, 3) and (N, H, W) are wanted, it has {shape} and {shape_of(labels)}")

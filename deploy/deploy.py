@@ -10,6 +10,7 @@ from onnx import ModelProto
 
 import segeval
 from segeval.bundles import (
+    CONTRACT,
     QUANTIZED,
     AttributionMode,
     BundleFolder,
@@ -106,7 +107,9 @@ def deploy(
         write_file(part, "run.sh", RUN_SCRIPT.encode(), executable=True)
         files = hash_files(part)
         run = RunDefaults(device.backend, device.workspace_mb, dla)
-        bundle = BundleManifest(segeval.__version__, reference, target, options, tuple(engines), inputs, files, run)
+        bundle = BundleManifest(
+            segeval.__version__, reference, target, options, tuple(engines), inputs, files, run, CONTRACT
+        )
         write_file(part, "bundle.json", encode(bundle, indent=2) + b"\n")
     return bundle
 
@@ -141,7 +144,8 @@ def existing(out: Path, reference: SetReference, target: str, options: DeployOpt
     if not folder.manifest_path.is_file():
         return None
     found = folder.manifest()
-    if (found.segeval, found.set, found.target, found.options) != (segeval.__version__, reference, target, options):
+    made = (found.segeval, found.contract, found.set, found.target, found.options)
+    if made != (segeval.__version__, CONTRACT, reference, target, options):
         raise ConfigurationError(f"{out} holds another bundle", "choose another folder with --out, or remove it")
     return folder.verify()
 

@@ -87,7 +87,6 @@ def check_qdq(
     spec: how it was quantized.   precision: int8 or int8-fp16.   nodes: names of those that must be quantized, and no
     other; None for all operators that `spec` names.
     """
-    check_contract(model, precision)
     graph = QuantizedGraph(model, spec, precision, nodes)
     outside = graph.normalization()
     quantized = [node for node in graph.nodes if graph.wanted(node) and node.name not in outside]
@@ -101,6 +100,7 @@ def check_qdq(
             check_linear(graph, node)
     for node in quantized:
         check_operator(graph, node)
+    check_contract(model, precision)
 
 
 def check_linear(graph: QuantizedGraph, node: NodeProto) -> None:

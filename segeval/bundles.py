@@ -21,6 +21,9 @@ from segeval_runner.errors import BundleError
 from segeval_runner.manifest import MOST_BYTES, parse
 from segeval_runner.strict import is_name
 
+CONTRACT = 2
+"""Of the files that are made now. 1: the image was transposed before it was cast, which no TensorRT reads."""
+
 OWN_IMAGES = "the set's own clean images"
 """How the source of calibration images begins if they are those of the adversarial set."""
 
@@ -195,7 +198,10 @@ class RunDefaults:
 
 @dataclass(frozen=True)
 class BundleManifest:
-    """bundle.json. segeval: the version that wrote it.   files: every file but bundle.json itself, by path."""
+    """bundle.json. segeval: the version that wrote it.   files: every file but bundle.json itself, by path.
+
+    contract: what every ONNX file keeps, see CONTRACT; 1 where it is not said.
+    """
 
     segeval: str
     set: SetReference
@@ -205,6 +211,7 @@ class BundleManifest:
     inputs: Inputs
     files: Mapping[str, BundledFile]
     run: RunDefaults = field(default_factory=RunDefaults)
+    contract: int = 1
     schema: Literal["segeval.bundle/1"] = field(default="segeval.bundle/1")
 
 

@@ -83,7 +83,10 @@ class RunDefaults:
 
 @dataclass(frozen=True)
 class Manifest:
-    """bundle.json. size: (height, width) of every image.   index: file with the key of each input."""
+    """bundle.json. size: (height, width) of every image.   index: file with the key of each input.
+
+    contract: what the ONNX files keep; see `Backend.contract`.
+    """
 
     set_sha256: str
     engines: List[Engine]
@@ -93,6 +96,7 @@ class Manifest:
     shards: List[Shard]
     files: Dict[str, File]
     run: RunDefaults
+    contract: int
 
 
 def take(record: Any, key: str, kind: Type[T]) -> T:
@@ -152,6 +156,7 @@ def parse(data: bytes) -> Manifest:
             for name, item in take(record, "files", dict).items()
         },
         run=run_defaults(record.get("run")),
+        contract=take_count(record, "contract") if "contract" in record else 1,
     )
     require_file_names(manifest)
     require_engines_fit(manifest)

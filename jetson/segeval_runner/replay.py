@@ -81,7 +81,11 @@ def chosen(bundle: Bundle, names: Sequence[str]) -> List[Engine]:
 
 
 def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
-    """What a backend is asked to run for an engine of a bundle."""
+    """What a backend is asked to run for an engine of a bundle. Raises BackendError if it cannot read its files."""
+    if bundle.manifest.contract < backend.contract:
+        what = "{} cannot run on {}: its files transpose the uint8 image before they cast it, and TensorRT refuses that"
+        hint = "it was made by an earlier segeval: deploy the set again; --backend onnxruntime runs it as it is"
+        raise BackendError(what.format(bundle.root, backend.name), hint)
     file = engine.file
     if engine.precision == MIXED and backend.takes_flags():
         if engine.flagged_file is None:

@@ -106,7 +106,8 @@ class Deployable(nn.Module):
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits (N, C, H, W) of camera images."""
-        levels = images.permute(0, 3, 1, 2).to(torch.float32)
+        # Cast, then transpose: TensorRT lets uint8 flow into a Cast and into nothing else.
+        levels = images.to(torch.float32).permute(0, 3, 1, 2)
         answer = self.segmenter.network(self.segmenter.normalise_levels(levels))
         return require_logits(answer, self.segmenter.spec, levels.shape[2:])
 

@@ -151,6 +151,14 @@ def test_deploying_again_verifies_and_keeps_what_is_there(small: Path, make_set:
         deploy(tmp_path / "set", small, precisions=("fp32",))
 
 
+def test_a_bundle_of_an_earlier_contract_is_not_taken_for_this_one(small: Path, tmp_path: Path) -> None:
+    """Deploying again is the remedy for a bundle that TensorRT refuses, so it must not be kept."""
+    earlier = replace(BundleFolder(small).manifest(), contract=1)
+    (small / "bundle.json").write_bytes(encode(earlier))
+    with pytest.raises(ConfigurationError, match="another bundle"):
+        deploy(tmp_path / "set", small, precisions=("fp32",))
+
+
 def test_the_same_set_gives_the_same_bundle(small: Path, tmp_path: Path) -> None:
     deploy(tmp_path / "set", tmp_path / "again", precisions=("fp32",))
     assert (tmp_path / "again" / "bundle.json").read_bytes() == (small / "bundle.json").read_bytes()

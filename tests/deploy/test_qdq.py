@@ -197,7 +197,7 @@ def half_constant(model: ModelProto) -> None:
         (nonzero_zero_point, "zero-point must be 0"),
         (unsigned, "zero-point must be int8"),
         (no_zero_point, "zero-point must be a stored constant"),
-        (half_scale, "must not hold fp16"),
+        (half_scale, "scale must be fp32"),
         (zero_scale, "positive number"),
         (one_scale_for_all_weights, "one scale per output channel"),
         (scales_along_the_wrong_axis, "one scale per output channel"),

@@ -43,6 +43,8 @@ class Backend(ABC):
 
     name: str
     package: str
+    contract = 1
+    """The oldest contract of files that it reads. 2: a Cast alone reads the uint8 image."""
 
     def __init__(self, job: Job, settings: Settings, report: Report) -> None:
         self.job = job

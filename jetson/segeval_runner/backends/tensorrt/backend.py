@@ -30,6 +30,7 @@ class TensorRT(Backend):
 
     name = "tensorrt"
     package = "tensorrt"
+    contract = 2
 
     @classmethod
     def version(cls) -> str:
