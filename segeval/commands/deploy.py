@@ -21,7 +21,7 @@ from segeval.commands.tables import number, table
 from segeval.console import progress, results, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from segeval.bundles import AttributionMode, BundleManifest
 
@@ -111,6 +111,7 @@ def deploy(
             progress=tick,
         )
     show_parity(bundle)
+    show_compilations(bundle)
     warn_of_calibration(bundle)
     if bundle.options.channels:
         say(f"{bundle.inputs.count} images to run: each as it is, and after {', '.join(bundle.options.channels)}")
@@ -145,6 +146,29 @@ def show_parity(bundle: "BundleManifest") -> None:
     ]
     headings = ("engine", "labels as torch %", "as unoptimised %", "mIoU", "to torch", "images")
     results.print(table(headings, rows, "Parity on clean images"))
+
+
+def show_compilations(bundle: "BundleManifest") -> None:
+    """What NVIDIA's compiler made of every file, or that no TensorRT has read them."""
+    from segeval.deploy.compiler import INSTALL
+    from segeval.registry import TARGETS
+
+    compiled = [(engine.name, engine.compiled) for engine in bundle.engines if engine.compiled is not None]
+    if compiled:
+        found = compiled[0][1]
+        rows = [
+            (name, str(each.layers), counts(each.convolutions), counts(each.conversions), str(len(each.warnings)))
+            for name, each in compiled
+        ]
+        headings = ("engine", "layers", "convolutions", "made int8", "warnings")
+        results.print(table(headings, rows, f"Built by {found.library} for compute capability {found.capability}"))
+    elif TARGETS.load(bundle.target).tensorrt_versions:
+        say(f"warning: no TensorRT has read these files; after {INSTALL}, deploy builds each of them without a GPU")
+
+
+def counts(by_types: "Mapping[str, int]") -> str:
+    """Layers by the types they read and write: ``52 int8→fp32``."""
+    return ", ".join(f"{count} {types.replace(' to ', '→')}" for types, count in by_types.items()) or "–"
 
 
 def warn_of_calibration(bundle: "BundleManifest") -> None:
