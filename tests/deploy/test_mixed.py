@@ -229,9 +229,10 @@ def test_engines_that_take_the_types_from_flags_get_the_int8_file(
 def test_the_profiles_get_what_their_jetpacks_can_read(
     tmp_path: Path, exported: dict[str, ModelProto], int8: dict[str, ModelProto]
 ) -> None:
-    assert {jetpack.tensorrt.partition(".")[0] for jetpack in JETPACKS} == {"8", "10"}
+    assert {jetpack.tensorrt.partition(".")[0] for jetpack in JETPACKS} == {"8", "10", "11"}
     forms = {name: file_form("int8-fp16", TARGETS.load(name).tensorrt_versions) for name in TARGETS}
     assert [name for name, form in forms.items() if form == "int8"] == ["jetson-xavier"]
+    # One of Orin's TensorRTs does not build the file with fp16 scales (NVIDIA/TensorRT#4832): they have another.
     both = [name for name in TARGETS if needs_flagged_file("int8-fp16", TARGETS.load(name).tensorrt_versions)]
     assert both == ["jetson", "jetson-agx-orin", "jetson-orin-nano", "jetson-orin-nx", "tensorrt"]
     model = at_precision(exported["espnet-synthetic"], forms["jetson-xavier"], lambda: int8["espnet-synthetic"])
