@@ -101,9 +101,7 @@ def warnings(facts: Dict[str, Any]) -> List[str]:
     if not facts["backends"]:
         found.append("no backend works here: nothing can be replayed")
     elif facts["jetson_linux"] and "tensorrt" not in facts["backends"]:
-        found.append(
-            "on a Jetson, TensorRT is the engine to measure; it comes with JetPack: apt install nvidia-jetpack"
-        )
+        found.append("on a Jetson, TensorRT is the engine to measure; what it lacks here stands above")
     if facts["memory_mb"] and facts["memory_mb"]["available"] < LITTLE_MB:
         found.append("less than {} MB of memory are available; building an engine may fail".format(LITTLE_MB))
     if facts["free_gb"] is not None and facts["free_gb"] < LITTLE_GB:

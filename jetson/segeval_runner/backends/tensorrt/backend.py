@@ -8,6 +8,7 @@ from typing import Any, Dict
 import numpy as np
 
 from segeval_runner.backends.backend import Backend
+from segeval_runner.backends.tensorrt.missing import remedy
 from segeval_runner.backends.tensorrt.versions import require_supported, takes_flags
 from segeval_runner.cuda import open_cuda
 from segeval_runner.cuda.call import DeviceCall
@@ -19,8 +20,7 @@ def import_engine() -> Any:
     try:
         import tensorrt
     except (ImportError, OSError) as error:
-        hint = "on a Jetson: apt install nvidia-jetpack; elsewhere: pip install tensorrt"
-        raise BackendError("TensorRT cannot be used: {}".format(error), hint) from error
+        raise BackendError("TensorRT cannot be used: {}".format(error), remedy(error)) from error
     require_supported(tensorrt)
     return tensorrt
 
