@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from segeval_runner.backends.tensorrt.missing import DLA_COMPILER, INSTALL, remedy
+from segeval_runner.backends.tensorrt.library import INSTALL
+from segeval_runner.backends.tensorrt.missing import DLA_COMPILER, remedy
 
 DOCTOR = "import sys; sys.path.insert(0, sys.argv[1]); from segeval_runner.cli import main; sys.exit(main(['doctor']))"
 
@@ -45,9 +46,12 @@ def test_the_library_that_a_container_was_not_lent_is_named_with_the_remedy(link
     assert "backend tensorrt: TensorRT cannot be used: " in said
     assert DLA_COMPILER in said and reason in said
     assert "nvidia-l4t-dla-compiler" in said and "mount" in said
-    assert INSTALL not in said
+    assert INSTALL["tensorrt"] not in said
 
 
 def test_a_module_that_is_not_there_at_all_has_another_remedy() -> None:
-    assert remedy(ModuleNotFoundError("No module named 'tensorrt'")) == INSTALL
-    assert remedy(OSError("libnvinfer.so.10: cannot open shared object file: No such file or directory")) == INSTALL
+    for error in (
+        ModuleNotFoundError("No module named 'tensorrt'"),
+        OSError("libnvinfer.so.10: cannot open shared object file: No such file or directory"),
+    ):
+        assert remedy(error, "install it") == "install it"

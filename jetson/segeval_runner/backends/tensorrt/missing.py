@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-INSTALL = "on a Jetson: apt install nvidia-jetpack; elsewhere: pip install tensorrt"
-
 DLA_COMPILER = "libnvdla_compiler.so"
 """NVIDIA's compiler for the deep learning accelerator. The TensorRT of JetPack 6 and before does not load without it,
 used or not; the runtime of NVIDIA's containers mounts it from the device, if the device has it."""
@@ -14,6 +12,9 @@ DLA_REMEDY = (
 ).format(DLA_COMPILER)
 
 
-def remedy(error: Exception) -> str:
-    """What helps against an error of ``import tensorrt``, whose text names the library that the loader misses."""
-    return DLA_REMEDY if DLA_COMPILER in str(error) else INSTALL
+def remedy(error: Exception, install: str) -> str:
+    """What helps against an error of the import, whose text names the library that the loader misses.
+
+    install: how the module is installed.
+    """
+    return DLA_REMEDY if DLA_COMPILER in str(error) else install
