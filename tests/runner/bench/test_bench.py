@@ -117,6 +117,20 @@ def test_energy_per_image(make_bundle: MakeBundle, tmp_path: Path, jetson: Path)
     assert {flag.kind for flag in run.flags} <= {"few calls", "steadiness undecided", "not steady"}
 
 
+def test_the_input_of_a_board_is_told_beside_the_modules_power(
+    make_bundle: MakeBundle, tmp_path: Path, jetson: Path
+) -> None:
+    """Thor has both: energy is that of the module."""
+    monitor = jetson / "sys/bus/i2c/drivers/ina238/2-0044/hwmon/hwmon5"
+    monitor.mkdir(parents=True)
+    (monitor / "label").write_text("VIN")
+    (monitor / "power1_input").write_text("26686000")
+    record = benchmark(options(make_bundle(), tmp_path / "out"), Progress(), Machine(jetson, ""))
+    assert record["runs"][0]["energy"]["mean_w"] == pytest.approx(7.5)
+    said = "W: module-rail power (VDD_IN); J/image: gross, of that power; board-input power (VIN): 26.69 W"
+    assert said in table(record)
+
+
 def test_what_goes_wrong_during_the_run_is_flagged(make_bundle: MakeBundle, tmp_path: Path, jetson: Path) -> None:
     class Interfering(Progress):
         """Throttles the machine, changes its mode and puts other work on it in the middle of the run."""
