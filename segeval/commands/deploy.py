@@ -19,10 +19,9 @@ from segeval.commands.remote import (
 )
 from segeval.commands.tables import number, table
 from segeval.console import progress, results, say
-from segeval.registry import TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from segeval.bundles import AttributionMode, BundleManifest
 
@@ -112,6 +111,7 @@ def deploy(
             progress=tick,
         )
     show_parity(bundle)
+    show_compilations(bundle)
     warn_of_calibration(bundle)
     say_where_the_accelerator_is(bundle)
     if bundle.options.channels:
@@ -151,9 +151,34 @@ def show_parity(bundle: "BundleManifest") -> None:
 
 def say_where_the_accelerator_is(bundle: "BundleManifest") -> None:
     """On which releases of JetPack a bundle for an accelerator runs: NVIDIA took it out of some and put it back."""
+    from segeval.registry import TARGETS
+
     if bundle.options.dla is not None:
         releases = TARGETS.load(bundle.target).dla_releases
         say(f"the accelerator (--dla {bundle.options.dla}) runs on {releases}; elsewhere give the runner --dla gpu")
+
+
+def show_compilations(bundle: "BundleManifest") -> None:
+    """What NVIDIA's compiler made of every file, or that no TensorRT has read them."""
+    from segeval.deploy.compiler import INSTALL
+    from segeval.registry import TARGETS
+
+    compiled = [(engine.name, engine.compiled) for engine in bundle.engines if engine.compiled is not None]
+    if compiled:
+        found = compiled[0][1]
+        rows = [
+            (name, str(each.layers), counts(each.convolutions), counts(each.conversions), str(len(each.warnings)))
+            for name, each in compiled
+        ]
+        headings = ("engine", "layers", "convolutions", "made int8", "warnings")
+        results.print(table(headings, rows, f"Built by {found.library} for compute capability {found.capability}"))
+    elif TARGETS.load(bundle.target).tensorrt_versions:
+        say(f"warning: no TensorRT has read these files; after {INSTALL}, deploy builds each of them without a GPU")
+
+
+def counts(by_types: "Mapping[str, int]") -> str:
+    """Layers by the types they read and write: ``52 int8→fp32``."""
+    return ", ".join(f"{count} {types.replace(' to ', '→')}" for types, count in by_types.items()) or "–"
 
 
 def warn_of_calibration(bundle: "BundleManifest") -> None:

@@ -33,14 +33,16 @@ def precision_of(layer: Any) -> str:
 
     A convolution whose input is int8 multiplies int8, whatever it gives. Where the inspector says less, "unknown".
     """
-    if not isinstance(layer, dict):
-        return UNKNOWN
-    for side in ("Inputs", "Outputs"):
-        tensors = layer.get(side)
-        if isinstance(tensors, list) and tensors and isinstance(tensors[0], dict):
-            fields = {str(name).lower(): value for name, value in tensors[0].items()}
-            return next(filter(None, (type_in(fields.get(field)) for field in FIELDS)), UNKNOWN)
-    return UNKNOWN
+    return next((found for found in (side_type(layer, side) for side in ("Inputs", "Outputs")) if found), UNKNOWN)
+
+
+def side_type(layer: Any, side: str) -> Optional[str]:
+    """The type of the first tensor that a layer reads ("Inputs") or writes ("Outputs"); None if it has none there."""
+    tensors = layer.get(side) if isinstance(layer, dict) else None
+    if not (isinstance(tensors, list) and tensors and isinstance(tensors[0], dict)):
+        return None
+    fields = {str(name).lower(): value for name, value in tensors[0].items()}
+    return next(filter(None, (type_in(fields.get(field)) for field in FIELDS)), UNKNOWN)
 
 
 def type_in(text: Any) -> Optional[str]:
