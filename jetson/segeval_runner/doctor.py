@@ -10,7 +10,7 @@ from segeval_runner import device
 from segeval_runner.backends import BACKENDS, load_backend
 from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError
-from segeval_runner.telemetry.power_mode import mode_from_command, mode_from_files
+from segeval_runner.telemetry.power_mode import power_mode as mode_now
 from segeval_runner.telemetry.rails import find_hwmon_rails, find_iio_rails
 from segeval_runner.telemetry.rapl import find_packages
 from segeval_runner.telemetry.source import Machine
@@ -55,8 +55,7 @@ def examine(machine: Machine, folder: Path) -> Dict[str, Any]:
 def power_mode(machine: Machine) -> Optional[str]:
     """The mode that nvpmodel set, why it cannot be read, or None where there is no nvpmodel."""
     command = machine.which("nvpmodel")
-    found = mode_from_files(machine.root) or (mode_from_command(command) if command else None)
-    return found or (MODE_UNREADABLE if command else None)
+    return mode_now(machine.root, command) or (MODE_UNREADABLE if command else None)
 
 
 def power(machine: Machine) -> str:

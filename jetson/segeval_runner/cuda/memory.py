@@ -113,7 +113,7 @@ class Cuda(ABC):
 
     @abstractmethod
     def multiprocessors(self) -> int:
-        """How many are switched on. A Jetson's power modes switch some off, and modules of one name have differently many."""
+        """How many are switched on: a Jetson's power modes switch some off, and not all Orins have the same number."""
 
     @abstractmethod
     def driver(self) -> str:
