@@ -284,8 +284,12 @@ def test_a_profile_of_both_kinds_holds_both_files_and_the_runner_takes_its_own(
         job = job_of(bundle, bundle.manifest.engines[1], backend)
         assert (job.file, job.sha256) == (root / file, deployed.files[file].sha256)
         assert job.precision == "int8-fp16"
+    plain, other = (job_of(bundle, engine, OnnxRuntime) for engine in bundle.manifest.engines)
+    assert plain.fallback is None and job.fallback is None, "the engine of flags has its file already"
+    assert other.fallback is not None and other.fallback.file == root / mixed.flagged_file
+    assert (other.fallback.sha256, other.fallback.precision) == (plain.sha256, "int8"), "so it is the int8 engine"
     without = replace(bundle.manifest.engines[1], flagged_file=None)
-    assert job_of(bundle, without, OnnxRuntime).file == root / mixed.file
+    assert job_of(bundle, without, OnnxRuntime) == other._replace(fallback=None)
     with pytest.raises(BackendError, match=r"has no file of espnet-synthetic\.int8-fp16 that this") as caught:
         job_of(bundle, without, Flagged)
     assert "--target" in caught.value.hint
