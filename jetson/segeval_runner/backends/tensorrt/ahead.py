@@ -43,9 +43,9 @@ class AheadBuilder(Builder):
         config = super().configured(builder)
         ours = cast("rtx.IBuilderConfig", config)
         ours.num_compute_capabilities = len(self.capabilities)
+        known = cast("Any", trt).ComputeCapability.__members__
         for number, capability in enumerate(self.capabilities):
-            name = "SM" + capability.replace(".", "")
-            ours.set_compute_capability(getattr(cast("Any", trt).ComputeCapability, name), number)
+            ours.set_compute_capability(known["SM" + capability.replace(".", "")], number)
         return config
 
 

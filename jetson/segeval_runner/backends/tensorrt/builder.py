@@ -18,7 +18,7 @@ MEBIBYTE = 1 << 20
 
 
 class Built(NamedTuple):
-    """engine: serialized.   timing: what was measured to build it, for the next build on this device.
+    """engine: serialized.   timing: what was measured to build it, for the next build on this device, or nothing.
 
     notes: what a record must say about the build: "warnings", and who chose the type of the "normalization".
     """
@@ -56,7 +56,8 @@ class Builder:
         network = self.parsed(builder)
         config = self.configured(builder)
         notes: Dict[str, Any] = {"normalization": self.normalization(network, config)}
-        self.use_timings(config, timing)
+        if versions.has_timings(trt):
+            self.use_timings(config, timing)
         plan = self.run(builder, network, config)
         if plan is None and self.stop():
             return None
@@ -65,7 +66,8 @@ class Builder:
             raise UnbuildableError(what + self.log.told(), self.smaller())
         self.report(name, 1, 1)
         notes["warnings"] = self.log.noted()
-        return Built(bytes(plan), bytes(config.get_timing_cache().serialize()), notes)
+        measured = bytes(config.get_timing_cache().serialize()) if versions.has_timings(trt) else b""
+        return Built(bytes(plan), measured, notes)
 
     def parsed(self, builder: trt.Builder) -> trt.INetworkDefinition:
         """The network of the file. Its weights are the parser's, which must therefore live until it is built."""

@@ -84,6 +84,15 @@ def precision_flags(trt: Any, typing: str, precision: str) -> List[Any]:
     return [getattr(trt.BuilderFlag, name) for name in PRECISION_FLAGS[precision]]
 
 
+def has_timings(trt: Any) -> bool:
+    """Whether a build measures kernels, and can begin with what an earlier one measured.
+
+    TensorRT for RTX compiles and chooses kernels where an engine runs; it has a cache there, and its timing cache is
+    deprecated and does nothing.
+    """
+    return not hasattr(trt, "IRuntimeCache")
+
+
 def has_progress(trt: Any) -> bool:
     """Whether a build says how far it is and can be stopped; 8.x only returns when it is done."""
     return hasattr(trt, "IProgressMonitor")
