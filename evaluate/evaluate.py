@@ -117,6 +117,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     unfinished = [engine.label for engine in sources.engines if not engine.record.complete]
     plain = [engine for engine in sources.engines if not engine.channel]
     saturating = [engine.label for engine in plain if engine.record.facts.get("saturates") is True]
+    replaced = [engine.label for engine in plain if "fallback" in engine.record.facts]
     engines = tuple(
         EngineSummary(
             label=engine.label,
@@ -135,7 +136,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     compared = comparisons(counted.rows, survival, engines, seed, progress)
     return SurvivalReport(
         verdict=verdict(survival, compared),
-        notes=limits(survival, unfinished, counted.missing.total(), backends, saturating, sources.not_run),
+        notes=limits(survival, unfinished, counted.missing.total(), backends, saturating, replaced, sources.not_run),
         survival=survival,
         clean=clean_rows(sources, counted),
         curves=counted.curves.curves(dict.fromkeys((r.model, r.victims, r.attack, r.task) for r in survival)),

@@ -115,12 +115,14 @@ def limits(
     missing: int,
     backends: Collection[str],
     saturating: Sequence[str],
+    replaced: Sequence[str],
     not_run: Mapping[str, str],
 ) -> tuple[str, ...]:
     """What a reader has to know before believing the numbers.
 
     unfinished: labels of engines that did not run every input.   missing: samples that they lack.
     backends: the engines' names.   saturating: labels of engines that add products of int8 in 16 bits.
+    replaced: labels of engines whose file could not be built there, so that the int8 file was run.
     not_run: engines of the bundles that no replay has begun, and their models.
     """
     notes = []
@@ -150,5 +152,9 @@ def limits(
         notes.append(
             f"The processor adds products of int8 in 16 bits and cuts large sums: {', '.join(saturating)}. On other "
             "processors int8 may give other labels and another survival."
+        )
+    if replaced:
+        notes.append(
+            f"Computed as int8, since TensorRT could not build that device's int8-fp16: {', '.join(replaced)}."
         )
     return tuple(notes)

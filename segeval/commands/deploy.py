@@ -113,6 +113,7 @@ def deploy(
     show_parity(bundle)
     show_compilations(bundle)
     warn_of_calibration(bundle)
+    say_where_the_accelerator_is(bundle)
     if bundle.options.channels:
         say(f"{bundle.inputs.count} images to run: each as it is, and after {', '.join(bundle.options.channels)}")
     results_folder = out.with_name(out.name + "-replay")
@@ -146,6 +147,15 @@ def show_parity(bundle: "BundleManifest") -> None:
     ]
     headings = ("engine", "labels as torch %", "as unoptimised %", "mIoU", "to torch", "images")
     results.print(table(headings, rows, "Parity on clean images"))
+
+
+def say_where_the_accelerator_is(bundle: "BundleManifest") -> None:
+    """On which releases of JetPack a bundle for an accelerator runs: NVIDIA took it out of some and put it back."""
+    from segeval.registry import TARGETS
+
+    if bundle.options.dla is not None:
+        releases = TARGETS.load(bundle.target).dla_releases
+        say(f"the accelerator (--dla {bundle.options.dla}) runs on {releases}; elsewhere give the runner --dla gpu")
 
 
 def show_compilations(bundle: "BundleManifest") -> None:

@@ -20,12 +20,13 @@ from unittest import mock
 import numpy as np
 
 from segeval_runner.backends import Job, Settings
-from segeval_runner.backends.tensorrt import TensorRT, backend
+from segeval_runner.backends.tensorrt import TensorRT, backend, board
 from segeval_runner.backends.tensorrt.builder import SHOWN
 from segeval_runner.backends.tensorrt.interrupt import deferred_interrupt
 from segeval_runner.backends.tensorrt.library import use
 from segeval_runner.backends.tensorrt.log import the_log
 from segeval_runner.errors import BackendError
+from segeval_runner.telemetry import Machine
 from tests.tensorrt_api.contract import major
 from tests.tensorrt_api.fake_cuda import FakeCuda
 from tests.tensorrt_api.library import Library, World
@@ -45,6 +46,10 @@ class Drive(unittest.TestCase):
     def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, str(self.folder))
+        self.root = self.folder / "root"
+        here = mock.patch.object(board, "MACHINE", Machine(self.root, str(self.folder / "bin")))
+        here.start()
+        self.addCleanup(here.stop)
         self.library.module.calls.clear()
         self.major = major(self.library.module)
         self.said: list[tuple[str, int, int]] = []
@@ -56,6 +61,14 @@ class Drive(unittest.TestCase):
         self.world = World(**changes)
         self.library.world = self.world
         return self.world
+
+    def jetson(self, **files: str) -> None:
+        """Let these files be there: "release", "mode", "memory"."""
+        places = {"release": "etc/nv_tegra_release", "mode": "var/lib/nvpmodel/status", "memory": "proc/meminfo"}
+        for name, text in files.items():
+            path = self.root / places[name]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
 
     def job(self, precision: str = "fp32", shape: tuple[int, int, int] = SHAPE) -> Job:
         file = self.folder / f"net.{precision}.onnx"
@@ -185,6 +198,67 @@ class Drive(unittest.TestCase):
         self.facts(workspace_mb=3)
         self.assertEqual(self.config()["pools"], {"WORKSPACE": 3 << 20})
 
+    def test_on_a_jetson_building_may_take_a_quarter_of_the_free_memory(self) -> None:
+        release = "# R36 (release), REVISION: 4.3, GCID: 1"
+        self.jetson(memory="MemTotal: 8000000 kB\nMemAvailable: 4096000 kB\n")
+        self.assertEqual(self.facts()["workspace_mb"], 0)
+        self.assertEqual(self.config()["pools"], {})
+        self.renew()
+        self.jetson(release=release)
+        self.assertEqual(self.facts()["workspace_mb"], 1000)
+        self.assertEqual(self.config()["pools"], {"WORKSPACE": 1000 << 20})
+        self.renew()
+        self.jetson(memory="MemTotal: 8000000 kB\nMemAvailable: 6144000 kB\n")
+        facts = self.facts()
+        self.assertEqual((facts["engine"], facts["workspace_mb"]), ("cached", 1000), "the limit that it was built with")
+        for asked, pools in ((2, {"WORKSPACE": 2 << 20}), (0, {})):
+            self.renew()
+            self.assertEqual(self.facts(workspace_mb=asked)["workspace_mb"], asked)
+            self.assertEqual(self.config()["pools"], pools)
+
+    # a file that cannot be built
+
+    def with_fallback(self) -> Job:
+        return self.job("int8-fp16")._replace(fallback=self.job("int8"))
+
+    def test_what_cannot_be_built_has_the_other_file_in_its_place(self) -> None:
+        says = (("ERROR", "Could not infer output types for operation: dequantize"),)
+        self.renew(unbuildable=("int8-fp16",), messages=says)
+        if self.major == 8:
+            return
+        facts = self.facts(self.with_fallback())
+        self.assertEqual((facts["file"], facts["precisions"]), ("net.int8.onnx", {"int8": 2}))
+        self.assertIn("computes as int8, since ", facts["fallback"])
+        self.assertIn("Could not infer output types", facts["fallback"])
+        self.assertIn(("net.int8-fp16.onnx cannot be built here, net.int8.onnx in its place", 1, 1), self.said)
+        self.assertEqual(len(self.world.built), 2)
+        self.renew(unbuildable=("int8-fp16",))
+        again = self.facts(self.with_fallback())
+        self.assertEqual((again.pop("engine"), facts.pop("engine")), ("cached", "built"))
+        self.assertEqual((again, self.world.built), (facts, []), "minutes for the same refusal are not spent again")
+        self.renew()
+        self.assertEqual(self.facts(self.job("int8"))["engine"], "cached", "it is the engine of the int8 file")
+        (noted,) = (self.folder / "engines").glob("*.refused")
+        self.assertIn(str(noted), facts["fallback"])
+        noted.unlink()
+        self.renew()
+        self.assertNotIn("fallback", self.facts(self.with_fallback()))
+
+    def test_what_can_be_built_is(self) -> None:
+        facts = self.facts(self.with_fallback())
+        self.assertNotIn("fallback", facts)
+        self.assertEqual(len(self.world.built), 1)
+
+    def test_where_the_other_file_cannot_be_built_either_nothing_is_noted(self) -> None:
+        self.renew(builds=False)
+        self.refused("net.int8.onnx: TensorRT cannot build it", job=self.with_fallback())
+        self.renew()
+        self.assertNotIn("fallback", self.facts(self.with_fallback()))
+
+    def test_a_file_that_cannot_be_read_is_no_reason_for_another(self) -> None:
+        self.renew(complaints=("node 0 is odd",))
+        self.refused("net.int8-fp16.onnx: TensorRT cannot read it", job=self.with_fallback())
+
     # what is kept
 
     def test_the_second_time_it_comes_from_the_cache(self) -> None:
@@ -204,14 +278,37 @@ class Drive(unittest.TestCase):
             ({"workspace_mb": 5}, {}),
             ({}, {"cuda": FakeCuda("Xavier")}),
             ({}, {"cuda": FakeCuda("Orin", (7, 2))}),
+            ({}, {"cuda": FakeCuda(multiprocessors=4)}),
+            ({}, {"cuda": FakeCuda(driver="13.2")}),
         ]
         for asked, world in changes:
             with self.subTest(asked=asked):
                 self.renew(**world)
                 self.assertEqual(self.facts(**asked)["engine"], "built")
         self.renew()
+        self.assertEqual(self.facts()["engine"], "cached")
+        self.renew()
         with mock.patch.object(self.library.module.real, "__version__", "8.9.9"):
             self.assertEqual(self.facts()["engine"], "built")
+        self.renew()
+        self.assertEqual(self.facts()["engine"], "cached")
+
+    def test_an_engine_belongs_to_a_release_and_a_power_mode(self) -> None:
+        self.facts()
+        mode, other = "pmode:0000", "pmode:0002"
+        release = "# R36 (release), REVISION: {}, GCID: 1"
+        first, second = release.format("4.3"), release.format("5.0")
+        for files in ({"mode": mode}, {"mode": other}, {"release": first}, {"release": second}):
+            with self.subTest(files=files):
+                self.jetson(**files)
+                self.renew()
+                facts = self.facts()
+                self.assertEqual(facts["engine"], "built")
+                self.assertEqual(self.config()["timings"].values["data"], b"", "times of another mode are no help")
+                self.renew()
+                self.assertEqual(self.facts()["engine"], "cached")
+        self.assertEqual((facts["jetson_linux"], facts["power_mode"]), ("36.5.0", "mode 2"))
+        self.jetson(release=first)
         self.renew()
         self.assertEqual(self.facts()["engine"], "cached")
 

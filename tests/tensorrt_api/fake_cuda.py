@@ -89,9 +89,17 @@ class FakeCuda(Cuda):
 
     name = "fake"
 
-    def __init__(self, device: str = "Orin", capability: tuple[int, int] = (8, 7)) -> None:
+    def __init__(
+        self,
+        device: str = "Orin",
+        capability: tuple[int, int] = (8, 7),
+        multiprocessors: int = 8,
+        driver: str = "12.6",
+    ) -> None:
         self._device = device
         self._capability = capability
+        self._multiprocessors = multiprocessors
+        self._driver = driver
         self.memory: dict[int, np.ndarray[Any, Any]] = {}
         self.streams: dict[int, FakeStream] = {}
         self.alive: set[object] = set()
@@ -104,6 +112,12 @@ class FakeCuda(Cuda):
 
     def compute_capability(self) -> tuple[int, int]:
         return self._capability
+
+    def multiprocessors(self) -> int:
+        return self._multiprocessors
+
+    def driver(self) -> str:
+        return self._driver
 
     def allocate(self, nbytes: int) -> DeviceBuffer:
         return FakeBuffer(self, 0x1000 * (len(self.memory) + 1), nbytes)

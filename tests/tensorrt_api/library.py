@@ -30,7 +30,7 @@ class World:
     """What the next run meets. shape: of the engine's labels.   loads: whether engines can be deserialized.
 
     phases: what a build tells its monitor.   during_build: called in the middle of it.   layers: of the network, each
-    its type and the name of its output.
+    its type and the name of its output.   unbuildable: precisions of which no engine is made.
     """
 
     shape: tuple[int, int, int] = (1, 4, 6)
@@ -39,6 +39,7 @@ class World:
     dla_cores: int = 2
     complaints: tuple[str, ...] = ()
     builds: bool = True
+    unbuildable: tuple[str, ...] = ()
     loads: bool = True
     has_context: bool = True
     takes_addresses: bool = True
@@ -116,6 +117,8 @@ class Builder(Double):
             return None
         names = [flag.name for flag in config.values["flags"]]
         typed = network.values["precision"]
+        if typed in world.unbuildable:
+            return None
         strong = self.library.strong_only or bool(world.flags & strong_bit(self.library.module.real))
         allowed = {"FP16": "fp16", "INT8": "int8"}
         computed = typed if strong or typed in [allowed.get(name) for name in names] else "fp32"

@@ -14,26 +14,31 @@ Report = Callable[[str, int, int], None]
 
 
 class Job(NamedTuple):
-    """One deployed model to run. file: ONNX.   sha256: of it.   shape: (batch, height, width) of its input."""
+    """One deployed model to run. file: ONNX.   sha256: of it.   shape: (batch, height, width) of its input.
+
+    fallback: what to run in its place where the engine cannot build it; None if there is nothing else.
+    """
 
     file: Path
     sha256: str
     precision: str
     shape: Tuple[int, int, int]
+    fallback: Optional[Job] = None
 
 
 class Settings(NamedTuple):
     """How engines are run here; a backend takes what concerns it.
 
     threads: CPU threads.   cache: folder for what is built on this machine.   memory: how device memory is reached,
-    "auto", "pycuda" or "cudart".   workspace_mb: most memory for building an engine, 0 for the engine's own choice.
+    "auto", "pycuda" or "cudart".   workspace_mb: most memory for building an engine, 0 for the engine's own choice,
+    None for a share of what is free where CPU and GPU share their memory, and else the engine's own choice.
     cuda_graph: launch a call as one graph.   dla: core of the deep learning accelerator, -1 for the GPU.
     """
 
     threads: int
     cache: Path
     memory: str = "auto"
-    workspace_mb: int = 0
+    workspace_mb: Optional[int] = None
     cuda_graph: bool = False
     dla: int = -1
 

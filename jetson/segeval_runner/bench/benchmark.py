@@ -115,6 +115,8 @@ class Run:
                 flags += busy_flags(cores, "during the run")
                 telemetry, used = self.telemetry(monitor, timings, idle, flags)
             facts = active.facts()
+        if "fallback" in facts:
+            flags.append(flag("fallback", "{}: {}".format(facts["file"], facts["fallback"])))
         timed = bench_json.timing_record(timings, self.scenario, self.engine.batch)
         flags += bench_json.run_flags(timings, self.engine.batch, self.scenario, timed["unsupported"])
         return {

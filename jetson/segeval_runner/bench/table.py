@@ -66,4 +66,8 @@ def power_note(run: Dict[str, Any]) -> str:
     if isinstance(energy, str) or isinstance(power, str):
         return "power and energy {}".format(energy if isinstance(energy, str) else power)
     without = "" if energy["idle_w"] is not None else "; {}".format(energy["note"])
-    return "W: {} ({}); J/image: gross{}".format(power["quantity"], " + ".join(power["rails"]), without)
+    said = "W: {} ({}); J/image: gross, of that power{}".format(power["quantity"], " + ".join(power["rails"]), without)
+    board = run["telemetry"].get("board_power")
+    if not isinstance(board, dict):
+        return said
+    return "{}; {} ({}): {:.2f} W".format(said, board["quantity"], " + ".join(board["rails"]), board["mean_w"])

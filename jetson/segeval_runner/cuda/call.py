@@ -69,7 +69,13 @@ class DeviceCall:
     def facts(self) -> Dict[str, Any]:
         """The device, and the way to its memory."""
         capability = "{}.{}".format(*self._cuda.compute_capability())
-        return {"memory": self._cuda.name, "gpu": self._cuda.device_name(), "compute_capability": capability}
+        return {
+            "memory": self._cuda.name,
+            "gpu": self._cuda.device_name(),
+            "compute_capability": capability,
+            "multiprocessors": self._cuda.multiprocessors(),
+            "cuda_driver": self._cuda.driver(),
+        }
 
     def close(self) -> None:
         """Give everything back."""

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
 import numpy as np
 
-from segeval_runner.cuda.memory import Cuda, DeviceBuffer, Event, Graph, Stream, require_size
+from segeval_runner.cuda.memory import Cuda, DeviceBuffer, Event, Graph, Stream, require_size, version_text
 from segeval_runner.errors import BackendError
 
 INSTALL = "pip install pycuda compiles it with the CUDA toolkit's headers and a C++ compiler; or use --memory cudart"
@@ -129,6 +129,16 @@ class Pycuda(Cuda):
         with explaining(self._driver):
             major, minor = self._device.compute_capability()
         return int(major), int(minor)
+
+    def multiprocessors(self) -> int:
+        """See `Cuda`."""
+        with explaining(self._driver):
+            return int(self._device.get_attribute(self._driver.device_attribute.MULTIPROCESSOR_COUNT))
+
+    def driver(self) -> str:
+        """See `Cuda`."""
+        with explaining(self._driver):
+            return version_text(int(self._driver.get_driver_version()))
 
     def allocate(self, nbytes: int) -> PycudaBuffer:
         """See `Cuda`."""

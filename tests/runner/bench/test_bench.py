@@ -12,6 +12,7 @@ import pytest
 from segeval.benches import Energy, open_bench
 from segeval.bundles import BundleFolder
 from segeval_runner.backends import Settings
+from segeval_runner.backends.onnx_runtime import OnnxRuntime
 from segeval_runner.bench import command
 from segeval_runner.bench.benchmark import BenchOptions, benchmark
 from segeval_runner.bench.rules import PRESETS, SCENARIOS, Rules
@@ -115,6 +116,29 @@ def test_energy_per_image(make_bundle: MakeBundle, tmp_path: Path, jetson: Path)
     assert run.telemetry.power_modes == ("mode 0",)
     assert "W: module-rail power (VDD_IN); J/image: gross" in table(record)
     assert {flag.kind for flag in run.flags} <= {"few calls", "steadiness undecided", "not steady"}
+
+
+def test_the_input_of_a_board_is_told_beside_the_modules_power(
+    make_bundle: MakeBundle, tmp_path: Path, jetson: Path
+) -> None:
+    """Thor has both: energy is that of the module."""
+    monitor = jetson / "sys/bus/i2c/drivers/ina238/2-0044/hwmon/hwmon5"
+    monitor.mkdir(parents=True)
+    (monitor / "label").write_text("VIN")
+    (monitor / "power1_input").write_text("26686000")
+    record = benchmark(options(make_bundle(), tmp_path / "out"), Progress(), Machine(jetson, ""))
+    assert record["runs"][0]["energy"]["mean_w"] == pytest.approx(7.5)
+    said = "W: module-rail power (VDD_IN); J/image: gross, of that power; board-input power (VIN): 26.69 W"
+    assert said in table(record)
+
+
+def test_a_run_of_another_file_than_the_engines_is_flagged(
+    make_bundle: MakeBundle, tmp_path: Path, jetson: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"file": "single.flags.onnx", "fallback": "computes as int8"}
+    monkeypatch.setattr(OnnxRuntime, "facts", lambda self: told)
+    record = benchmark(options(make_bundle(), tmp_path / "out"), Progress(), Machine(jetson, ""))
+    assert {"kind": "fallback", "detail": "single.flags.onnx: computes as int8"} in record["runs"][0]["flags"]
 
 
 def test_what_goes_wrong_during_the_run_is_flagged(make_bundle: MakeBundle, tmp_path: Path, jetson: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from segeval_runner.backends.backend import Backend
 from segeval_runner.backends.tensorrt import library
+from segeval_runner.backends.tensorrt.board import board
 from segeval_runner.backends.tensorrt.versions import takes_flags
 from segeval_runner.cuda import open_cuda
 from segeval_runner.cuda.call import DeviceCall
@@ -35,7 +36,7 @@ class TensorRT(Backend):
     def activate(self) -> None:
         """See `Backend`. Builds the engine if it is not in the cache, which takes minutes."""
         library.use(self.module)
-        from segeval_runner.backends.tensorrt.engine import Engines
+        from segeval_runner.backends.tensorrt.engine import engine_of
         from segeval_runner.backends.tensorrt.execution import Execution
         from segeval_runner.backends.tensorrt.log import the_log
 
@@ -45,8 +46,8 @@ class TensorRT(Backend):
             cuda = open_cuda(settings.memory)
             self._call = DeviceCall(cuda, job.shape)
             taken.callback(self._call.close)
-            device = self._call.facts()
-            engine, facts = Engines(job, settings, device, log, self.report).get()
+            device = {**self._call.facts(), **board()}
+            engine, facts = engine_of(job, settings, device, log, self.report)
             self._execution = Execution(cuda, self._call, engine, log, job.shape, settings.cuda_graph)
             taken.callback(self._execution.close)
             self._facts = {**device, **facts, "cuda_graph": settings.cuda_graph}

@@ -28,6 +28,10 @@ class Built(NamedTuple):
     notes: Dict[str, Any]
 
 
+class UnbuildableError(BackendError):
+    """A file that was read, and that TensorRT makes no engine of here."""
+
+
 class Builder:
     """Builds one job. typing: "weak" or "strong", see versions.py.   stop: whether to give up."""
 
@@ -48,7 +52,7 @@ class Builder:
         try:
             builder = trt.Builder(self.log)
         except TypeError as error:  # what pybind11 makes of a null pointer
-            raise self.failed("TensorRT cannot start") from error
+            raise BackendError("TensorRT cannot start" + self.log.told()) from error
         network = self.parsed(builder)
         config = self.configured(builder)
         notes: Dict[str, Any] = {"normalization": self.normalization(network, config)}
@@ -58,7 +62,8 @@ class Builder:
         if plan is None and self.stop():
             return None
         if plan is None:
-            raise self.failed("{}: TensorRT cannot build it".format(self.job.file), self.smaller())
+            what = "{}: TensorRT cannot build it".format(self.job.file)
+            raise UnbuildableError(what + self.log.told(), self.smaller())
         self.report(name, 1, 1)
         notes["warnings"] = self.log.noted()
         measured = bytes(config.get_timing_cache().serialize()) if versions.has_timings(trt) else b""
@@ -117,10 +122,6 @@ class Builder:
         if monitor.error is not None:
             raise monitor.error
         return plan
-
-    def failed(self, what: str, hint: str = "") -> BackendError:
-        """An error with what TensorRT said before."""
-        return BackendError(what + self.log.told(), hint)
 
     def smaller(self) -> str:
         """What may help against the most frequent reason on a device that shares its memory with everything else."""
