@@ -85,7 +85,7 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--cache", type=Path, default=None, help="folder for built engines (default: ~/.cache)")
     command.add_argument("--memory", choices=("auto", "pycuda", "cudart"), default="auto", help="way to device memory")
     command.add_argument("--workspace-mb", type=count, default=None, help="most memory for building an engine")
-    command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph")
+    command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph (not with pycuda)")
     command.add_argument(
         "--dla", type=accelerator, default=None, metavar="CORE", help="deep learning accelerator to use, or gpu"
     )

@@ -68,9 +68,13 @@ class Drive(unittest.TestCase):
     def backend(self, job: Job | None = None, **changes: Any) -> TensorRT:
         return TensorRT(job or self.job(), self.settings(**changes), lambda *each: self.said.append(each))
 
+    def opened(self, kind: str, graphs: bool) -> FakeCuda:
+        self.asked = (kind, graphs)
+        return self.world.cuda
+
     @contextmanager
     def active(self, job: Job | None = None, **changes: Any) -> Iterator[TensorRT]:
-        opened = mock.patch.object(backend, "open_cuda", lambda kind: self.world.cuda)
+        opened = mock.patch.object(backend, "open_cuda", self.opened)
         with opened, self.backend(job, **changes) as running:
             assert isinstance(running, TensorRT)
             yield running
@@ -281,9 +285,15 @@ class Drive(unittest.TestCase):
                         self.assertTrue(np.array_equal(labels, images(seed).argmax(axis=-1)))
                         self.assertEqual((labels.dtype, labels.shape), (np.dtype(np.int32), SHAPE))
                     self.assertIs(running.facts()["cuda_graph"], graph)
+                    self.assertEqual(self.asked, ("auto", graph))
                 calls = [name for _, name, _ in self.library.module.calls]
                 self.assertEqual(calls.count("execute_async_v3"), enqueued)
                 self.assertEqual(self.world.cuda.launches, 3 if graph else 0)
+
+    def test_a_graph_that_nothing_can_capture_is_refused_before_a_build(self) -> None:
+        with self.assertRaises(BackendError), self.backend(memory="pycuda", cuda_graph=True):
+            pass
+        self.assertEqual(self.world.built, [])
 
     def test_labels_stay_when_the_next_images_come(self) -> None:
         with self.active() as running:
@@ -478,7 +488,7 @@ class Drive(unittest.TestCase):
         if self.major == 8:
             return
         running = TensorRT(self.job(), self.settings(), broken)
-        with mock.patch.object(backend, "open_cuda", lambda kind: self.world.cuda):
+        with mock.patch.object(backend, "open_cuda", self.opened):
             self.assertRaisesRegex(ValueError, "nobody reads", running.activate)
         self.assertTrue(self.world.cuda.closed)
 

@@ -42,7 +42,7 @@ class TensorRT(Backend):
         log, job, settings = the_log(), self.job, self.settings
         log.forget()
         with ExitStack() as taken:
-            cuda = open_cuda(settings.memory)
+            cuda = open_cuda(settings.memory, settings.cuda_graph)
             self._call = DeviceCall(cuda, job.shape)
             taken.callback(self._call.close)
             device = self._call.facts()
