@@ -19,6 +19,7 @@ from segeval.bundles import (
     Compilation,
     DeployOptions,
     EngineRecord,
+    Plan,
     Precision,
     RunDefaults,
     SetReference,
@@ -34,7 +35,7 @@ from segeval.deploy.build import (
 from segeval.deploy.bundle import hash_files, new_folder, write_file, write_inputs
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.channels import parse_channels
-from segeval.deploy.compiler import Compiler, installed
+from segeval.deploy.compiler import INSTALL, Compiler, installed
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
 from segeval.deploy.mixed import file_form, needs_flagged_file
@@ -42,7 +43,7 @@ from segeval.deploy.parity import Reference, evenly, measure_parity
 from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
 from segeval.deploy.targets import PRECISIONS, Target
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
-from segeval.errors import ConfigurationError, IntegrityError
+from segeval.errors import ConfigurationError, IntegrityError, MissingPrerequisiteError
 from segeval.models import Segmenter, load_model
 from segeval.progress import Progress
 from segeval.records import AdversarialSet, ModelRecord, encode
@@ -71,7 +72,7 @@ def deploy(
     channels: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
     A bundle of the same set and options that is there already is verified and returned.
     Raises DataError or IntegrityError for the set, ConfigurationError for options or `out`, WeightsError,
-    EngineError for a file that breaks a rule or that NVIDIA's compiler refuses, StorageError.
+    EngineError for a file that breaks a rule or that NVIDIA's compiler refuses, MissingPrerequisiteError, StorageError.
     """
     torch.set_flush_denormal(True)
     folder = SetFolder(set_root)
@@ -91,6 +92,9 @@ def deploy(
         attribute=tuple(dict.fromkeys(attribute)),
     )
     device: Target = TARGETS.load(target)
+    if device.ahead and not installed():
+        what = f"target {target} builds its engines here, and TensorRT for RTX is not installed"
+        raise MissingPrerequisiteError(what, INSTALL)
     require_sensible(device, options, manifest)
     require_calibrations(device, options.precisions, specs, options.attribute)
     there = existing(out, reference, target, options)
@@ -238,7 +242,8 @@ class ModelDeployment:
         name = engine_name(self.record.name, precision, variant.name)
         file = f"models/{name}.onnx"
         model = written_and_proved(self.part, file, model, form, variant.spec, variant.nodes)
-        compiled = self.compiled(file)
+        plan = f"models/{name}.rtx" if self.target.ahead else None
+        compiled = self.compiled(file, plan)
         calibrated = precision in QUANTIZED
         compared = [references[at] for at in evenly(len(references), variant.parity_images)]
         comparing = counted(compared, len(compared), partial(self.progress, f"check {name}"))
@@ -255,8 +260,14 @@ class ModelDeployment:
             calibration=variant.record(self.calibrations[variant.spec]) if calibrated else None,
             parity=measure_parity(model, comparing, len(segmenter.spec.table), unoptimised=calibrated),
             compiled=compiled,
+            plan=Plan(plan, compiled.library.rpartition(" ")[2]) if plan and compiled else None,
         )
 
-    def compiled(self, file: str) -> Compilation | None:
-        """What NVIDIA's compiler makes of a written file, if there is one. Raises EngineError if it refuses it."""
-        return None if self.compiler is None else self.compiler.compile(self.part / file)
+    def compiled(self, file: str, plan: str | None = None) -> Compilation | None:
+        """What NVIDIA's compiler makes of a written file, if it is here. Raises EngineError if it refuses the file.
+
+        plan: where in the bundle the engine is kept.
+        """
+        if self.compiler is None:
+            return None
+        return self.compiler.compile(self.part / file, None if plan is None else self.part / plan)

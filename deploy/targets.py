@@ -52,6 +52,7 @@ class Target:
     jetpacks: releases that it runs, for a Jetson.   tensorrt: oldest and newest version elsewhere.
     memory_gb: of the smallest module, 0 if unknown here.   dla_cores: deep learning accelerators of the largest module;
     None if only the device can tell.   dla_jetpacks: the releases whose TensorRT can use them.
+    ahead: engines are built on the desktop and carried in the bundle.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Target:
     memory_gb: int = 0
     dla_cores: int | None = 0
     dla_jetpacks: tuple[JetPack, ...] = ()
+    ahead: bool = False
 
     @property
     def tensorrt_versions(self) -> tuple[str, ...]:
@@ -108,6 +110,8 @@ class Target:
 CPU = Target("cpu", "any processor", "onnxruntime")
 CUDA = Target("cuda", "an NVIDIA GPU with ONNX Runtime", "onnxruntime-cuda")
 OPENVINO = Target("openvino", "an Intel processor with OpenVINO", "openvino")
+RTX = Target("rtx", "an NVIDIA RTX GPU with TensorRT for RTX", "tensorrt-rtx", tensorrt=("11",), ahead=True)
+"""TensorRT for RTX has releases of its own; like TensorRT 11 it takes the types from the file alone."""
 TENSORRT = Target("tensorrt", "an NVIDIA GPU with TensorRT", "tensorrt", tensorrt=("8.5", "11.4"))
 JETSON = Target(
     "jetson",

@@ -98,7 +98,8 @@ class Parity:
 class Compilation:
     """What NVIDIA's own compiler made of a file, on the desktop and without a GPU.
 
-    library: as in ``TensorRT-RTX 1.7.1.116``.   capability: of the GPUs that it was built for, as in ``8.6``.
+    library: as in ``TensorRT-RTX 1.7.1.116``.   capability: of the GPUs that it was built for, as in ``8.6``; empty
+    for all that the library builds for by itself.
     convolutions, conversions: how many layers by the types they read and write, as in ``int8 to fp32``; conversions are
     those that turn other types into int8.   warnings: what the compiler said.
     """
@@ -113,6 +114,14 @@ class Compilation:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """An engine that was built on the desktop. file: as the library wrote it.   version: of the library that did."""
+
+    file: str
+    version: str
+
+
+@dataclass(frozen=True)
 class EngineRecord:
     """One model at one precision.
 
@@ -121,7 +130,8 @@ class EngineRecord:
     same after every channel if it `ships`.
     flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
     10), and could not read int8-fp16 of opset 19; None at other precisions, and if no such engine is meant.
-    compiled: None where the target has no TensorRT, or no compiler was at hand.
+    compiled: None where the target has no TensorRT, or no compiler was at hand.   plan: built from `file`, where the
+    target takes engines that are.
     """
 
     name: str
@@ -137,6 +147,7 @@ class EngineRecord:
     parity: Parity
     flagged_file: str | None = None
     compiled: Compilation | None = None
+    plan: Plan | None = None
 
     def indices(self) -> list[int]:
         """The inputs it runs, in order."""

@@ -87,7 +87,7 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--workspace-mb", type=count, default=None, help="most memory for building an engine; 0: no limit"
     )
-    command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph")
+    command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph (not with pycuda)")
     command.add_argument(
         "--dla", type=accelerator, default=None, metavar="CORE", help="deep learning accelerator to use, or gpu"
     )

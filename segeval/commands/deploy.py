@@ -171,7 +171,8 @@ def show_compilations(bundle: "BundleManifest") -> None:
             for name, each in compiled
         ]
         headings = ("engine", "layers", "convolutions", "made int8", "warnings")
-        results.print(table(headings, rows, f"Built by {found.library} for compute capability {found.capability}"))
+        gpus = f"compute capability {found.capability}" if found.capability else "every GPU it builds for by itself"
+        results.print(table(headings, rows, f"Built by {found.library} for {gpus}"))
     elif TARGETS.load(bundle.target).tensorrt_versions:
         say(f"warning: no TensorRT has read these files; after {INSTALL}, deploy builds each of them without a GPU")
 

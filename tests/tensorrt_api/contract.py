@@ -44,16 +44,21 @@ def has(bindings: Any, name: str) -> bool:
     return True
 
 
+def release(bindings: Any) -> tuple[int, int]:
+    first, second = bindings.__version__.split(".")[:2]
+    return int(first), int(second)
+
+
 def major(bindings: Any) -> int:
-    return int(bindings.__version__.split(".")[0])
+    return release(bindings)[0]
 
 
 def breaches(bindings: Any) -> list[str]:
     """Where the bindings have not what versions.py says, one line each: missing, or there where they must not be."""
     lines = []
     for name in declared():
-        first, last = PARTIAL.get(name, EVERY)
-        expected = first <= major(bindings) <= last
+        first, last, minor = PARTIAL.get(name, EVERY)
+        expected = (first, minor) <= release(bindings) and major(bindings) <= last
         if has(bindings, name) != expected:
             there = "has no" if expected else "has, against versions.py,"
             lines.append(f"TensorRT {bindings.__version__} {there} {name}")

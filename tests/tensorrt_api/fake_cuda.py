@@ -104,7 +104,7 @@ class FakeCuda(Cuda):
         self.streams: dict[int, FakeStream] = {}
         self.alive: set[object] = set()
         self.page_locked: list[int] = []
-        self.clock = self.launches = 0
+        self.clock = self.launches = self.allocations = 0
         self.closed = False
 
     def device_name(self) -> str:
@@ -120,7 +120,8 @@ class FakeCuda(Cuda):
         return self._driver
 
     def allocate(self, nbytes: int) -> DeviceBuffer:
-        return FakeBuffer(self, 0x1000 * (len(self.memory) + 1), nbytes)
+        self.allocations += 1
+        return FakeBuffer(self, 0x1000 * self.allocations, nbytes)
 
     def pinned(self, shape: Sequence[int], dtype: Any) -> np.ndarray[Any, Any]:
         array = np.zeros(tuple(shape), dtype)
@@ -131,7 +132,7 @@ class FakeCuda(Cuda):
         self.page_locked.remove(id(array))
 
     def stream(self) -> Stream:
-        stream = FakeStream(self, 0x77)
+        stream = FakeStream(self, 0x77 + len(self.streams))
         self.streams[stream.handle] = stream
         return stream
 

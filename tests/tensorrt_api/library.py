@@ -45,6 +45,8 @@ class World:
     takes_addresses: bool = True
     executes: bool = True
     image_name: str = "image"
+    logits: tuple[int, ...] = (1, 19, 4, 6)
+    reports: bool = True
     description: str | None = ""
     phases: tuple[tuple[str, str | None, int], ...] = (("Building", None, 2), ("Timing", "Building", 4))
     during_build: Callable[[], None] = lambda: None
@@ -55,10 +57,14 @@ class World:
         ("ELEMENTWISE", "network_input"),
         ("CONVOLUTION", "features"),
         ("ELEMENTWISE", "sum"),
+        ("DECONVOLUTION", "network_output"),
+        ("TOPK", "index"),
+        ("CAST", "labels"),
     )
     built: list[Any] = field(default_factory=list)
     network: list[Any] = field(default_factory=list)
     flags: int = 0
+    profiled: int = 0
 
 
 class Library:
@@ -103,7 +109,9 @@ class Builder(Double):
     def do_create_network(self, flags: int = 0) -> Double:
         self.library.world.flags = flags
         layers = [self.library.layer(*each) for each in self.library.world.layers]
-        return self.library.make(INetworkDefinition, layers=layers, num_layers=len(layers))
+        outputs = [self.library.make(ITensor, name="labels")]
+        values = {"num_layers": len(layers), "num_outputs": 1, "outputs": outputs}
+        return self.library.make(INetworkDefinition, layers=layers, **values)
 
     def do_create_builder_config(self) -> Double:
         tf32 = self.library.module.real.BuilderFlag.TF32
@@ -122,8 +130,10 @@ class Builder(Double):
         strong = self.library.strong_only or bool(world.flags & strong_bit(self.library.module.real))
         allowed = {"FP16": "fp16", "INT8": "int8"}
         computed = typed if strong or typed in [allowed.get(name) for name in names] else "fp32"
+        (output,) = network.values["outputs"]
+        plan = {"precision": computed, "flags": sorted(names), "output": output.values["name"]}
         # Buffers are all that an IHostMemory is to Python.
-        return memoryview(MAGIC + json.dumps({"precision": computed, "flags": sorted(names)}).encode())
+        return memoryview(MAGIC + json.dumps(plan).encode())
 
     def told(self, monitor: Any) -> bool:
         """Go through the phases. Returns whether the monitor wants the build to go on."""
@@ -153,6 +163,18 @@ class INetworkDefinition(Double):
     def do_get_layer(self, index: int) -> Double:
         layer: Double = self.values["layers"][index]
         return layer
+
+    def do_get_output(self, index: int) -> Double:
+        tensor: Double = self.values["outputs"][index]
+        return tensor
+
+    def do_mark_output(self, tensor: Double) -> None:
+        self.values["outputs"].append(tensor)
+        self.values["num_outputs"] = len(self.values["outputs"])
+
+    def do_unmark_output(self, tensor: Double) -> None:
+        self.values["outputs"].remove(tensor)
+        self.values["num_outputs"] = len(self.values["outputs"])
 
 
 class ILayer(Double):
@@ -230,29 +252,33 @@ class Runtime(Double):
     def do_deserialize_cuda_engine(self, data: bytes) -> Double | None:
         if not self.library.world.loads or not data.startswith(MAGIC):
             return None
-        return self.library.make(ICudaEngine, plan=json.loads(data[len(MAGIC) :].decode()), num_io_tensors=2)
+        values = {"num_io_tensors": 2, "device_memory_size": 5 << 20, "device_memory_size_v2": 5 << 20}
+        return self.library.make(ICudaEngine, plan=json.loads(data[len(MAGIC) :].decode()), **values)
 
 
 class ICudaEngine(Double):
     library: Library
 
     def do_get_tensor_name(self, index: int) -> str:
-        return (self.library.world.image_name, "labels")[index]
+        return str((self.library.world.image_name, self.values["plan"]["output"])[index])
 
     def do_get_tensor_mode(self, name: str) -> Any:
         mode = self.library.module.real.TensorIOMode
-        return mode.OUTPUT if name == "labels" else mode.INPUT
+        return mode.INPUT if name == self.library.world.image_name else mode.OUTPUT
 
     def do_get_tensor_dtype(self, name: str) -> Any:
         kind = self.library.module.real.DataType
-        return kind.INT32 if name == "labels" else kind.UINT8
+        return {"labels": kind.INT32, "network_output": kind.FLOAT}.get(name, kind.UINT8)
 
     def do_get_tensor_shape(self, name: str) -> Any:
         shape = self.library.world.shape
-        return self.library.module.real.Dims(shape if name == "labels" else (*shape, 3))
+        shapes = {"labels": shape, "network_output": self.library.world.logits}
+        return self.library.module.real.Dims(shapes.get(name, (*shape, 3)))
 
     def do_create_execution_context(self) -> Double | None:
-        return self.library.make(IExecutionContext, addresses={}) if self.library.world.has_context else None
+        if not self.library.world.has_context:
+            return None
+        return self.library.make(IExecutionContext, addresses={}, output=self.values["plan"]["output"], profiler=None)
 
     def do_create_engine_inspector(self) -> Double | None:
         if self.library.world.description is None:
@@ -286,11 +312,21 @@ class IExecutionContext(Double):
         world = self.library.world
         if world.executes:
             world.cuda.streams[stream_handle].queue.append(self.compute)
+        if self.values["profiler"] is not None and world.reports:
+            # Waits and tells before it returns.
+            world.cuda.streams[stream_handle].synchronize()
+            world.profiled += 1
+            for name, ms in (("conv", float(world.profiled)), ("TopK", 4.0), ("conv", 0.5)):
+                self.values["profiler"].report_layer_time(name, ms)
         return world.executes
 
     def compute(self) -> None:
-        """The label of a pixel is its brightest channel."""
+        """The label of a pixel is its brightest channel; the logits of a pixel are all the same."""
         world, addresses = self.library.world, self.values["addresses"]
         image = world.cuda.memory[addresses["image"]].reshape((*world.shape, 3))
+        if self.values["output"] == "network_output":
+            logits = np.full(world.logits, image.sum(), np.float32)
+            world.cuda.memory[addresses["network_output"]][:] = logits.reshape(-1).view(np.uint8)
+            return
         labels = image.argmax(axis=-1).astype(np.int32)
         world.cuda.memory[addresses["labels"]][:] = labels.reshape(-1).view(np.uint8)

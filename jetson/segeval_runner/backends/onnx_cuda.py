@@ -47,7 +47,9 @@ class OnnxCuda(Backend):
         self.version()
         preload(import_engine())
         with contextlib.ExitStack() as taken:
-            self._call = DeviceCall(open_cuda(self.settings.memory), self.job.shape)
+            cuda = open_cuda(self.settings.memory)
+            taken.callback(cuda.close)
+            self._call = DeviceCall(cuda, self.job.shape)
             taken.callback(self._call.close)
             providers = [(self.provider, self.provider_options())]
             self._session = open_session(self.job, self.session_options(), providers, FALLBACK)
@@ -56,7 +58,7 @@ class OnnxCuda(Backend):
                 what = "{}: ONNX Runtime could not load its CUDA provider and fell back to {}"
                 raise BackendError(what.format(self.job.file, found), INSTALL)
             self._binding = self.bound()
-            taken.pop_all()
+            self._taken = taken.pop_all()
 
     def session_options(self) -> Any:
         """Those of the CPU, but an operator without a CUDA kernel is an error instead of a detour over the CPU."""
@@ -99,7 +101,7 @@ class OnnxCuda(Backend):
         """See `Backend`."""
         # The session uses the stream and the buffers until it is gone.
         del self._binding, self._session
-        self._call.close()
+        self._taken.close()
 
 
 def preload(engine: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+import tempfile
+from pathlib import Path
+from typing import Any, Iterable, List, Sequence
 
 import numpy as np
 
-from segeval_runner.backends.backend import Backend, Job
+from segeval_runner.backends.backend import Backend, Job, LayerTime
+from segeval_runner.backends.onnx_profile import layer_times
 from segeval_runner.errors import BackendError
 
 
@@ -59,6 +62,7 @@ class OnnxRuntime(Backend):
 
     name = "onnxruntime"
     package = "onnxruntime"
+    tells_layers = True
 
     @classmethod
     def version(cls) -> str:
@@ -76,6 +80,16 @@ class OnnxRuntime(Backend):
         except Exception as error:
             raise BackendError("{}: ONNX Runtime failed: {}".format(self.job.file, error)) from error
         return labels
+
+    def layers(self, batches: Iterable[np.ndarray[Any, Any]]) -> List[LayerTime]:
+        """See `Backend`. Layers are the nodes of the optimised graph; they are timed in a session of their own."""
+        with tempfile.TemporaryDirectory(prefix="segeval-layers-") as folder:
+            options = session_options(self.settings.threads)
+            options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "layers")
+            session = open_session(self.job, options, ["CPUExecutionProvider"])
+            for images in batches:
+                session.run(["labels"], {"image": images})
+            return layer_times(Path(session.end_profiling()).read_text(encoding="utf-8"))
 
     def deactivate(self) -> None:
         """See `Backend`."""

@@ -14,6 +14,8 @@ from segeval_runner.cuda.memory import Cuda, DeviceBuffer, Event, Graph, Stream,
 from segeval_runner.errors import BackendError
 
 INSTALL = "pip install pycuda compiles it with the CUDA toolkit's headers and a C++ compiler; or use --memory cudart"
+NO_GRAPHS = ("pycuda cannot capture CUDA graphs", "use --memory auto or cudart, or leave --cuda-graph out")
+"""As of 2026.1: what and what to do."""
 NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING, which pycuda gives no name to: the stream does not wait for the default stream."""
 
@@ -176,7 +178,7 @@ class Pycuda(Cuda):
 
     def graph(self, stream: Stream, launch: Callable[[], None]) -> Graph:
         """Raises BackendError: pycuda has no graphs (as of 2026.1)."""
-        raise BackendError("pycuda cannot capture CUDA graphs", "use --memory cudart, or leave --cuda-graph out")
+        raise BackendError(*NO_GRAPHS)
 
     def close(self) -> None:
         """See `Cuda`."""

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from segeval_runner.backends.backend import Job, Report, Settings
 from segeval_runner.backends.tensorrt import versions
+from segeval_runner.backends.tensorrt.cutting import NETWORK_OUTPUT, cut
 from segeval_runner.backends.tensorrt.inspector import UNKNOWN
 from segeval_runner.backends.tensorrt.library import trt
 from segeval_runner.backends.tensorrt.log import Log
@@ -75,6 +76,9 @@ class Builder:
         self.parser = trt.OnnxParser(network, self.log)
         if not self.parser.parse_from_file(str(self.job.file)):
             raise BackendError("{}: TensorRT cannot read it{}".format(self.job.file, complaints(self.parser)))
+        if self.settings.without_argmax and not cut(network):
+            what = "{} has no value {} to cut it at".format(self.job.file, NETWORK_OUTPUT)
+            raise BackendError(what, "deploy the set again, or leave --without-argmax out")
         return network
 
     def configured(self, builder: trt.Builder) -> trt.IBuilderConfig:

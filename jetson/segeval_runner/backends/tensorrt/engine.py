@@ -10,6 +10,7 @@ from segeval_runner.backends.tensorrt import versions
 from segeval_runner.backends.tensorrt.board import build_mb
 from segeval_runner.backends.tensorrt.builder import Builder, UnbuildableError
 from segeval_runner.backends.tensorrt.cache import Cache, Kept, Key
+from segeval_runner.backends.tensorrt.cutting import NETWORK_OUTPUT
 from segeval_runner.backends.tensorrt.inspector import inspect
 from segeval_runner.backends.tensorrt.interrupt import deferred_interrupt
 from segeval_runner.backends.tensorrt.library import trt
@@ -96,7 +97,9 @@ class Engines:
     def flags(self) -> Dict[str, Any]:
         """How it is built. A limit of None changes with the free memory, and is no other engine; the notes have it."""
         settings = self.settings
-        return {"typing": self.typing, "tf32": False, "workspace_mb": settings.workspace_mb, "dla": settings.dla}
+        until = {"output": NETWORK_OUTPUT} if settings.without_argmax else {}
+        how = {"typing": self.typing, "tf32": False, "workspace_mb": settings.workspace_mb, "dla": settings.dla}
+        return {**how, **until}
 
     def built(self, key: Key) -> Kept:
         """Build the engine, and keep it with what was measured. Raises BackendError, or KeyboardInterrupt."""
@@ -129,10 +132,10 @@ class Engines:
 
 
 def described(engine: trt.ICudaEngine) -> Dict[str, Any]:
-    """Layers and precisions, as the engine inspector has them; see `inspect`."""
+    """Layers and precisions, as the engine inspector has them (see `inspect`), and memory besides the weights."""
     inspector: Optional[trt.EngineInspector] = engine.create_engine_inspector()
     text = inspector.get_engine_information(trt.LayerInformationFormat.JSON) if inspector is not None else ""
-    return inspect(text)
+    return {"device_memory_bytes": versions.device_memory(engine), **inspect(text)}
 
 
 def engine_of(job: Job, settings: Settings, device: Dict[str, Any], log: Log, report: Report) -> Engine:
