@@ -16,7 +16,7 @@ from segeval.bundles import Compilation
 from segeval.errors import EngineError
 from segeval.store import explaining
 from segeval_runner.backends import Job, Settings
-from segeval_runner.backends.tensorrt.rtx import build_ahead
+from segeval_runner.backends.tensorrt.ahead import build_ahead
 from segeval_runner.errors import BackendError
 
 CAPABILITY = "8.6"

@@ -89,6 +89,9 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph (not with pycuda)")
     command.add_argument(
+        "--prebuilt", action="store_true", help="run the engines that the bundle carries; only if you trust who made it"
+    )
+    command.add_argument(
         "--dla", type=accelerator, default=None, metavar="CORE", help="deep learning accelerator to use, or gpu"
     )
 
@@ -108,6 +111,7 @@ def settings(arguments: argparse.Namespace, bundle: Bundle) -> Settings:
         memory=arguments.memory,
         workspace_mb=(run.workspace_mb or None) if arguments.workspace_mb is None else arguments.workspace_mb,
         cuda_graph=arguments.cuda_graph,
+        prebuilt=arguments.prebuilt,
         dla=-1 if core is None else core,
     )
 

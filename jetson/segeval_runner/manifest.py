@@ -33,10 +33,19 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Plan:
+    """An engine that was built on the desktop. version: of the library that did."""
+
+    file: str
+    version: str
+
+
+@dataclass(frozen=True)
 class Engine:
     """One model at one precision. inputs: half-open ranges of the inputs it runs.
 
     flagged_file: instead of `file` for a backend that takes precisions from flags; None if there is no other.
+    plan: an engine that was built from `file`, None if there is none.
     """
 
     name: str
@@ -49,6 +58,7 @@ class Engine:
     classes: int
     inputs: Sequence[Tuple[int, int]]
     flagged_file: Optional[str] = None
+    plan: Optional[Plan] = None
 
     def indices(self) -> List[int]:
         """The inputs it runs, in order."""
@@ -212,7 +222,13 @@ def engine(record: Any) -> Engine:
         classes=take_count(record, "classes"),
         inputs=ranges,
         flagged_file=None if record.get("flagged_file") is None else take(record, "flagged_file", str),
+        plan=None if record.get("plan") is None else plan(record["plan"]),
     )
+
+
+def plan(record: Any) -> Plan:
+    """An engine that the bundle carries."""
+    return Plan(take(record, "file", str), take_text(record, "version"))
 
 
 def require_file_names(manifest: Manifest) -> None:
@@ -239,6 +255,7 @@ def require_consistent(manifest: Manifest) -> None:
     """Raise BundleError unless each used file is hashed and the shards are as large as all inputs."""
     used = [item.file for item in manifest.engines] + [item.file for item in manifest.shards] + [manifest.index]
     used += [item.flagged_file for item in manifest.engines if item.flagged_file is not None]
+    used += [item.plan.file for item in manifest.engines if item.plan is not None]
     for name in used:
         if name not in manifest.files:
             raise malformed("{!r} is used, but its hash is not recorded".format(name[:MOST_TEXT]))

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Type
 
 import numpy as np
 
-from segeval_runner.backends import Backend, Job, Settings, load_backend
+from segeval_runner.backends import Backend, Job, Plan, Settings, load_backend
 from segeval_runner.bundle import Bundle
 from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError, BundleError, OutputError, explaining
@@ -90,8 +90,11 @@ def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
         raise BackendError(what.format(bundle.root, backend.name), hint)
     shape = (engine.batch, engine.height, engine.width)
 
+    plan = None if engine.plan is None else Plan(bundle.path(engine.plan.file), engine.plan.version)
+
     def of_file(file: str, precision: str, fallback: Optional[Job] = None) -> Job:
-        return Job(bundle.path(file), bundle.manifest.files[file].sha256, precision, shape, fallback)
+        own = plan if file == engine.file else None
+        return Job(bundle.path(file), bundle.manifest.files[file].sha256, precision, shape, fallback, own)
 
     if engine.precision != MIXED:
         return of_file(engine.file, engine.precision)

@@ -21,7 +21,7 @@ from tests.tensorrt_api.releases import RELEASES, ROOT, CheckError, Release, bin
 PAGE = ROOT / "docs/tensorrt.md"
 BEGIN, END = "<!-- contract: written by `make check-tensorrt-api` -->\n", "<!-- end of contract -->\n"
 SOURCES = "jetson/segeval_runner/backends/tensorrt"
-OF_RTX = {"ahead.py", "listing.py", "rtx.py"}
+OF_RTX = {"ahead.py", "ahead_builder.py", "listing.py"}
 """What TensorRT for RTX alone uses; tests/tensorrt_build run it on the real library."""
 
 
@@ -33,7 +33,9 @@ def drive(release: Release, folder: Path) -> dict[str, Any]:
     coverage = ["-m", "coverage", "run", "--branch", f"--data-file={folder / release.version}.coverage"]
     command = [str(python), "-W", "error", *coverage, f"--include=*/{SOURCES}/*", "-m", "tests.tensorrt_api.inside"]
     settings = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([*command, str(result)], cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, str(result), release.module], cwd=ROOT, env=settings, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise CheckError(f"TensorRT {release.version} with Python {release.python}:\n{done.stderr.strip()}")
     record: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))

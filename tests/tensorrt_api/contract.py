@@ -12,6 +12,7 @@ from typing import Any
 from segeval_runner.backends.tensorrt.versions import NEWEST, PARTIAL, Range
 
 STUB = Path(__file__).parents[1] / "typings/tensorrt/__init__.pyi"
+RTX_STUB = STUB.parents[1] / "tensorrt_rtx/__init__.pyi"
 EVERY = Range(8, NEWEST)
 
 
@@ -45,8 +46,16 @@ def has(bindings: Any, name: str) -> bool:
 
 
 def release(bindings: Any) -> tuple[int, int]:
+    """Major and minor version of the API."""
+    if is_rtx(bindings):
+        return NEWEST, 0
     first, second = bindings.__version__.split(".")[:2]
     return int(first), int(second)
+
+
+def is_rtx(bindings: Any) -> bool:
+    """Whether it is TensorRT for RTX, which counts its own releases and has the API of the newest TensorRT."""
+    return hasattr(bindings, "IRuntimeCache")
 
 
 def major(bindings: Any) -> int:

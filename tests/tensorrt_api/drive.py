@@ -19,15 +19,16 @@ from unittest import mock
 
 import numpy as np
 
-from segeval_runner.backends import Job, Settings
+from segeval_runner.backends import Job, Plan, Settings
 from segeval_runner.backends.tensorrt import TensorRT, backend, board
 from segeval_runner.backends.tensorrt.builder import SHOWN
 from segeval_runner.backends.tensorrt.interrupt import deferred_interrupt
 from segeval_runner.backends.tensorrt.library import use
 from segeval_runner.backends.tensorrt.log import the_log
+from segeval_runner.backends.tensorrt.rtx import TensorRTRTX
 from segeval_runner.errors import BackendError
 from segeval_runner.telemetry import Machine
-from tests.tensorrt_api.contract import major
+from tests.tensorrt_api.contract import is_rtx, major
 from tests.tensorrt_api.fake_cuda import FakeCuda
 from tests.tensorrt_api.library import Library, World
 
@@ -52,6 +53,8 @@ class Drive(unittest.TestCase):
         self.addCleanup(here.stop)
         self.library.module.calls.clear()
         self.major = major(self.library.module)
+        self.rtx = is_rtx(self.library.module.real)
+        self.kind = TensorRTRTX if self.rtx else TensorRT
         self.said: list[tuple[str, int, int]] = []
         self.renew()
 
@@ -79,7 +82,7 @@ class Drive(unittest.TestCase):
         return Settings(1, self.folder / "engines")._replace(**changes)
 
     def backend(self, job: Job | None = None, **changes: Any) -> TensorRT:
-        return TensorRT(job or self.job(), self.settings(**changes), lambda *each: self.said.append(each))
+        return self.kind(job or self.job(), self.settings(**changes), lambda *each: self.said.append(each))
 
     def opened(self, kind: str, graphs: bool) -> FakeCuda:
         self.asked = (kind, graphs)
@@ -120,13 +123,18 @@ class Drive(unittest.TestCase):
         assert isinstance(values, dict)
         return values
 
+    def timings(self) -> bytes | None:
+        """What the only build began with; None where a build measures nothing."""
+        timings = self.config()["timings"]
+        return None if timings is None else bytes(timings.values["data"])
+
     def flag_names(self) -> set[str]:
         return {flag.name for flag in self.config()["flags"]}
 
     # what is built
 
     def test_the_version_is_that_of_the_bindings(self) -> None:
-        self.assertEqual(TensorRT.version(), self.library.module.real.__version__)
+        self.assertEqual(self.kind.version(), self.library.module.real.__version__)
 
     def test_every_precision_is_built_as_the_version_asks_for(self) -> None:
         weak = {"fp32": set(), "fp16": {"FP16", EXACT}, "int8": {"INT8"}}
@@ -148,7 +156,7 @@ class Drive(unittest.TestCase):
                 self.assertEqual(facts["device_memory_bytes"], 5 << 20)
 
     def test_fp16_within_int8_needs_both_flags_where_there_are_flags(self) -> None:
-        self.assertEqual(TensorRT.takes_flags(), self.major == 8)
+        self.assertEqual(self.kind.takes_flags(), self.major == 8)
         with self.active(self.job("int8-fp16")):
             self.assertEqual(self.flag_names(), {"INT8", "FP16", EXACT} if self.major == 8 else set())
 
@@ -191,6 +199,33 @@ class Drive(unittest.TestCase):
         other = SimpleNamespace(IExecutionContext=SimpleNamespace(execute_async_v3=None))
         with mock.patch.dict(sys.modules, {"tensorrt_rtx": other}):
             self.assertRaisesRegex(BackendError, "uses tensorrt already", use, "tensorrt_rtx")
+
+    def test_an_engine_of_the_bundle_runs_only_if_asked_for_and_of_this_version(self) -> None:
+        plan = self.folder / "net.rtx"
+        self.facts()
+        plan.write_bytes(self.engine_file().read_bytes())
+        for version, prebuilt, origin in (
+            (self.kind.version(), True, "carried"),
+            (self.kind.version(), False, "built"),
+            ("0.1", True, "built"),
+        ):
+            with self.subTest(version=version, prebuilt=prebuilt):
+                self.renew()
+                settings = {"prebuilt": prebuilt, "cache": self.folder / f"{version}-{prebuilt}"}
+                facts = self.facts(self.job()._replace(plan=Plan(plan, version)), **settings)
+                self.assertEqual(facts["engine"], origin)
+
+    def test_kernels_that_were_compiled_here_are_kept(self) -> None:
+        if not self.rtx:
+            return
+        self.facts()
+        self.assertEqual(self.world.kernels, [b""])
+        self.renew()
+        self.facts()
+        self.assertEqual(self.world.kernels, [b"kernels of this device"])
+        self.renew(cuda=FakeCuda("RTX 5090", (12, 0)))
+        self.facts()
+        self.assertEqual(self.world.kernels, [b""])
 
     def test_layers_are_listed_with_their_types(self) -> None:
         self.assertEqual(self.facts(self.job("fp16"))["listed"], [["conv", "CaskConvolution", "fp16"]] * 2)
@@ -309,7 +344,7 @@ class Drive(unittest.TestCase):
                 self.renew()
                 facts = self.facts()
                 self.assertEqual(facts["engine"], "built")
-                self.assertEqual(self.config()["timings"].values["data"], b"", "times of another mode are no help")
+                self.assertIn(self.timings(), (b"", None), "times of another mode are no help")
                 self.renew()
                 self.assertEqual(self.facts()["engine"], "cached")
         self.assertEqual((facts["jetson_linux"], facts["power_mode"]), ("36.5.0", "mode 2"))
@@ -356,10 +391,13 @@ class Drive(unittest.TestCase):
 
     def test_times_measured_before_are_used_and_garbage_is_not(self) -> None:
         self.facts(self.job("fp32"))
-        self.assertEqual(self.config()["timings"].values["data"], b"")
+        if self.rtx:
+            self.assertEqual((self.timings(), list((self.folder / "engines").glob("*.timing"))), (None, []))
+            return
+        self.assertEqual(self.timings(), b"")
         self.renew()
         self.facts(self.job("fp16"))
-        self.assertEqual(self.config()["timings"].values["data"], b"timings of this device")
+        self.assertEqual(self.timings(), b"timings of this device")
         (file,) = (self.folder / "engines").glob("*.timing")
         sidecar = file.with_name(file.name + ".json")
         for number, data in enumerate((b"garbage", b"timings of another device")):
@@ -368,7 +406,7 @@ class Drive(unittest.TestCase):
             sidecar.write_text(json.dumps({**record, "sha256": hashlib.sha256(data).hexdigest()}), encoding="utf-8")
             self.renew()
             self.assertEqual(self.facts(self.job("int8"), workspace_mb=number + 1)["engine"], "built")
-            self.assertEqual(self.config()["timings"].values["data"], b"")
+            self.assertEqual(self.timings(), b"")
 
     # how it runs
 
@@ -581,12 +619,12 @@ class Drive(unittest.TestCase):
         self.assertEqual((facts["layers"], facts["precisions"]), (3, {"unknown": 3}))
 
     def test_tensorrt_that_is_missing_or_too_old_is_refused(self) -> None:
-        with mock.patch.dict(sys.modules, {"tensorrt": None}), self.assertRaises(BackendError) as caught:
-            TensorRT.version()
-        self.assertIn("nvidia-jetpack", caught.exception.hint)
+        with mock.patch.dict(sys.modules, {self.kind.module: None}), self.assertRaises(BackendError) as caught:
+            self.kind.version()
+        self.assertIn("tensorrt-rtx-cu13" if self.rtx else "nvidia-jetpack", caught.exception.hint)
         old = mock.Mock(__version__="8.4.1", IExecutionContext=object)
-        with mock.patch.dict(sys.modules, {"tensorrt": old}), self.assertRaises(BackendError) as caught:
-            TensorRT.version()
+        with mock.patch.dict(sys.modules, {self.kind.module: old}), self.assertRaises(BackendError) as caught:
+            self.kind.version()
         self.assertIn("too old", caught.exception.what)
 
     # while it is built
@@ -662,7 +700,7 @@ class Drive(unittest.TestCase):
 
         if self.major == 8:
             return
-        running = TensorRT(self.job(), self.settings(), broken)
+        running = self.kind(self.job(), self.settings(), broken)
         with mock.patch.object(backend, "open_cuda", self.opened):
             self.assertRaisesRegex(ValueError, "nobody reads", running.activate)
         self.assertTrue(self.world.cuda.closed)

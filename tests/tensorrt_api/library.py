@@ -63,6 +63,7 @@ class World:
     )
     built: list[Any] = field(default_factory=list)
     network: list[Any] = field(default_factory=list)
+    kernels: list[bytes] = field(default_factory=list)
     flags: int = 0
     profiled: int = 0
 
@@ -275,7 +276,10 @@ class ICudaEngine(Double):
         shapes = {"labels": shape, "network_output": self.library.world.logits}
         return self.library.module.real.Dims(shapes.get(name, (*shape, 3)))
 
-    def do_create_execution_context(self) -> Double | None:
+    def do_create_runtime_config(self) -> Double:
+        return self.library.make(IRuntimeConfig)
+
+    def do_create_execution_context(self, config: Double | None = None) -> Double | None:
         if not self.library.world.has_context:
             return None
         return self.library.make(IExecutionContext, addresses={}, output=self.values["plan"]["output"], profiler=None)
@@ -284,6 +288,29 @@ class ICudaEngine(Double):
         if self.library.world.description is None:
             return None
         return self.library.make(EngineInspector, precision=self.values["plan"]["precision"])
+
+
+class IRuntimeConfig(Double):
+    library: Library
+
+    def do_create_runtime_cache(self) -> Double:
+        return self.library.make(IRuntimeCache, data=b"")
+
+    def do_set_runtime_cache(self, cache: Double) -> bool:
+        self.library.world.kernels.append(cache.values["data"])
+        cache.values["data"] = b"kernels of this device"
+        return True
+
+
+class IRuntimeCache(Double):
+    library: Library
+
+    def do_deserialize(self, blob: bytes) -> bool:
+        self.values["data"] = blob
+        return True
+
+    def do_serialize(self) -> memoryview:
+        return memoryview(self.values["data"])
 
 
 class EngineInspector(Double):

@@ -9,7 +9,7 @@ from segeval.deploy.qdq import check_qdq
 from segeval.deploy.specs import CalibrationSpec
 from segeval.errors import EngineError
 from segeval_runner.backends import Settings
-from segeval_runner.backends.tensorrt.rtx import build_ahead
+from segeval_runner.backends.tensorrt.ahead import build_ahead
 from segeval_runner.errors import BackendError
 from tests.deploy import broken
 from tests.deploy.broken import Spoil

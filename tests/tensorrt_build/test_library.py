@@ -12,7 +12,8 @@ from onnx import ModelProto
 from segeval_runner.backends import Job, Settings
 from segeval_runner.backends.backend import Report
 from segeval_runner.backends.tensorrt import library, versions
-from segeval_runner.backends.tensorrt.rtx import CAPABILITIES, TensorRTRTX, build_ahead
+from segeval_runner.backends.tensorrt.ahead import CAPABILITIES, build_ahead
+from segeval_runner.backends.tensorrt.rtx import TensorRTRTX
 from segeval_runner.backends.tensorrt.versions import STRONG, typing_mode
 from segeval_runner.errors import BackendError
 from tests.deploy import broken

@@ -16,10 +16,18 @@ Report = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done and how much there is."""
 
 
+class Plan(NamedTuple):
+    """An engine that was built elsewhere. file: as the library wrote it.   version: of the library that did."""
+
+    file: Path
+    version: str
+
+
 class Job(NamedTuple):
     """One deployed model to run. file: ONNX.   sha256: of it.   shape: (batch, height, width) of its input.
 
     fallback: what to run in its place where the engine cannot build it; None if there is nothing else.
+    plan: the engine that the bundle carries for it, None if there is none.
     """
 
     file: Path
@@ -27,6 +35,7 @@ class Job(NamedTuple):
     precision: str
     shape: Tuple[int, int, int]
     fallback: Optional[Job] = None
+    plan: Optional[Plan] = None
 
 
 class Settings(NamedTuple):
@@ -36,7 +45,8 @@ class Settings(NamedTuple):
     "auto", "pycuda" or "cudart".   workspace_mb: most memory for building an engine, 0 for the engine's own choice,
     None for a share of what is free where CPU and GPU share their memory, and else the engine's own choice.
     cuda_graph: launch a call as one graph.   dla: core of the deep learning accelerator, -1 for the GPU.
-    without_argmax: compute the network alone; the labels of a call then mean nothing.
+    prebuilt: run engines that the bundle carries, which are native code.   without_argmax: compute the network alone;
+    the labels of a call then mean nothing.
     """
 
     threads: int
@@ -45,6 +55,7 @@ class Settings(NamedTuple):
     workspace_mb: Optional[int] = None
     cuda_graph: bool = False
     dla: int = -1
+    prebuilt: bool = False
     without_argmax: bool = False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from segeval_runner.backends.tensorrt.versions import takes_flags
 from segeval_runner.cuda import open_cuda
 from segeval_runner.cuda.call import DeviceCall
 from segeval_runner.cuda.pipeline import Lane, Pipeline
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+    from segeval_runner.backends.tensorrt.contexts import Contexts
 
 
 class TensorRT(Backend):
@@ -53,10 +58,18 @@ class TensorRT(Backend):
             taken.callback(self._call.close)
             device = {**self._call.facts(), **board()}
             engine, facts = engine_of(job, settings, device, log, self.report)
-            self._execution = Execution(cuda, self._call, engine, log, job.shape, settings)
+            contexts = self.contexts(engine, {**device, **facts})
+            taken.callback(contexts.close)
+            self._execution = Execution(cuda, self._call, contexts, log, job.shape, settings)
             taken.callback(self._execution.close)
             self._facts = {**device, **facts, "cuda_graph": settings.cuda_graph}
             self._taken = taken.pop_all()
+
+    def contexts(self, engine: trt.ICudaEngine, facts: Dict[str, Any]) -> Contexts:
+        """Where the contexts of an engine come from. facts: of the engine and the device that it runs on."""
+        from segeval_runner.backends.tensorrt.contexts import Contexts
+
+        return Contexts(engine)
 
     def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """See `Backend`."""

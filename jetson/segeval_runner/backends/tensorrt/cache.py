@@ -1,6 +1,7 @@
 """What was built on this machine: engines, and the times that TensorRT measured to build them.
 
 NAME.engine, NAME.timing     as TensorRT wrote them
+NAME.kernels                 what TensorRT for RTX compiled for this GPU, as it wrote it
 NAME.refused                 what it said of a file of which it can make no engine here
 NAME.engine.json, ….json     sha256 of the file, the key: everything that it depends on, and what was noted of its build
 

@@ -53,17 +53,24 @@ class Engines:
         runtime = self.runtime()
         key = self.key()
         path = self.cache.path(self.job.file.stem, "engine", key)
-        kept = self.cache.load(path, key)
-        engine = None if kept is None else runtime.deserialize_cuda_engine(kept.data)
-        origin = "cached"
-        if kept is None or engine is None:
-            # Also an engine with the right key and hash that does not load, as after an update of the driver.
-            self.log.forget()
-            kept, origin = self.built(key), "built"
-            engine = runtime.deserialize_cuda_engine(kept.data)
+        for origin, kept in (("carried", self.carried()), ("cached", self.cache.load(path, key))):
+            engine = None if kept is None else runtime.deserialize_cuda_engine(kept.data)
+            if kept is not None and engine is not None:
+                return Engine(engine, {**self.facts(kept, origin), **described(engine)})
+        # Also for an engine with the right key and hash that does not load, as after an update of the driver.
+        self.log.forget()
+        kept = self.built(key)
+        engine = runtime.deserialize_cuda_engine(kept.data)
         if engine is None:
             raise BackendError("{}: TensorRT cannot load what it built{}".format(self.job.file, self.log.told()))
-        return Engine(engine, {**self.facts(kept, origin), **described(engine)})
+        return Engine(engine, {**self.facts(kept, "built"), **described(engine)})
+
+    def carried(self) -> Optional[Kept]:
+        """The engine that came with the bundle, if it was asked for and is of this library's version."""
+        plan = self.job.plan
+        if plan is None or not self.settings.prebuilt or self.settings.without_argmax:
+            return None
+        return Kept(plan.file.read_bytes(), {"warnings": []}) if plan.version == trt.__version__ else None
 
     def runtime(self) -> trt.Runtime:
         """Raises BackendError if there is no such accelerator."""
@@ -114,7 +121,8 @@ class Engines:
             built = builder.build(None if timing is None else timing.data)
             if built is not None:
                 kept = Kept(built.engine, {**built.notes, "workspace_mb": limit})
-                self.cache.store(timing_path, timing_key, built.timing)
+                if built.timing:
+                    self.cache.store(timing_path, timing_key, built.timing)
                 self.cache.store(path, key, kept.data, kept.notes)
         if built is None:
             raise KeyboardInterrupt

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from segeval_runner.backends.backend import Settings
+from segeval_runner.backends.tensorrt.contexts import Contexts
 from segeval_runner.backends.tensorrt.cutting import NETWORK_OUTPUT
 from segeval_runner.backends.tensorrt.library import trt
 from segeval_runner.backends.tensorrt.log import Log
@@ -29,7 +30,7 @@ class Execution:
         self,
         cuda: Cuda,
         call: DeviceCall,
-        engine: trt.ICudaEngine,
+        contexts: Contexts,
         log: Log,
         shape: Tuple[int, int, int],
         settings: Settings,
@@ -38,16 +39,16 @@ class Execution:
         self._graph: Optional[Graph] = None
         self._cuda = cuda
         self._call = call
-        self._engine = engine
+        self._contexts = contexts
         self._log = log
         self._shape = shape
         self._settings = settings
         size = 0
         if settings.without_argmax:
-            size = logits_bytes(engine, shape)
+            size = logits_bytes(contexts.engine, shape)
         else:
-            require_tensors(engine, shape)
-        context = engine.create_execution_context()
+            require_tensors(contexts.engine, shape)
+        context = contexts.new()
         if context is None:
             raise BackendError("no memory on the device to run the engine{}".format(log.told()))
         self._context = context
@@ -67,7 +68,7 @@ class Execution:
 
     def beside(self, call: DeviceCall) -> Execution:
         """The same engine on the memory of another call: both can be under way at once. Raises BackendError."""
-        return Execution(self._cuda, call, self._engine, self._log, self._shape, self._settings)
+        return Execution(self._cuda, call, self._contexts, self._log, self._shape, self._settings)
 
     def _captured(self) -> Graph:
         """The network as a graph. The call before it prepares what may not happen while a graph is captured."""
@@ -92,10 +93,10 @@ class Execution:
         return self._enqueue
 
     def close(self) -> None:
-        """Give back the graph, the context, the memory and the engine, unless another execution uses it."""
+        """Give back the graph, the context and the memory."""
         if self._graph is not None:
             self._graph.destroy()
-        del self._context, self._engine
+        del self._context, self._contexts
         if self._logits is not None:
             self._logits.free()
 
