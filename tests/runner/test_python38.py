@@ -30,7 +30,8 @@ SOURCES = sorted(Path(segeval_runner.__file__).parent.rglob("*.py"))
 ALLOWED = {*sys.stdlib_module_names, "numpy", "segeval_runner"}
 ENGINES = {"backends/onnx_runtime.py": {"onnxruntime"}, "backends/openvino.py": {"openvino"}}
 # For mypy alone; when it runs, library.py imports the one that was asked for.
-ENGINES |= {"backends/tensorrt/library.py": {"tensorrt"}, "backends/tensorrt/ahead.py": {"tensorrt_rtx"}}
+ENGINES |= {f"backends/tensorrt/{name}.py": {"tensorrt"} for name in ("backend", "library", "rtx")}
+ENGINES |= {f"backends/tensorrt/{name}.py": {"tensorrt_rtx"} for name in ("ahead_builder", "contexts")}
 CACHE = Path(__file__).parents[2] / ".venv-py38"
 SIZE = (64, 128)
 
