@@ -11,12 +11,14 @@ from onnx import ModelProto
 import segeval
 from segeval.bundles import (
     CONTRACT,
+    HALF,
     QUANTIZED,
     AttributionMode,
     BundleFolder,
     BundleManifest,
     DeployOptions,
     EngineRecord,
+    Parity,
     Precision,
     RunDefaults,
     SetReference,
@@ -25,6 +27,7 @@ from segeval.deploy.archive import RUN_SCRIPT, runner_archive
 from segeval.deploy.build import (
     at_precision,
     counted,
+    crafted_for,
     engine_name,
     references_of,
     written_and_proved,
@@ -34,8 +37,8 @@ from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.channels import parse_channels
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
-from segeval.deploy.mixed import file_form, needs_flagged_file
-from segeval.deploy.parity import Reference, evenly, measure_parity
+from segeval.deploy.mixed import file_form, needs_flagged_file, to_int8_fp16
+from segeval.deploy.parity import Reference, evenly, measure_half, measure_parity
 from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
 from segeval.deploy.targets import PRECISIONS, Target
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
@@ -232,7 +235,6 @@ class ModelDeployment:
         model = written_and_proved(self.part, file, model, form, variant.spec, variant.nodes)
         calibrated = precision in QUANTIZED
         compared = [references[at] for at in evenly(len(references), variant.parity_images)]
-        comparing = counted(compared, len(compared), partial(self.progress, f"check {name}"))
         return EngineRecord(
             name=name,
             model=self.record.name,
@@ -244,5 +246,25 @@ class ModelDeployment:
             classes=len(segmenter.spec.outputs),
             inputs=self.contents.inputs_for(self.record.name, channels=variant.ships),
             calibration=variant.record(self.calibrations[variant.spec]) if calibrated else None,
-            parity=measure_parity(model, comparing, len(segmenter.spec.table), unoptimised=calibrated),
+            parity=self.parity(name, model, compared, len(segmenter.spec.table), precision, form),
         )
+
+    def parity(
+        self,
+        name: str,
+        model: ModelProto,
+        references: Sequence[Reference],
+        classes: int,
+        precision: Precision,
+        form: Precision,
+    ) -> Parity:
+        """Compare a file with torch, one with half precision in it in half arithmetic too. Raises EngineError."""
+        comparing = counted(references, len(references), partial(self.progress, f"check {name}"))
+        parity = measure_parity(model, comparing, classes, unoptimised=precision in QUANTIZED)
+        if precision not in HALF:
+            return parity
+        # An int8 file that is built with the flag of half precision too does not say in its types what will be half.
+        typed = model if form == precision else to_int8_fp16(model)
+        comparing = counted(references, len(references), partial(self.progress, f"check {name} in half arithmetic"))
+        crafted = crafted_for(self.record.name, self.contents)
+        return replace(parity, half=measure_half(name, typed, comparing, crafted, classes))
