@@ -26,6 +26,22 @@ from segeval.store import RgbImage
 PREFIX = "/deployable/network/"
 """How the exporter's names of the network's nodes begin."""
 
+MOVES = frozenset(
+    {
+        "Concat",
+        "Flatten",
+        "Identity",
+        "MaxPool",
+        "Relu",
+        "Reshape",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
+"""Operators whose results are values that they read: rounded already."""
 
 REMEDY = (
     "leave out fp16 and int8-fp16, as in --precision fp32,int8; or rescale that layer: divide its weights and bias, "
@@ -128,7 +144,7 @@ def in_half_arithmetic(model: ModelProto) -> tuple[ModelProto, dict[str, str]]:
         own = graph.node.add()
         own.CopyFrom(single(node))
         for place, name in enumerate(node.output):
-            if types.get(name) == TensorProto.FLOAT16 and node.op_type != "Constant":
+            if types.get(name) == TensorProto.FLOAT16 and node.op_type not in MOVES | {"Constant"}:
                 own.output[place] = f"{name}/exact"
                 graph.node.extend(rounding(name))
                 peaks[f"{name}/peak"] = layer_name(node)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Dict, Sequence
 
 import numpy as np
 
+from segeval_runner.backends import arithmetic
 from segeval_runner.backends.backend import Backend, Job
 from segeval_runner.errors import BackendError
 
@@ -76,6 +77,10 @@ class OnnxRuntime(Backend):
         except Exception as error:
             raise BackendError("{}: ONNX Runtime failed: {}".format(self.job.file, error)) from error
         return labels
+
+    def facts(self) -> Dict[str, Any]:
+        """See `Backend`."""
+        return {"arithmetic": arithmetic.onnx_runtime(self.job.precision, arithmetic.half_kernels())}
 
     def deactivate(self) -> None:
         """See `Backend`."""

@@ -7,6 +7,7 @@ from typing import Any, Dict
 
 import numpy as np
 
+from segeval_runner.backends import arithmetic
 from segeval_runner.backends.backend import Backend
 from segeval_runner.backends.tensorrt.versions import require_supported, takes_flags
 from segeval_runner.cuda import open_cuda
@@ -59,7 +60,8 @@ class TensorRT(Backend):
             engine, facts = Engines(job, settings, device, log, self.report).get()
             self._execution = Execution(cuda, self._call, engine, log, job.shape, settings.cuda_graph)
             taken.callback(self._execution.close)
-            self._facts = {**device, **facts, "cuda_graph": settings.cuda_graph}
+            computes = arithmetic.tensorrt(job.precision, facts["typing"] == "weak")
+            self._facts = {**device, **facts, "cuda_graph": settings.cuda_graph, "arithmetic": computes}
             self._taken = taken.pop_all()
 
     def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
