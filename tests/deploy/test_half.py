@@ -47,10 +47,10 @@ def toy(*nodes: tuple[str, str, float], classes: int = 3) -> ModelProto:
         helper.make_node("Transpose", ["levels"], ["planes"], name="transpose", perm=[0, 3, 1, 2]),
         helper.make_node("Mul", ["planes", "one"], [NETWORK_INPUT], name="normalise"),
     ]
-    constants = [numpy_helper.from_array(np.float32(1), "one")]
+    constants = [numpy_helper.from_array(np.array(1, np.float32), "one")]
     before = NETWORK_INPUT
     for operator, result, operand in nodes:
-        constants.append(numpy_helper.from_array(np.float32(operand), f"{result}_operand"))
+        constants.append(numpy_helper.from_array(np.array(operand, np.float32), f"{result}_operand"))
         made.append(helper.make_node(operator, [before, f"{result}_operand"], [result], name=f"node_{result}"))
         before = result
     made += [
