@@ -12,6 +12,7 @@ from onnx import ModelProto
 import segeval
 from segeval.bundles import (
     CONTRACT,
+    HALF,
     QUANTIZED,
     AttributionMode,
     BundleFolder,
@@ -19,6 +20,7 @@ from segeval.bundles import (
     Compilation,
     DeployOptions,
     EngineRecord,
+    Parity,
     Plan,
     Precision,
     RunDefaults,
@@ -28,6 +30,7 @@ from segeval.deploy.archive import RUN_SCRIPT, runner_archive
 from segeval.deploy.build import (
     at_precision,
     counted,
+    crafted_for,
     engine_name,
     references_of,
     written_and_proved,
@@ -38,8 +41,8 @@ from segeval.deploy.channels import parse_channels
 from segeval.deploy.compiler import INSTALL, Compiler, installed
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
-from segeval.deploy.mixed import file_form, needs_flagged_file
-from segeval.deploy.parity import Reference, evenly, measure_parity
+from segeval.deploy.mixed import file_form, needs_flagged_file, to_int8_fp16
+from segeval.deploy.parity import Reference, evenly, measure_half, measure_parity
 from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
 from segeval.deploy.targets import PRECISIONS, Target
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
@@ -246,7 +249,6 @@ class ModelDeployment:
         compiled = self.compiled(file, plan)
         calibrated = precision in QUANTIZED
         compared = [references[at] for at in evenly(len(references), variant.parity_images)]
-        comparing = counted(compared, len(compared), partial(self.progress, f"check {name}"))
         return EngineRecord(
             name=name,
             model=self.record.name,
@@ -258,7 +260,7 @@ class ModelDeployment:
             classes=len(segmenter.spec.outputs),
             inputs=self.contents.inputs_for(self.record.name, channels=variant.ships),
             calibration=variant.record(self.calibrations[variant.spec]) if calibrated else None,
-            parity=measure_parity(model, comparing, len(segmenter.spec.table), unoptimised=calibrated),
+            parity=self.parity(name, model, compared, len(segmenter.spec.table), precision, form),
             compiled=compiled,
             plan=Plan(plan, compiled.library.rpartition(" ")[2]) if plan and compiled else None,
         )
@@ -271,3 +273,23 @@ class ModelDeployment:
         if self.compiler is None:
             return None
         return self.compiler.compile(self.part / file, None if plan is None else self.part / plan)
+
+    def parity(
+        self,
+        name: str,
+        model: ModelProto,
+        references: Sequence[Reference],
+        classes: int,
+        precision: Precision,
+        form: Precision,
+    ) -> Parity:
+        """Compare a file with torch, one with half precision in it in half arithmetic too. Raises EngineError."""
+        comparing = counted(references, len(references), partial(self.progress, f"check {name}"))
+        parity = measure_parity(model, comparing, classes, unoptimised=precision in QUANTIZED)
+        if precision not in HALF:
+            return parity
+        # An int8 file that is built with the flag of half precision too does not say in its types what will be half.
+        typed = model if form == precision else to_int8_fp16(model)
+        comparing = counted(references, len(references), partial(self.progress, f"check {name} in half arithmetic"))
+        crafted = crafted_for(self.record.name, self.contents)
+        return replace(parity, half=measure_half(name, typed, comparing, crafted, classes))

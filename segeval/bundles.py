@@ -30,6 +30,10 @@ OWN_IMAGES = "the set's own clean images"
 Precision = Literal["fp32", "fp16", "int8", "int8-fp16"]
 QUANTIZED: tuple[Precision, ...] = ("int8", "int8-fp16")
 """The precisions that are calibrated."""
+HALF: tuple[Precision, ...] = ("fp16", "int8-fp16")
+"""The precisions whose files hold half precision."""
+LARGEST_HALF = 65504.0
+"""The largest finite number of half precision."""
 
 CalibrationMethod = Literal["percentile", "minmax", "entropy"]
 AttributionMode = Literal["only", "without"]
@@ -74,12 +78,32 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class HalfArithmetic:
+    """An fp16 or int8-fp16 file in half arithmetic: the result of every operator is rounded to half precision.
+
+    images: clean ones.   equal: share of their pixels with torch's label.   miou: as in `Parity`.
+    peak: largest absolute result of an operator on these and on so many `adversarial` images, before it is rounded;
+    from 65,520 on it would become infinite, and above 65,504 a file is refused.   layer: the operator that gave it.
+    input: key of the image.
+    """
+
+    images: int
+    equal: float
+    miou: float | None
+    adversarial: int
+    peak: float
+    layer: str
+    input: str
+
+
+@dataclass(frozen=True)
 class Parity:
-    """A deployed file against torch on clean images.
+    """A deployed file, as ONNX Runtime runs it on a CPU, against torch on clean images.
 
     images: how many.   equal: share of pixels with torch's label.   miou, torch_miou: on the images whose ground
     truth is known, None if there is none.   unoptimised_equal: share of pixels with the label that the same file gives
     without graph optimisation (int8 and int8-fp16 only); what is missing to 1 was changed by the engine's own kernels.
+    half: the same on a device that computes in half precision; None at other precisions.
     """
 
     images: int
@@ -87,6 +111,7 @@ class Parity:
     miou: float | None
     torch_miou: float | None
     unoptimised_equal: float | None
+    half: HalfArithmetic | None = None
 
     @property
     def miou_difference(self) -> float | None:

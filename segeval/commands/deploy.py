@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.text import Text
 
 from segeval.commands.options import Option, Out, Quiet, command, parse_precisions
 from segeval.commands.remote import (
@@ -133,11 +134,14 @@ def modes(attribute: str | None) -> "list[AttributionMode]":
 
 
 def show_parity(bundle: "BundleManifest") -> None:
-    """How near each deployed file is to torch on clean images."""
+    """How near each deployed file is to torch on clean images, and to the end of half precision."""
+    from segeval.bundles import LARGEST_HALF
+
     rows = [
         (
             engine.name,
             number(100 * engine.parity.equal, 3),
+            number(None if engine.parity.half is None else 100 * engine.parity.half.equal, 3),
             number(None if engine.parity.unoptimised_equal is None else 100 * engine.parity.unoptimised_equal, 3),
             number(engine.parity.miou),
             number(engine.parity.miou_difference, 4),
@@ -145,8 +149,13 @@ def show_parity(bundle: "BundleManifest") -> None:
         )
         for engine in bundle.engines
     ]
-    headings = ("engine", "labels as torch %", "as unoptimised %", "mIoU", "to torch", "images")
+    headings = ("engine", "labels as torch %", "in half arithmetic %", "as unoptimised %", "mIoU", "to torch", "images")
     results.print(table(headings, rows, "Parity on clean images"))
+    for engine in bundle.engines:
+        half = engine.parity.half
+        if half is not None:
+            peak = f"{half.peak:,.{0 if half.peak >= 100 else 1}f} of {LARGEST_HALF:,.0f}"
+            results.print(Text(f"{engine.name}: largest activation {peak}, at {half.layer} ({half.input})"))
 
 
 def say_where_the_accelerator_is(bundle: "BundleManifest") -> None:

@@ -100,6 +100,7 @@ def test_labels_agree_with_those_of_onnx_runtime(
     assert facts["computes_in"] in (facts["asked_for"], "f32")
     assert (facts["execution_mode"], facts["threads"], facts["streams"]) == ("ACCURACY", 1, 1)
     assert facts["denormals_flushed"] is True
+    assert facts["arithmetic"].startswith("int8 in " if precision.startswith("int8") else "fp")
     operators = [node.op_type for node in onnx.load(file).graph.node]
     quantized = operators.count("Conv") if precision.startswith("int8") else 0
     assert sum(facts["int8_kernels"].values()) == quantized, "every quantized convolution really runs in int8"

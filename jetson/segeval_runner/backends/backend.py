@@ -128,7 +128,10 @@ class Backend(ABC):
         raise NotImplementedError("{} does not tell the time per layer".format(self.name))
 
     def facts(self) -> Dict[str, Any]:
-        """What a record must say about how the model runs here, as JSON; asked while active."""
+        """What a record must say about how the model runs here, as JSON; asked while active.
+
+        arithmetic: what numbers it computes with, in words; every backend says it.
+        """
         return {}
 
     def __enter__(self) -> Backend:

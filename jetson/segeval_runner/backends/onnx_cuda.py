@@ -8,6 +8,7 @@ from typing import Any, Dict
 
 import numpy as np
 
+from segeval_runner.backends import arithmetic
 from segeval_runner.backends.backend import Backend
 from segeval_runner.backends.onnx_runtime import import_engine, open_session, session_options
 from segeval_runner.cuda import open_cuda
@@ -95,7 +96,9 @@ class OnnxCuda(Backend):
     def facts(self) -> Dict[str, Any]:
         """See `Backend`. tf32 is what the session says, not what it was asked."""
         options = self._session.get_provider_options()[self.provider]
-        return {**self._call.facts(), "provider": self.provider, "tf32": options.get("use_tf32") != "0"}
+        tf32 = options.get("use_tf32") != "0"
+        computes = arithmetic.onnx_cuda(self.job.precision, tf32)
+        return {**self._call.facts(), "provider": self.provider, "tf32": tf32, "arithmetic": computes}
 
     def deactivate(self) -> None:
         """See `Backend`."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, Iterable, List, Sequence
+from typing import Any, Dict, Iterable, List, Sequence
 
 import numpy as np
 
+from segeval_runner.backends import arithmetic
 from segeval_runner.backends.backend import Backend, Job, LayerTime
 from segeval_runner.backends.onnx_profile import layer_times
 from segeval_runner.errors import BackendError
@@ -90,6 +91,10 @@ class OnnxRuntime(Backend):
             for images in batches:
                 session.run(["labels"], {"image": images})
             return layer_times(Path(session.end_profiling()).read_text(encoding="utf-8"))
+
+    def facts(self) -> Dict[str, Any]:
+        """See `Backend`."""
+        return {"arithmetic": arithmetic.onnx_runtime(self.job.precision, arithmetic.half_kernels())}
 
     def deactivate(self) -> None:
         """See `Backend`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional
 
 import numpy as np
 
+from segeval_runner.backends import arithmetic
 from segeval_runner.backends.backend import Backend, LayerTime
 from segeval_runner.backends.tensorrt import library
 from segeval_runner.backends.tensorrt.board import board
@@ -62,7 +63,9 @@ class TensorRT(Backend):
             taken.callback(contexts.close)
             self._execution = Execution(cuda, self._call, contexts, log, job.shape, settings)
             taken.callback(self._execution.close)
-            self._facts = {**device, **facts, "cuda_graph": settings.cuda_graph}
+            ran = job.fallback if job.fallback is not None and "fallback" in facts else job
+            computes = arithmetic.tensorrt(ran.precision, facts["typing"] == "weak")
+            self._facts = {**device, **facts, "cuda_graph": settings.cuda_graph, "arithmetic": computes}
             self._taken = taken.pop_all()
 
     def contexts(self, engine: trt.ICudaEngine, facts: Dict[str, Any]) -> Contexts:
