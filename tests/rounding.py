@@ -117,9 +117,13 @@ def with_noise(model: ModelProto, unit: float, seed: int) -> Iterator[NodeProto]
         yield node
         for name in floats.intersection(node.output):
             factor, renamed[name] = f"{name}/factor", f"{name}/noisy"
-            bounds = {"low": 1 - unit, "high": 1 + unit, "seed": 1000.0 * seed + number}
-            yield helper.make_node("RandomUniformLike", [name], [factor], **bounds)
+            yield random_like(name, factor, 1 - unit, 1 + unit, 1000 * seed + number)
             yield helper.make_node("Mul", [name, factor], [renamed[name]])
+
+
+def random_like(name: str, noise: str, low: float, high: float, seed: int) -> NodeProto:
+    """A node that draws uniform numbers in the shape of a value."""
+    return helper.make_node("RandomUniformLike", [name], [noise], low=low, high=high, seed=float(seed))
 
 
 def outside_network(model: ModelProto) -> set[str]:
@@ -151,24 +155,21 @@ def stepped(int8: ModelProto, seed: int) -> ModelProto:
     del copy.graph.node[:]
     for number, node in enumerate(int8.graph.node):
         if node.op_type == "DequantizeLinear":
-            name, half = source[node.input[0]], constants[node.input[1]] / 2
+            name, output, step, zero = source[node.input[0]], node.output[0], *(constants[n] for n in node.input[1:])
             if name in constants:  # weights, with one scale or one for each channel of the first axis
                 weights = constants[name]
-                most = half.reshape(-1, *[1] * (weights.ndim - 1)) if half.ndim else half
+                most = step.reshape(-1, *[1] * (weights.ndim - 1)) / 2
                 noisy = (weights + most * rng.uniform(-1, 1, weights.shape)).astype(np.float32)
-                copy.graph.initializer.append(numpy_helper.from_array(noisy, node.output[0]))
-                continue
-            zero = constants[node.input[2]]
-            ends = {end: 2 * half * (getattr(np.iinfo(zero.dtype), end) - float(zero)) for end in ("min", "max")}
-            for end, value in ends.items():
-                copy.graph.initializer.append(numpy_helper.from_array(np.float32(value), f"{node.output[0]}/{end}"))
-            cut, noise = f"{node.output[0]}/cut", f"{node.output[0]}/noise"
-            bounds = {"low": -float(half), "high": float(half), "seed": 1000.0 * seed + number}
-            copy.graph.node.append(
-                helper.make_node("Clip", [name, *(f"{node.output[0]}/{end}" for end in ends)], [cut])
-            )
-            copy.graph.node.append(helper.make_node("RandomUniformLike", [name], [noise], **bounds))
-            copy.graph.node.append(helper.make_node("Add", [cut, noise], [node.output[0]]))
+                copy.graph.initializer.append(numpy_helper.from_array(noisy, output))
+            else:
+                ends = np.iinfo(zero.dtype)
+                for end, value in (("least", ends.min), ("most", ends.max)):
+                    limit = np.array(step * (value - float(zero)), np.float32)
+                    copy.graph.initializer.append(numpy_helper.from_array(limit, f"{output}/{end}"))
+                cut, noise, half = f"{output}/cut", f"{output}/noise", float(step) / 2
+                limited = helper.make_node("Clip", [name, f"{output}/least", f"{output}/most"], [cut])
+                error = random_like(name, noise, -half, half, 1000 * seed + number)
+                copy.graph.node.extend([limited, error, helper.make_node("Add", [cut, noise], [output])])
         elif node.op_type != "QuantizeLinear":
             copy.graph.node.append(node)
     return copy
