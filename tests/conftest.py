@@ -4,10 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.untested import untested
 
 Mount = Callable[[str], Path]
 FIRST = ("runner/test_python38.py", "cli/", "generate/")
@@ -28,6 +30,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((place for place, start in enumerate(FIRST) if path.startswith(start)), len(FIRST))
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
+    """Say last what was not tested for want of a tool, and the command that would."""
+    yield
+    lines = untested(str(report.longrepr[-1]) for report in terminalreporter.stats.get("skipped", []))
+    if lines:
+        terminalreporter.section("not tested here")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,11 @@ from segeval.store import RgbImage
 
 SINGLE, HALF = 2.0**-24, 2.0**-11
 """What rounding to fp32 and to fp16 changes at most, relative to the value."""
-UNITS: dict[Precision, float] = {"fp32": SINGLE, "fp16": HALF, "int8": SINGLE, "int8-fp16": HALF}
-DRAWS = 2
-FEWEST = 0.25
+FUSED = 8 * SINGLE
+"""A value is stored once, but rounded several times: by scales, a bias, an activation, which engines fuse or do not."""
+UNITS: dict[Precision, float] = {"fp32": FUSED, "fp16": HALF, "int8": FUSED, "int8-fp16": HALF}
+DRAWS = 3
+FEWEST = 0.1
 """The share of settled pixels below which a comparison would show nothing."""
 
 Logits = NDArray[np.float32]
@@ -115,9 +117,13 @@ def with_noise(model: ModelProto, unit: float, seed: int) -> Iterator[NodeProto]
         yield node
         for name in floats.intersection(node.output):
             factor, renamed[name] = f"{name}/factor", f"{name}/noisy"
-            bounds = {"low": 1 - unit, "high": 1 + unit, "seed": 1000.0 * seed + number}
-            yield helper.make_node("RandomUniformLike", [name], [factor], **bounds)
+            yield random_like(name, factor, 1 - unit, 1 + unit, 1000 * seed + number)
             yield helper.make_node("Mul", [name, factor], [renamed[name]])
+
+
+def random_like(name: str, noise: str, low: float, high: float, seed: int) -> NodeProto:
+    """A node that draws uniform numbers in the shape of a value."""
+    return helper.make_node("RandomUniformLike", [name], [noise], low=low, high=high, seed=float(seed))
 
 
 def outside_network(model: ModelProto) -> set[str]:
@@ -130,14 +136,17 @@ def outside_network(model: ModelProto) -> set[str]:
 def share_changed_by_steps(fp32: ModelProto, int8: ModelProto, images: Sequence[RgbImage]) -> float:
     """Share of the fp32 file's labels that random errors of the size of the int8 file's steps change.
 
-    What really rounding to these steps changes is another draw of the same: about as many labels.
+    Rounding to these steps changes others, but about as many.
     """
     changed = [answer(stepped(int8, seed), image)[0] != answer(fp32, image)[0] for seed, image in enumerate(images)]
     return float(np.mean(changed))
 
 
 def stepped(int8: ModelProto, seed: int) -> ModelProto:
-    """The file with a random error of up to half a step, and no limit, in place of each QuantizeLinear and its pair."""
+    """The file with a random error of up to half a step in place of each QuantizeLinear and its pair.
+
+    Activations are cut where the integers end.
+    """
     copy = ModelProto()
     copy.CopyFrom(int8)
     rng = np.random.default_rng(seed)
@@ -146,16 +155,21 @@ def stepped(int8: ModelProto, seed: int) -> ModelProto:
     del copy.graph.node[:]
     for number, node in enumerate(int8.graph.node):
         if node.op_type == "DequantizeLinear":
-            name, half = source[node.input[0]], constants[node.input[1]] / 2
+            name, output, step, zero = source[node.input[0]], node.output[0], *(constants[n] for n in node.input[1:])
             if name in constants:  # weights, with one scale or one for each channel of the first axis
                 weights = constants[name]
-                most = half.reshape(-1, *[1] * (weights.ndim - 1)) if half.ndim else half
+                most = step.reshape(-1, *[1] * (weights.ndim - 1)) / 2
                 noisy = (weights + most * rng.uniform(-1, 1, weights.shape)).astype(np.float32)
-                copy.graph.initializer.append(numpy_helper.from_array(noisy, node.output[0]))
-                continue
-            noise, bounds = f"{name}/noise", {"low": -float(half), "high": float(half), "seed": 1000.0 * seed + number}
-            copy.graph.node.append(helper.make_node("RandomUniformLike", [name], [noise], **bounds))
-            copy.graph.node.append(helper.make_node("Add", [name, noise], [node.output[0]]))
+                copy.graph.initializer.append(numpy_helper.from_array(noisy, output))
+            else:
+                ends = np.iinfo(zero.dtype)
+                for end, value in (("least", ends.min), ("most", ends.max)):
+                    limit = np.array(step * (value - float(zero)), np.float32)
+                    copy.graph.initializer.append(numpy_helper.from_array(limit, f"{output}/{end}"))
+                cut, noise, half = f"{output}/cut", f"{output}/noise", float(step) / 2
+                limited = helper.make_node("Clip", [name, f"{output}/least", f"{output}/most"], [cut])
+                error = random_like(name, noise, -half, half, 1000 * seed + number)
+                copy.graph.node.extend([limited, error, helper.make_node("Add", [cut, noise], [output])])
         elif node.op_type != "QuantizeLinear":
             copy.graph.node.append(node)
     return copy

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def test_every_model_is_evaluated_on_what_was_made_for_each_and_for_both(
-    world: Any, call: Callable[..., Any], tmp_path: Path
+    world: Any, call: Callable[..., Any], least_survival: Callable[..., float], tmp_path: Path
 ) -> None:
     models = ("--model", world.model, "--model", "fast-scnn-synthetic")
     joint = ("--victims", "each", "--victims", "joint", "--transfer")
@@ -33,7 +33,9 @@ def test_every_model_is_evaluated_on_what_was_made_for_each_and_for_both(
     for row in report["survival"]:
         assert row["missing"] == 0
         if row["survival"]["mean"] is not None:
-            assert row["survival"]["mean"] > 0.999, "the fp32 file sees what torch sees"
+            file = out["bundle"] / "models" / f"{row['model']}.fp32.onnx"
+            least = least_survival(out["set"], file, row["model"], tuple(row["victims"]))
+            assert row["survival"]["mean"] >= least > 0.9, "the fp32 file sees what torch sees"
     page = (out["report"] / "report.html").read_text(encoding="utf-8")
     assert "fgsm-full, joint" in page
 

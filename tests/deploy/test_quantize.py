@@ -48,7 +48,7 @@ def test_every_calibration_gives_a_valid_file_close_to_torch(
     changed = np.mean([deployed.predict(image) != predict(victims["espnet-synthetic"], image) for image in pictures])
     by_steps = share_changed_by_steps(exported["espnet-synthetic"], model, pictures)
     assert by_steps < 0.5
-    assert by_steps / 2 < changed < 2 * by_steps
+    assert by_steps / 1.5 < changed < 1.5 * by_steps
     assert capfd.readouterr().out == "", "stdout belongs to results"
 
 
@@ -103,6 +103,6 @@ def test_published_weights_stay_close_to_torch_at_every_precision(data: Path) ->
         shares = [settle(fp32, image, precision).share for image in images]
         assert parity[precision].equal >= np.mean(shares) > 0.9
     int8 = models["int8"]
-    assert 1 - parity["int8"].equal < 2 * share_changed_by_steps(fp32, int8, images) < 0.1
+    assert 1 - parity["int8"].equal < 1.5 * share_changed_by_steps(fp32, int8, images) < 0.1
     assert parity["int8"].unoptimised_equal is not None
     assert parity["int8"].unoptimised_equal >= np.mean([settle(int8, image, "int8").share for image in images]) > 0.25

@@ -93,11 +93,12 @@ def test_deployed_files_score_as_their_labels_and_those_like_torchs(
     test = open_dataset("camvid", data / "camvid", "test")
     examples = [test[index] for index in range(3)]
     labelled = sum(np.count_nonzero(e.labels != IGNORE) for e in examples)
-    for engine, model in (("fp32", fp32), ("fp16", to_fp16(fp32))):
-        found = score(replace(ESPNET, engine=engine))  # type: ignore[arg-type]
+    files: dict[Precision, ModelProto] = {"fp32": fp32, "fp16": to_fp16(fp32)}
+    for engine, model in files.items():
+        found = score(replace(ESPNET, engine=engine))
         assert found.miou == miou_of(model, test)
         assert found.calibration is None
-        unsettled = sum(np.count_nonzero(~settle(fp32, e.image, found.config.engine).where) for e in examples)  # type: ignore[arg-type]
+        unsettled = sum(int(np.count_nonzero(~settle(fp32, e.image, engine).where)) for e in examples)
         assert abs(found.pixel_accuracy - in_torch.pixel_accuracy) <= unsettled / labelled < 0.1
 
 

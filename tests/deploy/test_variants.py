@@ -67,7 +67,7 @@ def test_every_key_gives_a_file_by_its_own_rules_and_by_no_others(
     changed = np.mean([deployed.predict(image) != predict(victims["espnet-synthetic"], image) for image in pictures])
     by_steps = share_changed_by_steps(fp32, model, pictures)
     assert by_steps < 0.5
-    assert by_steps / 2 < changed < 2 * by_steps
+    assert by_steps / 1.5 < changed < 1.5 * by_steps
 
 
 def test_a_lower_percentile_gives_smaller_scales(fp32: ModelProto, pictures: list[RgbImage]) -> None:

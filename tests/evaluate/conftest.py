@@ -307,7 +307,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, SurvivalRep
 def program(*names: str) -> str:
     found = next((path for path in map(shutil.which, names) if path), None)
     if found is None:
-        pytest.skip(f"no {' or '.join(names)} on PATH: apt-get install chromium chromium-driver")
+        pytest.skip(f"there is no browser here, no {' or '.join(names)}: apt-get install chromium chromium-driver")
     return found
 
 

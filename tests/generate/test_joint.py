@@ -130,9 +130,9 @@ def networks(*specs: Any) -> list[Segmenter]:
 def test_the_joint_prediction_is_the_class_that_any_network_is_surest_of() -> None:
     """Eq. 10, pixel by pixel."""
     image = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
-    victims = together(networks(BACKGROUND, PLAIN))
+    victims = together([network.double() for network in networks(BACKGROUND, PLAIN)])
     found = victims.predict(image)
-    tensor = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None].double() / 255
     chances = [model(tensor).softmax(1)[0] for model in victims.segmenters]
     for y in range(6):
         for x in range(8):
@@ -143,17 +143,19 @@ def test_the_joint_prediction_is_the_class_that_any_network_is_surest_of() -> No
                 )
                 for name in CITYSCAPES.names
             ]
+            second, first = sorted(joint)[-2:]
+            assert first - second > 1e-9, "a tie, which the last digit of a double would decide"
             assert found[y, x] == int(np.argmax(joint))
 
 
 def problem_of(victims: list[Segmenter], scope: Scope) -> Problem:
-    """Two random images under these victims, a third of whose classes are sources."""
-    group = together(victims)
+    """Two random images under these victims, a third of whose classes are sources. In double precision."""
+    group = together([victim.double() for victim in victims])
     images = np.random.default_rng(1).integers(0, 256, (2, 12, 16, 3), np.uint8)
     predicted = torch.from_numpy(np.stack([group.predict(image) for image in images])).long()
     target, *sources = torch.bincount(predicted.flatten()).argsort(descending=True)[:5].tolist()
     return Problem(
-        clean=torch.from_numpy(images).permute(0, 3, 1, 2) / 255,
+        clean=torch.from_numpy(images).permute(0, 3, 1, 2).double() / 255,
         predicted=predicted,
         phi=torch.isin(predicted, torch.tensor(sources)),
         sources=tuple(sources),
@@ -193,7 +195,7 @@ def test_the_joint_objective_is_the_sum_over_networks_with_shared_weights(omega:
                 }[omega]
                 wanted = problem.target if inside else source
                 total -= (weight if inside else 1.0) * sum(np.log(values[wanted]) for values in own)
-        assert float(found[n]) == pytest.approx(total / (12 * 16), rel=1e-4)
+        assert float(found[n]) == pytest.approx(total / (12 * 16), rel=1e-9)
 
 
 def test_the_local_joint_objective_sums_the_margins_over_phi() -> None:
@@ -208,7 +210,7 @@ def test_the_local_joint_objective_sums_the_margins_over_phi() -> None:
             for y, x in pixels
             for each in logits
         ]
-        assert float(found[n]) == pytest.approx(sum(margins) / len(pixels), rel=1e-4)
+        assert float(found[n]) == pytest.approx(sum(margins) / len(pixels), rel=1e-9)
 
 
 def test_fgsm_steps_down_the_sum_of_all_cross_entropies() -> None:
@@ -219,9 +221,10 @@ def test_fgsm_steps_down_the_sum_of_all_cross_entropies() -> None:
     desired = torch.where(problem.phi, problem.target, problem.predicted)
     loss = sum(nn.functional.cross_entropy(model(x), desired, reduction="mean") for model in problem.segmenters)
     (gradient,) = torch.autograd.grad(loss, x)  # type: ignore[arg-type]
+    assert gradient.abs().min() > 1e-9 * gradient.abs().max(), "a sign that the last digit of a double would decide"
     expected = (problem.clean - 0.5 / 255 * gradient.sign()).clamp(0, 1)
     assert torch.equal(start.images, problem.clean)
-    assert torch.allclose(after.images, expected, atol=1e-7)
+    assert torch.allclose(after.images, expected, rtol=0, atol=1e-12)
 
 
 def test_a_shrinking_mask_is_what_the_networks_together_still_see() -> None:

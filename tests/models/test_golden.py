@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from segeval.deploy.export import export_fp32
 from segeval.models import load_model
 from segeval.store import read_png
+from tests.rounding import SINGLE, settle
 
 STRIDE = 16
 
@@ -45,6 +47,14 @@ def test_published_weights_answer_as_their_authors_code_does(data: Path, model: 
         inputs = segmenter.normalise(image)[0]
         logits = segmenter(image)[0]
     sampled = inputs[:, ::STRIDE, ::STRIDE].numpy(), logits[:, ::STRIDE, ::STRIDE].numpy()
-    assert np.abs(sampled[0] - expected["input_stride16"]).max() <= 1e-6
-    assert np.abs(sampled[1] - expected["logits_stride16"]).max() <= 1e-3
-    assert np.mean(logits.argmax(0).numpy() == expected["argmax"]) >= 0.9999
+    # Both sides round the level, the mean, their difference and the quotient, each of at most 255 / std.
+    assert np.abs(sampled[0] - expected["input_stride16"]).max() <= 8 * SINGLE * 255 / min(
+        segmenter.spec.preprocessing.std
+    )
+    rounded = (image[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    error = settle(export_fp32(segmenter, *image.shape[2:]), rounded, "fp32").error  # as large on so similar an image
+    assert np.abs(sampled[1] - expected["logits_stride16"]).max() <= 2 * error
+    first, second = logits.topk(2, 0).values.numpy()
+    settled = first - second > 4 * error
+    assert settled.mean() > 0.99
+    assert np.array_equal(logits.argmax(0).numpy()[settled], expected["argmax"][settled])
