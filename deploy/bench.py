@@ -18,16 +18,19 @@ def bench(
     preset: str = "quick",
     own_rules: Mapping[str, float] | None = None,
     threads: int = 0,
+    layers: bool = False,
+    without_argmax: bool = False,
 ) -> BenchRecord:
     """Measure latency, throughput, power and energy of a bundle's engines here, or continue what was interrupted.
 
     progress: called with (stage, done, total).   backend: empty for the one that the bundle is made for.
     engines, scenarios: names, empty for all.   preset: of the rules, "quick" or "publishable".   own_rules: what
     replaces a part of the preset, by the runner's option without dashes in front ("seconds", "warmup-seconds" …).
-    threads: 0 for one per core.
+    threads: 0 for one per core.   layers: time each layer as well.   without_argmax: the network alone as well.
     Raises IntegrityError for a changed runner, EngineError for whatever the runner reports, KeyboardInterrupt.
     """
     options = ["--preset", preset, *(word for name in scenarios for word in ("--scenario", name))]
     options += [word for name, value in (own_rules or {}).items() for word in (f"--{name}", str(value))]
+    options += ["--layers"] * layers + ["--without-argmax"] * without_argmax
     run_engines("bench", bundle, out, progress, backend, engines, threads, options)
     return open_bench(out)

@@ -174,6 +174,12 @@ class BenchRun:
         told = self.energy if isinstance(self.energy, str) else self.telemetry.power
         return told if isinstance(told, str) else f"{told.quantity} ({' + '.join(told.rails)})"
 
+    @property
+    def device_memory_bytes(self) -> int | None:
+        """What the engine needs on the device for a call besides its weights; None if it does not tell."""
+        told = self.facts.get("device_memory_bytes")
+        return told if type(told) is int else None
+
     def latencies(self) -> NDArray[np.float64]:
         """Milliseconds of every engine call, or interval, in order. Raises FormatError if they are damaged."""
         packed, where = self.calls_ms, f"the latencies of {self.engine} ({self.scenario})"

@@ -43,7 +43,7 @@ def open_benches(sources: Sources, paths: Sequence[Path]) -> list[BenchRecord]:
             raise ConfigurationError(f"{path} is a benchmark of another bundle than that of the replays", hint)
         if not record.runs:
             raise DataError(f"{path} has no run", "measure again with segeval bench")
-        for run in record.runs:
+        for run in (*record.runs, *record.without_argmax):
             check_percentiles(run, path)
         records.append(record)
     return records
@@ -52,7 +52,7 @@ def open_benches(sources: Sources, paths: Sequence[Path]) -> list[BenchRecord]:
 def check_percentiles(run: BenchRun, path: Path) -> None:
     """Raise FormatError if the latencies of a run are damaged, or a percentile is not theirs."""
     ordered = np.sort(run.latencies())
-    for name, found in run.latency.get("engine", {}).items():
+    for name, found in run.latency.get("interval" if run.scenario == "throughput" else "engine", {}).items():
         percent = int(name[1:]) if name[1:].isdecimal() and name[0] == "p" and len(name) < 4 else 0
         nearest = ordered[max(0, ceil(len(ordered) * min(percent, 100) / 100) - 1)]
         if percent == 0 or abs(found.ms - nearest) > ROUNDED_MS:
@@ -75,7 +75,7 @@ def benchmark_report(sources: Sources, records: Sequence[BenchRecord], report: S
             key = identity(record.bundle_sha256, run.engine, run.backend, run.backend_version, record.environment)
             runs.setdefault(key, []).append(run)
         benchmarked |= runs.keys()
-        rows = (row_of_runs(found, replayed.get(key, []), key, sources, report) for key, found in runs.items())
+        rows = (row_of_runs(found, record, replayed.get(key, []), key, sources, report) for key, found in runs.items())
         described = (record.bundle_sha256, record.environment, record.preset, record.rules)
         benchmarks.append(Benchmark(*described, tuple(rows)))
     rest = [engine for key, engines in replayed.items() if key not in benchmarked for engine in engines]
@@ -83,15 +83,24 @@ def benchmark_report(sources: Sources, records: Sequence[BenchRecord], report: S
 
 
 def row_of_runs(
-    runs: Sequence[BenchRun], engines: Sequence[Engine], key: Identity, sources: Sources, report: SurvivalReport
+    runs: Sequence[BenchRun],
+    record: BenchRecord,
+    engines: Sequence[Engine],
+    key: Identity,
+    sources: Sources,
+    report: SurvivalReport,
 ) -> EngineRow:
-    """The row of a benchmarked engine. engines: replays of the same one; the one that got furthest counts."""
+    """The row of a benchmarked engine. record: what has the runs.   engines: replays of it; the furthest one counts."""
     run = runs[0]
+    same = (run.engine, run.backend, run.backend_version)
+    alone = (each for each in record.without_argmax if (each.engine, each.backend, each.backend_version) == same)
+    profiles = (each for each in record.layers if (each.engine, each.backend, each.backend_version) == same)
     if engines:
         found: Accuracy | str = accuracy(max(engines, key=lambda engine: len(engine.keys)), report)
     else:
         found = not_replayed(key, sources)
-    return EngineRow(run.engine, run.model, run.precision, run.backend, run.backend_version, found, tuple(runs))
+    about = (run.engine, run.model, run.precision, run.backend, run.backend_version)
+    return EngineRow(*about, found, tuple(runs), next(alone, None), next(profiles, None))
 
 
 def not_replayed(key: Identity, sources: Sources) -> str:

@@ -23,6 +23,11 @@ class BenchmarkView:
         """Every run with the row it belongs to."""
         return tuple((row, run) for row in self.found.engines for run in row.runs)
 
+    @property
+    def seen_into(self) -> tuple[EngineRow, ...]:
+        """The engines of which is known what a call is made of."""
+        return tuple(row for row in self.found.engines if wording.is_seen_into(row))
+
 
 @dataclass(frozen=True)
 class DeviceSection:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from segeval.benches import BenchRun, Rules, Scenario
+from segeval.benches import BenchRun, LayerProfile, Rules, Scenario
 from segeval.evaluate.report_records import Estimate
 from segeval.records import decode
 from segeval.replays import Environment
@@ -38,7 +38,10 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class EngineRow:
-    """One engine of one version on one machine. runs: by scenario; none if it was not benchmarked."""
+    """One engine of one version on one machine. runs: by scenario; none if it was not benchmarked.
+
+    without_argmax: its network alone, None if that was not measured.   layers: None if it was not profiled.
+    """
 
     engine: str
     model: str
@@ -47,6 +50,8 @@ class EngineRow:
     backend_version: str
     accuracy: Accuracy | NotReplayed
     runs: tuple[BenchRun, ...]
+    without_argmax: BenchRun | None = None
+    layers: LayerProfile | None = None
 
     def run(self, scenario: Scenario) -> BenchRun | None:
         """Its run in a scenario, None if there is none."""

@@ -23,9 +23,10 @@ def lines(report: BenchmarkReport) -> Iterator[dict[str, Cell]]:
     for number, benchmark in enumerate(report.benchmarks, start=1):
         for row in benchmark.engines:
             for run in row.runs:
-                yield {"benchmark": number, **engine_cells(row), **run_cells(run, benchmark)}
+                yield {"benchmark": number, **engine_cells(row), **run_cells(run, benchmark), **inside_cells(row, run)}
     first = report.benchmarks[0]
-    empty = dict.fromkeys(run_cells(first.engines[0].runs[0], first))
+    one = first.engines[0]
+    empty = dict.fromkeys((*run_cells(one.runs[0], first), *inside_cells(one, one.runs[0])))
     for row in report.unmeasured:
         yield {"benchmark": None, **engine_cells(row), **empty, "scenario": NOT_BENCHMARKED}
 
@@ -87,4 +88,19 @@ def run_cells(run: BenchRun, benchmark: Benchmark) -> dict[str, Cell]:
         "power_modes": "; ".join(run.telemetry.power_modes),
         "flags": "; ".join(f"{flag.kind}: {flag.detail}" for flag in run.flags),
         "publishable": "yes" if run.publishable else "no",
+    }
+
+
+def inside_cells(row: EngineRow, run: BenchRun) -> dict[str, Cell]:
+    """What a call is made of, as far as it was measured. Layers and the network alone stand in the first run's line."""
+    alone, profile = (row.without_argmax, row.layers) if run is row.runs[0] else (None, None)
+    return {
+        "interval_p50_ms": run.ms("p50", "interval"),
+        "compute_p50_ms": run.ms("p50", "compute"),
+        "enqueue_p50_ms": run.ms("p50", "enqueue"),
+        "without_argmax_p50_ms": None if alone is None else alone.ms("p50"),
+        "without_argmax_compute_p50_ms": None if alone is None else alone.ms("p50", "compute"),
+        "layers_ms": None if profile is None else profile.total_ms,
+        "layers_argmax_ms": None if profile is None else profile.argmax_ms,
+        "device_memory_bytes": run.device_memory_bytes,
     }

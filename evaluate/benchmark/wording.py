@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator
 from segeval.benches import BenchRun, Scenario
 from segeval.evaluate.benchmark.records import Benchmark, BenchmarkReport, EngineRow
 
-SCENARIOS: dict[Scenario, str] = {"latency": "single stream", "offline": "offline"}
+SCENARIOS: dict[Scenario, str] = {"latency": "single stream", "offline": "serial", "throughput": "a call ahead"}
+SLOWEST, LONGEST = 3, 60
+"""Layers that are named, and characters of a name."""
 NOT_A_DEVICE = (
     "ONNX Runtime on a CPU computes fp16 and int8 files in fp32: their times, power and energy say nothing about a "
     "device that computes in fp16 or int8."
@@ -26,8 +28,8 @@ def latency(row: EngineRow, percentile: str, part: str = "engine") -> str:
 
 
 def main_run(row: EngineRow) -> BenchRun:
-    """The run that throughput, power and energy are quoted from first: offline, where there is one."""
-    return row.run("offline") or row.runs[0]
+    """The run that throughput, power and energy are quoted from first: with a call ahead, else offline, else any."""
+    return row.run("throughput") or row.run("offline") or row.runs[0]
 
 
 def throughput(run: BenchRun) -> str:
@@ -46,10 +48,10 @@ def energy(run: BenchRun) -> str:
 
 
 def throughputs(row: EngineRow) -> tuple[str, str]:
-    """Images per second of the main run; in small, those of the other run, or which run it was."""
+    """Images per second of the main run; in small, which run it was, and those of the others."""
     main = main_run(row)
     others = [f"{SCENARIOS[run.scenario]} {throughput(run)}" for run in row.runs if run is not main]
-    return throughput(main), (*others, SCENARIOS[main.scenario])[0]
+    return throughput(main), "; ".join((SCENARIOS[main.scenario], *others))
 
 
 def quoted_power(row: EngineRow) -> tuple[str, str]:
@@ -58,6 +60,43 @@ def quoted_power(row: EngineRow) -> tuple[str, str]:
     run = next((run for run in (main, *row.runs) if run.measured_energy), main)
     said, small = power_and_energy(run)
     return said, f"{small}, {SCENARIOS[run.scenario]}" if small else ""
+
+
+def is_seen_into(row: EngineRow) -> bool:
+    """Whether anything is known of what a call of an engine is made of."""
+    told = any("compute" in run.latency for run in row.runs)
+    return told or row.without_argmax is not None or row.layers is not None
+
+
+def within_call(row: EngineRow, part: str) -> str:
+    """Median ms of a part of the calls, one after the other, from the first run that has it; a dash if none does."""
+    return number(next((run.ms("p50", part) for run in row.runs if part in run.latency), None))
+
+
+def without_argmax(row: EngineRow) -> tuple[str, str]:
+    """Median ms of a call of the network alone; in small, of it on the device, and its doubts."""
+    alone = row.without_argmax
+    if alone is None:
+        return "–", ""
+    compute = alone.ms("p50", "compute")
+    small = [] if compute is None else [f"{number(compute)} to compute"]
+    return number(alone.ms("p50")), "; ".join((*small, f"doubts: {doubts(alone)}"))
+
+
+def layers(row: EngineRow) -> tuple[str, str]:
+    """Sum of the layers and what ArgMax is of it; in small, the slowest layers."""
+    profile = row.layers
+    if profile is None or not profile.layers:
+        return "–", "" if profile is None else "the engine told of none"
+    slowest = sorted(profile.layers, key=lambda layer: -layer.ms)[:SLOWEST]
+    named = "; ".join(f"{layer.name[:LONGEST]} {number(layer.ms)}" for layer in slowest)
+    return f"{number(profile.total_ms)}, of it {number(profile.argmax_ms)} ArgMax", named
+
+
+def device_memory(row: EngineRow) -> str:
+    """Megabytes on the device for a call, without the weights."""
+    told = next((run.device_memory_bytes for run in row.runs if run.device_memory_bytes is not None), None)
+    return number(None if told is None else told / 1e6, 1)
 
 
 def power_and_energy(run: BenchRun, net: bool = False) -> tuple[str, str]:

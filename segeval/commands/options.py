@@ -52,10 +52,11 @@ class VictimsName(StrEnum):
 
 
 class ScenarioName(StrEnum):
-    """What is measured: one call after the other, or all images at once."""
+    """What is measured: one call after the other, the same counted in images, or with a call ahead."""
 
     LATENCY = "latency"
     OFFLINE = "offline"
+    THROUGHPUT = "throughput"
 
 
 def parse_precisions(texts: Sequence[str]) -> "list[Precision]":

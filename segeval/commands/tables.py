@@ -88,28 +88,44 @@ def latency_rows(done: "Replay") -> list[tuple[str, str, str, str, str]]:
 def bench_rows(record: "BenchRecord") -> list[tuple[str, ...]]:
     """One line per run: percentiles of a call, images per second with I/O, power, gross energy, number of doubts."""
     rows = []
-    for run in record.runs:
+    named = [(run, str(run.scenario)) for run in record.runs]
+    for run, scenario in (*named, *((run, "no argmax") for run in record.without_argmax)):
         used = run.measured_energy
         percentiles = (number(run.ms(name), 2) for name in ("p50", "p90", "p99"))
         watts, joules = (
             ("not available",) * 2 if used is None else (f"{used.mean_w:.2f} W", f"{used.gross_j_per_image:.3g} J")
         )
         throughput = number(run.images_per_second.with_io, 1)
-        rows.append((run.engine, run.scenario, *percentiles, throughput, watts, joules, str(len(run.flags))))
+        rows.append((run.engine, scenario, *percentiles, throughput, watts, joules, str(len(run.flags))))
     return rows
+
+
+def layer_notes(record: "BenchRecord") -> list[str]:
+    """How much of an engine's time its ArgMax takes, and its slowest layer."""
+    lines = []
+    for profile in record.layers:
+        slowest = max(profile.layers, key=lambda layer: layer.ms, default=None)
+        told = "the engine told of none"
+        if slowest is not None:
+            argmax, named = number(profile.argmax_ms, 2), f"{slowest.name} {number(slowest.ms, 2)} ms"
+            whole = f"{number(profile.total_ms, 2)} ms in {len(profile.layers)}"
+            told = f"{whole}, of it {argmax} ms ArgMax; slowest: {named}"
+        lines.append(f"{profile.engine} layers: {told}")
+    return lines
 
 
 def bench_notes(record: "BenchRecord") -> list[str]:
     """What power is or why there is none, and every kind of doubt with an example."""
     powers: dict[str, list[str]] = {}
     doubts: dict[str, list[str]] = {}
-    for run in record.runs:
+    runs = (*record.runs, *record.without_argmax)
+    for run in runs:
         told = f"power{' and energy' if run.measured_energy is None else ':'} {run.power_name}"
         powers.setdefault(told, []).append(f"{run.engine} {run.scenario}")
         for kind, detail in {flag.kind: flag.detail for flag in run.flags}.items():
             doubts.setdefault(kind, []).append(detail)
-    total = len(record.runs)
-    lines = [told if len(powers) == 1 else f"{told} ({', '.join(runs)})" for told, runs in powers.items()]
+    total = len(runs)
+    lines = [told if len(powers) == 1 else f"{told} ({', '.join(named)})" for told, named in powers.items()]
     for kind, details in doubts.items():
         more = f"{details[0]}, …" if len(set(details)) > 1 else details[0]
         lines.append(f"! {kind}, {len(details)} of {total} runs: {more}")

@@ -179,6 +179,13 @@ def test_a_benchmark_in_json_is_the_file_and_is_not_measured_twice(chain: Chain,
     options = [word for name, value in own.items() for word in (f"--{name}", value)]
     ended = call("bench", chain.root / "bundle", "--out", out, "--threads", 1, *options, "--json")
     assert (ended.code, ended.out) == (0, before), ended.err
+    layers = call("bench", chain.root / "bundle", "--out", out, "--threads", 1, *options, "--layers")
+    assert layers.code == 0, layers.err
+    after = json.loads((out / "bench.json").read_text(encoding="utf-8"))
+    assert after["runs"] == json.loads(before)["runs"]
+    for profile in after["layers"]:
+        assert f"{profile['engine']} layers: " in layers.out
+        assert [layer["kind"] for layer in profile["layers"]].count("ArgMax") == 1
     other = call("bench", chain.root / "bundle", "--out", out, "--threads", 1)
     assert (other.code, other.out) == (2, "")
     assert "was begun with preset 'custom'" in other.err and "--out" in other.err
@@ -191,6 +198,8 @@ def test_a_benchmark_in_json_is_the_file_and_is_not_measured_twice(chain: Chain,
         (("--backend", "none"), "invalid choice: 'none'"),
         (("--seconds", "nan"), "'--seconds'"),
         (("--scenario", "server"), "server"),
+        (("--scenario", "throughput"), "computes one call at a time"),
+        (("--without-argmax",), "cannot compute a network without its ArgMax"),
         (("--preset", "slow"), "slow"),
     ],
 )

@@ -13,12 +13,12 @@ HEADER = ("engine", "scenario", "p50 ms", "p90 ms", "p99 ms", "with I/O", "image
 
 def table(record: Dict[str, Any]) -> str:
     """Every run on a line, then what is to be known about them. record: of bench.json."""
-    rows = [HEADER, *(row(run) for run in record["runs"])]
-    rows += [row({**run, "scenario": "no argmax"}) for run in record["without_argmax"]]
+    runs = [*record["runs"], *({**run, "scenario": "no argmax"} for run in record["without_argmax"])]
+    rows = [HEADER, *(row(run) for run in runs)]
     widths = [max(len(cells[column]) for cells in rows) for column in range(len(HEADER))]
     lines = [aligned(cells, widths) for cells in rows]
     lines.insert(1, "-" * max(map(len, lines)))
-    return "\n".join([*lines, "", *notes(record)])
+    return "\n".join([*lines, "", *notes(record, runs)])
 
 
 def aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -48,8 +48,8 @@ def milliseconds(percentiles: Dict[str, Dict[str, float]], name: str) -> str:
     return "{:.2f}".format(percentiles[name]["ms"]) if name in percentiles else "-"
 
 
-def notes(record: Dict[str, Any]) -> List[str]:
-    """What the numbers are, why some are missing, and every doubt."""
+def notes(record: Dict[str, Any], runs: List[Dict[str, Any]]) -> List[str]:
+    """What the numbers are, why some are missing, and every doubt. runs: those of the table."""
     rules = record["rules"]
     least = "preset {}: at least {:g} s, {} calls (latency) or {} images (offline, throughput)"
     lines = [least.format(record["preset"], rules["seconds"], rules["calls"], rules["images"])]
@@ -59,11 +59,11 @@ def notes(record: Dict[str, Any]) -> List[str]:
         lines.append("no argmax: latency of the network alone; no labels, whose memory is copied back all the same")
     lines += [layer_note(entry) for entry in record["layers"]]
     powers: Dict[str, List[str]] = {}
-    for run in record["runs"]:
+    for run in runs:
         powers.setdefault(power_note(run), []).append("{} {}".format(run["engine"], run["scenario"]))
     for note, names in powers.items():
         lines.append(note if len(powers) == 1 else "{}: {}".format(", ".join(names), note))
-    for run in record["runs"]:
+    for run in runs:
         title = "{} {}".format(run["engine"], run["scenario"])
         lines += ["! {}: {}: {}".format(title, each["kind"], each["detail"]) for each in run["flags"]]
     return lines

@@ -32,7 +32,7 @@ class Bench:
     """What to write. watts: at the module's rail under load, None for a machine without sensors.
 
     backend_version, cpu, device: of the engine and machine, None for those of the replay.
-    flags: beside the runner's own.
+    flags: beside the runner's own.   on_gpu: the engine tells its stages, and was profiled and measured without ArgMax.
     """
 
     engines: Sequence[str] = ("espnet-camvid.fp32", "espnet-camvid.int8")
@@ -44,6 +44,7 @@ class Bench:
     cpu: str | None = None
     device: Mapping[str, str] | None = None
     flags: Sequence[tuple[str, str]] = ()
+    on_gpu: bool = False
     changes: Callable[[dict[str, Any]], None] = lambda record: None
 
 
@@ -64,10 +65,21 @@ def timings(rng: np.random.Generator, middle: float, calls: int, scenario: str) 
     return made
 
 
+def profile(name: str, version: str) -> dict[str, Any]:
+    """The layers of an engine."""
+    layers = [("/conv <i>", "CaskConvolution", 3.0), ("/ArgMax", "", 1.25), ("[TopK]", "TopK", 0.25)]
+    told = [{"name": each, "kind": kind, "ms": ms} for each, kind, ms in layers]
+    about = {"engine": name, "backend": "onnxruntime", "backend_version": version}
+    return {**about, "calls": 20, "call_ms": 9.0, "layers": told}
+
+
 def run_record(name: str, scenario: str, number: int, bench: Bench, version: str) -> dict[str, Any]:
     """One entry of bench.json."""
     rng = np.random.default_rng(number)
     made = timings(rng, 40.0 + 20 * number, bench.calls, scenario)
+    if bench.on_gpu and scenario != "throughput":
+        for _ in range(bench.calls):
+            made.keep_stages({"compute": 30.0 + number, "enqueue": 2.0 + number})
     timed = bench_json.timing_record(made, scenario, 1)
     flags = [{"kind": kind, "detail": detail} for kind, detail in bench.flags]
     flags += bench_json.run_flags(made, 1, scenario, timed["unsupported"])
@@ -86,7 +98,7 @@ def run_record(name: str, scenario: str, number: int, bench: Bench, version: str
         "width": 64,
         "batch": 1,
         "load_ms": 10.0,
-        "facts": {},
+        "facts": {"device_memory_bytes": 12_300_000} if bench.on_gpu else {},
         "warmup": {"calls": 10, "seconds": 2.0},
         **timed,
         "steadiness": bench_json.steady_record(steadiness(made.engine_ms)),
@@ -134,6 +146,11 @@ def write_bench() -> Callable[..., Path]:
                 for scenario in bench.scenarios
             ],
         }
+        if bench.on_gpu:
+            record["without_argmax"] = [
+                run_record(name, "latency", number + 10, bench, version) for number, name in enumerate(bench.engines)
+            ]
+            record["layers"] = [profile(name, version) for name in bench.engines]
         bench.changes(record)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / bench_json.FILE, record)

@@ -69,6 +69,38 @@ def test_percentiles_and_accuracy_stand_beside_each_other(world: "World", write_
     assert lines[4]["p50_ms"] == lines[4]["images_per_second"] == lines[4]["power"] == ""
 
 
+def test_what_a_call_is_made_of_stands_in_the_first_line_of_an_engine(
+    world: "World", write_bench: Write, tmp_path: Path
+) -> None:
+    bench = write_bench(
+        tmp_path / "bench", world, on_gpu=True, engines=[FP32], scenarios=["latency", "offline", "throughput"]
+    )
+    evaluate(world.set_root, [world.replay_root], tmp_path / "out", benches=[bench])
+    first, second, ahead = cells(tmp_path / "out")[:3]
+    runs = json.loads((bench / "bench.json").read_text())
+    alone = runs["without_argmax"][0]["latency"]["engine"]["p50"]["ms"]
+    assert (float(first["compute_p50_ms"]), float(first["enqueue_p50_ms"])) == (30.0, 2.0)
+    assert (float(first["without_argmax_p50_ms"]), float(first["without_argmax_compute_p50_ms"])) == (alone, 40.0)
+    assert (float(first["layers_ms"]), float(first["layers_argmax_ms"])) == (4.5, 1.5)
+    assert {line["device_memory_bytes"] for line in (first, second, ahead)} == {"12300000"}
+    assert second["without_argmax_p50_ms"] == second["layers_ms"] == ahead["compute_p50_ms"] == ahead["p50_ms"] == ""
+    assert float(ahead["interval_p50_ms"]) == runs["runs"][2]["latency"]["interval"]["p50"]["ms"]
+    found = row(read_benchmark_report(tmp_path / "out"), FP32)
+    assert found.layers is not None and found.layers.argmax_ms == 1.5
+    assert found.without_argmax is not None and found.without_argmax.ms("p50") == alone
+
+
+def test_an_interval_that_is_not_that_of_its_calls_is_refused(
+    world: "World", write_bench: Write, tmp_path: Path
+) -> None:
+    def shift(record: dict[str, Any]) -> None:
+        record["runs"][0]["latency"]["interval"]["p50"]["ms"] += 1.0
+
+    bench = write_bench(tmp_path / "bench", world, engines=[FP32], scenarios=["throughput"], changes=shift)
+    with pytest.raises(FormatError, match=r"p50 of espnet-camvid\.fp32 \(throughput\)"):
+        evaluate(world.set_root, [world.replay_root], tmp_path / "out", benches=[bench])
+
+
 def test_the_latencies_behind_the_figure_lie_beside_the_report(
     world: "World", write_bench: Write, tmp_path: Path
 ) -> None:

@@ -42,7 +42,10 @@ def page(
     root = tmp_path_factory.mktemp("device")
     world = build_at(root)
     here = write_bench(root / "here", world, watts=7.5, preset="publishable", calls=2000)
-    there = write_bench(root / "there", world, engines=[ENGINE, HOSTILE], flags=FLAGS, cpu=CPU)
+    scenarios = ("latency", "offline", "throughput")
+    there = write_bench(
+        root / "there", world, engines=[ENGINE, HOSTILE], flags=FLAGS, cpu=CPU, on_gpu=True, scenarios=scenarios
+    )
     evaluate(world.set_root, [world.replay_root], root / "out", benches=[here, there])
     browser.get("about:blank")
     browser.get_log("performance")  # type: ignore[no-untyped-call]
@@ -82,7 +85,7 @@ def test_every_engine_has_its_accuracy_and_speed(page: Page) -> None:
         "espnet-camvid.fp32", ENGINE, ENGINE, HOSTILE, "espnet-camvid.fp16"
     ]  # fmt: skip
     known, other, hostile, unmeasured = engines[1], engines[2], engines[3], engines[4]
-    assert len(known) == 11 and float(known[1]) > 0 and "8.50 W" in known[9] and "offline" in known[9]
+    assert len(known) == 11 and float(known[1]) > 0 and "8.50 W" in known[9] and "serial" in known[9]
     assert known[7].split()[1] == "≤"
     assert other[1].startswith("not replayed with this engine") and other[6] == "not available"
     assert hostile[1] == "not replayed"
@@ -108,7 +111,24 @@ def test_conditions_and_doubts_are_told(page: Page) -> None:
         "[...document.querySelectorAll('#device table')[1].tBodies[0].rows].map(r => r.lastElementChild.innerText)"
     )
     assert set(runs) == {"yes"}
-    assert "4 of 8 runs are publishable" in text
+    assert "4 of 10 runs are publishable" in text
+
+
+def test_what_a_call_is_made_of_is_told_where_it_is_known(page: Page) -> None:
+    (table,) = page.ask(
+        "[...document.querySelectorAll('#device table')].filter(t => t.caption.textContent.includes('made of'))"
+        ".map(t => [...t.tBodies[0].rows].map(r => [...r.cells].map(c => c.innerText.trim())))"
+    )
+    assert [line[0] for line in table] == [ENGINE, HOSTILE]
+    for number, line in enumerate(table):
+        assert float(line[2]) == 30.0 + number and float(line[3]) == 2.0 + number
+        assert f"{40.0 + number} to compute" in line[4] and "doubts: " in line[4]
+        assert line[5].startswith("4.50, of it 1.50 ArgMax") and "/conv <i> 3.00" in line[5]
+        assert line[6] == "12.3"
+    lines = page.ask("[...document.querySelectorAll('#device table')[0].rows].map(r => r.innerText)")
+    (ahead,) = [line for line in lines if line.startswith(HOSTILE)]
+    for said in ("a call ahead; ", "single stream ", "serial "):
+        assert said in ahead
 
 
 def test_links_tables_and_ids_are_in_order(page: Page) -> None:
@@ -121,7 +141,7 @@ def test_links_tables_and_ids_are_in_order(page: Page) -> None:
         "[...document.querySelectorAll('#device table')].map(t => [t.caption?.textContent,"
         "[...t.tBodies].every(b => [...b.rows].every(r => r.cells[0].matches('th[scope=row], th[scope=rowgroup]')))])"
     )
-    assert len(tables) == 3 and all(caption and rows for caption, rows in tables)
+    assert len(tables) == 4 and all(caption and rows for caption, rows in tables)
 
 
 def test_the_distributions_are_drawn_in_both_themes(page: Page) -> None:

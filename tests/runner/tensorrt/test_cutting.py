@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
 from segeval.deploy.export import export_fp32
 from segeval.deploy.precision import to_fp16
+from segeval.deploy.quantize import to_int8
+from segeval.deploy.specs import CalibrationSpec
 from segeval.models import load_model
 
 SIZE = (64, 128)
@@ -34,12 +37,15 @@ print(json.dumps(log.layers))
 real = pytest.mark.skipif(importlib.util.find_spec("tensorrt_rtx") is None, reason="TensorRT for RTX is not installed")
 
 
-@pytest.fixture(scope="module", params=["fp32", "fp16"])
+@pytest.fixture(scope="module", params=["fp32", "fp16", "int8"])
 def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     precision: str = request.param
     model = export_fp32(load_model("espnet-synthetic"), *SIZE)
     written = tmp_path_factory.mktemp("cutting") / f"espnet.{precision}.onnx"
-    onnx.save(model if precision == "fp32" else to_fp16(model), written)
+    if precision == "int8":
+        pictures = np.random.default_rng(0).integers(0, 256, (2, *SIZE, 3), dtype=np.uint8)
+        model = to_int8(model, pictures, CalibrationSpec())
+    onnx.save(to_fp16(model) if precision == "fp16" else model, written)
     return written
 
 

@@ -90,8 +90,8 @@ def members() -> set[str]:
 
 def test_the_table_of_versions_names_what_the_stub_declares() -> None:
     assert versions.PARTIAL.keys() <= members()
-    for first, last, _ in versions.PARTIAL.values():
-        assert 8 <= first <= last <= versions.NEWEST and (first, last) != (8, versions.NEWEST)
+    for first, last, minor in versions.PARTIAL.values():
+        assert 8 <= first <= last <= versions.NEWEST and (first, last, minor) != (8, versions.NEWEST, 0)
 
 
 def test_no_other_file_asks_what_a_version_has() -> None:
@@ -111,3 +111,9 @@ def test_no_other_file_asks_what_a_version_has() -> None:
     flags = {name for names in versions.PRECISION_FLAGS.values() for name in names}
     parts = {name.rpartition(".")[2] for name in members()}
     assert (asked["versions.py"] - {"?"}) | flags <= parts
+
+
+def test_memory_is_asked_by_the_newest_name_there_is() -> None:
+    assert versions.device_memory(SimpleNamespace(device_memory_size=3)) == 3
+    assert versions.device_memory(SimpleNamespace(device_memory_size=3, device_memory_size_v2=5)) == 5
+    assert versions.device_memory(SimpleNamespace(device_memory_size_v2=5)) == 5
