@@ -32,6 +32,9 @@ QUANTIZED: tuple[Precision, ...] = ("int8", "int8-fp16")
 """The precisions that are calibrated."""
 
 CalibrationMethod = Literal["percentile", "minmax", "entropy"]
+Placement = Literal["accurate", "fused"]
+"""Where values are rounded to int8: before convolutions alone, or as an engine needs it to join operators in one."""
+
 AttributionMode = Literal["only", "without"]
 """Whether one block of a network is quantized, or everything without it."""
 
@@ -53,6 +56,7 @@ class Calibration:
     name: tells it from the others of its network, as in ``minmax``; empty for the first, which is the one that ships.
     per_channel: weights have a scale per output channel, else one in all.   activations: their type.
     only: blocks of the network that are quantized, empty for all.   without: blocks that are not.
+    placement: where values are rounded.   too_small: names of the convolutions that ``fused`` leaves exact.
     """
 
     method: CalibrationMethod
@@ -66,6 +70,8 @@ class Calibration:
     activations: Literal["int8", "uint8"] = "int8"
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    placement: Placement = "accurate"
+    too_small: tuple[str, ...] = ()
 
     @property
     def on_own_images(self) -> bool:
