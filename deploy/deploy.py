@@ -34,10 +34,11 @@ from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.channels import parse_channels
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
-from segeval.deploy.mixed import file_form, needs_flagged_file
+from segeval.deploy.grouped import without_kernel
+from segeval.deploy.mixed import file_form, needs_flagged_file, takes_flags
 from segeval.deploy.parity import Reference, evenly, measure_parity
 from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
-from segeval.deploy.targets import PRECISIONS, Target
+from segeval.deploy.targets import Target
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
 from segeval.errors import ConfigurationError, IntegrityError
 from segeval.models import Segmenter, load_model
@@ -51,7 +52,7 @@ def deploy(
     set_root: Path,
     out: Path,
     target: str = "cpu",
-    precisions: Sequence[Precision] = PRECISIONS,
+    precisions: Sequence[Precision] | None = None,
     calibrations: Sequence[str] = ("percentile",),
     calibration_images: int = IMAGES,
     batch: int = 1,
@@ -62,6 +63,7 @@ def deploy(
 ) -> BundleManifest:
     """Write a bundle of every model of a set at every precision.
 
+    precisions: None for those that the target has by default.
     calibrations: as in ``minmax`` or ``percentile,percentile=99.9``; see `parse_calibrations`. The first makes the int8
     that ships, each other an int8 of its own beside it.   calibration_images: of those that do not say.
     attribute: an int8 file for every block of each network as well, with only that block quantized, or all but it.
@@ -77,8 +79,9 @@ def deploy(
     passing = parse_channels(channels)
     names = tuple(channel.name for channel in passing)
     specs = parse_calibrations(calibrations, calibration_images)
+    device: Target = TARGETS.load(target)
     options = DeployOptions(
-        precisions=tuple(dict.fromkeys(precisions)),
+        precisions=tuple(dict.fromkeys(device.default_precisions if precisions is None else precisions)),
         calibration=specs[0].method,
         calibration_images=specs[0].images,
         batch=batch,
@@ -87,7 +90,6 @@ def deploy(
         sweep=() if len(specs) == 1 and specs[0].plain else tuple(spec.text for spec in specs),
         attribute=tuple(dict.fromkeys(attribute)),
     )
-    device: Target = TARGETS.load(target)
     require_sensible(device, options, manifest)
     require_calibrations(device, options.precisions, specs, options.attribute)
     there = existing(out, reference, target, options)
@@ -184,13 +186,28 @@ class ModelDeployment:
         references = references_of(segmenter, self.contents)
         self.progress(f"export {self.record.name}", 1, 1)
         quantizer = Quantizer(fp32, self.calibrating)
+        versions = self.target.tensorrt_versions
+        lacking = without_kernel(fp32, versions)
+        self.require_comparable(lacking)
         found = []
-        for precision, variant in self.plan(fp32):
-            form = file_form(precision, self.target.tensorrt_versions)
+        for precision, planned in self.plan(fp32):
+            form = file_form(precision, versions)
+            flagged = planned.leaving_out(fp32, lacking)
+            variant = flagged if all(map(takes_flags, versions)) else planned
             model = at_precision(fp32, form, partial(quantizer.file, variant))
             engine = self.engine(segmenter, model, references, precision, form, variant)
-            found.append(replace(engine, flagged_file=self.flagged_file(engine, form, quantizer, variant)))
+            if precision in QUANTIZED:
+                calibration = variant.record(self.calibrations[variant.spec], fp32, lacking)
+                engine = replace(engine, calibration=calibration)
+            file = self.flagged_file(engine, form, quantizer, flagged)
+            found.append(replace(engine, flagged_file=file))
         return found
+
+    def require_comparable(self, lacking: Sequence[str]) -> None:
+        """Raise ConfigurationError for blocks of which some cannot be quantized on every device of the target."""
+        if lacking and self.options.attribute:
+            what = f"--attribute: TensorRT 8 has no int8 kernel for {len(lacking)} convolutions of {self.record.name}"
+            raise ConfigurationError(f"{what}, as for {lacking[0]}", "deploy to a target without TensorRT 8")
 
     def plan(self, fp32: ModelProto) -> Iterator[tuple[Precision, Variant]]:
         """Precision and calibration of every engine. int8-fp16 is made by the first calibration alone.
@@ -211,9 +228,10 @@ class ModelDeployment:
 
     def flagged_file(self, engine: EngineRecord, form: Precision, quantizer: Quantizer, variant: Variant) -> str | None:
         """The file of an engine for those that take precisions from flags, written if it is another one."""
-        if needs_flagged_file(engine.precision, self.target.tensorrt_versions):
+        lacking = engine.calibration.not_on_tensorrt_8 if engine.calibration is not None else ()
+        if needs_flagged_file(engine.precision, self.target.tensorrt_versions, lacking):
             name = f"models/{engine.name}.flags.onnx"
-            written_and_proved(self.part, name, quantizer.file(variant), "int8", variant.spec)
+            written_and_proved(self.part, name, quantizer.file(variant), "int8", variant.spec, variant.nodes)
             return name
         return None if form == engine.precision else engine.file
 
@@ -226,7 +244,7 @@ class ModelDeployment:
         form: Precision,
         variant: Variant,
     ) -> EngineRecord:
-        """Write, prove and measure one file. form: the precision whose rules it follows."""
+        """Write, prove and measure one file. form: the precision whose rules it follows. Its calibration is left open."""
         name = engine_name(self.record.name, precision, variant.name)
         file = f"models/{name}.onnx"
         model = written_and_proved(self.part, file, model, form, variant.spec, variant.nodes)
@@ -243,6 +261,6 @@ class ModelDeployment:
             batch=self.options.batch,
             classes=len(segmenter.spec.outputs),
             inputs=self.contents.inputs_for(self.record.name, channels=variant.ships),
-            calibration=variant.record(self.calibrations[variant.spec]) if calibrated else None,
-            parity=measure_parity(model, comparing, len(segmenter.spec.table), unoptimised=calibrated),
+            calibration=None,
+            parity=measure_parity(model, comparing, len(segmenter.spec.table), calibrated, variant.spec.integers if calibrated else ""),
         )

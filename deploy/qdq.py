@@ -94,7 +94,7 @@ def check_qdq(
     quantized = [node for node in graph.nodes if graph.placement.rounded(node) and node.name not in outside]
     if not any(node.op_type == DQ for node in graph.nodes) or not quantized:
         raise broken("the file", f"nothing is quantized; {', '.join(spec.quantized_types)} should be")
-    missing = set(nodes or ()) - {node.name for node in quantized}
+    missing = set(nodes or ()) - {node.name for node in graph.nodes if node.name not in outside}
     if missing:
         raise broken(min(missing), "it should be quantized, and is not in the file")
     for node in graph.nodes:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.utils import Extractor
 from onnxruntime.quantization import CalibrationDataReader, QuantType, create_calibrator
 from onnxruntime.quantization import CalibrationMethod as OrtMethod
@@ -28,6 +28,10 @@ from segeval.deploy.specs import CalibrationSpec
 from segeval.store import RgbImage
 
 METHODS = {"percentile": OrtMethod.Percentile, "minmax": OrtMethod.MinMax, "entropy": OrtMethod.Entropy}
+
+
+LARGEST_BIAS = 2.0**30
+"""Of what int32 holds, a half is left to the products of activations and weights."""
 
 
 class OneImage(CalibrationDataReader):  # type: ignore[misc]
@@ -76,6 +80,8 @@ def quantize(fp32: ModelProto, ranges: Any, spec: CalibrationSpec, nodes: Collec
     quantizer.model.topological_sort()
     quantized = quantizer.model.model
     keep_others_exact(quantized, placement)
+    if spec.placement == "fused":
+        leave_room_for_bias(quantized)
     return with_network(fp32, quantized)
 
 
@@ -97,6 +103,28 @@ def keep_others_exact(network: ModelProto, placement: Placement) -> None:
         read = {name for node in network.graph.node for name in node.input}
         for node in [node for node in network.graph.node if node.op_type == kind and node.output[0] not in read]:
             network.graph.node.remove(node)
+
+
+def leave_room_for_bias(network: ModelProto) -> None:
+    """Raise scales of weights until the bias takes no more than half of the int32 that a convolution adds up in.
+
+    An integer kernel counts the bias in steps of scale of activations × scale of weights. A channel whose weights died
+    in training has so small a step that its bias fills the int32, and the sum would wrap: ONNX Runtime's quantizer
+    leaves it 2^31 - 1 of them. What such weights lose is below 2^-30 of the bias.
+    """
+    producer = {node.output[0]: node for node in network.graph.node}
+    constants = {tensor.name: tensor for tensor in network.graph.initializer}
+
+    def scale(dequantized: str) -> TensorProto:
+        return constants[producer[dequantized].input[1]]
+
+    for node in network.graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[1] in producer:
+            weights = scale(node.input[1])
+            bias = np.abs(numpy_helper.to_array(constants[node.input[2]]))
+            least = bias / (numpy_helper.to_array(scale(node.input[0])) * LARGEST_BIAS)
+            raised = np.maximum(numpy_helper.to_array(weights), least if weights.dims else least.max())
+            weights.CopyFrom(numpy_helper.from_array(raised.astype(np.float32), weights.name))
 
 
 def shared(ranges: Any, sharing: Collection[Collection[str]]) -> Any:

@@ -9,19 +9,20 @@ from segeval.deploy.export import IMAGE, LABELS
 from segeval.errors import EngineError
 from segeval.metrics import Labels
 from segeval.store import RgbImage
-from segeval_runner.backends.onnx_runtime import UNFAITHFUL
+from segeval_runner.backends.onnx_runtime import left_out, session_options
 
 
-def open_session(model: ModelProto, optimised: bool = True) -> onnxruntime.InferenceSession:
-    """A CPU session with denormals flushed. optimised: let ONNX Runtime rewrite the graph. Raises EngineError."""
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    options.log_severity_level = 3
+def open_session(model: ModelProto, optimised: bool = True, integers: str = "") -> onnxruntime.InferenceSession:
+    """A CPU session with denormals flushed. optimised: let ONNX Runtime rewrite the graph. Raises EngineError.
+
+    integers: type of the activations that it multiplies as integers where it has a kernel; empty for none.
+    """
+    options = session_options(0, integers)
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNFAITHFUL
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=left_out(integers)
         )
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
         raise EngineError(f"ONNX Runtime cannot load the file that was made: {error}") from error
@@ -30,8 +31,8 @@ def open_session(model: ModelProto, optimised: bool = True) -> onnxruntime.Infer
 class DeployedModel:
     """A deployed file as a function from image to label map."""
 
-    def __init__(self, model: ModelProto, optimised: bool = True) -> None:
-        self._session = open_session(model, optimised)
+    def __init__(self, model: ModelProto, optimised: bool = True, integers: str = "") -> None:
+        self._session = open_session(model, optimised, integers)
         self._batch: int = self._session.get_inputs()[0].shape[0]
 
     def predict(self, image: RgbImage) -> Labels:

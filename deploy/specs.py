@@ -55,6 +55,11 @@ class CalibrationSpec:
         return FUSED_OP_TYPES if self.placement == "fused" else self.op_types
 
     @property
+    def integers(self) -> str:
+        """Type of the activations that a processor multiplies as integers; empty where it computes in fp32."""
+        return self.activations if self.placement == "fused" else ""
+
+    @property
     def plain(self) -> bool:
         """Whether its method and number of images say it all."""
         return self == CalibrationSpec(self.method, images=self.images)

@@ -57,6 +57,7 @@ class Calibration:
     per_channel: weights have a scale per output channel, else one in all.   activations: their type.
     only: blocks of the network that are quantized, empty for all.   without: blocks that are not.
     placement: where values are rounded.   too_small: names of the convolutions that ``fused`` leaves exact.
+    not_on_tensorrt_8: names of those that are exact in the file for TensorRT 8, which has no int8 kernel for them.
     """
 
     method: CalibrationMethod
@@ -72,6 +73,7 @@ class Calibration:
     without: tuple[str, ...] = ()
     placement: Placement = "accurate"
     too_small: tuple[str, ...] = ()
+    not_on_tensorrt_8: tuple[str, ...] = ()
 
     @property
     def on_own_images(self) -> bool:
@@ -108,7 +110,8 @@ class EngineRecord:
     inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown; the
     same after every channel if it `ships`.
     flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
-    10), and could not read int8-fp16 of opset 19; None at other precisions, and if no such engine is meant.
+    10), and could not read int8-fp16 of opset 19, or has no kernel for some operators of `file`; None if it is `file`
+    that it reads, and if no such engine is meant.
     """
 
     name: str

@@ -37,6 +37,7 @@ class Engine:
     """One model at one precision. inputs: half-open ranges of the inputs it runs.
 
     flagged_file: instead of `file` for a backend that takes precisions from flags; None if there is no other.
+    integers: type of the activations, if the file is placed so that integer kernels can run it; else empty.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Engine:
     classes: int
     inputs: Sequence[Tuple[int, int]]
     flagged_file: Optional[str] = None
+    integers: str = ""
 
     def indices(self) -> List[int]:
         """The inputs it runs, in order."""
@@ -193,6 +195,17 @@ def shard(record: Any) -> Shard:
     return Shard(take(record, "file", str), first, first + take_count(record, "count", MOST_INPUTS))
 
 
+def integers_of(record: Any) -> str:
+    """Type of the activations of an engine whose calibration is placed for integer kernels; else empty."""
+    calibration = record.get("calibration")
+    if calibration is None or calibration.get("placement", "accurate") != "fused":
+        return ""
+    activations = calibration.get("activations", "int8")
+    if activations not in ("int8", "uint8"):
+        raise malformed("the activations of an engine are {!r}".format(activations))
+    return str(activations)
+
+
 def engine(record: Any) -> Engine:
     """One entry of the list of engines."""
     name = take_text(record, "name")
@@ -212,6 +225,7 @@ def engine(record: Any) -> Engine:
         classes=take_count(record, "classes"),
         inputs=ranges,
         flagged_file=None if record.get("flagged_file") is None else take(record, "flagged_file", str),
+        integers=integers_of(record),
     )
 
 

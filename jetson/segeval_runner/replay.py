@@ -87,13 +87,13 @@ def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
         hint = "it was made by an earlier segeval: deploy the set again; --backend onnxruntime runs it as it is"
         raise BackendError(what.format(bundle.root, backend.name), hint)
     file = engine.file
-    if engine.precision == MIXED and backend.takes_flags():
+    if (engine.precision == MIXED or engine.flagged_file is not None) and backend.takes_flags():
         if engine.flagged_file is None:
             what = "{} has no file of {} that this {} can read".format(bundle.root, engine.name, backend.name)
             raise BackendError(what, "deploy with the --target of this device, or choose other engines with --engine")
         file = engine.flagged_file
     shape = (engine.batch, engine.height, engine.width)
-    return Job(bundle.path(file), bundle.manifest.files[file].sha256, engine.precision, shape)
+    return Job(bundle.path(file), bundle.manifest.files[file].sha256, engine.precision, shape, engine.integers)
 
 
 def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:

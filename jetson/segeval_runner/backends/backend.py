@@ -14,12 +14,16 @@ Report = Callable[[str, int, int], None]
 
 
 class Job(NamedTuple):
-    """One deployed model to run. file: ONNX.   sha256: of it.   shape: (batch, height, width) of its input."""
+    """One deployed model to run. file: ONNX.   sha256: of it.   shape: (batch, height, width) of its input.
+
+    integers: type of the activations that are to be multiplied as integers where a kernel does; empty for none.
+    """
 
     file: Path
     sha256: str
     precision: str
     shape: Tuple[int, int, int]
+    integers: str = ""
 
 
 class Settings(NamedTuple):
