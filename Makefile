@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api
+.PHONY: help demo test lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all
 
 help:
 	@echo "make demo   set up .venv and run the whole chain on synthetic scenes"
 	@echo "make test   set up .venv, check style and types, run the tests"
 	@echo "make clean  remove .venv and caches"
-	@echo "longer checks: make check-tensorrt-api, check-device-memory, check-aarch64, fuzz"
+	@echo "longer checks: make check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz"
 
 $(STAMP): pyproject.toml constraints.txt
 	@for python in $(PYTHON) python3.12 python3.13 python3; do \
@@ -51,6 +51,14 @@ check-device-memory: $(STAMP)
 # 3.10 and 3.12, and a C compiler. docs/tensorrt.md says what this shows.
 check-tensorrt-api: $(STAMP)
 	$(BIN)/python -m tests.tensorrt_api.check
+
+# NVIDIA's own parser and builder on the files that are deployed, without a GPU. docs/tensorrt.md has its table; with
+# -all every calibration, batch size and GPU generation, too.
+check-tensorrt-build: $(STAMP)
+	$(BIN)/python -m tests.tensorrt_build.check
+
+check-tensorrt-build-all: $(STAMP)
+	$(BIN)/python -m tests.tensorrt_build.check --all
 
 # Mutated bundles, replays and archives; docs/untrusted-files.md. The ordinary tests run 500 examples.
 fuzz: $(STAMP)

@@ -1,6 +1,7 @@
 """`segeval deploy`: from an adversarial set to a bundle."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -15,6 +16,8 @@ from segeval.bundles import (
     AttributionMode,
     BundleFolder,
     BundleManifest,
+    Calibration,
+    Compilation,
     DeployOptions,
     EngineRecord,
     Precision,
@@ -32,6 +35,7 @@ from segeval.deploy.build import (
 from segeval.deploy.bundle import hash_files, new_folder, write_file, write_inputs
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.channels import parse_channels
+from segeval.deploy.compiler import Compiler, installed
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
 from segeval.deploy.grouped import without_kernel
@@ -70,7 +74,7 @@ def deploy(
     channels: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
     A bundle of the same set and options that is there already is verified and returned.
     Raises DataError or IntegrityError for the set, ConfigurationError for options or `out`, WeightsError,
-    EngineError for a file that breaks a rule, StorageError.
+    EngineError for a file that breaks a rule or that NVIDIA's compiler refuses, StorageError.
     """
     torch.set_flush_denormal(True)
     folder = SetFolder(set_root)
@@ -103,8 +107,10 @@ def deploy(
         images = cache(partial(choose_calibration, manifest, contents))
         chosen = {spec: images(spec.images, spec.seed) for spec in specs if calibrated}
         engines: list[EngineRecord] = []
-        for record in manifest.models:
-            engines += ModelDeployment(part, record, contents, size, device, options, chosen, progress).engines()
+        with nullcontext() if not device.tensorrt_versions or not installed() else Compiler() as compiler:
+            for record in manifest.models:
+                model = ModelDeployment(part, record, contents, size, device, options, chosen, compiler, progress)
+                engines += model.engines()
         write_file(part, "runner.pyz", runner_archive(), executable=True)
         write_file(part, "run.sh", RUN_SCRIPT.encode(), executable=True)
         files = hash_files(part)
@@ -167,6 +173,7 @@ class ModelDeployment:
     """One model on its way into an unfinished bundle. part: its folder.   size: (height, width).
 
     calibrations: with their images, the one that ships first; none if no quantized precision was asked for.
+    compiler: builds every file that is for TensorRT, if it is installed.
     """
 
     part: Path
@@ -176,6 +183,7 @@ class ModelDeployment:
     target: Target
     options: DeployOptions
     calibrations: dict[CalibrationSpec, CalibrationImages]
+    compiler: Compiler | None
     progress: Progress
 
     def engines(self) -> list[EngineRecord]:
@@ -195,10 +203,9 @@ class ModelDeployment:
             flagged = planned.leaving_out(fp32, lacking)
             variant = flagged if all(map(takes_flags, versions)) else planned
             model = at_precision(fp32, form, partial(quantizer.file, variant))
-            engine = self.engine(segmenter, model, references, precision, form, variant)
-            if precision in QUANTIZED:
-                calibration = variant.record(self.calibrations[variant.spec], fp32, lacking)
-                engine = replace(engine, calibration=calibration)
+            images = self.calibrations[variant.spec] if precision in QUANTIZED else None
+            calibration = None if images is None else variant.record(images, fp32, lacking)
+            engine = self.engine(segmenter, model, references, precision, form, variant, calibration)
             file = self.flagged_file(engine, form, quantizer, flagged)
             found.append(replace(engine, flagged_file=file))
         return found
@@ -232,6 +239,7 @@ class ModelDeployment:
         if needs_flagged_file(engine.precision, self.target.tensorrt_versions, lacking):
             name = f"models/{engine.name}.flags.onnx"
             written_and_proved(self.part, name, quantizer.file(variant), "int8", variant.spec, variant.nodes)
+            self.compiled(name)
             return name
         return None if form == engine.precision else engine.file
 
@@ -243,12 +251,15 @@ class ModelDeployment:
         precision: Precision,
         form: Precision,
         variant: Variant,
+        calibration: Calibration | None,
     ) -> EngineRecord:
-        """Write, prove and measure one file. form: the precision whose rules it follows. Its calibration is left open."""
+        """Write, prove and measure one file. form: the precision whose rules it follows."""
         name = engine_name(self.record.name, precision, variant.name)
         file = f"models/{name}.onnx"
         model = written_and_proved(self.part, file, model, form, variant.spec, variant.nodes)
-        calibrated = precision in QUANTIZED
+        compiled = self.compiled(file)
+        calibrated = calibration is not None
+        integers = variant.spec.integers if calibrated else ""
         compared = [references[at] for at in evenly(len(references), variant.parity_images)]
         comparing = counted(compared, len(compared), partial(self.progress, f"check {name}"))
         return EngineRecord(
@@ -261,6 +272,11 @@ class ModelDeployment:
             batch=self.options.batch,
             classes=len(segmenter.spec.outputs),
             inputs=self.contents.inputs_for(self.record.name, channels=variant.ships),
-            calibration=None,
-            parity=measure_parity(model, comparing, len(segmenter.spec.table), calibrated, variant.spec.integers if calibrated else ""),
+            calibration=calibration,
+            parity=measure_parity(model, comparing, len(segmenter.spec.table), calibrated, integers),
+            compiled=compiled,
         )
+
+    def compiled(self, file: str) -> Compilation | None:
+        """What NVIDIA's compiler makes of a written file, if there is one. Raises EngineError if it refuses it."""
+        return None if self.compiler is None else self.compiler.compile(self.part / file)

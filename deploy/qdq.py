@@ -77,7 +77,9 @@ class QuantizedGraph:
     def scales(self, values: Collection[str]) -> set[float]:
         """The scales with which any of these activations are rounded."""
         return {
-            self.constant(node, 1, "scale").item() for node in self.nodes if node.op_type == Q and node.input[0] in values
+            self.constant(node, 1, "scale").item()
+            for node in self.nodes
+            if node.op_type == Q and node.input[0] in values
         }
 
 

@@ -116,7 +116,8 @@ def leave_room_for_bias(network: ModelProto) -> None:
     constants = {tensor.name: tensor for tensor in network.graph.initializer}
 
     def scale(dequantized: str) -> TensorProto:
-        return constants[producer[dequantized].input[1]]
+        found: TensorProto = constants[producer[dequantized].input[1]]
+        return found
 
     for node in network.graph.node:
         if node.op_type == "Conv" and len(node.input) == 3 and node.input[1] in producer:

@@ -22,7 +22,10 @@ def open_session(model: ModelProto, optimised: bool = True, integers: str = "") 
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=left_out(integers)
+            model.SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=left_out(integers),
         )
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
         raise EngineError(f"ONNX Runtime cannot load the file that was made: {error}") from error

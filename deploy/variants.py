@@ -58,9 +58,7 @@ class Variant:
     def record(self, images: CalibrationImages, fp32: ModelProto, not_on_tensorrt_8: tuple[str, ...]) -> Calibration:
         """What a bundle says about it."""
         too_small = Placement(network_of(fp32), self.spec).left_out()
-        return calibration_record(
-            images, self.spec, self.name, self.only, self.without, too_small, not_on_tensorrt_8
-        )
+        return calibration_record(images, self.spec, self.name, self.only, self.without, too_small, not_on_tensorrt_8)
 
 
 def variants(
@@ -125,5 +123,7 @@ def require_calibrations(
         what += f" from one per output channel: target {target.name} cannot run {transposed.text}"
         raise ConfigurationError(what, "add weights=per-tensor, or leave out ConvTranspose")
     if attribute and specs[0].placement != "accurate":
-        what = "--attribute compares files in which one block is quantized; in placement=fused blocks share their scales"
+        what = (
+            "--attribute compares files in which one block is quantized; in placement=fused blocks share their scales"
+        )
         raise ConfigurationError(what, "make placement=accurate the first calibration")

@@ -103,6 +103,24 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Compilation:
+    """What NVIDIA's own compiler made of a file, on the desktop and without a GPU.
+
+    library: as in ``TensorRT-RTX 1.7.1.116``.   capability: of the GPUs that it was built for, as in ``8.6``.
+    convolutions, conversions: how many layers by the types they read and write, as in ``int8 to fp32``; conversions are
+    those that turn other types into int8.   warnings: what the compiler said.
+    """
+
+    library: str
+    capability: str
+    layers: int
+    convolutions: Mapping[str, int]
+    conversions: Mapping[str, int]
+    engine_bytes: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class EngineRecord:
     """One model at one precision.
 
@@ -112,6 +130,7 @@ class EngineRecord:
     flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
     10), and could not read int8-fp16 of opset 19, or has no kernel for some operators of `file`; None if it is `file`
     that it reads, and if no such engine is meant.
+    compiled: None where the target has no TensorRT, or no compiler was at hand.
     """
 
     name: str
@@ -126,6 +145,7 @@ class EngineRecord:
     calibration: Calibration | None
     parity: Parity
     flagged_file: str | None = None
+    compiled: Compilation | None = None
 
     def indices(self) -> list[int]:
         """The inputs it runs, in order."""

@@ -39,6 +39,10 @@ def build(
 
 
 def told(built: Sequence[Dict[str, Any]]) -> List[str]:
-    """One line per engine."""
+    """One line per engine and one per fact, without the list of layers, which is for programs."""
     form = "{engine}: loaded in {seconds} s by {backend} {backend_version}"
-    return [form.format(**one) + "".join("\n  {}: {}".format(*fact) for fact in one["facts"].items()) for one in built]
+    lines = []
+    for one in built:
+        lines.append(form.format(**one))
+        lines += ["  {}: {}".format(name, value) for name, value in one["facts"].items() if name != "listed"]
+    return lines

@@ -21,7 +21,7 @@ from segeval.commands.tables import number, table
 from segeval.console import progress, results, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from segeval.bundles import AttributionMode, BundleManifest
 
@@ -31,15 +31,21 @@ def deploy(
     out: Out,
     target: Annotated[str, Option("--target", help="A name from `segeval ls targets`.")] = "cpu",
     precision: Annotated[
-        list[str], Option("--precision", help="fp32, fp16, int8, int8-fp16; repeatable, or with commas.")
-    ] = ["fp32,fp16,int8"],
+        list[str],
+        Option(
+            "--precision",
+            help="fp32, fp16, int8, int8-fp16; repeatable, or with commas. By default all that the target's TensorRT "
+            "runs; of other engines fp32,fp16,int8.",
+        ),
+    ] = [],
     calibration: Annotated[
         list[str],
         Option(
             "--calibration",
             metavar="METHOD[,KEY=VALUE...]",
             help="How int8 ranges are found: percentile, minmax or entropy, with percentile=, images=, seed=, ops=, "
-            "weights=, activations=. Repeat it for several int8 files; the first one ships. See docs/quantization.md.",
+            "weights=, activations=, placement=. Repeat it for several int8 files; the first one ships. See "
+            "docs/quantization.md.",
         ),
     ] = ["percentile"],
     calibration_images: Annotated[
@@ -101,7 +107,7 @@ def deploy(
             adversarial_set,
             out,
             target,
-            parse_precisions(precision),
+            parse_precisions(precision) if precision else None,
             calibration,
             calibration_images,
             batch,
@@ -111,6 +117,8 @@ def deploy(
             progress=tick,
         )
     show_parity(bundle)
+    show_compilations(bundle)
+    show_left_out(bundle)
     warn_of_calibration(bundle)
     if bundle.options.channels:
         say(f"{bundle.inputs.count} images to run: each as it is, and after {', '.join(bundle.options.channels)}")
@@ -145,6 +153,42 @@ def show_parity(bundle: "BundleManifest") -> None:
     ]
     headings = ("engine", "labels as torch %", "as unoptimised %", "mIoU", "to torch", "images")
     results.print(table(headings, rows, "Parity on clean images"))
+
+
+def show_compilations(bundle: "BundleManifest") -> None:
+    """What NVIDIA's compiler made of every file, or that no TensorRT has read them."""
+    from segeval.deploy.compiler import INSTALL
+    from segeval.registry import TARGETS
+
+    compiled = [(engine.name, engine.compiled) for engine in bundle.engines if engine.compiled is not None]
+    if compiled:
+        found = compiled[0][1]
+        rows = [
+            (name, str(each.layers), counts(each.convolutions), counts(each.conversions), str(len(each.warnings)))
+            for name, each in compiled
+        ]
+        headings = ("engine", "layers", "convolutions", "made int8", "warnings")
+        results.print(table(headings, rows, f"Built by {found.library} for compute capability {found.capability}"))
+    elif TARGETS.load(bundle.target).tensorrt_versions:
+        say(f"warning: no TensorRT has read these files; after {INSTALL}, deploy builds each of them without a GPU")
+
+
+def counts(by_types: "Mapping[str, int]") -> str:
+    """Layers by the types they read and write: ``52 int8→fp32``."""
+    return ", ".join(f"{count} {types.replace(' to ', '→')}" for types, count in by_types.items()) or "–"
+
+
+def show_left_out(bundle: "BundleManifest") -> None:
+    """Which convolutions an int8 file leaves exact, and why."""
+    for engine in bundle.engines:
+        found = engine.calibration
+        if found is not None and found.too_small:
+            say(f"{engine.name}: {len(found.too_small)} convolutions stay exact, too small to gain by int8")
+        if found is not None and found.not_on_tensorrt_8:
+            count = len(found.not_on_tensorrt_8)
+            say(
+                f"{engine.name}: {count} grouped convolutions stay exact for TensorRT 8, which has no int8 kernel for them"
+            )
 
 
 def warn_of_calibration(bundle: "BundleManifest") -> None:

@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import typer
 
@@ -72,6 +74,27 @@ def package(name: str) -> str:
     return version(name)
 
 
+def tensorrt_rtx() -> str:
+    """Build a model of one node with TensorRT for RTX, which needs no GPU for it."""
+    from segeval.deploy.compiler import CAPABILITY, Compiler
+
+    helper, proto = importlib.import_module("onnx.helper"), importlib.import_module("onnx").TensorProto
+    importlib.import_module("tensorrt_rtx")
+    nodes = [
+        helper.make_node("Cast", ["image"], ["levels"], to=proto.FLOAT),
+        helper.make_node("ArgMax", ["levels"], ["brightest"], axis=3, keepdims=0),
+        helper.make_node("Cast", ["brightest"], ["labels"], to=proto.INT32),
+    ]
+    ends = [("image", proto.UINT8, (1, 8, 8, 3)), ("labels", proto.INT32, (1, 8, 8))]
+    values = [helper.make_tensor_value_info(*end) for end in ends]
+    graph = helper.make_graph(nodes, "doctor", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with TemporaryDirectory(prefix="segeval-doctor-") as folder, Compiler() as compiler:
+        file = Path(folder) / "model.onnx"
+        file.write_bytes(model.SerializeToString())
+        return f"{compiler.compile(file).library} parses and builds for {CAPABILITY}"
+
+
 def browser() -> str:
     """Find the browser that the report's tests drive."""
     found = shutil.which("chromium")
@@ -100,6 +123,7 @@ def examine() -> list[Finding]:
             lambda: package("tensorrt"),
             "on a Jetson it comes with JetPack; elsewhere: pip install tensorrt",
         ),
+        tried("tensorrt-rtx (builds files for TensorRT)", tensorrt_rtx, "pip install 'segeval-embedded[rtx]'"),
         tried("pycuda", lambda: package("pycuda"), "with a CUDA toolkit at hand: pip install pycuda"),
         tried("chromium (tests of the report)", browser, "apt-get install chromium chromium-driver"),
     ]

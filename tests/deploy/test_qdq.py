@@ -1,11 +1,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 from segeval.deploy.contract import check_contract
@@ -16,9 +14,9 @@ from segeval.deploy.quantize import network_inputs, to_int8
 from segeval.deploy.specs import CalibrationSpec
 from segeval.errors import EngineError
 from segeval.store import RgbImage
+from tests.deploy import broken as broken_files
 
 DEFAULT = CalibrationSpec()
-SIZE = (64, 128)
 
 
 @pytest.fixture(scope="module")
@@ -39,25 +37,6 @@ def broken(good: ModelProto) -> ModelProto:
     return copy
 
 
-def first(model: ModelProto, op_type: str) -> NodeProto:
-    found: NodeProto = next(node for node in model.graph.node if node.op_type == op_type)
-    return found
-
-
-def source(model: ModelProto, name: str) -> NodeProto:
-    found: NodeProto = next(node for node in model.graph.node if name in node.output)
-    return found
-
-
-def constant(model: ModelProto, name: str) -> TensorProto:
-    found: TensorProto = next(tensor for tensor in model.graph.initializer if tensor.name == name)
-    return found
-
-
-def set_constant(model: ModelProto, name: str, value: NDArray[np.generic]) -> None:
-    constant(model, name).CopyFrom(numpy_helper.from_array(value, name))
-
-
 def test_our_file_follows_every_rule(good: ModelProto) -> None:
     check_qdq(good, DEFAULT)
 
@@ -70,153 +49,41 @@ def test_more_operators_can_be_quantized_under_the_same_rules(
     check_qdq(to_int8(exported[network], pictures[:2], spec), spec)
 
 
-def nonzero_zero_point(model: ModelProto) -> None:
-    node = first(model, "QuantizeLinear")
-    set_constant(model, node.input[2], numpy_helper.to_array(constant(model, node.input[2])) + np.int8(1))
-
-
-def unsigned(model: ModelProto) -> None:
-    node = first(model, "QuantizeLinear")
-    set_constant(model, node.input[2], numpy_helper.to_array(constant(model, node.input[2])).astype(np.uint8))
-
-
-def no_zero_point(model: ModelProto) -> None:
-    del first(model, "QuantizeLinear").input[2:]
-
-
-def half_scale(model: ModelProto) -> None:
-    node = first(model, "QuantizeLinear")
-    set_constant(model, node.input[1], numpy_helper.to_array(constant(model, node.input[1])).astype(np.float16))
-
-
-def zero_scale(model: ModelProto) -> None:
-    node = first(model, "QuantizeLinear")
-    set_constant(model, node.input[1], np.zeros((), np.float32))
-
-
-def one_scale_for_all_weights(model: ModelProto) -> None:
-    dequantize = source(model, first(model, "Conv").input[1])
-    for position in (1, 2):
-        name = dequantize.input[position]
-        set_constant(model, name, numpy_helper.to_array(constant(model, name))[:1].reshape(()))
-
-
-def scales_along_the_wrong_axis(model: ModelProto) -> None:
-    dequantize = source(model, first(model, "Conv").input[1])
-    for attribute in dequantize.attribute:
-        attribute.i = 1
-
-
-def quantized_bias(model: ModelProto) -> None:
-    convolution = next(node for node in model.graph.node if node.op_type == "Conv" and len(node.input) == 3)
-    quantize = first(model, "QuantizeLinear")
-    pair = [
-        helper.make_node("QuantizeLinear", [convolution.input[2], *quantize.input[1:]], ["bias_q"], "bias_q"),
-        helper.make_node("DequantizeLinear", ["bias_q", *quantize.input[1:]], ["bias_dq"], "bias_dq"),
-    ]
-    convolution.input[2] = "bias_dq"
-    for node in pair:
-        model.graph.node.insert(0, node)
-
-
-def unquantized_activation(model: ModelProto) -> None:
-    convolution = first(model, "Conv")
-    dequantize = source(model, convolution.input[0])
-    convolution.input[0] = source(model, dequantize.input[0]).input[0]
-
-
-def unquantized_weight(model: ModelProto) -> None:
-    convolution = first(model, "Conv")
-    dequantize = source(model, convolution.input[1])
-    convolution.input[1] = source(model, dequantize.input[0]).input[0]
-
-
-def rounded_residual(model: ModelProto) -> None:
-    first(model, "Add").input[0] = source(model, first(model, "Conv").input[0]).output[0]
-
-
-def other_operator_takes_integers(model: ModelProto) -> None:
-    first(model, "Concat").input[0] = first(model, "QuantizeLinear").output[0]
-
-
-def stored_integers(model: ModelProto) -> None:
-    dequantize = source(model, first(model, "Conv").input[1])
-    weight = numpy_helper.to_array(constant(model, source(model, dequantize.input[0]).input[0]))
-    model.graph.initializer.append(numpy_helper.from_array(np.ones(weight.shape, np.int8), "stored"))
-    dequantize.input[0] = "stored"
-
-
-def different_scales_in_a_pair(model: ModelProto) -> None:
-    dequantize = source(model, first(model, "Conv").input[0])
-    model.graph.initializer.append(numpy_helper.from_array(np.array(0.5, np.float32), "other"))
-    dequantize.input[1] = "other"
-
-
-def nothing_quantized(model: ModelProto) -> None:
-    for node in list(model.graph.node):
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            model.graph.node.remove(node)
-
-
-def later_opset(model: ModelProto) -> None:
-    model.opset_import[0].version = 18
-
-
-def later_ir(model: ModelProto) -> None:
-    model.ir_version = 9
-
-
-def foreign_operator(model: ModelProto) -> None:
-    first(model, "Conv").domain = "com.microsoft"
-
-
-def float_input(model: ModelProto) -> None:
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
-
-
-def long_output(model: ModelProto) -> None:
-    model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
-
-
-def channels_first(model: ModelProto) -> None:
-    for position, size in enumerate((1, 3, *SIZE)):
-        model.graph.input[0].type.tensor_type.shape.dim[position].dim_value = size
-
-
-def dynamic_batch(model: ModelProto) -> None:
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
-
-
-def half_constant(model: ModelProto) -> None:
-    model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float16), "half"))
-
-
 @pytest.mark.parametrize(
     ("spoil", "rule"),
     [
-        (nonzero_zero_point, "zero-point must be 0"),
-        (unsigned, "zero-point must be int8"),
-        (no_zero_point, "zero-point must be a stored constant"),
-        (half_scale, "scale must be fp32"),
-        (zero_scale, "positive number"),
-        (one_scale_for_all_weights, "one scale per output channel"),
-        (scales_along_the_wrong_axis, "one scale per output channel"),
-        (quantized_bias, "bias must not be quantized"),
-        (unquantized_activation, "activation must come through DequantizeLinear"),
-        (unquantized_weight, "weight must come through DequantizeLinear"),
-        (rounded_residual, "Add must not be quantized"),
-        (other_operator_takes_integers, "only DequantizeLinear may take int8"),
-        (stored_integers, "in a pair"),
-        (different_scales_in_a_pair, "those of its QuantizeLinear"),
-        (nothing_quantized, "nothing is quantized"),
-        (later_opset, "opset 17"),
-        (later_ir, "IR 8"),
-        (foreign_operator, "standard operators"),
-        (float_input, "input must be uint8"),
-        (long_output, "output must be int32"),
-        (channels_first, r"\(N, H, W, 3\)"),
-        (dynamic_batch, r"\(N, H, W, 3\)"),
-        (half_constant, "must not hold fp16"),
+        (broken_files.nonzero_zero_point, "zero-point must be 0"),
+        (broken_files.unsigned, "zero-point must be int8"),
+        (broken_files.no_zero_point, "zero-point must be a stored constant"),
+        (broken_files.half_scale, "scale must be fp32"),
+        (broken_files.zero_scale, "positive number"),
+        (broken_files.one_scale_for_all_weights, "one scale per output channel"),
+        (broken_files.scales_along_the_wrong_axis, "one scale per output channel"),
+        (broken_files.quantized_bias, "bias must not be quantized"),
+        (broken_files.unquantized_activation, "activation must come through DequantizeLinear"),
+        (broken_files.unquantized_weight, "weight must come through DequantizeLinear"),
+        (broken_files.rounded_residual, "Add must not be quantized"),
+        (broken_files.other_operator_takes_integers, "only DequantizeLinear may take int8"),
+        (broken_files.stored_integers, "in a pair"),
+        (broken_files.different_scales_in_a_pair, "those of its QuantizeLinear"),
+        (broken_files.nothing_quantized, "nothing is quantized"),
+        (broken_files.later_opset, "opset 17"),
+        (broken_files.later_ir, "IR 8"),
+        (broken_files.foreign_operator, "standard operators"),
+        (broken_files.float_input, "input must be uint8"),
+        (broken_files.long_output, "output must be int32"),
+        (broken_files.channels_first, r"\(N, H, W, 3\)"),
+        (broken_files.dynamic_batch, r"\(N, H, W, 3\)"),
+        (broken_files.half_constant, "must not hold fp16"),
+        (broken_files.negative_scale, "positive number"),
+        (broken_files.scale_that_is_no_number, "positive number"),
+        (broken_files.too_few_scales, "one scale per output channel"),
+        (broken_files.scale_per_channel_of_an_activation, "one scale for the whole tensor"),
+        (broken_files.unsigned_in_the_middle, "zero-point must be int8"),
+        (broken_files.integer_bias, "in a pair"),
+        (broken_files.transposed_image, "image is UINT8"),
+        (broken_files.unknown_operator, "has no operator Det"),
+        (broken_files.double_precision, "added: TensorRT's Relu takes FLOAT, FLOAT16; wide is DOUBLE"),
     ],
 )
 def test_every_broken_rule_is_found(broken: ModelProto, spoil: Callable[[ModelProto], None], rule: str) -> None:

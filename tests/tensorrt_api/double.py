@@ -19,7 +19,7 @@ BASES = ("ILogger", "IProgressMonitor")
 class Double:
     """Stands for an object of a real class. Its methods are those named do_NAME, its attributes those of `values`."""
 
-    def __init__(self, module: Module, name: str, **values: Any) -> None:
+    def __init__(self, module: Module, name: str, /, **values: Any) -> None:
         object.__setattr__(self, "_module", module)
         object.__setattr__(self, "_name", name)
         object.__setattr__(self, "values", values)

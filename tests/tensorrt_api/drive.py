@@ -13,6 +13,7 @@ import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -22,6 +23,7 @@ from segeval_runner.backends import Job, Settings
 from segeval_runner.backends.tensorrt import TensorRT, backend
 from segeval_runner.backends.tensorrt.builder import SHOWN
 from segeval_runner.backends.tensorrt.interrupt import deferred_interrupt
+from segeval_runner.backends.tensorrt.library import use
 from segeval_runner.backends.tensorrt.log import the_log
 from segeval_runner.errors import BackendError
 from tests.tensorrt_api.contract import major
@@ -30,6 +32,7 @@ from tests.tensorrt_api.library import Library, World
 
 SHAPE = World().shape
 PRECISIONS = ("fp32", "fp16", "int8")
+EXACT = "OBEY_PRECISION_CONSTRAINTS"
 
 
 def images(seed: int = 0) -> np.ndarray[Any, Any]:
@@ -109,7 +112,7 @@ class Drive(unittest.TestCase):
         self.assertEqual(TensorRT.version(), self.library.module.real.__version__)
 
     def test_every_precision_is_built_as_the_version_asks_for(self) -> None:
-        weak = {"fp32": set(), "fp16": {"FP16"}, "int8": {"INT8"}}
+        weak = {"fp32": set(), "fp16": {"FP16", EXACT}, "int8": {"INT8"}}
         flags = self.library.module.real.NetworkDefinitionCreationFlag.__members__
         asked = {8: "EXPLICIT_BATCH", 10: "STRONGLY_TYPED"}.get(self.major)
         for precision in PRECISIONS:
@@ -129,7 +132,50 @@ class Drive(unittest.TestCase):
     def test_fp16_within_int8_needs_both_flags_where_there_are_flags(self) -> None:
         self.assertEqual(TensorRT.takes_flags(), self.major == 8)
         with self.active(self.job("int8-fp16")):
-            self.assertEqual(self.flag_names(), {"INT8", "FP16"} if self.major == 8 else set())
+            self.assertEqual(self.flag_names(), {"INT8", "FP16", EXACT} if self.major == 8 else set())
+
+    def test_weak_typing_normalizes_in_fp32_where_half_is_allowed(self) -> None:
+        for precision in (*PRECISIONS, "int8-fp16"):
+            with self.subTest(precision):
+                self.renew()
+                facts = self.facts(self.job(precision))
+                self.assertEqual(facts["normalization"], "fp32")
+                names = [layer.values["output"] for layer in self.world.network if "precision" in layer.values]
+                kept = self.major == 8 and "fp16" in precision
+                self.assertEqual(names, ["centred", "network_input"] if kept else [])
+                self.assertEqual(EXACT in self.flag_names(), kept)
+                for layer in self.world.network[1:3] if kept else ():
+                    self.assertEqual({layer.values[part].name for part in ("precision", "output_type")}, {"FLOAT"})
+
+    def test_a_file_whose_normalization_is_not_named_says_so(self) -> None:
+        self.renew(layers=(("ELEMENTWISE", "sum"),))
+        facts = self.facts(self.job("fp16"))
+        self.assertEqual(facts["normalization"], "unknown" if self.major == 8 else "fp32")
+        self.assertEqual([layer.values.get("precision") for layer in self.world.network], [None])
+
+    def test_what_the_builder_warned_of_is_recorded_also_when_the_engine_comes_from_the_cache(self) -> None:
+        self.renew(messages=(("WARNING", "little memory"), ("WARNING", "little memory"), ("ERROR", "no matter")))
+        noted = self.facts()["warnings"]
+        self.assertEqual(len(noted), 1)
+        self.assertRegex(noted[0], r"^little memory \(×[0-9]+\)$")
+        self.renew()
+        again = self.facts()
+        self.assertEqual((again["engine"], again["warnings"]), ("cached", noted))
+
+    def test_the_list_of_layers_is_kept_until_the_next_build(self) -> None:
+        self.renew(messages=(("VERBOSE", "Layers:\nName: conv, LayerType: kgen\n"), ("VERBOSE", "Name: of no list")))
+        self.facts()
+        self.assertEqual(the_log().layers, ["Name: conv, LayerType: kgen"])
+        the_log().forget()
+        self.assertEqual(the_log().layers, [])
+
+    def test_one_process_uses_one_tensorrt(self) -> None:
+        other = SimpleNamespace(IExecutionContext=SimpleNamespace(execute_async_v3=None))
+        with mock.patch.dict(sys.modules, {"tensorrt_rtx": other}):
+            self.assertRaisesRegex(BackendError, "uses tensorrt already", use, "tensorrt_rtx")
+
+    def test_layers_are_listed_with_their_types(self) -> None:
+        self.assertEqual(self.facts(self.job("fp16"))["listed"], [["conv", "CaskConvolution", "fp16"]] * 2)
 
     def test_a_precision_without_a_flag_is_refused_where_flags_decide(self) -> None:
         if self.major == 8:
@@ -269,7 +315,7 @@ class Drive(unittest.TestCase):
         facts = self.facts(self.job("fp16"), dla=1)
         config = self.config()
         self.assertEqual((config["default_device_type"].name, config["DLA_core"]), ("DLA", 1))
-        self.assertEqual(self.flag_names(), {"GPU_FALLBACK", "FP16"} if self.major < 11 else {"GPU_FALLBACK"})
+        self.assertEqual(self.flag_names(), {"GPU_FALLBACK", "FP16", EXACT} if self.major < 11 else {"GPU_FALLBACK"})
         flags = self.library.module.real.NetworkDefinitionCreationFlag.__members__
         self.assertEqual(self.world.flags, 1 << int(flags["EXPLICIT_BATCH"]) if self.major < 11 else 0)
         self.assertEqual(facts["typing"], "weak" if self.major < 11 else "strong")

@@ -12,6 +12,7 @@ import sys
 import unittest
 from pathlib import Path
 
+from segeval_runner.backends.tensorrt.library import use
 from tests.tensorrt_api import contract
 from tests.tensorrt_api.library import Library
 
@@ -22,6 +23,7 @@ def main(result: Path) -> int:
     declared = contract.declared()
     library = Library(bindings, declared)
     sys.modules["tensorrt"] = library.module
+    use("tensorrt")
     drive = importlib.import_module("tests.tensorrt_api.drive")
     drive.Drive.library = library
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(drive.Drive)

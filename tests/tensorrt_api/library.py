@@ -29,7 +29,8 @@ FORMATS = {
 class World:
     """What the next run meets. shape: of the engine's labels.   loads: whether engines can be deserialized.
 
-    phases: what a build tells its monitor.   during_build: called in the middle of it.
+    phases: what a build tells its monitor.   during_build: called in the middle of it.   layers: of the network, each
+    its type and the name of its output.
     """
 
     shape: tuple[int, int, int] = (1, 4, 6)
@@ -47,7 +48,15 @@ class World:
     phases: tuple[tuple[str, str | None, int], ...] = (("Building", None, 2), ("Timing", "Building", 4))
     during_build: Callable[[], None] = lambda: None
     messages: tuple[tuple[str, str], ...] = ()
+    layers: tuple[tuple[str, str], ...] = (
+        ("SHUFFLE", "levels"),
+        ("ELEMENTWISE", "centred"),
+        ("ELEMENTWISE", "network_input"),
+        ("CONVOLUTION", "features"),
+        ("ELEMENTWISE", "sum"),
+    )
     built: list[Any] = field(default_factory=list)
+    network: list[Any] = field(default_factory=list)
     flags: int = 0
 
 
@@ -80,6 +89,9 @@ class Library:
     def runtime(self, logger: Any) -> Double:
         return self.make(Runtime, logger=self.started(logger), num_DLA_cores=self.world.dla_cores, DLA_core=-1)
 
+    def layer(self, kind: str, output: str) -> Double:
+        return self.make(ILayer, type=self.module.real.LayerType.__members__[kind], output=output, num_outputs=1)
+
     def parser(self, network: Double, logger: Any) -> Double:
         return self.make(OnnxParser, network=network, num_errors=0)
 
@@ -89,7 +101,8 @@ class Builder(Double):
 
     def do_create_network(self, flags: int = 0) -> Double:
         self.library.world.flags = flags
-        return self.library.make(INetworkDefinition)
+        layers = [self.library.layer(*each) for each in self.library.world.layers]
+        return self.library.make(INetworkDefinition, layers=layers, num_layers=len(layers))
 
     def do_create_builder_config(self) -> Double:
         tf32 = self.library.module.real.BuilderFlag.TF32
@@ -98,6 +111,7 @@ class Builder(Double):
     def do_build_serialized_network(self, network: Double, config: Double) -> memoryview | None:
         world = self.library.world
         world.built.append(config.values)
+        world.network = network.values["layers"]
         if not self.told(config.values.get("progress_monitor")) or not world.builds:
             return None
         names = [flag.name for flag in config.values["flags"]]
@@ -131,6 +145,24 @@ def strong_bit(real: Any) -> int:
 
 
 class INetworkDefinition(Double):
+    library: Library
+
+    def do_get_layer(self, index: int) -> Double:
+        layer: Double = self.values["layers"][index]
+        return layer
+
+
+class ILayer(Double):
+    library: Library
+
+    def do_get_output(self, index: int) -> Double:
+        return self.library.make(ITensor, name=self.values["output"])
+
+    def do_set_output_type(self, index: int, dtype: Any) -> None:
+        self.values["output_type"] = dtype
+
+
+class ITensor(Double):
     library: Library
 
 

@@ -15,6 +15,7 @@ BACKENDS = {
     "onnxruntime-cuda": "segeval_runner.backends.onnx_cuda:OnnxCuda",
     "openvino": "segeval_runner.backends.openvino:OpenVino",
     "tensorrt": "segeval_runner.backends.tensorrt:TensorRT",
+    "tensorrt-rtx": "segeval_runner.backends.tensorrt.rtx:TensorRTRTX",
 }
 
 

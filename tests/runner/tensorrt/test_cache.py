@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segeval_runner.backends.tensorrt.cache import LONGEST_SIDECAR, Cache, sidecar_of
+from segeval_runner.backends.tensorrt.cache import LONGEST_SIDECAR, Cache, Kept, sidecar_of
 from segeval_runner.errors import BackendError
 
 KEY = {"file": "a" * 64, "gpu": "Orin", "flags": {"typing": "strong", "dla": -1}}
@@ -16,13 +16,13 @@ KEY = {"file": "a" * 64, "gpu": "Orin", "flags": {"typing": "strong", "dla": -1}
 def stored(tmp_path: Path) -> tuple[Cache, Path]:
     cache = Cache(tmp_path / "made" / "engines")
     path = cache.path("net.fp16", "engine", KEY)
-    cache.store(path, KEY, b"an engine")
+    cache.store(path, KEY, b"an engine", {"warnings": ["slow"]})
     return cache, path
 
 
 def test_what_was_stored_comes_back(stored: tuple[Cache, Path]) -> None:
     cache, path = stored
-    assert cache.load(path, KEY) == b"an engine"
+    assert cache.load(path, KEY) == Kept(b"an engine", {"warnings": ["slow"]})
     assert path.name.startswith("net.fp16-") and path.suffix == ".engine"
     assert sorted(each.name for each in cache.folder.iterdir()) == [path.name, path.name + ".json"]
 
@@ -56,7 +56,14 @@ def add(path: Path) -> None:
     sidecar_of(path).write_text(json.dumps({**record, "more": 1}), encoding="utf-8")
 
 
+def drop_notes(path: Path) -> None:
+    record = json.loads(sidecar_of(path).read_text(encoding="utf-8"))
+    del record["notes"]
+    sidecar_of(path).write_text(json.dumps(record), encoding="utf-8")
+
+
 SPOILT = {
+    "no notes, as before version 2": drop_notes,
     "bytes are missing": cut,
     "no engine": Path.unlink,
     "no sidecar": lambda path: sidecar_of(path).unlink(),
@@ -75,7 +82,7 @@ def test_anything_else_counts_as_not_there(stored: tuple[Cache, Path], spoil: Ca
     spoil(path)
     assert cache.load(path, KEY) is None
     cache.store(path, KEY, b"a new engine")
-    assert cache.load(path, KEY) == b"a new engine"
+    assert cache.load(path, KEY) == Kept(b"a new engine", {})
 
 
 def test_a_folder_that_cannot_be_made_names_the_option(tmp_path: Path) -> None:

@@ -63,7 +63,11 @@ def test_the_two_fields_of_tensorrt_11_are_read() -> None:
         "Format": "Channel major FP16 format where channel % 8 == 0 (kHWC8)",
     }
     assert precision_of(layer("CaskConvolution", [one], [one])) == "fp16"
-    del one["DataType"]
+    one["Datatype"] = one.pop("DataType")  # as later releases write it
+    one["Format"] = "Channel major format"
+    assert precision_of(layer("CaskConvolution", [one], [one])) == "fp16"
+    del one["Datatype"]
+    one["Format"] = "Channel major FP16 format where channel % 8 == 0 (kHWC8)"
     assert precision_of(layer("CaskConvolution", [one], [one])) == "fp16"
 
 
@@ -84,10 +88,15 @@ def test_layers_are_counted_by_precision_and_by_type() -> None:
         "layers": 3,
         "precisions": {"fp16": 1, "int8": 2},
         "layer_types": {"CaskConvolution": 2, "kgen": 1},
+        "listed": [
+            ["CaskConvolution of a network", "CaskConvolution", "int8"],
+            ["CaskConvolution of a network", "CaskConvolution", "int8"],
+            ["kgen of a network", "kgen", "fp16"],
+        ],
     }
     assert inspect(described(*layers)) == expected
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"Layers": 3}', '{"Layers": null}', "[" * 60000])
 def test_a_description_that_cannot_be_read_has_no_layers(text: str) -> None:
-    assert inspect(text) == {"layers": None, "precisions": {}, "layer_types": {}}
+    assert inspect(text) == {"layers": None, "precisions": {}, "layer_types": {}, "listed": []}

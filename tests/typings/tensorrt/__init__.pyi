@@ -25,8 +25,10 @@ class BuilderFlag:
     INT8: BuilderFlag
     TF32: BuilderFlag
     GPU_FALLBACK: BuilderFlag
+    OBEY_PRECISION_CONSTRAINTS: BuilderFlag
 
 class DataType:
+    FLOAT: DataType
     UINT8: DataType
     INT32: DataType
 
@@ -72,7 +74,22 @@ class IBuilderConfig:
     def set_timing_cache(self, cache: ITimingCache | None, ignore_mismatch: bool) -> bool: ...
     def get_timing_cache(self) -> ITimingCache: ...
 
-class INetworkDefinition: ...
+class LayerType:
+    ELEMENTWISE: LayerType
+
+class ITensor:
+    name: str
+
+class ILayer:
+    type: LayerType
+    precision: DataType
+    num_outputs: int
+    def get_output(self, index: int) -> ITensor: ...
+    def set_output_type(self, index: int, dtype: DataType) -> None: ...
+
+class INetworkDefinition:
+    num_layers: int
+    def get_layer(self, index: int) -> ILayer: ...
 
 class Builder:
     def __init__(self, logger: ILogger) -> None: ...

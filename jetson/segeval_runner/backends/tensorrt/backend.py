@@ -8,21 +8,10 @@ from typing import Any, Dict
 import numpy as np
 
 from segeval_runner.backends.backend import Backend
-from segeval_runner.backends.tensorrt.versions import require_supported, takes_flags
+from segeval_runner.backends.tensorrt import library
+from segeval_runner.backends.tensorrt.versions import takes_flags
 from segeval_runner.cuda import open_cuda
 from segeval_runner.cuda.call import DeviceCall
-from segeval_runner.errors import BackendError
-
-
-def import_engine() -> Any:
-    """The tensorrt module. Raises BackendError if it is not installed, does not load or is too old."""
-    try:
-        import tensorrt
-    except (ImportError, OSError) as error:
-        hint = "on a Jetson: apt install nvidia-jetpack; elsewhere: pip install tensorrt"
-        raise BackendError("TensorRT cannot be used: {}".format(error), hint) from error
-    require_supported(tensorrt)
-    return tensorrt
 
 
 class TensorRT(Backend):
@@ -30,21 +19,22 @@ class TensorRT(Backend):
 
     name = "tensorrt"
     package = "tensorrt"
+    module = "tensorrt"
     contract = 2
 
     @classmethod
     def version(cls) -> str:
         """See `Backend`."""
-        return str(import_engine().__version__)
+        return str(library.load(cls.module).__version__)
 
     @classmethod
     def takes_flags(cls) -> bool:
         """See `Backend`."""
-        return takes_flags(import_engine())
+        return takes_flags(library.load(cls.module))
 
     def activate(self) -> None:
         """See `Backend`. Builds the engine if it is not in the cache, which takes minutes."""
-        import_engine()
+        library.use(self.module)
         from segeval_runner.backends.tensorrt.engine import Engines
         from segeval_runner.backends.tensorrt.execution import Execution
         from segeval_runner.backends.tensorrt.log import the_log

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Optional
-
-import tensorrt as trt
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from segeval_runner.backends.backend import Job, Report, Settings
 from segeval_runner.backends.tensorrt import versions
+from segeval_runner.backends.tensorrt.inspector import UNKNOWN
+from segeval_runner.backends.tensorrt.library import trt
 from segeval_runner.backends.tensorrt.log import Log
+from segeval_runner.backends.tensorrt.normalization import keep_exact
 from segeval_runner.errors import BackendError
 
 SHOWN = 5
@@ -17,10 +18,14 @@ MEBIBYTE = 1 << 20
 
 
 class Built(NamedTuple):
-    """engine: serialized.   timing: what was measured to build it, for the next build on this device."""
+    """engine: serialized.   timing: what was measured to build it, for the next build on this device.
+
+    notes: what a record must say about the build: "warnings", and who chose the type of the "normalization".
+    """
 
     engine: bytes
     timing: bytes
+    notes: Dict[str, Any]
 
 
 class Builder:
@@ -46,6 +51,7 @@ class Builder:
             raise self.failed("TensorRT cannot start") from error
         network = self.parsed(builder)
         config = self.configured(builder)
+        notes: Dict[str, Any] = {"normalization": self.normalization(network, config)}
         self.use_timings(config, timing)
         plan = self.run(builder, network, config)
         if plan is None and self.stop():
@@ -53,7 +59,8 @@ class Builder:
         if plan is None:
             raise self.failed("{}: TensorRT cannot build it".format(self.job.file), self.smaller())
         self.report(name, 1, 1)
-        return Built(bytes(plan), bytes(config.get_timing_cache().serialize()))
+        notes["warnings"] = self.log.noted()
+        return Built(bytes(plan), bytes(config.get_timing_cache().serialize()), notes)
 
     def parsed(self, builder: trt.Builder) -> trt.INetworkDefinition:
         """The network of the file. Its weights are the parser's, which must therefore live until it is built."""
@@ -81,6 +88,11 @@ class Builder:
             # Normalization and argmax are nothing that the accelerator can do.
             config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
         return config
+
+    def normalization(self, network: trt.INetworkDefinition, config: trt.IBuilderConfig) -> str:
+        """The type in which the image is normalized: fp32 as in the file, or not known where the builder may choose."""
+        chosen = self.typing == versions.WEAK and "FP16" in versions.PRECISION_FLAGS[self.job.precision]
+        return UNKNOWN if chosen and not keep_exact(network, config) else "fp32"
 
     def use_timings(self, config: trt.IBuilderConfig, timing: Optional[bytes]) -> None:
         """Begin with what was measured before; TensorRT itself refuses what another device or version measured."""

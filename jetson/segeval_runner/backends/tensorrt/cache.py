@@ -1,7 +1,7 @@
 """What was built on this machine: engines, and the times that TensorRT measured to build them.
 
 NAME.engine, NAME.timing     as TensorRT wrote them
-NAME.engine.json, ….json     sha256 of the file, and the key: everything that it depends on
+NAME.engine.json, ….json     sha256 of the file, the key: everything that it depends on, and what was noted of its build
 
 A file is used only if its sidecar has exactly the key that is asked for and its bytes have the recorded hash. Anything
 else counts as not there and is built again.
@@ -12,16 +12,23 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, NamedTuple, Optional
 
 from segeval_runner.errors import BackendError, OutputError
 from segeval_runner.recording import write_atomic, write_json
 
-SCHEMA = "segeval.engine/1"
+SCHEMA = "segeval.engine/2"
 LONGEST_SIDECAR = 65536
 ELSEWHERE = "choose another folder with --cache"
 
 Key = Dict[str, Any]
+
+
+class Kept(NamedTuple):
+    """A file of the cache. notes: what was to be remembered about how it was made, as JSON."""
+
+    data: bytes
+    notes: Dict[str, Any]
 
 
 class Cache:
@@ -39,7 +46,7 @@ class Cache:
         text = json.dumps(key, sort_keys=True)
         return self.folder / "{}-{}.{}".format(stem, hashlib.sha256(text.encode("utf-8")).hexdigest()[:12], kind)
 
-    def load(self, path: Path, key: Key) -> Optional[bytes]:
+    def load(self, path: Path, key: Key) -> Optional[Kept]:
         """The file, if it is the one with this key and whole; else None."""
         sidecar = sidecar_of(path)
         try:
@@ -47,15 +54,17 @@ class Cache:
                 return None
             record = json.loads(sidecar.read_text(encoding="utf-8"))
             data = path.read_bytes()
-        except (OSError, ValueError, RecursionError):
+            notes = dict(record.pop("notes"))
+        except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
             return None
         if record != {"schema": SCHEMA, "sha256": hashlib.sha256(data).hexdigest(), "key": key}:
             return None
-        return data
+        return Kept(data, notes)
 
-    def store(self, path: Path, key: Key, data: bytes) -> None:
+    def store(self, path: Path, key: Key, data: bytes, notes: Optional[Dict[str, Any]] = None) -> None:
         """Keep a file and its sidecar; killed in between, the file counts as not there. Raises BackendError."""
-        record = {"schema": SCHEMA, "sha256": hashlib.sha256(data).hexdigest(), "key": key}
+        digest = hashlib.sha256(data).hexdigest()
+        record = {"schema": SCHEMA, "sha256": digest, "key": key, "notes": notes or {}}
         try:
             write_atomic(path, data)
             write_json(sidecar_of(path), record)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Dict, NamedTuple, Optional
 
-import tensorrt as trt
-
 from segeval_runner.backends.backend import Job, Report, Settings
 from segeval_runner.backends.tensorrt import versions
 from segeval_runner.backends.tensorrt.builder import Builder
-from segeval_runner.backends.tensorrt.cache import Cache, Key
+from segeval_runner.backends.tensorrt.cache import Cache, Kept, Key
 from segeval_runner.backends.tensorrt.inspector import inspect
 from segeval_runner.backends.tensorrt.interrupt import deferred_interrupt
+from segeval_runner.backends.tensorrt.library import trt
 from segeval_runner.backends.tensorrt.log import Log
 from segeval_runner.errors import BackendError
 
@@ -49,17 +48,17 @@ class Engines:
         runtime = self.runtime()
         key = self.key()
         path = self.cache.path(self.job.file.stem, "engine", key)
-        data = self.cache.load(path, key)
-        engine = None if data is None else runtime.deserialize_cuda_engine(data)
+        kept = self.cache.load(path, key)
+        engine = None if kept is None else runtime.deserialize_cuda_engine(kept.data)
         origin = "cached"
-        if data is None or engine is None:
+        if kept is None or engine is None:
             # Also an engine with the right key and hash that does not load, as after an update of the driver.
             self.log.forget()
-            data, origin = self.built(key), "built"
-            engine = runtime.deserialize_cuda_engine(data)
+            kept, origin = self.built(key), "built"
+            engine = runtime.deserialize_cuda_engine(kept.data)
         if engine is None:
             raise BackendError("{}: TensorRT cannot load what it built{}".format(self.job.file, self.log.told()))
-        return Engine(engine, {**self.facts(data, origin), **described(engine)})
+        return Engine(engine, {**self.facts(kept, origin), **described(engine)})
 
     def runtime(self) -> trt.Runtime:
         """Raises BackendError if there is no such accelerator."""
@@ -95,7 +94,7 @@ class Engines:
         settings = self.settings
         return {"typing": self.typing, "tf32": False, "workspace_mb": settings.workspace_mb, "dla": settings.dla}
 
-    def built(self, key: Key) -> bytes:
+    def built(self, key: Key) -> Kept:
         """Build the engine, and keep it with what was measured. Raises BackendError, or KeyboardInterrupt."""
         path = self.cache.path(self.job.file.stem, "engine", key)
         timing_key = self.bound_to
@@ -103,21 +102,22 @@ class Engines:
         timing = self.cache.load(timing_path, timing_key)
         with deferred_interrupt() as interrupt:
             builder = Builder(self.job, self.settings, self.typing, self.log, self.report, lambda: interrupt.pending)
-            built = builder.build(timing)
+            built = builder.build(None if timing is None else timing.data)
             if built is not None:
                 self.cache.store(timing_path, timing_key, built.timing)
-                self.cache.store(path, key, built.engine)
+                self.cache.store(path, key, built.engine, built.notes)
         if built is None:
             raise KeyboardInterrupt
-        return built.engine
+        return Kept(built.engine, built.notes)
 
-    def facts(self, data: bytes, origin: str) -> Dict[str, Any]:
-        """What is known of the engine without asking it."""
+    def facts(self, kept: Kept, origin: str) -> Dict[str, Any]:
+        """What is known of the engine without asking it: "warnings" are those of its build."""
         return {
             **self.flags(),
             "engine": origin,
-            "engine_bytes": len(data),
-            "engine_sha256": hashlib.sha256(data).hexdigest(),
+            "engine_bytes": len(kept.data),
+            "engine_sha256": hashlib.sha256(kept.data).hexdigest(),
+            **kept.notes,
         }
 
 

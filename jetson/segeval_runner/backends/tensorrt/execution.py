@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Optional, Tuple
 
-import tensorrt as trt
-
+from segeval_runner.backends.tensorrt.library import trt
 from segeval_runner.backends.tensorrt.log import Log
 from segeval_runner.cuda import Cuda, Graph
 from segeval_runner.cuda.call import DeviceCall

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
-import tensorrt as trt
-
+from segeval_runner.backends.tensorrt.library import trt
 from segeval_runner.backends.tensorrt.progress import Phases
 
 

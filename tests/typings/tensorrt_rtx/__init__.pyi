@@ -1,0 +1,27 @@
+# What the runner uses of TensorRT for RTX beyond what it uses of TensorRT. `make check-tensorrt-build` uses all of it
+# for real.
+import tensorrt
+
+class ComputeCapability:
+    SM75: ComputeCapability
+    SM80: ComputeCapability
+    SM86: ComputeCapability
+    SM89: ComputeCapability
+    SM120: ComputeCapability
+    SM121: ComputeCapability
+
+class DataType:
+    name: str
+
+class ITensor(tensorrt.ITensor):
+    dtype: DataType
+
+class IBuilderConfig(tensorrt.IBuilderConfig):
+    num_compute_capabilities: int
+    def set_compute_capability(self, capability: ComputeCapability, index: int) -> bool: ...
+
+class INetworkDefinition(tensorrt.INetworkDefinition):
+    num_inputs: int
+    num_outputs: int
+    def get_input(self, index: int) -> ITensor: ...
+    def get_output(self, index: int) -> ITensor: ...
