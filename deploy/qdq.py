@@ -76,11 +76,8 @@ class QuantizedGraph:
 
     def scales(self, values: Collection[str]) -> set[float]:
         """The scales with which any of these activations are rounded."""
-        return {
-            self.constant(node, 1, "scale").item()
-            for node in self.nodes
-            if node.op_type == Q and node.input[0] in values
-        }
+        rounding = (node for node in self.nodes if node.op_type == Q and node.input[0] in values)
+        return {self.constant(node, 1, "scale").item() for node in rounding}
 
 
 def check_qdq(
@@ -127,8 +124,9 @@ def check_linear(graph: QuantizedGraph, node: NodeProto) -> None:
     for consumer in graph.consumers[node.output[0]]:
         for position, name in enumerate(consumer.input):
             if name == node.output[0] and not graph.placement.rounds(consumer, position):
-                rule = f"{consumer.op_type} must not be quantized at input {position}; {graph.placement.summary}"
-                raise broken(consumer.name, rule)
+                bias = position > 1 and consumer.op_type in WEIGHT_AXIS
+                what = "its bias" if bias else consumer.op_type
+                raise broken(consumer.name, f"{what} must not be quantized; {graph.placement.summary}")
 
 
 def check_zero_point(graph: QuantizedGraph, node: NodeProto, weight: bool) -> None:

@@ -123,7 +123,5 @@ def require_calibrations(
         what += f" from one per output channel: target {target.name} cannot run {transposed.text}"
         raise ConfigurationError(what, "add weights=per-tensor, or leave out ConvTranspose")
     if attribute and specs[0].placement != "accurate":
-        what = (
-            "--attribute compares files in which one block is quantized; in placement=fused blocks share their scales"
-        )
+        what = "--attribute compares files with one block quantized, and in placement=fused blocks share their scales"
         raise ConfigurationError(what, "make placement=accurate the first calibration")

@@ -186,9 +186,7 @@ def show_left_out(bundle: "BundleManifest") -> None:
             say(f"{engine.name}: {len(found.too_small)} convolutions stay exact, too small to gain by int8")
         if found is not None and found.not_on_tensorrt_8:
             count = len(found.not_on_tensorrt_8)
-            say(
-                f"{engine.name}: {count} grouped convolutions stay exact for TensorRT 8, which has no int8 kernel for them"
-            )
+            say(f"{engine.name}: {count} grouped convolutions stay exact for TensorRT 8, which has no kernel for them")
 
 
 def warn_of_calibration(bundle: "BundleManifest") -> None:
