@@ -197,13 +197,15 @@ def shard(record: Any) -> Shard:
 
 def integers_of(record: Any) -> str:
     """Type of the activations of an engine whose calibration is placed for integer kernels; else empty."""
-    calibration = record.get("calibration")
-    if calibration is None or calibration.get("placement", "accurate") != "fused":
+    if record.get("calibration") is None:
         return ""
-    activations = calibration.get("activations", "int8")
+    calibration = take(record, "calibration", dict)
+    if calibration.get("placement") != "fused":
+        return ""
+    activations = take(calibration, "activations", str) if "activations" in calibration else "int8"
     if activations not in ("int8", "uint8"):
-        raise malformed("the activations of an engine are {!r}".format(activations))
-    return str(activations)
+        raise malformed("the activations of an engine are {!r}".format(activations[:MOST_TEXT]))
+    return activations
 
 
 def engine(record: Any) -> Engine:
