@@ -20,6 +20,7 @@ from segeval.deploy.qdq import check_qdq
 from segeval.deploy.specs import CalibrationSpec
 from segeval.models import Segmenter
 from segeval.models.segmenter import predict
+from segeval.store import RgbImage
 
 Item = TypeVar("Item")
 
@@ -28,6 +29,9 @@ PARITY_IMAGES = 20
 
 PARITY_IMAGES_OF_BLOCKS = 4
 """The same for each of the many files of attribution, whose cost on clean images the report measures on all of them."""
+
+HALF_ADVERSARIAL_IMAGES = 4
+"""Adversarial images on which the largest activation of half precision is looked for as well."""
 
 
 def at_precision(fp32: ModelProto, precision: Precision, quantized: Callable[[], ModelProto]) -> ModelProto:
@@ -92,13 +96,20 @@ def calibration_record(
     )
 
 
+def crafted_for(model: str, contents: Contents) -> Iterator[tuple[str, RgbImage]]:
+    """Key and image of some of the adversarial images that a model was shown."""
+    own = [crafted for crafted in contents.adversarial if model in crafted.models]
+    for at in evenly(len(own), HALF_ADVERSARIAL_IMAGES):
+        yield f"adversarial/{own[at].id}", contents.folder.image(own[at].file)
+
+
 def references_of(segmenter: Segmenter, contents: Contents) -> list[Reference]:
     """Torch's label maps for some of the clean images."""
     ids = list(contents.clean)
     found = []
     for at in evenly(len(ids), PARITY_IMAGES):
         image = contents.image(ids[at])
-        found.append(Reference(image, predict(segmenter, image), contents.ground_truth(ids[at])))
+        found.append(Reference(image, predict(segmenter, image), contents.ground_truth(ids[at]), f"clean/{ids[at]}"))
     return found
 
 

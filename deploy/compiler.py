@@ -14,8 +14,9 @@ from typing import Any, Self
 
 from segeval.bundles import Compilation
 from segeval.errors import EngineError
+from segeval.store import explaining
 from segeval_runner.backends import Job, Settings
-from segeval_runner.backends.tensorrt.rtx import build_ahead
+from segeval_runner.backends.tensorrt.ahead import build_ahead
 from segeval_runner.errors import BackendError
 
 CAPABILITY = "8.6"
@@ -40,16 +41,19 @@ class Compiler:
     def __init__(self) -> None:
         self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
-    def compile(self, file: Path) -> Compilation:
-        """Parse and build an ONNX file. Raises EngineError with TensorRT's reason if it is refused."""
+    def compile(self, file: Path, plan: Path | None = None) -> Compilation:
+        """Parse and build an ONNX file. Raises EngineError with TensorRT's reason if it is refused.
+
+        plan: where to keep the engine, which is then for every GPU that the library builds for by itself.
+        """
         try:
-            facts = self._pool.submit(compile_file, file, CAPABILITY).result()
+            facts = self._pool.submit(compile_file, file, plan).result()
         except BrokenProcessPool as error:
             what = f"TensorRT for RTX crashed on {file.name}; no TensorRT has accepted the file"
             raise EngineError(what, "report which network it is; deploy without this precision") from error
         return Compilation(
             library=facts["library"],
-            capability=CAPABILITY,
+            capability=CAPABILITY if plan is None else "",
             layers=facts["layers"],
             convolutions=facts["convolutions"],
             conversions=facts["conversions"],
@@ -66,11 +70,15 @@ class Compiler:
         self._pool.shutdown(cancel_futures=True)
 
 
-def compile_file(file: Path, capability: str) -> dict[str, Any]:
+def compile_file(file: Path, plan: Path | None) -> dict[str, Any]:
     """What TensorRT for RTX makes of a file; see `Ahead`. Runs in the process of `Compiler`. Raises EngineError."""
     job = Job(file, "", "", (0, 0, 0))
-    settings = Settings(1, file.parent)
+    capabilities = (CAPABILITY,) if plan is None else ()
     try:
-        return build_ahead(job, settings, (capability,), lambda stage, done, total: None).facts
+        made = build_ahead(job, Settings(1, file.parent), capabilities, lambda stage, done, total: None)
     except BackendError as error:
         raise EngineError(f"NVIDIA's compiler refuses the file: {error.what}", error.hint) from error
+    if plan is not None:
+        with explaining(plan):
+            plan.write_bytes(made.engine)
+    return made.facts

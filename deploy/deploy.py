@@ -12,6 +12,7 @@ from onnx import ModelProto
 import segeval
 from segeval.bundles import (
     CONTRACT,
+    HALF,
     QUANTIZED,
     AttributionMode,
     BundleFolder,
@@ -20,6 +21,8 @@ from segeval.bundles import (
     Compilation,
     DeployOptions,
     EngineRecord,
+    Parity,
+    Plan,
     Precision,
     RunDefaults,
     SetReference,
@@ -28,6 +31,7 @@ from segeval.deploy.archive import RUN_SCRIPT, runner_archive
 from segeval.deploy.build import (
     at_precision,
     counted,
+    crafted_for,
     engine_name,
     references_of,
     written_and_proved,
@@ -35,16 +39,16 @@ from segeval.deploy.build import (
 from segeval.deploy.bundle import hash_files, new_folder, write_file, write_inputs
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.channels import parse_channels
-from segeval.deploy.compiler import Compiler, installed
+from segeval.deploy.compiler import INSTALL, Compiler, installed
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
 from segeval.deploy.grouped import without_kernel
-from segeval.deploy.mixed import file_form, needs_flagged_file, takes_flags
-from segeval.deploy.parity import Reference, evenly, measure_parity
+from segeval.deploy.mixed import file_form, needs_flagged_file, takes_flags, to_int8_fp16
+from segeval.deploy.parity import Reference, evenly, measure_half, measure_parity
 from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
 from segeval.deploy.targets import Target
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
-from segeval.errors import ConfigurationError, IntegrityError
+from segeval.errors import ConfigurationError, IntegrityError, MissingPrerequisiteError
 from segeval.models import Segmenter, load_model
 from segeval.progress import Progress
 from segeval.records import AdversarialSet, ModelRecord, encode
@@ -74,7 +78,7 @@ def deploy(
     channels: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
     A bundle of the same set and options that is there already is verified and returned.
     Raises DataError or IntegrityError for the set, ConfigurationError for options or `out`, WeightsError,
-    EngineError for a file that breaks a rule or that NVIDIA's compiler refuses, StorageError.
+    EngineError for a file that breaks a rule or that NVIDIA's compiler refuses, MissingPrerequisiteError, StorageError.
     """
     torch.set_flush_denormal(True)
     folder = SetFolder(set_root)
@@ -94,6 +98,9 @@ def deploy(
         sweep=() if len(specs) == 1 and specs[0].plain else tuple(spec.text for spec in specs),
         attribute=tuple(dict.fromkeys(attribute)),
     )
+    if device.ahead and not installed():
+        what = f"target {target} builds its engines here, and TensorRT for RTX is not installed"
+        raise MissingPrerequisiteError(what, INSTALL)
     require_sensible(device, options, manifest)
     require_calibrations(device, options.precisions, specs, options.attribute)
     there = existing(out, reference, target, options)
@@ -257,11 +264,10 @@ class ModelDeployment:
         name = engine_name(self.record.name, precision, variant.name)
         file = f"models/{name}.onnx"
         model = written_and_proved(self.part, file, model, form, variant.spec, variant.nodes)
-        compiled = self.compiled(file)
-        calibrated = calibration is not None
-        integers = variant.spec.integers if calibrated else ""
+        plan = f"models/{name}.rtx" if self.target.ahead else None
+        compiled = self.compiled(file, plan)
+        integers = variant.spec.integers if precision == "int8" else ""
         compared = [references[at] for at in evenly(len(references), variant.parity_images)]
-        comparing = counted(compared, len(compared), partial(self.progress, f"check {name}"))
         return EngineRecord(
             name=name,
             model=self.record.name,
@@ -273,10 +279,37 @@ class ModelDeployment:
             classes=len(segmenter.spec.outputs),
             inputs=self.contents.inputs_for(self.record.name, channels=variant.ships),
             calibration=calibration,
-            parity=measure_parity(model, comparing, len(segmenter.spec.table), calibrated, integers),
+            parity=self.parity(name, model, compared, len(segmenter.spec.table), precision, form, integers),
             compiled=compiled,
+            plan=Plan(plan, compiled.library.rpartition(" ")[2]) if plan and compiled else None,
         )
 
-    def compiled(self, file: str) -> Compilation | None:
-        """What NVIDIA's compiler makes of a written file, if there is one. Raises EngineError if it refuses it."""
-        return None if self.compiler is None else self.compiler.compile(self.part / file)
+    def compiled(self, file: str, plan: str | None = None) -> Compilation | None:
+        """What NVIDIA's compiler makes of a written file, if it is here. Raises EngineError if it refuses the file.
+
+        plan: where in the bundle the engine is kept.
+        """
+        if self.compiler is None:
+            return None
+        return self.compiler.compile(self.part / file, None if plan is None else self.part / plan)
+
+    def parity(
+        self,
+        name: str,
+        model: ModelProto,
+        references: Sequence[Reference],
+        classes: int,
+        precision: Precision,
+        form: Precision,
+        integers: str,
+    ) -> Parity:
+        """Compare a file with torch, one with half precision in it in half arithmetic too. Raises EngineError."""
+        comparing = counted(references, len(references), partial(self.progress, f"check {name}"))
+        parity = measure_parity(model, comparing, classes, precision in QUANTIZED, integers)
+        if precision not in HALF:
+            return parity
+        # An int8 file that is built with the flag of half precision too does not say in its types what will be half.
+        typed = model if form == precision else to_int8_fp16(model)
+        comparing = counted(references, len(references), partial(self.progress, f"check {name} in half arithmetic"))
+        crafted = crafted_for(self.record.name, self.contents)
+        return replace(parity, half=measure_half(name, typed, comparing, crafted, classes))

@@ -1,4 +1,8 @@
-"""Does a deployed file compute what the network computes in torch? Measured on clean images, per precision."""
+"""Does a deployed file compute what the network computes in torch? Measured on clean images, per precision.
+
+A file with half precision in it is asked twice: as ONNX Runtime runs it on a CPU, in fp32, and as a device does that
+computes in half.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto
 
-from segeval.bundles import Parity
+from segeval.bundles import HalfArithmetic, Parity
+from segeval.deploy.half import HalfModel, Peaks
 from segeval.deploy.session import DeployedModel
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.store import RgbImage
@@ -14,11 +19,12 @@ from segeval.store import RgbImage
 
 @dataclass(frozen=True)
 class Reference:
-    """A clean image, torch's label map for it, and its ground truth if known."""
+    """A clean image, torch's label map for it, its ground truth if known, and its key among the inputs."""
 
     image: RgbImage
     labels: Labels
     truth: Labels | None
+    key: str = ""
 
 
 @dataclass
@@ -69,6 +75,37 @@ def measure_parity(
         torch_miou=torch.mean_iou(),
         unoptimised_equal=with_plain.share if plain is not None else None,
     )
+
+
+def measure_half(
+    engine: str,
+    model: ModelProto,
+    references: Iterable[Reference],
+    adversarial: Iterable[tuple[str, RgbImage]],
+    classes: int,
+) -> HalfArithmetic:
+    """Compare a file of fp16 or int8-fp16 in half arithmetic with torch, and look for its largest activation.
+
+    engine: its name.   references: at least one.   adversarial: key and image; only activations are looked at.
+    Raises EngineError if an activation passes what half precision can hold, or if a logit is not finite.
+    """
+    half = HalfModel(model)
+    watch = Peaks(engine, half.layers)
+    agreement, matrix, images = Agreement(), ConfusionMatrix(classes), 0
+    for reference in references:
+        images += 1
+        found = half.run(reference.image)
+        watch.add(reference.key, found)
+        agreement.update(found.labels, reference.labels)
+        if reference.truth is not None:
+            matrix.update(reference.truth, found.labels)
+    crafted = 0
+    for key, image in adversarial:
+        crafted += 1
+        watch.add(key, half.run(image))
+    watch.require_finite()
+    peak, layer, key = watch.largest()
+    return HalfArithmetic(images, agreement.share, matrix.mean_iou(), crafted, peak, layer, key)
 
 
 def evenly(count: int, limit: int) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""int8 by explicit quantization (QDQ), in the one form that TensorRT 8.5 to 11 and ONNX Runtime all load.
+"""int8 by explicit quantization (QDQ), in the one form that is meant for TensorRT 8.5 to 11 and ONNX Runtime alike.
 
 By default only convolutions are quantized, and everything else keeps exact values: of all the sets of operators that
 were measured this one is closest to fp32 (docs/quantization.md). `placement` has the other way.

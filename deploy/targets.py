@@ -20,7 +20,7 @@ BYTES_PER_CLASS = 8
 
 @dataclass(frozen=True)
 class JetPack:
-    """A release of NVIDIA's software for Jetson. l4t: Jetson Linux."""
+    """Releases of NVIDIA's software for Jetson with one TensorRT. name: their versions.   l4t: Jetson Linux."""
 
     name: str
     l4t: str
@@ -29,14 +29,20 @@ class JetPack:
     tensorrt: str
 
 
-JETPACK_5_1 = JetPack("5.1", "R35", "3.8", "11.4", "8.5.2")
-JETPACK_6_0 = JetPack("6.0", "R36.3", "3.10", "12.2", "8.6.2")
-JETPACK_6_2 = JetPack("6.1, 6.2", "R36.4", "3.10", "12.6", "10.3")
-JETPACK_7_0 = JetPack("7.0, 7.1", "R38", "3.12", "13.0", "10.13")
-JETPACK_7_2 = JetPack("7.2", "R39.2", "3.12", "13.2", "10.16")
+JETPACK_5_1 = JetPack("5.1 to 5.1.7", "35", "3.8", "11.4", "8.5.2")
+JETPACK_6_0 = JetPack("6.0", "36.3", "3.10", "12.2", "8.6.2")
+JETPACK_6_2 = JetPack("6.1 to 6.2.3", "36.4 to 36.5.2", "3.10", "12.6", "10.3")
+JETPACK_7_0 = JetPack("7.0, 7.1", "38", "3.12", "13.0", "10.13")
+JETPACK_7_2 = JetPack("7.2 to 7.2.2", "39.2.0 to 39.2.2", "3.12", "13.2", "10.16")
+JETPACK_7_2_2 = JetPack("7.2.2 with TensorRT 11.4.1", "39.2.2", "3.12", "13.2", "11.4.1")
 
 ORIN = (JETPACK_5_1, JETPACK_6_0, JETPACK_6_2, JETPACK_7_2)
-JETPACKS = (JETPACK_5_1, JETPACK_6_0, JETPACK_6_2, JETPACK_7_0, JETPACK_7_2)
+JETPACKS = (JETPACK_5_1, JETPACK_6_0, JETPACK_6_2, JETPACK_7_0, JETPACK_7_2, JETPACK_7_2_2)
+
+DLA_TO_6 = (JETPACK_5_1, JETPACK_6_0, JETPACK_6_2)
+"""Releases whose TensorRT knows every module's accelerator; 10.7 was the last such TensorRT."""
+DLA_AGX_ORIN = (*DLA_TO_6, JETPACK_7_2_2)
+"""TensorRT 11.4.1 knows that of AGX Orin again, and no other."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ class Target:
 
     jetpacks: releases that it runs, for a Jetson.   tensorrt: oldest and newest version elsewhere.
     memory_gb: of the smallest module, 0 if unknown here.   dla_cores: deep learning accelerators of the largest module;
-    None if only the device can tell.
+    None if only the device can tell.   dla_jetpacks: the releases whose TensorRT can use them.
+    ahead: engines are built on the desktop and carried in the bundle.
     """
 
     name: str
@@ -56,6 +63,8 @@ class Target:
     tensorrt: tuple[str, ...] = ()
     memory_gb: int = 0
     dla_cores: int | None = 0
+    dla_jetpacks: tuple[JetPack, ...] = ()
+    ahead: bool = False
 
     @property
     def default_precisions(self) -> tuple[Precision, ...]:
@@ -66,6 +75,11 @@ class Target:
     def tensorrt_versions(self) -> tuple[str, ...]:
         """Versions of TensorRT that must be able to read the files; none where another engine runs them."""
         return tuple(jetpack.tensorrt for jetpack in self.jetpacks) or self.tensorrt
+
+    @property
+    def dla_releases(self) -> str:
+        """On which releases an accelerator can be used, as text."""
+        return "JetPack " + ", ".join(jetpack.name for jetpack in self.dla_jetpacks) if self.dla_jetpacks else ""
 
     @property
     def workspace_mb(self) -> int:
@@ -86,7 +100,7 @@ class Target:
         if self.dla_cores is not None and dla >= self.dla_cores:
             return f"--dla {dla}: {self.description} has {self.dla_cores} accelerators", "they are numbered from 0"
         if set(precisions) != {"fp16"}:
-            what = f"--dla {dla}: the accelerator computes in fp16, and its TensorRT takes no Q/DQ files"
+            what = f"--dla {dla}: nothing but fp16 is known to run on the accelerator (on {self.dla_releases})"
             return what, "give --precision fp16 alone"
         return None
 
@@ -101,14 +115,39 @@ class Target:
 CPU = Target("cpu", "any processor", "onnxruntime")
 CUDA = Target("cuda", "an NVIDIA GPU with ONNX Runtime", "onnxruntime-cuda")
 OPENVINO = Target("openvino", "an Intel processor with OpenVINO", "openvino")
+RTX = Target("rtx", "an NVIDIA RTX GPU with TensorRT for RTX", "tensorrt-rtx", tensorrt=("11",), ahead=True)
+"""TensorRT for RTX has releases of its own; like TensorRT 11 it takes the types from the file alone."""
 TENSORRT = Target("tensorrt", "an NVIDIA GPU with TensorRT", "tensorrt", tensorrt=("8.5", "11.4"))
 JETSON = Target(
-    "jetson", "any Jetson; what it can do is found out there", "tensorrt", jetpacks=JETPACKS, dla_cores=None
+    "jetson",
+    "any Jetson; what it can do is found out there",
+    "tensorrt",
+    jetpacks=JETPACKS,
+    dla_cores=None,
+    dla_jetpacks=DLA_AGX_ORIN,
 )
 XAVIER = Target(
-    "jetson-xavier", "Jetson Xavier NX or AGX Xavier", "tensorrt", jetpacks=(JETPACK_5_1,), memory_gb=8, dla_cores=2
+    "jetson-xavier",
+    "Jetson Xavier NX or AGX Xavier",
+    "tensorrt",
+    jetpacks=(JETPACK_5_1,),
+    memory_gb=8,
+    dla_cores=2,
+    dla_jetpacks=(JETPACK_5_1,),
 )
 ORIN_NANO = Target("jetson-orin-nano", "Jetson Orin Nano", "tensorrt", jetpacks=ORIN, memory_gb=4)
-ORIN_NX = Target("jetson-orin-nx", "Jetson Orin NX", "tensorrt", jetpacks=ORIN, memory_gb=8, dla_cores=2)
-AGX_ORIN = Target("jetson-agx-orin", "Jetson AGX Orin", "tensorrt", jetpacks=ORIN, memory_gb=32, dla_cores=2)
-THOR = Target("jetson-thor", "Jetson Thor", "tensorrt", jetpacks=(JETPACK_7_0, JETPACK_7_2), memory_gb=64)
+ORIN_NX = Target(
+    "jetson-orin-nx", "Jetson Orin NX", "tensorrt", jetpacks=ORIN, memory_gb=8, dla_cores=2, dla_jetpacks=DLA_TO_6
+)
+AGX_ORIN = Target(
+    "jetson-agx-orin",
+    "Jetson AGX Orin",
+    "tensorrt",
+    jetpacks=(*ORIN, JETPACK_7_2_2),
+    memory_gb=32,
+    dla_cores=2,
+    dla_jetpacks=DLA_AGX_ORIN,
+)
+THOR = Target(
+    "jetson-thor", "Jetson Thor", "tensorrt", jetpacks=(JETPACK_7_0, JETPACK_7_2, JETPACK_7_2_2), memory_gb=64
+)

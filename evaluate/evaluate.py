@@ -113,10 +113,10 @@ def write_or_remove(path: Path, data: bytes) -> None:
 def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress) -> SurvivalReport:
     """The report of what was counted, without the examples of its gallery."""
     survival = tuple(survival_rows(sources, counted, seed, progress))
-    backends = {engine.record.backend for engine in sources.engines}
     unfinished = [engine.label for engine in sources.engines if not engine.record.complete]
     plain = [engine for engine in sources.engines if not engine.channel]
     saturating = [engine.label for engine in plain if engine.record.facts.get("saturates") is True]
+    replaced = [engine.label for engine in plain if "fallback" in engine.record.facts]
     engines = tuple(
         EngineSummary(
             label=engine.label,
@@ -129,13 +129,14 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             complete=engine.record.complete,
             calibration=engine.calibration,
             channel=engine.channel,
+            arithmetic=str(engine.record.facts.get("arithmetic", "")),
         )
         for engine in sources.engines
     )
     compared = comparisons(counted.rows, survival, engines, seed, progress)
     return SurvivalReport(
         verdict=verdict(survival, compared),
-        notes=limits(survival, unfinished, counted.missing.total(), backends, saturating, sources.not_run),
+        notes=limits(survival, unfinished, counted.missing.total(), engines, saturating, replaced, sources.not_run),
         survival=survival,
         clean=clean_rows(sources, counted),
         curves=counted.curves.curves(dict.fromkeys((r.model, r.victims, r.attack, r.task) for r in survival)),

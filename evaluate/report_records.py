@@ -226,6 +226,7 @@ class EngineSummary:
 
     calibration: of an int8 engine, None if the replay has no bundle.json to tell.
     channel: what its images went through, as in ``jpeg-75``; empty for images as they are.
+    arithmetic: what numbers it computed with, in words; empty if its record does not say.
     """
 
     label: str
@@ -238,6 +239,7 @@ class EngineSummary:
     complete: bool
     calibration: Calibration | None
     channel: str = ""
+    arithmetic: str = ""
 
 
 @dataclass(frozen=True)

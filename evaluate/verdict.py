@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from segeval.evaluate.engines import together
 from segeval.evaluate.paired import SIGNIFICANT
-from segeval.evaluate.report_records import Comparison, SurvivalRow
+from segeval.evaluate.report_records import Comparison, EngineSummary, SurvivalRow
 from segeval.evaluate.wording import attack_name, counted_images, decimals, p_in_words, percent, signed, with_interval
 
 FEW_IMAGES = 10
@@ -97,8 +97,15 @@ def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
 
 SIMULATED = (
     "ONNX Runtime on a CPU computes these fp16 and int8 files in fp32: fp16 rounds the weights alone, int8 the weights "
-    "and the inputs of convolutions. The labels are what rounding does to them; the times are not a device's."
+    "and the inputs of convolutions. The labels are what rounding does to them, and not what half arithmetic does to "
+    "activations, which segeval deploy measures by itself; the times are not a device's."
 )
+
+
+def simulated(engine: EngineSummary) -> bool:
+    """Whether ONNX Runtime computed a file of lower precision in fp32, as it does unless its record says otherwise."""
+    lower = engine.backend == "onnxruntime" and engine.precision != "fp32"
+    return lower and (not engine.arithmetic or engine.arithmetic.startswith("fp32"))
 
 
 def left_out_engines(rows: Sequence[SurvivalRow], not_run: Mapping[str, str]) -> str:
@@ -113,14 +120,16 @@ def limits(
     rows: Sequence[SurvivalRow],
     unfinished: Sequence[str],
     missing: int,
-    backends: Collection[str],
+    engines: Sequence[EngineSummary],
     saturating: Sequence[str],
+    replaced: Sequence[str],
     not_run: Mapping[str, str],
 ) -> tuple[str, ...]:
     """What a reader has to know before believing the numbers.
 
     unfinished: labels of engines that did not run every input.   missing: samples that they lack.
-    backends: the engines' names.   saturating: labels of engines that add products of int8 in 16 bits.
+    engines: all that were evaluated.   saturating: labels of engines that add products of int8 in 16 bits.
+    replaced: labels of engines whose file could not be built there, so that the int8 file was run.
     not_run: engines of the bundles that no replay has begun, and their models.
     """
     notes = []
@@ -144,11 +153,15 @@ def limits(
         notes.append(
             f"Without a pixel reached on the desktop, and so without a survival: up to {counted_images(empty)} per row."
         )
-    if "onnxruntime" in backends and {row.precision for row in rows} - {"fp32"}:
+    if any(map(simulated, engines)):
         notes.append(SIMULATED)
     if saturating:
         notes.append(
             f"The processor adds products of int8 in 16 bits and cuts large sums: {', '.join(saturating)}. On other "
             "processors int8 may give other labels and another survival."
+        )
+    if replaced:
+        notes.append(
+            f"Computed as int8, since TensorRT could not build that device's int8-fp16: {', '.join(replaced)}."
         )
     return tuple(notes)

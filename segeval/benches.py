@@ -21,12 +21,13 @@ from segeval.records import decode
 from segeval.replays import Environment
 from segeval.store import read_file
 from segeval.telemetry import NotAvailable, Telemetry
+from segeval_runner.bench.layers import is_argmax
 
 FILE = "bench.json"
 MOST_BYTES = 1 << 28
 COPY_AGAIN = "copy bench.json again, or measure again with runner.pyz bench"
 
-Scenario = Literal["latency", "offline"]
+Scenario = Literal["latency", "offline", "throughput"]
 Positive = Annotated[int, Meta(ge=1, le=1 << 30)]
 Count = Annotated[int, Meta(ge=0)]
 Milliseconds = Annotated[float, Meta(ge=0, le=1e12)]
@@ -64,7 +65,10 @@ class PackedLatencies:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Images per second. engine: of the engine calls alone.   with_io: by the clock on the wall, reading included."""
+    """Images per second. engine: of the engine calls alone.   with_io: by the clock on the wall, reading included.
+
+    In a throughput run, whose calls overlap, both are by the clock.
+    """
 
     engine: float
     with_io: float
@@ -120,8 +124,10 @@ class Flag:
 class BenchRun:
     """One engine in one scenario.
 
-    latency: percentiles ("p50", …) by what they are of: "engine", "read", "with_io" (latency runs), and the stages that
-    the engine tells.   unsupported: why percentiles are missing.   seconds: from the first call to the end of the last.
+    latency: percentiles ("p50", …) by what they are of: "engine", "read", "with_io" (latency runs), the stages that the
+    engine tells, and "enqueue", the host's time for queueing a call. Of a throughput run, whose calls overlap,
+    "interval" from one answer to the next in place of "engine", and no stages.   unsupported: why percentiles are
+    missing.   seconds: from the first call to the end of the last.
     other_cores: that other processes kept busy, None if unknown.   publishable: by the publishable rules, no doubts.
     """
 
@@ -169,7 +175,7 @@ class BenchRun:
         return told if isinstance(told, str) else f"{told.quantity} ({' + '.join(told.rails)})"
 
     def latencies(self) -> NDArray[np.float64]:
-        """Milliseconds of every engine call, in order. Raises FormatError if they are damaged."""
+        """Milliseconds of every engine call, or interval, in order. Raises FormatError if they are damaged."""
         packed, where = self.calls_ms, f"the latencies of {self.engine} ({self.scenario})"
         size = packed.count * 4
         unpacker = zlib.decompressobj()
@@ -183,10 +189,47 @@ class BenchRun:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A layer or node of an engine. name, kind: the engine's, kind empty if unknown.   ms: median of its calls."""
+
+    name: str
+    kind: str
+    ms: Milliseconds
+
+    @property
+    def is_argmax(self) -> bool:
+        """Whether it is ArgMax by its name or kind."""
+        return is_argmax(self.name, self.kind)
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """The time per layer of an engine, in calls that a profiler slowed. call_ms: median of such a call, as a whole."""
+
+    engine: str
+    backend: str
+    backend_version: str
+    calls: Positive
+    call_ms: Milliseconds
+    layers: tuple[Layer, ...]
+
+    @property
+    def total_ms(self) -> float:
+        """Of all layers."""
+        return sum(layer.ms for layer in self.layers)
+
+    @property
+    def argmax_ms(self) -> float:
+        """Of what is ArgMax among them."""
+        return sum(layer.ms for layer in self.layers if layer.is_argmax)
+
+
+@dataclass(frozen=True)
 class BenchRecord:
     """bench.json. bundle_sha256: of the bundle's bundle.json.   set_sha256: of the set's set.json.
 
-    preset: "quick", "publishable", or "custom" for rules of the user's own.
+    preset: "quick", "publishable", or "custom" for rules of the user's own.   without_argmax: latency runs of networks
+    alone.   layers: of the engines that were profiled.
     """
 
     bundle_sha256: str
@@ -195,6 +238,8 @@ class BenchRecord:
     preset: str
     rules: Rules
     runs: tuple[BenchRun, ...]
+    without_argmax: tuple[BenchRun, ...] = ()
+    layers: tuple[LayerProfile, ...] = ()
     schema: Literal["segeval.bench/1"] = field(default="segeval.bench/1")
 
     def run(self, engine: str, scenario: Scenario) -> BenchRun:
@@ -214,6 +259,9 @@ def open_bench(path: Path) -> BenchRecord:
     except OSError as error:
         raise DataError(f"{path} is not a benchmark: no readable {FILE}", "make one with runner.pyz bench") from error
     record = decode(data, BenchRecord, str(file))
-    if len({(run.engine, run.scenario) for run in record.runs}) != len(record.runs):
-        raise FormatError(f"{file} has two runs of one engine in one scenario", COPY_AGAIN)
+    for name, runs in (("runs", record.runs), ("runs without ArgMax", record.without_argmax)):
+        if len({(run.engine, run.scenario) for run in runs}) != len(runs):
+            raise FormatError(f"{file} has two {name} of one engine in one scenario", COPY_AGAIN)
+    if len({profile.engine for profile in record.layers}) != len(record.layers):
+        raise FormatError(f"{file} has the layers of one engine twice", COPY_AGAIN)
     return record

@@ -30,6 +30,10 @@ OWN_IMAGES = "the set's own clean images"
 Precision = Literal["fp32", "fp16", "int8", "int8-fp16"]
 QUANTIZED: tuple[Precision, ...] = ("int8", "int8-fp16")
 """The precisions that are calibrated."""
+HALF: tuple[Precision, ...] = ("fp16", "int8-fp16")
+"""The precisions whose files hold half precision."""
+LARGEST_HALF = 65504.0
+"""The largest finite number of half precision."""
 
 CalibrationMethod = Literal["percentile", "minmax", "entropy"]
 Placement = Literal["accurate", "fused"]
@@ -82,12 +86,32 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class HalfArithmetic:
+    """An fp16 or int8-fp16 file in half arithmetic: the result of every operator is rounded to half precision.
+
+    images: clean ones.   equal: share of their pixels with torch's label.   miou: as in `Parity`.
+    peak: largest absolute result of an operator on these and on so many `adversarial` images, before it is rounded;
+    from 65,520 on it would become infinite, and above 65,504 a file is refused.   layer: the operator that gave it.
+    input: key of the image.
+    """
+
+    images: int
+    equal: float
+    miou: float | None
+    adversarial: int
+    peak: float
+    layer: str
+    input: str
+
+
+@dataclass(frozen=True)
 class Parity:
-    """A deployed file against torch on clean images.
+    """A deployed file, as ONNX Runtime runs it on a CPU, against torch on clean images.
 
     images: how many.   equal: share of pixels with torch's label.   miou, torch_miou: on the images whose ground
     truth is known, None if there is none.   unoptimised_equal: share of pixels with the label that the same file gives
     without graph optimisation (int8 and int8-fp16 only); what is missing to 1 was changed by the engine's own kernels.
+    half: the same on a device that computes in half precision; None at other precisions.
     """
 
     images: int
@@ -95,6 +119,7 @@ class Parity:
     miou: float | None
     torch_miou: float | None
     unoptimised_equal: float | None
+    half: HalfArithmetic | None = None
 
     @property
     def miou_difference(self) -> float | None:
@@ -106,7 +131,8 @@ class Parity:
 class Compilation:
     """What NVIDIA's own compiler made of a file, on the desktop and without a GPU.
 
-    library: as in ``TensorRT-RTX 1.7.1.116``.   capability: of the GPUs that it was built for, as in ``8.6``.
+    library: as in ``TensorRT-RTX 1.7.1.116``.   capability: of the GPUs that it was built for, as in ``8.6``; empty
+    for all that the library builds for by itself.
     convolutions, conversions: how many layers by the types they read and write, as in ``int8 to fp32``; conversions are
     those that turn other types into int8.   warnings: what the compiler said.
     """
@@ -121,6 +147,14 @@ class Compilation:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """An engine that was built on the desktop. file: as the library wrote it.   version: of the library that did."""
+
+    file: str
+    version: str
+
+
+@dataclass(frozen=True)
 class EngineRecord:
     """One model at one precision.
 
@@ -130,7 +164,8 @@ class EngineRecord:
     flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
     10), and could not read int8-fp16 of opset 19, or has no kernel for some operators of `file`; None if it is `file`
     that it reads, and if no such engine is meant.
-    compiled: None where the target has no TensorRT, or no compiler was at hand.
+    compiled: None where the target has no TensorRT, or no compiler was at hand.   plan: built from `file`, where the
+    target takes engines that are.
     """
 
     name: str
@@ -146,6 +181,7 @@ class EngineRecord:
     parity: Parity
     flagged_file: str | None = None
     compiled: Compilation | None = None
+    plan: Plan | None = None
 
     def indices(self) -> list[int]:
         """The inputs it runs, in order."""

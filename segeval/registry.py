@@ -88,6 +88,7 @@ TARGETS = Registry(
         "jetson-thor": "segeval.deploy.targets:THOR",
         "jetson-xavier": "segeval.deploy.targets:XAVIER",
         "openvino": "segeval.deploy.targets:OPENVINO",
+        "rtx": "segeval.deploy.targets:RTX",
         "tensorrt": "segeval.deploy.targets:TENSORRT",
     },
 )

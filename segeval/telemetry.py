@@ -13,7 +13,7 @@ NotAvailable = Annotated[str, Meta(pattern="^not available")]
 
 @dataclass(frozen=True)
 class Power:
-    """Power of the module over a window, W. quantity: what it is called.   rails: whose sum it is.
+    """Power over a window, W. quantity: what it is called.   rails: whose sum it is.
 
     samples: it is made from.   seconds: between the first and the last of them.
     """
@@ -49,8 +49,9 @@ class Overhead:
 class Telemetry:
     """A machine over a window.
 
-    source: where power comes from.   rails_mw, temperatures_c, clocks_mhz, cooling: by sensor; what was unreadable is
-    absent.   memory_mb: the most in use.   events: over-current events within the window, by counter.
+    source: where power comes from.   power: of the module, as is energy.   board_power: of module and carrier
+    board, None where nothing measures it (Thor's VIN does).   rails_mw, temperatures_c, clocks_mhz, cooling: by sensor;
+    what was unreadable is absent.   memory_mb: the most in use.   events: over-current events in it, by counter.
     power_modes: in the order in which they were seen.   period_s: between two samples.
     """
 
@@ -67,3 +68,4 @@ class Telemetry:
     seconds: float
     period_s: float
     overhead: Overhead
+    board_power: Power | NotAvailable | None = None

@@ -82,7 +82,7 @@ def test_every_package_is_looked_at() -> None:
 
 def test_the_runner_stands_alone() -> None:
     third_party = {"numpy"}
-    backends = {"onnxruntime", "openvino", "tensorrt", "pycuda"}
+    backends = {"onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "pycuda"}
     for each in (each for each in IMPORTS if is_in(each.module, "segeval_runner")):
         top = each.target.split(".")[0]
         allowed = {"segeval_runner", *third_party, *sys.stdlib_module_names}

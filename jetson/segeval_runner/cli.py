@@ -84,8 +84,13 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=count, default=0, help="CPU threads (default: one per core)")
     command.add_argument("--cache", type=Path, default=None, help="folder for built engines (default: ~/.cache)")
     command.add_argument("--memory", choices=("auto", "pycuda", "cudart"), default="auto", help="way to device memory")
-    command.add_argument("--workspace-mb", type=count, default=None, help="most memory for building an engine")
-    command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph")
+    command.add_argument(
+        "--workspace-mb", type=count, default=None, help="most memory for building an engine; 0: no limit"
+    )
+    command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph (not with pycuda)")
+    command.add_argument(
+        "--prebuilt", action="store_true", help="run the engines that the bundle carries; only if you trust who made it"
+    )
     command.add_argument(
         "--dla", type=accelerator, default=None, metavar="CORE", help="deep learning accelerator to use, or gpu"
     )
@@ -104,8 +109,9 @@ def settings(arguments: argparse.Namespace, bundle: Bundle) -> Settings:
         threads=arguments.threads,
         cache=arguments.cache or own_engines(),
         memory=arguments.memory,
-        workspace_mb=run.workspace_mb if arguments.workspace_mb is None else arguments.workspace_mb,
+        workspace_mb=(run.workspace_mb or None) if arguments.workspace_mb is None else arguments.workspace_mb,
         cuda_graph=arguments.cuda_graph,
+        prebuilt=arguments.prebuilt,
         dla=-1 if core is None else core,
     )
 

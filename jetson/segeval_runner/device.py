@@ -46,6 +46,11 @@ def jetpack(root: Path) -> Optional[str]:
     return JETPACKS.get((jetson_linux(root) or "").partition(".")[0])
 
 
+def is_jetson(root: Path) -> bool:
+    """Whether this is one; in a container the release file may be missing, but not the model."""
+    return jetson_linux(root) is not None or "Jetson" in (model(root) or "")
+
+
 def identity(root: Path) -> Dict[str, str]:
     """Module, Jetson Linux and JetPack by the names "model", "jetson_linux" and "jetpack", as far as there are such."""
     found = {"model": model(root), "jetson_linux": jetson_linux(root), "jetpack": jetpack(root)}

@@ -10,7 +10,8 @@ from segeval_runner import device
 from segeval_runner.backends import BACKENDS, load_backend
 from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError
-from segeval_runner.telemetry.power_mode import mode_from_command, mode_from_files
+from segeval_runner.telemetry.clocks import pinned
+from segeval_runner.telemetry.power_mode import power_mode as mode_now
 from segeval_runner.telemetry.rails import find_hwmon_rails, find_iio_rails
 from segeval_runner.telemetry.rapl import find_packages
 from segeval_runner.telemetry.source import Machine
@@ -18,6 +19,10 @@ from segeval_runner.telemetry.sysfs import read_all
 
 MODE_UNREADABLE = "not readable; sudo nvpmodel -q tells it"
 NO_POWER = "not available: no power rails, tegrastats or RAPL can be read"
+CLOCKS_FIRST = (
+    "choose the power mode (nvpmodel -m) and pin them (jetson_clocks) before build: TensorRT chooses kernels by times "
+    "that it measures then, and an engine of another mode is built anew"
+)
 LITTLE_MB = 2048
 """Free memory below which building an engine may fail."""
 LITTLE_GB = 2.0
@@ -45,6 +50,7 @@ def examine(machine: Machine, folder: Path) -> Dict[str, Any]:
         "libraries": device.libraries(root),
         "memory_mb": device.memory(root),
         "power_mode": power_mode(machine),
+        "clocks_pinned": pinned(root),
         "power": power(machine),
         "free_gb": free_gb(folder),
         "backends": works,
@@ -55,8 +61,7 @@ def examine(machine: Machine, folder: Path) -> Dict[str, Any]:
 def power_mode(machine: Machine) -> Optional[str]:
     """The mode that nvpmodel set, why it cannot be read, or None where there is no nvpmodel."""
     command = machine.which("nvpmodel")
-    found = mode_from_files(machine.root) or (mode_from_command(command) if command else None)
-    return found or (MODE_UNREADABLE if command else None)
+    return mode_now(machine.root, command) or (MODE_UNREADABLE if command else None)
 
 
 def power(machine: Machine) -> str:
@@ -101,9 +106,9 @@ def warnings(facts: Dict[str, Any]) -> List[str]:
     if not facts["backends"]:
         found.append("no backend works here: nothing can be replayed")
     elif facts["jetson_linux"] and "tensorrt" not in facts["backends"]:
-        found.append(
-            "on a Jetson, TensorRT is the engine to measure; it comes with JetPack: apt install nvidia-jetpack"
-        )
+        found.append("on a Jetson, TensorRT is the engine to measure; what it lacks here stands above")
+    if facts["jetson_linux"] and facts["clocks_pinned"] is not True:
+        found.append("the clocks are not known to be pinned; " + CLOCKS_FIRST)
     if facts["memory_mb"] and facts["memory_mb"]["available"] < LITTLE_MB:
         found.append("less than {} MB of memory are available; building an engine may fail".format(LITTLE_MB))
     if facts["free_gb"] is not None and facts["free_gb"] < LITTLE_GB:

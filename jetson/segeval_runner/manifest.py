@@ -33,11 +33,20 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Plan:
+    """An engine that was built on the desktop. version: of the library that did."""
+
+    file: str
+    version: str
+
+
+@dataclass(frozen=True)
 class Engine:
     """One model at one precision. inputs: half-open ranges of the inputs it runs.
 
     flagged_file: instead of `file` for a backend that takes precisions from flags; None if there is no other.
-    integers: type of the activations, if the file is placed so that integer kernels can run it; else empty.
+    plan: an engine that was built from `file`, None if there is none.
+    integers: type of the activations, if it is an int8 file placed so that integer kernels can run it; else empty.
     """
 
     name: str
@@ -50,6 +59,7 @@ class Engine:
     classes: int
     inputs: Sequence[Tuple[int, int]]
     flagged_file: Optional[str] = None
+    plan: Optional[Plan] = None
     integers: str = ""
 
     def indices(self) -> List[int]:
@@ -196,8 +206,8 @@ def shard(record: Any) -> Shard:
 
 
 def integers_of(record: Any) -> str:
-    """Type of the activations of an engine whose calibration is placed for integer kernels; else empty."""
-    if record.get("calibration") is None:
+    """Type of the activations of an int8 engine whose calibration is placed for integer kernels; else empty."""
+    if record.get("precision") != "int8" or record.get("calibration") is None:
         return ""
     calibration = take(record, "calibration", dict)
     if calibration.get("placement") != "fused":
@@ -227,8 +237,14 @@ def engine(record: Any) -> Engine:
         classes=take_count(record, "classes"),
         inputs=ranges,
         flagged_file=None if record.get("flagged_file") is None else take(record, "flagged_file", str),
+        plan=None if record.get("plan") is None else plan(record["plan"]),
         integers=integers_of(record),
     )
+
+
+def plan(record: Any) -> Plan:
+    """An engine that the bundle carries."""
+    return Plan(take(record, "file", str), take_text(record, "version"))
 
 
 def require_file_names(manifest: Manifest) -> None:
@@ -255,6 +271,7 @@ def require_consistent(manifest: Manifest) -> None:
     """Raise BundleError unless each used file is hashed and the shards are as large as all inputs."""
     used = [item.file for item in manifest.engines] + [item.file for item in manifest.shards] + [manifest.index]
     used += [item.flagged_file for item in manifest.engines if item.flagged_file is not None]
+    used += [item.plan.file for item in manifest.engines if item.plan is not None]
     for name in used:
         if name not in manifest.files:
             raise malformed("{!r} is used, but its hash is not recorded".format(name[:MOST_TEXT]))

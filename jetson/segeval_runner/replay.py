@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence, Type
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Type
 
 import numpy as np
 
-from segeval_runner.backends import Backend, Job, Settings, load_backend
+from segeval_runner.backends import Backend, Job, Plan, Settings, load_backend
 from segeval_runner.bundle import Bundle
 from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError, BundleError, OutputError, explaining
@@ -24,6 +24,8 @@ BEGINNING = ("bundle.json", "bundle.json.part", "replay.json.part")
 ELSEWHERE = "choose another folder with --out"
 MIXED = "int8-fp16"
 """The precision whose file an engine that takes precisions from flags cannot read."""
+FALLBACK = "int8"
+"""What its other file is to an engine that takes precisions from the file: the int8 file, and nothing of it in fp16."""
 ONE_MACHINE = ("machine", "cpu", "threads")
 """What of the environment the latencies depend on: a replay has one of each."""
 TELEMETRY_PERIOD_S = 0.5
@@ -86,14 +88,24 @@ def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
         what = "{} cannot run on {}: its files transpose the uint8 image before they cast it, and TensorRT refuses that"
         hint = "it was made by an earlier segeval: deploy the set again; --backend onnxruntime runs it as it is"
         raise BackendError(what.format(bundle.root, backend.name), hint)
-    file = engine.file
-    if (engine.precision == MIXED or engine.flagged_file is not None) and backend.takes_flags():
-        if engine.flagged_file is None:
-            what = "{} has no file of {} that this {} can read".format(bundle.root, engine.name, backend.name)
-            raise BackendError(what, "deploy with the --target of this device, or choose other engines with --engine")
-        file = engine.flagged_file
     shape = (engine.batch, engine.height, engine.width)
-    return Job(bundle.path(file), bundle.manifest.files[file].sha256, engine.precision, shape, engine.integers)
+
+    plan = None if engine.plan is None else Plan(bundle.path(engine.plan.file), engine.plan.version)
+
+    def of_file(file: str, precision: str, fallback: Optional[Job] = None) -> Job:
+        own = plan if file == engine.file else None
+        sha256 = bundle.manifest.files[file].sha256
+        return Job(bundle.path(file), sha256, precision, shape, fallback, own, engine.integers)
+
+    if not ((engine.precision == MIXED or engine.flagged_file is not None) and backend.takes_flags()):
+        # TensorRT 10.16 does not build fp16 scales on Orin (NVIDIA/TensorRT#4832). By its types the other is int8.
+        other = engine.flagged_file if engine.precision == MIXED else None
+        fallback = None if other in (None, engine.file) else of_file(str(other), FALLBACK)
+        return of_file(engine.file, engine.precision, fallback)
+    if engine.flagged_file is None:
+        what = "{} has no file of {} that this {} can read".format(bundle.root, engine.name, backend.name)
+        raise BackendError(what, "deploy with the --target of this device, or choose other engines with --engine")
+    return of_file(engine.flagged_file, engine.precision)
 
 
 def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.text import Text
 
 from segeval.commands.options import Option, Out, Quiet, command, parse_precisions
 from segeval.commands.remote import (
@@ -120,6 +121,7 @@ def deploy(
     show_compilations(bundle)
     show_left_out(bundle)
     warn_of_calibration(bundle)
+    say_where_the_accelerator_is(bundle)
     if bundle.options.channels:
         say(f"{bundle.inputs.count} images to run: each as it is, and after {', '.join(bundle.options.channels)}")
     results_folder = out.with_name(out.name + "-replay")
@@ -139,11 +141,14 @@ def modes(attribute: str | None) -> "list[AttributionMode]":
 
 
 def show_parity(bundle: "BundleManifest") -> None:
-    """How near each deployed file is to torch on clean images."""
+    """How near each deployed file is to torch on clean images, and to the end of half precision."""
+    from segeval.bundles import LARGEST_HALF
+
     rows = [
         (
             engine.name,
             number(100 * engine.parity.equal, 3),
+            number(None if engine.parity.half is None else 100 * engine.parity.half.equal, 3),
             number(None if engine.parity.unoptimised_equal is None else 100 * engine.parity.unoptimised_equal, 3),
             number(engine.parity.miou),
             number(engine.parity.miou_difference, 4),
@@ -151,8 +156,22 @@ def show_parity(bundle: "BundleManifest") -> None:
         )
         for engine in bundle.engines
     ]
-    headings = ("engine", "labels as torch %", "as unoptimised %", "mIoU", "to torch", "images")
+    headings = ("engine", "labels as torch %", "in half arithmetic %", "as unoptimised %", "mIoU", "to torch", "images")
     results.print(table(headings, rows, "Parity on clean images"))
+    for engine in bundle.engines:
+        half = engine.parity.half
+        if half is not None:
+            peak = f"{half.peak:,.{0 if half.peak >= 100 else 1}f} of {LARGEST_HALF:,.0f}"
+            results.print(Text(f"{engine.name}: largest activation {peak}, at {half.layer} ({half.input})"))
+
+
+def say_where_the_accelerator_is(bundle: "BundleManifest") -> None:
+    """On which releases of JetPack a bundle for an accelerator runs: NVIDIA took it out of some and put it back."""
+    from segeval.registry import TARGETS
+
+    if bundle.options.dla is not None:
+        releases = TARGETS.load(bundle.target).dla_releases
+        say(f"the accelerator (--dla {bundle.options.dla}) runs on {releases}; elsewhere give the runner --dla gpu")
 
 
 def show_compilations(bundle: "BundleManifest") -> None:
@@ -168,7 +187,8 @@ def show_compilations(bundle: "BundleManifest") -> None:
             for name, each in compiled
         ]
         headings = ("engine", "layers", "convolutions", "made int8", "warnings")
-        results.print(table(headings, rows, f"Built by {found.library} for compute capability {found.capability}"))
+        gpus = f"compute capability {found.capability}" if found.capability else "every GPU it builds for by itself"
+        results.print(table(headings, rows, f"Built by {found.library} for {gpus}"))
     elif TARGETS.load(bundle.target).tensorrt_versions:
         say(f"warning: no TensorRT has read these files; after {INSTALL}, deploy builds each of them without a GPU")
 

@@ -65,7 +65,8 @@ def target_rows() -> tuple[Row, list[Row]]:
         target = TARGETS.load(name)
         jetpacks = ", ".join(jetpack.name for jetpack in target.jetpacks)
         memory = f"{target.memory_gb} GB" if target.memory_gb else ""
-        dla = "" if target.dla_cores is None else str(target.dla_cores)
+        cores = "asked there" if target.dla_cores is None else str(target.dla_cores)
+        dla = f"{cores}: {target.dla_releases}" if target.dla_jetpacks else cores
         rows.append((name, target.description, target.backend, ", ".join(target.precisions), jetpacks, memory, dla))
     return ("target", "device", "engine", "precisions", "JetPack", "memory from", "DLA"), rows
 

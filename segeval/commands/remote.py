@@ -82,11 +82,11 @@ def show(outcomes: Sequence["Outcome[Replay]"]) -> None:
     rows = []
     for outcome in outcomes:
         if outcome.result is None:
-            rows.append((outcome.destination.text, "failed", "", "", ""))
+            rows.append((outcome.destination.text, "failed", "", "", "", ""))
         else:
             rows += [(outcome.destination.text, *row) for row in latency_rows(outcome.result)]
-    headings = ("device", "engine", "runs on", "p50 ms", "p90 ms")
-    results.print(table(headings, rows, "Latency of one call", words=3))
+    headings = ("device", "engine", "runs on", "computes in", "p50 ms", "p90 ms")
+    results.print(table(headings, rows, "Latency of one call", words=4))
 
 
 def require_all(outcomes: "Sequence[Outcome[Replay]] | Sequence[Outcome[bool]]") -> None:

@@ -70,4 +70,5 @@ def replay(
 
 def show_latencies(done: "Replay") -> None:
     """Latency percentiles per engine; dashes for one that was begun and has no result yet."""
-    results.print(table(("engine", "runs on", "p50 ms", "p90 ms"), latency_rows(done), "Latency of one call", words=2))
+    headings = ("engine", "runs on", "computes in", "p50 ms", "p90 ms")
+    results.print(table(headings, latency_rows(done), "Latency of one call", words=3))

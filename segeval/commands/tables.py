@@ -74,13 +74,14 @@ def mapping_rows(values: Mapping[str, object]) -> list[tuple[str, str]]:
     return [(key, str(value)) for key, value in values.items()]
 
 
-def latency_rows(done: "Replay") -> list[tuple[str, str, str, str]]:
-    """Engine, what it ran on, 50th and 90th percentile in ms; dashes for one that was begun and has no result yet."""
+def latency_rows(done: "Replay") -> list[tuple[str, str, str, str, str]]:
+    """Engine, what it ran on, what it computed in, 50th and 90th percentile in ms; dashes for what is not known yet."""
     rows = []
     for engine in done.engines:
         times = list(done.latencies(engine.name).values())
         half, most = np.percentile(times, [50, 90]).tolist() if times else (None, None)
-        rows.append((engine.name, f"{engine.backend} {engine.backend_version}", number(half, 1), number(most, 1)))
+        runs_on, computes_in = f"{engine.backend} {engine.backend_version}", str(engine.facts.get("arithmetic", "–"))
+        rows.append((engine.name, runs_on, computes_in, number(half, 1), number(most, 1)))
     return rows
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from segeval.classes import CITYSCAPES
+from segeval.datasets import open_dataset
 from segeval.deploy.export import export_fp32
 from segeval.metrics import AttackCounts
 from segeval.models import Segmenter, load_model
@@ -61,6 +63,26 @@ def victims(tmp_path_factory: pytest.TempPathFactory, pictures: list[RgbImage]) 
 def exported(victims: Victims) -> dict[str, ModelProto]:
     """The fp32 file of each architecture. Not to be changed."""
     return {name: export_fp32(victim, HEIGHT, WIDTH) for name, victim in victims.items()}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The fp32 files of the bundled networks, by name, scenes for them, and others to calibrate on. Not to be changed.
+
+    Their labels lead by more than those of random weights, most of which rounding to fp16 decides.
+    """
+
+    files: dict[str, ModelProto]
+    scenes: list[RgbImage]
+    calibration: list[RgbImage]
+
+
+@pytest.fixture(scope="session")
+def trained() -> Trained:
+    size = (128, 256)
+    test, train = (open_dataset("synthetic", None, split, size) for split in ("test", "train"))
+    files = {name: export_fp32(load_model(name), *size) for name in NETWORKS}
+    return Trained(files, [test[n].image for n in range(2)], [train[n].image for n in range(3)])
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -16,16 +17,15 @@ from segeval.models import Deployable, Segmenter
 from segeval.models.loading import load_spec
 from segeval.models.segmenter import predict
 from segeval.store import RgbImage
+from tests.rounding import SINGLE, settle
+
+if TYPE_CHECKING:
+    from tests.deploy.conftest import Trained
 
 Victims = dict[str, Segmenter]
 Exported = dict[str, onnx.ModelProto]
 NETWORKS = ("espnet-synthetic", "fast-scnn-synthetic")
 SIZE = (64, 128)
-
-
-def share_equal(model: onnx.ModelProto, segmenter: Segmenter, pictures: list[RgbImage]) -> float:
-    deployed = DeployedModel(model)
-    return float(np.mean([deployed.predict(image) == predict(segmenter, image) for image in pictures]))
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -35,24 +35,27 @@ def test_the_fp32_file_keeps_the_contract_and_computes_what_torch_computes(
     model = exported[network]
     check_contract(model, "fp32")
     assert len(np.unique(predict(victims[network], pictures[0]))) > 3, "a network of one label would prove nothing"
-    assert share_equal(model, victims[network], pictures) > 0.9999
+    deployed = DeployedModel(model)
+    for image in pictures:
+        settled = settle(model, image, "fp32")
+        settled.require(predict(victims[network], image))
+        settled.require(deployed.predict(image))
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_the_fp16_file_is_fp16_in_the_network_alone(
-    network: str, victims: Victims, exported: Exported, pictures: list[RgbImage]
-) -> None:
-    model = to_fp16(exported[network])
+def test_the_fp16_file_is_fp16_in_the_network_alone(network: str, trained: "Trained") -> None:
+    fp32 = trained.files[network]
+    model = to_fp16(fp32)
     check_contract(model, "fp16")
     types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
     assert types[NETWORK_INPUT] == types[NETWORK_OUTPUT] == TensorProto.FLOAT
     inside = [node for node in network_of(model).graph.node if node.op_type != "Cast"]
     assert {types[node.output[0]] for node in inside} == {TensorProto.FLOAT16}, "an island of fp32"
-    # The outputs of random networks lie closer together than those of trained ones.
-    assert share_equal(model, victims[network], pictures) > 0.95
+    for image in trained.scenes:
+        settle(fp32, image, "fp16").require(DeployedModel(model).predict(image))
 
 
-def test_a_batch_gives_the_labels_of_its_images(victims: Victims, pictures: list[RgbImage]) -> None:
+def test_a_batch_gives_the_labels_of_its_images(victims: Victims, exported: Exported, pictures: list[RgbImage]) -> None:
     segmenter = victims["espnet-synthetic"]
     model = export_fp32(segmenter, *SIZE, batch=3)
     check_contract(model, "fp32")
@@ -60,7 +63,11 @@ def test_a_batch_gives_the_labels_of_its_images(victims: Victims, pictures: list
     batch = np.stack(pictures[:3])
     labels = session.run([LABELS], {IMAGE: batch})[0]
     assert labels.shape == (3, *SIZE)
-    assert np.mean(labels == Deployable(segmenter)(torch.from_numpy(batch)).numpy()) > 0.9999
+    in_torch = Deployable(segmenter)(torch.from_numpy(batch)).numpy()
+    for image, found, expected in zip(batch, labels, in_torch, strict=True):
+        settled = settle(exported["espnet-synthetic"], image, "fp32")
+        settled.require(found)
+        settled.require(expected)
 
 
 def test_taking_the_network_out_and_putting_it_back_changes_nothing(exported: Exported) -> None:
@@ -88,4 +95,8 @@ def test_channels_in_another_order_and_levels_up_to_255_are_normalised_in_the_fi
     labels = DeployedModel(export_fp32(segmenter, *SIZE)).predict(pictures[0])
     preprocessing = spec.preprocessing
     normal = (pictures[0].astype(np.float64) - preprocessing.mean) / preprocessing.std
-    assert np.mean(labels == normal[..., ::-1].argmax(-1)) > 0.9999
+    highest = np.sort(normal)[..., -2:]
+    rounding = 4 * SINGLE * np.abs(normal).max()  # of the level, the mean, their difference and the quotient
+    settled = highest[..., 1] - highest[..., 0] > 2 * rounding
+    assert settled.mean() > 0.9
+    assert np.array_equal(labels[settled], normal[..., ::-1].argmax(-1)[settled])

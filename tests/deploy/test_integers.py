@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -58,7 +59,7 @@ def test_an_accurate_file_is_simulated_as_ever(exported: dict[str, ModelProto], 
 def one_convolution(dtype: type, weights: NDArray[np.int8], zero_point: int, scale: float) -> ModelProto:
     """image → Cast → Transpose → Q DQ → convolution without bias → Q DQ → labels: all steps of 1 but the last."""
     half = np.array(scale, np.float32)
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "one": np.array(1, np.float32),
         "zero": np.array(zero_point, dtype),
         "ones": np.ones(len(weights), np.float32),
@@ -109,18 +110,21 @@ def test_the_runner_computes_it_as_the_desktop_does_and_says_so(make_set: MakeSe
     jobs = [job_of(read, engine, OnnxRuntime) for engine in read.manifest.engines]
     assert [job.integers for job in jobs] == ["int8", ""]
     done = replay(tmp_path / "bundle", tmp_path / "replay", lambda *step: None, warmup=0, threads=1)
-    facts = [engine.facts.get("integers") for engine in done.engines]
-    assert facts == ["int8", None]
+    computed = [str(engine.facts["arithmetic"]) for engine in done.engines]
+    assert [text.partition(" ")[0] for text in computed] == ["integers", "fp32"]
     with OnnxRuntime(jobs[0], Settings(1, tmp_path), lambda *step: None) as backend:
         assert isinstance(backend, OnnxRuntime)
         assert isinstance(backend.session, onnxruntime.InferenceSession)
 
 
 def test_an_unknown_type_of_activations_is_refused_on_the_device() -> None:
+    int8: dict[str, object] = {"precision": "int8"}
     fused = {"placement": "fused"}
-    assert integers_of({"calibration": None}) == integers_of({}) == integers_of({"calibration": {}}) == ""
-    assert integers_of({"calibration": fused}) == "int8"
-    assert integers_of({"calibration": {**fused, "activations": "uint8"}}) == "uint8"
+    for none in ({}, int8, {**int8, "calibration": None}, {**int8, "calibration": {}}):
+        assert integers_of(none) == ""
+    assert integers_of({**int8, "calibration": fused}) == "int8"
+    assert integers_of({**int8, "calibration": {**fused, "activations": "uint8"}}) == "uint8"
+    assert integers_of({"precision": "int8-fp16", "calibration": fused}) == "", "scales in half precision"
     for calibration in ({**fused, "activations": "int4"}, {**fused, "activations": [1]}, "fused", 7):
         with pytest.raises(BundleError, match="malformed"):
-            integers_of({"calibration": calibration})
+            integers_of({**int8, "calibration": calibration})

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -19,7 +20,6 @@ from segeval.deploy.calibration import from_dataset
 from segeval.deploy.contract import check_contract
 from segeval.deploy.export import NETWORK_INPUT, NETWORK_OUTPUT, export_fp32
 from segeval.deploy.mixed import SMALLEST, file_form, needs_flagged_file, to_int8_fp16
-from segeval.deploy.parity import Reference, measure_parity
 from segeval.deploy.precision import to_fp16
 from segeval.deploy.qdq import check_qdq
 from segeval.deploy.quantize import to_int8
@@ -28,14 +28,17 @@ from segeval.deploy.specs import CalibrationSpec
 from segeval.deploy.targets import JETPACKS
 from segeval.errors import EngineError
 from segeval.models import load_model
-from segeval.models.segmenter import predict
 from segeval.registry import TARGETS
-from segeval.store import RgbImage
+from segeval.store import RgbImage, SetFolder
 from segeval_runner.backends.onnx_runtime import OnnxRuntime
 from segeval_runner.bundle import Bundle
 from segeval_runner.errors import BackendError, BundleError
 from segeval_runner.manifest import parse
 from segeval_runner.replay import job_of
+from tests.rounding import settle
+
+if TYPE_CHECKING:
+    from tests.deploy.conftest import Trained
 
 MakeSet = Callable[..., Path]
 ONE = ("espnet-synthetic",)
@@ -87,28 +90,26 @@ def test_the_whole_network_but_the_integers_is_in_half_precision(network: str, i
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_its_labels_are_those_of_int8_but_for_rounding(
-    network: str, int8: dict[str, ModelProto], pictures: list[RgbImage]
-) -> None:
-    """And are as many of fp32's as int8 has, on random weights whose outputs lie close together."""
-    mixed, whole = DeployedModel(to_int8_fp16(int8[network])), DeployedModel(int8[network])
-    equal = np.mean([mixed.predict(image) == whole.predict(image) for image in pictures])
-    assert {"espnet-synthetic": 0.9, "fast-scnn-synthetic": 0.35}[network] < equal < 1
+def test_its_labels_are_those_of_int8_but_for_rounding(network: str, trained: "Trained") -> None:
+    whole = to_int8(trained.files[network], trained.calibration, CalibrationSpec())
+    mixed = DeployedModel(to_int8_fp16(whole))
+    for image in trained.scenes:
+        settled = settle(whole, image, "int8-fp16")
+        settled.require(mixed.predict(image))
+        assert (mixed.predict(image) != settled.labels).any(), "half precision leaves its mark"
 
 
-def test_published_weights_stay_as_close_to_fp32_as_int8_does(data: Path) -> None:
-    """On 20 images int8 and int8-fp16 both had 98 % of torch's labels."""
+def test_published_weights_keep_the_labels_of_int8_but_for_rounding(data: Path) -> None:
     segmenter = load_model("espnet-camvid")
     test = open_dataset("camvid", data / "camvid", "test")
-    references = [Reference(e.image, predict(segmenter, e.image), e.labels) for e in (test[0], test[120])]
     train = from_dataset(open_dataset("camvid", data / "camvid", "train"), "train", 4, 0)
     int8 = to_int8(export_fp32(segmenter, 360, 480), train, CalibrationSpec())
     small = [name for name in scales(int8, True) if numpy_helper.to_array(constants(int8)[name]).min() < SMALLEST]
     assert small, "channels that died in training: without raised scales there would be no file"
     mixed = to_int8_fp16(int8)
     check_qdq(mixed, DEFAULT, "int8-fp16")
-    assert measure_parity(mixed, references, 11, False).equal > measure_parity(int8, references, 11, False).equal - 0.01
-    assert measure_parity(mixed, references, 11, False).equal > 0.96
+    for image in (test[0].image, test[120].image):
+        settle(int8, image, "int8-fp16").require(DeployedModel(mixed).predict(image))
 
 
 def test_small_scales_of_weights_are_raised_and_the_others_rounded(int8: dict[str, ModelProto]) -> None:
@@ -229,9 +230,10 @@ def test_engines_that_take_the_types_from_flags_get_the_int8_file(
 def test_the_profiles_get_what_their_jetpacks_can_read(
     tmp_path: Path, exported: dict[str, ModelProto], int8: dict[str, ModelProto]
 ) -> None:
-    assert {jetpack.tensorrt.partition(".")[0] for jetpack in JETPACKS} == {"8", "10"}
+    assert {jetpack.tensorrt.partition(".")[0] for jetpack in JETPACKS} == {"8", "10", "11"}
     forms = {name: file_form("int8-fp16", TARGETS.load(name).tensorrt_versions) for name in TARGETS}
     assert [name for name, form in forms.items() if form == "int8"] == ["jetson-xavier"]
+    # One of Orin's TensorRTs does not build the file with fp16 scales (NVIDIA/TensorRT#4832): they have another.
     both = [name for name in TARGETS if needs_flagged_file("int8-fp16", TARGETS.load(name).tensorrt_versions)]
     assert both == ["jetson", "jetson-agx-orin", "jetson-orin-nano", "jetson-orin-nx", "tensorrt"]
     model = at_precision(exported["espnet-synthetic"], forms["jetson-xavier"], lambda: int8["espnet-synthetic"])
@@ -253,14 +255,19 @@ def test_it_goes_the_whole_way_and_is_calibrated_once(make_set: MakeSet, dataset
     whole, mixed = bundle.engines
     assert (mixed.name, mixed.precision) == ("espnet-synthetic.int8-fp16", "int8-fp16")
     assert mixed.calibration == whole.calibration is not None
-    assert mixed.parity.unoptimised_equal is not None and mixed.parity.unoptimised_equal > 0.9
     assert onnx.load(tmp_path / "bundle" / mixed.file).opset_import[0].version == 19
     assert BundleFolder(tmp_path / "bundle").verify() == bundle
     done = replay(tmp_path / "bundle", tmp_path / "replay", lambda *step: None, warmup=0, threads=1)
     assert done.complete
     assert [engine.precision for engine in done.engines] == ["int8", "int8-fp16"]
-    equal = done.labels(whole.name, "clean/0") == done.labels(mixed.name, "clean/0")
-    assert 0.9 < np.mean(equal) < 1
+    folder = SetFolder(root)
+    images = [folder.image(sample.files["clean"]) for sample in folder.samples()]
+    settled = [settle(onnx.load(tmp_path / "bundle" / whole.file), image, "int8-fp16") for image in images]
+    assert mixed.parity.unoptimised_equal is not None
+    assert mixed.parity.unoptimised_equal >= np.mean([each.share for each in settled])
+    for number, each in enumerate(settled):
+        found = done.labels(mixed.name, f"clean/{number}")
+        assert np.array_equal(found[each.where], each.labels[each.where])
 
 
 def test_a_profile_of_both_kinds_holds_both_files_and_the_runner_takes_its_own(
@@ -283,8 +290,12 @@ def test_a_profile_of_both_kinds_holds_both_files_and_the_runner_takes_its_own(
         job = job_of(bundle, bundle.manifest.engines[1], backend)
         assert (job.file, job.sha256) == (root / file, deployed.files[file].sha256)
         assert job.precision == "int8-fp16"
+    plain, other = (job_of(bundle, engine, OnnxRuntime) for engine in bundle.manifest.engines)
+    assert plain.fallback is None and job.fallback is None, "the engine of flags has its file already"
+    assert other.fallback is not None and other.fallback.file == root / mixed.flagged_file
+    assert (other.fallback.sha256, other.fallback.precision) == (plain.sha256, "int8"), "so it is the int8 engine"
     without = replace(bundle.manifest.engines[1], flagged_file=None)
-    assert job_of(bundle, without, OnnxRuntime).file == root / mixed.file
+    assert job_of(bundle, without, OnnxRuntime) == other._replace(fallback=None)
     with pytest.raises(BackendError, match=r"has no file of espnet-synthetic\.int8-fp16 that this") as caught:
         job_of(bundle, without, Flagged)
     assert "--target" in caught.value.hint

@@ -20,6 +20,7 @@ from segeval.deploy.specs import CalibrationSpec
 from segeval.models import Segmenter, load_model
 from segeval.models.segmenter import predict
 from segeval.store import RgbImage
+from tests.rounding import settle, share_changed_by_steps
 
 DEFAULT = CalibrationSpec()
 METHODS: tuple[CalibrationMethod, ...] = ("percentile", "minmax", "entropy")
@@ -43,9 +44,11 @@ def test_every_calibration_gives_a_valid_file_close_to_torch(
 ) -> None:
     model = to_int8(exported["espnet-synthetic"], pictures[:3], CalibrationSpec(method))
     check_qdq(model, DEFAULT)
-    deployed = DeployedModel(model)
-    equal = [deployed.predict(image) == predict(victims["espnet-synthetic"], image) for image in pictures]
-    assert 0.9 < np.mean(equal) < 1
+    deployed = DeployedModel(model, optimised=False)
+    changed = np.mean([deployed.predict(image) != predict(victims["espnet-synthetic"], image) for image in pictures])
+    by_steps = share_changed_by_steps(exported["espnet-synthetic"], model, pictures)
+    assert by_steps < 0.5
+    assert by_steps / 2 < changed < 2 * by_steps
     assert capfd.readouterr().out == "", "stdout belongs to results"
 
 
@@ -86,7 +89,7 @@ def test_images_are_taken_one_at_a_time_in_constant_memory(exported: dict[str, M
 
 
 def test_published_weights_stay_close_to_torch_at_every_precision(data: Path) -> None:
-    """20 images gave 0.9993 (fp16) and 0.980 (int8); the bounds leave room for the choice of two."""
+    """As close as rounding lets them be, to the types of the file and to its steps of int8."""
     segmenter = load_model("espnet-camvid")
     test = open_dataset("camvid", data / "camvid", "test")
     examples = [test[index] for index in evenly(len(test), 2)]
@@ -95,8 +98,11 @@ def test_published_weights_stay_close_to_torch_at_every_precision(data: Path) ->
     fp32 = export_fp32(segmenter, 360, 480)
     models = {"fp32": fp32, "fp16": to_fp16(fp32), "int8": to_int8(fp32, train, CalibrationSpec())}
     parity = {name: measure_parity(model, references, 11, name == "int8") for name, model in models.items()}
-    assert parity["fp32"].equal > 0.9999
-    assert parity["fp16"].equal > 0.998
-    assert parity["int8"].equal > 0.96
-    assert parity["int8"].unoptimised_equal == 1
-    assert abs(parity["int8"].miou_difference or 0) < 0.03
+    images = [example.image for example in examples]
+    for precision in ("fp32", "fp16"):
+        shares = [settle(fp32, image, precision).share for image in images]
+        assert parity[precision].equal >= np.mean(shares) > 0.9
+    int8 = models["int8"]
+    assert 1 - parity["int8"].equal < 2 * share_changed_by_steps(fp32, int8, images) < 0.1
+    assert parity["int8"].unoptimised_equal is not None
+    assert parity["int8"].unoptimised_equal >= np.mean([settle(int8, image, "int8").share for image in images]) > 0.25

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from segeval.bundles import BundleFolder, RunDefaults
+from segeval.commands.deploy import say_where_the_accelerator_is
 from segeval.deploy import deploy
 from segeval.deploy.targets import JETPACKS, Target
 from segeval.errors import ConfigurationError
@@ -77,9 +79,34 @@ def test_accelerators_that_are_there_or_may_be_are_allowed() -> None:
 def test_an_accelerator_computes_in_fp16_alone(precision: str) -> None:
     found = TARGETS.load("jetson-agx-orin").refusal(("fp16", precision), 0)
     assert found == (
-        "--dla 0: the accelerator computes in fp16, and its TensorRT takes no Q/DQ files",
+        "--dla 0: nothing but fp16 is known to run on the accelerator (on JetPack 5.1 to 5.1.7, 6.0, 6.1 to 6.2.3, "
+        "7.2.2 with TensorRT 11.4.1)",
         "give --precision fp16 alone",
     )
+
+
+def test_an_accelerator_is_there_with_the_tensorrt_that_knows_it() -> None:
+    """NVIDIA: 10.7 was the last TensorRT before 11.4.1, which has it on AGX Orin alone."""
+    for name in TARGETS:
+        target: Target = TARGETS.load(name)
+        assert bool(target.dla_jetpacks) == (target.dla_cores != 0)
+        assert set(target.dla_jetpacks) <= set(target.jetpacks)
+        for jetpack in target.dla_jetpacks:
+            version = tuple(int(part) for part in jetpack.tensorrt.split("."))
+            assert version < (10, 8) or (version >= (11, 4, 1) and name in ("jetson", "jetson-agx-orin"))
+    assert TARGETS.load("jetson-orin-nx").dla_releases == "JetPack 5.1 to 5.1.7, 6.0, 6.1 to 6.2.3"
+    assert TARGETS.load("cpu").dla_releases == ""
+
+
+def test_deploy_says_where_an_accelerator_is(
+    make_set: MakeSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = deploy(make_set(range(1), networks=ONE), tmp_path / "bundle", "jetson-orin-nx", ["fp16"], dla=0)
+    say_where_the_accelerator_is(bundle)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "runs on JetPack 5.1 to 5.1.7, 6.0, 6.1 to 6.2.3; elsewhere give the runner --dla gpu" in said
+    say_where_the_accelerator_is(replace(bundle, options=replace(bundle.options, dla=None)))
+    assert capsys.readouterr().err == ""
 
 
 def test_memory_bounds_the_batch_and_the_workspace() -> None:

@@ -23,6 +23,7 @@ from segeval.models.segmenter import predict
 from segeval.records import decode
 from segeval.registry import TARGETS
 from segeval.store import RgbImage
+from tests.rounding import share_changed_by_steps
 
 MakeSet = Callable[..., Path]
 ONE = ("espnet-synthetic",)
@@ -62,9 +63,11 @@ def test_every_key_gives_a_file_by_its_own_rules_and_by_no_others(
     for other in others:
         with pytest.raises(EngineError):
             check_qdq(model, other)
-    deployed = DeployedModel(model)
-    equal = np.mean([deployed.predict(image) == predict(victims["espnet-synthetic"], image) for image in pictures])
-    assert 0.7 < equal < 1
+    deployed = DeployedModel(model, optimised=False)  # kernels of uint8 depend on the processor
+    changed = np.mean([deployed.predict(image) != predict(victims["espnet-synthetic"], image) for image in pictures])
+    by_steps = share_changed_by_steps(fp32, model, pictures)
+    assert by_steps < 0.5
+    assert by_steps / 2 < changed < 2 * by_steps
 
 
 def test_a_lower_percentile_gives_smaller_scales(fp32: ModelProto, pictures: list[RgbImage]) -> None:

@@ -1,11 +1,14 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from segeval_runner.cli import main, own_engines
+from segeval_runner.bundle import Bundle
+from segeval_runner.cli import main, own_engines, settings
 from segeval_runner.cli import parser as command_line
 
 MakeBundle = Callable[..., Path]
@@ -75,6 +78,19 @@ def test_every_command_that_runs_engines_takes_the_same_settings() -> None:
         given = command_line().parse_args([*words, *options])
         assert (given.threads, given.cache, given.memory) == (2, Path("c"), "cudart")
         assert (given.workspace_mb, given.cuda_graph, given.dla) == (64, True, 0)
+
+
+def test_the_limit_is_the_command_lines_then_the_bundles_then_left_to_the_device(make_bundle: MakeBundle) -> None:
+    bundle = Bundle(make_bundle())
+    own = SimpleNamespace(manifest=replace(bundle.manifest, run=replace(bundle.manifest.run, workspace_mb=512)))
+    for asked, of, expected in (
+        ([], bundle, None),
+        ([], own, 512),
+        (["--workspace-mb", "64"], own, 64),
+        (["--workspace-mb", "0"], own, 0),
+    ):
+        given = command_line().parse_args(["build", *asked])
+        assert settings(given, of).workspace_mb == expected  # type: ignore[arg-type]
 
 
 def test_copies_of_a_bundle_share_nothing(make_bundle: MakeBundle, tmp_path: Path) -> None:

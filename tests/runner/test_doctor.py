@@ -148,12 +148,21 @@ def test_every_backend_works_or_says_what_would_add_it(machine: Callable[..., Ma
         ({"backends": {"onnxruntime": "1"}}, "TensorRT is the engine to measure"),
         ({"backends": {"onnxruntime": "1"}, "jetson_linux": None}, ""),
         ({"memory_mb": {"total": 4000, "available": LITTLE_MB - 1}}, "building an engine may fail"),
+        ({"clocks_pinned": False}, "before build"),
+        ({"clocks_pinned": None}, "before build"),
+        ({"clocks_pinned": None, "jetson_linux": None}, ""),
         ({"free_gb": 0.5}, "are free on this disk"),
         ({"free_gb": None}, ""),
     ],
 )
 def test_what_will_go_wrong_is_said(changes: Facts, warning: str) -> None:
-    fine: Facts = {"backends": {"tensorrt": "10.3"}, "jetson_linux": "36.4.3", "memory_mb": None, "free_gb": 9.0}
+    fine: Facts = {
+        "backends": {"tensorrt": "10.3"},
+        "jetson_linux": "36.4.3",
+        "clocks_pinned": True,
+        "memory_mb": None,
+        "free_gb": 9.0,
+    }
     found = warnings({**fine, **changes})
     assert len(found) == bool(warning)
     assert not found or warning in found[0]

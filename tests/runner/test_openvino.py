@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from segeval.bundles import Precision
 from segeval.datasets import open_dataset
 from segeval.deploy import replay
 from segeval.deploy.export import export_fp32
@@ -26,6 +27,7 @@ from segeval_runner.backends.backend import Backend
 from segeval_runner.backends.onnx_runtime import OnnxRuntime
 from segeval_runner.backends.openvino import OpenVino
 from segeval_runner.errors import BackendError
+from tests.rounding import settle
 
 MakeBundle = Callable[..., Path]
 Images = NDArray[np.uint8]
@@ -57,45 +59,48 @@ def images() -> Images:
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled networks at every precision, calibrated on the train split.
 
-    Weights have 7 bits, so that no processor saturates.
+    Weights have 5 bits, so that no processor saturates and no sum of products exceeds 65504: OpenVINO leaves the sums
+    of some convolutions of an ESPNet as they are, unscaled, in the type that it computes in, which may be fp16. With 7
+    bits the largest of these sums is 73 thousand.
     """
     folder = tmp_path_factory.mktemp("files")
     train = open_dataset("synthetic", None, "train", SIZE)
     for name in NETWORKS:
         fp32 = export_fp32(load_model(name), *SIZE)
-        int8 = with_7_bits(to_int8(fp32, [train[index].image for index in range(3)], CalibrationSpec()))
+        int8 = with_5_bits(to_int8(fp32, [train[index].image for index in range(3)], CalibrationSpec()))
         made = {"fp32": fp32, "fp16": to_fp16(fp32), "int8": int8, "int8-fp16": to_int8_fp16(int8)}
         for precision, model in made.items():
             onnx.save(model, folder / f"{name}.{precision}.onnx")
     return folder
 
 
-def with_7_bits(model: ModelProto) -> ModelProto:
-    """The same file with weights from -64 to 64."""
+def with_5_bits(model: ModelProto) -> ModelProto:
+    """The same file with weights from -16 to 16."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "QuantizeLinear" and node.input[0] in constants:
             scale = constants[node.input[1]]
-            scale.CopyFrom(numpy_helper.from_array(2 * numpy_helper.to_array(scale), scale.name))
+            scale.CopyFrom(numpy_helper.from_array(8 * numpy_helper.to_array(scale), scale.name))
     return model
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize(
-    ("precision", "bound"), [("fp32", 0.999), ("fp16", 0.998), ("int8", 0.97), ("int8-fp16", 0.97)]
-)
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "int8-fp16"])
 def test_labels_agree_with_those_of_onnx_runtime(
-    network: str, precision: str, bound: float, files: Path, images: Images
+    network: str, precision: Precision, files: Path, images: Images
 ) -> None:
+    """But for rounding to the types of the file, some of which it may compute in fp32."""
     file = files / f"{network}.{precision}.onnx"
-    expected, _ = labels(OnnxRuntime, file, precision, images)
+    plain = onnx.load(files / f"{network}.{precision.removesuffix('-fp16').replace('fp16', 'fp32')}.onnx")
     found, facts = labels(OpenVino, file, precision, images)
     assert found.dtype == np.int32
-    assert np.mean(found == expected) >= bound
+    for image, own in zip(images, found, strict=True):
+        settle(plain, image, precision).require(own)
     assert facts["asked_for"] == ("f16" if "fp16" in precision else "f32")
     assert facts["computes_in"] in (facts["asked_for"], "f32")
     assert (facts["execution_mode"], facts["threads"], facts["streams"]) == ("ACCURACY", 1, 1)
     assert facts["denormals_flushed"] is True
+    assert facts["arithmetic"].startswith("int8 in " if precision.startswith("int8") else "fp")
     operators = [node.op_type for node in onnx.load(file).graph.node]
     quantized = operators.count("Conv") if precision.startswith("int8") else 0
     assert sum(facts["int8_kernels"].values()) == quantized, "every quantized convolution really runs in int8"
@@ -103,12 +108,16 @@ def test_labels_agree_with_those_of_onnx_runtime(
 
 def test_published_weights_give_the_labels_of_onnx_runtime_in_fp32(data: Path, tmp_path: Path) -> None:
     segmenter = load_model("espnet-camvid")
-    onnx.save(export_fp32(segmenter, 360, 480), tmp_path / "espnet.onnx")
+    model = export_fp32(segmenter, 360, 480)
+    onnx.save(model, tmp_path / "espnet.onnx")
     test = open_dataset("camvid", data / "camvid", "test")
     images = np.stack([test[index].image for index in (0, 120)])
     expected, _ = labels(OnnxRuntime, tmp_path / "espnet.onnx", "fp32", images)
     found, _ = labels(OpenVino, tmp_path / "espnet.onnx", "fp32", images)
-    assert np.mean(found == expected) >= 0.999
+    for index, image in enumerate(images):
+        settled = settle(model, image, "fp32")
+        settled.require(expected[index])
+        settled.require(found[index])
 
 
 def quantized(name: str, scale: float) -> tuple[list[NodeProto], list[TensorProto]]:
@@ -166,11 +175,9 @@ def test_a_concatenation_that_is_quantized_keeps_its_values(rectified: bool, tmp
     before += [helper.make_node("Relu", ["both"], ["input"])] if rectified else []
     weights = np.random.default_rng(0).uniform(-0.5, 0.5, (5, 6, 1, 1)).astype(np.float32)  # 16 bits are enough
     file = one_convolution(tmp_path / "model.onnx", before, 2.0, weights, np.zeros(5, np.float32))
-    expected, _ = labels(OnnxRuntime, file, "int8", images)
     found, facts = labels(OpenVino, file, "int8", images)
     assert facts["kept_apart"] == ["join"]
-    assert len(np.unique(expected)) > 2
-    assert np.mean(found == expected) > 0.999
+    settle(onnx.load(file), images[0], "int8").require(found[0])
 
 
 def test_the_record_says_whether_the_processor_saturates(tmp_path: Path) -> None:

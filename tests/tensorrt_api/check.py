@@ -21,6 +21,8 @@ from tests.tensorrt_api.releases import RELEASES, ROOT, CheckError, Release, bin
 PAGE = ROOT / "docs/tensorrt.md"
 BEGIN, END = "<!-- contract: written by `make check-tensorrt-api` -->\n", "<!-- end of contract -->\n"
 SOURCES = "jetson/segeval_runner/backends/tensorrt"
+OF_RTX = {"ahead.py", "ahead_builder.py", "listing.py"}
+"""What TensorRT for RTX alone uses; tests/tensorrt_build run it on the real library."""
 
 
 def drive(release: Release, folder: Path) -> dict[str, Any]:
@@ -31,7 +33,9 @@ def drive(release: Release, folder: Path) -> dict[str, Any]:
     coverage = ["-m", "coverage", "run", "--branch", f"--data-file={folder / release.version}.coverage"]
     command = [str(python), "-W", "error", *coverage, f"--include=*/{SOURCES}/*", "-m", "tests.tensorrt_api.inside"]
     settings = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([*command, str(result)], cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, str(result), release.module], cwd=ROOT, env=settings, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise CheckError(f"TensorRT {release.version} with Python {release.python}:\n{done.stderr.strip()}")
     record: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
@@ -50,7 +54,7 @@ def coverage_of(folder: Path) -> tuple[str, list[str]]:
     names = {Path(name).name: file["missing_lines"] for name, file in files.items()}
     on_disk = {path.name for path in (ROOT / SOURCES).glob("*.py")}
     missing = [f"{name}: no test executes line {line}" for name, lines in names.items() for line in lines]
-    missing += [f"{name}: no test executes it" for name in sorted(on_disk - names.keys())]
+    missing += [f"{name}: no test executes it" for name in sorted(on_disk - names.keys() - OF_RTX)]
     text = f"{totals['covered_lines']} of {totals['num_statements']} lines of the backend were executed"
     return f"{text}, {totals['covered_branches']} of {totals['num_branches']} branches taken.", missing
 

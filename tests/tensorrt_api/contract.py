@@ -12,6 +12,7 @@ from typing import Any
 from segeval_runner.backends.tensorrt.versions import NEWEST, PARTIAL, Range
 
 STUB = Path(__file__).parents[1] / "typings/tensorrt/__init__.pyi"
+RTX_STUB = STUB.parents[1] / "tensorrt_rtx/__init__.pyi"
 EVERY = Range(8, NEWEST)
 
 
@@ -44,16 +45,29 @@ def has(bindings: Any, name: str) -> bool:
     return True
 
 
+def release(bindings: Any) -> tuple[int, int]:
+    """Major and minor version of the API."""
+    if is_rtx(bindings):
+        return NEWEST, 0
+    first, second = bindings.__version__.split(".")[:2]
+    return int(first), int(second)
+
+
+def is_rtx(bindings: Any) -> bool:
+    """Whether it is TensorRT for RTX, which counts its own releases and has the API of the newest TensorRT."""
+    return hasattr(bindings, "IRuntimeCache")
+
+
 def major(bindings: Any) -> int:
-    return int(bindings.__version__.split(".")[0])
+    return release(bindings)[0]
 
 
 def breaches(bindings: Any) -> list[str]:
     """Where the bindings have not what versions.py says, one line each: missing, or there where they must not be."""
     lines = []
     for name in declared():
-        first, last = PARTIAL.get(name, EVERY)
-        expected = first <= major(bindings) <= last
+        first, last, minor = PARTIAL.get(name, EVERY)
+        expected = (first, minor) <= release(bindings) and major(bindings) <= last
         if has(bindings, name) != expected:
             there = "has no" if expected else "has, against versions.py,"
             lines.append(f"TensorRT {bindings.__version__} {there} {name}")

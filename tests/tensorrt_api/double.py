@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.tensorrt_api import signatures
 
-BASES = ("ILogger", "IProgressMonitor")
+BASES = ("ILogger", "IProfiler", "IProgressMonitor")
 """Classes that the runner derives from; they work without the library."""
 
 

@@ -19,14 +19,16 @@ from unittest import mock
 
 import numpy as np
 
-from segeval_runner.backends import Job, Settings
-from segeval_runner.backends.tensorrt import TensorRT, backend
+from segeval_runner.backends import Job, Plan, Settings
+from segeval_runner.backends.tensorrt import TensorRT, backend, board
 from segeval_runner.backends.tensorrt.builder import SHOWN
 from segeval_runner.backends.tensorrt.interrupt import deferred_interrupt
 from segeval_runner.backends.tensorrt.library import use
 from segeval_runner.backends.tensorrt.log import the_log
+from segeval_runner.backends.tensorrt.rtx import TensorRTRTX
 from segeval_runner.errors import BackendError
-from tests.tensorrt_api.contract import major
+from segeval_runner.telemetry import Machine
+from tests.tensorrt_api.contract import is_rtx, major
 from tests.tensorrt_api.fake_cuda import FakeCuda
 from tests.tensorrt_api.library import Library, World
 
@@ -45,8 +47,14 @@ class Drive(unittest.TestCase):
     def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, str(self.folder))
+        self.root = self.folder / "root"
+        here = mock.patch.object(board, "MACHINE", Machine(self.root, str(self.folder / "bin")))
+        here.start()
+        self.addCleanup(here.stop)
         self.library.module.calls.clear()
         self.major = major(self.library.module)
+        self.rtx = is_rtx(self.library.module.real)
+        self.kind = TensorRTRTX if self.rtx else TensorRT
         self.said: list[tuple[str, int, int]] = []
         self.renew()
 
@@ -57,6 +65,14 @@ class Drive(unittest.TestCase):
         self.library.world = self.world
         return self.world
 
+    def jetson(self, **files: str) -> None:
+        """Let these files be there: "release", "mode", "memory"."""
+        places = {"release": "etc/nv_tegra_release", "mode": "var/lib/nvpmodel/status", "memory": "proc/meminfo"}
+        for name, text in files.items():
+            path = self.root / places[name]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
     def job(self, precision: str = "fp32", shape: tuple[int, int, int] = SHAPE) -> Job:
         file = self.folder / f"net.{precision}.onnx"
         file.write_text(precision + " network", encoding="utf-8")
@@ -66,11 +82,15 @@ class Drive(unittest.TestCase):
         return Settings(1, self.folder / "engines")._replace(**changes)
 
     def backend(self, job: Job | None = None, **changes: Any) -> TensorRT:
-        return TensorRT(job or self.job(), self.settings(**changes), lambda *each: self.said.append(each))
+        return self.kind(job or self.job(), self.settings(**changes), lambda *each: self.said.append(each))
+
+    def opened(self, kind: str, graphs: bool) -> FakeCuda:
+        self.asked = (kind, graphs)
+        return self.world.cuda
 
     @contextmanager
     def active(self, job: Job | None = None, **changes: Any) -> Iterator[TensorRT]:
-        opened = mock.patch.object(backend, "open_cuda", lambda kind: self.world.cuda)
+        opened = mock.patch.object(backend, "open_cuda", self.opened)
         with opened, self.backend(job, **changes) as running:
             assert isinstance(running, TensorRT)
             yield running
@@ -103,13 +123,18 @@ class Drive(unittest.TestCase):
         assert isinstance(values, dict)
         return values
 
+    def timings(self) -> bytes | None:
+        """What the only build began with; None where a build measures nothing."""
+        timings = self.config()["timings"]
+        return None if timings is None else bytes(timings.values["data"])
+
     def flag_names(self) -> set[str]:
         return {flag.name for flag in self.config()["flags"]}
 
     # what is built
 
     def test_the_version_is_that_of_the_bindings(self) -> None:
-        self.assertEqual(TensorRT.version(), self.library.module.real.__version__)
+        self.assertEqual(self.kind.version(), self.library.module.real.__version__)
 
     def test_every_precision_is_built_as_the_version_asks_for(self) -> None:
         weak = {"fp32": set(), "fp16": {"FP16", EXACT}, "int8": {"INT8"}}
@@ -128,9 +153,10 @@ class Drive(unittest.TestCase):
                 self.assertEqual((facts["gpu"], facts["compute_capability"], facts["memory"]), ("Orin", "8.7", "fake"))
                 self.assertEqual(self.config()["profiling_verbosity"].name, "DETAILED")
                 self.assertEqual(self.config()["pools"], {})
+                self.assertEqual(facts["device_memory_bytes"], 5 << 20)
 
     def test_fp16_within_int8_needs_both_flags_where_there_are_flags(self) -> None:
-        self.assertEqual(TensorRT.takes_flags(), self.major == 8)
+        self.assertEqual(self.kind.takes_flags(), self.major == 8)
         with self.active(self.job("int8-fp16")):
             self.assertEqual(self.flag_names(), {"INT8", "FP16", EXACT} if self.major == 8 else set())
 
@@ -174,6 +200,33 @@ class Drive(unittest.TestCase):
         with mock.patch.dict(sys.modules, {"tensorrt_rtx": other}):
             self.assertRaisesRegex(BackendError, "uses tensorrt already", use, "tensorrt_rtx")
 
+    def test_an_engine_of_the_bundle_runs_only_if_asked_for_and_of_this_version(self) -> None:
+        plan = self.folder / "net.rtx"
+        self.facts()
+        plan.write_bytes(self.engine_file().read_bytes())
+        for version, prebuilt, origin in (
+            (self.kind.version(), True, "carried"),
+            (self.kind.version(), False, "built"),
+            ("0.1", True, "built"),
+        ):
+            with self.subTest(version=version, prebuilt=prebuilt):
+                self.renew()
+                settings = {"prebuilt": prebuilt, "cache": self.folder / f"{version}-{prebuilt}"}
+                facts = self.facts(self.job()._replace(plan=Plan(plan, version)), **settings)
+                self.assertEqual(facts["engine"], origin)
+
+    def test_kernels_that_were_compiled_here_are_kept(self) -> None:
+        if not self.rtx:
+            return
+        self.facts()
+        self.assertEqual(self.world.kernels, [b""])
+        self.renew()
+        self.facts()
+        self.assertEqual(self.world.kernels, [b"kernels of this device"])
+        self.renew(cuda=FakeCuda("RTX 5090", (12, 0)))
+        self.facts()
+        self.assertEqual(self.world.kernels, [b""])
+
     def test_layers_are_listed_with_their_types(self) -> None:
         self.assertEqual(self.facts(self.job("fp16"))["listed"], [["conv", "CaskConvolution", "fp16"]] * 2)
 
@@ -184,6 +237,67 @@ class Drive(unittest.TestCase):
     def test_the_workspace_is_limited(self) -> None:
         self.facts(workspace_mb=3)
         self.assertEqual(self.config()["pools"], {"WORKSPACE": 3 << 20})
+
+    def test_on_a_jetson_building_may_take_a_quarter_of_the_free_memory(self) -> None:
+        release = "# R36 (release), REVISION: 4.3, GCID: 1"
+        self.jetson(memory="MemTotal: 8000000 kB\nMemAvailable: 4096000 kB\n")
+        self.assertEqual(self.facts()["workspace_mb"], 0)
+        self.assertEqual(self.config()["pools"], {})
+        self.renew()
+        self.jetson(release=release)
+        self.assertEqual(self.facts()["workspace_mb"], 1000)
+        self.assertEqual(self.config()["pools"], {"WORKSPACE": 1000 << 20})
+        self.renew()
+        self.jetson(memory="MemTotal: 8000000 kB\nMemAvailable: 6144000 kB\n")
+        facts = self.facts()
+        self.assertEqual((facts["engine"], facts["workspace_mb"]), ("cached", 1000), "the limit that it was built with")
+        for asked, pools in ((2, {"WORKSPACE": 2 << 20}), (0, {})):
+            self.renew()
+            self.assertEqual(self.facts(workspace_mb=asked)["workspace_mb"], asked)
+            self.assertEqual(self.config()["pools"], pools)
+
+    # a file that cannot be built
+
+    def with_fallback(self) -> Job:
+        return self.job("int8-fp16")._replace(fallback=self.job("int8"))
+
+    def test_what_cannot_be_built_has_the_other_file_in_its_place(self) -> None:
+        says = (("ERROR", "Could not infer output types for operation: dequantize"),)
+        self.renew(unbuildable=("int8-fp16",), messages=says)
+        if self.major == 8:
+            return
+        facts = self.facts(self.with_fallback())
+        self.assertEqual((facts["file"], facts["precisions"]), ("net.int8.onnx", {"int8": 2}))
+        self.assertIn("computes as int8, since ", facts["fallback"])
+        self.assertIn("Could not infer output types", facts["fallback"])
+        self.assertIn(("net.int8-fp16.onnx cannot be built here, net.int8.onnx in its place", 1, 1), self.said)
+        self.assertEqual(len(self.world.built), 2)
+        self.renew(unbuildable=("int8-fp16",))
+        again = self.facts(self.with_fallback())
+        self.assertEqual((again.pop("engine"), facts.pop("engine")), ("cached", "built"))
+        self.assertEqual((again, self.world.built), (facts, []), "minutes for the same refusal are not spent again")
+        self.renew()
+        self.assertEqual(self.facts(self.job("int8"))["engine"], "cached", "it is the engine of the int8 file")
+        (noted,) = (self.folder / "engines").glob("*.refused")
+        self.assertIn(str(noted), facts["fallback"])
+        noted.unlink()
+        self.renew()
+        self.assertNotIn("fallback", self.facts(self.with_fallback()))
+
+    def test_what_can_be_built_is(self) -> None:
+        facts = self.facts(self.with_fallback())
+        self.assertNotIn("fallback", facts)
+        self.assertEqual(len(self.world.built), 1)
+
+    def test_where_the_other_file_cannot_be_built_either_nothing_is_noted(self) -> None:
+        self.renew(builds=False)
+        self.refused("net.int8.onnx: TensorRT cannot build it", job=self.with_fallback())
+        self.renew()
+        self.assertNotIn("fallback", self.facts(self.with_fallback()))
+
+    def test_a_file_that_cannot_be_read_is_no_reason_for_another(self) -> None:
+        self.renew(complaints=("node 0 is odd",))
+        self.refused("net.int8-fp16.onnx: TensorRT cannot read it", job=self.with_fallback())
 
     # what is kept
 
@@ -204,14 +318,37 @@ class Drive(unittest.TestCase):
             ({"workspace_mb": 5}, {}),
             ({}, {"cuda": FakeCuda("Xavier")}),
             ({}, {"cuda": FakeCuda("Orin", (7, 2))}),
+            ({}, {"cuda": FakeCuda(multiprocessors=4)}),
+            ({}, {"cuda": FakeCuda(driver="13.2")}),
         ]
         for asked, world in changes:
             with self.subTest(asked=asked):
                 self.renew(**world)
                 self.assertEqual(self.facts(**asked)["engine"], "built")
         self.renew()
+        self.assertEqual(self.facts()["engine"], "cached")
+        self.renew()
         with mock.patch.object(self.library.module.real, "__version__", "8.9.9"):
             self.assertEqual(self.facts()["engine"], "built")
+        self.renew()
+        self.assertEqual(self.facts()["engine"], "cached")
+
+    def test_an_engine_belongs_to_a_release_and_a_power_mode(self) -> None:
+        self.facts()
+        mode, other = "pmode:0000", "pmode:0002"
+        release = "# R36 (release), REVISION: {}, GCID: 1"
+        first, second = release.format("4.3"), release.format("5.0")
+        for files in ({"mode": mode}, {"mode": other}, {"release": first}, {"release": second}):
+            with self.subTest(files=files):
+                self.jetson(**files)
+                self.renew()
+                facts = self.facts()
+                self.assertEqual(facts["engine"], "built")
+                self.assertIn(self.timings(), (b"", None), "times of another mode are no help")
+                self.renew()
+                self.assertEqual(self.facts()["engine"], "cached")
+        self.assertEqual((facts["jetson_linux"], facts["power_mode"]), ("36.5.0", "mode 2"))
+        self.jetson(release=first)
         self.renew()
         self.assertEqual(self.facts()["engine"], "cached")
 
@@ -254,10 +391,13 @@ class Drive(unittest.TestCase):
 
     def test_times_measured_before_are_used_and_garbage_is_not(self) -> None:
         self.facts(self.job("fp32"))
-        self.assertEqual(self.config()["timings"].values["data"], b"")
+        if self.rtx:
+            self.assertEqual((self.timings(), list((self.folder / "engines").glob("*.timing"))), (None, []))
+            return
+        self.assertEqual(self.timings(), b"")
         self.renew()
         self.facts(self.job("fp16"))
-        self.assertEqual(self.config()["timings"].values["data"], b"timings of this device")
+        self.assertEqual(self.timings(), b"timings of this device")
         (file,) = (self.folder / "engines").glob("*.timing")
         sidecar = file.with_name(file.name + ".json")
         for number, data in enumerate((b"garbage", b"timings of another device")):
@@ -266,7 +406,7 @@ class Drive(unittest.TestCase):
             sidecar.write_text(json.dumps({**record, "sha256": hashlib.sha256(data).hexdigest()}), encoding="utf-8")
             self.renew()
             self.assertEqual(self.facts(self.job("int8"), workspace_mb=number + 1)["engine"], "built")
-            self.assertEqual(self.config()["timings"].values["data"], b"")
+            self.assertEqual(self.timings(), b"")
 
     # how it runs
 
@@ -281,9 +421,15 @@ class Drive(unittest.TestCase):
                         self.assertTrue(np.array_equal(labels, images(seed).argmax(axis=-1)))
                         self.assertEqual((labels.dtype, labels.shape), (np.dtype(np.int32), SHAPE))
                     self.assertIs(running.facts()["cuda_graph"], graph)
+                    self.assertEqual(self.asked, ("auto", graph))
                 calls = [name for _, name, _ in self.library.module.calls]
                 self.assertEqual(calls.count("execute_async_v3"), enqueued)
                 self.assertEqual(self.world.cuda.launches, 3 if graph else 0)
+
+    def test_a_graph_that_nothing_can_capture_is_refused_before_a_build(self) -> None:
+        with self.assertRaises(BackendError), self.backend(memory="pycuda", cuda_graph=True):
+            pass
+        self.assertEqual(self.world.built, [])
 
     def test_labels_stay_when_the_next_images_come(self) -> None:
         with self.active() as running:
@@ -296,6 +442,83 @@ class Drive(unittest.TestCase):
         with self.active() as running:
             running.infer(images())
             self.assertEqual(running.stages(), {"host_to_device": 1.0, "compute": 1.0, "device_to_host": 1.0})
+
+    def test_a_call_is_queued_ahead_of_the_one_before_it(self) -> None:
+        for graph in (False, True):
+            with self.subTest(graph=graph):
+                self.renew()
+                with self.active(cuda_graph=graph) as running:
+                    self.assertTrue(running.calls_ahead)
+                    with running.pipeline() as pipeline:
+                        pipeline.begin(images(0))
+                        for seed in range(1, 5):
+                            pipeline.begin(images(seed))
+                            waiting = [stream for stream in self.world.cuda.streams.values() if stream.queue]
+                            self.assertEqual(len(waiting), 2)
+                            expected = images(seed - 1).argmax(axis=-1)
+                            self.assertTrue(np.array_equal(pipeline.finish(), expected))
+                        pipeline.begin(images(5))
+                        self.assertRaisesRegex(BackendError, "2 were not finished", pipeline.begin, images(6))
+                    self.assertFalse([stream for stream in self.world.cuda.streams.values() if stream.queue])
+                    self.assertTrue(np.array_equal(running.infer(images(7)), images(7).argmax(axis=-1)))
+
+    def test_a_call_ahead_needs_memory(self) -> None:
+        with self.active() as running:
+            self.world.has_context = False
+            with self.assertRaises(BackendError), running.pipeline():
+                pass
+            self.assertTrue(np.array_equal(running.infer(images()), images().argmax(axis=-1)))
+
+    def test_the_network_without_argmax_is_another_engine_that_ends_with_logits(self) -> None:
+        whole = self.facts()
+        for graph in (False, True):
+            with self.subTest(graph=graph):
+                self.renew()
+                with self.active(without_argmax=True, cuda_graph=graph) as running:
+                    running.infer(images())
+                    size = int(np.prod(self.world.logits)) * 4
+                    (logits,) = [memory for memory in self.world.cuda.memory.values() if len(memory) == size]
+                    self.assertEqual(set(logits.view(np.float32)), {np.float32(images().sum())})
+                    facts = running.facts()
+                    with running.pipeline() as pipeline:
+                        pipeline.begin(images())
+                        pipeline.finish()
+                self.assertEqual((facts["engine"], facts["output"]), ("cached" if graph else "built", "network_output"))
+        self.assertNotIn("output", whole)
+        self.renew()
+        self.assertEqual(self.facts()["engine"], "cached")
+
+    def test_a_file_that_cannot_be_cut_says_so(self) -> None:
+        self.renew(layers=(("CONVOLUTION", "features"),))
+        self.refused("no value network_output", "deploy the set again", without_argmax=True)
+
+    def test_logits_of_another_size_are_refused(self) -> None:
+        for shape in ((2, 19, 4, 6), (1, 19, 4, 7), (1, 4, 6)):
+            self.renew(logits=shape)
+            self.refused("without float logits", without_argmax=True)
+
+    def test_each_layer_is_timed_by_its_median(self) -> None:
+        description = '{"Layers": [{"Name": "conv", "LayerType": "CaskConvolution"}, {"Name": "other"}]}'
+        for graph in (False, True):
+            with self.subTest(graph=graph):
+                self.renew(description=description)
+                with self.active(cuda_graph=graph) as running:
+                    self.assertTrue(running.tells_layers)
+                    found = running.layers(images(seed) for seed in range(3))
+                self.assertEqual([tuple(each) for each in found], [("conv", "CaskConvolution", 2.5), ("TopK", "", 4.0)])
+
+    def test_a_tensorrt_that_tells_nothing_has_no_layers(self) -> None:
+        self.renew(reports=False)
+        with self.active() as running:
+            self.assertEqual(running.layers([images()]), [])
+            self.assertEqual(running.layers([]), [])
+
+    def test_the_host_times_the_queueing(self) -> None:
+        with self.active() as running:
+            running.infer(images())
+            queued = running.enqueue_ms()
+            assert queued is not None
+            self.assertTrue(0 < queued < 1000)
 
     def test_images_of_another_shape_or_type_are_refused(self) -> None:
         with self.active() as running:
@@ -396,12 +619,12 @@ class Drive(unittest.TestCase):
         self.assertEqual((facts["layers"], facts["precisions"]), (3, {"unknown": 3}))
 
     def test_tensorrt_that_is_missing_or_too_old_is_refused(self) -> None:
-        with mock.patch.dict(sys.modules, {"tensorrt": None}), self.assertRaises(BackendError) as caught:
-            TensorRT.version()
-        self.assertIn("nvidia-jetpack", caught.exception.hint)
+        with mock.patch.dict(sys.modules, {self.kind.module: None}), self.assertRaises(BackendError) as caught:
+            self.kind.version()
+        self.assertIn("tensorrt-rtx-cu13" if self.rtx else "nvidia-jetpack", caught.exception.hint)
         old = mock.Mock(__version__="8.4.1", IExecutionContext=object)
-        with mock.patch.dict(sys.modules, {"tensorrt": old}), self.assertRaises(BackendError) as caught:
-            TensorRT.version()
+        with mock.patch.dict(sys.modules, {self.kind.module: old}), self.assertRaises(BackendError) as caught:
+            self.kind.version()
         self.assertIn("too old", caught.exception.what)
 
     # while it is built
@@ -477,8 +700,8 @@ class Drive(unittest.TestCase):
 
         if self.major == 8:
             return
-        running = TensorRT(self.job(), self.settings(), broken)
-        with mock.patch.object(backend, "open_cuda", lambda kind: self.world.cuda):
+        running = self.kind(self.job(), self.settings(), broken)
+        with mock.patch.object(backend, "open_cuda", self.opened):
             self.assertRaisesRegex(ValueError, "nobody reads", running.activate)
         self.assertTrue(self.world.cuda.closed)
 

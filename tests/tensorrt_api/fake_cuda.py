@@ -89,14 +89,22 @@ class FakeCuda(Cuda):
 
     name = "fake"
 
-    def __init__(self, device: str = "Orin", capability: tuple[int, int] = (8, 7)) -> None:
+    def __init__(
+        self,
+        device: str = "Orin",
+        capability: tuple[int, int] = (8, 7),
+        multiprocessors: int = 8,
+        driver: str = "12.6",
+    ) -> None:
         self._device = device
         self._capability = capability
+        self._multiprocessors = multiprocessors
+        self._driver = driver
         self.memory: dict[int, np.ndarray[Any, Any]] = {}
         self.streams: dict[int, FakeStream] = {}
         self.alive: set[object] = set()
         self.page_locked: list[int] = []
-        self.clock = self.launches = 0
+        self.clock = self.launches = self.allocations = 0
         self.closed = False
 
     def device_name(self) -> str:
@@ -105,8 +113,15 @@ class FakeCuda(Cuda):
     def compute_capability(self) -> tuple[int, int]:
         return self._capability
 
+    def multiprocessors(self) -> int:
+        return self._multiprocessors
+
+    def driver(self) -> str:
+        return self._driver
+
     def allocate(self, nbytes: int) -> DeviceBuffer:
-        return FakeBuffer(self, 0x1000 * (len(self.memory) + 1), nbytes)
+        self.allocations += 1
+        return FakeBuffer(self, 0x1000 * self.allocations, nbytes)
 
     def pinned(self, shape: Sequence[int], dtype: Any) -> np.ndarray[Any, Any]:
         array = np.zeros(tuple(shape), dtype)
@@ -117,7 +132,7 @@ class FakeCuda(Cuda):
         self.page_locked.remove(id(array))
 
     def stream(self) -> Stream:
-        stream = FakeStream(self, 0x77)
+        stream = FakeStream(self, 0x77 + len(self.streams))
         self.streams[stream.handle] = stream
         return stream
 

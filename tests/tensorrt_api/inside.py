@@ -1,6 +1,6 @@
 """Run by the Python of one release's environment: the contract, then the backend driven through the doubles.
 
-python -m tests.tensorrt_api.inside RESULT.json
+python -m tests.tensorrt_api.inside RESULT.json MODULE
 Writes which names exist and which were used; exits with 1 if anything is not as it must be. Runs on Python 3.8 too.
 """
 
@@ -17,13 +17,13 @@ from tests.tensorrt_api import contract
 from tests.tensorrt_api.library import Library
 
 
-def main(result: Path) -> int:
-    bindings = importlib.import_module("tensorrt_bindings")
+def main(result: Path, name: str) -> int:
+    bindings = importlib.import_module(name + "_bindings")
     breaches = contract.breaches(bindings)
-    declared = contract.declared()
+    declared = contract.declared() + (contract.declared(contract.RTX_STUB) if contract.is_rtx(bindings) else [])
     library = Library(bindings, declared)
-    sys.modules["tensorrt"] = library.module
-    use("tensorrt")
+    sys.modules[name] = library.module
+    use(name)
     drive = importlib.import_module("tests.tensorrt_api.drive")
     drive.Drive.library = library
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(drive.Drive)
@@ -44,4 +44,4 @@ def main(result: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

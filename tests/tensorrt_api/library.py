@@ -30,7 +30,7 @@ class World:
     """What the next run meets. shape: of the engine's labels.   loads: whether engines can be deserialized.
 
     phases: what a build tells its monitor.   during_build: called in the middle of it.   layers: of the network, each
-    its type and the name of its output.
+    its type and the name of its output.   unbuildable: precisions of which no engine is made.
     """
 
     shape: tuple[int, int, int] = (1, 4, 6)
@@ -39,11 +39,14 @@ class World:
     dla_cores: int = 2
     complaints: tuple[str, ...] = ()
     builds: bool = True
+    unbuildable: tuple[str, ...] = ()
     loads: bool = True
     has_context: bool = True
     takes_addresses: bool = True
     executes: bool = True
     image_name: str = "image"
+    logits: tuple[int, ...] = (1, 19, 4, 6)
+    reports: bool = True
     description: str | None = ""
     phases: tuple[tuple[str, str | None, int], ...] = (("Building", None, 2), ("Timing", "Building", 4))
     during_build: Callable[[], None] = lambda: None
@@ -54,10 +57,15 @@ class World:
         ("ELEMENTWISE", "network_input"),
         ("CONVOLUTION", "features"),
         ("ELEMENTWISE", "sum"),
+        ("DECONVOLUTION", "network_output"),
+        ("TOPK", "index"),
+        ("CAST", "labels"),
     )
     built: list[Any] = field(default_factory=list)
     network: list[Any] = field(default_factory=list)
+    kernels: list[bytes] = field(default_factory=list)
     flags: int = 0
+    profiled: int = 0
 
 
 class Library:
@@ -102,7 +110,9 @@ class Builder(Double):
     def do_create_network(self, flags: int = 0) -> Double:
         self.library.world.flags = flags
         layers = [self.library.layer(*each) for each in self.library.world.layers]
-        return self.library.make(INetworkDefinition, layers=layers, num_layers=len(layers))
+        outputs = [self.library.make(ITensor, name="labels")]
+        values = {"num_layers": len(layers), "num_outputs": 1, "outputs": outputs}
+        return self.library.make(INetworkDefinition, layers=layers, **values)
 
     def do_create_builder_config(self) -> Double:
         tf32 = self.library.module.real.BuilderFlag.TF32
@@ -116,11 +126,15 @@ class Builder(Double):
             return None
         names = [flag.name for flag in config.values["flags"]]
         typed = network.values["precision"]
+        if typed in world.unbuildable:
+            return None
         strong = self.library.strong_only or bool(world.flags & strong_bit(self.library.module.real))
         allowed = {"FP16": "fp16", "INT8": "int8"}
         computed = typed if strong or typed in [allowed.get(name) for name in names] else "fp32"
+        (output,) = network.values["outputs"]
+        plan = {"precision": computed, "flags": sorted(names), "output": output.values["name"]}
         # Buffers are all that an IHostMemory is to Python.
-        return memoryview(MAGIC + json.dumps({"precision": computed, "flags": sorted(names)}).encode())
+        return memoryview(MAGIC + json.dumps(plan).encode())
 
     def told(self, monitor: Any) -> bool:
         """Go through the phases. Returns whether the monitor wants the build to go on."""
@@ -150,6 +164,18 @@ class INetworkDefinition(Double):
     def do_get_layer(self, index: int) -> Double:
         layer: Double = self.values["layers"][index]
         return layer
+
+    def do_get_output(self, index: int) -> Double:
+        tensor: Double = self.values["outputs"][index]
+        return tensor
+
+    def do_mark_output(self, tensor: Double) -> None:
+        self.values["outputs"].append(tensor)
+        self.values["num_outputs"] = len(self.values["outputs"])
+
+    def do_unmark_output(self, tensor: Double) -> None:
+        self.values["outputs"].remove(tensor)
+        self.values["num_outputs"] = len(self.values["outputs"])
 
 
 class ILayer(Double):
@@ -227,34 +253,64 @@ class Runtime(Double):
     def do_deserialize_cuda_engine(self, data: bytes) -> Double | None:
         if not self.library.world.loads or not data.startswith(MAGIC):
             return None
-        return self.library.make(ICudaEngine, plan=json.loads(data[len(MAGIC) :].decode()), num_io_tensors=2)
+        values = {"num_io_tensors": 2, "device_memory_size": 5 << 20, "device_memory_size_v2": 5 << 20}
+        return self.library.make(ICudaEngine, plan=json.loads(data[len(MAGIC) :].decode()), **values)
 
 
 class ICudaEngine(Double):
     library: Library
 
     def do_get_tensor_name(self, index: int) -> str:
-        return (self.library.world.image_name, "labels")[index]
+        return str((self.library.world.image_name, self.values["plan"]["output"])[index])
 
     def do_get_tensor_mode(self, name: str) -> Any:
         mode = self.library.module.real.TensorIOMode
-        return mode.OUTPUT if name == "labels" else mode.INPUT
+        return mode.INPUT if name == self.library.world.image_name else mode.OUTPUT
 
     def do_get_tensor_dtype(self, name: str) -> Any:
         kind = self.library.module.real.DataType
-        return kind.INT32 if name == "labels" else kind.UINT8
+        return {"labels": kind.INT32, "network_output": kind.FLOAT}.get(name, kind.UINT8)
 
     def do_get_tensor_shape(self, name: str) -> Any:
         shape = self.library.world.shape
-        return self.library.module.real.Dims(shape if name == "labels" else (*shape, 3))
+        shapes = {"labels": shape, "network_output": self.library.world.logits}
+        return self.library.module.real.Dims(shapes.get(name, (*shape, 3)))
 
-    def do_create_execution_context(self) -> Double | None:
-        return self.library.make(IExecutionContext, addresses={}) if self.library.world.has_context else None
+    def do_create_runtime_config(self) -> Double:
+        return self.library.make(IRuntimeConfig)
+
+    def do_create_execution_context(self, config: Double | None = None) -> Double | None:
+        if not self.library.world.has_context:
+            return None
+        return self.library.make(IExecutionContext, addresses={}, output=self.values["plan"]["output"], profiler=None)
 
     def do_create_engine_inspector(self) -> Double | None:
         if self.library.world.description is None:
             return None
         return self.library.make(EngineInspector, precision=self.values["plan"]["precision"])
+
+
+class IRuntimeConfig(Double):
+    library: Library
+
+    def do_create_runtime_cache(self) -> Double:
+        return self.library.make(IRuntimeCache, data=b"")
+
+    def do_set_runtime_cache(self, cache: Double) -> bool:
+        self.library.world.kernels.append(cache.values["data"])
+        cache.values["data"] = b"kernels of this device"
+        return True
+
+
+class IRuntimeCache(Double):
+    library: Library
+
+    def do_deserialize(self, blob: bytes) -> bool:
+        self.values["data"] = blob
+        return True
+
+    def do_serialize(self) -> memoryview:
+        return memoryview(self.values["data"])
 
 
 class EngineInspector(Double):
@@ -283,11 +339,21 @@ class IExecutionContext(Double):
         world = self.library.world
         if world.executes:
             world.cuda.streams[stream_handle].queue.append(self.compute)
+        if self.values["profiler"] is not None and world.reports:
+            # Waits and tells before it returns.
+            world.cuda.streams[stream_handle].synchronize()
+            world.profiled += 1
+            for name, ms in (("conv", float(world.profiled)), ("TopK", 4.0), ("conv", 0.5)):
+                self.values["profiler"].report_layer_time(name, ms)
         return world.executes
 
     def compute(self) -> None:
-        """The label of a pixel is its brightest channel."""
+        """The label of a pixel is its brightest channel; the logits of a pixel are all the same."""
         world, addresses = self.library.world, self.values["addresses"]
         image = world.cuda.memory[addresses["image"]].reshape((*world.shape, 3))
+        if self.values["output"] == "network_output":
+            logits = np.full(world.logits, image.sum(), np.float32)
+            world.cuda.memory[addresses["network_output"]][:] = logits.reshape(-1).view(np.uint8)
+            return
         labels = image.argmax(axis=-1).astype(np.int32)
         world.cuda.memory[addresses["labels"]][:] = labels.reshape(-1).view(np.uint8)

@@ -17,12 +17,16 @@ class CheckError(Exception):
 
 @dataclass(frozen=True)
 class Release:
-    """python: that it is used with.   package: on PyPI, with the bindings alone.   why: where a user meets it."""
+    """python: that it is used with.   package: on PyPI, with the bindings alone.   why: where a user meets it.
+
+    module: that the runner imports.
+    """
 
     version: str
     python: str
     package: str
     why: str
+    module: str = "tensorrt"
 
 
 RELEASES = (
@@ -33,6 +37,7 @@ RELEASES = (
     Release("10.16.1.11", "3.12", "tensorrt-cu13-bindings", "JetPack 7.2"),
     Release("11.0.0.114", "3.12", "tensorrt-cu13-bindings", "the first 11"),
     Release("11.4.0.106", "3.12", "tensorrt-cu13-bindings", "the newest"),
+    Release("1.7.1.116", "3.12", "tensorrt-rtx-cu13-bindings", "TensorRT for RTX", "tensorrt_rtx"),
 )
 
 
@@ -81,7 +86,7 @@ def bindings(release: Release) -> tuple[Path, Path]:
         shutil.rmtree(folder, ignore_errors=True)
         wanted = f"{release.package}=={release.version}"
         run([*pip(python), "--no-deps", "--target", str(folder), wanted], wanted)
-        (extension,) = folder.glob("tensorrt_bindings/tensorrt.so")
+        (extension,) = folder.glob("tensorrt*_bindings/tensorrt*.so")
         stub_libraries(extension)
         (folder / "ready").touch()
     return python, folder
@@ -103,7 +108,7 @@ def needed(extension: Path) -> list[str]:
     """The libraries of TensorRT that an extension is linked with."""
     lines = run(["readelf", "--dynamic", "--wide", str(extension)], "readelf").splitlines()
     names = [line.partition("[")[2].partition("]")[0] for line in lines if "(NEEDED)" in line]
-    return [name for name in names if name.startswith("libnv")]
+    return [name for name in names if name.startswith(("libnv", "libtensorrt"))]
 
 
 def unresolved(extension: Path) -> list[str]:

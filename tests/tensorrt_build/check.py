@@ -22,7 +22,7 @@ from onnx import ModelProto
 from segeval.errors import SegevalError
 from segeval.registry import MODELS
 from segeval_runner.backends import Job, Settings
-from segeval_runner.backends.tensorrt.rtx import CAPABILITIES, build_ahead
+from segeval_runner.backends.tensorrt.ahead import CAPABILITIES, build_ahead
 from segeval_runner.errors import BackendError
 from tests.tensorrt_build.files import CALIBRATIONS, Case, Files, cases, quantized_convolutions
 from tests.tensorrt_build.page import page_is_current, write_page

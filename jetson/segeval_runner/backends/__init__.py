@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import Type
 
-from segeval_runner.backends.backend import Backend, Job, Settings
+from segeval_runner.backends.backend import Backend, Job, Plan, Settings
 from segeval_runner.errors import BackendError
 
-__all__ = ["BACKENDS", "Backend", "Job", "Settings", "load_backend"]
+__all__ = ["BACKENDS", "Backend", "Job", "Plan", "Settings", "load_backend"]
 
 BACKENDS = {
     "onnxruntime": "segeval_runner.backends.onnx_runtime:OnnxRuntime",

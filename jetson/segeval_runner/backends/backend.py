@@ -5,17 +5,29 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterable, List, NamedTuple, Optional, Tuple, Type
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from segeval_runner.cuda.pipeline import Pipeline
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done and how much there is."""
 
 
+class Plan(NamedTuple):
+    """An engine that was built elsewhere. file: as the library wrote it.   version: of the library that did."""
+
+    file: Path
+    version: str
+
+
 class Job(NamedTuple):
     """One deployed model to run. file: ONNX.   sha256: of it.   shape: (batch, height, width) of its input.
 
+    fallback: what to run in its place where the engine cannot build it; None if there is nothing else.
+    plan: the engine that the bundle carries for it, None if there is none.
     integers: type of the activations that are to be multiplied as integers where a kernel does; empty for none.
     """
 
@@ -23,6 +35,8 @@ class Job(NamedTuple):
     sha256: str
     precision: str
     shape: Tuple[int, int, int]
+    fallback: Optional[Job] = None
+    plan: Optional[Plan] = None
     integers: str = ""
 
 
@@ -30,16 +44,29 @@ class Settings(NamedTuple):
     """How engines are run here; a backend takes what concerns it.
 
     threads: CPU threads.   cache: folder for what is built on this machine.   memory: how device memory is reached,
-    "auto", "pycuda" or "cudart".   workspace_mb: most memory for building an engine, 0 for the engine's own choice.
+    "auto", "pycuda" or "cudart".   workspace_mb: most memory for building an engine, 0 for the engine's own choice,
+    None for a share of what is free where CPU and GPU share their memory, and else the engine's own choice.
     cuda_graph: launch a call as one graph.   dla: core of the deep learning accelerator, -1 for the GPU.
+    prebuilt: run engines that the bundle carries, which are native code.   without_argmax: compute the network alone;
+    the labels of a call then mean nothing.
     """
 
     threads: int
     cache: Path
     memory: str = "auto"
-    workspace_mb: int = 0
+    workspace_mb: Optional[int] = None
     cuda_graph: bool = False
     dla: int = -1
+    prebuilt: bool = False
+    without_argmax: bool = False
+
+
+class LayerTime(NamedTuple):
+    """What a layer of an engine takes. name, kind: as the engine calls them.   ms: median over some calls."""
+
+    name: str
+    kind: str
+    ms: float
 
 
 class Backend(ABC):
@@ -49,6 +76,12 @@ class Backend(ABC):
     package: str
     contract = 1
     """The oldest contract of files that it reads. 2: a Cast alone reads the uint8 image."""
+    calls_ahead = False
+    """Whether a call can be queued before the one before it is done: see `pipeline`."""
+    tells_layers = False
+    """Whether it tells the time per layer: see `layers`."""
+    cuts_argmax = False
+    """Whether it can compute the network without its ArgMax: see `Settings`."""
 
     def __init__(self, job: Job, settings: Settings, report: Report) -> None:
         self.job = job
@@ -81,8 +114,26 @@ class Backend(ABC):
         """Milliseconds of the latest call on the device: "host_to_device", "compute", "device_to_host"; or nothing."""
         return {}
 
+    def enqueue_ms(self) -> Optional[float]:
+        """Milliseconds in which the host queued the model of the latest call; None where it does more than that."""
+        return None
+
+    def pipeline(self) -> ContextManager[Pipeline]:
+        """The model with a call ahead, while active. Raises BackendError where the device lacks the memory for it."""
+        raise NotImplementedError("{} has no calls ahead".format(self.name))
+
+    def layers(self, batches: Iterable[np.ndarray[Any, Any]]) -> List[LayerTime]:
+        """The time per layer over calls for these images, in the engine's order. Raises BackendError.
+
+        Profiling slows the calls, and may change what comes later: nothing is measured with this engine afterwards.
+        """
+        raise NotImplementedError("{} does not tell the time per layer".format(self.name))
+
     def facts(self) -> Dict[str, Any]:
-        """What a record must say about how the model runs here, as JSON; asked while active."""
+        """What a record must say about how the model runs here, as JSON; asked while active.
+
+        arithmetic: what numbers it computes with, in words; every backend says it.
+        """
         return {}
 
     def __enter__(self) -> Backend:

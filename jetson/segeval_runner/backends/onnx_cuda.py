@@ -8,6 +8,7 @@ from typing import Any, Dict
 
 import numpy as np
 
+from segeval_runner.backends import arithmetic
 from segeval_runner.backends.backend import Backend
 from segeval_runner.backends.onnx_runtime import import_engine, open_session, session_options
 from segeval_runner.cuda import open_cuda
@@ -47,7 +48,9 @@ class OnnxCuda(Backend):
         self.version()
         preload(import_engine())
         with contextlib.ExitStack() as taken:
-            self._call = DeviceCall(open_cuda(self.settings.memory), self.job.shape)
+            cuda = open_cuda(self.settings.memory)
+            taken.callback(cuda.close)
+            self._call = DeviceCall(cuda, self.job.shape)
             taken.callback(self._call.close)
             providers = [(self.provider, self.provider_options())]
             self._session = open_session(self.job, self.session_options(), providers, FALLBACK)
@@ -56,7 +59,7 @@ class OnnxCuda(Backend):
                 what = "{}: ONNX Runtime could not load its CUDA provider and fell back to {}"
                 raise BackendError(what.format(self.job.file, found), INSTALL)
             self._binding = self.bound()
-            taken.pop_all()
+            self._taken = taken.pop_all()
 
     def session_options(self) -> Any:
         """Those of the CPU, but an operator without a CUDA kernel is an error instead of a detour over the CPU."""
@@ -93,13 +96,15 @@ class OnnxCuda(Backend):
     def facts(self) -> Dict[str, Any]:
         """See `Backend`. tf32 is what the session says, not what it was asked."""
         options = self._session.get_provider_options()[self.provider]
-        return {**self._call.facts(), "provider": self.provider, "tf32": options.get("use_tf32") != "0"}
+        tf32 = options.get("use_tf32") != "0"
+        computes = arithmetic.onnx_cuda(self.job.precision, tf32)
+        return {**self._call.facts(), "provider": self.provider, "tf32": tf32, "arithmetic": computes}
 
     def deactivate(self) -> None:
         """See `Backend`."""
         # The session uses the stream and the buffers until it is gone.
         del self._binding, self._session
-        self._call.close()
+        self._taken.close()
 
 
 def preload(engine: Any) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Sequence
 
 import numpy as np
 
-from segeval_runner.backends.backend import Backend, Job
+from segeval_runner.backends import arithmetic
+from segeval_runner.backends.backend import Backend, Job, LayerTime
+from segeval_runner.backends.onnx_profile import layer_times
 from segeval_runner.errors import BackendError
 
 
@@ -73,6 +77,7 @@ class OnnxRuntime(Backend):
 
     name = "onnxruntime"
     package = "onnxruntime"
+    tells_layers = True
 
     @classmethod
     def version(cls) -> str:
@@ -85,10 +90,6 @@ class OnnxRuntime(Backend):
         options = session_options(self.settings.threads, integers)
         self.session = open_session(self.job, options, ["CPUExecutionProvider"], integers=integers)
 
-    def facts(self) -> Dict[str, Any]:
-        """See `Backend`. integers: type of the activations that are multiplied as integers where a kernel does."""
-        return {"integers": self.job.integers} if self.job.integers else {}
-
     def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """See `Backend`."""
         try:
@@ -96,6 +97,22 @@ class OnnxRuntime(Backend):
         except Exception as error:
             raise BackendError("{}: ONNX Runtime failed: {}".format(self.job.file, error)) from error
         return labels
+
+    def layers(self, batches: Iterable[np.ndarray[Any, Any]]) -> List[LayerTime]:
+        """See `Backend`. Layers are the nodes of the optimised graph; they are timed in a session of their own."""
+        with tempfile.TemporaryDirectory(prefix="segeval-layers-") as folder:
+            integers = self.job.integers
+            options = session_options(self.settings.threads, integers)
+            options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "layers")
+            session = open_session(self.job, options, ["CPUExecutionProvider"], integers=integers)
+            for images in batches:
+                session.run(["labels"], {"image": images})
+            return layer_times(Path(session.end_profiling()).read_text(encoding="utf-8"))
+
+    def facts(self) -> Dict[str, Any]:
+        """See `Backend`."""
+        job, half = self.job, arithmetic.half_kernels()
+        return {"arithmetic": arithmetic.onnx_runtime(job.precision, half, bool(job.integers))}
 
     def deactivate(self) -> None:
         """See `Backend`."""

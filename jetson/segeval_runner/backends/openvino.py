@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from segeval_runner.backends import arithmetic
 from segeval_runner.backends.backend import Backend, Job
 from segeval_runner.errors import BackendError
 
@@ -101,7 +102,10 @@ class OpenVino(Backend):
         """
         compiled = self._compiled
         kernels = int8_kernels(compiled)
+        cut = saturates() if kernels else False
+        count = sum(kernels.values())
         return {
+            "arithmetic": arithmetic.openvino(self.job.precision, self._computes_in, count, cut is True),
             "device": self._core.get_property(self.device, "FULL_DEVICE_NAME"),
             "asked_for": self.asked_for,
             "computes_in": self._computes_in,
@@ -110,7 +114,7 @@ class OpenVino(Backend):
             "threads": compiled.get_property("INFERENCE_NUM_THREADS"),
             "denormals_flushed": compiled.get_property("CPU_DENORMALS_OPTIMIZATION"),
             "int8_kernels": kernels,
-            "saturates": saturates() if kernels else False,
+            "saturates": cut,
             "kept_apart": self._kept_apart,
         }
 

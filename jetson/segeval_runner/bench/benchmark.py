@@ -18,12 +18,13 @@ from segeval_runner.bench.conditions import (
     telemetry_flags,
     throttle_flags,
 )
+from segeval_runner.bench.layers import profiled
 from segeval_runner.bench.measure import Loop, Timings
-from segeval_runner.bench.rules import Rules
+from segeval_runner.bench.rules import SCENARIOS, Rules
 from segeval_runner.bench.steady import steadiness
 from segeval_runner.bundle import Bundle
 from segeval_runner.environment import environment, usable_cores
-from segeval_runner.errors import BundleError, ConditionError
+from segeval_runner.errors import BackendError, BundleError, ConditionError
 from segeval_runner.manifest import Engine
 from segeval_runner.progress import Progress
 from segeval_runner.replay import EngineRun, Options, chosen, version_of
@@ -33,14 +34,17 @@ from segeval_runner.telemetry.reading import Row
 
 STRICT = "publishable"
 """The preset that refuses to start beside other work, and whose runs without a doubt are publishable."""
+THROUGHPUT = "throughput"
+"""The scenario for which calls must be queued ahead."""
 STEP = 0.25
 """Seconds between two reports of an idle machine's progress."""
 
 
 class BenchOptions(NamedTuple):
-    """What was asked for. backend: empty for the bundle's.   engines: names, empty for all.
+    """What was asked for. backend: empty for the bundle's.   engines, scenarios: names, empty for all there are.
 
     preset: name of the rules, or "custom".   settings: `threads` are 0 for one per core.
+    layers: whether to time each layer as well.   without_argmax: whether to measure the network alone as well.
     """
 
     bundle: Path
@@ -51,6 +55,8 @@ class BenchOptions(NamedTuple):
     preset: str
     rules: Rules
     settings: Settings
+    layers: bool = False
+    without_argmax: bool = False
 
 
 def benchmark(options: BenchOptions, progress: Progress, machine: Machine) -> Dict[str, Any]:
@@ -59,6 +65,8 @@ def benchmark(options: BenchOptions, progress: Progress, machine: Machine) -> Di
     engines = chosen(bundle, options.engines)
     backend = load_backend(options.backend or bundle.manifest.run.backend)
     version = version_of(backend, options.backend)
+    scenarios = scenarios_of(backend, options.scenarios)
+    require_abilities(backend, options)
     bundle.verify(lambda done, total: progress.update("verify", done, total))
     settings = options.settings._replace(threads=options.settings.threads or usable_cores())
     options = options._replace(settings=settings)
@@ -66,16 +74,49 @@ def benchmark(options: BenchOptions, progress: Progress, machine: Machine) -> Di
     record = bench_json.opened(options.out, bundle, options.preset, options.rules._asdict(), here)
     done = {(run["engine"], run["scenario"]) for run in record["runs"]}
     for engine in engines:
-        for scenario in options.scenarios:
+        for scenario in scenarios:
             if (engine.name, scenario) not in done:
                 run = Run(engine, scenario, bundle, backend, options, progress, machine)
                 record["runs"].append(run.measured())
                 bench_json.write(options.out, record)
+        if options.without_argmax and engine.name not in names(record["without_argmax"]):
+            alone = options._replace(settings=settings._replace(without_argmax=True))
+            run = Run(engine, "latency", bundle, backend, alone, progress, machine)
+            record["without_argmax"].append(run.measured())
+            bench_json.write(options.out, record)
+        if options.layers and engine.name not in names(record["layers"]):
+            run = Run(engine, "layers", bundle, backend, options, progress, machine)
+            record["layers"].append(run.profiled())
+            bench_json.write(options.out, record)
     return record
 
 
+def names(entries: Sequence[Dict[str, Any]]) -> List[str]:
+    """The engines of entries of bench.json."""
+    return [entry["engine"] for entry in entries]
+
+
+def scenarios_of(backend: Type[Backend], asked_for: Sequence[str]) -> Sequence[str]:
+    """The scenarios to run. asked_for: empty for all that the backend has. Raises BackendError for one it has not."""
+    if backend.calls_ahead:
+        return asked_for or SCENARIOS
+    if THROUGHPUT in asked_for:
+        what = "{} computes one call at a time: none can be queued ahead of another".format(backend.name)
+        raise BackendError(what, "the scenario offline tells how many images a second it computes")
+    return asked_for or [name for name in SCENARIOS if name != THROUGHPUT]
+
+
+def require_abilities(backend: Type[Backend], options: BenchOptions) -> None:
+    """Raise BackendError unless the backend can do what was asked for beside the scenarios."""
+    if options.layers and not backend.tells_layers:
+        raise BackendError("{} does not tell the time per layer".format(backend.name), "leave --layers out")
+    if options.without_argmax and not backend.cuts_argmax:
+        hint = "leave --without-argmax out" + "; --layers tells the time of ArgMax" * backend.tells_layers
+        raise BackendError("{} cannot compute a network without its ArgMax".format(backend.name), hint)
+
+
 class Run:
-    """One engine in one scenario."""
+    """One engine in one scenario, or in a pass that is no scenario. Settings may ask for the network alone."""
 
     def __init__(
         self,
@@ -94,7 +135,8 @@ class Run:
         self.rules = options.rules
         self.progress = progress
         self.machine = machine
-        self.title = "{} {}".format(engine.name, scenario)
+        alone = " without argmax" if options.settings.without_argmax else ""
+        self.title = "{} {}{}".format(engine.name, scenario, alone)
         replay = Options(options.bundle, options.out, backend.name, [engine.name], 0, options.settings)
         self.replay = EngineRun(engine, bundle, [], backend, replay, progress)
         if not self.replay.indices:
@@ -115,6 +157,8 @@ class Run:
                 flags += busy_flags(cores, "during the run")
                 telemetry, used = self.telemetry(monitor, timings, idle, flags)
             facts = active.facts()
+        if "fallback" in facts:
+            flags.append(flag("fallback", "{}: {}".format(facts["file"], facts["fallback"])))
         timed = bench_json.timing_record(timings, self.scenario, self.engine.batch)
         flags += bench_json.run_flags(timings, self.engine.batch, self.scenario, timed["unsupported"])
         return {
@@ -131,15 +175,24 @@ class Run:
             "publishable": self.options.preset == STRICT and not flags,
         }
 
+    def profiled(self) -> Dict[str, Any]:
+        """Load the engine and time its layers."""
+        with self.backend(self.replay.job(), self.options.settings, self.progress.update) as active:
+            loop = self.loop(active)
+            return {**self.identity(), **profiled(active, loop.load, loop.report)}
+
+    def identity(self) -> Dict[str, Any]:
+        """Which engine ran."""
+        backend = self.backend
+        return {"engine": self.engine.name, "backend": backend.name, "backend_version": backend.version()}
+
     def description(self) -> Dict[str, Any]:
         """What was run."""
         return {
-            "engine": self.engine.name,
+            **self.identity(),
             "scenario": self.scenario,
             "model": self.engine.model,
             "precision": self.engine.precision,
-            "backend": self.backend.name,
-            "backend_version": self.backend.version(),
             "height": self.engine.height,
             "width": self.engine.width,
             "batch": self.engine.batch,
@@ -172,9 +225,10 @@ class Run:
         parts = [indices[first : first + batch] for first in range(0, len(indices), batch)]
         return Loop(
             infer=active.infer,
-            stages=active.stages,
+            stages=lambda: stages_of(active),
+            pipeline=active.pipeline,
             load=lambda number: self.replay.filled(parts[number % len(parts)]),
-            check=self.replay.require_labels,
+            check=ignored if self.options.settings.without_argmax else self.replay.require_labels,
             batch=batch,
             report=lambda share: self.progress.update(self.title, int(share * 100), 100),
         )
@@ -188,3 +242,13 @@ class Run:
         images = len(timings.engine_ms) * self.engine.batch
         load, before = module_power(rows, rails), module_power(idle, rails)
         return summary, monitor.why_no_power(rows) or energy(load, before, timings.seconds, images)
+
+
+def ignored(labels: object) -> None:
+    """In place of a check: a network without ArgMax gives no labels."""
+
+
+def stages_of(active: Backend) -> Dict[str, float]:
+    """Milliseconds of the latest call on the device, and of the host for queueing it ("enqueue"), as far as told."""
+    enqueue = active.enqueue_ms()
+    return active.stages() if enqueue is None else {**active.stages(), "enqueue": enqueue}

@@ -14,12 +14,18 @@ from segeval_runner.progress import Progress
 from segeval_runner.telemetry import Machine
 
 HELP = "measure latency, throughput, power and energy of every engine; continues an interrupted benchmark"
+SCENARIO_HELP = (
+    "only this one (repeatable): one call after the other (latency), the same counted in images (offline), with a call "
+    "ahead (throughput; engines on a GPU)"
+)
+LAYERS_HELP = "also time each layer, in a pass of its own (tensorrt, onnxruntime)"
+WITHOUT_ARGMAX_HELP = "also measure the latency of the network alone: without the ArgMax that follows it (tensorrt)"
 OWN = {
     "warmup_calls": ("--warmup", int, "N", "unmeasured calls"),
     "warmup_s": ("--warmup-seconds", float, "S", "seconds of unmeasured calls"),
     "seconds": ("--seconds", float, "S", "seconds of a run"),
     "calls": ("--calls", int, "N", "calls of a latency run"),
-    "images": ("--images", int, "N", "images of an offline run"),
+    "images": ("--images", int, "N", "images of an offline or throughput run"),
     "idle_s": ("--idle-seconds", float, "S", "seconds without work before a run"),
     "period_s": ("--period", float, "S", "seconds between samples of the telemetry"),
 }
@@ -34,8 +40,10 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
         "--backend", choices=sorted(BACKENDS), default="", help="default: the one the bundle is made for"
     )
     command.add_argument("--engine", action="append", default=[], metavar="NAME", help="only this engine (repeatable)")
-    command.add_argument("--scenario", action="append", choices=SCENARIOS, help="only this one (repeatable)")
+    command.add_argument("--scenario", action="append", choices=SCENARIOS, default=[], help=SCENARIO_HELP)
     command.add_argument("--preset", choices=sorted(PRESETS), default="quick", help="the rules (default: quick)")
+    command.add_argument("--layers", action="store_true", help=LAYERS_HELP)
+    command.add_argument("--without-argmax", action="store_true", help=WITHOUT_ARGMAX_HELP)
     group = command.add_argument_group("own rules", "at least so much, instead of what the preset says")
     for name, (option, kind, metavar, text) in OWN.items():
         group.add_argument(option, dest=name, type=at_least_zero(kind), default=None, metavar=metavar, help=text)
@@ -72,9 +80,11 @@ def perform(arguments: argparse.Namespace, bundle: Path, settings: Settings, pro
         out=arguments.out,
         backend=arguments.backend,
         engines=arguments.engine,
-        scenarios=arguments.scenario or SCENARIOS,
+        scenarios=arguments.scenario,
         preset=preset,
         rules=wanted,
         settings=settings,
+        layers=arguments.layers,
+        without_argmax=arguments.without_argmax,
     )
     print(table(benchmark(options, progress, Machine())))

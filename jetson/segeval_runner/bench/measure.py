@@ -7,13 +7,15 @@ import threading
 import time
 from array import array
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, Tuple, Union
 
 import numpy as np
 
 from segeval_runner.bench.rules import Rules
 
 if TYPE_CHECKING:
+    from segeval_runner.cuda.pipeline import Pipeline
+
     Images = np.ndarray[Any, Any]
 
 Infer = Callable[["Images"], "Images"]
@@ -21,14 +23,16 @@ Load = Callable[[int], "Images"]
 """Gives the images of the call of that number, uint8 (N, H, W, 3)."""
 
 AHEAD = 2
-"""Batches that an offline run reads ahead."""
+"""Batches that an offline or throughput run reads ahead."""
 
 
 class Timings:
     """The calls of a run. started, ended: time.monotonic().   engine_ms: the engine call alone.
 
-    with_io_ms: of a latency run also reading the images and copying the labels out; of an offline run empty, since
-    reading goes on beside the calls.   read_ms: reading alone.   stages_ms: on the device, where the engine tells.
+    Of a throughput run, where calls overlap, engine_ms is the time from one answer to the next.
+    with_io_ms: of a latency run also reading the images and copying the labels out; of others empty, since reading goes
+    on beside the calls.   read_ms: reading alone.   stages_ms: on the device, where the engine tells; "enqueue" is the
+    host's share of them.
     """
 
     def __init__(self) -> None:
@@ -50,7 +54,7 @@ class Timings:
 
 
 class Loop:
-    """Runs an engine. infer: the call.   stages: of the latest call.   load: gives the images.
+    """Runs an engine. infer: the call.   stages: of the latest call.   load: gives the images.   pipeline: calls ahead.
 
     check: raises if labels cannot be right.   batch: images of a call.   report: called with the share that is done.
     """
@@ -59,6 +63,7 @@ class Loop:
         self,
         infer: Infer,
         stages: Callable[[], Dict[str, float]],
+        pipeline: Callable[[], ContextManager[Pipeline]],
         load: Load,
         check: Callable[[Images], None],
         batch: int,
@@ -66,6 +71,7 @@ class Loop:
     ) -> None:
         self.infer = infer
         self.stages = stages
+        self.pipeline = pipeline
         self.load = load
         self.check = check
         self.batch = batch
@@ -81,7 +87,8 @@ class Loop:
 
     def run(self, scenario: str, rules: Rules) -> Timings:
         """Measure by the rules of a scenario."""
-        return self.latency(rules) if scenario == "latency" else self.offline(rules)
+        measure = {"latency": self.latency, "offline": self.offline, "throughput": self.throughput}
+        return measure[scenario](rules)
 
     def latency(self, rules: Rules) -> Timings:
         """Single stream: read, call, copy out, one after the other."""
@@ -102,7 +109,7 @@ class Loop:
         return timings
 
     def offline(self, rules: Rules) -> Timings:
-        """Throughput: another thread reads ahead, so that the engine need not wait for images that are there."""
+        """Serial: one call after the other. Another thread reads ahead, so that no call waits for images."""
         timings = Timings()
         with Reader(self.load, timings.read_ms) as reader:
             batches = reader.batches()
@@ -114,6 +121,27 @@ class Loop:
                 timings.engine_ms.append((time.perf_counter() - called) * 1e3)
                 labels.astype(np.uint8)
                 timings.keep_stages(self.stages())
+        return timings
+
+    def throughput(self, rules: Rules) -> Timings:
+        """As `offline`, but the next call is queued before the one before it is waited for.
+
+        Its own warm-up comes first, with the labels checked. The clock then runs from one answer to another, many
+        calls later.
+        """
+        timings = Timings()
+        with Reader(self.load, timings.read_ms) as reader, self.pipeline() as pipeline:
+            batches = reader.batches()
+            pipeline.begin(next(batches))
+            for _ in range(max(2, rules.warmup_calls)):  # at least one in each of its lanes
+                pipeline.begin(next(batches))
+                self.check(pipeline.finish())
+            timings.started, answered = time.monotonic(), time.perf_counter()
+            while not self._enough("throughput", rules, timings):
+                pipeline.begin(next(batches))
+                pipeline.finish().astype(np.uint8)
+                before, answered = answered, time.perf_counter()
+                timings.engine_ms.append((answered - before) * 1e3)
         return timings
 
     def _enough(self, scenario: str, rules: Rules, timings: Timings) -> bool:

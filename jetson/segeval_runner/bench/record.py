@@ -1,4 +1,7 @@
-"""bench.json, segeval.bench/1: one entry for each run of an engine in a scenario."""
+"""bench.json, segeval.bench/1: one entry for each run of an engine in a scenario, and what was asked for besides.
+
+"without_argmax" has entries of the same form, of the network alone; "layers" has one for each engine that was profiled.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import base64
 import zlib
 from array import array
 from pathlib import Path
+from statistics import median
 from typing import Any, Dict, List, Sequence
 
 import numpy as np
@@ -25,9 +29,13 @@ MOST_BYTES = 1 << 28
 """Of bench.json: some 60 million calls."""
 TICKS_PER_MS = 10_000
 """Latencies are kept in whole ticks of 0.1 us."""
+LATER: Dict[str, Any] = {"without_argmax": [], "layers": []}
+"""Lists that earlier runners did not write."""
 SAME = ("schema", "bundle_sha256", "preset", "rules")
 SAME_MACHINE = ("machine", "cpu", "threads", "backends")
 """What the runs of a file must have in common."""
+LAUNCHING = 0.8
+"""Share of the GPU's time for the model that queueing it may take the host, before the GPU is taken to wait for it."""
 ELSEWHERE = "choose another folder with --out"
 
 
@@ -41,7 +49,8 @@ def packed(latencies_ms: Sequence[float]) -> Dict[str, Any]:
 def timing_record(timings: Timings, scenario: str, batch: int) -> Dict[str, Any]:
     """Latencies and throughput. There is no mean of latencies: it hides what the percentiles show."""
     images = len(timings.engine_ms) * batch
-    series: Dict[str, array[float]] = {"engine": timings.engine_ms, "read": timings.read_ms, **timings.stages_ms}
+    calls = "interval" if scenario == "throughput" else "engine"
+    series: Dict[str, array[float]] = {calls: timings.engine_ms, "read": timings.read_ms, **timings.stages_ms}
     if scenario == "latency":
         series["with_io"] = timings.with_io_ms
     given = {name: percentiles(values)[0] for name, values in series.items()}
@@ -83,7 +92,19 @@ def run_flags(timings: Timings, batch: int, scenario: str, percents: Dict[str, s
         flags.append(flag("few calls", "; ".join("{}: {}".format(*item) for item in sorted(percents.items()))))
     if scenario == "latency" and batch > 1:
         flags.append(flag("batch", "each latency is of a call for {} images".format(batch)))
-    return flags
+    return flags + launch_flags(timings)
+
+
+def launch_flags(timings: Timings) -> List[Flag]:
+    """Whether the GPU may have waited for the host, which queues a model kernel by kernel."""
+    stages = timings.stages_ms
+    if "enqueue" not in stages or "compute" not in stages:
+        return []
+    host, device = median(stages["enqueue"]), median(stages["compute"])
+    if host < LAUNCHING * device:
+        return []
+    detail = "queueing a call took the host {:.2f} ms, the GPU {:.2f} ms to compute it: try --cuda-graph"
+    return [flag("bound by launching", detail.format(host, device))]
 
 
 def opened(
@@ -101,14 +122,15 @@ def opened(
         "preset": preset,
         "rules": rules,
         "runs": [],
+        **{part: [] for part in LATER},
     }
     with explaining(out):
         out.mkdir(parents=True, exist_ok=True)
     if not (out / FILE).exists():
         return record
     try:
-        before = loads(read_regular(out / FILE, MOST_BYTES))
-        runs = [dict(run) for run in before["runs"]]
+        before = {**LATER, **loads(read_regular(out / FILE, MOST_BYTES))}
+        entries = {part: [dict(entry) for entry in before[part]] for part in ("runs", *LATER)}
         begun = [before[part] for part in SAME] + [before["environment"][part] for part in SAME_MACHINE]
     except (OSError, ValueError, KeyError, TypeError):
         raise OutputError("{} is not a benchmark of this runner".format(out / FILE), ELSEWHERE) from None
@@ -117,7 +139,7 @@ def opened(
         if old != new:
             what = "{} was begun with {} {!r}; this run has {!r}".format(out / FILE, part, old, new)
             raise OutputError(what, ELSEWHERE)
-    return {**record, "runs": runs}
+    return {**record, **entries}
 
 
 def write(out: Path, record: Dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """The rules of a benchmark, after MLPerf Inference's: how long, how often, and which percentiles may be given.
 
 A latency run sends one batch after the other (single stream); an offline run has all images at hand and counts images
-per second. Both go on until the least duration and the least count are reached.
+per second, one call after the other (serial); a throughput run queues the next call while one computes. All go on until
+the least duration and the least count are reached.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from functools import lru_cache
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
-SCENARIOS = ("latency", "offline")
+SCENARIOS = ("latency", "offline", "throughput")
 PERCENTILES = (50, 90, 95, 99)
 CONFIDENCE = 0.99
 
@@ -18,7 +19,7 @@ CONFIDENCE = 0.99
 class Rules(NamedTuple):
     """One preset. Counts and durations are the least; both must be reached.
 
-    warmup_calls, warmup_s: unmeasured.   seconds: measured.   calls: of a latency run.   images: of an offline run.
+    warmup_calls, warmup_s: unmeasured.   seconds: measured.   calls: of a latency run.   images: of others.
     idle_s: nothing is done before each run, to measure the idle machine and who else works on it.
     period_s: between samples of the telemetry.
     """

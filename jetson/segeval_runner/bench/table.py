@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Sequence
 
+from segeval_runner.bench.layers import is_argmax
+
+SLOWEST, LONGEST = 3, 40
+"""Layers that are named, and characters of a name."""
 HEADER = ("engine", "scenario", "p50 ms", "p90 ms", "p99 ms", "with I/O", "images/s", "W", "J/image")
 
 
 def table(record: Dict[str, Any]) -> str:
     """Every run on a line, then what is to be known about them. record: of bench.json."""
     rows = [HEADER, *(row(run) for run in record["runs"])]
+    rows += [row({**run, "scenario": "no argmax"}) for run in record["without_argmax"]]
     widths = [max(len(cells[column]) for cells in rows) for column in range(len(HEADER))]
     lines = [aligned(cells, widths) for cells in rows]
     lines.insert(1, "-" * max(map(len, lines)))
@@ -24,7 +29,7 @@ def aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def row(run: Dict[str, Any]) -> List[str]:
     """One run. "-": not supported by the number of calls, or not available; the notes say which."""
-    engine, energy = run["latency"]["engine"], run["energy"]
+    engine, energy = run["latency"].get("engine", {}), run["energy"]
     reading = run["latency"].get("with_io", {})
     measured = isinstance(energy, dict)
     return [
@@ -46,9 +51,13 @@ def milliseconds(percentiles: Dict[str, Dict[str, float]], name: str) -> str:
 def notes(record: Dict[str, Any]) -> List[str]:
     """What the numbers are, why some are missing, and every doubt."""
     rules = record["rules"]
-    least = "preset {}: at least {:g} s, {} calls (latency) or {} images (offline)"
+    least = "preset {}: at least {:g} s, {} calls (latency) or {} images (offline, throughput)"
     lines = [least.format(record["preset"], rules["seconds"], rules["calls"], rules["images"])]
+    lines.append("offline: one call after the other; throughput: the next call is queued while one computes")
     lines.append("p50 with I/O: also reading the images and copying the labels; images/s: by the clock on the wall")
+    if record["without_argmax"]:
+        lines.append("no argmax: latency of the network alone; no labels, whose memory is copied back all the same")
+    lines += [layer_note(entry) for entry in record["layers"]]
     powers: Dict[str, List[str]] = {}
     for run in record["runs"]:
         powers.setdefault(power_note(run), []).append("{} {}".format(run["engine"], run["scenario"]))
@@ -66,4 +75,21 @@ def power_note(run: Dict[str, Any]) -> str:
     if isinstance(energy, str) or isinstance(power, str):
         return "power and energy {}".format(energy if isinstance(energy, str) else power)
     without = "" if energy["idle_w"] is not None else "; {}".format(energy["note"])
-    return "W: {} ({}); J/image: gross{}".format(power["quantity"], " + ".join(power["rails"]), without)
+    said = "W: {} ({}); J/image: gross, of that power{}".format(power["quantity"], " + ".join(power["rails"]), without)
+    board = run["telemetry"].get("board_power")
+    if not isinstance(board, dict):
+        return said
+    return "{}; {} ({}): {:.2f} W".format(said, board["quantity"], " + ".join(board["rails"]), board["mean_w"])
+
+
+def layer_note(entry: Dict[str, Any]) -> str:
+    """How much of an engine's time ArgMax takes, and its slowest layers."""
+    layers = entry["layers"]
+    if not layers:
+        return "{} layers: the engine told of none".format(entry["engine"])
+    total = sum(layer["ms"] for layer in layers)
+    argmax = sum(layer["ms"] for layer in layers if is_argmax(layer["name"], layer["kind"]))
+    slowest = sorted(layers, key=lambda layer: -float(layer["ms"]))[:SLOWEST]
+    said = "{} layers: {:.2f} ms in {}, of it {:.2f} ms ArgMax; slowest: {}"
+    named = "; ".join("{} {:.2f}".format(layer["name"][:LONGEST], layer["ms"]) for layer in slowest)
+    return said.format(entry["engine"], total, len(layers), argmax, named)

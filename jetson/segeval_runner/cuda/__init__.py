@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from segeval_runner.cuda.memory import Cuda, DeviceBuffer, Event, Graph, Stream
 from segeval_runner.cuda.with_cudart import Cudart
-from segeval_runner.cuda.with_pycuda import Pycuda
+from segeval_runner.cuda.with_pycuda import NO_GRAPHS, Pycuda
 from segeval_runner.errors import BackendError
 
 __all__ = ["KINDS", "Cuda", "DeviceBuffer", "Event", "Graph", "Stream", "open_cuda"]
@@ -12,15 +12,18 @@ __all__ = ["KINDS", "Cuda", "DeviceBuffer", "Event", "Graph", "Stream", "open_cu
 KINDS = ("auto", "pycuda", "cudart")
 
 
-def open_cuda(kind: str) -> Cuda:
+def open_cuda(kind: str, graphs: bool = False) -> Cuda:
     """The first visible device. kind: "pycuda", "cudart", or "auto" for the first of them that works.
 
+    graphs: whether CUDA graphs are wanted; pycuda has none, so "auto" is then "cudart".
     Raises BackendError that says what is missing.
     """
     if kind not in KINDS:
         raise BackendError("no way to device memory {!r}".format(kind), "ways are: {}".format(", ".join(KINDS)))
-    if kind != "auto":
-        return open_one(kind)
+    if graphs and kind == "pycuda":
+        raise BackendError(*NO_GRAPHS)
+    if kind != "auto" or graphs:
+        return open_one("cudart" if graphs else kind)
     try:
         return open_one("pycuda")
     except BackendError as error:

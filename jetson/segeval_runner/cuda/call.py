@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import Any, Callable, Dict, Tuple
 
@@ -14,15 +15,16 @@ STAGES = ("host_to_device", "compute", "device_to_host")
 
 
 class DeviceCall:
-    """Memory, stream and events for the calls of one model. Owns `cuda`, and closes it.
+    """Memory, stream and events for the calls of one model, one at a time.
 
     shape: (batch, height, width) of the model's input.
     """
 
     def __init__(self, cuda: Cuda, shape: Tuple[int, int, int]) -> None:
         self._cuda = cuda
+        self.enqueue_ms = 0.0
+        """Of the latest call: how long the host was busy with queueing the model, without the copies."""
         with ExitStack() as taken:
-            taken.callback(cuda.close)
             self._images = cuda.pinned((*shape, 3), np.uint8)
             taken.callback(cuda.free_pinned, self._images)
             self._labels = cuda.pinned(shape, np.int32)
@@ -46,6 +48,11 @@ class DeviceCall:
 
         compute: queues the model into `stream`; reads the buffer `images`, fills the buffer `labels`.
         """
+        self.begin(images, compute)
+        return self.finish()
+
+    def begin(self, images: np.ndarray[Any, Any], compute: Callable[[], None]) -> None:
+        """Queue a call and return; see `run`. Only once it is finished may the next one begin."""
         if images.dtype != np.uint8 or images.shape != self._images.shape:
             what = "images are {} {}, not uint8 {}".format(images.dtype, images.shape, self._images.shape)
             raise BackendError(what)
@@ -54,10 +61,15 @@ class DeviceCall:
         before.record(self.stream)
         self._cuda.to_device(self.images, self._images, self.stream)
         there.record(self.stream)
+        called = time.perf_counter()
         compute()
+        self.enqueue_ms = (time.perf_counter() - called) * 1e3
         done.record(self.stream)
         self._cuda.to_host(self._labels, self.labels, self.stream)
         back.record(self.stream)
+
+    def finish(self) -> np.ndarray[Any, Any]:
+        """Wait for the call that was begun. Returns its labels; raises BackendError if something of it failed."""
         self.stream.synchronize()
         return self._labels.copy()
 
@@ -69,7 +81,13 @@ class DeviceCall:
     def facts(self) -> Dict[str, Any]:
         """The device, and the way to its memory."""
         capability = "{}.{}".format(*self._cuda.compute_capability())
-        return {"memory": self._cuda.name, "gpu": self._cuda.device_name(), "compute_capability": capability}
+        return {
+            "memory": self._cuda.name,
+            "gpu": self._cuda.device_name(),
+            "compute_capability": capability,
+            "multiprocessors": self._cuda.multiprocessors(),
+            "cuda_driver": self._cuda.driver(),
+        }
 
     def close(self) -> None:
         """Give everything back."""

@@ -31,6 +31,7 @@ SIGNATURES = {
     "cudaSetDevice": (c_int,),
     "cudaGetDeviceProperties": (c_void_p, c_int),
     "cudaDeviceGetAttribute": (POINTER(c_int), c_int, c_int),
+    "cudaDriverGetVersion": (POINTER(c_int),),
     "cudaGetLastError": (),
     "cudaMalloc": (POINTER(c_void_p), c_size_t),
     "cudaFree": (c_void_p,),

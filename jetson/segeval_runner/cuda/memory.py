@@ -112,6 +112,14 @@ class Cuda(ABC):
         """Major and minor, such as (8, 7)."""
 
     @abstractmethod
+    def multiprocessors(self) -> int:
+        """How many are switched on: a Jetson's power modes switch some off, and not all Orins have the same number."""
+
+    @abstractmethod
+    def driver(self) -> str:
+        """The newest CUDA that the driver knows, such as "12.6"."""
+
+    @abstractmethod
     def allocate(self, nbytes: int) -> DeviceBuffer:
         """Memory on the device, not initialized."""
 
@@ -173,6 +181,11 @@ class Cuda(ABC):
     @abstractmethod
     def _copy_to_host(self, array: np.ndarray[Any, Any], buffer: DeviceBuffer, stream: Stream) -> None:
         """Queue the copy that `to_host` checked."""
+
+
+def version_text(number: int) -> str:
+    """A version as CUDA writes it: 12060 is "12.6"."""
+    return "{}.{}".format(number // 1000, number % 1000 // 10)
 
 
 def require_size(nbytes: int) -> None:

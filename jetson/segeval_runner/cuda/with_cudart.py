@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 import numpy as np
 
 from segeval_runner.cuda.library import Library, working_library
-from segeval_runner.cuda.memory import Cuda, DeviceBuffer, Event, Graph, Stream, require_size
+from segeval_runner.cuda.memory import Cuda, DeviceBuffer, Event, Graph, Stream, require_size, version_text
 from segeval_runner.errors import BackendError
 
 DEVICE = 0
@@ -20,8 +20,8 @@ NON_BLOCKING = 1
 """cudaStreamNonBlocking: the stream does not wait for the default stream."""
 CAPTURE_THREAD_LOCAL = 1
 """cudaStreamCaptureModeThreadLocal: other threads may go on using CUDA while this one captures."""
-CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76
-"""cudaDevAttrComputeCapabilityMajor and Minor."""
+CAPABILITY_MAJOR, CAPABILITY_MINOR, MULTIPROCESSORS = 75, 76, 16
+"""cudaDevAttrComputeCapabilityMajor and Minor, cudaDevAttrMultiProcessorCount."""
 PROPERTIES_BYTES = 65536
 """More than a cudaDeviceProp of any version, which grew and shrank from 0.7 to 1 KB between CUDA 11 and 13."""
 NAME_BYTES = 256
@@ -124,6 +124,16 @@ class Cudart(Cuda):
     def compute_capability(self) -> Tuple[int, int]:
         """See `Cuda`."""
         return self._attribute(CAPABILITY_MAJOR), self._attribute(CAPABILITY_MINOR)
+
+    def multiprocessors(self) -> int:
+        """See `Cuda`."""
+        return self._attribute(MULTIPROCESSORS)
+
+    def driver(self) -> str:
+        """See `Cuda`."""
+        version = c_int()
+        self._library.call("cudaDriverGetVersion", byref(version))
+        return version_text(version.value)
 
     def _attribute(self, number: int) -> int:
         value = c_int()

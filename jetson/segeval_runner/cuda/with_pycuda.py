@@ -10,10 +10,12 @@ from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
 import numpy as np
 
-from segeval_runner.cuda.memory import Cuda, DeviceBuffer, Event, Graph, Stream, require_size
+from segeval_runner.cuda.memory import Cuda, DeviceBuffer, Event, Graph, Stream, require_size, version_text
 from segeval_runner.errors import BackendError
 
 INSTALL = "pip install pycuda compiles it with the CUDA toolkit's headers and a C++ compiler; or use --memory cudart"
+NO_GRAPHS = ("pycuda cannot capture CUDA graphs", "use --memory auto or cudart, or leave --cuda-graph out")
+"""As of 2026.1: what and what to do."""
 NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING, which pycuda gives no name to: the stream does not wait for the default stream."""
 
@@ -130,6 +132,16 @@ class Pycuda(Cuda):
             major, minor = self._device.compute_capability()
         return int(major), int(minor)
 
+    def multiprocessors(self) -> int:
+        """See `Cuda`."""
+        with explaining(self._driver):
+            return int(self._device.get_attribute(self._driver.device_attribute.MULTIPROCESSOR_COUNT))
+
+    def driver(self) -> str:
+        """See `Cuda`."""
+        with explaining(self._driver):
+            return version_text(int(self._driver.get_driver_version()))
+
     def allocate(self, nbytes: int) -> PycudaBuffer:
         """See `Cuda`."""
         return PycudaBuffer(self._driver, nbytes)
@@ -166,7 +178,7 @@ class Pycuda(Cuda):
 
     def graph(self, stream: Stream, launch: Callable[[], None]) -> Graph:
         """Raises BackendError: pycuda has no graphs (as of 2026.1)."""
-        raise BackendError("pycuda cannot capture CUDA graphs", "use --memory cudart, or leave --cuda-graph out")
+        raise BackendError(*NO_GRAPHS)
 
     def close(self) -> None:
         """See `Cuda`."""

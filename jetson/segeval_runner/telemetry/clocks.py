@@ -14,6 +14,17 @@ EMC = ("sys/kernel/debug/bpmp/debug/clk/emc/rate", "sys/kernel/debug/clk/emc/clk
 """In Hz; most systems let only root read them."""
 
 
+def pinned(root: Path) -> Optional[bool]:
+    """Whether CPU and GPU are held at one clock, as jetson_clocks holds them; None if no limit can be read."""
+    cores = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq"))
+    limits = [(core / "scaling_min_freq", core / "scaling_max_freq") for core in cores]
+    gpus = filter(is_gpu, sorted((root / "sys/class/devfreq").glob("*")))
+    limits += [(gpu / "min_freq", gpu / "max_freq") for gpu in gpus]
+    found = [(number(least), number(most)) for least, most in limits]
+    known = [least == most for least, most in found if least is not None and most is not None]
+    return all(known) if known else None
+
+
 def find_clocks(root: Path) -> Dict[str, Sensor]:
     """Sensors in MHz: "cpu", the fastest core, since idle cores slow down at will; "gpu"; "emc"."""
     found: Dict[str, Sensor] = {}

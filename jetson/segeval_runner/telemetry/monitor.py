@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Any, Dict, List, Optional, Tuple, Type
 
 from segeval_runner.telemetry.energy import NOT_AVAILABLE
+from segeval_runner.telemetry.rails import board_rails
 from segeval_runner.telemetry.reading import Row, names
 from segeval_runner.telemetry.sampler import Sampler
-from segeval_runner.telemetry.source import NO_SOURCE, Machine, Source
+from segeval_runner.telemetry.source import BOARD, NO_SOURCE, Machine, Source
 from segeval_runner.telemetry.summary import increases, power_modes, power_record, rounded, spread
 
 
@@ -55,9 +56,11 @@ class Monitor:
         start, end = self._started if start is None else start, time.monotonic() if end is None else end
         rows = self.rows(start, end)
         quantity, rails = self.rails(rows)
+        board = board_rails(names(rows, "rails_mw"))
         return {
             "source": self._source.name,
             "power": self.why_no_power(rows) or power_record(rows, quantity, rails),
+            "board_power": power_record(rows, BOARD, board) if board else None,
             "rails_mw": spread(rows, "rails_mw"),
             "temperatures_c": spread(rows, "temperatures_c"),
             "clocks_mhz": spread(rows, "clocks_mhz"),

@@ -13,6 +13,11 @@ SECONDS = 5.0
 """How long nvpmodel may take to answer."""
 
 
+def power_mode(root: Path, command: Optional[str]) -> Optional[str]:
+    """The mode as the files say, else as the command does. command: where nvpmodel is, None without it."""
+    return mode_from_files(root) or (mode_from_command(command) if command else None)
+
+
 def mode_from_files(root: Path) -> Optional[str]:
     """What nvpmodel keeps: the number in its status file, the name in its configuration."""
     status = re.search(r"pmode:\s*(\d+)", text(root / "var/lib/nvpmodel/status") or "")

@@ -25,13 +25,21 @@ MODULE_RAILS = (
 
 One input rail where the board measures one (Orin NX and Nano, Xavier NX, TX2: VDD_IN; Nano: POM_5V_IN), else the
 inputs that add up to it: Thor, AGX Orin, AGX Xavier. Not summed: rails behind another one (AGX Orin's VDDQ_VDD2_1V8AO
-is fed from VIN_SYS_5V0), and Thor's VIN, which feeds the carrier board too.
+is fed from VIN_SYS_5V0), and BOARD_RAILS.
 """
+
+BOARD_RAILS = ("VIN",)
+"""Inputs of module and carrier board together: Thor's INA238. What jtop calls total there, and more than the module."""
 
 
 def module_rails(names: Collection[str]) -> Tuple[str, ...]:
     """The rails among `names` whose sum is the power of the module; nothing if these are not known to add up to it."""
     return next((rails for rails in MODULE_RAILS if all(rail in names for rail in rails)), ())
+
+
+def board_rails(names: Collection[str]) -> Tuple[str, ...]:
+    """The rails among `names` that are the power of the whole board; nothing where none measures it."""
+    return tuple(rail for rail in BOARD_RAILS if rail in names)
 
 
 def find_hwmon_rails(root: Path) -> Dict[str, Sensor]:

@@ -18,6 +18,7 @@ from segeval_runner.telemetry.thermal import find_zones
 from segeval_runner.telemetry.throttling import find_cooling, find_events
 
 MODULE = "module-rail power"
+BOARD = "board-input power"
 PACKAGE = "CPU package power (RAPL)"
 NO_SOURCE = "no power rails, no tegrastats and no RAPL counter can be read on this machine"
 

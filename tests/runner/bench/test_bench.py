@@ -2,22 +2,26 @@
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from segeval.benches import Energy, open_bench
 from segeval.bundles import BundleFolder
 from segeval_runner.backends import Settings
+from segeval_runner.backends.onnx_runtime import OnnxRuntime
 from segeval_runner.bench import command
 from segeval_runner.bench.benchmark import BenchOptions, benchmark
-from segeval_runner.bench.rules import PRESETS, SCENARIOS, Rules
+from segeval_runner.bench.rules import PRESETS, Rules
 from segeval_runner.bench.table import table
 from segeval_runner.cli import parser
-from segeval_runner.errors import BundleError, ConditionError, OutputError
+from segeval_runner.errors import BackendError, BundleError, ConditionError, OutputError
 from segeval_runner.progress import Progress
 from segeval_runner.telemetry import Machine, energy
 
@@ -49,7 +53,7 @@ def test_every_engine_in_both_scenarios(make_bundle: MakeBundle, runner: Runner,
     assert record.bundle_sha256 == BundleFolder(bundle).sha256()
     assert record.preset == "custom"
     assert [(found.engine, found.scenario) for found in record.runs] == [
-        (name, scenario) for name in ("single", "batched") for scenario in SCENARIOS
+        (name, scenario) for name in ("single", "batched") for scenario in ("latency", "offline")
     ]
     for found in record.runs:
         assert found.images == found.calls * found.batch
@@ -115,6 +119,29 @@ def test_energy_per_image(make_bundle: MakeBundle, tmp_path: Path, jetson: Path)
     assert run.telemetry.power_modes == ("mode 0",)
     assert "W: module-rail power (VDD_IN); J/image: gross" in table(record)
     assert {flag.kind for flag in run.flags} <= {"few calls", "steadiness undecided", "not steady"}
+
+
+def test_the_input_of_a_board_is_told_beside_the_modules_power(
+    make_bundle: MakeBundle, tmp_path: Path, jetson: Path
+) -> None:
+    """Thor has both: energy is that of the module."""
+    monitor = jetson / "sys/bus/i2c/drivers/ina238/2-0044/hwmon/hwmon5"
+    monitor.mkdir(parents=True)
+    (monitor / "label").write_text("VIN")
+    (monitor / "power1_input").write_text("26686000")
+    record = benchmark(options(make_bundle(), tmp_path / "out"), Progress(), Machine(jetson, ""))
+    assert record["runs"][0]["energy"]["mean_w"] == pytest.approx(7.5)
+    said = "W: module-rail power (VDD_IN); J/image: gross, of that power; board-input power (VIN): 26.69 W"
+    assert said in table(record)
+
+
+def test_a_run_of_another_file_than_the_engines_is_flagged(
+    make_bundle: MakeBundle, tmp_path: Path, jetson: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"file": "single.flags.onnx", "fallback": "computes as int8"}
+    monkeypatch.setattr(OnnxRuntime, "facts", lambda self: told)
+    record = benchmark(options(make_bundle(), tmp_path / "out"), Progress(), Machine(jetson, ""))
+    assert {"kind": "fallback", "detail": "single.flags.onnx: computes as int8"} in record["runs"][0]["flags"]
 
 
 def test_what_goes_wrong_during_the_run_is_flagged(make_bundle: MakeBundle, tmp_path: Path, jetson: Path) -> None:
@@ -211,6 +238,91 @@ def test_mistakes_are_named(capsys: pytest.CaptureFixture[str], arguments: list[
         parser().parse_args(["bench", "--out", "out", *arguments])
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+class Ahead(OnnxRuntime):
+    """ONNX Runtime that says of itself what an engine on a GPU does; a call is made when it is waited for.
+
+    Without ArgMax it gives labels that cannot be, as nobody writes them there.
+    """
+
+    calls_ahead = cuts_argmax = True
+
+    @contextmanager
+    def pipeline(self) -> Iterator[Any]:
+        begun: list[Any] = []
+        yield SimpleNamespace(begin=begun.append, finish=lambda: self.infer(begun.pop(0)))
+
+    def infer(self, images: Any) -> Any:
+        return super().infer(images) + 100 * self.settings.without_argmax
+
+    def stages(self) -> dict[str, float]:
+        return {"compute": 2.0}
+
+    def enqueue_ms(self) -> float:
+        return 1.9
+
+
+def test_an_engine_with_calls_ahead_is_measured_in_every_way(
+    make_bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segeval_runner.bench.benchmark.load_backend", lambda name: Ahead)
+    out = tmp_path / "out"
+    asked = options(make_bundle(), out, seconds=0.01)._replace(scenarios=[])
+    benchmark(asked, Progress(), Machine(tmp_path, ""))
+    first = open_bench(out)
+    assert [run.scenario for run in first.runs] == ["latency", "offline", "throughput"]
+    assert (first.without_argmax, first.layers) == ((), ())
+    record = benchmark(asked._replace(layers=True, without_argmax=True), Progress(), Machine(tmp_path, ""))
+    found = open_bench(out)
+    assert found.runs == first.runs, "what was measured is not measured again"
+    ahead = found.run("single", "throughput")
+    assert ahead.ms("p50") is None and ahead.ms("p50", "interval") is not None and "compute" not in ahead.latency
+    assert len(ahead.latencies()) == ahead.calls and ahead.images >= 40
+    for scenario in ("latency", "offline"):
+        run = found.run("single", scenario)
+        assert (run.ms("p50", "compute"), run.ms("p50", "enqueue")) == (2.0, 1.9)
+        assert "bound by launching" in {flag.kind for flag in run.flags}
+    (alone,) = found.without_argmax
+    assert (alone.engine, alone.scenario) == ("single", "latency") and alone.calls >= 70
+    (profile,) = found.layers
+    assert [layer.kind for layer in profile.layers] == ["Cast", "ArgMax", "Cast", "Add"]
+    printed = table(record)
+    assert "single  no argmax" in printed and "single  throughput" in printed
+    assert "single layers: " in printed and " in 4, of it " in printed
+
+
+def test_the_time_per_layer_of_an_engine_that_really_runs(
+    make_bundle: MakeBundle, runner: Runner, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    ended = run(runner(make_bundle(), "bench", "--out", out, "--scenario", "latency", "--layers", *SHORT))
+    record = open_bench(out)
+    assert [profile.engine for profile in record.layers] == ["single", "batched"]
+    for profile in record.layers:
+        assert (profile.backend, profile.backend_version) == ("onnxruntime", onnxruntime.__version__)
+        assert [layer.kind for layer in profile.layers] == ["Cast", "ArgMax", "Cast", "Add"]
+        assert 0 < sum(layer.ms for layer in profile.layers) < profile.call_ms
+    assert "batched layers: " in ended.stdout
+    ended = run(runner(make_bundle(name="b"), "bench", "--out", tmp_path / "b", "--without-argmax", *SHORT), 2)
+    assert "onnxruntime cannot compute a network without its ArgMax" in ended.stderr
+    assert "--layers tells the time of ArgMax" in ended.stderr
+
+
+def test_an_engine_that_does_not_tell_its_layers_is_refused(
+    make_bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OnnxRuntime, "tells_layers", False)
+    with pytest.raises(BackendError, match="does not tell the time per layer"):
+        benchmark(options(make_bundle(), tmp_path / "out")._replace(layers=True), Progress(), Machine(tmp_path, ""))
+
+
+def test_a_call_ahead_on_a_cpu_is_refused(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    asked = options(make_bundle(), tmp_path / "out")._replace(scenarios=["throughput"])
+    with pytest.raises(BackendError, match="onnxruntime computes one call at a time") as refused:
+        benchmark(asked, Progress(), Machine(tmp_path, ""))
+    assert "offline" in refused.value.hint
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_engine_that_is_not_there_is_named(make_bundle: MakeBundle, tmp_path: Path) -> None:

@@ -8,7 +8,11 @@ typedef int cudaError_t;
 typedef void *cudaStream_t, *cudaEvent_t, *cudaGraph_t, *cudaGraphExec_t;
 struct cudaDeviceProp { char name[256], rest[768]; };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
-enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor = 75, cudaDevAttrComputeCapabilityMinor = 76 };
+enum cudaDeviceAttr {
+    cudaDevAttrMultiProcessorCount = 16,
+    cudaDevAttrComputeCapabilityMajor = 75,
+    cudaDevAttrComputeCapabilityMinor = 76
+};
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 enum { cudaStreamNonBlocking = 1 };
 #endif
@@ -74,8 +78,19 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
 
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device) {
     UNLESS_FAILING;
-    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 8 : attribute == cudaDevAttrComputeCapabilityMinor ? 7 : -1;
+    switch ((int)attribute) {
+    case cudaDevAttrComputeCapabilityMajor: *value = 8; break;
+    case cudaDevAttrComputeCapabilityMinor: *value = 7; break;
+    case cudaDevAttrMultiProcessorCount: *value = MULTIPROCESSORS; break;
+    default: *value = -1;
+    }
     END(device ? 101 : FINE);
+}
+
+cudaError_t cudaDriverGetVersion(int *version) {
+    UNLESS_FAILING;
+    *version = DRIVER;
+    END(FINE);
 }
 
 cudaError_t cudaMalloc(void **pointer, size_t size) {

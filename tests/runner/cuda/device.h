@@ -14,6 +14,8 @@ enum { DEVICE_MEMORY = 'd', HOST_MEMORY = 'h', STREAM = 's', EVENT = 'e', GRAPH 
 
 #define LIMIT ((size_t)1 << 30)
 #define MOST 4096
+#define MULTIPROCESSORS 14
+#define DRIVER 12060
 #define LONGEST 1024
 
 struct held { void *pointer; size_t size; int kind; };

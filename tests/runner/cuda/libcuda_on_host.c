@@ -4,10 +4,10 @@
 #ifdef NVIDIA_HEADERS
 #include <cuda.h>
 #else
-typedef int CUresult, CUdevice;
+typedef int CUresult, CUdevice, CUdevice_attribute;
 typedef unsigned long long CUdeviceptr;
 typedef void *CUcontext, *CUstream, *CUevent;
-enum { CU_STREAM_NON_BLOCKING = 1 };
+enum { CU_STREAM_NON_BLOCKING = 1, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT = 16 };
 #endif
 #include "device.h"
 
@@ -62,6 +62,16 @@ CUresult cuDeviceGetName(char *name, int size, CUdevice device) {
 CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice device) {
     *major = 8, *minor = 7;
     return device ? BAD_VALUE : FINE;
+}
+
+CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice device) {
+    *value = attribute == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT ? MULTIPROCESSORS : -1;
+    return device ? BAD_VALUE : FINE;
+}
+
+CUresult cuDriverGetVersion(int *version) {
+    *version = DRIVER;
+    return FINE;
 }
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {

@@ -49,7 +49,13 @@ def test_images_of_another_type_are_not_converted_in_silence(open_cudart: Callab
 
 def test_it_says_how_it_reached_the_device(cuda: Cuda) -> None:
     call = DeviceCall(cuda, SHAPE)
-    expected = {"memory": cuda.name, "gpu": "Host, in place of a device", "compute_capability": "8.7"}
+    expected = {
+        "memory": cuda.name,
+        "gpu": "Host, in place of a device",
+        "compute_capability": "8.7",
+        "multiprocessors": 14,
+        "cuda_driver": "12.6",
+    }
     assert call.facts() == expected
     call.close()
 

@@ -148,3 +148,4 @@ def test_addresses_and_handles_are_plain_numbers(cuda: Cuda) -> None:
 def test_the_device_says_what_it_is(cuda: Cuda) -> None:
     assert cuda.device_name() == "Host, in place of a device"
     assert cuda.compute_capability() == (8, 7)
+    assert (cuda.multiprocessors(), cuda.driver()) == (14, "12.6")

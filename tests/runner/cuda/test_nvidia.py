@@ -36,6 +36,7 @@ CONSTANTS = {
     "cudaStreamCaptureModeThreadLocal": with_cudart.CAPTURE_THREAD_LOCAL,
     "cudaDevAttrComputeCapabilityMajor": with_cudart.CAPABILITY_MAJOR,
     "cudaDevAttrComputeCapabilityMinor": with_cudart.CAPABILITY_MINOR,
+    "cudaDevAttrMultiProcessorCount": with_cudart.MULTIPROCESSORS,
     "cudaErrorMemoryAllocation": 2,
     "cudaErrorInsufficientDriver": 35,
     "cudaErrorNoDevice": 100,

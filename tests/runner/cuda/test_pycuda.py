@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segeval_runner.cuda import open_cuda
+from segeval_runner.cuda import library, open_cuda
 from segeval_runner.errors import BackendError
 
 from .conftest import HostDevice
@@ -90,9 +90,22 @@ def test_graphs_are_refused_with_the_way_that_has_them(pycuda_device: HostDevice
     stream = cuda.stream()
     with pytest.raises(BackendError, match="cannot capture CUDA graphs") as refused:
         cuda.graph(stream, lambda: None)
-    assert "--memory cudart" in refused.value.hint
+    assert "--memory auto or cudart" in refused.value.hint
     assert not [name for name in dir(sys.modules["pycuda.driver"]) if "capture" in name.lower()], (
         "pycuda has graphs now"
     )
     stream.destroy()
     cuda.close()
+
+
+def test_graphs_choose_the_way_that_has_them_before_anything_else_happens(
+    pycuda_device: HostDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "names", lambda: iter([str(pycuda_device.file)]))
+    for kind in ("auto", "cudart"):
+        assert open_cuda(kind, graphs=True).name == "cudart"
+    with pytest.raises(BackendError, match="cannot capture CUDA graphs"):
+        open_cuda("pycuda", graphs=True)
+    monkeypatch.setattr(library, "names", lambda: iter([]))
+    with pytest.raises(BackendError, match="no CUDA runtime library"):
+        open_cuda("auto", graphs=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segeval_runner.telemetry.rails import MODULE_RAILS, find_hwmon_rails, find_iio_rails, module_rails
+from segeval_runner.telemetry.rails import MODULE_RAILS, board_rails, find_hwmon_rails, find_iio_rails, module_rails
 from segeval_runner.telemetry.sysfs import read_all
 
 Write = Callable[[str, object], Path]
@@ -37,6 +37,8 @@ def test_thor_has_an_input_of_the_board_that_is_not_the_modules(tmp_path: Path, 
     assert rails["VIN"] == pytest.approx(28548)
     assert rails["VDD_GPU"] == pytest.approx(-396), "a monitor's offset is kept, not made zero"
     assert module_rails(rails.keys()) == ("VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0")
+    assert board_rails(rails.keys()) == ("VIN",)
+    assert board_rails(["VDD_IN", "VIN_SYS_5V0"]) == ()
 
 
 def test_the_older_driver_gives_milliwatts(tmp_path: Path, write: Write) -> None:

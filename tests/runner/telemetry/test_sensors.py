@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segeval_runner.telemetry.clocks import find_clocks
+from segeval_runner.telemetry.clocks import find_clocks, pinned
 from segeval_runner.telemetry.memory import used_mb
 from segeval_runner.telemetry.power_mode import mode_from_command, mode_from_files
 from segeval_runner.telemetry.sysfs import number, read_all, text
@@ -37,6 +37,24 @@ def test_clocks_of_the_fastest_core_and_of_the_gpu(tmp_path: Path, write: Write,
     assert read_all(find_clocks(tmp_path)) == pytest.approx({"cpu": 2201.6, "gpu": 918.0})
     write("sys/kernel/debug/bpmp/debug/clk/emc/rate", 3199000000)
     assert read_all(find_clocks(tmp_path))["emc"] == pytest.approx(3199)
+
+
+def test_clocks_are_pinned_where_no_limit_leaves_room(tmp_path: Path, write: Write) -> None:
+    assert pinned(tmp_path) is None
+    core, gpu = "sys/devices/system/cpu/cpu{}/cpufreq", "sys/class/devfreq/17000000.gpu"
+    for number_of in (0, 1):
+        for limit in ("scaling_min_freq", "scaling_max_freq"):
+            write(f"{core.format(number_of)}/{limit}", 1510400)
+    assert pinned(tmp_path) is True
+    write(f"{gpu}/min_freq", 306000000)
+    write(f"{gpu}/max_freq", 612000000)
+    write("sys/class/devfreq/15340000.vic/min_freq", 1)
+    write("sys/class/devfreq/15340000.vic/max_freq", 2)
+    assert pinned(tmp_path) is False
+    write(f"{gpu}/min_freq", 612000000)
+    assert pinned(tmp_path) is True
+    write(f"{core.format(1)}/scaling_min_freq", 729600)
+    assert pinned(tmp_path) is False
 
 
 def test_a_gpu_is_known_by_the_name_of_its_device_too(tmp_path: Path, write: Write) -> None:

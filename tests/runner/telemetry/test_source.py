@@ -76,6 +76,31 @@ def test_a_jetson_is_summarised(machine: Machine, ina: Ina, write: Write) -> Non
     assert 0 <= read.overhead.cpu < 1
 
 
+@pytest.mark.usefixtures("short_windows")
+def test_thors_module_and_its_whole_board_are_two_numbers(machine: Machine, ina: Ina, write: Write) -> None:
+    ina({"VDD_GPU": (12000, 400), "VDD_CPU_SOC_MSS": (12000, 650), "VIN_SYS_5V0": (5000, 1200)})
+    folder = "sys/bus/i2c/drivers/ina238/2-0044/hwmon/hwmon5"
+    for name, value in (("name", "ina238"), ("label", "VIN"), ("in1_input", 20000), ("curr1_input", 1427)):
+        write(f"{folder}/{name}", value)
+    write(f"{folder}/power1_input", 28548000)
+    read = decode(encode(watched(machine, 0.2)), Telemetry, "summary")
+    assert isinstance(read.power, Power) and isinstance(read.board_power, Power)
+    assert read.power.quantity == "module-rail power"
+    assert read.power.mean_w == pytest.approx(4.8 + 7.8 + 6.0)
+    assert read.power.rails == ("VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0")
+    assert (read.board_power.quantity, read.board_power.rails) == ("board-input power", ("VIN",))
+    assert read.board_power.mean_w == pytest.approx(28.548)
+
+
+@pytest.mark.usefixtures("short_windows")
+def test_a_board_without_an_input_monitor_has_no_such_number(machine: Machine, ina: Ina) -> None:
+    ina({"VDD_IN": (5000, 2000)})
+    summary = watched(machine, 0.2)
+    assert summary["board_power"] is None
+    del summary["board_power"]
+    assert decode(encode(summary), Telemetry, "summary").board_power is None, "records of earlier runners lack it"
+
+
 def test_power_of_a_short_window_is_refused(machine: Machine, ina: Ina) -> None:
     ina({"VDD_IN": (5000, 2000)})
     assert watched(machine, 0.1)["power"].startswith("not available: ")

@@ -14,7 +14,7 @@ from segeval_runner.errors import BackendError
 
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted((ROOT / "jetson/segeval_runner/backends/tensorrt").glob("*.py"))
-STUB = ROOT / "tests/typings/tensorrt/__init__.pyi"
+STUBS = [ROOT / f"tests/typings/{name}/__init__.pyi" for name in ("tensorrt", "tensorrt_rtx")]
 
 
 def module(version: str, flags: dict[str, int], precisions: dict[str, int], **more: Any) -> Any:
@@ -27,6 +27,7 @@ def module(version: str, flags: dict[str, int], precisions: dict[str, int], **mo
 EIGHT = module("8.5.2", {"EXPLICIT_BATCH": 0}, {"FP16": 0, "INT8": 1})
 TEN = module("10.3.0", {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1}, {"FP16": 0, "INT8": 1}, IProgressMonitor=object)
 ELEVEN = module("11.4.0", {"STRONGLY_TYPED": 0}, {}, IProgressMonitor=object)
+RTX = module("1.7.1.116", {"STRONGLY_TYPED": 1}, {}, IProgressMonitor=object, IRuntimeCache=object)
 
 
 def test_the_file_decides_the_types_wherever_it_can() -> None:
@@ -50,6 +51,11 @@ def test_only_weak_typing_asks_for_precisions() -> None:
         versions.precision_flags(EIGHT, "weak", "fp8")
 
 
+def test_tensorrt_for_rtx_measures_nothing() -> None:
+    assert [versions.has_timings(each) for each in (EIGHT, TEN, ELEVEN, RTX)] == [True, True, True, False]
+    assert (versions.typing_mode(RTX, dla=False), versions.network_flags(RTX, "strong")) == ("strong", 0)
+
+
 def test_progress_begins_with_10() -> None:
     assert [versions.has_progress(each) for each in (EIGHT, TEN, ELEVEN)] == [False, True, True]
 
@@ -71,8 +77,9 @@ def test_a_machine_without_tensorrt_is_told_what_to_install(monkeypatch: pytest.
 
 
 def members() -> set[str]:
-    """Every "Class.member" of the stub, and its classes."""
-    classes = [node for node in ast.parse(STUB.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
+    """Every "Class.member" of the stubs, and their classes."""
+    parts = [part for stub in STUBS for part in ast.parse(stub.read_text(encoding="utf-8")).body]
+    classes = [node for node in parts if isinstance(node, ast.ClassDef)]
     found = {node.name for node in classes}
     for node in classes:
         targets = [child.target for child in node.body if isinstance(child, ast.AnnAssign)]
@@ -83,7 +90,7 @@ def members() -> set[str]:
 
 def test_the_table_of_versions_names_what_the_stub_declares() -> None:
     assert versions.PARTIAL.keys() <= members()
-    for first, last in versions.PARTIAL.values():
+    for first, last, _ in versions.PARTIAL.values():
         assert 8 <= first <= last <= versions.NEWEST and (first, last) != (8, versions.NEWEST)
 
 

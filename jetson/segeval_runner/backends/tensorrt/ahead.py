@@ -1,67 +1,42 @@
-"""Engines built ahead of time: without a GPU, for GPUs that are elsewhere. TensorRT for RTX alone can do that.
-
-Imported once `library.use` was told of it.
-"""
+"""Engines built ahead of time, without a GPU and for GPUs that are elsewhere: TensorRT for RTX can do that."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Sequence, cast
+from typing import Any, Dict, NamedTuple, Sequence
 
-from segeval_runner.backends.tensorrt.builder import Builder
-from segeval_runner.backends.tensorrt.inspector import UNKNOWN, counts, side_type, word
-from segeval_runner.backends.tensorrt.library import trt
-from segeval_runner.backends.tensorrt.listing import layers_of
-from segeval_runner.errors import BackendError
+from segeval_runner.backends.backend import Job, Report, Settings
+from segeval_runner.backends.tensorrt import library, versions
+from segeval_runner.backends.tensorrt.interrupt import deferred_interrupt
+from segeval_runner.backends.tensorrt.rtx import TensorRTRTX
 
-if TYPE_CHECKING:
-    import tensorrt_rtx as rtx
-
-CONVOLUTIONS = ("correlation", "deconv")
-"""What its list calls the layers that multiply the weights of a convolution or of a transposed one."""
-FLOATS = ("fp32", "fp16")
-ENDS = {"image": "UINT8", "labels": "INT32"}
+CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
+"""The compute capabilities that release 1.7 builds for: Turing, A100, GeForce 30, 40 and 50, GB10."""
 
 
-class AheadBuilder(Builder):
-    """Builds for GPUs of these compute capabilities, as in "8.6"; for none given, for all that it does by itself."""
+class Ahead(NamedTuple):
+    """engine: serialized.   facts: "library", "capabilities", what `summary` says, "engine_bytes", "warnings"."""
 
-    capabilities: Sequence[str] = ()
-
-    def parsed(self, builder: trt.Builder) -> trt.INetworkDefinition:
-        """See `Builder`. Raises BackendError, too, if the parser gave the ends of the network other types."""
-        network = super().parsed(builder)
-        ours = cast("rtx.INetworkDefinition", network)
-        ends = [ours.get_input(number) for number in range(ours.num_inputs)]
-        ends += [ours.get_output(number) for number in range(ours.num_outputs)]
-        found = {end.name: end.dtype.name for end in ends}
-        if found != ENDS:
-            raise BackendError("{}: TensorRT reads its tensors as {}, not {}".format(self.job.file, found, ENDS))
-        return network
-
-    def configured(self, builder: trt.Builder) -> trt.IBuilderConfig:
-        """See `Builder`."""
-        config = super().configured(builder)
-        ours = cast("rtx.IBuilderConfig", config)
-        ours.num_compute_capabilities = len(self.capabilities)
-        for number, capability in enumerate(self.capabilities):
-            name = "SM" + capability.replace(".", "")
-            ours.set_compute_capability(getattr(cast("Any", trt).ComputeCapability, name), number)
-        return config
+    engine: bytes
+    facts: Dict[str, Any]
 
 
-def summary(lines: Sequence[str]) -> Dict[str, Any]:
-    """What a list of layers says: how many, the types that convolutions read and write, and what is converted to int8.
+def build_ahead(job: Job, settings: Settings, capabilities: Sequence[str], report: Report) -> Ahead:
+    """Parse and build a file for GPUs of these compute capabilities, as in "8.6". None of them need be here.
 
-    "convolutions" and "conversions" count by ``READ to WRITTEN``, as in ``int8 to fp32``.
+    Raises BackendError with TensorRT's reasons if it takes the file for none, KeyboardInterrupt if it was stopped.
     """
-    layers = layers_of(lines)
-    convolutions = [types_of(layer) for layer in layers if word(layer, "LayerType") in CONVOLUTIONS]
-    others = [types_of(layer) for layer in layers if word(layer, "LayerType") not in CONVOLUTIONS]
-    conversions = [each for each in others if each in ["{} to int8".format(real) for real in FLOATS]]
-    return {"layers": len(layers), "convolutions": counts(convolutions), "conversions": counts(conversions)}
+    library.use(TensorRTRTX.module)
+    from segeval_runner.backends.tensorrt.ahead_builder import AheadBuilder, summary
+    from segeval_runner.backends.tensorrt.log import the_log
 
-
-def types_of(layer: Dict[str, Any]) -> str:
-    """The types of what a layer reads and writes first."""
-    found: List[str] = [side_type(layer, side) or UNKNOWN for side in ("Inputs", "Outputs")]
-    return " to ".join(found)
+    log = the_log()
+    log.forget()
+    with deferred_interrupt() as interrupt:
+        builder = AheadBuilder(job, settings, versions.STRONG, log, report, lambda: interrupt.pending)
+        builder.capabilities = capabilities
+        built = builder.build(None)
+    if built is None:
+        raise KeyboardInterrupt
+    facts = {"library": "TensorRT-RTX {}".format(TensorRTRTX.version()), "capabilities": list(capabilities)}
+    found = {**summary(log.layers), "engine_bytes": len(built.engine), "warnings": built.notes["warnings"]}
+    return Ahead(built.engine, {**facts, **found})

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from segeval_runner.backends.backend import Job, Report, Settings
 from segeval_runner.backends.tensorrt import versions
+from segeval_runner.backends.tensorrt.cutting import NETWORK_OUTPUT, cut
 from segeval_runner.backends.tensorrt.inspector import UNKNOWN
 from segeval_runner.backends.tensorrt.library import trt
 from segeval_runner.backends.tensorrt.log import Log
@@ -18,7 +19,7 @@ MEBIBYTE = 1 << 20
 
 
 class Built(NamedTuple):
-    """engine: serialized.   timing: what was measured to build it, for the next build on this device.
+    """engine: serialized.   timing: what was measured to build it, for the next build on this device, or nothing.
 
     notes: what a record must say about the build: "warnings", and who chose the type of the "normalization".
     """
@@ -26,6 +27,10 @@ class Built(NamedTuple):
     engine: bytes
     timing: bytes
     notes: Dict[str, Any]
+
+
+class UnbuildableError(BackendError):
+    """A file that was read, and that TensorRT makes no engine of here."""
 
 
 class Builder:
@@ -48,19 +53,22 @@ class Builder:
         try:
             builder = trt.Builder(self.log)
         except TypeError as error:  # what pybind11 makes of a null pointer
-            raise self.failed("TensorRT cannot start") from error
+            raise BackendError("TensorRT cannot start" + self.log.told()) from error
         network = self.parsed(builder)
         config = self.configured(builder)
         notes: Dict[str, Any] = {"normalization": self.normalization(network, config)}
-        self.use_timings(config, timing)
+        if versions.has_timings(trt):
+            self.use_timings(config, timing)
         plan = self.run(builder, network, config)
         if plan is None and self.stop():
             return None
         if plan is None:
-            raise self.failed("{}: TensorRT cannot build it".format(self.job.file), self.smaller())
+            what = "{}: TensorRT cannot build it".format(self.job.file)
+            raise UnbuildableError(what + self.log.told(), self.smaller())
         self.report(name, 1, 1)
         notes["warnings"] = self.log.noted()
-        return Built(bytes(plan), bytes(config.get_timing_cache().serialize()), notes)
+        measured = bytes(config.get_timing_cache().serialize()) if versions.has_timings(trt) else b""
+        return Built(bytes(plan), measured, notes)
 
     def parsed(self, builder: trt.Builder) -> trt.INetworkDefinition:
         """The network of the file. Its weights are the parser's, which must therefore live until it is built."""
@@ -68,6 +76,9 @@ class Builder:
         self.parser = trt.OnnxParser(network, self.log)
         if not self.parser.parse_from_file(str(self.job.file)):
             raise BackendError("{}: TensorRT cannot read it{}".format(self.job.file, complaints(self.parser)))
+        if self.settings.without_argmax and not cut(network):
+            what = "{} has no value {} to cut it at".format(self.job.file, NETWORK_OUTPUT)
+            raise BackendError(what, "deploy the set again, or leave --without-argmax out")
         return network
 
     def configured(self, builder: trt.Builder) -> trt.IBuilderConfig:
@@ -115,10 +126,6 @@ class Builder:
         if monitor.error is not None:
             raise monitor.error
         return plan
-
-    def failed(self, what: str, hint: str = "") -> BackendError:
-        """An error with what TensorRT said before."""
-        return BackendError(what + self.log.told(), hint)
 
     def smaller(self) -> str:
         """What may help against the most frequent reason on a device that shares its memory with everything else."""

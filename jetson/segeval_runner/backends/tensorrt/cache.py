@@ -1,6 +1,8 @@
 """What was built on this machine: engines, and the times that TensorRT measured to build them.
 
 NAME.engine, NAME.timing     as TensorRT wrote them
+NAME.kernels                 what TensorRT for RTX compiled for this GPU, as it wrote it
+NAME.refused                 what it said of a file of which it can make no engine here
 NAME.engine.json, ….json     sha256 of the file, the key: everything that it depends on, and what was noted of its build
 
 A file is used only if its sidecar has exactly the key that is asked for and its bytes have the recorded hash. Anything
@@ -42,7 +44,7 @@ class Cache:
             raise BackendError("cannot make {}: {}".format(folder, error.strerror), ELSEWHERE) from error
 
     def path(self, stem: str, kind: str, key: Key) -> Path:
-        """Where a file with this key lies. stem: for who looks into the folder.   kind: "engine" or "timing"."""
+        """Where a file with this key lies. stem: for who looks into the folder.   kind: its end."""
         text = json.dumps(key, sort_keys=True)
         return self.folder / "{}-{}.{}".format(stem, hashlib.sha256(text.encode("utf-8")).hexdigest()[:12], kind)
 

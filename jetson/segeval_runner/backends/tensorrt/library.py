@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from segeval_runner.backends.tensorrt.missing import remedy
 from segeval_runner.backends.tensorrt.versions import require_supported
 from segeval_runner.errors import BackendError
 
@@ -31,7 +32,7 @@ def load(name: str) -> Any:
     try:
         module = importlib.import_module(name)
     except (ImportError, OSError) as error:
-        raise BackendError("TensorRT cannot be used: {}".format(error), INSTALL[name]) from error
+        raise BackendError("TensorRT cannot be used: {}".format(error), remedy(error, INSTALL[name])) from error
     require_supported(module)
     return module
 

@@ -1,16 +1,15 @@
-"""TensorRT for RTX: the same API, for GeForce and RTX GPUs, and it builds engines where there is no GPU."""
+"""TensorRT for RTX: the same API, for GeForce and RTX GPUs. It compiles kernels where an engine runs."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Dict
 
-from segeval_runner.backends.backend import Job, Report, Settings
-from segeval_runner.backends.tensorrt import library, versions
 from segeval_runner.backends.tensorrt.backend import TensorRT
-from segeval_runner.backends.tensorrt.interrupt import deferred_interrupt
 
-CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
-"""The compute capabilities that release 1.7 builds for: Turing, A100, GeForce 30, 40 and 50, GB10."""
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+    from segeval_runner.backends.tensorrt.contexts import Contexts
 
 
 class TensorRTRTX(TensorRT):
@@ -20,31 +19,11 @@ class TensorRTRTX(TensorRT):
     package = "tensorrt-rtx"
     module = "tensorrt_rtx"
 
+    def contexts(self, engine: trt.ICudaEngine, facts: Dict[str, Any]) -> Contexts:
+        """See `TensorRT`."""
+        from segeval_runner.backends.tensorrt.cache import Cache
+        from segeval_runner.backends.tensorrt.contexts import CompilingContexts
+        from segeval_runner.backends.tensorrt.engine import BOUND_TO
 
-class Ahead(NamedTuple):
-    """engine: serialized.   facts: "library", "capabilities", what `ahead.summary` says, "engine_bytes", "warnings"."""
-
-    engine: bytes
-    facts: Dict[str, Any]
-
-
-def build_ahead(job: Job, settings: Settings, capabilities: Sequence[str], report: Report) -> Ahead:
-    """Parse and build a file for GPUs of these compute capabilities, as in "8.6". None of them need be here.
-
-    Raises BackendError with TensorRT's reasons if it takes the file for none, KeyboardInterrupt if it was stopped.
-    """
-    library.use(TensorRTRTX.module)
-    from segeval_runner.backends.tensorrt.ahead import AheadBuilder, summary
-    from segeval_runner.backends.tensorrt.log import the_log
-
-    log = the_log()
-    log.forget()
-    with deferred_interrupt() as interrupt:
-        builder = AheadBuilder(job, settings, versions.STRONG, log, report, lambda: interrupt.pending)
-        builder.capabilities = capabilities
-        built = builder.build(None)
-    if built is None:
-        raise KeyboardInterrupt
-    facts = {"library": "TensorRT-RTX {}".format(TensorRTRTX.version()), "capabilities": list(capabilities)}
-    found = {**summary(log.layers), "engine_bytes": len(built.engine), "warnings": built.notes["warnings"]}
-    return Ahead(built.engine, {**facts, **found})
+        key = {"tensorrt_rtx": self.version(), "engine": facts["engine_sha256"], **{n: facts[n] for n in BOUND_TO}}
+        return CompilingContexts(engine, Cache(self.settings.cache), self.job.file.stem, key)

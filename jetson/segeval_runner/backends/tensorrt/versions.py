@@ -14,10 +14,11 @@ STRONG = "strong"
 
 
 class Range(NamedTuple):
-    """Major versions that have a name: from `first` to `last`."""
+    """Major versions that have a name: from `first`, or the release `minor` of it, to `last`."""
 
     first: int
     last: int
+    minor: int = 0
 
 
 NEWEST = 11
@@ -34,6 +35,8 @@ PARTIAL: Dict[str, Range] = {
     "IProgressMonitor.step_complete": Range(10, NEWEST),
     "IProgressMonitor.phase_finish": Range(10, NEWEST),
     "IBuilderConfig.progress_monitor": Range(10, NEWEST),
+    "ICudaEngine.device_memory_size": Range(8, 10),
+    "ICudaEngine.device_memory_size_v2": Range(10, NEWEST, 1),
 }
 """The names that not every version has. Everything else that is used exists from 8.5 to 11."""
 
@@ -84,6 +87,23 @@ def precision_flags(trt: Any, typing: str, precision: str) -> List[Any]:
     return [getattr(trt.BuilderFlag, name) for name in PRECISION_FLAGS[precision]]
 
 
+def has_timings(trt: Any) -> bool:
+    """Whether a build measures kernels, and can begin with what an earlier one measured.
+
+    TensorRT for RTX compiles and chooses kernels where an engine runs; it has a cache there, and its timing cache is
+    deprecated and does nothing.
+    """
+    return not hasattr(trt, "IRuntimeCache")
+
+
 def has_progress(trt: Any) -> bool:
     """Whether a build says how far it is and can be stopped; 8.x only returns when it is done."""
     return hasattr(trt, "IProgressMonitor")
+
+
+def device_memory(engine: Any) -> int:
+    """Bytes on the device that an engine needs for each execution context, its weights not counted. 8.x and 10.0 have
+    one name for it, 11 has another; in between there are both."""
+    if hasattr(engine, "device_memory_size_v2"):
+        return int(engine.device_memory_size_v2)
+    return int(engine.device_memory_size)

@@ -1,0 +1,109 @@
+"""NVIDIA's compiler at deploy time: the real one, for real bundles."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import ModelProto, helper
+
+from segeval.bundles import BundleFolder, BundleManifest
+from segeval.commands.deploy import show_compilations
+from segeval.deploy import compiler, deploy
+from segeval.deploy.compiler import CAPABILITY, Compiler
+from segeval.errors import EngineError, MissingPrerequisiteError
+
+MakeSet = Callable[..., Path]
+ONE = ("espnet-synthetic",)
+
+pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed: pip install '.[rtx]'")
+
+
+@pytest.fixture
+def without_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "PACKAGES", ("a package that nobody has",))
+
+
+def deployed(root: Path, out: Path, target: str, *precisions: str) -> BundleManifest:
+    return deploy(root, out, target, precisions=precisions)  # type: ignore[arg-type]
+
+
+def test_every_file_for_tensorrt_is_built_and_the_bundle_says_so(
+    make_set: MakeSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = deployed(make_set(range(2), networks=ONE), tmp_path / "bundle", "jetson", "fp32", "int8", "int8-fp16")
+    assert BundleFolder(tmp_path / "bundle").verify() == bundle
+    for engine in bundle.engines:
+        assert engine.compiled is not None and engine.plan is None
+        assert engine.compiled.library.startswith("TensorRT-RTX 1.")
+        assert engine.compiled.capability == CAPABILITY
+        quantized = sum(count for types, count in engine.compiled.convolutions.items() if types.startswith("int8"))
+        assert quantized == (0 if engine.precision == "fp32" else 52)
+    show_compilations(bundle)
+    shown = capsys.readouterr().out
+    assert "for compute capability 8.6" in shown and "52 int8→fp32" in shown
+
+
+def test_other_engines_need_no_compiler(make_set: MakeSet, tmp_path: Path) -> None:
+    bundle = deployed(make_set(range(1), networks=ONE), tmp_path / "bundle", "cpu", "fp32")
+    assert bundle.engines[0].compiled is None
+
+
+def test_without_it_the_command_says_that_nothing_has_read_the_files(
+    make_set: MakeSet, tmp_path: Path, without_compiler: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = deployed(make_set(range(1), networks=ONE), tmp_path / "bundle", "jetson", "fp32")
+    assert bundle.engines[0].compiled is None
+    show_compilations(bundle)
+    said = capsys.readouterr().err
+    assert "no TensorRT has read these files" in said and "[rtx]" in said
+
+
+def test_a_file_that_it_refuses_makes_no_bundle(
+    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that the checker is made to accept: its last operator is none that TensorRT knows."""
+
+    def spoilt(root: Path, file: str, model: ModelProto, *rules: object) -> ModelProto:
+        model.graph.node.append(helper.make_node("Det", ["network_output"], ["added"], "added"))
+        (root / "models").mkdir()
+        onnx.save(model, root / file)
+        return model
+
+    # The package's name for the function hides the module of the same name.
+    monkeypatch.setattr(sys.modules["segeval.deploy.deploy"], "written_and_proved", spoilt)
+    root = make_set(range(1), networks=ONE)
+    with pytest.raises(EngineError, match=r"(?s)NVIDIA's compiler refuses the file: .*operator: Det"):
+        deployed(root, tmp_path / "out" / "bundle", "jetson", "fp32")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def crash(file: Path, plan: Path | None) -> dict[str, object]:
+    os._exit(139)
+
+
+def test_a_compiler_that_crashes_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "compile_file", crash)
+    with Compiler() as made, pytest.raises(EngineError, match=r"crashed on net\.onnx"):
+        made.compile(tmp_path / "net.onnx")
+
+
+def test_engines_for_rtx_are_carried_in_the_bundle(make_set: MakeSet, tmp_path: Path) -> None:
+    bundle = deployed(make_set(range(1), networks=ONE), tmp_path / "bundle", "rtx", "int8")
+    (engine,) = bundle.engines
+    assert engine.plan is not None and engine.compiled is not None
+    assert bundle.files[engine.plan.file].bytes == engine.compiled.engine_bytes
+    assert engine.compiled.library == f"TensorRT-RTX {engine.plan.version}"
+    assert (bundle.run.backend, engine.compiled.capability) == ("tensorrt-rtx", "")
+    BundleFolder(tmp_path / "bundle").verify()
+
+
+def test_without_the_library_there_are_no_engines_for_rtx(
+    make_set: MakeSet, tmp_path: Path, without_compiler: None
+) -> None:
+    with pytest.raises(MissingPrerequisiteError, match="target rtx") as raised:
+        deployed(make_set(range(1), networks=ONE), tmp_path / "bundle", "rtx", "fp32")
+    assert "[rtx]" in raised.value.hint
+    assert not (tmp_path / "bundle").exists()
