@@ -74,6 +74,8 @@ def calibration_record(
     name: str = "",
     only: tuple[str, ...] = (),
     without: tuple[str, ...] = (),
+    too_small: tuple[str, ...] = (),
+    not_on_tensorrt_8: tuple[str, ...] = (),
 ) -> Calibration:
     """What a bundle says about how the int8 ranges were found, and what is quantized by them; see `Calibration`."""
     return Calibration(
@@ -82,12 +84,15 @@ def calibration_record(
         source=images.source,
         seed=images.seed,
         images=images.images,
-        op_types=spec.op_types,
+        op_types=spec.quantized_types,
         name=name,
         per_channel=spec.per_channel,
         activations=spec.activations,
         only=only,
         without=without,
+        placement=spec.placement,
+        too_small=too_small,
+        not_on_tensorrt_8=not_on_tensorrt_8,
     )
 
 

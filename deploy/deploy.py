@@ -17,6 +17,7 @@ from segeval.bundles import (
     AttributionMode,
     BundleFolder,
     BundleManifest,
+    Calibration,
     Compilation,
     DeployOptions,
     EngineRecord,
@@ -41,10 +42,11 @@ from segeval.deploy.channels import parse_channels
 from segeval.deploy.compiler import INSTALL, Compiler, installed
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
-from segeval.deploy.mixed import file_form, needs_flagged_file, to_int8_fp16
+from segeval.deploy.grouped import without_kernel
+from segeval.deploy.mixed import file_form, needs_flagged_file, takes_flags, to_int8_fp16
 from segeval.deploy.parity import Reference, evenly, measure_half, measure_parity
 from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
-from segeval.deploy.targets import PRECISIONS, Target
+from segeval.deploy.targets import Target
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
 from segeval.errors import ConfigurationError, IntegrityError, MissingPrerequisiteError
 from segeval.models import Segmenter, load_model
@@ -58,7 +60,7 @@ def deploy(
     set_root: Path,
     out: Path,
     target: str = "cpu",
-    precisions: Sequence[Precision] = PRECISIONS,
+    precisions: Sequence[Precision] | None = None,
     calibrations: Sequence[str] = ("percentile",),
     calibration_images: int = IMAGES,
     batch: int = 1,
@@ -69,6 +71,7 @@ def deploy(
 ) -> BundleManifest:
     """Write a bundle of every model of a set at every precision.
 
+    precisions: None for those that the target has by default.
     calibrations: as in ``minmax`` or ``percentile,percentile=99.9``; see `parse_calibrations`. The first makes the int8
     that ships, each other an int8 of its own beside it.   calibration_images: of those that do not say.
     attribute: an int8 file for every block of each network as well, with only that block quantized, or all but it.
@@ -84,8 +87,9 @@ def deploy(
     passing = parse_channels(channels)
     names = tuple(channel.name for channel in passing)
     specs = parse_calibrations(calibrations, calibration_images)
+    device: Target = TARGETS.load(target)
     options = DeployOptions(
-        precisions=tuple(dict.fromkeys(precisions)),
+        precisions=tuple(dict.fromkeys(device.default_precisions if precisions is None else precisions)),
         calibration=specs[0].method,
         calibration_images=specs[0].images,
         batch=batch,
@@ -94,7 +98,6 @@ def deploy(
         sweep=() if len(specs) == 1 and specs[0].plain else tuple(spec.text for spec in specs),
         attribute=tuple(dict.fromkeys(attribute)),
     )
-    device: Target = TARGETS.load(target)
     if device.ahead and not installed():
         what = f"target {target} builds its engines here, and TensorRT for RTX is not installed"
         raise MissingPrerequisiteError(what, INSTALL)
@@ -198,13 +201,27 @@ class ModelDeployment:
         references = references_of(segmenter, self.contents)
         self.progress(f"export {self.record.name}", 1, 1)
         quantizer = Quantizer(fp32, self.calibrating)
+        versions = self.target.tensorrt_versions
+        lacking = without_kernel(fp32, versions)
+        self.require_comparable(lacking)
         found = []
-        for precision, variant in self.plan(fp32):
-            form = file_form(precision, self.target.tensorrt_versions)
+        for precision, planned in self.plan(fp32):
+            form = file_form(precision, versions)
+            flagged = planned.leaving_out(fp32, lacking)
+            variant = flagged if all(map(takes_flags, versions)) else planned
             model = at_precision(fp32, form, partial(quantizer.file, variant))
-            engine = self.engine(segmenter, model, references, precision, form, variant)
-            found.append(replace(engine, flagged_file=self.flagged_file(engine, form, quantizer, variant)))
+            images = self.calibrations[variant.spec] if precision in QUANTIZED else None
+            calibration = None if images is None else variant.record(images, fp32, lacking)
+            engine = self.engine(segmenter, model, references, precision, form, variant, calibration)
+            file = self.flagged_file(engine, form, quantizer, flagged)
+            found.append(replace(engine, flagged_file=file))
         return found
+
+    def require_comparable(self, lacking: Sequence[str]) -> None:
+        """Raise ConfigurationError for blocks of which some cannot be quantized on every device of the target."""
+        if lacking and self.options.attribute:
+            what = f"--attribute: TensorRT 8 has no int8 kernel for {len(lacking)} convolutions of {self.record.name}"
+            raise ConfigurationError(f"{what}, as for {lacking[0]}", "deploy to a target without TensorRT 8")
 
     def plan(self, fp32: ModelProto) -> Iterator[tuple[Precision, Variant]]:
         """Precision and calibration of every engine. int8-fp16 is made by the first calibration alone.
@@ -225,9 +242,10 @@ class ModelDeployment:
 
     def flagged_file(self, engine: EngineRecord, form: Precision, quantizer: Quantizer, variant: Variant) -> str | None:
         """The file of an engine for those that take precisions from flags, written if it is another one."""
-        if needs_flagged_file(engine.precision, self.target.tensorrt_versions):
+        lacking = engine.calibration.not_on_tensorrt_8 if engine.calibration is not None else ()
+        if needs_flagged_file(engine.precision, self.target.tensorrt_versions, lacking):
             name = f"models/{engine.name}.flags.onnx"
-            written_and_proved(self.part, name, quantizer.file(variant), "int8", variant.spec)
+            written_and_proved(self.part, name, quantizer.file(variant), "int8", variant.spec, variant.nodes)
             self.compiled(name)
             return name
         return None if form == engine.precision else engine.file
@@ -240,6 +258,7 @@ class ModelDeployment:
         precision: Precision,
         form: Precision,
         variant: Variant,
+        calibration: Calibration | None,
     ) -> EngineRecord:
         """Write, prove and measure one file. form: the precision whose rules it follows."""
         name = engine_name(self.record.name, precision, variant.name)
@@ -247,7 +266,7 @@ class ModelDeployment:
         model = written_and_proved(self.part, file, model, form, variant.spec, variant.nodes)
         plan = f"models/{name}.rtx" if self.target.ahead else None
         compiled = self.compiled(file, plan)
-        calibrated = precision in QUANTIZED
+        integers = variant.spec.integers if precision == "int8" else ""
         compared = [references[at] for at in evenly(len(references), variant.parity_images)]
         return EngineRecord(
             name=name,
@@ -259,8 +278,8 @@ class ModelDeployment:
             batch=self.options.batch,
             classes=len(segmenter.spec.outputs),
             inputs=self.contents.inputs_for(self.record.name, channels=variant.ships),
-            calibration=variant.record(self.calibrations[variant.spec]) if calibrated else None,
-            parity=self.parity(name, model, compared, len(segmenter.spec.table), precision, form),
+            calibration=calibration,
+            parity=self.parity(name, model, compared, len(segmenter.spec.table), precision, form, integers),
             compiled=compiled,
             plan=Plan(plan, compiled.library.rpartition(" ")[2]) if plan and compiled else None,
         )
@@ -282,10 +301,11 @@ class ModelDeployment:
         classes: int,
         precision: Precision,
         form: Precision,
+        integers: str,
     ) -> Parity:
         """Compare a file with torch, one with half precision in it in half arithmetic too. Raises EngineError."""
         comparing = counted(references, len(references), partial(self.progress, f"check {name}"))
-        parity = measure_parity(model, comparing, classes, unoptimised=precision in QUANTIZED)
+        parity = measure_parity(model, comparing, classes, precision in QUANTIZED, integers)
         if precision not in HALF:
             return parity
         # An int8 file that is built with the flag of half precision too does not say in its types what will be half.

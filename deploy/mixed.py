@@ -59,9 +59,13 @@ def takes_flags(tensorrt: str) -> bool:
     return int(tensorrt.partition(".")[0]) < TYPED_BY_FILE
 
 
-def needs_flagged_file(precision: Precision, tensorrt: Collection[str]) -> bool:
-    """Whether int8-fp16 needs a second file, made like int8, since some of these versions cannot read the first."""
-    return precision == "int8-fp16" and len({takes_flags(version) for version in tensorrt}) == 2
+def needs_flagged_file(precision: Precision, tensorrt: Collection[str], lacking: Collection[str] = ()) -> bool:
+    """Whether there must be a second file, made like int8, since some of these versions cannot read the first.
+
+    lacking: operators that TensorRT 8 has no int8 kernel for.
+    """
+    both = len({takes_flags(version) for version in tensorrt}) == 2
+    return both and (precision == "int8-fp16" or (precision == "int8" and bool(lacking)))
 
 
 def file_form(precision: Precision, tensorrt: Collection[str]) -> Precision:

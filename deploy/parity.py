@@ -45,13 +45,16 @@ class Agreement:
         return self.equal / self.pixels
 
 
-def measure_parity(model: ModelProto, references: Iterable[Reference], classes: int, unoptimised: bool) -> Parity:
+def measure_parity(
+    model: ModelProto, references: Iterable[Reference], classes: int, unoptimised: bool, integers: str = ""
+) -> Parity:
     """Compare a deployed file with torch.
 
     references: at least one.   classes: of the class table; other labels count as wrong.
     unoptimised: also compare the file with itself without graph optimisation.
+    integers: type of the activations that are multiplied as integers where ONNX Runtime has a kernel; empty for none.
     """
-    deployed = DeployedModel(model)
+    deployed = DeployedModel(model, integers=integers)
     plain = DeployedModel(model, optimised=False) if unoptimised else None
     images = 0
     with_torch, with_plain = Agreement(), Agreement()

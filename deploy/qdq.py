@@ -3,7 +3,8 @@
 Explicit quantization: each quantized operator takes its activations and weights through a pair of QuantizeLinear and
 DequantizeLinear. Symmetric int8 everywhere (zero-points 0), weights per channel, bias not quantized. Scales, weights
 and bias are fp32, in an int8-fp16 file fp16. A calibration may ask for one scale for all weights of an operator, for
-uint8 activations, or for some operators only: then its file is held to that, and to everything else as before.
+uint8 activations, for some operators only, or for another placement of the pairs: then its file is held to that, and
+to everything else as before.
 """
 
 from collections import defaultdict
@@ -17,12 +18,11 @@ from segeval.bundles import Precision
 from segeval.deploy.contract import broken, check_contract
 from segeval.deploy.export import NETWORK_INPUT
 from segeval.deploy.mixed import SMALLEST
+from segeval.deploy.placement import DQ, Placement, Q
 from segeval.deploy.specs import CalibrationSpec
 
 WEIGHT_AXIS = {"Conv": 0, "ConvTranspose": 1}
 """Axis of the output channels in the weights of each operator that has any."""
-
-Q, DQ = "QuantizeLinear", "DequantizeLinear"
 
 TYPES = {"fp32": (np.float32, TensorProto.FLOAT), "fp16": (np.float16, TensorProto.FLOAT16)}
 """The types that are not int8, in words of numpy and of ONNX."""
@@ -37,7 +37,7 @@ class QuantizedGraph:
     def __init__(
         self, model: ModelProto, spec: CalibrationSpec, precision: Precision, chosen: Collection[str] | None
     ) -> None:
-        self.spec, self.chosen = spec, chosen
+        self.spec, self.placement = spec, Placement(model, spec, chosen)
         self.real = "fp16" if precision == "int8-fp16" else "fp32"
         """The type of everything that is not int8."""
         self.nodes: list[NodeProto] = list(model.graph.node)
@@ -59,10 +59,6 @@ class QuantizedGraph:
                 open_values.extend(node.input)
         return found
 
-    def wanted(self, node: NodeProto) -> bool:
-        """Whether a node of the network must be quantized; the others must not."""
-        return node.op_type in self.spec.op_types and (self.chosen is None or node.name in self.chosen)
-
     def constant(self, node: NodeProto, position: int, what: str) -> NDArray[np.generic]:
         """An input of a node that must be a stored constant."""
         name = node.input[position] if position < len(node.input) else ""
@@ -78,6 +74,11 @@ class QuantizedGraph:
             raise broken(node.name, f"its {what} must come through DequantizeLinear: a quantized {node.op_type}")
         return self.producer[dequantize.input[0]], dequantize
 
+    def scales(self, values: Collection[str]) -> set[float]:
+        """The scales with which any of these activations are rounded."""
+        rounding = (node for node in self.nodes if node.op_type == Q and node.input[0] in values)
+        return {self.constant(node, 1, "scale").item() for node in rounding}
+
 
 def check_qdq(
     model: ModelProto, spec: CalibrationSpec, precision: Precision = "int8", nodes: Collection[str] | None = None
@@ -89,10 +90,10 @@ def check_qdq(
     """
     graph = QuantizedGraph(model, spec, precision, nodes)
     outside = graph.normalization()
-    quantized = [node for node in graph.nodes if graph.wanted(node) and node.name not in outside]
+    quantized = [node for node in graph.nodes if graph.placement.rounded(node) and node.name not in outside]
     if not any(node.op_type == DQ for node in graph.nodes) or not quantized:
-        raise broken("the file", f"nothing is quantized; {', '.join(spec.op_types)} should be")
-    missing = set(nodes or ()) - {node.name for node in quantized}
+        raise broken("the file", f"nothing is quantized; {', '.join(spec.quantized_types)} should be")
+    missing = set(nodes or ()) - {node.name for node in graph.nodes if node.name not in outside}
     if missing:
         raise broken(min(missing), "it should be quantized, and is not in the file")
     for node in graph.nodes:
@@ -100,6 +101,9 @@ def check_qdq(
             check_linear(graph, node)
     for node in quantized:
         check_operator(graph, node)
+    for values in graph.placement.sharing:
+        if len(scales := graph.scales(values)) > 1:
+            raise broken(min(values), f"it must have the scale of what it is joined with; there are {sorted(scales)}")
     check_contract(model, precision)
 
 
@@ -118,10 +122,11 @@ def check_linear(graph: QuantizedGraph, node: NodeProto) -> None:
     if list(source.input[1:]) != list(node.input[1:]):
         raise broken(node.name, "scale and zero-point must be those of its QuantizeLinear")
     for consumer in graph.consumers[node.output[0]]:
-        if not graph.wanted(consumer):
-            types = ", ".join(graph.spec.op_types)
-            which = types if graph.chosen is None else f"{len(graph.chosen)} operators ({types})"
-            raise broken(consumer.name, f"{consumer.op_type} must not be quantized; only {which}")
+        for position, name in enumerate(consumer.input):
+            if name == node.output[0] and not graph.placement.rounds(consumer, position):
+                bias = position > 1 and consumer.op_type in WEIGHT_AXIS
+                what = "its bias" if bias else consumer.op_type
+                raise broken(consumer.name, f"{what} must not be quantized; {graph.placement.summary}")
 
 
 def check_zero_point(graph: QuantizedGraph, node: NodeProto, weight: bool) -> None:
@@ -149,14 +154,14 @@ def check_scale(graph: QuantizedGraph, node: NodeProto) -> None:
 def check_operator(graph: QuantizedGraph, node: NodeProto) -> None:
     """The rules for one quantized operator."""
     axis = WEIGHT_AXIS.get(node.op_type)
-    for position, name in enumerate(node.input[:2]):
+    for position in graph.placement.rounded(node):
         if axis is not None and position == 1:
             check_weight(graph, node, axis)
-        elif name not in graph.constants:
+        elif node.input[position] not in graph.constants:
             quantize, _ = graph.pair(node, position, "activation")
             if graph.constant(quantize, 1, "scale").size != 1:
                 raise broken(node.name, "its activation must have one scale for the whole tensor")
-    for name in node.input[2:]:
+    for name in node.input[2:] if axis is not None else ():
         if name not in graph.constants or graph.constants[name].data_type != TYPES[graph.real][1]:
             raise broken(node.name, f"its bias must not be quantized, but stored in {graph.real}")
 

@@ -1,30 +1,37 @@
 """int8 by explicit quantization (QDQ), in the one form that is meant for TensorRT 8.5 to 11 and ONNX Runtime alike.
 
 By default only convolutions are quantized, and everything else keeps exact values: of all the sets of operators that
-were measured this one is closest to fp32 (docs/quantization.md).
+were measured this one is closest to fp32 (docs/quantization.md). `placement` has the other way.
 """
 
 import contextlib
 import io
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.utils import Extractor
 from onnxruntime.quantization import CalibrationDataReader, QuantType, create_calibrator
 from onnxruntime.quantization import CalibrationMethod as OrtMethod
+from onnxruntime.quantization.calibrate import TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from segeval.deploy.export import IMAGE, NETWORK_INPUT, network_of, with_network
+from segeval.deploy.placement import DQ, Placement, Q
 from segeval.deploy.session import open_session
 from segeval.deploy.specs import CalibrationSpec
 from segeval.store import RgbImage
 
 METHODS = {"percentile": OrtMethod.Percentile, "minmax": OrtMethod.MinMax, "entropy": OrtMethod.Entropy}
+
+
+LARGEST_BIAS = 2.0**30
+"""Of what int32 holds, a half is left to the products of activations and weights."""
 
 
 class OneImage(CalibrationDataReader):  # type: ignore[misc]
@@ -47,49 +54,90 @@ def to_int8(fp32: ModelProto, images: Iterable[RgbImage], spec: CalibrationSpec)
 def quantize(fp32: ModelProto, ranges: Any, spec: CalibrationSpec, nodes: Collection[str] | None = None) -> ModelProto:
     """The same file with its network in QDQ form, by ranges that were found.
 
-    nodes: names of those to quantize, at least one; None for all of the operators that `spec` names.
+    nodes: names of those that may be quantized, at least one; None for all of the operators that `spec` names.
     """
+    network = network_of(fp32)
+    placement = Placement(network, spec, nodes)
     quantizer = QDQQuantizer(
-        network_of(fp32),
+        network,
         per_channel=spec.per_channel,
         reduce_range=False,
         weight_qType=QuantType.QInt8,
         activation_qType=QuantType.QInt8 if spec.activations == "int8" else QuantType.QUInt8,
-        tensors_range=ranges,
-        nodes_to_quantize=list(nodes or ()),
+        tensors_range=shared(ranges, placement.sharing),
+        nodes_to_quantize=placement.names() if spec.placement == "fused" else list(nodes or ()),
         nodes_to_exclude=[],
-        op_types_to_quantize=list(spec.op_types),
+        op_types_to_quantize=list(spec.quantized_types),
         extra_options={
             "ActivationSymmetric": spec.activations == "int8",
             "WeightSymmetric": True,
             "AddQDQPairToWeight": True,
             "QuantizeBias": False,
-            "OpTypesToExcludeOutputQuantization": list(spec.op_types),
+            "OpTypesToExcludeOutputQuantization": list(spec.quantized_types),
         },
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()
-    network = quantizer.model.model
-    keep_others_exact(network, spec.op_types, nodes)
-    return with_network(fp32, network)
+    quantized = quantizer.model.model
+    keep_others_exact(quantized, placement)
+    if spec.placement == "fused":
+        leave_room_for_bias(quantized)
+    return with_network(fp32, quantized)
 
 
-def keep_others_exact(network: ModelProto, op_types: Sequence[str], nodes: Collection[str] | None) -> None:
-    """Give operators that are not quantized the exact values again.
+def keep_others_exact(network: ModelProto, placement: Placement) -> None:
+    """Give inputs that are not to be rounded the exact values again, and drop pairs that nobody reads then.
 
-    op_types, nodes: those that are quantized, by type and by name; names of None for all of the types.
     ONNX Runtime hands the rounded values of a tensor to everyone who reads it, so that a residual sum next to a
     quantized convolution is rounded too. With min-max ranges that alone cost ESPNet 6 points of mIoU.
     """
     producer = {node.output[0]: node for node in network.graph.node}
     for node in network.graph.node:
-        quantized = node.op_type in op_types and (nodes is None or node.name in nodes)
-        if quantized or node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+        if node.op_type in (Q, DQ):
             continue
         for position, name in enumerate(node.input):
             dequantize = producer.get(name)
-            if dequantize is not None and dequantize.op_type == "DequantizeLinear":
+            if dequantize is not None and dequantize.op_type == DQ and not placement.rounds(node, position):
                 node.input[position] = producer[dequantize.input[0]].input[0]
+    for kind in (DQ, Q):
+        read = {name for node in network.graph.node for name in node.input}
+        for node in [node for node in network.graph.node if node.op_type == kind and node.output[0] not in read]:
+            network.graph.node.remove(node)
+
+
+def leave_room_for_bias(network: ModelProto) -> None:
+    """Raise scales of weights until the bias takes no more than half of the int32 that a convolution adds up in.
+
+    An integer kernel counts the bias in steps of scale of activations × scale of weights. A channel whose weights died
+    in training has so small a step that its bias fills the int32, and the sum would wrap: ONNX Runtime's quantizer
+    leaves it 2^31 - 1 of them. What such weights lose is below 2^-30 of the bias.
+    """
+    producer = {node.output[0]: node for node in network.graph.node}
+    constants = {tensor.name: tensor for tensor in network.graph.initializer}
+
+    def scale(dequantized: str) -> TensorProto:
+        found: TensorProto = constants[producer[dequantized].input[1]]
+        return found
+
+    for node in network.graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[1] in producer:
+            weights = scale(node.input[1])
+            bias = np.abs(numpy_helper.to_array(constants[node.input[2]]))
+            least = bias / (numpy_helper.to_array(scale(node.input[0])) * LARGEST_BIAS)
+            raised = np.maximum(numpy_helper.to_array(weights), least if weights.dims else least.max())
+            weights.CopyFrom(numpy_helper.from_array(raised.astype(np.float32), weights.name))
+
+
+def shared(ranges: Any, sharing: Collection[Collection[str]]) -> Any:
+    """The ranges, with that of the widest for all values that share a scale."""
+    if not sharing:
+        return ranges
+    found = dict(ranges.items())
+    for values in sharing:
+        lowest, highest = zip(*(found[name].range_value for name in values), strict=True)
+        widest = TensorData(lowest=np.min(lowest), highest=np.max(highest))
+        found.update(dict.fromkeys(values, widest))
+    return TensorsData(ranges.calibration_method, found)
 
 
 def find_ranges(fp32: ModelProto, images: Iterable[RgbImage], spec: CalibrationSpec) -> Any:
@@ -102,7 +150,7 @@ def find_ranges(fp32: ModelProto, images: Iterable[RgbImage], spec: CalibrationS
         onnx.save(network_of(fp32), file)
         calibrator = create_calibrator(
             file,
-            list(spec.op_types),
+            list(spec.quantized_types),
             augmented_model_path=str(file.with_name("augmented.onnx")),
             calibrate_method=METHODS[spec.method],
             extra_options=options,

@@ -1,6 +1,11 @@
 """Deployed files on this machine's ONNX Runtime, set up as the runner does, for calibration and parity."""
 
+import tempfile
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
@@ -9,29 +14,49 @@ from segeval.deploy.export import IMAGE, LABELS
 from segeval.errors import EngineError
 from segeval.metrics import Labels
 from segeval.store import RgbImage
-from segeval_runner.backends.onnx_runtime import UNFAITHFUL
+from segeval_runner.backends.onnx_runtime import left_out, session_options
 
 
-def open_session(model: ModelProto, optimised: bool = True) -> onnxruntime.InferenceSession:
-    """A CPU session with denormals flushed. optimised: let ONNX Runtime rewrite the graph. Raises EngineError."""
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    options.log_severity_level = 3
+def open_session(
+    model: ModelProto, optimised: bool = True, integers: str = "", keep: Path | None = None, threads: int = 0
+) -> onnxruntime.InferenceSession:
+    """A CPU session with denormals flushed. optimised: let ONNX Runtime rewrite the graph. Raises EngineError.
+
+    integers: type of the activations that it multiplies as integers where it has a kernel; empty for none.
+    keep: file for the graph that it made of the model.   threads: of the processor, 0 for all.
+    """
+    options = session_options(threads, integers)
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if keep is not None:
+        options.optimized_model_filepath = str(keep)
     try:
         return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNFAITHFUL
+            model.SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=left_out(integers),
         )
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
         raise EngineError(f"ONNX Runtime cannot load the file that was made: {error}") from error
 
 
+def operators_run(model: ModelProto, integers: str = "") -> Counter[str]:
+    """How often each operator stands in the graph that ONNX Runtime makes of a file: ``QLinearConv`` adds up integers.
+
+    integers: as of `open_session`.
+    """
+    with tempfile.TemporaryDirectory(prefix="segeval-graph-") as folder:
+        file = Path(folder) / "graph.onnx"
+        open_session(model, integers=integers, keep=file)
+        return Counter(node.op_type for node in onnx.load(file).graph.node)
+
+
 class DeployedModel:
     """A deployed file as a function from image to label map."""
 
-    def __init__(self, model: ModelProto, optimised: bool = True) -> None:
-        self._session = open_session(model, optimised)
+    def __init__(self, model: ModelProto, optimised: bool = True, integers: str = "", threads: int = 0) -> None:
+        self._session = open_session(model, optimised, integers, threads=threads)
         self._batch: int = self._session.get_inputs()[0].shape[0]
 
     def predict(self, image: RgbImage) -> Labels:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
-from segeval.bundles import CalibrationMethod
+from segeval.bundles import CalibrationMethod, Placement
 from segeval.errors import ConfigurationError, UnknownNameError
 
 PERCENTILE = 99.99
@@ -20,8 +20,13 @@ OP_TYPES = ("Conv",)
 KNOWN_OP_TYPES = ("Conv", "ConvTranspose", "Add")
 """What can be quantized, in the order in which it is written."""
 
+FUSED_OP_TYPES = ("Conv", "Add", "Concat")
+"""What ``placement=fused`` quantizes, in parts; see `placement`."""
+
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+
 Activations = Literal["int8", "uint8"]
-KEYS = ("percentile", "images", "seed", "ops", "weights", "activations")
+KEYS = ("percentile", "images", "seed", "ops", "weights", "activations", "placement")
 EXAMPLE = "for example percentile,percentile=99.9,images=64"
 
 
@@ -31,8 +36,8 @@ class CalibrationSpec:
 
     percentile: share of the activations inside the range, in percent; heeded by that method alone.   images: at most
     so many.   seed: decides which, None for the set's.   op_types: ONNX operators to quantize, as KNOWN_OP_TYPES has
-    them.   per_channel: weights have a scale per output channel, else one in all.   activations: symmetric int8, or
-    uint8 with a zero-point.
+    them; of ``accurate`` alone.   per_channel: weights have a scale per output channel, else one in all.
+    activations: symmetric int8, or uint8 with a zero-point.   placement: where values are rounded; see `placement`.
     """
 
     method: CalibrationMethod = "percentile"
@@ -42,6 +47,17 @@ class CalibrationSpec:
     op_types: tuple[str, ...] = OP_TYPES
     per_channel: bool = True
     activations: Activations = "int8"
+    placement: Placement = "accurate"
+
+    @property
+    def quantized_types(self) -> tuple[str, ...]:
+        """The ONNX operators of which some or all are quantized."""
+        return FUSED_OP_TYPES if self.placement == "fused" else self.op_types
+
+    @property
+    def integers(self) -> str:
+        """Type of the activations that a processor multiplies as integers; empty where it computes in fp32."""
+        return self.activations if self.placement == "fused" else ""
 
     @property
     def plain(self) -> bool:
@@ -81,6 +97,8 @@ class CalibrationSpec:
             yield "weights", "per-tensor", "per-tensor"
         if self.activations != usual.activations:
             yield "activations", self.activations, self.activations
+        if self.placement != usual.placement:
+            yield "placement", self.placement, self.placement
 
 
 def parse_calibrations(texts: Sequence[str], images: int = IMAGES) -> tuple[CalibrationSpec, ...]:
@@ -120,6 +138,8 @@ def parse_calibration(text: str, images: int = IMAGES) -> CalibrationSpec:
         spec = with_value(spec, text, key, value)
     if spec.images < 1:
         raise wrong(text, "at least 1 image is needed")
+    if spec.placement == "fused" and spec.op_types != OP_TYPES:
+        raise wrong(text, "placement=fused says itself which operators are quantized; leave out ops")
     return spec
 
 
@@ -138,6 +158,9 @@ def with_value(spec: CalibrationSpec, text: str, key: str, value: str) -> Calibr
     if key == "weights":
         require_known(text, key, value, ("per-channel", "per-tensor"))
         return replace(spec, per_channel=value == "per-channel")
+    if key == "placement":
+        require_known(text, key, value, PLACEMENTS)
+        return replace(spec, placement=cast("Placement", value))
     require_known(text, key, value, get_args(Activations))
     return replace(spec, activations=cast("Activations", value))
 

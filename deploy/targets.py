@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from segeval.bundles import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-"""What a bundle holds if nothing else is asked for."""
+"""What a bundle holds if nothing else is asked for, for an engine on a processor."""
 
 WORKING_SHARE = 4
 """A call's working memory and the workspace for building may each take one part in so many of a device's memory."""
@@ -65,6 +65,11 @@ class Target:
     dla_cores: int | None = 0
     dla_jetpacks: tuple[JetPack, ...] = ()
     ahead: bool = False
+
+    @property
+    def default_precisions(self) -> tuple[Precision, ...]:
+        """What a bundle holds if nothing else is asked for: int8-fp16 too where TensorRT runs it in half precision."""
+        return self.precisions if self.tensorrt_versions else PRECISIONS
 
     @property
     def tensorrt_versions(self) -> tuple[str, ...]:

@@ -4,16 +4,19 @@ Attribution takes the ranges of the first calibration, and quantizes by them one
 except it (``without``). What an attack loses between two such files, the block took.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from onnx import ModelProto
 
 from segeval.bundles import AttributionMode, Calibration, Precision
-from segeval.deploy.blocks import blocks
+from segeval.deploy.blocks import blocks, quantizable
 from segeval.deploy.build import PARITY_IMAGES, PARITY_IMAGES_OF_BLOCKS, calibration_record
 from segeval.deploy.calibration import CalibrationImages
+from segeval.deploy.export import network_of
+from segeval.deploy.mixed import takes_flags
+from segeval.deploy.placement import Placement
 from segeval.deploy.quantize import find_ranges, quantize
 from segeval.deploy.specs import CalibrationSpec
 from segeval.deploy.targets import Target
@@ -45,9 +48,17 @@ class Variant:
         """On how many clean images it is compared with torch."""
         return PARITY_IMAGES if self.nodes is None else PARITY_IMAGES_OF_BLOCKS
 
-    def record(self, images: CalibrationImages) -> Calibration:
+    def leaving_out(self, fp32: ModelProto, names: Collection[str]) -> "Variant":
+        """The same with these operators of the network left exact as well."""
+        if not names:
+            return self
+        chosen = frozenset(quantizable(fp32, self.spec.op_types)) if self.nodes is None else self.nodes
+        return replace(self, nodes=chosen.difference(names))
+
+    def record(self, images: CalibrationImages, fp32: ModelProto, not_on_tensorrt_8: tuple[str, ...]) -> Calibration:
         """What a bundle says about it."""
-        return calibration_record(images, self.spec, self.name, self.only, self.without)
+        too_small = Placement(network_of(fp32), self.spec).left_out()
+        return calibration_record(images, self.spec, self.name, self.only, self.without, too_small, not_on_tensorrt_8)
 
 
 def variants(
@@ -106,3 +117,11 @@ def require_calibrations(
     if unsigned is not None and target.tensorrt_versions:
         what = f"TensorRT takes symmetric int8 alone, with zero-points of 0: target {target.name} cannot run"
         raise ConfigurationError(f"{what} {unsigned.text}", "leave out activations=uint8, or deploy to --target cpu")
+    transposed = next((spec for spec in specs if "ConvTranspose" in spec.op_types and spec.per_channel), None)
+    if transposed is not None and any(takes_flags(version) for version in target.tensorrt_versions):
+        what = "TensorRT 8 takes the weights of ConvTranspose with a scale per input channel, and computes other values"
+        what += f" from one per output channel: target {target.name} cannot run {transposed.text}"
+        raise ConfigurationError(what, "add weights=per-tensor, or leave out ConvTranspose")
+    if attribute and specs[0].placement != "accurate":
+        what = "--attribute compares files with one block quantized, and in placement=fused blocks share their scales"
+        raise ConfigurationError(what, "make placement=accurate the first calibration")

@@ -36,6 +36,9 @@ LARGEST_HALF = 65504.0
 """The largest finite number of half precision."""
 
 CalibrationMethod = Literal["percentile", "minmax", "entropy"]
+Placement = Literal["accurate", "fused"]
+"""Where values are rounded to int8: before convolutions alone, or as an engine needs it to join operators in one."""
+
 AttributionMode = Literal["only", "without"]
 """Whether one block of a network is quantized, or everything without it."""
 
@@ -57,6 +60,8 @@ class Calibration:
     name: tells it from the others of its network, as in ``minmax``; empty for the first, which is the one that ships.
     per_channel: weights have a scale per output channel, else one in all.   activations: their type.
     only: blocks of the network that are quantized, empty for all.   without: blocks that are not.
+    placement: where values are rounded.   too_small: names of the convolutions that ``fused`` leaves exact.
+    not_on_tensorrt_8: names of those that are exact in the file for TensorRT 8, which has no int8 kernel for them.
     """
 
     method: CalibrationMethod
@@ -70,6 +75,9 @@ class Calibration:
     activations: Literal["int8", "uint8"] = "int8"
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    placement: Placement = "accurate"
+    too_small: tuple[str, ...] = ()
+    not_on_tensorrt_8: tuple[str, ...] = ()
 
     @property
     def on_own_images(self) -> bool:
@@ -154,7 +162,8 @@ class EngineRecord:
     inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown; the
     same after every channel if it `ships`.
     flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
-    10), and could not read int8-fp16 of opset 19; None at other precisions, and if no such engine is meant.
+    10), and could not read int8-fp16 of opset 19, or has no kernel for some operators of `file`; None if it is `file`
+    that it reads, and if no such engine is meant.
     compiled: None where the target has no TensorRT, or no compiler was at hand.   plan: built from `file`, where the
     target takes engines that are.
     """

@@ -46,6 +46,7 @@ class Engine:
 
     flagged_file: instead of `file` for a backend that takes precisions from flags; None if there is no other.
     plan: an engine that was built from `file`, None if there is none.
+    integers: type of the activations, if it is an int8 file placed so that integer kernels can run it; else empty.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Engine:
     inputs: Sequence[Tuple[int, int]]
     flagged_file: Optional[str] = None
     plan: Optional[Plan] = None
+    integers: str = ""
 
     def indices(self) -> List[int]:
         """The inputs it runs, in order."""
@@ -203,6 +205,19 @@ def shard(record: Any) -> Shard:
     return Shard(take(record, "file", str), first, first + take_count(record, "count", MOST_INPUTS))
 
 
+def integers_of(record: Any) -> str:
+    """Type of the activations of an int8 engine whose calibration is placed for integer kernels; else empty."""
+    if record.get("precision") != "int8" or record.get("calibration") is None:
+        return ""
+    calibration = take(record, "calibration", dict)
+    if calibration.get("placement") != "fused":
+        return ""
+    activations = take(calibration, "activations", str) if "activations" in calibration else "int8"
+    if activations not in ("int8", "uint8"):
+        raise malformed("the activations of an engine are {!r}".format(activations[:MOST_TEXT]))
+    return activations
+
+
 def engine(record: Any) -> Engine:
     """One entry of the list of engines."""
     name = take_text(record, "name")
@@ -223,6 +238,7 @@ def engine(record: Any) -> Engine:
         inputs=ranges,
         flagged_file=None if record.get("flagged_file") is None else take(record, "flagged_file", str),
         plan=None if record.get("plan") is None else plan(record["plan"]),
+        integers=integers_of(record),
     )
 
 

@@ -94,13 +94,12 @@ def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
 
     def of_file(file: str, precision: str, fallback: Optional[Job] = None) -> Job:
         own = plan if file == engine.file else None
-        return Job(bundle.path(file), bundle.manifest.files[file].sha256, precision, shape, fallback, own)
+        sha256 = bundle.manifest.files[file].sha256
+        return Job(bundle.path(file), sha256, precision, shape, fallback, own, engine.integers)
 
-    if engine.precision != MIXED:
-        return of_file(engine.file, engine.precision)
-    if not backend.takes_flags():
+    if not ((engine.precision == MIXED or engine.flagged_file is not None) and backend.takes_flags()):
         # TensorRT 10.16 does not build fp16 scales on Orin (NVIDIA/TensorRT#4832). By its types the other is int8.
-        other = engine.flagged_file
+        other = engine.flagged_file if engine.precision == MIXED else None
         fallback = None if other in (None, engine.file) else of_file(str(other), FALLBACK)
         return of_file(engine.file, engine.precision, fallback)
     if engine.flagged_file is None:

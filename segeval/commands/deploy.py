@@ -32,15 +32,21 @@ def deploy(
     out: Out,
     target: Annotated[str, Option("--target", help="A name from `segeval ls targets`.")] = "cpu",
     precision: Annotated[
-        list[str], Option("--precision", help="fp32, fp16, int8, int8-fp16; repeatable, or with commas.")
-    ] = ["fp32,fp16,int8"],
+        list[str],
+        Option(
+            "--precision",
+            help="fp32, fp16, int8, int8-fp16; repeatable, or with commas. By default all that the target's TensorRT "
+            "runs; of other engines fp32,fp16,int8.",
+        ),
+    ] = [],
     calibration: Annotated[
         list[str],
         Option(
             "--calibration",
             metavar="METHOD[,KEY=VALUE...]",
             help="How int8 ranges are found: percentile, minmax or entropy, with percentile=, images=, seed=, ops=, "
-            "weights=, activations=. Repeat it for several int8 files; the first one ships. See docs/quantization.md.",
+            "weights=, activations=, placement=. Repeat it for several int8 files; the first one ships. See "
+            "docs/quantization.md.",
         ),
     ] = ["percentile"],
     calibration_images: Annotated[
@@ -102,7 +108,7 @@ def deploy(
             adversarial_set,
             out,
             target,
-            parse_precisions(precision),
+            parse_precisions(precision) if precision else None,
             calibration,
             calibration_images,
             batch,
@@ -113,6 +119,7 @@ def deploy(
         )
     show_parity(bundle)
     show_compilations(bundle)
+    show_left_out(bundle)
     warn_of_calibration(bundle)
     say_where_the_accelerator_is(bundle)
     if bundle.options.channels:
@@ -189,6 +196,17 @@ def show_compilations(bundle: "BundleManifest") -> None:
 def counts(by_types: "Mapping[str, int]") -> str:
     """Layers by the types they read and write: ``52 int8→fp32``."""
     return ", ".join(f"{count} {types.replace(' to ', '→')}" for types, count in by_types.items()) or "–"
+
+
+def show_left_out(bundle: "BundleManifest") -> None:
+    """Which convolutions an int8 file leaves exact, and why."""
+    for engine in bundle.engines:
+        found = engine.calibration
+        if found is not None and found.too_small:
+            say(f"{engine.name}: {len(found.too_small)} convolutions stay exact, too small to gain by int8")
+        if found is not None and found.not_on_tensorrt_8:
+            count = len(found.not_on_tensorrt_8)
+            say(f"{engine.name}: {count} grouped convolutions stay exact for TensorRT 8, which has no kernel for them")
 
 
 def warn_of_calibration(bundle: "BundleManifest") -> None:

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from segeval.deploy.specs import CalibrationSpec, parse_calibration, parse_calibrations
+from segeval.deploy.specs import PLACEMENTS, CalibrationSpec, parse_calibration, parse_calibrations
 from segeval.errors import ConfigurationError, UnknownNameError
 from segeval_runner.strict import is_name
 
@@ -23,6 +23,9 @@ from segeval_runner.strict import is_name
         ("minmax,weights=per-tensor", CalibrationSpec("minmax", per_channel=False), "minmax-per-tensor"),
         ("minmax,weights=per-channel", CalibrationSpec("minmax"), "minmax"),
         ("percentile,activations=uint8", CalibrationSpec(activations="uint8"), "percentile-uint8"),
+        ("minmax,placement=fused", CalibrationSpec("minmax", placement="fused"), "minmax-fused"),
+        ("minmax,placement=accurate", CalibrationSpec("minmax"), "minmax"),
+        ("minmax,placement=fused,ops=Conv", CalibrationSpec("minmax", placement="fused"), "minmax-fused"),
         (" percentile , images = 8, seed=0 ", CalibrationSpec(images=8, seed=0), "percentile-8-images-seed-0"),
     ],
 )
@@ -61,6 +64,9 @@ def test_what_is_typed_is_what_is_meant(text: str, spec: CalibrationSpec, name: 
         ("percentile,ops=Add", "Conv must be among"),
         ("percentile,weights=channel", "no weights 'channel'"),
         ("percentile,activations=int4", "no activations 'int4'"),
+        ("percentile,placement=fast", "no placement 'fast'"),
+        ("percentile,placement=fused,ops=Conv+Add", "leave out ops"),
+        ("percentile,ops=Conv+Add,placement=fused", "leave out ops"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_its_text(text: str, complaint: str) -> None:
@@ -100,15 +106,21 @@ def every_spec() -> list[CalibrationSpec]:
         (("Conv",), ("Conv", "Add"), ("Conv", "ConvTranspose"), ("Conv", "ConvTranspose", "Add")),
         (True, False),
         ("int8", "uint8"),
+        PLACEMENTS,
     )
     specs = (CalibrationSpec(*choice) for choice in choices)  # type: ignore[arg-type]
-    return [spec for spec in specs if spec.method == "percentile" or spec.percentile == 99.99]
+    return [
+        spec
+        for spec in specs
+        if (spec.method == "percentile" or spec.percentile == 99.99)
+        and (spec.placement == "accurate" or spec.op_types == ("Conv",))
+    ]
 
 
 def test_every_calibration_has_a_name_of_its_own_that_a_file_may_have() -> None:
     specs = every_spec()
     names = [spec.name() for spec in specs]
-    assert len({name.lower() for name in names}) == len(names) == 576
+    assert len({name.lower() for name in names}) == len(names) == 576 + 144
     assert all(is_name(f"network.int8-{name}") for name in names)
 
 

@@ -31,6 +31,21 @@ def test_a_target_knows_its_name_and_what_runs_there(name: str) -> None:
     assert (target.backend == "tensorrt") == (name == "tensorrt" or name in JETSONS)
 
 
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_what_a_target_makes_by_default(name: str) -> None:
+    three = ("fp32", "fp16", "int8")
+    with_tensorrt = name == "tensorrt" or name in JETSONS
+    assert TARGETS.load(name).default_precisions == ((*three, "int8-fp16") if with_tensorrt else three)
+
+
+def test_a_bundle_holds_what_its_target_makes_by_default(make_set: MakeSet, tmp_path: Path) -> None:
+    root = make_set(range(1), networks=ONE)
+    for target, last in (("jetson-thor", "int8-fp16"), ("cpu", "int8")):
+        found = deploy(root, tmp_path / target, target, calibrations=("minmax",))
+        assert found.options.precisions == TARGETS.load(target).default_precisions
+        assert [engine.precision for engine in found.engines][-1] == last
+
+
 def test_every_supported_jetpack_belongs_to_a_module_and_the_open_profile_has_them_all() -> None:
     named: set[str] = set()
     for name in JETSONS:

@@ -177,6 +177,29 @@ def test_unsigned_activations_go_into_int8_fp16_as_well(fp32: ModelProto, pictur
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
+def test_tensorrt_8_is_given_no_scale_per_output_channel_of_transposed_convolutions(target: str) -> None:
+    device = TARGETS.load(target)
+    fine = parse_calibrations(["minmax,ops=Conv+ConvTranspose,weights=per-tensor", "minmax,placement=fused"])
+    require_calibrations(device, ("int8",), fine, ())
+    transposed = parse_calibrations(["minmax", "minmax,ops=Conv+ConvTranspose"])
+    if not any(version.startswith("8.") for version in device.tensorrt_versions):
+        require_calibrations(device, ("int8",), transposed, ())
+        return
+    with pytest.raises(ConfigurationError, match="scale per input channel") as caught:
+        require_calibrations(device, ("int8",), transposed, ())
+    assert f"{target} cannot run minmax,images=32,ops=Conv+ConvTranspose" in caught.value.what
+    assert "weights=per-tensor" in caught.value.hint
+
+
+def test_blocks_are_compared_in_accurate_files_alone() -> None:
+    fused, accurate = parse_calibrations(["minmax,placement=fused", "minmax"])
+    device = TARGETS.load("cpu")
+    with pytest.raises(ConfigurationError, match="share their scales"):
+        require_calibrations(device, ("int8",), (fused, accurate), ("only",))
+    require_calibrations(device, ("int8",), (accurate, fused), ("only",))
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
 def test_tensorrt_is_given_symmetric_int8_alone(target: str) -> None:
     device = TARGETS.load(target)
     fine = parse_calibrations(["percentile", "minmax,weights=per-tensor,ops=Conv+Add"])

@@ -13,7 +13,7 @@ from torch import nn
 from segeval.bundles import QUANTIZED, Precision
 from segeval.deploy.build import at_precision, written_and_proved
 from segeval.deploy.export import export_fp32
-from segeval.deploy.specs import CalibrationSpec, parse_calibration
+from segeval.deploy.specs import PLACEMENTS, CalibrationSpec, parse_calibration
 from segeval.deploy.variants import Quantizer, Variant
 from segeval.errors import WeightsError
 from segeval.models import Segmenter, load_model
@@ -23,8 +23,11 @@ from segeval.store import RgbImage
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int8-fp16")
 OPERATORS = ("Conv", "Conv+ConvTranspose", "Conv+Add", "Conv+ConvTranspose+Add")
 WEIGHTS = ("per-channel", "per-tensor")
+OTHER_PLACEMENTS = PLACEMENTS[1:]
+"""The first is that of all calibrations which name none."""
 CALIBRATIONS = (
     *(f"percentile,ops={ops},weights={weights}" for ops, weights in product(OPERATORS, WEIGHTS)),
+    *(f"percentile,weights={weights},placement={name}" for name, weights in product(OTHER_PLACEMENTS, WEIGHTS)),
     "minmax",
     "entropy",
 )

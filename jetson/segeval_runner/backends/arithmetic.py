@@ -9,9 +9,14 @@ HALF_ON_ARM = "asimdhp"
 """A processor with fp16 arithmetic, in the words of /proc/cpuinfo."""
 
 
-def onnx_runtime(precision: str, half_kernels: bool) -> str:
-    """ONNX Runtime on a CPU. half_kernels: whether it has them for this processor."""
+def onnx_runtime(precision: str, half_kernels: bool, integers: bool = False) -> str:
+    """ONNX Runtime on a CPU. half_kernels: whether it has them for this processor.
+
+    integers: whether the file is placed for integer kernels, and they are switched on.
+    """
     half = "fp16 where ONNX Runtime has a kernel, fp32 elsewhere" if half_kernels else "fp32, weights rounded to fp16"
+    if precision == "int8" and integers:
+        return "integers where the result of a convolution is rounded as well; elsewhere fp32 on values rounded to int8"
     if precision == "int8":
         return "fp32 on values rounded to int8; integers where a result is quantized as well"
     if precision == "int8-fp16":

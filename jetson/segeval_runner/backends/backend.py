@@ -28,6 +28,7 @@ class Job(NamedTuple):
 
     fallback: what to run in its place where the engine cannot build it; None if there is nothing else.
     plan: the engine that the bundle carries for it, None if there is none.
+    integers: type of the activations that are to be multiplied as integers where a kernel does; empty for none.
     """
 
     file: Path
@@ -36,6 +37,7 @@ class Job(NamedTuple):
     shape: Tuple[int, int, int]
     fallback: Optional[Job] = None
     plan: Optional[Plan] = None
+    integers: str = ""
 
 
 class Settings(NamedTuple):
