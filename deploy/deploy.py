@@ -39,6 +39,7 @@ from segeval.deploy.compiler import INSTALL, Compiler, installed
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
 from segeval.deploy.mixed import file_form, needs_flagged_file
+from segeval.deploy.noise import NOISE_IMAGES, measure_noise_floor
 from segeval.deploy.parity import Reference, evenly, measure_parity
 from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
 from segeval.deploy.targets import PRECISIONS, Target
@@ -247,6 +248,8 @@ class ModelDeployment:
         calibrated = precision in QUANTIZED
         compared = [references[at] for at in evenly(len(references), variant.parity_images)]
         comparing = counted(compared, len(compared), partial(self.progress, f"check {name}"))
+        noisy = [references[at].image for at in evenly(len(references), NOISE_IMAGES)]
+        reordering = counted(noisy, len(noisy), partial(self.progress, f"noise floor of {name}"))
         return EngineRecord(
             name=name,
             model=self.record.name,
@@ -261,6 +264,7 @@ class ModelDeployment:
             parity=measure_parity(model, comparing, len(segmenter.spec.table), unoptimised=calibrated),
             compiled=compiled,
             plan=Plan(plan, compiled.library.rpartition(" ")[2]) if plan and compiled else None,
+            noise_floor=measure_noise_floor(model, reordering),
         )
 
     def compiled(self, file: str, plan: str | None = None) -> Compilation | None:

@@ -139,13 +139,14 @@ def show_parity(bundle: "BundleManifest") -> None:
             engine.name,
             number(100 * engine.parity.equal, 3),
             number(None if engine.parity.unoptimised_equal is None else 100 * engine.parity.unoptimised_equal, 3),
+            number(100 * engine.noise_floor.share if engine.noise_floor else None, 3),
             number(engine.parity.miou),
             number(engine.parity.miou_difference, 4),
             str(engine.parity.images),
         )
         for engine in bundle.engines
     ]
-    headings = ("engine", "labels as torch %", "as unoptimised %", "mIoU", "to torch", "images")
+    headings = ("engine", "labels as torch %", "as unoptimised %", "noise floor %", "mIoU", "to torch", "images")
     results.print(table(headings, rows, "Parity on clean images"))
 
 
