@@ -121,6 +121,9 @@ class Plan:
 
     file: str
     version: str
+
+
+@dataclass(frozen=True)
 class NoiseFloor:
     """How many labels of clean images another order of summation changes in a file: no effect is told below that.
 
