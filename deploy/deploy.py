@@ -19,6 +19,7 @@ from segeval.bundles import (
     Compilation,
     DeployOptions,
     EngineRecord,
+    NoiseFloor,
     Plan,
     Precision,
     RunDefaults,
@@ -248,8 +249,6 @@ class ModelDeployment:
         calibrated = precision in QUANTIZED
         compared = [references[at] for at in evenly(len(references), variant.parity_images)]
         comparing = counted(compared, len(compared), partial(self.progress, f"check {name}"))
-        noisy = [references[at].image for at in evenly(len(references), NOISE_IMAGES)]
-        reordering = counted(noisy, len(noisy), partial(self.progress, f"noise floor of {name}"))
         return EngineRecord(
             name=name,
             model=self.record.name,
@@ -264,7 +263,14 @@ class ModelDeployment:
             parity=measure_parity(model, comparing, len(segmenter.spec.table), unoptimised=calibrated),
             compiled=compiled,
             plan=Plan(plan, compiled.library.rpartition(" ")[2]) if plan and compiled else None,
-            noise_floor=measure_noise_floor(model, reordering),
+            noise_floor=self.noise_floor(name, model, references) if variant.nodes is None else None,
+        )
+
+    def noise_floor(self, name: str, model: ModelProto, references: Sequence[Reference]) -> NoiseFloor | None:
+        """How many labels other orders of summation change; not asked of the many files of attribution."""
+        images = [references[at].image for at in evenly(len(references), NOISE_IMAGES)]
+        return measure_noise_floor(
+            model, counted(images, len(images), partial(self.progress, f"noise floor of {name}"))
         )
 
     def compiled(self, file: str, plan: str | None = None) -> Compilation | None:
