@@ -25,7 +25,7 @@ NOISE_IMAGES = 3
 RUNS = (1, 4)
 """The other orders: so many neighbouring products go into one sum before the next ones go into the other.
 
-No two find the same: single ones moved 50 times more labels of ESPNet's int8 than of Fast-SCNN's, runs of 4 only 3 times.
+No single one serves every network: docs/quantization.md has what each finds.
 """
 
 LINEAR = ("Conv", "ConvTranspose", "Gemm", "MatMul")

@@ -130,6 +130,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             complete=engine.record.complete,
             calibration=engine.calibration,
             channel=engine.channel,
+            noise_floor=engine.noise_floor,
         )
         for engine in sources.engines
     )

@@ -128,7 +128,7 @@ class NoiseFloor:
     """How many labels of clean images another order of summation changes in a file: no effect is told below that.
 
     images, pixels: compared.   changed: pixels labelled otherwise than by the file as it is, by the other order; "runs
-    of 4": each operator with weights as the sum of two, of which four neighbouring products join one, the next the other.
+    of 4": each operator with weights as the sum of two, which four neighbouring products join in turn.
     """
 
     images: Annotated[int, Meta(ge=1)]
@@ -152,8 +152,8 @@ class EngineRecord:
     10), and could not read int8-fp16 of opset 19; None at other precisions, and if no such engine is meant.
     compiled: None where the target has no TensorRT, or no compiler was at hand.   plan: built from `file`, where the
     target takes engines that are.
-    noise_floor: of `file` on ONNX Runtime's CPU; None if it was not measured (nor is it where a part of the network alone
-    is in int8), or has no sum that could be reordered.
+    noise_floor: of `file` on ONNX Runtime's CPU; None if it was not measured, as where a part of the network alone
+    is in int8, or has no sum that could be reordered.
     """
 
     name: str
