@@ -21,6 +21,7 @@ from segeval.bundles import (
     Compilation,
     DeployOptions,
     EngineRecord,
+    NoiseFloor,
     Parity,
     Plan,
     Precision,
@@ -44,6 +45,7 @@ from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
 from segeval.deploy.grouped import without_kernel
 from segeval.deploy.mixed import file_form, needs_flagged_file, takes_flags, to_int8_fp16
+from segeval.deploy.noise import NOISE_IMAGES, measure_noise_floor
 from segeval.deploy.parity import Reference, evenly, measure_half, measure_parity
 from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
 from segeval.deploy.targets import Target
@@ -282,6 +284,14 @@ class ModelDeployment:
             parity=self.parity(name, model, compared, len(segmenter.spec.table), precision, form, integers),
             compiled=compiled,
             plan=Plan(plan, compiled.library.rpartition(" ")[2]) if plan and compiled else None,
+            noise_floor=self.noise_floor(name, model, references) if variant.nodes is None else None,
+        )
+
+    def noise_floor(self, name: str, model: ModelProto, references: Sequence[Reference]) -> NoiseFloor | None:
+        """How many labels other orders of summation change; not asked of the many files of attribution."""
+        images = [references[at].image for at in evenly(len(references), NOISE_IMAGES)]
+        return measure_noise_floor(
+            model, counted(images, len(images), partial(self.progress, f"noise floor of {name}"))
         )
 
     def compiled(self, file: str, plan: str | None = None) -> Compilation | None:

@@ -11,7 +11,7 @@ from segeval.evaluate.gates import require_known as require_known_gates
 from segeval.evaluate.reading import read_report
 from segeval.evaluate.report_records import SurvivalReport
 from segeval.evaluate.sweep_terminal import sweeps_in_terminal
-from segeval.evaluate.terminal import channels_in_terminal, differences_in_terminal, survival_table
+from segeval.evaluate.terminal import channels_in_terminal, clean_in_terminal, differences_in_terminal, survival_table
 
 __all__ = [
     "Finding",
@@ -19,6 +19,7 @@ __all__ = [
     "benchmark_table",
     "channels_in_terminal",
     "check_gates",
+    "clean_in_terminal",
     "differences_in_terminal",
     "evaluate",
     "gates_as_junit",

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
 from segeval.evaluate.engines import is_partial, ships, together, variant_of
+from segeval.evaluate.noise import noise_floor
 from segeval.evaluate.paired import can_be_significant, compare, holm, paired_values, permutations_for
 from segeval.evaluate.report_records import Comparison, EngineSummary, SurvivalRow
 from segeval.evaluate.statistics import QUANTITIES
@@ -84,7 +85,8 @@ def plan(survival: Sequence[SurvivalRow], engines: Sequence[EngineSummary]) -> I
             present = [each for label, each in summaries.items() if label in labels and not is_partial(each)]
             for first, second in engine_pairs(present):
                 sides = Side(attack, first.label), Side(attack, second.label)
-                yield from (unmeasured(own[0], quantity, *sides) for quantity in BETWEEN_ENGINES)
+                floor = noise_floor(first, second)
+                yield from (unmeasured(own[0], quantity, *sides, floor) for quantity in BETWEEN_ENGINES)
         engine = coarsest([summaries[label] for label in dict.fromkeys(row.engine for row in own)])
         if engine is None:
             continue
@@ -94,8 +96,8 @@ def plan(survival: Sequence[SurvivalRow], engines: Sequence[EngineSummary]) -> I
             yield from (unmeasured(own[0], quantity, *sides) for quantity in BETWEEN_ATTACKS)
 
 
-def unmeasured(row: SurvivalRow, quantity: str, first: Side, second: Side) -> Comparison:
-    """A comparison whose numbers are still unknown."""
+def unmeasured(row: SurvivalRow, quantity: str, first: Side, second: Side, floor: float | None = None) -> Comparison:
+    """A comparison whose numbers are still unknown. floor: of noise, of two engines."""
     return Comparison(
         between="engines" if first.attack == second.attack else "attacks",
         model=row.model,
@@ -116,6 +118,7 @@ def unmeasured(row: SurvivalRow, quantity: str, first: Side, second: Side) -> Co
         test="",
         p=None,
         p_holm=None,
+        noise_floor=floor,
     )
 
 

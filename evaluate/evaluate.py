@@ -130,6 +130,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             calibration=engine.calibration,
             channel=engine.channel,
             arithmetic=str(engine.record.facts.get("arithmetic", "")),
+            noise_floor=engine.noise_floor,
         )
         for engine in sources.engines
     )

@@ -21,6 +21,7 @@ from segeval.evaluate.comparisons import undecidable
 from segeval.evaluate.downloads import Download
 from segeval.evaluate.engines import ships
 from segeval.evaluate.gallery import NO_GALLERY, Case, Gallery, Room
+from segeval.evaluate.noise import floor_cell, floor_percent, noise_floor
 from segeval.evaluate.palette import LegendEntry, hexadecimal
 from segeval.evaluate.panels import FATES
 from segeval.evaluate.report_records import Comparison, Estimate, SurvivalReport
@@ -102,6 +103,9 @@ def environment(names: Collection[str]) -> Environment:
         points=points,
         against=against,
         p_value=p_value,
+        noise_floor=noise_floor,
+        floor_percent=floor_percent,
+        floor_cell=floor_cell,
         perturbation=stated_perturbation,
         calibration=calibrated,
         unbroken=partial(unbroken, names=names),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from segeval.bundles import Calibration
+from segeval.bundles import Calibration, NoiseFloor
 from segeval.records import AttackSpec, CraftConfig, ModelRecord, Scope, TaskRecord
 from segeval.replays import Environment
 
@@ -140,6 +140,7 @@ class Comparison:
     quantity: a column of SurvivalRow, such as ``survival`` and ``engine_success``.   difference: mean over images;
     low, high: its 95 % interval, None where all images differ alike.   left_out: images without one of them.
     test: empty with fewer than two images.   p: two-sided; p_holm: corrected for all comparisons of the report.
+    noise_floor: the larger one of two engines that are compared, as a share; None between attacks, or if unknown.
     """
 
     between: Literal["engines", "attacks"]
@@ -161,6 +162,7 @@ class Comparison:
     test: Literal["", "permutation"]
     p: float | None
     p_holm: float | None
+    noise_floor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,7 @@ class EngineSummary:
     calibration: of an int8 engine, None if the replay has no bundle.json to tell.
     channel: what its images went through, as in ``jpeg-75``; empty for images as they are.
     arithmetic: what numbers it computed with, in words; empty if its record does not say.
+    noise_floor: of its file; None if the replay has no bundle.json to tell, or deployment did not measure it.
     """
 
     label: str
@@ -240,6 +243,7 @@ class EngineSummary:
     calibration: Calibration | None
     channel: str = ""
     arithmetic: str = ""
+    noise_floor: NoiseFloor | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from segeval.bundles import BundleFolder, BundleManifest, Calibration, channel_of, in_channel
+from segeval.bundles import BundleFolder, BundleManifest, Calibration, NoiseFloor, channel_of, in_channel
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
 from segeval.evaluate.clean import check_truth
 from segeval.evaluate.consistency import require_consistent_set
@@ -33,6 +33,7 @@ class Engine:
     replay_index: int
     calibration: Calibration | None
     channel: str = ""
+    noise_floor: NoiseFloor | None = None
 
     @property
     def model(self) -> str:
@@ -109,7 +110,7 @@ def engines_of(label: str, results: EngineResults, index: int, bundle: BundleMan
     """
     record = results.engine
     deployed = next((engine for engine in bundle.engines if engine.name == record.name), None) if bundle else None
-    calibration = deployed.calibration if deployed else None
+    calibration, floor = (deployed.calibration, deployed.noise_floor) if deployed else (None, None)
     keys: dict[str, set[str]] = {"": set()}
     if bundle and deployed and deployed.ships:
         keys.update((channel, set()) for channel in bundle.options.channels)
@@ -117,7 +118,7 @@ def engines_of(label: str, results: EngineResults, index: int, bundle: BundleMan
         keys.setdefault(channel_of(key), set()).add(key)
     for channel, own in keys.items():
         called = f"{label}+{channel}" if channel else label
-        yield Engine(called, record, results, frozenset(own), index, calibration, channel)
+        yield Engine(called, record, results, frozenset(own), index, calibration, channel, floor)
 
 
 class Sources:

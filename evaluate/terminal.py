@@ -7,6 +7,7 @@ from rich.text import Text
 
 from segeval.evaluate.channels import channel_tables
 from segeval.evaluate.comparisons import undecidable
+from segeval.evaluate.noise import floor_cell, floor_percent, noise_floor
 from segeval.evaluate.paired import SIGNIFICANT
 from segeval.evaluate.plain_table import plain_table
 from segeval.evaluate.report_records import Comparison, SurvivalReport, SurvivalRow
@@ -104,8 +105,33 @@ def channels_in_terminal(report: SurvivalReport) -> Iterator[Table]:
         yield shown
 
 
+CLEAN_CAPTION = (
+    "Labels that are others than the desktop's. noise floor: labels that change if nothing does but the order in which "
+    "the same file adds up; between engines or devices, differences up to that may be nothing else."
+)
+
+
+def clean_in_terminal(report: SurvivalReport) -> Iterator[Table]:
+    """What each engine changes on clean images, beside its noise floor; nothing where no floor is known."""
+    rows = {(row.model, row.engine): row for row in report.clean}
+    plain = [each for each in report.engines if not each.channel and (each.model, each.label) in rows]
+    known = [each for each in plain if each.noise_floor is not None]
+    if not known:
+        return
+    table = plain_table("On clean images, %", CLEAN_CAPTION)
+    table.add_column("engine", overflow="fold")
+    for heading in ("labels changed", "noise floor", "n"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for engine in known:
+        row = rows[engine.model, engine.label]
+        changed = None if row.equal is None else 1 - row.equal
+        numbers = (floor_cell(changed, noise_floor(engine)), str(row.images))
+        table.add_row(*map(Text, (engine.label, floor_percent(changed), *numbers)))
+    yield table
+
+
 MOST_DIFFERENCES = 12
-DIFFERENCE_HEADINGS = ("first", "second", "difference", "95 %", "p", "n")
+DIFFERENCE_HEADINGS = ("first", "second", "difference", "95 %", "noise %", "p", "n")
 
 
 def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
@@ -122,7 +148,7 @@ def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
         return
     caption = (
         f"{counted}; the largest are shown. Second minus first, means over images with both. p: two-sided permutation "
-        f"test, Holm's correction for {len(tested)} tests."
+        f"test, Holm's correction for {len(tested)} tests. noise: the floor of two engines' labels."
     )
     table = plain_table("Differences that are more than chance", caption)
     table.add_column("compared", overflow="fold")
@@ -132,8 +158,9 @@ def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
     for pair in found[:MOST_DIFFERENCES]:
         numbers = (decimals(pair.first), decimals(pair.second), signed(pair.difference))
         brackets = "" if pair.low is None else f"[{signed(pair.low)}, {signed(pair.high)}]"
+        floor = floor_cell(pair.difference, pair.noise_floor)
         table.add_row(
-            *map(Text, (_compared(pair, several), *numbers, brackets, p_value(pair.p_holm), str(pair.images)))
+            *map(Text, (_compared(pair, several), *numbers, brackets, floor, p_value(pair.p_holm), str(pair.images)))
         )
     yield table
 

@@ -11,7 +11,9 @@ runner.pyz, run.sh       what runs on the device
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from segeval.errors import DataError, FormatError, IntegrityError
 from segeval.records import decode
@@ -155,6 +157,24 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class NoiseFloor:
+    """How many labels of clean images another order of summation changes in a file: no effect is told below that.
+
+    images, pixels: compared.   changed: pixels labelled otherwise than by the file as it is, by the other order; "runs
+    of 4": each operator with weights as the sum of two, which four neighbouring products join in turn.
+    """
+
+    images: Annotated[int, Meta(ge=1)]
+    pixels: Annotated[int, Meta(ge=1)]
+    changed: Mapping[str, Annotated[int, Meta(ge=0)]]
+
+    @property
+    def share(self) -> float:
+        """Share of the pixels that the order which changes most labels otherwise, 0..1."""
+        return max(self.changed.values(), default=0) / self.pixels
+
+
+@dataclass(frozen=True)
 class EngineRecord:
     """One model at one precision.
 
@@ -166,6 +186,8 @@ class EngineRecord:
     that it reads, and if no such engine is meant.
     compiled: None where the target has no TensorRT, or no compiler was at hand.   plan: built from `file`, where the
     target takes engines that are.
+    noise_floor: of `file` on ONNX Runtime's CPU; None if it was not measured, as where a part of the network alone
+    is in int8, or has no sum that could be reordered.
     """
 
     name: str
@@ -182,6 +204,7 @@ class EngineRecord:
     flagged_file: str | None = None
     compiled: Compilation | None = None
     plan: Plan | None = None
+    noise_floor: NoiseFloor | None = None
 
     def indices(self) -> list[int]:
         """The inputs it runs, in order."""

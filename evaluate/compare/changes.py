@@ -9,6 +9,7 @@ from segeval.evaluate.bootstrap import Floats
 from segeval.evaluate.compare.engines import Pair
 from segeval.evaluate.compare.records import Change, CleanChange
 from segeval.evaluate.compare.runs import OpenRun
+from segeval.evaluate.noise import noise_floor
 from segeval.evaluate.paired import compare, holm, paired_values, permutations_for
 from segeval.evaluate.report_records import CleanRow
 from segeval.evaluate.statistics import QUANTITIES
@@ -97,6 +98,7 @@ def measure(asked: Sequence[Question], seed: int, progress: Progress) -> list[Ch
             test=measured.test,
             p=measured.p,
             p_holm=None,
+            noise_floor=noise_floor(one, other),
         )
         found.append(change)
         progress("comparing", done, len(asked))
@@ -111,11 +113,11 @@ def clean_changes(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Cle
     for one, other in pairs:
         first, second = mine.get((one.model, one.label)), theirs.get((other.model, other.label))
         if first is not None and second is not None:
-            yield clean_change(first, second)
+            yield clean_change(first, second, noise_floor(one, other))
 
 
-def clean_change(a: CleanRow, b: CleanRow) -> CleanChange:
-    """One engine on clean images."""
+def clean_change(a: CleanRow, b: CleanRow, floor: float | None) -> CleanChange:
+    """One engine on clean images. floor: of noise, 0..1."""
     return CleanChange(
         model=a.model,
         precision=a.precision,
@@ -128,4 +130,5 @@ def clean_change(a: CleanRow, b: CleanRow) -> CleanChange:
         miou_difference=None if a.miou is None or b.miou is None else b.miou - a.miou,
         a_p50_ms=a.latency.p50 if a.latency else None,
         b_p50_ms=b.latency.p50 if b.latency else None,
+        noise_floor=floor,
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from segeval.evaluate.compare.records import Change
 from segeval.evaluate.compare.runs import OpenRun
 from segeval.evaluate.compare.wording import change_sentence
+from segeval.evaluate.noise import floor_percent
 from segeval.evaluate.paired import can_be_significant
 
 
@@ -42,5 +43,12 @@ def notes(a: OpenRun, b: OpenRun, same_set: bool, changes: Sequence[Change]) -> 
         told.append(
             f"{blind} of {tests} differences rest on too few images, or are among too many tests, to be told from "
             "chance, however large they are."
+        )
+    quiet = [change.noise_floor for change in changes if change.within_noise and change.noise_floor is not None]
+    if quiet:
+        many = "1 difference is" if len(quiet) == 1 else f"{len(quiet)} differences are"
+        told.append(
+            f"{many} within the noise floor ({floor_percent(max(quiet))} %): another order of the same sums changes as "
+            "many labels, so this is no sign that the engines compute anything else."
         )
     return tuple(told)

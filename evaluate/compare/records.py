@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from segeval.evaluate.noise import within_noise
 from segeval.evaluate.paired import SIGNIFICANT
 
 FILE = "compare.json"
@@ -39,7 +40,7 @@ class Change:
     images; low, high: 95 % interval of the difference, None where all images differ alike.   left_out: images without
     the quantity in one of the runs.
     test: empty with fewer than two images, and for one of several tasks.   p: two-sided; p_holm: corrected for all
-    tests of the comparison.
+    tests of the comparison.   noise_floor: share of labels, the larger one of the two engines; None if unknown.
     """
 
     model: str
@@ -60,11 +61,17 @@ class Change:
     test: Literal["", "permutation"]
     p: float | None
     p_holm: float | None
+    noise_floor: float | None = None
 
     @property
     def significant(self) -> bool:
         """Whether it is larger than chance explains."""
         return self.p_holm is not None and self.p_holm < SIGNIFICANT
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether it is a difference that another order of the same sums makes too."""
+        return within_noise(self.difference, self.noise_floor)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class CleanChange:
     """An engine of both runs on clean images; not tested, since mIoU is one number over all images.
 
     miou_difference: B minus A, in -1..1.   p50_ms: median latency of a call; None where the replay has none.
+    noise_floor: share of labels, the larger one of the two engines; None if unknown.
     """
 
     model: str
@@ -85,6 +93,7 @@ class CleanChange:
     miou_difference: float | None
     a_p50_ms: float | None
     b_p50_ms: float | None
+    noise_floor: float | None = None
 
 
 @dataclass(frozen=True)

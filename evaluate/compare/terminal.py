@@ -21,7 +21,7 @@ from segeval.evaluate.plain_table import plain_table
 
 CAPTION = (
     "Means over the images of both runs. p: two-sided permutation test, Holm's correction for all {} tests; "
-    "single tasks of several are not tested."
+    "single tasks of several are not tested. noise: labels that another order of the same sums changes."
 )
 
 

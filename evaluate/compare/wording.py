@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from segeval.evaluate.compare.records import Change, CleanChange, Run, RunComparison
+from segeval.evaluate.noise import floor_cell, floor_percent
 from segeval.evaluate.wording import attack_name, decimals, p_in_words, p_value, signed
 
 WORDS = {"survival": "survival", "engine_success": "success", "engine_accuracy": "accuracy"}
-HEADINGS = ("attack", "engine", "what", "A", "B", "B − A", "95 %", "p", "n")
-CLEAN_HEADINGS = ("engine", "mIoU A", "mIoU B", "B − A", "p50 ms A", "p50 ms B")
+HEADINGS = ("attack", "engine", "what", "A", "B", "B − A", "95 %", "noise %", "p", "n")
+CLEAN_HEADINGS = ("engine", "mIoU A", "mIoU B", "B − A", "noise %", "p50 ms A", "p50 ms B")
 MOST_OTHERS = 12
 """Changes that are shown although they may be chance."""
 
@@ -33,6 +34,7 @@ def cells(change: Change) -> tuple[str, ...]:
         decimals(change.b),
         signed(change.difference),
         brackets,
+        floor_cell(change.difference, change.noise_floor),
         p_value(change.p_holm),
         str(change.images),
     )
@@ -42,7 +44,14 @@ def clean_cells(row: CleanChange) -> tuple[str, ...]:
     """An engine under `CLEAN_HEADINGS`."""
     times = ("–" if value is None else f"{value:.2f}" for value in (row.a_p50_ms, row.b_p50_ms))
     name = engine_name(row.a_engine, row.b_engine)
-    return (name, decimals(row.a_miou), decimals(row.b_miou), signed(row.miou_difference), *times)
+    return (
+        name,
+        decimals(row.a_miou),
+        decimals(row.b_miou),
+        signed(row.miou_difference),
+        floor_percent(row.noise_floor),
+        *times,
+    )
 
 
 def shown(changes: Sequence[Change]) -> list[Change]:
@@ -66,11 +75,12 @@ def rest_line(changes: Sequence[Change]) -> str:
 def change_sentence(change: Change) -> str:
     """The largest change in words."""
     brackets = "" if change.low is None else f" [{signed(change.low)}, {signed(change.high)}]"
+    noise = f" It is within the noise floor ({floor_percent(change.noise_floor)} %)." if change.within_noise else ""
     first = "The largest" if change.significant else "The largest, which may be chance"
     return (
         f"{first}: {WORDS[change.quantity]} of {changed_attack(change)} on "
         f"{engine_name(change.a_engine, change.b_engine)} goes from {decimals(change.a)} to {decimals(change.b)}, "
-        f"{signed(change.difference)}{brackets}, {p_in_words(change.p_holm)}."
+        f"{signed(change.difference)}{brackets}, {p_in_words(change.p_holm)}.{noise}"
     )
 
 

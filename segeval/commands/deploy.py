@@ -150,13 +150,23 @@ def show_parity(bundle: "BundleManifest") -> None:
             number(100 * engine.parity.equal, 3),
             number(None if engine.parity.half is None else 100 * engine.parity.half.equal, 3),
             number(None if engine.parity.unoptimised_equal is None else 100 * engine.parity.unoptimised_equal, 3),
+            number(100 * engine.noise_floor.share if engine.noise_floor else None, 3),
             number(engine.parity.miou),
             number(engine.parity.miou_difference, 4),
             str(engine.parity.images),
         )
         for engine in bundle.engines
     ]
-    headings = ("engine", "labels as torch %", "in half arithmetic %", "as unoptimised %", "mIoU", "to torch", "images")
+    headings = (
+        "engine",
+        "labels as torch %",
+        "in half arithmetic %",
+        "as unoptimised %",
+        "noise floor %",
+        "mIoU",
+        "to torch",
+        "images",
+    )
     results.print(table(headings, rows, "Parity on clean images"))
     for engine in bundle.engines:
         half = engine.parity.half

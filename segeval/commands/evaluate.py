@@ -51,6 +51,7 @@ def evaluate(
         benchmark_table,
         channels_in_terminal,
         check_gates,
+        clean_in_terminal,
         differences_in_terminal,
         parse_gate,
         read_benchmark_report,
@@ -70,8 +71,9 @@ def evaluate(
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:
         results.print(survival_table(report))
-        for table in (*channels_in_terminal(report), *sweeps_in_terminal(report), *differences_in_terminal(report)):
-            results.print(table)
+        for tables in (clean_in_terminal, channels_in_terminal, sweeps_in_terminal, differences_in_terminal):
+            for table in tables(report):
+                results.print(table)
         if bench:
             results.print(benchmark_table(read_benchmark_report(out)))
         results.print(Text("\n".join((*report.verdict, *report.notes))))

@@ -252,7 +252,7 @@ def test_the_files_read_back(run_of: RunOf, tmp_path: Path) -> None:
     markdown = (tmp_path / "out" / "compare.md").read_text()
     assert found.finding in markdown
     tables = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in tables} == {10, 7}
+    assert {line.replace("\\|", "").count("|") for line in tables} == {11, 8}
     assert "same mean in both runs" in markdown
 
 
