@@ -14,9 +14,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from segeval.bundles import BundleFolder, BundleManifest, NoiseFloor, Precision
 from segeval.deploy import deploy
 from segeval.deploy.build import at_precision
-from segeval.deploy.deploy import NOISE_IMAGES
 from segeval.deploy.export import IMAGE, LABELS
-from segeval.deploy.noise import RUNS, measure_noise_floor, reordered
+from segeval.deploy.noise import NOISE_IMAGES, RUNS, measure_noise_floor, reordered
 from segeval.deploy.quantize import to_int8
 from segeval.deploy.session import DeployedModel
 from segeval.deploy.specs import CalibrationSpec

@@ -28,7 +28,7 @@ def compared(run_of: RunOf, base: SurvivalReport) -> Compared:
                 replace(each, noise_floor=floor if each.precision == "int8" else None) for each in base.engines
             )
             runs.append(run_of(name, report={"engines": engines}, lost=lost))
-        return compare_runs(*runs, 0, silent)
+        return compare_runs(runs[0], runs[1], 0, silent)
 
     return compare
 
