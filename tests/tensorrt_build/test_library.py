@@ -125,6 +125,27 @@ def test_the_library_is_one_of_types_by_file_and_knows_the_capabilities() -> Non
     assert names == {"SM" + capability.replace(".", "") for capability in CAPABILITIES}
 
 
+def test_an_engine_is_built_kept_and_found_again_and_cannot_be_loaded_without_a_gpu(
+    int8: ModelProto, make_job: MakeJob, tmp_path: Path
+) -> None:
+    """As far as the way through the cache goes where there is no driver."""
+    from segeval_runner.backends.tensorrt.engine import BOUND_TO, Engines, engine_of
+    from segeval_runner.backends.tensorrt.log import the_log
+
+    job, settings = make_job(int8), Settings(1, tmp_path / "engines")
+    device = dict.fromkeys(BOUND_TO, "a GPU that is not here")
+    the_log().forget()
+    with pytest.raises(BackendError, match="TensorRT cannot load what it built"):
+        engine_of(job, settings, device, the_log(), silent)
+    engines = Engines(job, settings, device, the_log(), silent)
+    key = engines.key()
+    path = engines.cache.path(job.file.stem, "engine", key)
+    kept = engines.cache.load(path, key)
+    assert kept is not None and len(kept.data) > 1_000_000
+    assert kept.notes == {"normalization": "fp32", "warnings": [], "workspace_mb": 0}
+    assert [file.name for file in (tmp_path / "engines").glob("*.timing")] == []
+
+
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "net.onnx"
     file.write_bytes(b"no ONNX")
