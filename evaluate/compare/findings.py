@@ -49,6 +49,6 @@ def notes(a: OpenRun, b: OpenRun, same_set: bool, changes: Sequence[Change]) -> 
         many = "1 difference is" if len(quiet) == 1 else f"{len(quiet)} differences are"
         told.append(
             f"{many} within the noise floor ({floor_percent(max(quiet))} %): another order of the same sums changes as "
-            "many labels, so this is no sign that the engines compute anything else."
+            "many labels, so the difference may be nothing but noise."
         )
     return tuple(told)
