@@ -172,7 +172,9 @@ def show_parity(bundle: "BundleManifest") -> None:
         half = engine.parity.half
         if half is not None:
             peak = f"{half.peak:,.{0 if half.peak >= 100 else 1}f} of {LARGEST_HALF:,.0f}"
-            results.print(Text(f"{engine.name}: largest activation {peak}, at {half.layer} ({half.input})"))
+            results.print(
+                Text(f"{engine.name}: largest activation {peak}, at {half.layer} ({half.input})"), soft_wrap=True
+            )
 
 
 def say_where_the_accelerator_is(bundle: "BundleManifest") -> None:

@@ -102,11 +102,8 @@ def test_results_are_on_stdout_and_progress_is_on_stderr(chain: Chain) -> None:
     assert "Crafted" in chain.craft.out and "tanh-local" in chain.craft.out
     assert "espnet-synthetic.int8" in chain.deploy.out
     assert "in half arithmetic %" in chain.deploy.out
-    assert re.search(
-        r"^espnet-synthetic\.fp16: largest activation [\d,.]+ of 65,504, at \S+ \(\S+\)$", chain.deploy.out, re.M
-    )
     assert "espnet-synthetic.fp32" in chain.replay.out and "p50 ms" in chain.replay.out
-    assert "computes in" in chain.replay.out and "fp32, weights rounded to fp16" in chain.replay.out
+    assert "computes in" in chain.replay.out and "fp32 on values rounded to int8" in chain.replay.out
     assert "espnet-synthetic.int8" in chain.bench.out and "p99 ms" in chain.bench.out
     for ended in (chain.craft, chain.deploy, chain.replay, chain.bench, chain.evaluate):
         assert re.search(r"^.+: \d+/\d+$", ended.err, re.MULTILINE)

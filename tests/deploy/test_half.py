@@ -13,6 +13,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 
 from segeval.bundles import LARGEST_HALF, BundleFolder, BundleManifest, HalfArithmetic
+from segeval.commands.deploy import show_parity
 from segeval.datasets.synthetic.dataset import open_synthetic
 from segeval.deploy import deploy
 from segeval.deploy.export import IMAGE, LABELS, NETWORK_INPUT, NETWORK_OUTPUT, export_fp32, finished
@@ -276,7 +277,11 @@ def test_the_remedy_of_the_error_works(rescaled_set: Path, tmp_path: Path) -> No
 
 
 def test_a_bundle_says_how_near_a_healthy_network_is_to_the_end_of_half_precision(
-    make_set: MakeSet, victims: Victims, pictures: list[RgbImage], tmp_path: Path
+    make_set: MakeSet,
+    victims: Victims,
+    pictures: list[RgbImage],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     root = make_set(range(3), networks=(NETWORK,))
     bundle = deploy(root, tmp_path / "bundle", precisions=("fp32", "fp16"))
@@ -291,6 +296,11 @@ def test_a_bundle_says_how_near_a_healthy_network_is_to_the_end_of_half_precisio
     assert half.equal == np.mean([result.labels == labels for result, labels in zip(results, expected, strict=True)])
     assert half.layer in model.layers
     assert max(float(result.peaks.max()) for result in results) <= half.peak < LARGEST_HALF
+    show_parity(bundle)
+    shown = capsys.readouterr().out
+    assert "in half" in shown and f"{100 * half.equal:.3f}" in shown
+    peak = f"{half.peak:.1f}" if half.peak < 100 else f"{half.peak:,.0f}"
+    assert f"\n{NETWORK}.fp16: largest activation {peak} of 65,504, at {half.layer} ({half.input})\n" in shown
     data = encode(bundle)
     assert decode(data, BundleManifest, "bundle.json") == bundle
     earlier = re.sub(rb',"half":(null|\{[^}]*\})', b"", data)
