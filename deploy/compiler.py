@@ -4,25 +4,24 @@ It shows that one TensorRT reads and builds a file, and in which types it would 
 on a device; those build the engine there.
 """
 
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import json
+import os
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from segeval.bundles import Compilation
-from segeval.errors import EngineError
+from segeval.errors import EngineError, MissingPrerequisiteError
 from segeval.store import explaining
-from segeval_runner.backends import Job, Settings
-from segeval_runner.backends.tensorrt.ahead import build_ahead
-from segeval_runner.errors import BackendError
 
 CAPABILITY = "8.6"
 """The nearest to Orin's 8.7 that TensorRT for RTX builds for."""
 PACKAGES = ("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx")
 INSTALL = "pip install 'segeval-embedded[rtx]'"
+COMMAND = (sys.executable, "-m", "segeval_runner.backends.tensorrt.ahead_process")
 
 
 def installed() -> bool:
@@ -36,21 +35,45 @@ def installed() -> bool:
 
 
 class Compiler:
-    """Builds files in a process of its own, which TensorRT may crash and whose memory is given back at the end."""
+    """Builds files in a process of its own. Raises MissingPrerequisiteError if TensorRT for RTX does not work here."""
 
     def __init__(self) -> None:
-        self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        # In a session of its own, Ctrl-C in the terminal reaches this process alone, which then ends the other.
+        self._process = subprocess.Popen(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        try:
+            ready = self._line()
+        except BaseException:
+            self._process.kill()
+            raise
+        if "ready" not in ready:
+            self._end()
+            why = ready.get("unusable", "it ends the process that loads it")
+            raise MissingPrerequisiteError(f"TensorRT for RTX does not work here: {why}", f"{INSTALL}, or remove it")
 
     def compile(self, file: Path, plan: Path | None = None) -> Compilation:
-        """Parse and build an ONNX file. Raises EngineError with TensorRT's reason if it is refused.
+        """Parse and build an ONNX file. Raises EngineError with TensorRT's reason if it is refused, StorageError.
 
         plan: where to keep the engine, which is then for every GPU that the library builds for by itself.
         """
-        try:
-            facts = self._pool.submit(compile_file, file, plan).result()
-        except BrokenProcessPool as error:
+        capabilities = [] if plan is not None else [CAPABILITY]
+        answer = self._ask({"file": str(file), "plan": str(plan or ""), "capabilities": capabilities})
+        if "unwritten" in answer:
+            with explaining(plan or file):
+                raise OSError(answer["unwritten"], os.strerror(answer["unwritten"]))
+        if "refused" in answer:
+            raise EngineError(f"NVIDIA's compiler refuses the file: {answer['refused']}", answer["hint"])
+        if not answer:
             what = f"TensorRT for RTX crashed on {file.name}; no TensorRT has accepted the file"
-            raise EngineError(what, "report which network it is; deploy without this precision") from error
+            raise EngineError(what, "report which network it is; deploy without this precision")
+        facts = answer["facts"]
         return Compilation(
             library=facts["library"],
             capability=CAPABILITY if plan is None else "",
@@ -61,24 +84,29 @@ class Compiler:
             warnings=tuple(facts["warnings"]),
         )
 
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a request; empty if the process ended."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return {}
+        return self._line()
+
+    def _line(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline() or "{}")
+        return answer
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-
-def compile_file(file: Path, plan: Path | None) -> dict[str, Any]:
-    """What TensorRT for RTX makes of a file; see `Ahead`. Runs in the process of `Compiler`. Raises EngineError."""
-    job = Job(file, "", "", (0, 0, 0))
-    capabilities = (CAPABILITY,) if plan is None else ()
-    try:
-        made = build_ahead(job, Settings(1, file.parent), capabilities, lambda stage, done, total: None)
-    except BackendError as error:
-        raise EngineError(f"NVIDIA's compiler refuses the file: {error.what}", error.hint) from error
-    if plan is not None:
-        with explaining(plan):
-            plan.write_bytes(made.engine)
-    return made.facts
+        self._end()

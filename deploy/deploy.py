@@ -1,7 +1,7 @@
 """`segeval deploy`: from an adversarial set to a bundle."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -11,7 +11,6 @@ from onnx import ModelProto
 
 import segeval
 from segeval.bundles import (
-    CONTRACT,
     HALF,
     QUANTIZED,
     AttributionMode,
@@ -56,6 +55,7 @@ from segeval.progress import Progress
 from segeval.records import AdversarialSet, ModelRecord, encode
 from segeval.registry import TARGETS
 from segeval.store import RgbImage, SetFolder, sha256_file
+from segeval_runner.manifest import CONTRACT
 
 
 def deploy(
@@ -116,7 +116,7 @@ def deploy(
         images = cache(partial(choose_calibration, manifest, contents))
         chosen = {spec: images(spec.images, spec.seed) for spec in specs if calibrated}
         engines: list[EngineRecord] = []
-        with nullcontext() if not device.tensorrt_versions or not installed() else Compiler() as compiler:
+        with compiler_for(device) as compiler:
             for record in manifest.models:
                 model = ModelDeployment(part, record, contents, size, device, options, chosen, compiler, progress)
                 engines += model.engines()
@@ -129,6 +129,22 @@ def deploy(
         )
         write_file(part, "bundle.json", encode(bundle, indent=2) + b"\n")
     return bundle
+
+
+@contextmanager
+def compiler_for(target: Target) -> Iterator[Compiler | None]:
+    """NVIDIA's compiler, if the files are for TensorRT and it works here.
+
+    Raises MissingPrerequisiteError for a target that takes engines built here, and nothing works to build them.
+    """
+    compiler: Compiler | None = None
+    try:
+        compiler = Compiler() if target.tensorrt_versions and installed() else None
+    except MissingPrerequisiteError:
+        if target.ahead:
+            raise
+    with compiler or nullcontext():
+        yield compiler
 
 
 def require_sensible(target: Target, options: DeployOptions, manifest: AdversarialSet) -> None:

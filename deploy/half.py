@@ -115,9 +115,13 @@ class Peaks:
         Named is the first such layer in the order of the file: up to there everything was finite.
         """
         table = self.table()
-        over = table > LARGEST_HALF
+        over = ~(table <= LARGEST_HALF)  # also where it is not a number
         if over.any():
             layer = int(np.argmax(over.any(axis=0)))
+            if np.isnan(table[:, layer]).any():
+                image = int(np.argmax(np.isnan(table[:, layer])))
+                what = f"{self.engine}: in half precision {self.layers[layer]} gives what is not a number"
+                raise EngineError(f"{what} on {self.keys[image]}", REMEDY)
             image = int(np.argmax(np.where(over[:, layer], table[:, layer], 0)))
             what = f"{self.engine}: in half precision {self.layers[layer]} overflows: an activation of it reaches "
             what += f"{table[image, layer]:,.0f} on {self.keys[image]}, and half precision ends at {LARGEST_HALF:,.0f}"

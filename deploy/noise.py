@@ -50,10 +50,10 @@ def measure_noise_floor(model: ModelProto, images: Iterable[RgbImage]) -> NoiseF
     None if it has no operator with stored weights, so that there is nothing to add up otherwise. Raises EngineError.
     """
     others = {f"runs of {run}": reordered(model, run) for run in RUNS}
-    sessions = {name: DeployedModel(other) for name, other in others.items() if other is not None}
+    sessions = {name: DeployedModel(other, simulated=True) for name, other in others.items() if other is not None}
     if not sessions:
         return None
-    own = DeployedModel(model)
+    own = DeployedModel(model, simulated=True)
     seen = pixels = 0
     changed = dict.fromkeys(sessions, 0)
     for image in images:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
 from segeval.deploy.export import IMAGE, LABELS
 from segeval.errors import EngineError
@@ -18,14 +18,20 @@ from segeval_runner.backends.onnx_runtime import left_out, session_options
 
 
 def open_session(
-    model: ModelProto, optimised: bool = True, integers: str = "", keep: Path | None = None, threads: int = 0
+    model: ModelProto,
+    optimised: bool = True,
+    integers: str = "",
+    keep: Path | None = None,
+    threads: int = 0,
+    simulated: bool = False,
 ) -> onnxruntime.InferenceSession:
     """A CPU session with denormals flushed. optimised: let ONNX Runtime rewrite the graph. Raises EngineError.
 
     integers: type of the activations that it multiplies as integers where it has a kernel; empty for none.
-    keep: file for the graph that it made of the model.   threads: of the processor, 0 for all.
+    simulated: multiply rounded values in fp32 everywhere.   keep: file for the graph that it made of the model.
+    threads: of the processor, 0 for all.
     """
-    options = session_options(threads, integers)
+    options = session_options(threads, integers, simulated or has_half_scales(model))
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if keep is not None:
@@ -39,6 +45,12 @@ def open_session(
         )
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
         raise EngineError(f"ONNX Runtime cannot load the file that was made: {error}") from error
+
+
+def has_half_scales(model: ModelProto) -> bool:
+    """Whether a file has pairs of Q and DQ with scales in fp16, as those of int8-fp16."""
+    half = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT16}
+    return any(node.op_type == "QuantizeLinear" and node.input[1] in half for node in model.graph.node)
 
 
 def operators_run(model: ModelProto, integers: str = "") -> Counter[str]:
@@ -55,8 +67,15 @@ def operators_run(model: ModelProto, integers: str = "") -> Counter[str]:
 class DeployedModel:
     """A deployed file as a function from image to label map."""
 
-    def __init__(self, model: ModelProto, optimised: bool = True, integers: str = "", threads: int = 0) -> None:
-        self._session = open_session(model, optimised, integers, threads=threads)
+    def __init__(
+        self,
+        model: ModelProto,
+        optimised: bool = True,
+        integers: str = "",
+        threads: int = 0,
+        simulated: bool = False,
+    ) -> None:
+        self._session = open_session(model, optimised, integers, threads=threads, simulated=simulated)
         self._batch: int = self._session.get_inputs()[0].shape[0]
 
     def predict(self, image: RgbImage) -> Labels:

@@ -21,10 +21,7 @@ from segeval.store import read_file, sha256
 from segeval_runner.bundle import Bundle
 from segeval_runner.errors import BundleError
 from segeval_runner.manifest import MOST_BYTES, parse
-from segeval_runner.strict import is_name
-
-CONTRACT = 2
-"""Of the files that are made now. 1: the image was transposed before it was cast, which no TensorRT reads."""
+from segeval_runner.strict import UNPRINTABLE, is_name, loads
 
 OWN_IMAGES = "the set's own clean images"
 """How the source of calibration images begins if they are those of the adversarial set."""
@@ -168,10 +165,15 @@ class NoiseFloor:
     pixels: Annotated[int, Meta(ge=1)]
     changed: Mapping[str, Annotated[int, Meta(ge=0)]]
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for numbers that no measurement gives."""
+        if not self.changed or max(self.changed.values()) > self.pixels:
+            raise ValueError(f"a noise floor of {dict(self.changed)} in {self.pixels} pixels")
+
     @property
     def share(self) -> float:
         """Share of the pixels that the order which changes most labels otherwise, 0..1."""
-        return max(self.changed.values(), default=0) / self.pixels
+        return max(self.changed.values()) / self.pixels
 
 
 @dataclass(frozen=True)
@@ -339,6 +341,18 @@ def require_calibration_names(calibration: Calibration | None, where: str) -> No
             raise FormatError(f"{where}: {name!r} names no calibration", "make the bundle again with segeval deploy")
 
 
+def require_printable(value: object, where: str) -> None:
+    """Raise FormatError if any text of a JSON value holds control characters, which a terminal would obey."""
+    if isinstance(value, str) and UNPRINTABLE.search(value):
+        raise FormatError(f"{where}: a text holds control characters: {value[:80]!r}", "do not use this bundle")
+    if isinstance(value, Mapping):
+        for pair in value.items():
+            require_printable(pair, where)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            require_printable(each, where)
+
+
 class BundleFolder:
     """A bundle on disk. Its rules are the runner's own, so that nothing is refused on the device alone."""
 
@@ -366,6 +380,7 @@ class BundleFolder:
             parse(data)
         except BundleError as error:
             raise FormatError(f"{self.manifest_path}: {error.what}", error.hint) from error
+        require_printable(loads(data), str(self.manifest_path))
         for channel in manifest.options.channels:
             require_channel_name(channel)
         for engine in manifest.engines:

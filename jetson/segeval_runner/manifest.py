@@ -10,6 +10,8 @@ from segeval_runner.errors import BundleError
 from segeval_runner.strict import SHA256, UNPRINTABLE, is_name, loads
 
 SCHEMA = "segeval.bundle/1"
+CONTRACT = 2
+"""What ONNX files keep that are made now. 1: the image was transposed before it was cast, which no TensorRT reads."""
 MANIFEST = "bundle.json"
 AGAIN = "copy the bundle again, or make it again with segeval deploy"
 MOST_CLASSES = 255
@@ -168,7 +170,7 @@ def parse(data: bytes) -> Manifest:
             for name, item in take(record, "files", dict).items()
         },
         run=run_defaults(record.get("run")),
-        contract=take_count(record, "contract") if "contract" in record else 1,
+        contract=contract_of(record),
     )
     require_file_names(manifest)
     require_engines_fit(manifest)
@@ -185,6 +187,15 @@ def require_schema(schema: str) -> None:
         raise BundleError(what.format(schema, SCHEMA), "take the runner of that version")
     if schema != SCHEMA:
         raise malformed("its schema is {!r}, this runner reads {!r}".format(schema[:MOST_TEXT], SCHEMA))
+
+
+def contract_of(record: Any) -> int:
+    """What the files keep, 1 where it is not said. Raises BundleError for one that this runner does not know."""
+    found = take_count(record, "contract") if "contract" in record else 1
+    if found > CONTRACT:
+        what = "the bundle was made by a newer segeval: its contract is {}, this runner knows {}"
+        raise BundleError(what.format(found, CONTRACT), "take the runner of that version")
+    return found
 
 
 def run_defaults(record: Any) -> RunDefaults:

@@ -167,6 +167,7 @@ class EngineRun:
     def run(self, record: Dict[str, Any]) -> None:
         """Replay from where the recording ends, and say so in replay.json. record: what replay.json holds."""
         name, total = self.engine.name, len(self.indices)
+        job = self.job()  # refused before anything is written
         earlier: Dict[str, Any] = next((entry for entry in record["engines"] if entry.get("name") == name), {})
         entry = self.entry()
         for part in ("backend", "backend_version"):
@@ -181,7 +182,7 @@ class EngineRun:
             record["engines"] = [other for other in record["engines"] if other.get("name") != name] + [entry]
             self.write(record)
             started = time.perf_counter()
-            with self.backend(self.job(), self.options.settings, self.progress.update) as active:
+            with self.backend(job, self.options.settings, self.progress.update) as active:
                 entry["load_ms"] = round((time.perf_counter() - started) * 1e3, 3)
                 entry["facts"] = {"file": active.job.file.name, **active.facts()}
                 if recording.done < total:

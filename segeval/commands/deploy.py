@@ -188,7 +188,6 @@ def say_where_the_accelerator_is(bundle: "BundleManifest") -> None:
 
 def show_compilations(bundle: "BundleManifest") -> None:
     """What NVIDIA's compiler made of every file, or that no TensorRT has read them."""
-    from segeval.deploy.compiler import INSTALL
     from segeval.registry import TARGETS
 
     compiled = [(engine.name, engine.compiled) for engine in bundle.engines if engine.compiled is not None]
@@ -202,7 +201,21 @@ def show_compilations(bundle: "BundleManifest") -> None:
         gpus = f"compute capability {found.capability}" if found.capability else "every GPU it builds for by itself"
         results.print(table(headings, rows, f"Built by {found.library} for {gpus}"))
     elif TARGETS.load(bundle.target).tensorrt_versions:
-        say(f"warning: no TensorRT has read these files; after {INSTALL}, deploy builds each of them without a GPU")
+        say(f"warning: no TensorRT has read these files; {why_not_compiled()}")
+
+
+def why_not_compiled() -> str:
+    """Why a bundle was not compiled, as far as this machine tells, and what to do."""
+    from segeval.deploy.compiler import INSTALL, Compiler, installed
+    from segeval.errors import MissingPrerequisiteError
+
+    if not installed():
+        return f"after {INSTALL}, deploy builds each of them without a GPU"
+    try:
+        with Compiler():
+            return "the bundle was made without TensorRT for RTX: remove it and deploy again to have each file built"
+    except MissingPrerequisiteError as error:
+        return f"{error.what}; {error.hint}"
 
 
 def counts(by_types: "Mapping[str, int]") -> str:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from segeval.bundles import CONTRACT, BundleFolder
+from segeval.bundles import BundleFolder
 from segeval.records import encode
-from segeval_runner.backends import BACKENDS, load_backend
+from segeval_runner.backends import BACKENDS, Settings, load_backend
 from segeval_runner.bundle import Bundle
-from segeval_runner.errors import BackendError
-from segeval_runner.replay import job_of
+from segeval_runner.errors import BackendError, BundleError
+from segeval_runner.manifest import CONTRACT
+from segeval_runner.progress import Progress
+from segeval_runner.replay import EngineRun, Options, job_of
 
 MakeBundle = Callable[..., Path]
 
@@ -44,3 +46,22 @@ def test_a_bundle_that_does_not_say_is_of_before(make_bundle: MakeBundle) -> Non
     (root / "bundle.json").write_text(text.replace('"contract":1,', ""), encoding="utf-8")
     assert "contract" not in (root / "bundle.json").read_text(encoding="utf-8")
     assert Bundle(root).manifest.contract == BundleFolder(root).manifest().contract == 1
+
+
+def test_a_later_contract_is_refused_as_a_newer_bundle(make_bundle: MakeBundle) -> None:
+    with pytest.raises(BundleError, match="made by a newer segeval"):
+        with_contract(make_bundle(), CONTRACT + 1)
+
+
+def test_what_is_refused_leaves_no_replay_behind(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    """So that the engine which the hint names can be used with the same command."""
+    root = make_bundle()
+    with_contract(root, 1)
+    options = Options(root, tmp_path / "out", "tensorrt", [], 0, Settings(1, tmp_path / "cache"))
+    bundle = Bundle(root)
+    run = EngineRun(
+        bundle.manifest.engines[0], bundle, bundle.keys(), load_backend("tensorrt"), options, Progress(True)
+    )
+    with pytest.raises(BackendError, match="before they cast it"):
+        run.run({"engines": []})
+    assert not (tmp_path / "out").exists()

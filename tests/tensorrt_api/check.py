@@ -21,7 +21,7 @@ from tests.tensorrt_api.releases import RELEASES, ROOT, CheckError, Release, bin
 PAGE = ROOT / "docs/tensorrt.md"
 BEGIN, END = "<!-- contract: written by `make check-tensorrt-api` -->\n", "<!-- end of contract -->\n"
 SOURCES = "jetson/segeval_runner/backends/tensorrt"
-OF_RTX = {"ahead.py", "ahead_builder.py", "listing.py"}
+OF_RTX = {"ahead.py", "ahead_builder.py", "ahead_process.py", "listing.py"}
 """What TensorRT for RTX alone uses; tests/tensorrt_build run it on the real library."""
 
 

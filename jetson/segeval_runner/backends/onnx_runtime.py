@@ -35,9 +35,15 @@ instruction that cuts sums off where the processor has no VNNI.
 """
 
 
-def session_options(threads: int, integers: str = "") -> Any:
-    """Every graph optimisation, denormals flushed to zero. integers: as of `Job`."""
+def session_options(threads: int, integers: str = "", simulated: bool = False) -> Any:
+    """Every graph optimisation, denormals flushed to zero. integers: as of `Job`.
+
+    simulated: multiply rounded values in fp32 everywhere. So a file of int8-fp16 must: integer kernels take no scales
+    in fp16, and ONNX Runtime would put some in all the same.
+    """
     options = import_engine().SessionOptions()
+    if simulated:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     if integers:
         options.add_session_config_entry(INTEGERS[integers], "1")
     options.intra_op_num_threads = threads
@@ -87,7 +93,7 @@ class OnnxRuntime(Backend):
     def activate(self) -> None:
         """See `Backend`."""
         integers = self.job.integers
-        options = session_options(self.settings.threads, integers)
+        options = session_options(self.settings.threads, integers, self.job.precision == "int8-fp16")
         self.session = open_session(self.job, options, ["CPUExecutionProvider"], integers=integers)
 
     def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -36,7 +36,7 @@ class Log(trt.ILogger):
         if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
             self.errors.append(msg.strip())
         elif severity == trt.ILogger.Severity.WARNING:
-            self._warn(msg.strip()[:LONGEST])
+            self._warn(" ".join(msg.split())[:LONGEST])
         elif msg.startswith(LISTING):
             self.layers = [line for line in msg.splitlines() if line.startswith("Name: ")]
 
