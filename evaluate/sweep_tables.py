@@ -71,6 +71,7 @@ def _calibration(column: CalibrationColumn) -> dict[str, Cell]:
         "op_types": "+".join(found.op_types),
         "weights": "per-channel" if found.per_channel else "per-tensor",
         "activations": found.activations,
+        "placement": found.placement,
         "clean_miou": column.miou,
         "clean_miou_drop": column.miou_drop,
         "clean_equal": column.equal,

@@ -34,7 +34,7 @@ def test_a_target_knows_its_name_and_what_runs_there(name: str) -> None:
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_what_a_target_makes_by_default(name: str) -> None:
     three = ("fp32", "fp16", "int8")
-    with_tensorrt = name == "tensorrt" or name in JETSONS
+    with_tensorrt = name in ("tensorrt", "rtx", *JETSONS)
     assert TARGETS.load(name).default_precisions == ((*three, "int8-fp16") if with_tensorrt else three)
 
 
