@@ -39,7 +39,7 @@ TOOLS = (
     Tool(
         "SEGEVAL_DATA is not set",
         "real images and published weights",
-        f"SEGEVAL_DATA=FOLDER {PYTEST}, after segeval fetch; docs/data.md",
+        f"SEGEVAL_DATA=FOLDER {PYTEST}, the folder having camvid, cityscapes_frames, weights and golden",
     ),
     Tool("there is no mount command", "a full disk", f"apt-get install mount && {PYTEST}, as root"),
     Tool("a small disk cannot be mounted", "a full disk", f"{PYTEST}, as root"),
