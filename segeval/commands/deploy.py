@@ -197,9 +197,11 @@ def show_compilations(bundle: "BundleManifest") -> None:
             (name, str(each.layers), counts(each.convolutions), counts(each.conversions), str(len(each.warnings)))
             for name, each in compiled
         ]
-        headings = ("engine", "layers", "convolutions", "made int8", "warnings")
-        gpus = f"compute capability {found.capability}" if found.capability else "every GPU it builds for by itself"
-        results.print(table(headings, rows, f"Built by {found.library} for {gpus}"))
+        headings = ("engine", "layers", "convolutions", "conversions to int8", "warnings")
+        use = f"for {found.capability}, as a check: a device builds its own" if found.capability else "for the bundle"
+        results.print(table(headings, rows, f"Built by {found.library} {use}"))
+        for warning in dict.fromkeys(warning for _, each in compiled for warning in each.warnings):
+            results.print(Text(f"TensorRT-RTX warns: {warning}"))
     elif TARGETS.load(bundle.target).tensorrt_versions:
         say(f"warning: no TensorRT has read these files; {why_not_compiled()}")
 
@@ -228,7 +230,9 @@ def show_left_out(bundle: "BundleManifest") -> None:
     for engine in bundle.engines:
         found = engine.calibration
         if found is not None and found.too_small:
-            say(f"{engine.name}: {len(found.too_small)} convolutions stay exact, too small to gain by int8")
+            say(
+                f"{engine.name}: {len(found.too_small)} convolutions are left in floating point: they have few channels"
+            )
         if found is not None and found.not_on_tensorrt_8:
             count = len(found.not_on_tensorrt_8)
             say(f"{engine.name}: {count} grouped convolutions stay exact for TensorRT 8, which has no kernel for them")

@@ -28,10 +28,11 @@ def two_lines(bundle: Path) -> str:
     """What to type on a device that ssh does not reach."""
     name, folder = shlex.quote(bundle.name), shlex.quote(bundle.name + "-replay")
     return (
-        f"over ssh add --host USER@DEVICE to the next command. Without a network copy {bundle} to a stick, type there\n"
+        "To run it on a device over ssh, add --host USER@DEVICE to the next command. Without a network, copy "
+        f"{bundle} to a USB stick and type on the device:\n"
         f"    cp -r /media/$USER/*/{name} ~/\n"
         f"    sh ~/{name}/run.sh ~/{folder}\n"
-        f"and bring ~/{folder} back"
+        f"then bring ~/{folder} back."
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def number(value: float | None, digits: int = 3) -> str:
     """A number, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no minus zero
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", words: int = 1) -> Table:

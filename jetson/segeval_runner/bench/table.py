@@ -90,6 +90,6 @@ def layer_note(entry: Dict[str, Any]) -> str:
     total = sum(layer["ms"] for layer in layers)
     argmax = sum(layer["ms"] for layer in layers if is_argmax(layer["name"], layer["kind"]))
     slowest = sorted(layers, key=lambda layer: -float(layer["ms"]))[:SLOWEST]
-    said = "{} layers: {:.2f} ms in {}, of it {:.2f} ms ArgMax; slowest: {}"
+    said = "{} layers: {:.2f} of {:.2f} ms of a profiled call in {}, of it {:.2f} ms ArgMax; slowest: {}"
     named = "; ".join("{} {:.2f}".format(layer["name"][:LONGEST], layer["ms"]) for layer in slowest)
-    return said.format(entry["engine"], total, len(layers), argmax, named)
+    return said.format(entry["engine"], total, entry["call_ms"], len(layers), argmax, named)
