@@ -380,11 +380,11 @@ class BundleFolder:
             parse(data)
         except BundleError as error:
             raise FormatError(f"{self.manifest_path}: {error.what}", error.hint) from error
-        require_printable(loads(data), str(self.manifest_path))
         for channel in manifest.options.channels:
             require_channel_name(channel)
         for engine in manifest.engines:
             require_calibration_names(engine.calibration, str(self.manifest_path))
+        require_printable(loads(data), str(self.manifest_path))
         return manifest
 
     def sha256(self) -> str:
