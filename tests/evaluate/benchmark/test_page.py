@@ -122,7 +122,7 @@ def test_what_a_call_is_made_of_is_told_where_it_is_known(page: Page) -> None:
     assert [line[0] for line in table] == [ENGINE, HOSTILE]
     for number, line in enumerate(table):
         assert float(line[2]) == 30.0 + number and float(line[3]) == 2.0 + number
-        assert f"{40.0 + number} to compute" in line[4] and "doubts: " in line[4]
+        assert f"{40.0 + number:.2f} to compute" in line[4] and "doubts: " in line[4]
         assert line[5].startswith("4.50, of it 1.50 ArgMax") and "/conv <i> 3.00" in line[5]
         assert line[6] == "12.3"
     lines = page.ask("[...document.querySelectorAll('#device table')[0].rows].map(r => r.innerText)")
