@@ -70,7 +70,7 @@ class Engines:
         plan = self.job.plan
         if plan is None or not self.settings.prebuilt or self.settings.without_argmax:
             return None
-        return Kept(plan.file.read_bytes(), {"warnings": []}) if plan.version == trt.__version__ else None
+        return Kept(plan.file.read_bytes(), {"warnings": []}) if plan.version == self.bound_to["tensorrt"] else None
 
     def runtime(self) -> trt.Runtime:
         """Raises BackendError if there is no such accelerator."""
