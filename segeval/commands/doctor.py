@@ -79,7 +79,6 @@ def tensorrt_rtx() -> str:
     from segeval.deploy.compiler import CAPABILITY, Compiler
 
     helper, proto = importlib.import_module("onnx.helper"), importlib.import_module("onnx").TensorProto
-    importlib.import_module("tensorrt_rtx")
     nodes = [
         helper.make_node("Cast", ["image"], ["levels"], to=proto.FLOAT),
         helper.make_node("ArgMax", ["levels"], ["brightest"], axis=3, keepdims=0),

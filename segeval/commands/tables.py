@@ -108,7 +108,8 @@ def layer_notes(record: "BenchRecord") -> list[str]:
         told = "the engine told of none"
         if slowest is not None:
             argmax, named = number(profile.argmax_ms, 2), f"{slowest.name} {number(slowest.ms, 2)} ms"
-            whole = f"{number(profile.total_ms, 2)} ms in {len(profile.layers)}"
+            whole = f"{number(profile.total_ms, 2)} of {number(profile.call_ms, 2)} ms of a profiled call"
+            whole += f" in {len(profile.layers)}"
             told = f"{whole}, of it {argmax} ms ArgMax; slowest: {named}"
         lines.append(f"{profile.engine} layers: {told}")
     return lines

@@ -1,10 +1,9 @@
 """The rules that every deployed file keeps so that TensorRT reads it, broken one at a time."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 from onnx.defs import get_schema
 
 from segeval.deploy.contract import check_contract
@@ -14,8 +13,8 @@ from segeval.errors import EngineError
 from segeval.models import Segmenter
 from segeval.models.loading import build_network, load_spec
 from segeval.registry import MODELS
-
-Spoil = Callable[[ModelProto], None]
+from tests.deploy import broken as broken_files
+from tests.deploy.broken import Spoil, first
 
 
 @pytest.fixture
@@ -25,26 +24,10 @@ def broken(exported: dict[str, ModelProto]) -> ModelProto:
     return model
 
 
-def first(model: ModelProto, op_type: str) -> NodeProto:
-    found: NodeProto = next(node for node in model.graph.node if node.op_type == op_type)
-    return found
-
-
 def behind_the_network(model: ModelProto, op_type: str, outputs: int = 1, **attributes: Any) -> None:
     """Add a node that reads the logits and that nobody reads."""
     names = [f"added_{number}" for number in range(outputs)]
     model.graph.node.append(helper.make_node(op_type, ["network_output"], names, "added", **attributes))
-
-
-def transposed_before_the_cast(model: ModelProto) -> None:
-    """The form of the first contract, which no TensorRT reads."""
-    cast, transpose = first(model, "Cast"), first(model, "Transpose")
-    planes = transpose.output[0]
-    transpose.input[0], transpose.output[0] = "image", "bytes"
-    cast.input[0], cast.output[0] = "bytes", planes
-    nodes = [transpose, cast, *[node for node in model.graph.node if node not in (cast, transpose)]]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
 
 
 def read_twice(model: ModelProto) -> None:
@@ -53,15 +36,6 @@ def read_twice(model: ModelProto) -> None:
 
 def cast_to_integers(model: ModelProto) -> None:
     first(model, "Cast").attribute[0].i = TensorProto.INT32
-
-
-def unknown_operator(model: ModelProto) -> None:
-    behind_the_network(model, "Det")
-
-
-def double(model: ModelProto) -> None:
-    behind_the_network(model, "Cast", to=TensorProto.DOUBLE)
-    model.graph.node.append(helper.make_node("Relu", ["added_0"], ["relu"], "double"))
 
 
 def cubic(model: ModelProto) -> None:
@@ -77,11 +51,11 @@ def indices(model: ModelProto) -> None:
 @pytest.mark.parametrize(
     ("spoil", "rule"),
     [
-        (transposed_before_the_cast, "Transpose takes .*; image is UINT8"),
+        (broken_files.transposed_image, "Transpose takes .*; image is UINT8"),
         (read_twice, "a Cast to float alone may read it"),
         (cast_to_integers, "a Cast to float alone may read it"),
-        (unknown_operator, "added: TensorRT 8.5 to 11 has no operator Det"),
-        (double, "double: TensorRT's Relu takes FLOAT, FLOAT16; added_0 is DOUBLE"),
+        (broken_files.unknown_operator, "added: TensorRT 8.5 to 11 has no operator Det"),
+        (broken_files.double_precision, "added: TensorRT's Relu takes FLOAT, FLOAT16; wide is DOUBLE"),
         (cubic, "Resize does not do mode b?'cubic'"),
         (indices, "MaxPool gives no indices"),
     ],
