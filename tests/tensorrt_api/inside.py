@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import sys
 import unittest
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.tensorrt_api.library import Library
 
 
 def main(result: Path, name: str) -> int:
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell's background job: the drive presses Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     bindings = importlib.import_module(name + "_bindings")
     breaches = contract.breaches(bindings)
     declared = contract.declared() + (contract.declared(contract.RTX_STUB) if contract.is_rtx(bindings) else [])
