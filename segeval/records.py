@@ -11,8 +11,9 @@ from typing import Literal, TypeVar
 import msgspec
 
 from segeval.classes import ClassTable
-from segeval.errors import ConfigurationError, FormatError
+from segeval.errors import ConfigurationError, FormatError, IntegrityError
 from segeval.metrics import AttackCounts
+from segeval_runner.digests import is_intact, sealed
 from segeval_runner.strict import loads
 
 Scope = Literal["local", "full"]
@@ -27,6 +28,11 @@ def encode(record: object, indent: int = 0) -> bytes:
     return msgspec.json.format(text, indent=indent) if indent else text
 
 
+def encode_sealed(record: object, indent: int = 0) -> bytes:
+    """JSON of a record that is written to a file: `encode`, with the digest that `decode` compares as its last member."""
+    return encode(sealed(loads(encode(record))), indent)
+
+
 class Versioned(msgspec.Struct, frozen=True):
     """The one field that every version of a manifest has."""
 
@@ -34,21 +40,24 @@ class Versioned(msgspec.Struct, frozen=True):
 
 
 def decode(data: bytes | str, form: type[Record], where: str) -> Record:
-    """The record in `data`. Raises FormatError naming `where` and the field that is wrong.
+    """The record in `data`. Raises FormatError naming `where` and the field that is wrong, IntegrityError.
 
-    Refused as well is what JSON readers understand differently, keys that occur twice above all; see `strict.loads`.
+    Refused as well is what JSON readers understand differently, keys that occur twice above all (see `strict.loads`),
+    and a record whose digest is not that of what it says.
     """
     raw = data.encode() if isinstance(data, str) else data
     try:
         require_version(raw, form, where)
         record = msgspec.json.decode(raw, type=form)
-        loads(raw)
+        said = loads(raw)
     except (ValueError, RecursionError, ConfigurationError) as error:
         # ValueError: of msgspec, of text that is no UTF-8, of `loads`.
         # ConfigurationError: a record that contradicts itself, such as a class table with too few colours.
         raise FormatError(
             f"{where}: {error}", "is it a file of this kind, written by this version of segeval?"
         ) from error
+    if isinstance(said, dict) and not is_intact(said):
+        raise IntegrityError(f"{where} was changed after it was written: its digest does not fit", "restore the file")
     return record
 
 

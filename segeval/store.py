@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from segeval.errors import DataError, FormatError, IntegrityError, StorageError
 from segeval.metrics import Labels, Mask
-from segeval.records import AdversarialSample, AdversarialSet, FileRecord, decode, encode
+from segeval.records import AdversarialSample, AdversarialSet, FileRecord, decode, encode_sealed
 from segeval_runner.strict import lines, open_regular, read_regular
 
 RgbImage = NDArray[np.uint8]
@@ -238,7 +238,7 @@ class SetFolder:
 
     def write_manifest(self, manifest: AdversarialSet) -> None:
         """Replace the manifest as a whole."""
-        write_atomic(self.manifest_path, encode(manifest, indent=2) + b"\n")
+        write_atomic(self.manifest_path, encode_sealed(manifest, indent=2) + b"\n")
 
     def samples(self) -> Iterator[AdversarialSample]:
         """The samples in order, one at a time."""
@@ -248,7 +248,7 @@ class SetFolder:
     def append(self, samples: Iterable[AdversarialSample]) -> None:
         """Add samples durably, all with one write."""
         with explaining(self.samples_path), self.samples_path.open("ab") as file:
-            file.write(b"".join(encode(sample) + b"\n" for sample in samples))
+            file.write(b"".join(encode_sealed(sample) + b"\n" for sample in samples))
             file.flush()
             os.fsync(file.fileno())
 
