@@ -43,8 +43,8 @@ def open_cityscapes(root: Path | None = None, split: str = "val", size: Size | N
     """
     folder = find_root("cityscapes", root, LAYOUT, also=(FRAMES,))
     official = folder / "leftImg8bit"
-    pairs = _official(folder, split) if official.is_dir() else _bare(folder, split)
-    return FileDataset(folder, CITYSCAPES, pairs, size or PAPER_SIZE)
+    pairs, others = (_official(folder, split), []) if official.is_dir() else _bare(folder, split)
+    return FileDataset(folder, CITYSCAPES, pairs, size or PAPER_SIZE, others)
 
 
 def _pairs(images: Iterable[Path], labels: Path) -> list[Pair]:
@@ -79,8 +79,8 @@ def city_split(name: str) -> str:
     return next((split for split, cities in CITIES.items() if city in cities), "train")
 
 
-def _bare(root: Path, split: str) -> list[Pair]:
-    """The frames of `root` itself whose city belongs to `split`."""
+def _bare(root: Path, split: str) -> tuple[list[Pair], list[str]]:
+    """The frames of `root` itself whose city belongs to `split`, and the names of the others."""
     images = list_files(root, (IMAGE_ENDING,))
     if not images:
         raise DataError(f"no Cityscapes frames in {root}", f"Expected: {LAYOUT}")
@@ -88,4 +88,4 @@ def _bare(root: Path, split: str) -> list[Pair]:
     if not chosen:
         here = sorted({city_split(image.name) for image in images})
         raise DataError(f"{root} has no frames of split {split!r}", f"splits here: {', '.join([*here, 'all'])}")
-    return _pairs(chosen, root)
+    return _pairs(chosen, root), [image.name.removesuffix(IMAGE_ENDING) for image in images if image not in chosen]
