@@ -44,7 +44,7 @@ def choose_calibration(
     size = (manifest.height, manifest.width)
     seed = config.seed if seed is None else seed
     try:
-        dataset = open_dataset(config.dataset, dataset_root(config.data_root), "train", size)
+        dataset = open_dataset(config.dataset, dataset_root(config.data_root), "train", size, manifest.resize)
     except DataError as error:
         return from_contents(contents, f"{config.dataset} has no usable train split: {error.what}", count, seed)
     own = {sha256(contents.image(id).tobytes()) for id in contents.clean}

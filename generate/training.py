@@ -25,7 +25,7 @@ from segeval.generate.run import Run
 from segeval.metrics import ConfusionMatrix
 from segeval.models import ModelSpec, Segmenter, load_model
 from segeval.models.loading import load_spec
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.records import decode, encode

@@ -52,8 +52,9 @@ class Worker:
         self.crafter = Crafter(order.config, order.root)
         self.files = order.files
         self.jobs: list[Job] = list(self.crafter.jobs(order.files))
-        for found, expected in zip((model.record for model in self.crafter.models), order.models, strict=True):
-            if found != expected:
+        for model, expected in zip(self.crafter.models, order.models, strict=True):
+            model.logit_scale = expected.logit_scale
+            if model.record != expected:
                 hint = "restore them, or craft into a new folder"
                 raise IntegrityError(f"the weights of {expected.name} were changed while crafting", hint)
 

@@ -18,6 +18,8 @@ from segeval_runner.strict import loads
 
 Scope = Literal["local", "full"]
 Grouping = Literal["each", "joint"]
+Resize = Literal["opencv", "pillow", "box"]
+"""How images are brought to another size; see `segeval.datasets.pixels.resize_image`."""
 Setting = str | int | float | bool | None
 Record = TypeVar("Record")
 
@@ -29,7 +31,7 @@ def encode(record: object, indent: int = 0) -> bytes:
 
 
 def encode_sealed(record: object, indent: int = 0) -> bytes:
-    """JSON of a record that is written to a file: `encode`, with the digest that `decode` compares as its last member."""
+    """JSON of a record for a file: that of `encode`, with the digest that `decode` compares as its last member."""
     return encode(sealed(loads(encode(record))), indent)
 
 
@@ -87,6 +89,7 @@ class ModelRecord:
 
     weights: as the user gave them, empty for the registered file.   outputs: class name of each network output.
     source: what it is loaded by, a registered name or ``package.module:attribute``; empty for `name`.
+    logit_scale: what its logits were multiplied by in the attacks' losses and in the margins, 1 for a usual network.
     """
 
     name: str
@@ -95,6 +98,7 @@ class ModelRecord:
     weights: str
     weights_sha256: str
     source: str = ""
+    logit_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -241,6 +245,7 @@ class AdversarialSet:
 
     table: the classes of the dataset, whole, so that nobody needs the dataset to read the set.
     height, width: of every image.   images: ids in order.   tasks: per class table, per task name.
+    resize: how images were brought to that size, and those of a calibration are.
     samples_sha256: of samples.jsonl, empty until the set is complete.
     """
 
@@ -258,4 +263,5 @@ class AdversarialSet:
     sample_count: int = 0
     samples_sha256: str = ""
     skipped: tuple[SkippedSample, ...] = ()
+    resize: Resize = "box"
     schema: Literal["segeval.set/1"] = field(default="segeval.set/1")

@@ -7,6 +7,7 @@ from segeval.classes import CITYSCAPES, IGNORE
 from segeval.datasets import Size
 from segeval.datasets.files import FileDataset, LabelFile, Pair, find_root, label_values, list_files, need_folder
 from segeval.errors import DataError
+from segeval.records import Resize
 
 IMAGE_ENDING = "_leftImg8bit.png"
 EVALUATED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
@@ -34,7 +35,9 @@ LAYOUT = (
 )
 
 
-def open_cityscapes(root: Path | None = None, split: str = "val", size: Size | None = None) -> FileDataset:
+def open_cityscapes(
+    root: Path | None = None, split: str = "val", size: Size | None = None, resize: Resize = "pillow"
+) -> FileDataset:
     """The frames of a split, 512×1024 as in the paper unless `size` (height, width) says otherwise.
 
     root: the folder with ``leftImg8bit/`` and ``gtFine/``; or a bare folder of frames, whose split is that of the
@@ -44,7 +47,7 @@ def open_cityscapes(root: Path | None = None, split: str = "val", size: Size | N
     folder = find_root("cityscapes", root, LAYOUT, also=(FRAMES,))
     official = folder / "leftImg8bit"
     pairs, others = (_official(folder, split), []) if official.is_dir() else _bare(folder, split)
-    return FileDataset(folder, CITYSCAPES, pairs, size or PAPER_SIZE, others)
+    return FileDataset(folder, CITYSCAPES, pairs, size or PAPER_SIZE, resize, others)
 
 
 def _pairs(images: Iterable[Path], labels: Path) -> list[Pair]:

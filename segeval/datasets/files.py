@@ -19,8 +19,10 @@ from segeval.datasets.pixels import (
 from segeval.errors import DataError
 from segeval.fetching.sources import source_of
 from segeval.places import cache_folder, data_folder
+from segeval.records import Resize
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
 
 @dataclass(frozen=True)
 class LabelFile:
@@ -128,13 +130,19 @@ def check_ids(pairs: Sequence[Pair]) -> None:
 class FileDataset:
     """Images and label files on disk, read when asked for.
 
-    size: (height, width) to bring both to, None to leave them.   left_out: names of images that lie there as well and
+    size: (height, width) to bring both to, None to leave them.   resize: how.   left_out: names of images that lie there as well and
     belong to other splits.
     Raises DataError if there is no image, or a name is unsafe or occurs twice.
     """
 
     def __init__(
-        self, where: Path, table: ClassTable, pairs: Sequence[Pair], size: Size | None, left_out: Sequence[str] = ()
+        self,
+        where: Path,
+        table: ClassTable,
+        pairs: Sequence[Pair],
+        size: Size | None,
+        resize: Resize = "pillow",
+        left_out: Sequence[str] = (),
     ) -> None:
         if not pairs:
             raise DataError(f"no images in {where}", f"image files end in {', '.join(IMAGE_SUFFIXES)}")
@@ -144,6 +152,7 @@ class FileDataset:
         self.left_out = tuple(left_out)
         self._pairs = tuple(pairs)
         self._size = size
+        self._resize = resize
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -154,7 +163,7 @@ class FileDataset:
         image = read_image(pair.image)
         size = self._size or (image.shape[0], image.shape[1])
         if pair.labels is None:
-            return Example(pair.id, resize_image(image, size), None)
+            return Example(pair.id, resize_image(image, size, self._resize), None)
         require_one_orientation(pair.image, pair.labels.path)
         labels = read_labels(pair.labels.path, pair.labels.values, self.table)
         if labels.shape != image.shape[:2]:
@@ -163,4 +172,4 @@ class FileDataset:
                 f"{pair.labels.path} is {width}×{height}, its image {pair.image} {image.shape[1]}×{image.shape[0]}"
             )
             raise DataError(message, "a label file must have the size of its image")
-        return Example(pair.id, resize_image(image, size), resize_labels(labels, size))
+        return Example(pair.id, resize_image(image, size, self._resize), resize_labels(labels, size))

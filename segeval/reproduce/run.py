@@ -16,7 +16,8 @@ from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, 
 from segeval.generate.craft import Crafter, CraftPlan
 from segeval.generate.maps import gradients_of, make_maps
 from segeval.generate.numerics import is_cpu, naming_memory, one_thread, prepare_torch
-from segeval.models import Segmenter, load_model
+from segeval.models import Segmenter, load_models
+from segeval.models.segmenter import resizing
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
@@ -59,7 +60,7 @@ class Reproduction:
         self.workers = workers
         self.folder = ExperimentFolder(out)
         prepare_torch()
-        self.models = [load_model(text, config.device) for text in config.models]
+        self.models = load_models(config.models, config.device)
         self.crafters = {name: Crafter(craft, self.folder.set(name), self.models) for name, craft in sets(config)}
 
     def cost(self) -> Cost:
@@ -131,7 +132,7 @@ def gradient_seconds(config: ExperimentConfig, models: Sequence[Segmenter]) -> d
 
     On a GPU that of a batch, as attacks compute it; maps are made image by image, and take longer there.
     """
-    dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
+    dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size, resizing(models))
     example = dataset[list(dataset.ids).index(config.images[0])]
     batch = 1 if is_cpu(config.device) else min(config.batch_size, len(config.images))
     found = {}

@@ -23,7 +23,7 @@ from segeval.errors import (
     UnknownNameError,
 )
 from segeval.models import Segmenter
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.records import encode
 from segeval.replays import Replay
 from segeval.store import SetFolder, sha256_file

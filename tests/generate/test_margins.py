@@ -16,7 +16,8 @@ from segeval.generate.margins import as_half, ask
 from segeval.metrics import Mask
 from segeval.models import Segmenter
 from segeval.models.loading import load_spec
-from segeval.models.segmenter import Deployable, predict
+from segeval.models.segmenter import Deployable
+from segeval.models.soundness import predict
 from segeval.records import AdversarialSample
 from segeval.registry import ATTACKS
 from segeval.store import SetFolder
