@@ -39,7 +39,8 @@ Predict = Callable[[RgbImage], Labels]
 class ScoreConfig:
     """Everything that decides a score.
 
-    model: NAME or NAME=WEIGHTS.   split: empty for the dataset's default.   size: (height, width) images are brought to, None for the dataset's own.
+    model: NAME or NAME=WEIGHTS.   split: empty for the dataset's default.
+    size: (height, width) images are brought to, None for the dataset's own.
     outputs: "classes" takes the argmax over the class table alone, without a network's background output.
     limit: score the first images only.   calibration, calibration_images, seed: of the int8 file, whose calibration
     images are drawn from the dataset's train split as `segeval deploy` draws them.   device: for torch.

@@ -25,7 +25,7 @@ from segeval.commands.options import (
     worker_count,
 )
 from segeval.console import progress, results, say
-from segeval.records import AdversarialSample, CraftConfig
+from segeval.records import AdversarialSample, AdversarialSet, CraftConfig
 
 if TYPE_CHECKING:
     from segeval.generate.craft import CraftPlan
@@ -39,7 +39,7 @@ def craft(
         Option(
             "--model",
             metavar="[LABEL=]NAME[=WEIGHTS]",
-            help="Network to attack, under a name of yours if you like; repeatable, see --victims.",
+            help="Network to attack; repeatable, see --victims.",
         ),
     ],
     attack: Annotated[list[str], Option("--attack", help="A name from `segeval ls attacks`; repeatable.")] = ["tanh"],
@@ -144,7 +144,17 @@ def craft(
     show_summary(out)
     if manifest.skipped:
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were left out")
-    say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'))}")
+    own = [word for name in code_of(manifest) for word in ("--allow", name)]
+    say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *own)}")
+
+
+def code_of(manifest: AdversarialSet) -> list[str]:
+    """What a set names that is not registered: code that `segeval deploy` imports only if it is allowed to."""
+    from segeval.registry import DATASETS, MODELS
+
+    models = [model.source for model in manifest.models if model.source not in MODELS.places()]
+    dataset = manifest.config.dataset
+    return [*models, *([] if dataset in DATASETS.places() else [dataset])]
 
 
 def show_plan(plan: "CraftPlan", config: CraftConfig) -> None:

@@ -130,8 +130,8 @@ def check_ids(pairs: Sequence[Pair]) -> None:
 class FileDataset:
     """Images and label files on disk, read when asked for.
 
-    size: (height, width) to bring both to, None to leave them.   resize: how.   left_out: names of images that lie there as well and
-    belong to other splits.
+    size: (height, width) to bring both to, None to leave them.   resize: how.
+    left_out: names of images that lie there as well and belong to other splits.
     Raises DataError if there is no image, or a name is unsafe or occurs twice.
     """
 

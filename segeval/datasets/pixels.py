@@ -92,7 +92,8 @@ def read_values(path: Path, meant: Collection[int]) -> NDArray[np.uint8]:
             f"{path}: its palette is grey, and both its indices and its grey levels could be labels",
             "save it as 8-bit grey PNG that holds the labels",
         )
-    return colours[pixels, 0]
+    found: NDArray[np.uint8] = colours[pixels, 0]
+    return found
 
 
 def spans(values: Mapping[int, int]) -> str:
@@ -148,7 +149,7 @@ def resize_image(image: RgbImage, size: Size, resize: Resize = "pillow") -> RgbI
 
 
 def linear(image: RgbImage, size: Size) -> RgbImage:
-    """Linear interpolation between the two nearest pixels along each axis, pixel centres at halves, a half rounded up."""
+    """Linear interpolation between the two nearest pixels along each axis; pixel centres lie at halves."""
     found = image.astype(np.float32)
     for axis, new in enumerate(size):
         old = image.shape[axis]
@@ -157,7 +158,8 @@ def linear(image: RgbImage, size: Size) -> RgbImage:
         weight = (centres - first).astype(np.float32).reshape([-1 if other == axis else 1 for other in range(3)])
         second = np.minimum(first + 1, old - 1)
         found = found.take(first, axis) * (1 - weight) + found.take(second, axis) * weight
-    return np.floor(found + 0.5).astype(np.uint8)
+    rounded: RgbImage = np.floor(found + 0.5).astype(np.uint8)
+    return rounded
 
 
 def nearest(old: int, new: int) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ class ModelName:
 
 
 def parse_model(text: str) -> ModelName:
-    """The parts of NAME, NAME=WEIGHTS or LABEL=NAME[=WEIGHTS]. Raises ConfigurationError for a label that is no name."""
+    """The parts of NAME, NAME=WEIGHTS or LABEL=NAME[=WEIGHTS]. Raises ConfigurationError for an odd label."""
     first, _, rest = text.partition("=")
     second, _, weights = rest.partition("=")
     if is_model(first) or not is_model(second):
