@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segeval.errors import ConfigurationError, WeightsError
-from segeval.models import Segmenter, load_model
-from segeval.models.loading import candidates, load_spec
+from segeval.models import Segmenter
+from segeval.models.loading import candidates, load, load_spec
+from segeval.models.names import ModelName
 from segeval.places import cache_folder, data_folder
 from segeval.records import ModelRecord
-from segeval.registry import Registry
+from segeval.registry import MODELS, Registry
 from segeval.store import sha256_file
 
 
@@ -38,12 +39,11 @@ def load_victim(record: ModelRecord, beside: Path, given: Given) -> Segmenter:
 
     Raises ConfigurationError for code that is not allowed, WeightsError if no file has that hash.
     """
-    from segeval.registry import MODELS
-
     source = record.source or record.name
     given.require_allowed(MODELS, source)
-    segmenter = load_model(f"{source}={find_recorded(record, source, beside, given)}")
-    segmenter.logit_scale = record.logit_scale
+    file = find_recorded(record, source, beside, given)
+    segmenter = load(ModelName(source, str(file), record.name))
+    segmenter.weights, segmenter.logit_scale = record.weights, record.logit_scale
     return segmenter
 
 

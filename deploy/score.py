@@ -93,6 +93,7 @@ def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: N
     ground truth, UnknownNameError, WeightsError, EngineError.
     """
     check_options(config)
+    config = replace(config, split=config.split or default_split(config.dataset))
     segmenter = load_model(config.model, config.device)
     data = open_part(config, config.split, config.size, resizing([segmenter]))
     require_same_classes(segmenter, data, config.dataset)
@@ -111,7 +112,7 @@ def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: N
     per_class = zip(data.table.names, matrix.intersection_over_union().tolist(), strict=True)
     iou = {name: None if np.isnan(value) else value for name, value in per_class}
     return ScoreRecord(
-        config=replace(config, split=config.split or default_split(config.dataset)),
+        config=config,
         model=segmenter.record,
         images=images,
         miou=miou,
@@ -200,6 +201,7 @@ def deployed_engine(
     """The network as `segeval deploy` would ship it, for the size of the first image, and its calibration."""
     first = data[0]
     height, width, _ = first.image.shape
+    segmenter.require_size(height, width, f"image {first.id}")
     answer(segmenter, first.image, f"image {first.id}")  # NaN would go into the file, and its argmax is some class
     progress(f"export {precision}", 0, 1)
     images = calibration_images(config, (height, width), resizing([segmenter])) if precision in QUANTIZED else None

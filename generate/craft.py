@@ -29,6 +29,7 @@ from segeval.store import SetFolder, sha256_file
 
 MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions", "resize")
 """What decides the result besides the options."""
+ELSE_NOTHING = "choose another --task, more images with --limit, or another split"
 FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction", "margin")
 
 
@@ -131,7 +132,7 @@ class Crafter:
             names = ", ".join(task.name for task in self.tasks)
             raise DataError(
                 f"no pixel of {len(files)} image(s) is predicted as a source class of {names}: nothing to attack",
-                scores.doubt() or "choose another --task, more images with --limit, or another split",
+                " ".join(filter(None, (scores.doubt(), ELSE_NOTHING))),
             )
         require_gradients(self.folder, jobs, files)
         count = Schedule(self, jobs, files, progress).run(workers)
