@@ -9,7 +9,7 @@ from pathlib import Path
 from segeval.classes import parse_task, same_classes
 from segeval.datasets import Example, open_dataset
 from segeval.errors import ConfigurationError, DataError
-from segeval.exclusive import only_writer
+from segeval.exclusive import only_writer, require_own
 from segeval.generate.clean_scores import CleanScores, told_of_resizing, told_of_scale
 from segeval.generate.flatness import require_gradients
 from segeval.generate.jobs import Job, seed_of
@@ -110,9 +110,10 @@ class Crafter:
         or has changed since the set was begun, or if no image has a source pixel; EngineError for a network whose
         answers are not finite or whose loss is flat, or if it takes more memory than there is.
         """
+        require_own(self.folder.root, "set")
         with one_thread(self.config.device), naming_memory(self.config.device):
             fresh = self.manifest()  # refuses images that do not fit, before a folder is made for them
-            with only_writer(self.folder.root):
+            with only_writer(self.folder.root, "set"):
                 return self.run_alone(fresh, resume, progress, workers, tell)
 
     def run_alone(
@@ -154,8 +155,6 @@ class Crafter:
         """
         root = self.folder.root
         if not self.folder.manifest_path.exists():
-            if root.exists() and any(path.suffix != ".part" for path in root.iterdir()):
-                raise ConfigurationError(f"{root} is not empty and holds no adversarial set", "choose another --out")
             self.folder.write_manifest(fresh)
             return fresh
         found = self.folder.manifest()

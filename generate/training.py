@@ -18,6 +18,7 @@ from torch import nn
 from segeval.classes import same_classes
 from segeval.datasets import Dataset, open_dataset
 from segeval.errors import ConfigurationError, DataError
+from segeval.exclusive import only_writer
 from segeval.generate.distillation import SoftLabels, outputs_of
 from segeval.generate.examples import CachedExamples
 from segeval.generate.initial import initial_network
@@ -28,7 +29,7 @@ from segeval.models.loading import load_spec
 from segeval.models.soundness import predict
 from segeval.places import dataset_root
 from segeval.progress import Progress
-from segeval.records import decode, encode
+from segeval.records import decode, encode_sealed
 from segeval.store import write_atomic
 
 Report = Callable[["EpochReport"], None]
@@ -91,9 +92,16 @@ class EpochReport:
 def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, report: Report) -> Path:
     """Train, checkpointing every epoch in `out`; returns the safetensors file of the averaged weights.
 
-    Raises ConfigurationError for options that no training can have, or if `out` holds another training or one to be
-    resumed; DataError for images that the network cannot take. No epoch is computed before that is known.
+    Raises ConfigurationError for options that no training can have, or if `out` holds something else or a training to
+    be resumed, or if another process is at it; DataError for images that the network cannot take. No epoch is computed
+    before that is known.
     """
+    with only_writer(out, "train"):
+        return train_alone(config, out, resume, progress, report)
+
+
+def train_alone(config: TrainConfig, out: Path, resume: bool, progress: Progress, report: Report) -> Path:
+    """See `train`."""
     torch.set_flush_denormal(True)
     torch.manual_seed(config.seed)
     require_sensible(config)
@@ -214,7 +222,7 @@ def require_folder(config: TrainConfig, out: Path, resume: bool) -> None:
             raise ConfigurationError(f"{out} holds this training already", "continue it with --resume")
     elif resume:
         raise ConfigurationError(f"{out} holds no training to resume", "leave out --resume")
-    write_atomic(record, encode(config, indent=2))
+    write_atomic(record, encode_sealed(config, indent=2))
 
 
 def mean_iou(segmenter: Segmenter, examples: CachedExamples, progress: Progress) -> float | None:

@@ -12,6 +12,7 @@ import torch
 from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError
 from segeval.evaluate.kang2020 import write_report
+from segeval.exclusive import only_writer
 from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.generate.craft import Crafter, CraftPlan
 from segeval.generate.maps import gradients_of, make_maps
@@ -75,6 +76,11 @@ class Reproduction:
 
     def run(self, resume: bool, progress: Progress) -> Experiment:
         """Make what is not there yet, and the report anew; returns the record of the whole."""
+        with only_writer(self.folder.root, "experiment"):
+            return self.run_alone(resume, progress)
+
+    def run_alone(self, resume: bool, progress: Progress) -> Experiment:
+        """See `run`."""
         self.open(resume)
         for name, crafter in self.crafters.items():
             with self.timed(name):
@@ -93,8 +99,6 @@ class Reproduction:
         """Begin a record, or find that of the same configuration."""
         root = self.folder.root
         if not self.folder.path.exists():
-            if root.exists() and any(path.suffix != ".part" for path in root.iterdir()):
-                raise ConfigurationError(f"{root} is not empty and holds no reproduction", "choose another --out")
             made_by = versions("torch", "numpy", "scipy"), revision(), machine(self.workers)
             self.folder.write(Experiment(self.config, *made_by))
             return

@@ -22,6 +22,7 @@ from segeval.errors import (
     FormatError,
     IntegrityError,
     UnknownNameError,
+    WeightsError,
 )
 from segeval.models import Segmenter
 from segeval.models.soundness import predict
