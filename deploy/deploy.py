@@ -36,7 +36,7 @@ from segeval.deploy.build import (
     references_of,
     written_and_proved,
 )
-from segeval.deploy.bundle import hash_files, new_folder, write_file, write_inputs
+from segeval.deploy.bundle import hash_files, write_file, write_inputs
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.channels import parse_channels
 from segeval.deploy.compiler import INSTALL, Compiler, installed
@@ -52,6 +52,7 @@ from segeval.deploy.targets import Target
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
 from segeval.errors import ConfigurationError, MissingPrerequisiteError
 from segeval.models import Segmenter
+from segeval.new_folder import new_folder
 from segeval.progress import Progress
 from segeval.records import AdversarialSet, ModelRecord, encode
 from segeval.registry import TARGETS
@@ -73,6 +74,7 @@ def deploy(
     channels: Sequence[str] = (),
     attribute: Sequence[AttributionMode] = (),
     given: Given = NOTHING,
+    tell: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> BundleManifest:
     """Write a bundle of every model of a set at every precision.
@@ -82,7 +84,7 @@ def deploy(
     that ships, each other an int8 of its own beside it.   calibration_images: of those that do not say.
     attribute: an int8 file for every block of each network as well, with only that block quantized, or all but it.
     channels: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
-    given: files that the set does not carry, and code that it may bring.
+    given: files that the set does not carry, and code that it may bring.   tell: called with what a person should know.
     A bundle of the same set and options that is there already is verified and returned.
     Raises DataError or IntegrityError for the set, ConfigurationError for options or `out`, WeightsError,
     EngineError for a file that breaks a rule or that NVIDIA's compiler refuses, MissingPrerequisiteError, StorageError.
@@ -114,7 +116,7 @@ def deploy(
     if there is not None:
         return there
     contents = survey(folder, passing)
-    with new_folder(out) as part:
+    with new_folder(out, "bundle", tell) as part:
         size = (manifest.height, manifest.width)
         inputs = write_inputs(part, contents.inputs(), *size, partial(progress, "inputs"))
         calibrated = not set(QUANTIZED).isdisjoint(options.precisions)

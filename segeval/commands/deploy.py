@@ -133,6 +133,7 @@ def deploy(
             attribute=modes(attribute),
             given=Given(weight_files(model), dataset_root(data_root), frozenset(allow)),
             progress=tick,
+            tell=say,
         )
     show_parity(bundle)
     show_compilations(bundle)
