@@ -109,7 +109,7 @@ def test_two_processes_do_not_write_into_one_set(world: Any, tree: Tree, tmp_pat
     config = replace(world.config, attacks=("fgsm",), scopes=("local",), limit=1)
     whole = tree(world.craft(tmp_path / "whole", attacks=("fgsm",), scopes=("local",), limit=1))
     out = tmp_path / "set"
-    with only_writer(out):
+    with only_writer(out, "set"):
         (failed,) = outcomes(crafting(config, out))
         assert failed["status"] == 1 and not any(out.iterdir())
         with pytest.raises(ConfigurationError, match="another process is writing into"):
