@@ -45,7 +45,7 @@ def choose_calibration(
     ConfigurationError for a dataset that is not registered and not allowed.
     """
     config = manifest.config
-    given.require_allowed(DATASETS, config.dataset)
+    DATASETS.require_allowed(config.dataset, given.allowed, "the set")
     size = (manifest.height, manifest.width)
     seed = config.seed if seed is None else seed
     try:

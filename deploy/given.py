@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segeval.errors import ConfigurationError, WeightsError
+from segeval.errors import WeightsError
 from segeval.models import Segmenter
 from segeval.models.loading import candidates, load, load_spec
 from segeval.models.names import ModelName
 from segeval.places import cache_folder, data_folder
 from segeval.records import ModelRecord
-from segeval.registry import MODELS, Registry
+from segeval.registry import MODELS
 from segeval.store import sha256_file
 
 
@@ -25,14 +25,6 @@ class Given:
     data_root: Path | None = None
     allowed: frozenset[str] = frozenset()
 
-    def require_allowed(self, registry: Registry, name: str) -> None:
-        """Raise ConfigurationError for code that the set names and the user did not: importing it would run it."""
-        if name not in registry.places() and name not in self.allowed:
-            raise ConfigurationError(
-                f"the set names the {registry.kind} {name!r}, which is code that segeval does not know and would run",
-                f"if it is yours, or you trust it: --allow {name}",
-            )
-
 
 def load_victim(record: ModelRecord, beside: Path, given: Given) -> Segmenter:
     """The network that was attacked, from the weight file with the recorded hash. beside: the set's folder.
@@ -40,7 +32,7 @@ def load_victim(record: ModelRecord, beside: Path, given: Given) -> Segmenter:
     Raises ConfigurationError for code that is not allowed, WeightsError if no file has that hash.
     """
     source = record.source or record.name
-    given.require_allowed(MODELS, source)
+    MODELS.require_allowed(source, given.allowed, "the set")
     file = find_recorded(record, source, beside, given)
     segmenter = load(ModelName(source, str(file), record.name))
     segmenter.weights, segmenter.logit_scale = record.weights, record.logit_scale

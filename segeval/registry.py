@@ -5,12 +5,12 @@ Third parties add theirs by entry point (group ``segeval.models``, ``segeval.dat
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from segeval.errors import UnknownNameError
+from segeval.errors import ConfigurationError, UnknownNameError
 
 
 class Registry:
@@ -27,6 +27,17 @@ class Registry:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places())
+
+    def require_allowed(self, name: str, allowed: Collection[str], where: str) -> None:
+        """Raise ConfigurationError for code that a file names and the user did not: loading it would run it.
+
+        Registered names are always allowed.   allowed: ``package.module:attribute``.   where: the file that names it.
+        """
+        if name not in self.places() and name not in allowed:
+            raise ConfigurationError(
+                f"{where} names the {self.kind} {name!r}, which is code that segeval does not know and would run",
+                f"if it is yours, or you trust it: --allow {name}",
+            )
 
     def load(self, name: str) -> Any:
         """The object behind a registered name or a ``package.module:attribute``.

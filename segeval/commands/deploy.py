@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.text import Text
 
-from segeval.commands.options import DataRoot, Option, Out, Quiet, command, parse_precisions
+from segeval.commands.options import Allow, DataRoot, Option, Out, Quiet, command, parse_precisions
 from segeval.commands.remote import (
     REMOTE_DIR,
     REMOTE_PYTHON,
@@ -80,14 +80,7 @@ def deploy(
         Option("--model", metavar="NAME=FILE", help="Weights of a network of the set, if they moved; repeatable."),
     ] = [],
     data_root: DataRoot = None,
-    allow: Annotated[
-        list[str],
-        Option(
-            "--allow",
-            metavar="MODULE:ATTRIBUTE",
-            help="Import this network or dataset of your own, which the set names; repeatable.",
-        ),
-    ] = [],
+    allow: Allow = [],
     host: Hosts = [],
     remote_dir: RemoteDir = REMOTE_DIR,
     remote_python: RemotePython = REMOTE_PYTHON,

@@ -35,6 +35,14 @@ Split = Annotated[str, Option("--split", help="Split of the dataset.", show_defa
 Size = Annotated[
     str | None, Option("--size", metavar="HxW", help="Bring images to this height x width.", show_default="as is")
 ]
+Allow = Annotated[
+    list[str],
+    Option(
+        "--allow",
+        metavar="MODULE:ATTRIBUTE",
+        help="Import this network or dataset of your own, which the files name; repeatable.",
+    ),
+]
 
 
 class ScopeName(StrEnum):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from segeval.commands.options import (
+    Allow,
     DataRoot,
     Device,
     Option,
@@ -27,6 +28,8 @@ from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from segeval.experiments import ExperimentConfig
     from segeval.reproduce import Cost
 
@@ -63,6 +66,7 @@ def reproduce(
     budget_limit: Annotated[int, Option("--budget-limit", min=1, help="Of these, for budgets and maps.")] = 4,
     steps: Annotated[int, Option("--steps", min=1, help="Updates per image.")] = 50,
     batch_size: Annotated[int, Option("--batch-size", min=1, help="Images attacked together, on a GPU.")] = 1,
+    allow: Allow = [],
     device: Device = "cpu",
     seed: Seed = 0,
     workers: Workers = None,
@@ -84,6 +88,7 @@ def reproduce(
 
     if origin is not None:
         config = repeated(context, ExperimentFolder(origin).read().config)
+        require_known(config, allow, str(origin))
         where = out or (origin if resume else None)
     elif dataset is not None:
         config = resolve(
@@ -123,6 +128,16 @@ def reproduce(
         say(f"next: {command('deploy', reproduction.folder.set('table1'), '--out', bundle)}")
 
 
+def require_known(config: "ExperimentConfig", allow: "Sequence[str]", where: str) -> None:
+    """Raise ConfigurationError if a recorded reproduction names code that is not registered and not allowed."""
+    from segeval.models.names import parse_model
+    from segeval.registry import DATASETS, MODELS
+
+    DATASETS.require_allowed(config.dataset, allow, where)
+    for text in config.models:
+        MODELS.require_allowed(parse_model(text).name, allow, where)
+
+
 def repeated(context: typer.Context, config: "ExperimentConfig") -> "ExperimentConfig":
     """A recorded configuration on this machine: only where to compute and where the data lie may differ.
 
@@ -134,7 +149,7 @@ def repeated(context: typer.Context, config: "ExperimentConfig") -> "ExperimentC
         if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
     }
     if others := sorted(
-        given.keys() - {"origin", "out", "resume", "dry_run", "quiet", "device", "data_root", "workers"}
+        given.keys() - {"origin", "out", "resume", "dry_run", "quiet", "device", "data_root", "workers", "allow"}
     ):
         names = ", ".join(f"--{name.replace('_', '-')}" for name in others)
         raise ConfigurationError(f"--from repeats what is recorded; it goes with no {names}", "leave out one of them")

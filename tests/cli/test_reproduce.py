@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from segeval_runner.digests import sealed
+
 Call = Callable[..., Any]
 
 
@@ -101,10 +103,16 @@ def test_what_cannot_be_reproduced(made: tuple[Path, Any], tiny: tuple[str, ...]
     assert "is no reproduction" in refusal("--from", tmp_path, "--out", tmp_path / "a")
     assert "holds a reproduction with other options" in refusal("--out", root, *tiny, "--seed", 1)
     (tmp_path / "thesis.txt").write_text("mine")
-    assert "not empty and holds no reproduction" in refusal("--out", tmp_path, *tiny)
+    assert "holds files that segeval did not make" in refusal("--out", tmp_path, *tiny)
     assert "which models for folder" in refusal("--dataset", "folder", "--out", tmp_path / "a")
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "experiment.json").write_text('{"schema": "segeval.experiment/9"}')
     assert "experiment.json" in refusal("--from", damaged, "--out", tmp_path / "a")
+    record = json.loads((root / "experiment.json").read_bytes())
+    for name, value in (("models", ["theirs:network=w.pth"]), ("dataset", "theirs:open")):
+        foreign = {**record, "config": {**record["config"], name: value}}
+        (damaged / "experiment.json").write_text(json.dumps(sealed(foreign)))
+        said = refusal("--from", damaged, "--out", tmp_path / "a")
+        assert "which is code that segeval does not know and would run" in said and "--allow theirs:" in said
     assert not (tmp_path / "a").exists()
