@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from segeval.bundles import BundledFile, InputKey, Inputs, Shard
+from segeval.deploy.folders import require_own
 from segeval.errors import ConfigurationError
 from segeval.records import encode
 from segeval.store import RgbImage, explaining, sha256_file
@@ -38,7 +39,8 @@ def new_folder(out: Path) -> Iterator[Path]:
 
     Raises ConfigurationError if `out` is in use, StorageError.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    require_own(out, "bundle")
+    if out.exists() and any(out.iterdir()):
         raise ConfigurationError(f"{out} is not empty", "choose another folder with --out, or remove it")
     with explaining(out):
         out.parent.mkdir(parents=True, exist_ok=True)

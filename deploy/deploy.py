@@ -52,7 +52,7 @@ from segeval.deploy.variants import Quantizer, Variant, require_calibrations, va
 from segeval.errors import ConfigurationError, IntegrityError, MissingPrerequisiteError
 from segeval.models import Segmenter, load_model
 from segeval.progress import Progress
-from segeval.records import AdversarialSet, ModelRecord, encode
+from segeval.records import AdversarialSet, ModelRecord, encode_sealed
 from segeval.registry import TARGETS
 from segeval.store import RgbImage, SetFolder, sha256_file
 from segeval_runner.manifest import CONTRACT
@@ -127,7 +127,7 @@ def deploy(
         bundle = BundleManifest(
             segeval.__version__, reference, target, options, tuple(engines), inputs, files, run, CONTRACT
         )
-        write_file(part, "bundle.json", encode(bundle, indent=2) + b"\n")
+        write_file(part, "bundle.json", encode_sealed(bundle, indent=2) + b"\n")
     return bundle
 
 

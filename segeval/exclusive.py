@@ -8,9 +8,7 @@ from pathlib import Path
 
 from segeval.errors import ConfigurationError
 from segeval.store import explaining
-
-if sys.platform != "win32":
-    import fcntl
+from segeval_runner.exclusive import locked_at_once
 
 
 @contextmanager
@@ -28,19 +26,10 @@ def only_writer(folder: Path) -> Iterator[None]:
     with explaining(folder):
         descriptor = os.open(folder, os.O_RDONLY)
     try:
-        lock(descriptor, folder)
+        if not locked_at_once(descriptor):
+            raise ConfigurationError(
+                f"another process is writing into {folder}", "wait until it has ended, or choose another --out"
+            )
         yield
     finally:
         os.close(descriptor)
-
-
-def lock(descriptor: int, folder: Path) -> None:
-    """Lock an open folder until it is closed. Raises ConfigurationError if another process has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ConfigurationError(
-            f"another process is writing into {folder}", "wait until it has ended, or choose another --out"
-        ) from error
-    except OSError:
-        return
