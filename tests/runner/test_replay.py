@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from segeval.bundles import BundleFolder
 from segeval.replays import Replay
+from segeval_runner.digests import sealed
+from tests.sealing import reseal, write_sealed
 
 MakeBundle = Callable[..., Path]
 Runner = Callable[..., list[str]]
@@ -125,7 +127,7 @@ def test_results_that_were_half_written_are_done_again(make_bundle: MakeBundle, 
         record = json.loads((out / "replay.json").read_text())
         for engine in record["engines"]:
             engine["complete"] = False
-        (out / "replay.json").write_text(json.dumps(record))
+        write_sealed(out / "replay.json", record)
 
     damages: list[tuple[bytes, bytes]] = [
         (whole, lines[:-20]),
@@ -133,6 +135,7 @@ def test_results_that_were_half_written_are_done_again(make_bundle: MakeBundle, 
         (whole[:-100] + bytes(100), lines),
         (whole + b"torn", lines),
         (whole, lines.replace(b'"clean/3"', b'"clean/9"')),
+        (whole, lines.replace(b'"latency_ms": ', b'"latency_ms": 7', 1)),
         (b"", b"not json\n"),
     ]
     for damaged_labels, damaged_lines in damages:
@@ -151,11 +154,13 @@ def test_batches_stay_the_same_when_a_run_is_resumed(make_bundle: MakeBundle, ru
     run(command)
     record = json.loads((out / "replay.json").read_text())
     record["engines"][0]["complete"] = False
-    (out / "replay.json").write_text(json.dumps(record))
+    write_sealed(out / "replay.json", record)
     results = out / "batched" / "results.jsonl"
     lines = results.read_bytes().splitlines(keepends=True)
     marked = [line.replace(b'"latency_ms": ', b'"latency_ms": 9') for line in lines[:3]]
     results.write_bytes(b"".join(marked))
+    reseal(results)
+    marked = results.read_bytes().splitlines(keepends=True)
     run(command)
     again = results.read_bytes().splitlines(keepends=True)
     assert again[:2] == marked[:2]
@@ -172,7 +177,7 @@ def test_a_folder_of_another_bundle_or_of_something_else_is_refused(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("precious")
     said = run(runner(tmp_path / "other", "replay", "--out", tmp_path / "mine"), code=2)
-    assert "not empty and not a replay" in said
+    assert "mine holds files that segeval did not make" in said
 
 
 def test_a_replay_begun_with_another_engine_version_is_not_continued(
@@ -183,6 +188,7 @@ def test_a_replay_begun_with_another_engine_version_is_not_continued(
     record = (out / "replay.json").read_text()
     version = Replay.open(out).engines[0].backend_version
     (out / "replay.json").write_text(record.replace(f'"backend_version": "{version}"', '"backend_version": "0.1"'))
+    reseal(out / "replay.json")
     assert "was begun with backend_version '0.1'" in run(runner(bundle, "replay", "--out", out), code=2)
 
 
@@ -204,11 +210,11 @@ def test_latencies_of_two_machines_or_thread_counts_are_not_mixed(
     record = json.loads((out / "replay.json").read_text())
     record["environment"][part] = value
     record["engines"][0]["complete"] = complete
-    (out / "replay.json").write_text(json.dumps(record))
+    write_sealed(out / "replay.json", record)
     refusal = run(runner(bundle, "replay", "--out", out, "--threads", 1), code=2)
     assert f"was begun with {said}" in refusal
     assert "--out" in refusal and ("--threads" in refusal) == (part == "threads")
-    assert json.loads((out / "replay.json").read_text()) == record
+    assert json.loads((out / "replay.json").read_text()) == sealed(record)
     assert not (out / "single").exists()
 
 
@@ -240,7 +246,7 @@ def test_json_progress_is_for_programs(make_bundle: MakeBundle, runner: Runner, 
     events = [json.loads(line) for line in said.splitlines()]
     assert {"stage": "single", "done": 7, "total": 7} in events
     said = run(runner(tmp_path / "bundle", "replay", "--out", tmp_path, "--progress", "json"), code=2)
-    assert json.loads(said.splitlines()[-1])["error"].endswith("is not empty and not a replay")
+    assert json.loads(said.splitlines()[-1])["error"].endswith("holds files that segeval did not make")
 
 
 def test_the_other_commands(make_bundle: MakeBundle, runner: Runner) -> None:
