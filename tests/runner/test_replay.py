@@ -3,30 +3,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from segeval.bundles import BundleFolder
 from segeval.replays import Replay
 from segeval_runner.digests import sealed
+from tests.interrupting import expected, started
 from tests.sealing import reseal, write_sealed
 
 MakeBundle = Callable[..., Path]
 Runner = Callable[..., list[str]]
 MANY = 400
-
-
-def expected(number: int) -> NDArray[np.uint8]:
-    """The brightest channel of picture `number` of the bundles made in conftest."""
-    picture = np.random.default_rng(number).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    brightest: NDArray[np.uint8] = picture.argmax(-1).astype(np.uint8)
-    return brightest
 
 
 def run(command: list[str], code: int = 0) -> str:
@@ -67,17 +58,6 @@ def test_one_engine_can_be_run_alone_and_the_other_later(
     run(runner(bundle, "replay", "--out", out))
     assert {engine.name for engine in Replay.open(out).engines} == {"batched", "single"}
     assert (out / "batched" / "results.jsonl").read_bytes() == before, "what is complete is not run again"
-
-
-@contextmanager
-def started(command: list[str], out: Path, results: int) -> Iterator[subprocess.Popen[str]]:
-    """A replay that is under way: `results` label maps are written, the last is not."""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        file = out / "single" / "results.jsonl"
-        while not file.exists() or file.read_bytes().count(b"\n") < results:
-            assert process.poll() is None, "it ended before it could be stopped"
-            time.sleep(0.002)
-        yield process
 
 
 def test_killed_in_the_middle_and_run_again_gives_the_same_label_maps(
