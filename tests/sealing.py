@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from segeval_runner.digests import sealed
+from segeval_runner.strict import loads
 
 
 def write_sealed(path: Path, record: dict[str, Any]) -> None:
@@ -13,17 +14,21 @@ def write_sealed(path: Path, record: dict[str, Any]) -> None:
 
 
 def reseal(path: Path) -> None:
-    """Seal every line of a .jsonl file anew that is an object, or the one object that another file is."""
-    if path.suffix == ".jsonl":
-        path.write_bytes(b"".join(map(resealed, path.read_bytes().splitlines(keepends=True))))
-    else:
-        path.write_bytes(resealed(path.read_bytes()))
+    """Seal a file anew; see `resealed`."""
+    path.write_bytes(resealed(path.name, path.read_bytes()))
 
 
-def resealed(data: bytes) -> bytes:
-    """A JSON object with the digest that fits; anything else as it is."""
+def resealed(name: str, data: bytes) -> bytes:
+    """A JSON file with the digest that fits, in every line of a .jsonl file; what is no JSON object stays as it is."""
+    if name.endswith(".jsonl"):
+        return b"".join(map(resealed_object, data.splitlines(keepends=True)))
+    return resealed_object(data) if name.endswith(".json") else data
+
+
+def resealed_object(data: bytes) -> bytes:
+    """One JSON object."""
     try:
-        record = json.loads(data)
+        record = loads(data)
     except ValueError:
         return data
     end = b"\n" * data.endswith(b"\n")
