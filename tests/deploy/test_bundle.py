@@ -52,7 +52,10 @@ def test_a_folder_appears_only_when_it_is_finished(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
-    with pytest.raises(ConfigurationError, match="not empty"), new_folder(tmp_path):
+    with pytest.raises(ConfigurationError, match="holds files that segeval did not make"), new_folder(tmp_path):
+        pass
+    (tmp_path / "set.json").touch()
+    with pytest.raises(ConfigurationError, match=r"holds an adversarial set \(set\.json\)"), new_folder(tmp_path):
         pass
     assert (tmp_path / "mine").read_text() == "precious"
 

@@ -116,6 +116,12 @@ def test_results(bundle: Path, out: Path) -> None:
     require_found(path, on_the_desktop, continued)
 
 
+def test_label_maps(out: Path) -> None:
+    """Their checksums are in the results. A checksum of 32 bits misses no change of one bit or one byte."""
+    results = Replay.open(out).results("single")
+    require_found(out / "single" / "labels.bin", lambda: [results.labels(key).tobytes() for key in results.keys])
+
+
 def test_a_replay(bundle: Path, out: Path) -> None:
     path = out / "replay.json"
     names, opened = set(loads(path.read_bytes())), Bundle(bundle)

@@ -157,3 +157,41 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(out: Path, name: st
     else:
         (out / name).symlink_to(out.parent / "elsewhere")
     refused(out, FormatError, "symbolic link|no plain file")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("engines", 0, "name"),
+        ("engines", 0, "backend_version"),
+        ("engines", 0, "facts", "arithmetic"),
+        ("engines", 0, "telemetry", "source"),
+        ("environment", "cpu"),
+        ("environment", "machine"),
+        ("environment", "backends", "onnxruntime"),
+    ],
+)
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nerror: b", "\u202egnp"])
+def test_texts_that_a_terminal_would_obey_are_refused(out: Path, place: tuple[Any, ...], text: str) -> None:
+    record = holder = json.loads((out / "replay.json").read_text())
+    for step in place[:-1]:
+        holder = holder[step]
+    holder[place[-1]] = text
+    write_sealed(out / "replay.json", record)
+    refused(out, FormatError, r"replay\.json: a text holds control characters: '")
+
+
+def test_names_that_a_terminal_would_obey_are_refused(out: Path) -> None:
+    """Of a fact, of an input, and of a stage of a call."""
+    change(out, facts={"\x1b[2J": 1})
+    refused(out, FormatError, "control characters")
+    change(out, facts={})
+    results = out / "single" / "results.jsonl"
+    whole = results.read_bytes()
+    for old, new in (
+        (b'"clean/3"', b'"\\u001b[2J"'),
+        (b'"latency_ms"', b'"stages": {"\\u001b[2J": 1.0}, "latency_ms"'),
+    ):
+        results.write_bytes(whole.replace(old, new))
+        reseal(results)
+        refused(out, FormatError, r"results\.jsonl:\d: a text holds control characters")

@@ -19,7 +19,7 @@ from segeval_runner.cli import main
 from segeval_runner.errors import BundleError, OutputError
 from segeval_runner.manifest import parse
 from segeval_runner.recording import Recording, write_json
-from segeval_runner.strict import lines, loads, open_regular
+from segeval_runner.strict import lines, loads, open_regular, printable
 
 MakeBundle = Callable[..., Path]
 Manifest = dict[str, Any]
@@ -321,3 +321,9 @@ def test_lines_are_bounded_and_pipes_are_not_opened(tmp_path: Path) -> None:
         list(lines(file, 3))
     with pytest.raises(ValueError, match="no plain file"):
         open_regular(tmp_path)
+
+
+def test_what_a_library_says_is_escaped_in_a_record() -> None:
+    """So that the readers, which refuse control characters, read what this runner writes."""
+    said = {"fallback": ["a\nb", ("\x1b[2J", 1.5)], "\u202ename": None, "plain é": True}
+    assert printable(said) == {"fallback": ["a\\nb", ["\\x1b[2J", 1.5]], "\\u202ename": None, "plain é": True}

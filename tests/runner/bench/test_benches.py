@@ -14,8 +14,10 @@ from segeval.benches import open_bench
 from segeval.errors import ConfigurationError, DataError, FormatError, SegevalError
 from segeval_runner.backends import Settings
 from segeval_runner.bench.benchmark import BenchOptions, benchmark
-from segeval_runner.bench.record import packed
+from segeval_runner.bench.record import opened, packed
 from segeval_runner.bench.rules import PRESETS
+from segeval_runner.bundle import Bundle
+from segeval_runner.errors import OutputError
 from segeval_runner.progress import Progress
 from segeval_runner.telemetry import Machine
 from tests.sealing import write_sealed
@@ -110,3 +112,21 @@ def test_two_runs_of_the_same_are_refused(out: Path) -> None:
     record["runs"] *= 2
     write_sealed(out / "bench.json", record)
     refused(out, FormatError, "two runs of one engine")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"engine": "\x1b[2J"},
+        {"facts": {"arithmetic": "\x1b[2J"}},
+        {"flags": [{"kind": "other work", "detail": "\x1b[2J"}]},
+        {"energy": "not available: \x1b[2J"},
+    ],
+)
+def test_texts_that_a_terminal_would_obey_are_refused(out: Path, fields: dict[str, Any]) -> None:
+    """Also by the runner, which shows what it continues."""
+    change(out, **fields)
+    refused(out, FormatError, r"bench\.json: a text holds control characters")
+    record = json.loads((out / "bench.json").read_text())
+    with pytest.raises(OutputError, match="is not a benchmark"):
+        opened(out, Bundle(out.parent / "bundle"), "custom", record["rules"], record["environment"])
