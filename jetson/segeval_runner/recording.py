@@ -89,12 +89,14 @@ class Recording:
             self._results_end, self._offset = ends[kept - 1] if kept else (0, 0)
             opened.pop_all()  # all went well: they stay open until the end of the recording
         self.done = kept
+        self._is_cut = False
 
     def cut(self) -> None:
-        """Drop what comes after the last result that is kept. Raises OutputError."""
+        """Drop what comes after the last result that is kept, as `append` does first. Raises OutputError."""
         with explaining(self.folder):
             self._results.truncate(self._results_end)
             self._labels.truncate(self._offset)
+        self._is_cut = True
 
     def require_whole(self) -> None:
         """Raise OutputError if the files hold more or less than what was found and written here."""
@@ -132,6 +134,8 @@ class Recording:
         self, key: str, labels: np.ndarray[Any, Any], latency_ms: float, stages: Optional[Dict[str, float]] = None
     ) -> None:
         """Keep one uint8 (H, W) label map. stages: see `Backend.stages`. Raises OutputError."""
+        if not self._is_cut:
+            self.cut()
         stream = zlib.compress(np.ascontiguousarray(labels).tobytes(), LEVEL)
         result: Dict[str, Any] = {
             "key": key,
