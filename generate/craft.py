@@ -9,7 +9,8 @@ from pathlib import Path
 from segeval.classes import parse_task, same_classes
 from segeval.datasets import Example, open_dataset
 from segeval.errors import ConfigurationError, DataError
-from segeval.exclusive import only_writer, require_own
+from segeval.exclusive import only_writer
+from segeval.folders import require_own
 from segeval.generate.clean_scores import CleanScores, told_of_resizing, told_of_scale
 from segeval.generate.flatness import require_gradients
 from segeval.generate.jobs import Job, seed_of

@@ -18,7 +18,8 @@ from torch import nn
 from segeval.classes import same_classes
 from segeval.datasets import Dataset, open_dataset
 from segeval.errors import ConfigurationError, DataError
-from segeval.exclusive import only_writer, require_own
+from segeval.exclusive import only_writer
+from segeval.folders import require_own
 from segeval.generate.distillation import SoftLabels, outputs_of
 from segeval.generate.examples import CachedExamples
 from segeval.generate.initial import initial_network

@@ -21,7 +21,7 @@ from segeval.store import read_file, sha256
 from segeval_runner.bundle import Bundle
 from segeval_runner.errors import BundleError
 from segeval_runner.manifest import MOST_BYTES, parse
-from segeval_runner.strict import UNPRINTABLE, is_name, loads
+from segeval_runner.strict import is_name
 
 OWN_IMAGES = "the set's own clean images"
 """How the source of calibration images begins if they are those of the adversarial set."""
@@ -341,18 +341,6 @@ def require_calibration_names(calibration: Calibration | None, where: str) -> No
             raise FormatError(f"{where}: {name!r} names no calibration", "make the bundle again with segeval deploy")
 
 
-def require_printable(value: object, where: str) -> None:
-    """Raise FormatError if any text of a JSON value holds control characters, which a terminal would obey."""
-    if isinstance(value, str) and UNPRINTABLE.search(value):
-        raise FormatError(f"{where}: a text holds control characters: {value[:80]!r}", "do not use this bundle")
-    if isinstance(value, Mapping):
-        for pair in value.items():
-            require_printable(pair, where)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            require_printable(each, where)
-
-
 class BundleFolder:
     """A bundle on disk. Its rules are the runner's own, so that nothing is refused on the device alone."""
 
@@ -384,7 +372,6 @@ class BundleFolder:
             require_channel_name(channel)
         for engine in manifest.engines:
             require_calibration_names(engine.calibration, str(self.manifest_path))
-        require_printable(loads(data), str(self.manifest_path))
         return manifest
 
     def sha256(self) -> str:

@@ -7,30 +7,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from segeval.errors import ConfigurationError
+from segeval.folders import require_own
 from segeval.store import explaining
-from segeval_runner.ownership import refusal
-
-if sys.platform != "win32":
-    import fcntl
-
-
-def require_own(folder: Path, own: str) -> None:
-    """Raise ConfigurationError unless a folder is new, vacant or holds what the command makes; see `KINDS`."""
-    with explaining(folder):
-        problem = refusal(folder, own)
-    if problem:
-        raise ConfigurationError(problem, "choose another folder with --out")
+from segeval_runner.exclusive import locked_at_once
 
 
 @contextmanager
-def only_writer(folder: Path, own: str) -> Iterator[None]:
+def only_writer(folder: Path, *own: str) -> Iterator[None]:
     """Hold a folder, which is made if it is not there; it leaves no file, and ends with the process however that ends.
 
-    own: name of the kind of what the command makes; see `KINDS`.
+    own: names of the kinds that the command makes; see `KINDS`.
     Raises ConfigurationError if another process holds it or it holds something else, StorageError. On Windows, and on
     a file system that cannot lock, nobody is kept out.
     """
-    require_own(folder, own)
+    require_own(folder, *own)
     with explaining(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if sys.platform == "win32":
@@ -39,19 +29,10 @@ def only_writer(folder: Path, own: str) -> Iterator[None]:
     with explaining(folder):
         descriptor = os.open(folder, os.O_RDONLY)
     try:
-        lock(descriptor, folder)
+        if not locked_at_once(descriptor):
+            raise ConfigurationError(
+                f"another process is writing into {folder}", "wait until it has ended, or choose another --out"
+            )
         yield
     finally:
         os.close(descriptor)
-
-
-def lock(descriptor: int, folder: Path) -> None:
-    """Lock an open folder until it is closed. Raises ConfigurationError if another process has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ConfigurationError(
-            f"another process is writing into {folder}", "wait until it has ended, or choose another --out"
-        ) from error
-    except OSError:
-        return

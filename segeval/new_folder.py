@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from segeval.errors import ConfigurationError
-from segeval.exclusive import lock, require_own
+from segeval.folders import require_own
 from segeval.store import explaining
+from segeval_runner.exclusive import locked_at_once
 
 
 @contextmanager
@@ -48,7 +49,8 @@ def held(folder: Path) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        lock(descriptor, folder)
+        if not locked_at_once(descriptor):
+            raise ConfigurationError(f"another process is writing into {folder}", "wait until it has ended")
         yield
     finally:
         os.close(descriptor)

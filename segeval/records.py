@@ -77,8 +77,8 @@ def require_printable(raw: bytes, said: object, where: str) -> None:
     level = [said]
     while level:
         for text in (each for each in level if isinstance(each, str)):
-            if found := UNPRINTABLE.search(text.translate(LINES)):
-                raise FormatError(f"{where}: a text holds the control character {found[0]!r}: {text[:60]!r}")
+            if UNPRINTABLE.search(text.translate(LINES)):
+                raise FormatError(f"{where}: a text holds control characters: {text[:80]!r}", "do not use this file")
         objects = [each for each in level if isinstance(each, dict)]
         lists = [each for each in level if isinstance(each, list)]
         level = [below for each in objects for pair in each.items() for below in pair]

@@ -13,6 +13,7 @@ from segeval.deploy.ssh.destination import Destination
 from segeval.deploy.ssh.preflight import Shipment, prepare
 from segeval.deploy.ssh.remote import Remote, RunOptions, replay_on, stop_on
 from segeval.errors import SegevalError
+from segeval.folders import require_no_kind
 from segeval.progress import Progress
 from segeval.replays import Replay
 
@@ -45,6 +46,8 @@ def replay_on_hosts(
     KeyboardInterrupt; what happens to a device is in its outcome.
     """
     shipment = prepare(bundle)
+    if len(destinations) > 1:
+        require_no_kind(out)
     shared = Combined(shipment, len(destinations), progress)
 
     def one(number: int, connection: Connection, folder: Path) -> Replay:

@@ -51,9 +51,23 @@ def test_a_folder_appears_only_when_it_is_finished(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").rglob("*")] == ["bundle", "whole"]
 
 
+def enter(out: Path) -> None:
+    with new_folder(out, "bundle"):
+        pass
+
+
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
-    with pytest.raises(ConfigurationError, match="did not make"), new_folder(tmp_path, "bundle"):
+    with (
+        pytest.raises(ConfigurationError, match="holds files that segeval did not make"),
+        new_folder(tmp_path, "bundle"),
+    ):
+        pass
+    (tmp_path / "set.json").touch()
+    with (
+        pytest.raises(ConfigurationError, match=r"holds an adversarial set \(set\.json\)"),
+        new_folder(tmp_path, "bundle"),
+    ):
         pass
     assert (tmp_path / "mine").read_text() == "precious"
 

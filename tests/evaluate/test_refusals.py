@@ -15,6 +15,7 @@ from segeval.records import encode
 from segeval.replays import Replay
 from segeval.store import SetFolder, save_png, sha256_file
 from segeval_runner.recording import Recording
+from tests.sealing import reseal
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -67,6 +68,7 @@ def test_refuses_a_finished_replay_that_lacks_an_input(build: Build) -> None:
     lines = (world.replay_root / f"{MODEL}.int8" / "results.jsonl").read_text()
     assert lines.count('"clean/a"') == 1
     (world.replay_root / f"{MODEL}.int8" / "results.jsonl").write_text(lines.replace('"clean/a"', '"clean/z"'))
+    reseal(world.replay_root / f"{MODEL}.int8" / "results.jsonl")
     refused(world, DataError, "clean/a")
 
 

@@ -1,10 +1,16 @@
 """Whose a folder is, by what lies in it."""
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from segeval_runner.ownership import KINDS, NOTHING, OTHER, Kind, kind_of, refusal
+from tests.interrupting import held
+
+MakeBundle = Callable[..., Path]
+Runner = Callable[..., list[str]]
 
 
 def filled(folder: Path, *names: str) -> Path:
@@ -60,3 +66,82 @@ def test_an_own_folder_stays_ones_own_beside_another_kind(tmp_path: Path) -> Non
     filled(tmp_path, "set.json", "bench.json")
     assert refusal(tmp_path, "bench") == ""
     assert "an adversarial set (set.json)" in refusal(tmp_path, "replay")
+
+
+SHORT = ("--warmup", 0, "--warmup-seconds", 0, "--seconds", 0.001, "--calls", 1, "--images", 1, "--idle-seconds", 0)
+
+
+def refused(command: list[str], folder: Path) -> str:
+    """What a command says that is refused and changes nothing."""
+    before = held(folder)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert held(folder) == before
+    return ended.stderr
+
+
+@pytest.mark.parametrize("command", ["replay", "bench", "start"])
+@pytest.mark.parametrize(
+    ("names", "holds"),
+    [
+        (["set.json", "samples.jsonl"], "an adversarial set (set.json)"),
+        (["bundle.json", "runner.pyz"], "a bundle (bundle.json)"),
+        (["report.json", "report.html"], "a report (report.json)"),
+        (["thesis.tex"], "files that segeval did not make"),
+    ],
+)
+def test_the_runner_writes_into_no_folder_of_another(
+    make_bundle: MakeBundle, runner: Runner, tmp_path: Path, command: str, names: list[str], holds: str
+) -> None:
+    out = filled(tmp_path / "out", *names)
+    words = ["start", "--folder", out, "verify"] if command == "start" else [command, "--out", out]
+    assert f"{out} holds {holds}" in refused(runner(make_bundle(), *words), out)
+
+
+def test_replay_and_benchmark_keep_out_of_each_others_folders(
+    make_bundle: MakeBundle, runner: Runner, tmp_path: Path
+) -> None:
+    bundle = make_bundle()
+    words = {
+        "replay": ["replay", "--out", tmp_path / "replay", "--warmup", 0],
+        "bench": ["bench", "--out", tmp_path / "bench", *SHORT],
+        "run": ["start", "--folder", tmp_path / "run", "--follow", "verify"],
+    }
+    for command in words.values():
+        subprocess.run(runner(bundle, *command), check=True, capture_output=True)
+    held_by = {
+        "replay": "a replay (replay.json)",
+        "bench": "a benchmark (bench.json)",
+        "run": "the log of a detached run",
+    }
+    for name, command in words.items():
+        for other in words.keys() - {name}:
+            into = [tmp_path / other if word == tmp_path / name else word for word in command]
+            assert f"holds {held_by[other]}" in refused(runner(bundle, *into), tmp_path / other)
+    for command in words.values():
+        subprocess.run(runner(bundle, *command), check=True, capture_output=True)
+
+
+def test_looking_for_a_run_leaves_nothing_in_a_folder(make_bundle: MakeBundle, runner: Runner, tmp_path: Path) -> None:
+    folder = filled(tmp_path / "set", "set.json")
+    ended = subprocess.run(
+        runner(make_bundle(), "stop", "--folder", folder), capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == '{"stopped": false}\n'
+    assert held(folder) == {"set.json": b""}
+
+
+def test_packed_results_replace_nothing_but_packed_results(
+    make_bundle: MakeBundle, runner: Runner, tmp_path: Path
+) -> None:
+    bundle, out = make_bundle(), tmp_path / "out"
+    subprocess.run(runner(bundle, "replay", "--out", out, "--warmup", 0), check=True, capture_output=True)
+    thesis = filled(tmp_path / "mine", "set.json") / "set.json"
+    thesis.write_text("precious")
+    said = refused(runner(bundle, "pack", out, "--to", thesis), thesis.parent)
+    assert f"{thesis} holds something else than packed results" in said and "--to" in said
+    (tmp_path / "mine" / "link").symlink_to(thesis)
+    assert "is a symbolic link" in refused(runner(bundle, "pack", out, "--to", thesis.parent / "link"), thesis.parent)
+    assert "mine is a folder" in refused(runner(bundle, "pack", out, "--to", thesis.parent), thesis.parent)
+    for _ in range(2):
+        subprocess.run(runner(bundle, "pack", out, "--to", tmp_path / "results.tar"), check=True, capture_output=True)

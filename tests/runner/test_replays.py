@@ -14,6 +14,8 @@ import pytest
 
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError, SegevalError
 from segeval.replays import Replay
+from segeval_runner.digests import sealed
+from tests.sealing import reseal, write_sealed
 
 MakeBundle = Callable[..., Path]
 Runner = Callable[..., list[str]]
@@ -30,7 +32,7 @@ def change(out: Path, **fields: Any) -> None:
     """Change fields of the first engine in replay.json."""
     record = json.loads((out / "replay.json").read_text())
     record["engines"][0].update(fields)
-    (out / "replay.json").write_text(json.dumps(record))
+    write_sealed(out / "replay.json", record)
 
 
 def store(out: Path, stream: bytes) -> None:
@@ -38,7 +40,7 @@ def store(out: Path, stream: bytes) -> None:
     (out / "single" / "labels.bin").write_bytes(stream)
     lines = (out / "single" / "results.jsonl").read_text().splitlines(keepends=True)
     result = {**json.loads(lines[0]), "bytes": len(stream), "crc32": zlib.crc32(stream)}
-    (out / "single" / "results.jsonl").write_text("".join([json.dumps(result) + "\n", *lines[1:]]))
+    (out / "single" / "results.jsonl").write_text("".join([json.dumps(sealed(result)) + "\n", *lines[1:]]))
 
 
 def refused(out: Path, kind: type[SegevalError], message: str) -> None:
@@ -116,6 +118,7 @@ def test_paths_and_numbers_that_cannot_be_are_refused(out: Path) -> None:
     change(out, classes=3)
     lines = (out / "single" / "results.jsonl").read_text()
     (out / "single" / "results.jsonl").write_text(lines.replace('"offset": 0', '"offset": -1'))
+    reseal(out / "single" / "results.jsonl")
     refused(out, FormatError, r"\.offset")
 
 
@@ -128,7 +131,7 @@ def test_what_a_result_claims_is_not_allocated(out: Path) -> None:
         ({"offset": 1 << 50}, "cut off"),
         ({"latency_ms": -1.0}, r"\.latency_ms"),
     ):
-        first = json.dumps({**whole, **claim})
+        first = json.dumps(sealed({**whole, **claim}))
         (out / "single" / "results.jsonl").write_text("\n".join([first, *lines.splitlines()[1:]]) + "\n")
         with pytest.raises((FormatError, IntegrityError), match=message):
             Replay.open(out).labels("single", "clean/0")
@@ -154,3 +157,41 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(out: Path, name: st
     else:
         (out / name).symlink_to(out.parent / "elsewhere")
     refused(out, FormatError, "symbolic link|no plain file")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("engines", 0, "name"),
+        ("engines", 0, "backend_version"),
+        ("engines", 0, "facts", "arithmetic"),
+        ("engines", 0, "telemetry", "source"),
+        ("environment", "cpu"),
+        ("environment", "machine"),
+        ("environment", "backends", "onnxruntime"),
+    ],
+)
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nerror: b", "\u202egnp"])
+def test_texts_that_a_terminal_would_obey_are_refused(out: Path, place: tuple[Any, ...], text: str) -> None:
+    record = holder = json.loads((out / "replay.json").read_text())
+    for step in place[:-1]:
+        holder = holder[step]
+    holder[place[-1]] = text
+    write_sealed(out / "replay.json", record)
+    refused(out, FormatError, r"replay\.json: a text holds control characters: '")
+
+
+def test_names_that_a_terminal_would_obey_are_refused(out: Path) -> None:
+    """Of a fact, of an input, and of a stage of a call."""
+    change(out, facts={"\x1b[2J": 1})
+    refused(out, FormatError, "control characters")
+    change(out, facts={})
+    results = out / "single" / "results.jsonl"
+    whole = results.read_bytes()
+    for old, new in (
+        (b'"clean/3"', b'"\\u001b[2J"'),
+        (b'"latency_ms"', b'"stages": {"\\u001b[2J": 1.0}, "latency_ms"'),
+    ):
+        results.write_bytes(whole.replace(old, new))
+        reseal(results)
+        refused(out, FormatError, r"results\.jsonl:\d: a text holds control characters")

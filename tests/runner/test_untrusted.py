@@ -19,7 +19,7 @@ from segeval_runner.cli import main
 from segeval_runner.errors import BundleError, OutputError
 from segeval_runner.manifest import parse
 from segeval_runner.recording import Recording, write_json
-from segeval_runner.strict import lines, loads, open_regular
+from segeval_runner.strict import lines, loads, open_regular, printable
 
 MakeBundle = Callable[..., Path]
 Manifest = dict[str, Any]
@@ -299,6 +299,7 @@ def test_a_result_that_cannot_be_counts_as_not_done(tmp_path: Path, line: bytes)
     (tmp_path / "e" / "results.jsonl").write_bytes(line + b"\n")
     with Recording(tmp_path / "e", ["a"], 1) as recording:
         assert recording.done == 0
+        recording.cut()
     assert (tmp_path / "e" / "results.jsonl").read_bytes() == b""
 
 
@@ -308,7 +309,7 @@ def test_a_replay_that_is_nested_without_end_is_refused(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "replay.json").write_text("[" * 100_000)
     assert main(["replay", "--bundle", str(make_bundle()), "--out", str(tmp_path / "out")]) == 2
-    assert "not empty and not a replay" in capfd.readouterr().err
+    assert "replay.json is no record of a replay" in capfd.readouterr().err
 
 
 def test_lines_are_bounded_and_pipes_are_not_opened(tmp_path: Path) -> None:
@@ -320,3 +321,9 @@ def test_lines_are_bounded_and_pipes_are_not_opened(tmp_path: Path) -> None:
         list(lines(file, 3))
     with pytest.raises(ValueError, match="no plain file"):
         open_regular(tmp_path)
+
+
+def test_what_a_library_says_is_escaped_in_a_record() -> None:
+    """So that the readers, which refuse control characters, read what this runner writes."""
+    said = {"fallback": ["a\nb", ("\x1b[2J", 1.5)], "\u202ename": None, "plain é": True}
+    assert printable(said) == {"fallback": ["a\\nb", ["\\x1b[2J", 1.5]], "\\u202ename": None, "plain é": True}

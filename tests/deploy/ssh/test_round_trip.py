@@ -16,6 +16,7 @@ import pytest
 from segeval.deploy.ssh import Outcome, Remote, RunOptions, parse_destinations, replay_on_hosts, stop_on_hosts
 from segeval.deploy.ssh.preflight import Shipment
 from segeval.errors import ConfigurationError, RemoteError
+from segeval.exclusive import only_writer
 from segeval.replays import Replay
 
 MakeBundle = Callable[..., Path]
@@ -249,7 +250,7 @@ def test_a_folder_of_results_belongs_to_one_bundle_and_device(
     bundle, out = make_bundle(), tmp_path / "out"
     out.mkdir()
     (out / "thesis.tex").write_text("precious")
-    with pytest.raises(ConfigurationError, match="is not empty"):
+    with pytest.raises(ConfigurationError, match="holds files that segeval did not make"):
         one(on(bundle, out, remote))
     (out / "thesis.tex").unlink()
     with pytest.raises(RemoteError):
@@ -258,6 +259,14 @@ def test_a_folder_of_results_belongs_to_one_bundle_and_device(
         one(on(bundle, out, remote))
     with pytest.raises(ConfigurationError, match="was begun with another bundle"):
         one(on(make_bundle(8, "other"), out, remote, "gamma"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "set.json").touch()
+    for hosts in (["alpha"], ["alpha", "gamma"]):
+        with pytest.raises(ConfigurationError, match=r"mine holds an adversarial set \(set\.json\)"):
+            one(on(bundle, tmp_path / "mine", remote, *hosts))
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["set.json"]
+    with only_writer(out), pytest.raises(ConfigurationError, match="another process is writing into"):
+        one(on(bundle, out, remote, "gamma"))
     with pytest.raises(ConfigurationError, match="belongs to no replay on a device"):
         one_stopped = stop_on_hosts(bundle, tmp_path / "new", parse_destinations(["alpha"]), remote)
         assert one_stopped[0].error is not None

@@ -14,7 +14,7 @@ import pytest
 
 from segeval.deploy.archive import runner_archive
 from segeval.deploy.ssh.unpack import MOST_FILES, unpack
-from segeval.errors import FormatError, IntegrityError, SegevalError, StorageError
+from segeval.errors import ConfigurationError, FormatError, IntegrityError, SegevalError, StorageError
 
 MOST = 1 << 20
 CONTENT = {"replay.json": b"{}", "single/labels.bin": bytes(1000), "single/results.jsonl": b"{}\n"}
@@ -77,6 +77,9 @@ def test_what_the_runner_packs_comes_out_as_it_was(folder: Path, tmp_path: Path)
     out = tmp_path / "out"
     (out / "single").mkdir(parents=True)
     (out / "single" / "labels.bin").write_bytes(b"older")
+    with pytest.raises(ConfigurationError, match="holds files that segeval did not make"):
+        unpack(tmp_path / "results.tar", out, MOST)
+    (out / "replay.json").write_bytes(b"older")
     unpack(tmp_path / "results.tar", out, MOST)
     found = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert found == CONTENT
@@ -182,6 +185,7 @@ def test_a_link_in_the_folder_of_results_is_not_followed(folder: Path, tmp_path:
     pack(folder, tmp_path / "results.tar")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "remote.json").touch()
     (tmp_path / "out" / "single").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FormatError, match="is a symbolic link"):
         unpack(tmp_path / "results.tar", tmp_path / "out", MOST)

@@ -14,10 +14,13 @@ from segeval.benches import open_bench
 from segeval.errors import ConfigurationError, DataError, FormatError, SegevalError
 from segeval_runner.backends import Settings
 from segeval_runner.bench.benchmark import BenchOptions, benchmark
-from segeval_runner.bench.record import packed
+from segeval_runner.bench.record import opened, packed
 from segeval_runner.bench.rules import PRESETS
+from segeval_runner.bundle import Bundle
+from segeval_runner.errors import OutputError
 from segeval_runner.progress import Progress
 from segeval_runner.telemetry import Machine
+from tests.sealing import write_sealed
 
 MakeBundle = Callable[..., Path]
 
@@ -35,7 +38,7 @@ def change(out: Path, **fields: Any) -> None:
     """Change fields of the first run."""
     record = json.loads((out / "bench.json").read_text())
     record["runs"][0].update(fields)
-    (out / "bench.json").write_text(json.dumps(record))
+    write_sealed(out / "bench.json", record)
 
 
 def refused(out: Path, kind: type[SegevalError], message: str) -> None:
@@ -107,5 +110,23 @@ def test_latencies_survive_packing_to_a_tenth_of_a_microsecond(out: Path) -> Non
 def test_two_runs_of_the_same_are_refused(out: Path) -> None:
     record = json.loads((out / "bench.json").read_text())
     record["runs"] *= 2
-    (out / "bench.json").write_text(json.dumps(record))
+    write_sealed(out / "bench.json", record)
     refused(out, FormatError, "two runs of one engine")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"engine": "\x1b[2J"},
+        {"facts": {"arithmetic": "\x1b[2J"}},
+        {"flags": [{"kind": "other work", "detail": "\x1b[2J"}]},
+        {"energy": "not available: \x1b[2J"},
+    ],
+)
+def test_texts_that_a_terminal_would_obey_are_refused(out: Path, fields: dict[str, Any]) -> None:
+    """Also by the runner, which shows what it continues."""
+    change(out, **fields)
+    refused(out, FormatError, r"bench\.json: a text holds control characters")
+    record = json.loads((out / "bench.json").read_text())
+    with pytest.raises(OutputError, match="is not a benchmark"):
+        opened(out, Bundle(out.parent / "bundle"), "custom", record["rules"], record["environment"])
