@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segeval.evaluate.bootstrap import Floats
+from segeval.evaluate.bootstrap import Floats, derived
 from segeval.evaluate.compare.engines import Pair
 from segeval.evaluate.compare.records import Change, CleanChange
 from segeval.evaluate.compare.runs import OpenRun
@@ -31,6 +31,12 @@ class Question:
     tested: bool
     a: Floats
     b: Floats
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells it from every other one of its comparison."""
+        one, other = self.engines
+        return one.model, self.victims, self.attack, self.task, self.quantity, one.label, other.label
 
 
 def questions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Question]:
@@ -78,7 +84,8 @@ def measure(asked: Sequence[Question], seed: int, progress: Progress) -> list[Ch
     found = []
     for done, question in enumerate(asked, start=1):
         one, other = question.engines
-        measured = compare(question.a, question.b, seed, permutations if question.tested else 0)
+        drawn = derived(seed, "change", *question.identity)
+        measured = compare(question.a, question.b, drawn, permutations if question.tested else 0)
         change = Change(
             model=one.model,
             victims=question.victims,
