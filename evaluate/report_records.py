@@ -183,6 +183,8 @@ class CleanRow:
     images: compared with the desktop.   labelled: of these, with ground truth.   equal: share of pixels labelled as
     on the desktop.   confusion: rows are ground truth, columns predictions; the last row is ignored pixels, the last
     column predictions outside the class table. None without ground truth.
+    miou: over the classes that the ground truth has, `classes_in_truth` of them.   classes_only_predicted: classes that
+    are predicted on labelled pixels although it has none of them. Both None without ground truth.
     """
 
     model: str
@@ -196,6 +198,8 @@ class CleanRow:
     equal: float | None
     latency: Latency | None
     confusion: tuple[tuple[int, ...], ...] | None
+    classes_in_truth: int | None = None
+    classes_only_predicted: int | None = None
 
 
 @dataclass(frozen=True)

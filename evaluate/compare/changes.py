@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from segeval.evaluate.bootstrap import Floats, derived
+from segeval.evaluate.clean import miou_difference
 from segeval.evaluate.compare.engines import Pair
 from segeval.evaluate.compare.records import Change, CleanChange
 from segeval.evaluate.compare.runs import OpenRun
@@ -134,7 +135,7 @@ def clean_change(a: CleanRow, b: CleanRow, floor: float | None) -> CleanChange:
         b_images=b.images,
         a_miou=a.miou,
         b_miou=b.miou,
-        miou_difference=None if a.miou is None or b.miou is None else b.miou - a.miou,
+        miou_difference=miou_difference(b, a),
         a_p50_ms=a.latency.p50 if a.latency else None,
         b_p50_ms=b.latency.p50 if b.latency else None,
         noise_floor=floor,
