@@ -288,6 +288,8 @@ class SurvivalReport:
     verdict: the finding in sentences, the main one first.   notes: what limits it.
     examples: (sample id, engine) pairs shown as pictures.   resamples, seed: of the bootstrap.
     breakdown, comparisons: parts of the rows, and paired tests between them.
+    files: SHA-256 of the other files of the report, by path; empty in reports of earlier versions. The copy inside of
+    the page has only those that are in the page as well.
     """
 
     verdict: tuple[str, ...]
@@ -304,4 +306,5 @@ class SurvivalReport:
     resamples: int
     breakdown: tuple[BreakdownRow, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     schema: Literal["segeval.report/1"] = field(default="segeval.report/1")

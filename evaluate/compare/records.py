@@ -5,8 +5,11 @@ from typing import Literal
 
 from segeval.evaluate.noise import within_noise
 from segeval.evaluate.paired import SIGNIFICANT
+from segeval.evaluate.renewal import Kept
 
 FILE = "compare.json"
+KEPT = Kept("compare", FILE, ("compare.csv", "compare.md"))
+"""What `segeval compare` writes."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import torch
 
 from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError
-from segeval.evaluate.kang2020 import write_report
+from segeval.evaluate.kang2020 import KEPT, write_report
+from segeval.evaluate.places import require_place
 from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.generate.craft import Crafter, CraftPlan
 from segeval.generate.maps import gradients_of, make_maps
@@ -20,6 +21,8 @@ from segeval.models import Segmenter, load_model
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
+from segeval.store import explaining
+from segeval_runner.ownership import refusal
 
 MAPS = "maps"
 """What the plan calls the gradient maps."""
@@ -91,9 +94,12 @@ class Reproduction:
     def open(self, resume: bool) -> None:
         """Begin a record, or find that of the same configuration."""
         root = self.folder.root
+        with explaining(root):
+            why = refusal(root, "experiment")
+        if why:
+            raise ConfigurationError(why, "choose another --out")
+        require_place(self.folder.report, KEPT)
         if not self.folder.path.exists():
-            if root.exists() and any(path.suffix != ".part" for path in root.iterdir()):
-                raise ConfigurationError(f"{root} is not empty and holds no reproduction", "choose another --out")
             made_by = versions("torch", "numpy", "scipy"), revision(), machine(self.workers)
             self.folder.write(Experiment(self.config, *made_by))
             return
