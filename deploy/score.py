@@ -64,11 +64,13 @@ class ScoreConfig:
 class ScoreRecord:
     """A score. Shares in 0..1 over all pixels of all images.
 
-    images: how many had ground truth and were scored.   miou: pixels labelled IGNORE do not count.
+    images: how many had ground truth and were scored.   miou: over the classes that the ground truth has,
+    `classes_in_truth` of them; pixels labelled IGNORE do not count.
     miou_ignored_as_errors: predictions on them are false positives, as ESPNet's authors count.
-    class_average: mean recall of the classes.   iou: per class, None where it neither occurs nor is predicted.
+    class_average: mean recall of the classes.   iou: per class, None for one that the ground truth does not have.
     calibration: of the int8 file.   seconds: spent on inference alone.   unlabelled: images without ground truth, not
     scored.   left_out: images beside them that belong to other splits.   doubt: what speaks against the score.
+    classes_only_predicted: classes that are predicted on labelled pixels although the ground truth has none of them.
     """
 
     config: ScoreConfig
@@ -81,6 +83,8 @@ class ScoreRecord:
     iou: Mapping[str, float | None]
     calibration: Calibration | None
     seconds: float
+    classes_in_truth: int
+    classes_only_predicted: int
     unlabelled: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     doubt: str = ""
@@ -122,6 +126,8 @@ def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: N
         iou=iou,
         calibration=calibration,
         seconds=seconds,
+        classes_in_truth=int(matrix.in_truth.sum()),
+        classes_only_predicted=int(matrix.only_predicted.sum()),
         unlabelled=unlabelled,
         left_out=tuple(getattr(data, "left_out", ())),
         doubt=worse_than_none(segmenter.spec.name, matrix, data.table),

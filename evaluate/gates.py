@@ -10,13 +10,16 @@ Read with Python's own parser and walked node by node: nothing is evaluated that
 import ast
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from segeval.errors import ConfigurationError
+from segeval.evaluate.clean import miou_difference, same_truth
 from segeval.evaluate.engines import ships
 from segeval.evaluate.report_records import DESKTOP, CleanRow, SurvivalReport, SurvivalRow
 from segeval.evaluate.sources import Sources
@@ -50,6 +53,8 @@ COMPARISONS: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+STRANGE = re.compile(r"[^A-Za-z0-9_.+*/<>=!() \t\n-]")
+"""What is in no gate: quotes and backslashes among it, in which Python sees more than we do."""
 FORM = "write it as in --gate 'int8.success < 0.5'"
 
 Names = Mapping[tuple[str, str], float]
@@ -94,10 +99,7 @@ def parse_gate(text: str) -> Gate:
     """Read a gate. Raises ConfigurationError that says what in it is not understood."""
     found = ATTACK_FIRST.fullmatch(text)
     attack, source = found.groups() if found else ("", text)
-    try:
-        expression = ast.parse(source.strip() if len(text) <= LONGEST else "", mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ConfigurationError(f"--gate {text[:LONGEST]!r} is no expression", FORM) from error
+    expression = parsed(source.strip(), text)
     names: dict[tuple[str, str], None] = {}
     require_condition(expression, text)
     for node in ast.walk(expression):
@@ -106,6 +108,20 @@ def parse_gate(text: str) -> Gate:
     if not names:
         raise ConfigurationError(f"--gate {text!r} names no number of the report", FORM)
     return Gate(text, attack, expression, tuple(names))
+
+
+def parsed(source: str, text: str) -> ast.expr:
+    """The expression of a gate. Raises ConfigurationError if it is none, or one that Python itself warns about."""
+    strange = STRANGE.search(source)
+    if strange:
+        what = f"--gate {text[:LONGEST]!r}: {strange[0]!r} has no place in a gate"
+        raise ConfigurationError(what, FORM)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # as of 1and, which a later Python refuses
+            return ast.parse(source if len(text) <= LONGEST else "", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError, Warning) as error:
+        raise ConfigurationError(f"--gate {text[:LONGEST]!r} is no expression", FORM) from error
 
 
 def require_condition(node: ast.expr, text: str) -> None:
@@ -119,6 +135,9 @@ def require_condition(node: ast.expr, text: str) -> None:
         case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in COMPARISONS for op in ops):
             for part in (left, *others):
                 require_number(part, text)
+        case ast.Compare():
+            what = f"--gate {text!r}: {ast.unparse(node)!r} is no comparison of a gate"
+            raise ConfigurationError(what, "compare numbers with <, <=, >, >=, == or !=")
         case _:
             raise ConfigurationError(f"--gate {text!r}: {ast.unparse(node)!r} is neither true nor false", FORM)
 
@@ -127,7 +146,8 @@ def require_number(node: ast.expr, text: str) -> None:
     """Raise ConfigurationError unless an expression is a number, and made of what is allowed."""
     match node:
         case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):
-            return
+            if not isfinite(value):
+                raise ConfigurationError(f"--gate {text!r}: a number in it is too large", FORM)
         case ast.Attribute():
             named(node, text)
         case ast.UnaryOp(op=ast.USub(), operand=part):
@@ -251,10 +271,9 @@ def engines_of(rows: Sequence[SurvivalRow], precision: str, gate: Gate) -> list[
 def number(row: SurvivalRow, metric: str, clean: Mapping[tuple[str, str], CleanRow], gate: Gate) -> float:
     """A metric of an engine. Raises ConfigurationError where it does not exist."""
     engine, desktop = clean[row.model, row.engine], clean[row.model, DESKTOP]
-    if metric == "miou_drop" and engine.images != desktop.images:
+    if metric == "miou_drop" and not same_truth(engine, desktop):
         what = f"--gate {gate.text!r}: {row.engine} has {engine.images} clean images, the desktop {desktop.images}"
         raise ConfigurationError(what, "a drop of mIoU is told on the same images; replay and evaluate again")
-    drop = None if engine.miou is None or desktop.miou is None else desktop.miou - engine.miou
     values: dict[str, float | None] = {
         "survival": row.survival.mean,
         "success": row.engine_success.mean,
@@ -262,7 +281,7 @@ def number(row: SurvivalRow, metric: str, clean: Mapping[tuple[str, str], CleanR
         "accuracy": row.engine_accuracy.mean,
         "levels": row.perturbation.mean,
         "miou": engine.miou,
-        "miou_drop": drop,
+        "miou_drop": miou_difference(desktop, engine),
     }
     value = values[metric]
     if value is None:

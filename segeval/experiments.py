@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from segeval.errors import DataError
-from segeval.records import CraftConfig, FileRecord, Scope, decode, encode
+from segeval.records import CraftConfig, FileRecord, Scope, decode, encode_sealed
 from segeval.store import write_atomic
 
 Part = Literal["table1", "maps", "budgets"]
@@ -175,8 +175,13 @@ class ExperimentFolder:
         """Folder of the maps."""
         return self.root / "maps"
 
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.root / "report"
+
     def read(self) -> Experiment:
-        """The record. Raises DataError if there is none, FormatError if it is malformed."""
+        """The record. Raises DataError if there is none, FormatError if it is malformed, IntegrityError if changed."""
         try:
             data = self.path.read_bytes()
         except OSError as error:
@@ -187,10 +192,10 @@ class ExperimentFolder:
 
     def write(self, experiment: Experiment) -> None:
         """Replace the record as a whole."""
-        write_atomic(self.path, encode(experiment, indent=2) + b"\n")
+        write_atomic(self.path, encode_sealed(experiment, indent=2) + b"\n")
 
     def read_maps(self) -> Maps:
-        """maps.json. Raises DataError, FormatError."""
+        """maps.json. Raises DataError, FormatError, IntegrityError."""
         path = self.maps / "maps.json"
         try:
             return decode(path.read_bytes(), Maps, str(path))

@@ -11,7 +11,8 @@ import torch
 
 from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError
-from segeval.evaluate.kang2020 import write_report
+from segeval.evaluate.kang2020 import KEPT, write_report
+from segeval.evaluate.places import require_place
 from segeval.exclusive import only_writer
 from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.generate.craft import Crafter, CraftPlan
@@ -98,6 +99,7 @@ class Reproduction:
     def open(self, resume: bool) -> None:
         """Begin a record, or find that of the same configuration."""
         root = self.folder.root
+        require_place(self.folder.report, KEPT)
         if not self.folder.path.exists():
             made_by = versions("torch", "numpy", "scipy"), revision(), machine(self.workers)
             self.folder.write(Experiment(self.config, *made_by))

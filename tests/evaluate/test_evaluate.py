@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 Build = Callable[..., "World"]
 Shared = tuple["World", SurvivalReport]
 MODEL = "espnet-camvid"
+FP16 = f"{MODEL}.fp16"
 FILES = [
     *("breakdown.csv", "clean.csv", "comparisons.csv", "curves.csv", "report.html", "report.json"),
     *("samples.csv", "samples.jsonl", "samples.parquet", "survival.csv"),
@@ -140,7 +141,8 @@ def test_curves_are_means_over_images_that_hold_their_last_value(shared: Shared)
 def test_files_are_complete_deterministic_and_decode(shared: Shared, tmp_path: Path) -> None:
     world, report = shared
     stages: dict[str, tuple[int, int]] = {}
-    write_atomic(tmp_path / "again" / "channels.csv", b"of an earlier evaluation, of other replays")
+    shutil.copytree(Path(__file__).parent / "earlier" / "d58716e" / "report", tmp_path / "again")
+    write_atomic(tmp_path / "again" / "channels.csv", b"of that earlier evaluation, which has no hashes")
     again = evaluate(
         world.set_root, [world.replay_root], tmp_path / "again", progress=lambda s, d, n: stages.update({s: (d, n)})
     )
@@ -205,6 +207,20 @@ def test_no_success_at_all(build: Build) -> None:
     report = run(build(unreached=("a", "b", "c")))
     assert report.verdict[0].startswith("No attack reached a single pixel")
     assert len(report.examples) == 12  # they are shown all the same, and say that nothing was reached
+
+
+def test_a_row_does_not_depend_on_which_others_there_are(build: Build) -> None:
+    world = build(names=tuple("abcdefgh"))
+    whole = numbers(world)
+    world.rewrite_replay(engines=tuple(each for each in Replay.open(world.replay_root).engines if each.name != FP16))
+    fewer = numbers(world)
+    assert [row for row in whole.survival if row.engine != FP16] == list(fewer.survival)
+    assert [row for row in whole.breakdown if row.engine != FP16] == list(fewer.breakdown)
+    same = {(pair.quantity, pair.first_attack, pair.first_engine): pair for pair in fewer.comparisons}
+    for pair in whole.comparisons:
+        if FP16 not in (pair.first_engine, pair.second_engine):
+            assert replace(same[pair.quantity, pair.first_attack, pair.first_engine], p_holm=pair.p_holm) == pair
+    assert len({row.survival.low for row in whole.survival if row.engine == f"{MODEL}.int8"}) > 1
 
 
 def test_single_image_has_no_interval(build: Build) -> None:

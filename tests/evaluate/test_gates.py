@@ -1,5 +1,6 @@
 """Gates: what they may say, what they mean, and that nothing else is ever computed."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from segeval.evaluate import (
 from segeval.evaluate.gates import METRICS, value_of
 from segeval.evaluate.report_records import DESKTOP
 from segeval.evaluate.verdict import meant
+from segeval_runner.strict import UNPRINTABLE
 
 Shared = tuple[Any, SurvivalReport]
 
@@ -30,16 +32,16 @@ Shared = tuple[Any, SurvivalReport]
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("__import__('os').system('true') < 1", "is no number"),
+        ("__import__('os').system('true') < 1", '"\'" has no place in a gate'),
         ("int8.success", "neither true nor false"),
         ("int8.success + 1", "neither true nor false"),
-        ("int8.success < 'a'", "'a'\" is no number"),
+        ("int8.success < 'a'", '"\'" has no place in a gate'),
         ("int8.success < True", "'True' is no number"),
         ("int8.hits < 1", "'int8.hits' is no number of the report"),
         ("int8.success.real < 1", "'int8.success.real' is no number of the report"),
-        ("int8['success'] < 1", "is no number"),
-        ("(lambda: 1)() < 2", "is no number"),
-        ("int8.success in [1]", "neither true nor false"),
+        ("int8['success'] < 1", "'[' has no place in a gate"),
+        ("(lambda: 1)() < 2", "':' has no place in a gate"),
+        ("int8.success in (1)", "is no comparison of a gate"),
         ("int8.success < 9 ** 9", "'9 ** 9' is no number"),
         ("int8.success < (1 if 2 else 3)", "is no number"),
         ("1 < 2", "names no number"),
@@ -48,7 +50,7 @@ Shared = tuple[Any, SurvivalReport]
         ("import os", "is no expression"),
         ("(" * 300 + "int8.success < 1" + ")" * 300, "is no expression"),
         ("int8.success < 1" + " " * 1000, "is no expression"),
-        ("int8.success < \x00", "is no expression"),
+        ("int8.success < \x00", "has no place in a gate"),
     ],
 )
 def test_what_is_no_gate_is_refused_with_its_reason(text: str, complaint: str) -> None:
@@ -56,6 +58,48 @@ def test_what_is_no_gate_is_refused_with_its_reason(text: str, complaint: str) -
         parse_gate(text)
     assert complaint in caught.value.what
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "int8.success is 0.5",
+        "int8.success is not 0.5",
+        "int8.success < 0.5 is 1",
+        "int8.success < 1and 2 > 1",
+        "int8.success < 0.5or 1 < 0",
+        "int8.success < 0xfor 1 < 2",
+        "int8.success < 1_",
+        "int8.success < 0777",
+        "int8.success < 0.5j",
+        "int8.success < 1e999",
+        "int8.success < nan",
+        "int8.success < '\\d'",
+        "int8.success < b'\\777'",
+        "int8.success < f'{1}'",
+        "int8.success < 1('x')",
+        "int8.success < [1](2)",
+        "int8.success < 'a'[0]",
+        "int8.success := 1",
+        "int8.success < 0.5; 1",
+        "int8.success < 0.5 # c",
+        "int8.success < \\\n1",
+        "ｉｎｔ８.success < 1",
+        "int8.success < ٣",
+        "int8.success\u202e < 1",
+        "int8.success < \ud800",
+        "\x00",
+        "",
+        "tanh-full:",
+    ],
+)
+def test_what_python_only_warns_of_is_an_error_that_explains_itself(text: str) -> None:
+    with warnings.catch_warnings(record=True) as warned, pytest.raises(ConfigurationError) as caught:
+        warnings.simplefilter("always")
+        parse_gate(text)
+    assert not warned
+    assert ascii(text)[1:9] in ascii(caught.value.what) and caught.value.hint
+    assert not UNPRINTABLE.search(caught.value.what)
 
 
 @given(st.text(max_size=60))
