@@ -12,6 +12,7 @@ import numpy as np
 
 from segeval.bundles import BundledFile, InputKey, Inputs, Shard
 from segeval.errors import ConfigurationError
+from segeval.held import held, make_folder, require_held
 from segeval.records import encode
 from segeval.store import RgbImage, explaining, sha256_file
 
@@ -44,7 +45,9 @@ def new_folder(out: Path) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
     try:
-        yield part
+        with held(part):
+            yield part
+            require_held(part)
         part.chmod(0o755)  # mkdtemp makes it private
         with explaining(out):
             part.replace(out)
@@ -68,7 +71,7 @@ def write_inputs(
         shard = Shard(f"inputs/shard-{len(shards):05d}.npy", first, len(part))
         path = root / shard.file
         with explaining(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             with path.open("wb") as file:
                 header = {"descr": "|u1", "fortran_order": False, "shape": (len(part), height, width, 3)}
                 np.lib.format.write_array_header_1_0(file, header)
@@ -87,7 +90,7 @@ def write_file(root: Path, name: str, data: bytes, executable: bool = False) -> 
     """Write one file of an unfinished bundle. Raises StorageError."""
     path = root / name
     with explaining(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         path.write_bytes(data)
         if executable:
             path.chmod(0o755)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from segeval.datasets import Dataset
 from segeval.errors import DataError
+from segeval.held import make_folder
 from segeval.progress import Progress
 from segeval.store import explaining
 
@@ -26,7 +27,7 @@ class CachedExamples:
 
     def decode(self, dataset: Dataset, folder: Path, progress: Progress) -> None:
         """Read every example once. The labels file gets its name last, as the sign that all is there."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         first = dataset[0].image.shape
         part = self.labels_path.with_suffix(".part.npy")
         with explaining(folder):

@@ -18,6 +18,7 @@ from torch import nn
 from segeval.classes import same_classes
 from segeval.datasets import Dataset, open_dataset
 from segeval.errors import ConfigurationError, DataError
+from segeval.exclusive import only_writer
 from segeval.generate.distillation import SoftLabels, outputs_of
 from segeval.generate.examples import CachedExamples
 from segeval.generate.initial import initial_network
@@ -32,6 +33,8 @@ from segeval.records import decode, encode
 from segeval.store import write_atomic
 
 Report = Callable[["EpochReport"], None]
+
+RECORD = "train.json"
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
     """Train, checkpointing every epoch in `out`; returns the safetensors file of the averaged weights.
 
     Raises ConfigurationError for options that no training can have, or if `out` holds another training or one to be
-    resumed; DataError for images that the network cannot take. No epoch is computed before that is known.
+    resumed, or if another process is at it; DataError for images that the network cannot take. No epoch is computed
+    before that is known. StorageError if `out` cannot be written, or is removed meanwhile.
     """
     torch.set_flush_denormal(True)
     torch.manual_seed(config.seed)
@@ -106,22 +110,25 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
     require_fitting(config, spec, validation)
     teacher = load_teacher(config, spec)
     network = initial_network(spec, config.initial)
-    require_folder(config, out, resume)
-    examples = CachedExamples(dataset, out / "cache", progress)
-    soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
-    run = Run(config, spec, network, examples, soft)
-    if resume:
-        run.restore(out / "checkpoint.pt")
-    unseen = CachedExamples(validation, out / "cache-validation", progress)
-    weights = out / f"{spec.name}.safetensors"
-    while run.epoch < config.epochs:
-        loss = run.train_epoch(progress)
-        write_atomic(weights, to_safetensors(run.weights_to_save()))
-        run.save(out / "checkpoint.pt")  # before validation, which may fail or be interrupted: the epoch is not lost
-        due = run.epoch % config.validate_every == 0 or run.epoch == config.epochs
-        miou = mean_iou(Segmenter(spec, run.averaged.module), unseen, progress) if due else None
-        report(EpochReport(run.epoch, config.epochs, loss, miou))
-    return weights
+    if resume and not (out / RECORD).exists():
+        raise ConfigurationError(f"{out} holds no training to resume", "leave out --resume")
+    with only_writer(out):
+        require_folder(config, out, resume)
+        examples = CachedExamples(dataset, out / "cache", progress)
+        soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
+        run = Run(config, spec, network, examples, soft)
+        if resume:
+            run.restore(out / "checkpoint.pt")
+        unseen = CachedExamples(validation, out / "cache-validation", progress)
+        weights = out / f"{spec.name}.safetensors"
+        while run.epoch < config.epochs:
+            loss = run.train_epoch(progress)
+            write_atomic(weights, to_safetensors(run.weights_to_save()))
+            run.save(out / "checkpoint.pt")  # before validation, which may fail or be interrupted: nothing is lost
+            due = run.epoch % config.validate_every == 0 or run.epoch == config.epochs
+            miou = mean_iou(Segmenter(spec, run.averaged.module), unseen, progress) if due else None
+            report(EpochReport(run.epoch, config.epochs, loss, miou))
+        return weights
 
 
 def require_sensible(config: TrainConfig) -> None:
@@ -206,14 +213,12 @@ class Part:
 
 def require_folder(config: TrainConfig, out: Path, resume: bool) -> None:
     """Make `out` this training's folder, or prove that it is."""
-    record = out / "train.json"
+    record = out / RECORD
     if record.exists():
         if decode(record.read_bytes(), TrainConfig, str(record)) != config:
             raise ConfigurationError(f"{out} holds a training with other options", "choose another folder with --out")
         if not resume:
             raise ConfigurationError(f"{out} holds this training already", "continue it with --resume")
-    elif resume:
-        raise ConfigurationError(f"{out} holds no training to resume", "leave out --resume")
     write_atomic(record, encode(config, indent=2))
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from segeval.errors import ConfigurationError
+from segeval.held import held, make_folder
 from segeval.store import explaining
 
 if sys.platform != "win32":
@@ -17,11 +18,12 @@ if sys.platform != "win32":
 def only_writer(folder: Path) -> Iterator[None]:
     """Hold a folder, which is made if it is not there; it leaves no file, and ends with the process however that ends.
 
+    A folder that is removed in the block is not made again: see `held`.
     Raises ConfigurationError if another process holds it, StorageError. On Windows, and on a file system that cannot
     lock, nobody is kept out.
     """
     with explaining(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     if sys.platform == "win32":
         yield
         return
@@ -29,7 +31,8 @@ def only_writer(folder: Path) -> Iterator[None]:
         descriptor = os.open(folder, os.O_RDONLY)
     try:
         lock(descriptor, folder)
-        yield
+        with held(folder):
+            yield
     finally:
         os.close(descriptor)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from segeval.errors import DataError, FormatError, IntegrityError, StorageError
+from segeval.held import make_folder, require_held
 from segeval.metrics import Labels, Mask
 from segeval.records import AdversarialSample, AdversarialSet, FileRecord, decode, encode_sealed
 from segeval_runner.strict import lines, open_regular, read_regular
@@ -38,6 +39,7 @@ def explaining(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        require_held(path)  # of a folder that is gone, that is the reason
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
                 f"no space left on the disk of {path}",
@@ -51,7 +53,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A new file that gets the name `path` once it is whole, or never. Makes its folder. Raises StorageError."""
     part = path.with_name(path.name + ".part")
     with explaining(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             part.unlink(missing_ok=True)
             # Made anew: what already lies there could be a link that leads elsewhere.
@@ -247,6 +249,7 @@ class SetFolder:
 
     def append(self, samples: Iterable[AdversarialSample]) -> None:
         """Add samples durably, all with one write."""
+        require_held(self.samples_path)
         with explaining(self.samples_path), self.samples_path.open("ab") as file:
             file.write(b"".join(encode_sealed(sample) + b"\n" for sample in samples))
             file.flush()

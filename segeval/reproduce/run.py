@@ -12,10 +12,12 @@ import torch
 from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError
 from segeval.evaluate.kang2020 import write_report
+from segeval.exclusive import only_writer
 from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.generate.craft import Crafter, CraftPlan
 from segeval.generate.maps import gradients_of, make_maps
 from segeval.generate.numerics import is_cpu, naming_memory, one_thread, prepare_torch
+from segeval.held import require_held
 from segeval.models import Segmenter, load_model
 from segeval.places import dataset_root
 from segeval.progress import Progress
@@ -74,6 +76,11 @@ class Reproduction:
 
     def run(self, resume: bool, progress: Progress) -> Experiment:
         """Make what is not there yet, and the report anew; returns the record of the whole."""
+        with only_writer(self.folder.root):
+            return self.run_alone(resume, progress)
+
+    def run_alone(self, resume: bool, progress: Progress) -> Experiment:
+        """See `run`."""
         self.open(resume)
         for name, crafter in self.crafters.items():
             with self.timed(name):
@@ -110,6 +117,7 @@ class Reproduction:
         try:
             yield
         finally:
+            require_held(self.folder.path)
             found = self.folder.read()
             spent = found.seconds.get(name, 0.0) + time.monotonic() - started
             self.folder.write(replace(found, seconds={**found.seconds, name: round(spent, 1)}))

@@ -10,14 +10,22 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from tests.soak.commands import COMMANDS
-from tests.soak.kills import Finding, Round, Rounds, disturbed, needed, undisturbed
+from tests.soak.damage import Kind, Outcome, damaged, shared
+from tests.soak.findings import Finding, slug
+from tests.soak.kills import Round, Rounds, disturbed, needed, undisturbed
+from tests.soak.originals import originals
+from tests.soak.page import table_of_flips, table_of_rounds, write_page
 from tests.soak.processes import heed_signals
+from tests.soak.readers import KINDS
 from tests.soak.serving import serving
 from tests.soak.world import World, make_world
+
+Each = TypeVar("Each")
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -44,22 +52,69 @@ def main(arguments: Sequence[str]) -> int:
 
 def soak(world: World, options: argparse.Namespace) -> int:
     """See `main`."""
-    names = [name for name in COMMANDS if not options.only or name in options.only]
-    durations = {command.name: undisturbed(world, command) for command in needed(names)}
+    commands = chosen(COMMANDS, options.only, lambda name: name)
+    kinds = chosen({kind.name: kind for kind in KINDS}, options.only, slug)
+    if options.only and not commands and not kinds:
+        known = ", ".join([*COMMANDS, *(slug(kind.name) for kind in KINDS)])
+        print(f"--only {' '.join(options.only)}: there is {known}", file=sys.stderr)
+        return 2
+    kills, flips = options.kills > 0 and bool(commands), options.flips > 0 and bool(kinds)
+    durations = {command.name: undisturbed(world, command) for command in needed(list(COMMANDS if flips else commands))}
     print("undisturbed: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in durations.items()), flush=True)
-    started = time.monotonic()
-    rounds = killed(world, {name: durations[name] for name in names}, options)
-    print(f"kills took {time.monotonic() - started:.0f} s")
-    findings: list[Finding] = [finding for each in rounds for finding in each.findings]
-    print(f"soak: {len(findings)} findings")
+    rounds = (
+        timed("kills", lambda: killed(world, {name: durations[name] for name in commands}, options)) if kills else []
+    )
+    outcomes = timed("flips", lambda: flipped(world, kinds, options)) if flips else []
+    findings = [
+        *(each for one in rounds for each in one.findings),
+        *(each for one in outcomes for each in one.findings),
+    ]
+    tables = "\n".join(
+        [*(table_of_rounds(rounds) if rounds else ()), "", *(table_of_flips(outcomes) if outcomes else ())]
+    )
+    print(tables)
+    if options.write:
+        write_page(rounds, outcomes, "make soak")
+    print(f"soak: {sum(each.signals for each in rounds)} signals, {len(outcomes)} flips, {len(findings)} findings")
     return 1 if findings else 0
+
+
+def chosen(known: Mapping[str, Each], only: Sequence[str] | None, spelled: Callable[[str], str]) -> dict[str, Each]:
+    """What --only names, or all."""
+    return {name: each for name, each in known.items() if not only or spelled(name) in only}
+
+
+def timed(what: str, run: Callable[[], Each]) -> Each:
+    """Do something, and say how long it took."""
+    started = time.monotonic()
+    found = run()
+    print(f"{what} took {time.monotonic() - started:.0f} s", flush=True)
+    return found
 
 
 def killed(world: World, durations: dict[str, float], options: argparse.Namespace) -> list[Round]:
     """The rounds that were asked for."""
-    if options.seed is not None:
-        return [disturbed(world, name, options.seed, seconds) for name, seconds in durations.items()]
-    return Rounds(world, durations, options.kills).run()
+    if options.seed is None:
+        return Rounds(world, durations, options.kills, tell).run()
+    found = [disturbed(world, name, options.seed, seconds) for name, seconds in durations.items()]
+    tell([finding for each in found for finding in each.findings])
+    return found
+
+
+def flipped(world: World, kinds: Mapping[str, Kind], options: argparse.Namespace) -> list[Outcome]:
+    """The flips that were asked for."""
+    root = originals(world, world.root / "originals")
+    if options.seed is None:
+        work = list(shared(list(kinds.values()), options.flips))
+    else:
+        work = [(kind, range(options.seed, options.seed + 1)) for kind in kinds.values()]
+    return damaged(root, work, tell)
+
+
+def tell(findings: Sequence[Finding]) -> None:
+    """Say what went wrong as soon as it is known."""
+    for finding in findings:
+        print(finding, flush=True)
 
 
 if __name__ == "__main__":

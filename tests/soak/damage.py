@@ -1,5 +1,6 @@
 """Files with one bit or one digit changed: whoever reads them must refuse them, or compute what they would without."""
 
+import math
 import os
 import random
 import shutil
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from segeval.errors import SegevalError
 from segeval_runner.errors import RunnerError
-from tests.soak.kills import Finding
+from tests.soak.findings import Finding
 
 Reader = Callable[["Place"], object]
 TEXT = (".json", ".jsonl", ".csv", ".sh", ".html")
@@ -118,7 +119,9 @@ class Bench:
             said = {name: self.read(name) for name in kind.readers}
         finally:
             path.write_bytes(data)
-        findings = [Finding(kind.name, seed, str(flip), f"{name}: {wrong}") for name, (_, wrong) in said.items() if wrong]
+        findings = [
+            Finding(kind.name, seed, str(flip), f"{name}: {wrong}") for name, (_, wrong) in said.items() if wrong
+        ]
         return Outcome(kind.name, seed, any(refused for refused, _ in said.values()), tuple(findings))
 
     def read(self, name: str) -> tuple[bool, str]:
@@ -140,11 +143,11 @@ def told(found: object, expected: object) -> str:
     return "the whole"
 
 
-def numbers(kinds: Sequence[Kind], flips: int) -> Iterator[tuple[Kind, range]]:
-    """The seeds of every kind, in batches."""
+def shared(kinds: Sequence[Kind], flips: int) -> Iterator[tuple[Kind, range]]:
+    """The seeds of every kind, in batches, with its share of all flips, rounded up."""
     total = sum(kind.share for kind in kinds)
     for kind in kinds:
-        count = max(1, -(-int(flips * kind.share) // int(total) if total >= 1 else flips))
+        count = math.ceil(flips * kind.share / total)
         for first in range(0, count, BATCH):
             yield kind, range(first, min(count, first + BATCH))
 
@@ -170,16 +173,15 @@ def batch(kind: Kind, seeds: range) -> list[Outcome]:
     return [bench_here.outcome(kind, seed) for seed in seeds]
 
 
-def damaged(originals: Path, work: Sequence[tuple[Kind, range]]) -> list[Outcome]:
+def damaged(
+    originals: Path, work: Sequence[tuple[Kind, range]], tell: Callable[[Sequence[Finding]], None]
+) -> list[Outcome]:
     """All of them, in two processes."""
+    found: list[Outcome] = []
     with TemporaryDirectory(prefix="segeval-flips-") as folder:
         given = (originals, Path(folder))
         with ProcessPoolExecutor(2, get_context("spawn"), start, given) as pool:
-            parts = [pool.submit(batch, kind, seeds) for kind, seeds in work]
-            found = []
-            for part in parts:
+            for part in [pool.submit(batch, kind, seeds) for kind, seeds in work]:
                 found += part.result()
-                for outcome in part.result():
-                    for finding in outcome.findings:
-                        print(f"  {finding}", flush=True)
-            return found
+                tell([finding for outcome in part.result() for finding in outcome.findings])
+    return found

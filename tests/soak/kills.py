@@ -6,17 +6,19 @@ Afterwards its result is the one of a run that nothing disturbed, nothing is lef
 import random
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 from tests.soak.commands import COMMANDS, Command
+from tests.soak.findings import Finding
 from tests.soak.processes import HUP, INT, KILL, TERM, Ended, Running, Strike, left_running, survivors
 from tests.soak.trees import difference, leftovers
 from tests.soak.world import World
 
+Tell = Callable[[Sequence[Finding]], None]
 SIGNALS = (KILL, TERM, INT, HUP)
 INTERRUPTED, REFUSED = 130, 2
 LATEST = 1.05
@@ -25,20 +27,6 @@ TRIES = 6
 """Runs without a strike until a command has to be through."""
 EVERY_SO_OFTEN = 6
 """One round of so many starts the command twice at once."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What went wrong. place: a command or a kind of file.   moment: of the run, in words."""
-
-    place: str
-    seed: int
-    moment: str
-    what: str
-
-    def __str__(self) -> str:
-        again = f"--only {self.place.replace(' ', '-')} --seed {self.seed}"
-        return f"{self.place}, seed {self.seed}, {self.moment}: {self.what}\n    again: python -m tests.soak.check {again}"
 
 
 @dataclass(frozen=True)
@@ -214,11 +202,12 @@ def disturbed(world: World, command: str, seed: int, duration: float) -> Round:
 class Rounds:
     """Rounds of every command until each has had its share of the signals, two at a time."""
 
-    def __init__(self, world: World, durations: dict[str, float], signals: int, first: int = 0) -> None:
+    def __init__(self, world: World, durations: dict[str, float], signals: int, tell: Tell) -> None:
         self.world = world
         self.durations = durations
+        self.tell = tell
         self.share = -(-signals // len(durations))
-        self.seeds = dict.fromkeys(durations, first)
+        self.seeds = dict.fromkeys(durations, 0)
         self.begun = dict.fromkeys(durations, 0)
         self.done: list[Round] = []
         self.lock = Lock()
@@ -241,9 +230,7 @@ class Rounds:
             with self.lock:
                 self.begun[name] += found.signals - 1
                 self.done.append(found)
-            print(f"{name}, seed {seed}: {found.signals} signals, {len(found.findings)} findings", flush=True)
-            for finding in found.findings:
-                print(f"  {finding}", flush=True)
+            self.tell(found.findings)
 
     def run(self) -> list[Round]:
         """All of them."""

@@ -46,8 +46,7 @@ def report_of(place: Place, of: Path, *benches: Path) -> Given:
     """A report with all its files."""
     out = place.fresh("report")
     evaluate(place["craft"], [of], out, progress=silent, benches=benches)
-    found = trees.files(out)
-    return found
+    return trees.files(out)
 
 
 def with_bench(place: Place) -> Given:

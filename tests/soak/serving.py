@@ -22,8 +22,13 @@ def recorded(name: str, data: bytes) -> dict[str, Any]:
     """Fields of the `RemoteFile`; every other one is of a size that nobody knows."""
     size = len(data) if len(data) % 2000 else None
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    return dict(zip(("path", "repository", "commit", "origin", "digest", "size"),
-                    (f"things/{name}", *REMOTE, name, digest, size), strict=True))
+    return dict(
+        zip(
+            ("path", "repository", "commit", "origin", "digest", "size"),
+            (f"things/{name}", *REMOTE, name, digest, size),
+            strict=True,
+        )
+    )
 
 
 class Handler(BaseHTTPRequestHandler):

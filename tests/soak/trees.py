@@ -71,7 +71,8 @@ def benched(root: Path) -> Tree:
     for name in ("bundle_sha256", "set_sha256", "preset", "rules", "environment", "schema"):
         found[name] = said[name]
     found["runs"] = [
-        {name: run[name] for name in ("engine", "scenario", "model", "precision", "backend", "batch")} | {"has": shape(run)}
+        {name: run[name] for name in ("engine", "scenario", "model", "precision", "backend", "batch")}
+        | {"has": shape(run)}
         for run in said["runs"]
     ]
     return found
