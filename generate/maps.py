@@ -22,7 +22,7 @@ from segeval.models import Segmenter
 from segeval.models.segmenter import predict
 from segeval.places import dataset_root
 from segeval.progress import Progress
-from segeval.records import Scope, TaskRecord, encode
+from segeval.records import Scope, TaskRecord, encode_sealed
 from segeval.store import save_npy, save_png, write_atomic
 
 GRADIENT_STEP = 30
@@ -67,7 +67,7 @@ def make_maps(config: ExperimentConfig, models: Sequence[Segmenter], root: Path,
         gradients=tuple(gradients),
         progress=tuple(progress),
     )
-    write_atomic(root / "maps.json", encode(maps, indent=2) + b"\n")
+    write_atomic(root / "maps.json", encode_sealed(maps, indent=2) + b"\n")
     return maps
 
 

@@ -29,7 +29,7 @@ from segeval.models.loading import load_spec
 from segeval.models.segmenter import predict
 from segeval.places import dataset_root
 from segeval.progress import Progress
-from segeval.records import decode, encode
+from segeval.records import decode, encode_sealed
 from segeval.store import write_atomic
 
 Report = Callable[["EpochReport"], None]
@@ -219,7 +219,7 @@ def require_folder(config: TrainConfig, out: Path, resume: bool) -> None:
             raise ConfigurationError(f"{out} holds a training with other options", "choose another folder with --out")
         if not resume:
             raise ConfigurationError(f"{out} holds this training already", "continue it with --resume")
-    write_atomic(record, encode(config, indent=2))
+    write_atomic(record, encode_sealed(config, indent=2))
 
 
 def mean_iou(segmenter: Segmenter, examples: CachedExamples, progress: Progress) -> float | None:

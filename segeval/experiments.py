@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from segeval.errors import DataError
-from segeval.records import CraftConfig, FileRecord, Scope, decode, encode
+from segeval.records import CraftConfig, FileRecord, Scope, decode, encode_sealed
 from segeval.store import write_atomic
 
 Part = Literal["table1", "maps", "budgets"]
@@ -187,7 +187,7 @@ class ExperimentFolder:
 
     def write(self, experiment: Experiment) -> None:
         """Replace the record as a whole."""
-        write_atomic(self.path, encode(experiment, indent=2) + b"\n")
+        write_atomic(self.path, encode_sealed(experiment, indent=2) + b"\n")
 
     def read_maps(self) -> Maps:
         """maps.json. Raises DataError, FormatError."""

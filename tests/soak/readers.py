@@ -106,7 +106,7 @@ def reproduced(place: Place) -> Given:
     out = place.copy("reproduce")
     folder = ExperimentFolder(out)
     write_report(folder, silent)
-    return trees.reproduction(out)
+    return {name: value for name, value in trees.reproduction(out).items() if name.startswith("report/")}
 
 
 def crafted_on(place: Place) -> Given:
