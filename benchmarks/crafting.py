@@ -21,7 +21,7 @@ from segeval.generate.problem import Problem
 from segeval.generate.specs import resolve
 from segeval.metrics import AttackMeter
 from segeval.models import load_model
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.records import CraftConfig
 
 ROUNDS = 5

@@ -20,7 +20,7 @@ from segeval.deploy.parity import Agreement, Reference, evenly, measure_half, me
 from segeval.deploy.precision import to_fp16
 from segeval.metrics import Labels
 from segeval.models import Segmenter, load_model
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.places import dataset_root
 from segeval.store import RgbImage
 

@@ -25,7 +25,7 @@ from segeval.deploy.quantize import to_int8
 from segeval.deploy.session import DeployedModel, operators_run
 from segeval.deploy.specs import CalibrationSpec, parse_calibration
 from segeval.models import load_model
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 
 CALIBRATIONS = ("percentile", "percentile,placement=fused", "percentile,activations=uint8,placement=fused")
 

@@ -25,7 +25,7 @@ from segeval.deploy.parity import Reference, evenly, measure_parity
 from segeval.deploy.precision import to_fp16
 from segeval.deploy.specs import CalibrationSpec
 from segeval.models import load_model
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 
 METHODS: tuple[CalibrationMethod, ...] = ("percentile", "minmax", "entropy")
 OPERATORS = (("Conv",), ("Conv", "ConvTranspose"), ("Conv", "Add"), ("Conv", "ConvTranspose", "Add"))

@@ -19,7 +19,7 @@ from segeval.deploy.precision import to_fp16
 from segeval.deploy.qdq import check_qdq
 from segeval.deploy.specs import CalibrationSpec
 from segeval.models import Segmenter
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.store import RgbImage
 
 Item = TypeVar("Item")
@@ -109,7 +109,11 @@ def references_of(segmenter: Segmenter, contents: Contents) -> list[Reference]:
     found = []
     for at in evenly(len(ids), PARITY_IMAGES):
         image = contents.image(ids[at])
-        found.append(Reference(image, predict(segmenter, image), contents.ground_truth(ids[at]), f"clean/{ids[at]}"))
+        found.append(
+            Reference(
+                image, predict(segmenter, image, f"image {ids[at]}"), contents.ground_truth(ids[at]), f"clean/{ids[at]}"
+            )
+        )
     return found
 
 

@@ -1,10 +1,7 @@
-"""Writing a bundle: inputs streamed into shards, every file hashed, the whole there at once or not at all."""
+"""Writing a bundle: inputs streamed into shards, every file hashed."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +9,7 @@ import numpy as np
 
 from segeval.bundles import BundledFile, InputKey, Inputs, Shard
 from segeval.errors import ConfigurationError
-from segeval.held import held, make_folder, require_held
+from segeval.held import make_folder
 from segeval.records import encode
 from segeval.store import RgbImage, explaining, sha256_file
 
@@ -31,28 +28,6 @@ class Input:
 
     key: str
     load: Callable[[], RgbImage]
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill that becomes `out` when the block ends well, and vanishes when it does not.
-
-    Raises ConfigurationError if `out` is in use, StorageError.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigurationError(f"{out} is not empty", "choose another folder with --out, or remove it")
-    with explaining(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
-        with held(part):
-            yield part
-            require_held(part)
-        part.chmod(0o755)  # mkdtemp makes it private
-        with explaining(out):
-            part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_inputs(

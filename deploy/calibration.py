@@ -8,9 +8,11 @@ import numpy as np
 from segeval.bundles import OWN_IMAGES, CalibrationImage
 from segeval.datasets import Dataset, open_dataset
 from segeval.deploy.contents import Contents
+from segeval.deploy.given import Given
 from segeval.errors import DataError
 from segeval.places import dataset_root
 from segeval.records import AdversarialSet
+from segeval.registry import DATASETS
 from segeval.store import RgbImage, sha256
 
 STREAM = 8
@@ -32,20 +34,26 @@ class CalibrationImages:
 
 
 def choose_calibration(
-    manifest: AdversarialSet, contents: Contents, count: int, seed: int | None = None
+    manifest: AdversarialSet, contents: Contents, given: Given, count: int, seed: int | None = None
 ) -> CalibrationImages:
     """`count` images of the data set's train split, drawn with a seed, None for the set's, and brought to its size.
 
     Images that are in the set are left out, whatever they are called. Only if the train split is not there, or has no
     other images, are the set's own clean images taken, and the record says so.
-    Raises DataError for an image of the train split that cannot be used.
+    given: where the dataset is by now, and whether its code may run.
+    Raises DataError for an image of the train split that cannot be used, or if `given` names no dataset's folder;
+    ConfigurationError for a dataset that is not registered and not allowed.
     """
     config = manifest.config
+    given.require_allowed(DATASETS, config.dataset)
     size = (manifest.height, manifest.width)
     seed = config.seed if seed is None else seed
     try:
-        dataset = open_dataset(config.dataset, dataset_root(config.data_root), "train", size)
+        root = given.data_root or dataset_root(config.data_root)
+        dataset = open_dataset(config.dataset, root, "train", size, manifest.resize)
     except DataError as error:
+        if given.data_root is not None:
+            raise
         return from_contents(contents, f"{config.dataset} has no usable train split: {error.what}", count, seed)
     own = {sha256(contents.image(id).tobytes()) for id in contents.clean}
     found = from_dataset(dataset, f"{config.dataset}, train split", count, seed, own)

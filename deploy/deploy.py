@@ -1,6 +1,6 @@
 """`segeval deploy`: from an adversarial set to a bundle."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -36,12 +36,13 @@ from segeval.deploy.build import (
     references_of,
     written_and_proved,
 )
-from segeval.deploy.bundle import hash_files, new_folder, write_file, write_inputs
+from segeval.deploy.bundle import hash_files, write_file, write_inputs
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.channels import parse_channels
 from segeval.deploy.compiler import INSTALL, Compiler, installed
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
+from segeval.deploy.given import Given, load_victim
 from segeval.deploy.grouped import without_kernel
 from segeval.deploy.mixed import file_form, needs_flagged_file, takes_flags, to_int8_fp16
 from segeval.deploy.noise import NOISE_IMAGES, measure_noise_floor
@@ -49,13 +50,16 @@ from segeval.deploy.parity import Reference, evenly, measure_half, measure_parit
 from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
 from segeval.deploy.targets import Target
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
-from segeval.errors import ConfigurationError, IntegrityError, MissingPrerequisiteError
-from segeval.models import Segmenter, load_model
+from segeval.errors import ConfigurationError, MissingPrerequisiteError
+from segeval.models import Segmenter
+from segeval.new_folder import new_folder
 from segeval.progress import Progress
 from segeval.records import AdversarialSet, ModelRecord, encode
 from segeval.registry import TARGETS
 from segeval.store import RgbImage, SetFolder, sha256_file
 from segeval_runner.manifest import CONTRACT
+
+NOTHING = Given()
 
 
 def deploy(
@@ -69,6 +73,8 @@ def deploy(
     dla: int | None = None,
     channels: Sequence[str] = (),
     attribute: Sequence[AttributionMode] = (),
+    given: Given = NOTHING,
+    tell: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> BundleManifest:
     """Write a bundle of every model of a set at every precision.
@@ -78,6 +84,7 @@ def deploy(
     that ships, each other an int8 of its own beside it.   calibration_images: of those that do not say.
     attribute: an int8 file for every block of each network as well, with only that block quantized, or all but it.
     channels: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
+    given: files that the set does not carry, and code that it may bring.   tell: called with what a person should know.
     A bundle of the same set and options that is there already is verified and returned.
     Raises DataError or IntegrityError for the set, ConfigurationError for options or `out`, WeightsError,
     EngineError for a file that breaks a rule or that NVIDIA's compiler refuses, MissingPrerequisiteError, StorageError.
@@ -109,16 +116,19 @@ def deploy(
     if there is not None:
         return there
     contents = survey(folder, passing)
-    with new_folder(out) as part:
+    with new_folder(out, "bundle", tell) as part:
         size = (manifest.height, manifest.width)
         inputs = write_inputs(part, contents.inputs(), *size, partial(progress, "inputs"))
         calibrated = not set(QUANTIZED).isdisjoint(options.precisions)
-        images = cache(partial(choose_calibration, manifest, contents))
+        images = cache(partial(choose_calibration, manifest, contents, given))
         chosen = {spec: images(spec.images, spec.seed) for spec in specs if calibrated}
         engines: list[EngineRecord] = []
         with compiler_for(device) as compiler:
             for record in manifest.models:
-                model = ModelDeployment(part, record, contents, size, device, options, chosen, compiler, progress)
+                victim = partial(load_victim, record, set_root, given)
+                model = ModelDeployment(
+                    part, record, victim, contents, size, device, options, chosen, compiler, progress
+                )
                 engines += model.engines()
         write_file(part, "runner.pyz", runner_archive(), executable=True)
         write_file(part, "run.sh", RUN_SCRIPT.encode(), executable=True)
@@ -183,19 +193,9 @@ def existing(out: Path, reference: SetReference, target: str, options: DeployOpt
     return folder.verify()
 
 
-def load_victim(record: ModelRecord) -> Segmenter:
-    """The network that was attacked. Raises IntegrityError if its weights are others by now."""
-    source = record.source or record.name
-    segmenter = load_model(f"{source}={record.weights}" if record.weights else source)
-    if segmenter.weights_sha256 != record.weights_sha256:
-        hint = "restore the weight file, or craft the set again"
-        raise IntegrityError(f"the weights of {record.name} are not those that were attacked", hint)
-    return segmenter
-
-
 @dataclass(frozen=True)
 class ModelDeployment:
-    """One model on its way into an unfinished bundle. part: its folder.   size: (height, width).
+    """One model on its way into an unfinished bundle. part: its folder.   size: (height, width).   victim: loads it.
 
     calibrations: with their images, the one that ships first; none if no quantized precision was asked for.
     compiler: builds every file that is for TensorRT, if it is installed.
@@ -203,6 +203,7 @@ class ModelDeployment:
 
     part: Path
     record: ModelRecord
+    victim: Callable[[], Segmenter]
     contents: Contents
     size: tuple[int, int]
     target: Target
@@ -214,7 +215,7 @@ class ModelDeployment:
     def engines(self) -> list[EngineRecord]:
         """Write a file for every precision, prove its rules and measure its parity with torch."""
         self.progress(f"export {self.record.name}", 0, 1)
-        segmenter = load_victim(self.record)
+        segmenter = self.victim()
         fp32 = export_fp32(segmenter, *self.size, self.options.batch)
         references = references_of(segmenter, self.contents)
         self.progress(f"export {self.record.name}", 1, 1)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ import torch
 
 from segeval.bundles import QUANTIZED, Calibration, CalibrationMethod, Precision
 from segeval.classes import same_classes
-from segeval.datasets import Dataset, Size, open_dataset
+from segeval.datasets import Dataset, Size, default_split, open_dataset
 from segeval.deploy.build import at_precision, calibration_record, written_and_proved
 from segeval.deploy.calibration import CalibrationImages, from_dataset
 from segeval.deploy.export import export_fp32
@@ -23,9 +23,11 @@ from segeval.deploy.specs import CalibrationSpec
 from segeval.errors import ConfigurationError, DataError
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter, load_model
+from segeval.models.segmenter import resizing
+from segeval.models.soundness import answer, worse_than_none
 from segeval.places import dataset_root
 from segeval.progress import Progress
-from segeval.records import ModelRecord
+from segeval.records import ModelRecord, Resize
 from segeval.store import RgbImage
 
 Engine = Literal["torch", "fp32", "fp16", "int8", "int8-fp16"]
@@ -37,7 +39,8 @@ Predict = Callable[[RgbImage], Labels]
 class ScoreConfig:
     """Everything that decides a score.
 
-    model: NAME or NAME=WEIGHTS.   size: (height, width) images are brought to, None for the dataset's own.
+    model: NAME or NAME=WEIGHTS.   split: empty for the dataset's default.
+    size: (height, width) images are brought to, None for the dataset's own.
     outputs: "classes" takes the argmax over the class table alone, without a network's background output.
     limit: score the first images only.   calibration, calibration_images, seed: of the int8 file, whose calibration
     images are drawn from the dataset's train split as `segeval deploy` draws them.   device: for torch.
@@ -45,7 +48,7 @@ class ScoreConfig:
 
     model: str
     dataset: str
-    split: str = "test"
+    split: str = ""
     data_root: str | None = None
     size: Size | None = None
     engine: Engine = "torch"
@@ -64,7 +67,8 @@ class ScoreRecord:
     images: how many had ground truth and were scored.   miou: pixels labelled IGNORE do not count.
     miou_ignored_as_errors: predictions on them are false positives, as ESPNet's authors count.
     class_average: mean recall of the classes.   iou: per class, None where it neither occurs nor is predicted.
-    calibration: of the int8 file.   seconds: spent on inference alone.
+    calibration: of the int8 file.   seconds: spent on inference alone.   unlabelled: images without ground truth, not
+    scored.   left_out: images beside them that belong to other splits.   doubt: what speaks against the score.
     """
 
     config: ScoreConfig
@@ -77,6 +81,9 @@ class ScoreRecord:
     iou: Mapping[str, float | None]
     calibration: Calibration | None
     seconds: float
+    unlabelled: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: None) -> ScoreRecord:
@@ -86,8 +93,9 @@ def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: N
     ground truth, UnknownNameError, WeightsError, EngineError.
     """
     check_options(config)
+    config = replace(config, split=config.split or default_split(config.dataset))
     segmenter = load_model(config.model, config.device)
-    data = open_part(config, config.split, config.size)
+    data = open_part(config, config.split, config.size, resizing([segmenter]))
     require_same_classes(segmenter, data, config.dataset)
     calibration = None
     if config.engine == "torch":
@@ -95,7 +103,7 @@ def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: N
         predict = torch_engine(segmenter, count)
     else:
         predict, calibration = deployed_engine(segmenter, config, config.engine, data, progress)
-    matrix, images, seconds = measure(predict, data, config.limit or len(data), progress)
+    matrix, images, unlabelled, seconds = measure(predict, data, config.limit or len(data), progress)
     miou, errors = matrix.mean_iou(), matrix.mean_iou(ignored_are_errors=True)
     average, accuracy = matrix.class_average(), matrix.pixel_accuracy()
     if miou is None or errors is None or average is None or accuracy is None:
@@ -103,13 +111,30 @@ def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: N
         raise DataError(f"there is no labelled pixel in {where}", "choose a split with ground truth")
     per_class = zip(data.table.names, matrix.intersection_over_union().tolist(), strict=True)
     iou = {name: None if np.isnan(value) else value for name, value in per_class}
-    return ScoreRecord(config, segmenter.record, images, miou, errors, average, accuracy, iou, calibration, seconds)
+    return ScoreRecord(
+        config=config,
+        model=segmenter.record,
+        images=images,
+        miou=miou,
+        miou_ignored_as_errors=errors,
+        class_average=average,
+        pixel_accuracy=accuracy,
+        iou=iou,
+        calibration=calibration,
+        seconds=seconds,
+        unlabelled=unlabelled,
+        left_out=tuple(getattr(data, "left_out", ())),
+        doubt=worse_than_none(segmenter.spec.name, matrix, data.table),
+    )
 
 
-def measure(predict: Predict, data: Dataset, limit: int, progress: Progress) -> tuple[ConfusionMatrix, int, float]:
-    """Pixel counts over the first `limit` images, how many of them had ground truth, seconds of inference."""
+def measure(
+    predict: Predict, data: Dataset, limit: int, progress: Progress
+) -> tuple[ConfusionMatrix, int, tuple[str, ...], float]:
+    """Pixel counts over the first `limit` images, how many had ground truth, which had none, seconds of inference."""
     matrix = ConfusionMatrix(len(data.table))
     images, seconds = 0, 0.0
+    unlabelled: list[str] = []
     total = min(limit, len(data))
     for index in range(total):
         example = data[index]
@@ -119,8 +144,10 @@ def measure(predict: Predict, data: Dataset, limit: int, progress: Progress) -> 
             seconds += time.perf_counter() - started
             matrix.update(example.labels, prediction)
             images += 1
+        else:
+            unlabelled.append(example.id)
         progress("score", index + 1, total)
-    return matrix, images, seconds
+    return matrix, images, tuple(unlabelled), seconds
 
 
 def check_options(config: ScoreConfig) -> None:
@@ -137,9 +164,9 @@ def check_options(config: ScoreConfig) -> None:
         raise ConfigurationError("the limit and the number of calibration images must be at least 1")
 
 
-def open_part(config: ScoreConfig, split: str, size: Size | None) -> Dataset:
-    """A split of the dataset of `config`."""
-    return open_dataset(config.dataset, dataset_root(config.data_root), split, size)
+def open_part(config: ScoreConfig, split: str, size: Size | None, resize: Resize) -> Dataset:
+    """A split of the dataset of `config`, resized as the authors of its network do."""
+    return open_dataset(config.dataset, dataset_root(config.data_root), split, size, resize)
 
 
 def require_same_classes(segmenter: Segmenter, data: Dataset, name: str) -> None:
@@ -162,9 +189,7 @@ def torch_engine(segmenter: Segmenter, outputs: int) -> Predict:
     @torch.inference_mode()
     def predict(image: RgbImage) -> Labels:
         segmenter.require_size(image.shape[0], image.shape[1], "an image")
-        levels = torch.from_numpy(image).to(segmenter.mean.device, torch.float32).permute(2, 0, 1)[None]
-        logits = segmenter.network(segmenter.normalise_levels(levels))
-        labels: Labels = logits[0, :outputs].argmax(0).to("cpu", torch.uint8).numpy()
+        labels: Labels = answer(segmenter, image, "an image")[0, :outputs].argmax(0).to("cpu", torch.uint8).numpy()
         return labels
 
     return predict
@@ -174,9 +199,12 @@ def deployed_engine(
     segmenter: Segmenter, config: ScoreConfig, precision: Precision, data: Dataset, progress: Progress
 ) -> tuple[Predict, Calibration | None]:
     """The network as `segeval deploy` would ship it, for the size of the first image, and its calibration."""
-    height, width, _ = data[0].image.shape
+    first = data[0]
+    height, width, _ = first.image.shape
+    segmenter.require_size(height, width, f"image {first.id}")
+    answer(segmenter, first.image, f"image {first.id}")  # NaN would go into the file, and its argmax is some class
     progress(f"export {precision}", 0, 1)
-    images = calibration_images(config, (height, width)) if precision in QUANTIZED else None
+    images = calibration_images(config, (height, width), resizing([segmenter])) if precision in QUANTIZED else None
     fp32 = export_fp32(segmenter.cpu(), height, width)
     spec = CalibrationSpec(config.calibration)
     model = at_precision(fp32, precision, partial(to_int8, fp32, images or (), spec))
@@ -195,10 +223,10 @@ def deployed_engine(
     return predict, calibration
 
 
-def calibration_images(config: ScoreConfig, size: Size) -> CalibrationImages:
+def calibration_images(config: ScoreConfig, size: Size, resize: Resize) -> CalibrationImages:
     """Images of the train split at the size of the file. Raises DataError if the dataset has no such split."""
     try:
-        train = open_part(config, "train", size)
+        train = open_part(config, "train", size, resize)
     except DataError as error:
         raise DataError(f"int8 needs a train split to be calibrated on: {error.what}", error.hint) from error
     return from_dataset(train, f"{config.dataset}, train split", config.calibration_images, config.seed)

@@ -9,22 +9,27 @@ from pathlib import Path
 from segeval.classes import parse_task, same_classes
 from segeval.datasets import Example, open_dataset
 from segeval.errors import ConfigurationError, DataError
-from segeval.exclusive import only_writer
+from segeval.exclusive import only_writer, require_own
+from segeval.generate.clean_scores import CleanScores, told_of_resizing, told_of_scale
+from segeval.generate.flatness import require_gradients
 from segeval.generate.jobs import Job, seed_of
 from segeval.generate.numerics import naming_memory, one_thread, prepare_torch
 from segeval.generate.samples import ImageFiles, attack_batch, save_image
 from segeval.generate.schedule import Schedule
 from segeval.generate.specs import resolve
 from segeval.generate.victims import Victims, together
-from segeval.models import Segmenter, load_model
+from segeval.models import Segmenter, load_models
+from segeval.models.segmenter import resizing
+from segeval.models.soundness import answer, require_logits_of, scale_of
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
 from segeval.records import AdversarialSample, AdversarialSet, CraftConfig, Grouping, SkippedSample, TaskRecord
 from segeval.store import SetFolder, sha256_file
 
-MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions")
+MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions", "resize")
 """What decides the result besides the options."""
+ELSE_NOTHING = "choose another --task, more images with --limit, or another split"
 FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction", "margin")
 
 
@@ -54,9 +59,12 @@ class Crafter:
         self.folder = SetFolder(out)
         self.trajectories = resolve(config)
         self.specs = {spec.label: spec for trajectory in self.trajectories for spec in trajectory.specs}
-        self.dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
+        self.models = list(models) or load_models(config.models, config.device)
+        self.resize = resizing(self.models)
+        self.dataset = open_dataset(
+            config.dataset, dataset_root(config.data_root), config.split, config.size, self.resize
+        )
         self.chosen = chosen(self.dataset.ids, config)
-        self.models = list(models) or [load_model(text, config.device) for text in config.models]
         self.require_fit()
         table = self.dataset.table
         resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}
@@ -65,12 +73,10 @@ class Crafter:
 
     def require_fit(self) -> None:
         """Raise unless every victim knows the dataset's classes and no name would be used twice."""
-        names = [model.spec.name for model in self.models]
         attacks = [spec.label for trajectory in self.trajectories for spec in trajectory.specs]
-        for label, given in (("model", names), ("attack", attacks)):
-            doubled = sorted({name for name in given if given.count(name) > 1})
-            if doubled:
-                raise ConfigurationError(f"{label} {doubled[0]!r} is given more than once", "leave one of them out")
+        doubled = sorted({name for name in attacks if attacks.count(name) > 1})
+        if doubled:
+            raise ConfigurationError(f"attack {doubled[0]!r} is given more than once", "leave one of them out")
         for model in self.models:
             if not same_classes(model.spec.table, self.dataset.table):
                 raise ConfigurationError(
@@ -78,6 +84,11 @@ class Crafter:
                     f"{self.dataset.table.name}",
                     "choose a model made for these classes: segeval ls models",
                 )
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Names of images that lie beside those of the split and belong to other ones."""
+        return tuple(getattr(self.dataset, "left_out", ()))
 
     def plan(self) -> CraftPlan:
         """Counts that an image without a source pixel, or an early stop, can only lower."""
@@ -87,32 +98,44 @@ class Crafter:
         gradients = {name: times * steps for name, times in attacked.items()}
         return CraftPlan(len(self.chosen), each * len(self.specs) * len(self.groups), gradients)
 
-    def run(self, resume: bool, progress: Progress, workers: int = 1) -> AdversarialSet:
+    def run(
+        self, resume: bool, progress: Progress, workers: int = 1, tell: Callable[[str], None] = lambda text: None
+    ) -> AdversarialSet:
         """Craft everything that is not there yet; returns the manifest of the complete set.
 
         workers: processes, which on a GPU share it; on the CPU their number changes no byte.
+        tell: called with what a person should know of the networks before they are attacked.
         Raises ConfigurationError if the folder holds another set, or this one and `resume` is not given, or if another
-        process is at it; DataError for an image that cannot be used, or if no image has a source pixel; EngineError if
-        it takes more memory than there is.
+        process is at it, or for a network that answers with probabilities; DataError for an image that cannot be used
+        or has changed since the set was begun, or if no image has a source pixel; EngineError for a network whose
+        answers are not finite or whose loss is flat, or if it takes more memory than there is.
         """
+        require_own(self.folder.root, "set")
         with one_thread(self.config.device), naming_memory(self.config.device):
             fresh = self.manifest()  # refuses images that do not fit, before a folder is made for them
-            with only_writer(self.folder.root):
-                return self.run_alone(fresh, resume, progress, workers)
+            with only_writer(self.folder.root, "set"):
+                return self.run_alone(fresh, resume, progress, workers, tell)
 
-    def run_alone(self, fresh: AdversarialSet, resume: bool, progress: Progress, workers: int) -> AdversarialSet:
+    def run_alone(
+        self, fresh: AdversarialSet, resume: bool, progress: Progress, workers: int, tell: Callable[[str], None]
+    ) -> AdversarialSet:
         """See `run`. fresh: the manifest before the first image."""
         manifest = self.opened(fresh, resume)
         if manifest.complete:
             return manifest
-        files = self.save_images(progress)
+        scores = CleanScores(self.dataset.table)
+        files = self.save_images(scores, progress)
+        for line in (told_of_resizing(self.models), *map(told_of_scale, self.models), *scores.told()):
+            if line:
+                tell(line)
         jobs = list(self.jobs(files))
         if not jobs:
             names = ", ".join(task.name for task in self.tasks)
             raise DataError(
                 f"no pixel of {len(files)} image(s) is predicted as a source class of {names}: nothing to attack",
-                "choose another --task, more images with --limit, or another split",
+                " ".join(filter(None, (scores.doubt(), ELSE_NOTHING))),
             )
+        require_gradients(self.folder, jobs, files)
         count = Schedule(self, jobs, files, progress).run(workers)
         skipped = tuple(self.skipped(files))
         done = replace(
@@ -132,8 +155,6 @@ class Crafter:
         """
         root = self.folder.root
         if not self.folder.manifest_path.exists():
-            if root.exists() and any(path.suffix != ".part" for path in root.iterdir()):
-                raise ConfigurationError(f"{root} is not empty and holds no adversarial set", "choose another --out")
             self.folder.write_manifest(fresh)
             return fresh
         found = self.folder.manifest()
@@ -166,6 +187,9 @@ class Crafter:
         height, width = first.image.shape[:2]
         for model in self.models:
             model.require_size(height, width, f"image {first.id}")
+            logits = answer(model, first.image, f"image {first.id}")
+            require_logits_of(model, logits)
+            model.logit_scale = scale_of(logits)
         return AdversarialSet(
             config=self.config,
             table=self.dataset.table,
@@ -177,17 +201,21 @@ class Crafter:
             tasks=tuple(self.tasks),
             versions=versions("torch", "numpy", "pillow"),
             revision=revision(),
+            resize=self.resize,
         )
 
-    def save_images(self, progress: Progress) -> dict[str, ImageFiles]:
-        """Save every clean image with its ground truth and clean predictions."""
+    def save_images(self, scores: CleanScores, progress: Progress) -> dict[str, ImageFiles]:
+        """Save every clean image, its ground truth and predictions; what samples rest on must be as it was."""
+        keep = self.begun()
         saved: dict[str, ImageFiles] = {}
         size: tuple[int, ...] | None = None
         for number, index in enumerate(self.chosen, start=1):
             example = self.dataset[index]
             size = size or example.image.shape
             require_size(example, size, self.dataset.ids[self.chosen[0]])
-            saved[example.id] = save_image(self.folder, example, self.models, self.groups, self.tasks)
+            files, predictions = save_image(self.folder, example, self.models, self.groups, self.tasks, keep)
+            saved[example.id] = files
+            scores.add(example, predictions)
             progress("clean predictions", number, len(self.chosen))
         return saved
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segeval.errors import ConfigurationError
+from segeval.generate.arrays import is_whole, mapped, writing
 from segeval.generate.examples import CachedExamples
 from segeval.models import ModelSpec, Segmenter
 from segeval.progress import Progress
-from segeval.store import explaining
 
 STRIDE = 4
 """Soft labels are kept at a quarter of the resolution: they change slowly, and take a sixteenth of the disk."""
@@ -31,23 +31,19 @@ class SoftLabels:
         self.teacher = teacher
         self.chosen = outputs_of(teacher.spec, student)
         path = folder / f"soft-{teacher.weights_sha256[:16]}.npy"
-        if not path.exists():
+        if not is_whole(path):
             self.ask(examples, path, progress)
-        self.probabilities = np.load(path, mmap_mode="r")
+        self.probabilities = mapped(path)
 
     def ask(self, examples: CachedExamples, path: Path, progress: Progress) -> None:
-        """Let the teacher see every example once. The file gets its name last, as the sign that it is whole."""
+        """Let the teacher see every example once."""
         height, width = examples.labels.shape[1:]
         self.teacher.require_size(height, width, "a training image")
-        part = path.with_suffix(".part.npy")
-        with explaining(path):
-            shape = (len(examples), len(self.chosen), height // STRIDE, width // STRIDE)
-            kept = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
+        shape = (len(examples), len(self.chosen), height // STRIDE, width // STRIDE)
+        with writing(path, shape, np.float16) as add:
             for index in range(len(examples)):
-                kept[index] = self.answer(np.array(examples.images[index]))
+                add(self.answer(np.array(examples.images[index])))
                 progress("teacher", index + 1, len(examples))
-            kept.flush()
-            part.replace(path)
 
     @torch.inference_mode()
     def answer(self, image: NDArray[np.uint8]) -> NDArray[np.float16]:

@@ -1,4 +1,4 @@
-"""Training examples decoded once into memory-mapped arrays, so that every epoch after the first reads at disk speed."""
+"""Training examples decoded once into arrays on disk, so that every epoch after the first reads at disk speed."""
 
 from pathlib import Path
 
@@ -9,41 +9,18 @@ from torch import Tensor
 
 from segeval.datasets import Dataset
 from segeval.errors import DataError
-from segeval.held import make_folder
+from segeval.generate.arrays import is_whole, mapped, writing
 from segeval.progress import Progress
-from segeval.store import explaining
 
 
 class CachedExamples:
     """Images (N, H, W, 3) and labels (N, H, W), uint8, on disk. All examples must have one size and labels."""
 
     def __init__(self, dataset: Dataset, folder: Path, progress: Progress) -> None:
-        self.images_path = folder / "images.npy"
-        self.labels_path = folder / "labels.npy"
-        if not self.labels_path.exists():
-            self.decode(dataset, folder, progress)
-        self.images = np.load(self.images_path, mmap_mode="r")
-        self.labels = np.load(self.labels_path, mmap_mode="r")
-
-    def decode(self, dataset: Dataset, folder: Path, progress: Progress) -> None:
-        """Read every example once. The labels file gets its name last, as the sign that all is there."""
-        make_folder(folder)
-        first = dataset[0].image.shape
-        part = self.labels_path.with_suffix(".part.npy")
-        with explaining(folder):
-            images = open_memmap(self.images_path, (len(dataset), *first))
-            labels = open_memmap(part, (len(dataset), *first[:2]))
-            for index in range(len(dataset)):
-                example = dataset[index]
-                if example.labels is None:
-                    raise DataError(f"{example.id} has no labels", "training needs ground truth for every image")
-                if example.image.shape != first:
-                    raise DataError(f"{example.id} has another size than {dataset.ids[0]}", "give one with --size")
-                images[index], labels[index] = example.image, example.labels
-                progress("reading examples", index + 1, len(dataset))
-            images.flush()
-            labels.flush()
-            part.replace(self.labels_path)
+        images, labels = folder / "images.npy", folder / "labels.npy"
+        if not (is_whole(images) and is_whole(labels)):
+            decode(dataset, images, labels, progress)
+        self.images, self.labels = mapped(images), mapped(labels)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,6 +37,17 @@ class CachedExamples:
         return np.asarray(counts / max(np.sum(counts), 1), np.float64)
 
 
-def open_memmap(path: Path, shape: tuple[int, ...]) -> "np.memmap[tuple[int, ...], np.dtype[np.uint8]]":
-    """A new .npy file of uint8, written through the array."""
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+def decode(dataset: Dataset, images: Path, labels: Path, progress: Progress) -> None:
+    """Read every example once, into two files. Raises DataError for one without labels or of another size."""
+    first = dataset[0].image.shape
+    pixels = (len(dataset), *first), (len(dataset), *first[:2])
+    with writing(images, pixels[0], np.uint8) as add_image, writing(labels, pixels[1], np.uint8) as add_labels:
+        for index in range(len(dataset)):
+            example = dataset[index]
+            if example.labels is None:
+                raise DataError(f"{example.id} has no labels", "training needs ground truth for every image")
+            if example.image.shape != first:
+                raise DataError(f"{example.id} has another size than {dataset.ids[0]}", "give one with --size")
+            add_image(example.image)
+            add_labels(example.labels)
+            progress("reading examples", index + 1, len(dataset))

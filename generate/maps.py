@@ -19,7 +19,8 @@ from segeval.generate.numerics import prepare_torch
 from segeval.generate.problem import Candidate, Problem
 from segeval.generate.specs import build_attack
 from segeval.models import Segmenter
-from segeval.models.segmenter import predict
+from segeval.models.segmenter import resizing
+from segeval.models.soundness import predict
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.records import Scope, TaskRecord, encode_sealed
@@ -40,7 +41,7 @@ def gradients_of(config: ExperimentConfig) -> int:
 def make_maps(config: ExperimentConfig, models: Sequence[Segmenter], root: Path, tick: Progress) -> Maps:
     """Compute the maps of a reproduction and write them below `root`, maps.json last."""
     prepare_torch()
-    dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
+    dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size, resizing(models))
     task = parse_task(config.tasks[0])
     record = TaskRecord(task.name, *task.resolve(dataset.table))
     examples = list(chosen(dataset, config.budget_images))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from segeval.metrics import Labels, Mask
 from segeval.models import Segmenter
-from segeval.models.segmenter import Deployable
+from segeval.models.soundness import answer
 from segeval.store import Margins
 
 LARGEST = float(np.finfo(np.float16).max)
@@ -25,12 +25,13 @@ class Answer:
 
 @torch.inference_mode()
 def ask(segmenter: Segmenter, image: NDArray[np.uint8], phi: Mask, target: int) -> Answer:
-    """Labels and margins of one 8-bit image (H, W, 3) from one forward pass, by the path of `segmenter.predict`.
+    """Labels and margins of one 8-bit image (H, W, 3) from one forward pass, by the path of `soundness.predict`.
 
-    phi: (H, W).   target: the adversarial class.   A margin is its fp32 logit minus the largest other one.
+    phi: (H, W).   target: the adversarial class.   A margin is its fp32 logit minus the largest other one, times the
+    network's `logit_scale`.   Raises EngineError for answers that are not finite.
     """
     device = segmenter.mean.device
-    logits = Deployable(segmenter).logits(torch.from_numpy(image)[None].to(device))
+    logits = answer(segmenter, image, "an adversarial image") * segmenter.logit_scale
     labels: Labels = logits.argmax(1)[0].to("cpu", torch.uint8).numpy()
     inside = logits[0][:, torch.from_numpy(phi).to(device)]  # (C, pixels of φ), a copy
     own = inside[target].clone()

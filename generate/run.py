@@ -1,5 +1,6 @@
 """The state of a training: network, averaged network, optimizer and where it stands."""
 
+import hashlib
 import io
 import math
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segeval.classes import IGNORE
-from segeval.errors import DataError, MissingPrerequisiteError
+from segeval.errors import DataError, IntegrityError, MissingPrerequisiteError
 from segeval.generate.augment import Augmentation
 from segeval.generate.distillation import SoftLabels, soft_cross_entropy
 from segeval.generate.examples import CachedExamples
@@ -23,6 +24,10 @@ from segeval.store import write_atomic
 
 if TYPE_CHECKING:
     from segeval.generate.training import TrainConfig
+
+
+ZIP = b"PK\x03\x04"
+"""How PyTorch's own files begin."""
 
 
 class Run:
@@ -118,7 +123,7 @@ class Run:
         }
 
     def save(self, path: Path) -> None:
-        """Checkpoint; replaces the one before as a whole."""
+        """Checkpoint, after its own SHA-256; replaces the one before as a whole."""
         state = {
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -127,17 +132,31 @@ class Run:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_atomic(path, buffer.getvalue())
+        data = buffer.getvalue()
+        write_atomic(path, hashlib.sha256(data).digest() + data)
 
     def restore(self, path: Path) -> None:
-        """Continue from a checkpoint, if one was reached."""
+        """Continue from a checkpoint, if one was reached. Raises IntegrityError if it was changed."""
         if not path.exists():
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = torch.load(io.BytesIO(checked(path)), map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch = state["epoch"]
+
+
+def checked(path: Path) -> bytes:
+    """What follows the SHA-256 in a checkpoint; those of earlier versions have none. Raises IntegrityError."""
+    data = path.read_bytes()
+    if data.startswith(ZIP):
+        return data
+    digest, rest = data[: hashlib.sha256().digest_size], data[hashlib.sha256().digest_size :]
+    if hashlib.sha256(rest).digest() != digest:
+        raise IntegrityError(
+            f"{path} was changed after it was written", "restore the file, or train again into a new folder"
+        )
+    return rest
 
 
 def resampled(labels: Tensor, logits: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,16 +11,16 @@ from numpy.typing import NDArray
 
 from segeval.classes import source_mask
 from segeval.datasets import Example
-from segeval.errors import EngineError
+from segeval.errors import ConfigurationError, EngineError
 from segeval.generate.driver import Outcome, run_attack
 from segeval.generate.margins import ask
 from segeval.generate.problem import Problem
 from segeval.generate.victims import Victims
 from segeval.metrics import AttackMeter, Labels, Mask
 from segeval.models import Segmenter
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.records import AdversarialSample, AttackSpec, FileRecord, Norms, TaskRecord
-from segeval.store import SetFolder, save_npy, save_png
+from segeval.store import SetFolder, inside, read_png, save_npy, save_png, sha256_file
 
 if TYPE_CHECKING:
     from segeval.generate.jobs import Job
@@ -48,12 +49,25 @@ def save_image(
     models: Sequence[Segmenter],
     groups: Sequence[Victims],
     tasks: Sequence[TaskRecord],
-) -> ImageFiles:
-    """Save an image, its ground truth, the clean predictions of models and groups, and the groups' masks φ."""
+    keep: bool,
+) -> tuple[ImageFiles, dict[str, Labels]]:
+    """Save an image, its ground truth, the clean predictions of models and groups, and the groups' masks φ.
+
+    keep: samples may rest on what is there; raises ConfigurationError if it is another picture.
+    Gives as well the predictions, per model and group.
+    """
     root, name = folder.root, example.id
-    labels = {model.spec.name: predict(model, example.image) for model in models}
+
+    def save(path: str, pixels: NDArray[np.uint8]) -> FileRecord:
+        if keep and (root / path).exists():
+            return unchanged(root, path, pixels)
+        return save_png(root, path, pixels)
+
+    clean = save(f"clean/{name}.png", example.image)
+    truth = None if example.labels is None else save(f"truth/{name}.png", example.labels)
+    labels = {model.spec.name: predict(model, example.image, f"image {name}") for model in models}
     labels |= {victims.name: victims.predict(example.image) for victims in groups if victims.name not in labels}
-    predictions = {who: save_png(root, f"prediction/{who}/{name}.png", seen) for who, seen in labels.items()}
+    predictions = {who: save(f"prediction/{who}/{name}.png", seen) for who, seen in labels.items()}
     phi: dict[tuple[str, str], FileRecord] = {}
     pixels: dict[tuple[str, str], int] = {}
     for victims in groups:
@@ -61,9 +75,17 @@ def save_image(
         for task in tasks:
             mask = source_mask(labels[who], task.sources)
             pixels[who, task.name] = int(np.count_nonzero(mask))
-            phi[who, task.name] = save_png(root, f"phi/{who}/{task.name}/{name}.png", mask.astype(np.uint8) * 255)
-    truth = None if example.labels is None else save_png(root, f"truth/{name}.png", example.labels)
-    return ImageFiles(name, save_png(root, f"clean/{name}.png", example.image), truth, predictions, phi, pixels)
+            phi[who, task.name] = save(f"phi/{who}/{task.name}/{name}.png", mask.astype(np.uint8) * 255)
+    return ImageFiles(name, clean, truth, predictions, phi, pixels), labels
+
+
+def unchanged(root: Path, path: str, pixels: NDArray[np.uint8]) -> FileRecord:
+    """The record of a PNG that is there. Raises ConfigurationError if it shows something else than `pixels`."""
+    there = inside(root, path)
+    if not np.array_equal(read_png(there, "RGB" if pixels.ndim == 3 else "L"), pixels):
+        what = f"{there} is not what would be saved now: the images, labels or networks have changed since"
+        raise ConfigurationError(what, "bring back what the set was begun with, or choose a new folder with --out")
+    return FileRecord(path, sha256_file(there))
 
 
 @dataclass(frozen=True)

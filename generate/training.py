@@ -26,15 +26,13 @@ from segeval.generate.run import Run
 from segeval.metrics import ConfusionMatrix
 from segeval.models import ModelSpec, Segmenter, load_model
 from segeval.models.loading import load_spec
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.records import decode, encode_sealed
 from segeval.store import write_atomic
 
 Report = Callable[["EpochReport"], None]
-
-RECORD = "train.json"
 
 
 @dataclass(frozen=True)
@@ -94,10 +92,16 @@ class EpochReport:
 def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, report: Report) -> Path:
     """Train, checkpointing every epoch in `out`; returns the safetensors file of the averaged weights.
 
-    Raises ConfigurationError for options that no training can have, or if `out` holds another training or one to be
-    resumed, or if another process is at it; DataError for images that the network cannot take. No epoch is computed
-    before that is known. StorageError if `out` cannot be written, or is removed meanwhile.
+    Raises ConfigurationError for options that no training can have, or if `out` holds something else or a training to
+    be resumed, or if another process is at it; DataError for images that the network cannot take. No epoch is computed
+    before that is known.
     """
+    with only_writer(out, "train"):
+        return train_alone(config, out, resume, progress, report)
+
+
+def train_alone(config: TrainConfig, out: Path, resume: bool, progress: Progress, report: Report) -> Path:
+    """See `train`."""
     torch.set_flush_denormal(True)
     torch.manual_seed(config.seed)
     require_sensible(config)
@@ -110,25 +114,22 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
     require_fitting(config, spec, validation)
     teacher = load_teacher(config, spec)
     network = initial_network(spec, config.initial)
-    if resume and not (out / RECORD).exists():
-        raise ConfigurationError(f"{out} holds no training to resume", "leave out --resume")
-    with only_writer(out):
-        require_folder(config, out, resume)
-        examples = CachedExamples(dataset, out / "cache", progress)
-        soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
-        run = Run(config, spec, network, examples, soft)
-        if resume:
-            run.restore(out / "checkpoint.pt")
-        unseen = CachedExamples(validation, out / "cache-validation", progress)
-        weights = out / f"{spec.name}.safetensors"
-        while run.epoch < config.epochs:
-            loss = run.train_epoch(progress)
-            write_atomic(weights, to_safetensors(run.weights_to_save()))
-            run.save(out / "checkpoint.pt")  # before validation, which may fail or be interrupted: nothing is lost
-            due = run.epoch % config.validate_every == 0 or run.epoch == config.epochs
-            miou = mean_iou(Segmenter(spec, run.averaged.module), unseen, progress) if due else None
-            report(EpochReport(run.epoch, config.epochs, loss, miou))
-        return weights
+    require_folder(config, out, resume)
+    examples = CachedExamples(dataset, out / "cache", progress)
+    soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
+    run = Run(config, spec, network, examples, soft)
+    if resume:
+        run.restore(out / "checkpoint.pt")
+    unseen = CachedExamples(validation, out / "cache-validation", progress)
+    weights = out / f"{spec.name}.safetensors"
+    while run.epoch < config.epochs:
+        loss = run.train_epoch(progress)
+        write_atomic(weights, to_safetensors(run.weights_to_save()))
+        run.save(out / "checkpoint.pt")  # before validation, which may fail or be interrupted: the epoch is not lost
+        due = run.epoch % config.validate_every == 0 or run.epoch == config.epochs
+        miou = mean_iou(Segmenter(spec, run.averaged.module), unseen, progress) if due else None
+        report(EpochReport(run.epoch, config.epochs, loss, miou))
+    return weights
 
 
 def require_sensible(config: TrainConfig) -> None:
@@ -213,12 +214,14 @@ class Part:
 
 def require_folder(config: TrainConfig, out: Path, resume: bool) -> None:
     """Make `out` this training's folder, or prove that it is."""
-    record = out / RECORD
+    record = out / "train.json"
     if record.exists():
         if decode(record.read_bytes(), TrainConfig, str(record)) != config:
             raise ConfigurationError(f"{out} holds a training with other options", "choose another folder with --out")
         if not resume:
             raise ConfigurationError(f"{out} holds this training already", "continue it with --resume")
+    elif resume:
+        raise ConfigurationError(f"{out} holds no training to resume", "leave out --resume")
     write_atomic(record, encode_sealed(config, indent=2))
 
 

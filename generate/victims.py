@@ -11,7 +11,8 @@ from torch import Tensor
 from segeval.generate.losses import joint_labels
 from segeval.metrics import Labels
 from segeval.models import ModelSpec, Segmenter
-from segeval.models.segmenter import Deployable, predict
+from segeval.models.segmenter import Deployable
+from segeval.models.soundness import predict
 
 
 @dataclass(frozen=True)

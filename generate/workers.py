@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Limits = Sequence[Sequence[float | None]]
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a run as Ctrl-C does."""
+
 WATCH = 1.0
 """Seconds between a worker's looks whether its parent still lives."""
 
@@ -55,8 +58,9 @@ class Worker:
         self.crafter = Crafter(order.config, order.root)
         self.files = order.files
         self.jobs: list[Job] = list(self.crafter.jobs(order.files))
-        for found, expected in zip((model.record for model in self.crafter.models), order.models, strict=True):
-            if found != expected:
+        for model, expected in zip(self.crafter.models, order.models, strict=True):
+            model.logit_scale = expected.logit_scale
+            if model.record != expected:
                 hint = "restore them, or craft into a new folder"
                 raise IntegrityError(f"the weights of {expected.name} were changed while crafting", hint)
 
@@ -64,9 +68,10 @@ class Worker:
 def start(order: Order, parent: int) -> None:
     """Become a worker; end at once where the terminal's Ctrl-C or the parent's death says so."""
     global here  # a pool's initializer has no other way to its calls
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for number in STOPS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     threading.Thread(target=follow, args=(parent,), daemon=True).start()
     from segeval.generate.numerics import use_one_thread
 
@@ -93,24 +98,26 @@ def attack(number: int, limits: Limits) -> list[AdversarialSample]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let Ctrl-C wait: a process that is interrupted while it starts, or whose parent is, says so with a traceback.
+    """Let Ctrl-C and its like wait: a process that is interrupted while it starts says so with a traceback.
 
     Processes that start in the block inherit the blocked signal; `start` ends that.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or handler is None:
+    handlers = {number: signal.getsignal(number) for number in STOPS}
+    if threading.current_thread() is not threading.main_thread() or None in handlers.values():
         yield
         return
     caught: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    for number in STOPS:
+        signal.signal(number, lambda number, frame: caught.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         if caught:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(caught[0])
 
 
 class Workers:

@@ -106,9 +106,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return usage_or_internal(error)
 
 
+STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals that take the way of Ctrl-C: of `timeout`, a cancelled build, a closed terminal."""
+
+
+def stop_like_ctrl_c() -> None:
+    """Let these signals interrupt as Ctrl-C does, where nobody asked for them to be ignored, as nohup does."""
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
 def interrupted() -> int:
     """Ctrl-C; a second one must not turn the message into a traceback."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, *STOPS):
+        signal.signal(number, signal.SIG_IGN)
     say("interrupted; what is finished is saved. Run the same command again, craft, train and reproduce with --resume.")
     return INTERRUPTED
 
@@ -164,6 +176,7 @@ def internal() -> int:
 
 def main() -> None:
     """Entry point of the console script."""
+    stop_like_ctrl_c()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without the character → is no reason to fail
     sys.exit(run())

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from segeval.errors import SegevalError
 from segeval.progress import Progress as Tick
+from segeval_runner.strict import UNPRINTABLE
 
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal to draw a bar on."""
@@ -29,9 +30,14 @@ results = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 messages = Console(stderr=True, highlight=False)
 
 
+def printable(text: str) -> str:
+    """A text for a terminal: control characters, which names of files may have, are shown and not obeyed."""
+    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in "\n\t" else ascii(found[0])[1:-1], text)
+
+
 def say(text: str) -> None:
     """A message for a person, on stderr; shown as it is."""
-    show(Text(text))
+    show(Text(printable(text)))
 
 
 def show(text: Text) -> None:
@@ -41,9 +47,9 @@ def show(text: Text) -> None:
 
 def show_error(error: SegevalError) -> None:
     """What was wrong, and what to do."""
-    show(Text.assemble(("error: ", "bold red"), error.what))
+    show(Text.assemble(("error: ", "bold red"), printable(error.what)))
     if error.hint:
-        show(Text.assemble(("what to do: ", "bold"), error.hint))
+        show(Text.assemble(("what to do: ", "bold"), printable(error.hint)))
 
 
 class LineProgress:

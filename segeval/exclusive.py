@@ -9,19 +9,30 @@ from pathlib import Path
 from segeval.errors import ConfigurationError
 from segeval.held import held, make_folder
 from segeval.store import explaining
+from segeval_runner.ownership import refusal
 
 if sys.platform != "win32":
     import fcntl
 
 
+def require_own(folder: Path, own: str) -> None:
+    """Raise ConfigurationError unless a folder is new, vacant or holds what the command makes; see `KINDS`."""
+    with explaining(folder):
+        problem = refusal(folder, own)
+    if problem:
+        raise ConfigurationError(problem, "choose another folder with --out")
+
+
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
+def only_writer(folder: Path, own: str) -> Iterator[None]:
     """Hold a folder, which is made if it is not there; it leaves no file, and ends with the process however that ends.
 
     A folder that is removed in the block is not made again: see `held`.
-    Raises ConfigurationError if another process holds it, StorageError. On Windows, and on a file system that cannot
-    lock, nobody is kept out.
+    own: name of the kind of what the command makes; see `KINDS`.
+    Raises ConfigurationError if another process holds it or it holds something else, StorageError. On Windows, and on
+    a file system that cannot lock, nobody is kept out.
     """
+    require_own(folder, own)
     with explaining(folder):
         make_folder(folder)
     if sys.platform == "win32":

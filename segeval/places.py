@@ -10,7 +10,7 @@ def data_folder() -> Path | None:
     return Path(named).expanduser() if named else None
 
 
-def dataset_root(text: str | None) -> Path | None:
+def dataset_root(text: str | Path | None) -> Path | None:
     """The folder that a ``data_root`` names, absolute and with ``~`` expanded; None where none is named."""
     return Path(text).expanduser().resolve() if text else None
 

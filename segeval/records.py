@@ -4,6 +4,7 @@ All are frozen dataclasses. `encode` and `decode` are the only way to and from J
 types strictly and names the field that is wrong. Formats carry a schema string with a version.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
@@ -14,12 +15,19 @@ from segeval.classes import ClassTable
 from segeval.errors import ConfigurationError, FormatError, IntegrityError
 from segeval.metrics import AttackCounts
 from segeval_runner.digests import is_intact, sealed
-from segeval_runner.strict import loads
+from segeval_runner.strict import UNPRINTABLE, loads
 
 Scope = Literal["local", "full"]
 Grouping = Literal["each", "joint"]
+Resize = Literal["opencv", "pillow", "box"]
+"""How images are brought to another size; see `segeval.datasets.pixels.resize_image`."""
 Setting = str | int | float | bool | None
 Record = TypeVar("Record")
+ODD = re.compile("\\\\[ubfr]|[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What JSON holds a control character by: an escape, or itself if it is one of the later ones."""
+
+LINES = str.maketrans("\n\t", "  ")
+"""Texts may have lines and tabs."""
 
 
 def encode(record: object, indent: int = 0) -> bytes:
@@ -29,7 +37,7 @@ def encode(record: object, indent: int = 0) -> bytes:
 
 
 def encode_sealed(record: object, indent: int = 0) -> bytes:
-    """JSON of a record that is written to a file: `encode`, with the digest that `decode` compares as its last member."""
+    """JSON of a record for a file: that of `encode`, with the digest that `decode` compares as its last member."""
     return encode(sealed(loads(encode(record))), indent)
 
 
@@ -56,9 +64,25 @@ def decode(data: bytes | str, form: type[Record], where: str) -> Record:
         raise FormatError(
             f"{where}: {error}", "is it a file of this kind, written by this version of segeval?"
         ) from error
+    require_printable(raw, said, where)
     if isinstance(said, dict) and not is_intact(said):
         raise IntegrityError(f"{where} was changed after it was written: its digest does not fit", "restore the file")
     return record
+
+
+def require_printable(raw: bytes, said: object, where: str) -> None:
+    """Raise FormatError for a text with control characters: on a terminal they look like something else, or act."""
+    if not ODD.search(raw.decode()):
+        return
+    level = [said]
+    while level:
+        for text in (each for each in level if isinstance(each, str)):
+            if found := UNPRINTABLE.search(text.translate(LINES)):
+                raise FormatError(f"{where}: a text holds the control character {found[0]!r}: {text[:60]!r}")
+        objects = [each for each in level if isinstance(each, dict)]
+        lists = [each for each in level if isinstance(each, list)]
+        level = [below for each in objects for pair in each.items() for below in pair]
+        level += [below for each in lists for below in each]
 
 
 def require_version(data: bytes, form: type[object], where: str) -> None:
@@ -87,6 +111,7 @@ class ModelRecord:
 
     weights: as the user gave them, empty for the registered file.   outputs: class name of each network output.
     source: what it is loaded by, a registered name or ``package.module:attribute``; empty for `name`.
+    logit_scale: what its logits were multiplied by in the attacks' losses and in the margins, 1 for a usual network.
     """
 
     name: str
@@ -95,6 +120,7 @@ class ModelRecord:
     weights: str
     weights_sha256: str
     source: str = ""
+    logit_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -241,6 +267,7 @@ class AdversarialSet:
 
     table: the classes of the dataset, whole, so that nobody needs the dataset to read the set.
     height, width: of every image.   images: ids in order.   tasks: per class table, per task name.
+    resize: how images were brought to that size, and those of a calibration are.
     samples_sha256: of samples.jsonl, empty until the set is complete.
     """
 
@@ -258,4 +285,5 @@ class AdversarialSet:
     sample_count: int = 0
     samples_sha256: str = ""
     skipped: tuple[SkippedSample, ...] = ()
+    resize: Resize = "box"
     schema: Literal["segeval.set/1"] = field(default="segeval.set/1")

@@ -128,6 +128,7 @@ def opening(path: Path) -> Iterator[Image.Image]:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
             yield image
     except FileNotFoundError as error:
+        require_held(path)
         raise DataError(f"{path} is missing") from error
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}", "the file is truncated or no PNG or JPEG image") from error

@@ -26,5 +26,5 @@ def sealed(record: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def is_intact(record: Dict[str, Any]) -> bool:
-    """Whether a record says what it said when it was sealed; one without a digest, of an earlier segeval, is believed."""
+    """Whether a record says what it said when sealed. One of an earlier segeval, without a digest, is believed."""
     return DIGEST not in record or record[DIGEST] == digest_of(record)

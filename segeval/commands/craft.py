@@ -21,10 +21,11 @@ from segeval.commands.options import (
     check_device,
     command,
     parse_size,
+    some,
     worker_count,
 )
 from segeval.console import progress, results, say
-from segeval.records import CraftConfig
+from segeval.records import AdversarialSample, AdversarialSet, CraftConfig
 
 if TYPE_CHECKING:
     from segeval.generate.craft import CraftPlan
@@ -35,7 +36,11 @@ def craft(
     dataset: Dataset,
     model: Annotated[
         list[str],
-        Option("--model", metavar="NAME[=WEIGHTS]", help="Network to attack; repeatable, see --victims."),
+        Option(
+            "--model",
+            metavar="[LABEL=]NAME[=WEIGHTS]",
+            help="Network to attack; repeatable, see --victims.",
+        ),
     ],
     attack: Annotated[list[str], Option("--attack", help="A name from `segeval ls attacks`; repeatable.")] = ["tanh"],
     scope: Annotated[
@@ -77,7 +82,7 @@ def craft(
     stop_at: Annotated[
         float | None, Option("--stop-at", min=0, max=1, help="Finish an image at this success rate.")
     ] = None,
-    split: Split = "test",
+    split: Split = "",
     data_root: DataRoot = None,
     limit: Annotated[int | None, Option("--limit", min=1, help="So many images, spread over the split.")] = None,
     size: Size = None,
@@ -102,6 +107,7 @@ def craft(
         --model espnet-cityscapes --model espnetv2-cityscapes
     """
     check_device(device)
+    from segeval.datasets import default_split
     from segeval.generate.craft import Crafter
 
     config = CraftConfig(
@@ -117,7 +123,7 @@ def craft(
         within=tuple(within),
         match=tuple(match),
         ids=tuple(image),
-        split=split,
+        split=split or default_split(dataset),
         data_root=absolute_root(data_root),
         limit=limit,
         size=parse_size(size),
@@ -131,12 +137,24 @@ def craft(
     crafter = Crafter(config, out)
     if not quiet:
         show_plan(crafter.plan(), config)
+        if crafter.left_out:
+            say(f"of other splits, left out: {some(crafter.left_out)}")
     with progress(quiet) as tick:
-        manifest = crafter.run(resume, tick, worker_count(workers, device))
+        manifest = crafter.run(resume, tick, worker_count(workers, device), say)
     show_summary(out)
     if manifest.skipped:
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were left out")
-    say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'))}")
+    own = [word for name in code_of(manifest) for word in ("--allow", name)]
+    say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *own)}")
+
+
+def code_of(manifest: AdversarialSet) -> list[str]:
+    """What a set names that is not registered: code that `segeval deploy` imports only if it is allowed to."""
+    from segeval.registry import DATASETS, MODELS
+
+    models = [model.source for model in manifest.models if model.source not in MODELS.places()]
+    dataset = manifest.config.dataset
+    return [*models, *([] if dataset in DATASETS.places() else [dataset])]
 
 
 def show_plan(plan: "CraftPlan", config: CraftConfig) -> None:
@@ -153,3 +171,14 @@ def show_summary(out: Path) -> None:
     from segeval.store import SetFolder
 
     results.print(crafted_table(SetFolder(out).samples()))
+    samples = list(map(unmoved, SetFolder(out).samples()))
+    if any(samples):
+        say(
+            f"{sum(samples)} of {len(samples)} attacks never moved their image: the gradient there is zero in float32, "
+            "and success that an attack could not look for is not robustness"
+        )
+
+
+def unmoved(sample: AdversarialSample) -> bool:
+    """Whether an attack took steps and none changed its image."""
+    return len(sample.curve) > 1 and len({step.mean for step in sample.curve}) == 1

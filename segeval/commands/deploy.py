@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.text import Text
 
-from segeval.commands.options import Option, Out, Quiet, command, parse_precisions
+from segeval.commands.options import DataRoot, Option, Out, Quiet, command, parse_precisions
 from segeval.commands.remote import (
     REMOTE_DIR,
     REMOTE_PYTHON,
@@ -20,9 +20,11 @@ from segeval.commands.remote import (
 )
 from segeval.commands.tables import number, table
 from segeval.console import progress, results, say
+from segeval.errors import ConfigurationError
+from segeval.places import dataset_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from segeval.bundles import AttributionMode, BundleManifest
 
@@ -73,6 +75,19 @@ def deploy(
             "bits:NUMBER; repeatable. See docs/input-path.md.",
         ),
     ] = [],
+    model: Annotated[
+        list[str],
+        Option("--model", metavar="NAME=FILE", help="Weights of a network of the set, if they moved; repeatable."),
+    ] = [],
+    data_root: DataRoot = None,
+    allow: Annotated[
+        list[str],
+        Option(
+            "--allow",
+            metavar="MODULE:ATTRIBUTE",
+            help="Import this network or dataset of your own, which the set names; repeatable.",
+        ),
+    ] = [],
     host: Hosts = [],
     remote_dir: RemoteDir = REMOTE_DIR,
     remote_python: RemotePython = REMOTE_PYTHON,
@@ -101,6 +116,7 @@ def deploy(
     segeval deploy runs/set --out runs/orin --target jetson --host jetson@192.168.1.20
     """
     from segeval.deploy import deploy as write_bundle
+    from segeval.deploy.given import Given
 
     remote = checked(host, remote_dir, remote_python, ssh_config) if host else None
     with progress(quiet) as tick:
@@ -115,7 +131,9 @@ def deploy(
             dla,
             channel,
             attribute=modes(attribute),
+            given=Given(weight_files(model), dataset_root(data_root), frozenset(allow)),
             progress=tick,
+            tell=say,
         )
     show_parity(bundle)
     show_compilations(bundle)
@@ -132,6 +150,17 @@ def deploy(
         return
     say(two_lines(out))
     say(f"next: {command('replay', out, '--out', results_folder)}")
+
+
+def weight_files(texts: "Sequence[str]") -> dict[str, Path]:
+    """What --model names, as files by network. Raises ConfigurationError."""
+    found = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not equals or not Path(file).expanduser().is_file():
+            raise ConfigurationError(f"--model {text}: no such file", "give NAME=FILE, by the name in the set")
+        found[name] = Path(file).expanduser()
+    return found
 
 
 def modes(attribute: str | None) -> "list[AttributionMode]":

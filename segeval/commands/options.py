@@ -31,7 +31,7 @@ Workers = Annotated[
 ]
 DataRoot = Annotated[Path | None, Option("--data-root", help="Folder of the dataset.", show_default="its usual place")]
 Dataset = Annotated[str, Option("--dataset", help="A name from `segeval ls datasets`.", show_default=False)]
-Split = Annotated[str, Option("--split", help="Split of the dataset.")]
+Split = Annotated[str, Option("--split", help="Split of the dataset.", show_default="val of cityscapes, else test")]
 Size = Annotated[
     str | None, Option("--size", metavar="HxW", help="Bring images to this height x width.", show_default="as is")
 ]
@@ -98,6 +98,12 @@ def check_device(device: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(f"--device {device}: {reason}", "`segeval doctor` lists what works here") from error
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of many names, and how many there are besides."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def worker_count(workers: int | None, device: str) -> int:

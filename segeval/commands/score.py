@@ -17,16 +17,17 @@ from segeval.commands.options import (
     absolute_root,
     check_device,
     parse_size,
+    some,
 )
 from segeval.commands.tables import number, table
-from segeval.console import progress, results
+from segeval.console import progress, results, say
 from segeval.records import encode
 
 
 def score(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME=WEIGHTS.")],
     dataset: Dataset,
-    split: Split = "test",
+    split: Split = "",
     data_root: DataRoot = None,
     engine: Annotated[
         Literal["torch", "fp32", "fp16", "int8", "int8-fp16"],
@@ -82,4 +83,11 @@ def score(
         ("pixel accuracy", number(100 * record.pixel_accuracy, 2)),
         *((f"IoU {name}", number(None if value is None else 100 * value, 2)) for name, value in record.iou.items()),
     ]
-    results.print(table(("score", "%"), rows, f"{model} on {dataset} {split}, {engine}, {record.images} images"))
+    title = f"{model} on {dataset} {record.config.split}, {engine}, {record.images} images"
+    results.print(table(("score", "%"), rows, title))
+    if record.unlabelled:
+        say(f"without ground truth, not scored: {some(record.unlabelled)}")
+    if record.left_out:
+        say(f"of other splits, not scored: {some(record.left_out)}")
+    if record.doubt:
+        say(f"warning: {record.doubt}")

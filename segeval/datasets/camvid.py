@@ -6,13 +6,16 @@ from segeval.classes import CAMVID
 from segeval.datasets import Size
 from segeval.datasets.files import FileDataset, find_root, label_values, list_files, need_folder, pair_by_stem
 from segeval.errors import DataError
+from segeval.records import Resize
 
 SPLITS = ("train", "val", "test")
 UNLABELLED = 11
 LAYOUT = "train/ val/ test/ with images, trainannot/ valannot/ testannot/ with label files of the same names"
 
 
-def open_camvid(root: Path | None = None, split: str = "test", size: Size | None = None) -> FileDataset:
+def open_camvid(
+    root: Path | None = None, split: str = "test", size: Size | None = None, resize: Resize = "pillow"
+) -> FileDataset:
     """The 367, 101 or 233 frames of a split, 360×480 unless `size` (height, width) says otherwise.
 
     root: the folder with ``train/`` and ``trainannot/``; None looks at the usual places.
@@ -27,4 +30,4 @@ def open_camvid(root: Path | None = None, split: str = "test", size: Size | None
     for pair in pairs:
         if pair.labels is None:
             raise DataError(f"{pair.image} has no label file in {annotations}", f"Expected: {LAYOUT}")
-    return FileDataset(images, CAMVID, pairs, size)
+    return FileDataset(images, CAMVID, pairs, size, resize)

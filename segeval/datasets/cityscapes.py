@@ -7,6 +7,7 @@ from segeval.classes import CITYSCAPES, IGNORE
 from segeval.datasets import Size
 from segeval.datasets.files import FileDataset, LabelFile, Pair, find_root, label_values, list_files, need_folder
 from segeval.errors import DataError
+from segeval.records import Resize
 
 IMAGE_ENDING = "_leftImg8bit.png"
 EVALUATED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
@@ -34,7 +35,9 @@ LAYOUT = (
 )
 
 
-def open_cityscapes(root: Path | None = None, split: str = "val", size: Size | None = None) -> FileDataset:
+def open_cityscapes(
+    root: Path | None = None, split: str = "val", size: Size | None = None, resize: Resize = "pillow"
+) -> FileDataset:
     """The frames of a split, 512×1024 as in the paper unless `size` (height, width) says otherwise.
 
     root: the folder with ``leftImg8bit/`` and ``gtFine/``; or a bare folder of frames, whose split is that of the
@@ -43,8 +46,8 @@ def open_cityscapes(root: Path | None = None, split: str = "val", size: Size | N
     """
     folder = find_root("cityscapes", root, LAYOUT, also=(FRAMES,))
     official = folder / "leftImg8bit"
-    pairs = _official(folder, split) if official.is_dir() else _bare(folder, split)
-    return FileDataset(folder, CITYSCAPES, pairs, size or PAPER_SIZE)
+    pairs, others = (_official(folder, split), []) if official.is_dir() else _bare(folder, split)
+    return FileDataset(folder, CITYSCAPES, pairs, size or PAPER_SIZE, resize, others)
 
 
 def _pairs(images: Iterable[Path], labels: Path) -> list[Pair]:
@@ -79,8 +82,8 @@ def city_split(name: str) -> str:
     return next((split for split, cities in CITIES.items() if city in cities), "train")
 
 
-def _bare(root: Path, split: str) -> list[Pair]:
-    """The frames of `root` itself whose city belongs to `split`."""
+def _bare(root: Path, split: str) -> tuple[list[Pair], list[str]]:
+    """The frames of `root` itself whose city belongs to `split`, and the names of the others."""
     images = list_files(root, (IMAGE_ENDING,))
     if not images:
         raise DataError(f"no Cityscapes frames in {root}", f"Expected: {LAYOUT}")
@@ -88,4 +91,4 @@ def _bare(root: Path, split: str) -> list[Pair]:
     if not chosen:
         here = sorted({city_split(image.name) for image in images})
         raise DataError(f"{root} has no frames of split {split!r}", f"splits here: {', '.join([*here, 'all'])}")
-    return _pairs(chosen, root)
+    return _pairs(chosen, root), [image.name.removesuffix(IMAGE_ENDING) for image in images if image not in chosen]

@@ -1,24 +1,27 @@
 """Datasets of image and label files: where they are, which belong together, and the Dataset made of them."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from segeval.classes import IGNORE, ClassTable
 from segeval.datasets import Example, Size
-from segeval.datasets.pixels import read_image, read_labels, resize_image, resize_labels
+from segeval.datasets.names import require_name
+from segeval.datasets.pixels import (
+    read_image,
+    read_labels,
+    require_one_orientation,
+    resize_image,
+    resize_labels,
+)
 from segeval.errors import DataError
 from segeval.fetching.sources import source_of
 from segeval.places import cache_folder, data_folder
+from segeval.records import Resize
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-
-UNSAFE_ID = re.compile(r"""^[.\- ] | [. ]$ | [\x00-\x1f\x7f/\\:*?"<>|] | [\ud800-\udfff]""", re.VERBOSE)
-"""What makes a name unusable as a file name on one of the systems a set travels to."""
-
-LONGEST_ID = 150
-"""In bytes, so that a suffix still fits into the 255 of a file name."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,24 @@ def list_files(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[P
     return sorted((path for path in fitting if not path.name.startswith(".")), key=natural)
 
 
+def name_of(file: Path) -> str:
+    """The name of a file before its suffix, in the Unicode form NFC, in which names are compared."""
+    return unicodedata.normalize("NFC", file.stem)
+
+
 def pair_by_stem(images: Iterable[Path], masks: Iterable[Path], values: Mapping[int, int]) -> list[Pair]:
     """Each image with the mask of the same name before the suffix, or without one.
 
-    Raises DataError if a mask has no image: a misspelt name would silently cost its ground truth.
+    Names are the same in whatever Unicode form a file system keeps them (é as one character or as two).
+    Raises DataError if a mask has no image, since a misspelt name would silently cost its ground truth, or if two
+    masks have one name.
     """
-    files = {mask.stem: LabelFile(mask, values) for mask in masks}
-    pairs = [Pair(image.stem, image, files.get(image.stem)) for image in images]
+    files: dict[str, LabelFile] = {}
+    for mask in masks:
+        other = files.setdefault(name_of(mask), LabelFile(mask, values))
+        if other.path != mask:
+            raise DataError(f"{other.path} and {mask} have the same name in two Unicode forms", "remove one of them")
+    pairs = [Pair(name_of(image), image, files.get(name_of(image))) for image in images]
     for stem in sorted(files.keys() - {pair.id for pair in pairs}):
         raise DataError(f"{files[stem].path}: there is no image named {stem}", "rename or remove it")
     return pairs
@@ -107,8 +121,7 @@ def check_ids(pairs: Sequence[Pair]) -> None:
     """Raise DataError if a name occurs twice or is no safe file name."""
     seen: dict[str, Path] = {}
     for pair in pairs:
-        if UNSAFE_ID.search(pair.id) or len(pair.id.encode()) > LONGEST_ID:
-            raise DataError(f"{str(pair.image)!r}: not a safe name for the files made from it", "rename the image")
+        require_name(pair.id, repr(str(pair.image)))
         if pair.id in seen:
             raise DataError(f"{seen[pair.id]} and {pair.image} have the same name {pair.id!r}", "rename one of them")
         seen[pair.id] = pair.image
@@ -117,18 +130,29 @@ def check_ids(pairs: Sequence[Pair]) -> None:
 class FileDataset:
     """Images and label files on disk, read when asked for.
 
-    size: (height, width) to bring both to, None to leave them.
+    size: (height, width) to bring both to, None to leave them.   resize: how.
+    left_out: names of images that lie there as well and belong to other splits.
     Raises DataError if there is no image, or a name is unsafe or occurs twice.
     """
 
-    def __init__(self, where: Path, table: ClassTable, pairs: Sequence[Pair], size: Size | None) -> None:
+    def __init__(
+        self,
+        where: Path,
+        table: ClassTable,
+        pairs: Sequence[Pair],
+        size: Size | None,
+        resize: Resize = "pillow",
+        left_out: Sequence[str] = (),
+    ) -> None:
         if not pairs:
             raise DataError(f"no images in {where}", f"image files end in {', '.join(IMAGE_SUFFIXES)}")
         check_ids(pairs)
         self.table = table
         self.ids: Sequence[str] = tuple(pair.id for pair in pairs)
+        self.left_out = tuple(left_out)
         self._pairs = tuple(pairs)
         self._size = size
+        self._resize = resize
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -139,7 +163,8 @@ class FileDataset:
         image = read_image(pair.image)
         size = self._size or (image.shape[0], image.shape[1])
         if pair.labels is None:
-            return Example(pair.id, resize_image(image, size), None)
+            return Example(pair.id, resize_image(image, size, self._resize), None)
+        require_one_orientation(pair.image, pair.labels.path)
         labels = read_labels(pair.labels.path, pair.labels.values, self.table)
         if labels.shape != image.shape[:2]:
             height, width = labels.shape
@@ -147,4 +172,4 @@ class FileDataset:
                 f"{pair.labels.path} is {width}×{height}, its image {pair.image} {image.shape[1]}×{image.shape[0]}"
             )
             raise DataError(message, "a label file must have the size of its image")
-        return Example(pair.id, resize_image(image, size), resize_labels(labels, size))
+        return Example(pair.id, resize_image(image, size, self._resize), resize_labels(labels, size))

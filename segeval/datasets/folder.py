@@ -7,6 +7,7 @@ from segeval.classes import CAMVID, CITYSCAPES, TABLES, ClassTable, Rgb
 from segeval.datasets import Size
 from segeval.datasets.files import FileDataset, label_values, list_files, need_folder, pair_by_stem
 from segeval.errors import DataError
+from segeval.records import Resize
 
 CLASS_LIST = "classes.txt"
 LAYOUT = (
@@ -16,7 +17,9 @@ LAYOUT = (
 )
 
 
-def open_folder(root: Path | None = None, split: str = "test", size: Size | None = None) -> FileDataset:
+def open_folder(
+    root: Path | None = None, split: str = "test", size: Size | None = None, resize: Resize = "pillow"
+) -> FileDataset:
     """PNG and JPEG images, with 8-bit masks that hold indices into the class list and 255 for pixels that never count.
 
     root: the folder with ``classes.txt`` and ``images/``. A folder without split folders holds one set of images,
@@ -35,7 +38,7 @@ def open_folder(root: Path | None = None, split: str = "test", size: Size | None
         raise DataError(f"{part} has no folder images", f"Expected in {folder}: {LAYOUT}")
     masks = list_files(part / "masks", (".png",)) if (part / "masks").is_dir() else []
     pairs = pair_by_stem(list_files(part / "images"), masks, label_values(table))
-    return FileDataset(part / "images", table, pairs, size)
+    return FileDataset(part / "images", table, pairs, size, resize)
 
 
 def read_table(path: Path) -> ClassTable:

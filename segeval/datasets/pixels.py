@@ -1,17 +1,18 @@
 """Reading and resizing the pixels of image and label files that other programs wrote."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from segeval.classes import ClassTable
 from segeval.datasets import Size
 from segeval.errors import DataError
 from segeval.metrics import Labels
-from segeval.store import RgbImage, opening, read_png
+from segeval.records import Resize
+from segeval.store import RgbImage, opening
 
 GREY = 0
 """Colour type of a grey PNG in its header."""
@@ -25,6 +26,23 @@ def png_layout(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return (header[24], header[25]) if header.startswith(b"\x89PNG") and len(header) == 26 else None
+
+
+def orientation(image: Image.Image) -> int:
+    """How the pixels of a file are turned, as EXIF counts: 1 for upright, up to 8."""
+    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def require_one_orientation(image: Path, labels: Path) -> None:
+    """Raise DataError if an image file is turned and its label file is not, or otherwise.
+
+    Nobody can tell whether such a mask was drawn on the picture as it is stored or as it is shown.
+    """
+    with opening(image) as picture, opening(labels) as mask:
+        turned = orientation(picture), orientation(mask)
+    if turned[0] != turned[1]:
+        message = f"{image} has the EXIF orientation {turned[0]}, its label file {labels} has {turned[1]}"
+        raise DataError(message, "store both upright, without EXIF orientation: mogrify -auto-orient turns an image")
 
 
 def read_image(path: Path) -> RgbImage:
@@ -45,6 +63,39 @@ def read_image(path: Path) -> RgbImage:
         return np.array(upright.convert("RGBA").convert("RGB") if upright.mode == "P" else upright.convert("RGB"))
 
 
+def read_values(path: Path, meant: Collection[int]) -> NDArray[np.uint8]:
+    """(H, W) values of a label file, upright: the grey levels of a grey picture, the indices of a coloured palette.
+
+    meant: the values that have a meaning. A PNG optimiser stores a grey picture with a palette of its grey levels, one
+    entry for each level there is; so where the palette is grey the levels count. If the indices make sense as well, and
+    the palette has entries that no pixel uses, which no optimiser leaves, it is anybody's guess.
+    Raises DataError if the file cannot be read, or says two things.
+    """
+    with opening(path) as image:
+        if image.mode not in ("L", "P", "1"):
+            raise DataError(f"{path}: a label file must be 8-bit grey or palette PNG, this one is {image.mode}")
+        stored = ImageOps.exif_transpose(image)
+        pixels = np.array(stored.convert("L") if stored.mode == "1" else stored, np.uint8)
+        palette = stored.getpalette("RGB") if stored.mode == "P" else None
+    if palette is None:
+        return pixels
+    colours = np.zeros((256, 3), np.uint8)
+    entries = len(palette) // 3
+    colours[:entries] = np.array(palette, np.uint8).reshape(-1, 3)
+    used = np.unique(pixels)
+    levels = colours[used, 0]
+    grey = bool((colours[used] == levels[:, None]).all())
+    if not grey or np.array_equal(levels, used) or not set(levels.tolist()) <= set(meant):
+        return pixels
+    if set(used.tolist()) <= set(meant) and len(used) < entries:
+        raise DataError(
+            f"{path}: its palette is grey, and both its indices and its grey levels could be labels",
+            "save it as 8-bit grey PNG that holds the labels",
+        )
+    found: NDArray[np.uint8] = colours[pixels, 0]
+    return found
+
+
 def spans(values: Mapping[int, int]) -> str:
     """The keys as text: ``0–11, 255``."""
     runs: list[list[int]] = []
@@ -57,10 +108,10 @@ def spans(values: Mapping[int, int]) -> str:
 
 
 def read_labels(path: Path, values: Mapping[int, int], table: ClassTable) -> Labels:
-    """(H, W) uint8 labels of an 8-bit grey or palette PNG, translated into `table`.
+    """(H, W) uint8 labels of an 8-bit grey or palette PNG, upright, translated into `table`; see `read_values`.
 
     values: what each value of the file means, an index into `table` or IGNORE.
-    Raises DataError if the file cannot be read, or holds a value without meaning.
+    Raises DataError if the file cannot be read, is ambiguous, or holds a value without meaning.
     """
     layout = png_layout(path)
     if layout is not None and layout[1] == GREY and layout[0] < 8:
@@ -68,7 +119,7 @@ def read_labels(path: Path, values: Mapping[int, int], table: ClassTable) -> Lab
         raise DataError(
             f"{path}: a {layout[0]}-bit grey label file is ambiguous", "save it as 8-bit grey or palette PNG"
         )
-    stored = read_png(path, "L")
+    stored = read_values(path, values)
     lookup = np.full(256, -1, np.int16)
     lookup[list(values)] = list(values.values())
     labels = lookup[stored]
@@ -79,19 +130,36 @@ def read_labels(path: Path, values: Mapping[int, int], table: ClassTable) -> Lab
     return labels.astype(np.uint8)
 
 
-def resize_image(image: RgbImage, size: Size) -> RgbImage:
-    """The image at `size`, (height, width).
+def resize_image(image: RgbImage, size: Size, resize: Resize = "pillow") -> RgbImage:
+    """The image at `size`, (height, width), resized as the authors of a network do.
 
-    An integer reduction averages blocks with rounding, which at 2:1 equals OpenCV's INTER_LINEAR; every other
-    change is Pillow's bilinear filter, which averages enough pixels to avoid aliasing.
+    opencv: OpenCV's INTER_LINEAR, which looks at the two nearest pixels either way, in floats and rounded once; at 2:1
+    the mean of 2×2 pixels.   pillow: Pillow's bilinear filter, which looks at as many as it takes to avoid aliasing.
+    box: what sets of earlier versions were made with; the mean of blocks at whole ratios, `pillow` at others.
     """
     (height, width), (target_height, target_width) = image.shape[:2], size
     if (height, width) == size:
         return image
+    if resize == "opencv":
+        return linear(image, size)
     picture = Image.fromarray(image)
-    if height % target_height == 0 and width % target_width == 0:
+    if resize == "box" and height % target_height == 0 and width % target_width == 0:
         return np.array(picture.reduce((width // target_width, height // target_height)))
     return np.array(picture.resize((target_width, target_height), Image.Resampling.BILINEAR))
+
+
+def linear(image: RgbImage, size: Size) -> RgbImage:
+    """Linear interpolation between the two nearest pixels along each axis; pixel centres lie at halves."""
+    found = image.astype(np.float32)
+    for axis, new in enumerate(size):
+        old = image.shape[axis]
+        centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+        first = np.minimum(centres.astype(np.int64), max(old - 2, 0))
+        weight = (centres - first).astype(np.float32).reshape([-1 if other == axis else 1 for other in range(3)])
+        second = np.minimum(first + 1, old - 1)
+        found = found.take(first, axis) * (1 - weight) + found.take(second, axis) * weight
+    rounded: RgbImage = np.floor(found + 0.5).astype(np.uint8)
+    return rounded
 
 
 def nearest(old: int, new: int) -> NDArray[np.int64]:

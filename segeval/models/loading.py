@@ -1,7 +1,8 @@
 """From a name to a network with its weights. Weight files are data from strangers: read, never executed."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, WeightsError
 from segeval.fetching.sources import source_of
+from segeval.models.names import ModelName, labelled, parse_model
 from segeval.models.segmenter import Segmenter
 from segeval.models.spec import ModelSpec, WeightsFile
 from segeval.places import cache_folder, data_folder
@@ -35,16 +37,27 @@ def load_spec(name: str) -> ModelSpec:
 
 
 def load_model(text: str, device: str = "cpu") -> Segmenter:
-    """The network called NAME, with its registered weights or those of NAME=WEIGHTS.
+    """The network called NAME, with its registered weights or those of NAME=WEIGHTS; see `parse_model`.
 
     Raises UnknownNameError, WeightsError.
     """
-    name, _, given = text.partition("=")
-    spec = load_spec(name)
-    path = Path(given).expanduser() if given else find_weights(spec)
+    return load(parse_model(text), device)
+
+
+def load_models(texts: Sequence[str], device: str = "cpu") -> list[Segmenter]:
+    """Networks for one set, several weight files of one network under names of their own; see `load_model`."""
+    return [load(name, device) for name in labelled([parse_model(text) for text in texts])]
+
+
+def load(asked: ModelName, device: str = "cpu") -> Segmenter:
+    """See `load_model`."""
+    spec = load_spec(asked.name)
+    path = Path(asked.weights).expanduser() if asked.weights else find_weights(spec)
     state = read_state(path)
     network = build_network(spec, state, str(path))
-    return Segmenter(spec, network, given, sha256_file(path), name).to(device)
+    if asked.label:
+        spec = replace(spec, name=asked.label)
+    return Segmenter(spec, network, asked.weights, sha256_file(path), asked.name).to(device)
 
 
 def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: str = "the weights") -> nn.Module:
@@ -180,7 +193,24 @@ def flat_state(loaded: Any, path: Path) -> dict[str, Tensor]:
     odd = [str(key) for key, value in loaded.items() if not isinstance(key, str) or not isinstance(value, Tensor)]
     if odd:
         raise WeightsError(f"{path} is no state dict: {', '.join(odd[:3])} is not a tensor")
+    for key, value in loaded.items():
+        require_dense(value, f"{path}: {key}")
     return {
         key.removeprefix("module."): value.float() if value.is_floating_point() else value
         for key, value in loaded.items()
     }
+
+
+def require_dense(tensor: Tensor, where: str) -> None:
+    """Raise WeightsError for a tensor that is not what it says: sparse, complex, quantized, without memory of its own.
+
+    A view may repeat one number 2^36 times in a file of a kilobyte; the first copy of it takes 256 GiB.
+    """
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    if not plain or tensor.is_complex():
+        raise WeightsError(f"{where} is not a plain tensor of real numbers", "save the parameters as they are")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise WeightsError(
+            f"{where} says that it has {tensor.numel()} numbers, and the file holds fewer",
+            "the file is damaged, or was made to fill the memory; save contiguous tensors",
+        )

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, DataError
-from segeval.metrics import Labels
 from segeval.models.spec import ModelSpec
-from segeval.records import ModelRecord
+from segeval.records import ModelRecord, Resize
 
 LEVELS = 255.0
 
@@ -20,6 +17,7 @@ class Segmenter(nn.Module):
 
     weights: what the user asked for, empty for the registered file.   weights_sha256: of the file that was read.
     source: what it is loaded by, a registered name or ``package.module:attribute``.
+    logit_scale: what its logits are multiplied by while it is attacked; see `soundness.scale_of`.
     """
 
     mean: Tensor
@@ -35,6 +33,7 @@ class Segmenter(nn.Module):
         self.weights = weights
         self.weights_sha256 = weights_sha256
         self.source = source
+        self.logit_scale = 1.0
         self.register_buffer("mean", torch.tensor(spec.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.preprocessing.std).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("bgr", torch.tensor([2, 1, 0]), persistent=False)
@@ -44,7 +43,15 @@ class Segmenter(nn.Module):
     def record(self) -> ModelRecord:
         """What a manifest says about this network."""
         spec = self.spec
-        return ModelRecord(spec.name, spec.table.name, spec.outputs, self.weights, self.weights_sha256, self.source)
+        return ModelRecord(
+            name=spec.name,
+            table=spec.table.name,
+            outputs=spec.outputs,
+            weights=self.weights,
+            weights_sha256=self.weights_sha256,
+            source=self.source,
+            logit_scale=self.logit_scale,
+        )
 
     def normalise(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to the network's input."""
@@ -57,10 +64,11 @@ class Segmenter(nn.Module):
         return normal.index_select(1, self.bgr) if self.spec.preprocessing.bgr else normal
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W)."""
+        """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W), times `logit_scale`."""
         # Gradients of these networks take a tenth less time on the CPU with the channels last (docs/speed.md).
         normal = self.normalise(images).contiguous(memory_format=torch.channels_last)
-        return require_logits(self.network(normal), self.spec, images.shape[2:])
+        logits = require_logits(self.network(normal), self.spec, images.shape[2:])
+        return logits if self.logit_scale == 1 else logits * self.logit_scale
 
     def require_size(self, height: int, width: int, where: str) -> None:
         """Raise DataError if images of this size cannot be segmented."""
@@ -90,6 +98,11 @@ def require_logits(answer: object, spec: ModelSpec, size: Sequence[int]) -> Tens
     raise ConfigurationError(f"{spec.name} answers with {found}; {wanted} are needed", hint)
 
 
+def resizing(segmenters: Sequence[Segmenter]) -> Resize:
+    """How images are brought to the size of these networks: as the authors of the first do."""
+    return segmenters[0].spec.preprocessing.resize
+
+
 class Deployable(nn.Module):
     """The contract of every engine: camera image in, label map out.
 
@@ -110,11 +123,3 @@ class Deployable(nn.Module):
         levels = images.to(torch.float32).permute(0, 3, 1, 2)
         answer = self.segmenter.network(self.segmenter.normalise_levels(levels))
         return require_logits(answer, self.segmenter.spec, levels.shape[2:])
-
-
-@torch.inference_mode()
-def predict(segmenter: Segmenter, image: NDArray[np.uint8]) -> Labels:
-    """Label map (H, W) of one 8-bit image (H, W, 3), through the same path as the deployed graph."""
-    labels = Deployable(segmenter)(torch.from_numpy(image)[None].to(segmenter.mean.device))
-    found: Labels = labels[0].to("cpu", torch.uint8).numpy()
-    return found

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from segeval.classes import ClassTable
+from segeval.errors import ConfigurationError
+from segeval.records import Resize
 
 Channels = tuple[float, float, float]
 
@@ -14,11 +16,21 @@ class Preprocessing:
 
     mean, std: per channel in RGB order, in 0–255 levels; the network sees (level − mean) / std.
     bgr: hand the channels over in blue, green, red order.
+    resize: how its authors bring images to its size.
+    Raises ConfigurationError for a mean or std that can only be meant for images in 0–1.
     """
 
     mean: Channels
     std: Channels
     bgr: bool = False
+    resize: Resize = "pillow"
+
+    def __post_init__(self) -> None:
+        if any(0 < level < 1 for level in self.mean) or any(not level >= 1 for level in self.std):
+            raise ConfigurationError(
+                f"mean {self.mean} and std {self.std} are not in 0-255 levels, as they must be",
+                "multiply the ones for images in 0-1 by 255",
+            )
 
 
 @dataclass(frozen=True)

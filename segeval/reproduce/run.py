@@ -18,7 +18,8 @@ from segeval.generate.craft import Crafter, CraftPlan
 from segeval.generate.maps import gradients_of, make_maps
 from segeval.generate.numerics import is_cpu, naming_memory, one_thread, prepare_torch
 from segeval.held import require_held
-from segeval.models import Segmenter, load_model
+from segeval.models import Segmenter, load_models
+from segeval.models.segmenter import resizing
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
@@ -61,7 +62,7 @@ class Reproduction:
         self.workers = workers
         self.folder = ExperimentFolder(out)
         prepare_torch()
-        self.models = [load_model(text, config.device) for text in config.models]
+        self.models = load_models(config.models, config.device)
         self.crafters = {name: Crafter(craft, self.folder.set(name), self.models) for name, craft in sets(config)}
 
     def cost(self) -> Cost:
@@ -76,7 +77,7 @@ class Reproduction:
 
     def run(self, resume: bool, progress: Progress) -> Experiment:
         """Make what is not there yet, and the report anew; returns the record of the whole."""
-        with only_writer(self.folder.root):
+        with only_writer(self.folder.root, "experiment"):
             return self.run_alone(resume, progress)
 
     def run_alone(self, resume: bool, progress: Progress) -> Experiment:
@@ -99,8 +100,6 @@ class Reproduction:
         """Begin a record, or find that of the same configuration."""
         root = self.folder.root
         if not self.folder.path.exists():
-            if root.exists() and any(path.suffix != ".part" for path in root.iterdir()):
-                raise ConfigurationError(f"{root} is not empty and holds no reproduction", "choose another --out")
             made_by = versions("torch", "numpy", "scipy"), revision(), machine(self.workers)
             self.folder.write(Experiment(self.config, *made_by))
             return
@@ -139,7 +138,7 @@ def gradient_seconds(config: ExperimentConfig, models: Sequence[Segmenter]) -> d
 
     On a GPU that of a batch, as attacks compute it; maps are made image by image, and take longer there.
     """
-    dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size)
+    dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size, resizing(models))
     example = dataset[list(dataset.ids).index(config.images[0])]
     batch = 1 if is_cpu(config.device) else min(config.batch_size, len(config.images))
     found = {}

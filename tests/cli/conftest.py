@@ -25,7 +25,7 @@ from segeval.classes import CITYSCAPES
 from segeval.cli import run
 from segeval.models import Segmenter, load_model
 from segeval.models.loading import build_network, load_spec
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.store import SetFolder
 from tests.rounding import settle
 

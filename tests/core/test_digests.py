@@ -1,4 +1,4 @@
-"""A record that was changed after it was written is found; spaces, and what an earlier segeval wrote, are not in the way."""
+"""A record that was changed after it was written is found; spaces and records of an earlier segeval are no matter."""
 
 import json
 from dataclasses import dataclass

@@ -6,8 +6,9 @@ import pytest
 
 from segeval.bundles import Shard
 from segeval.deploy import bundle as writing
-from segeval.deploy.bundle import Input, hash_files, new_folder, ranges, write_inputs
+from segeval.deploy.bundle import Input, hash_files, ranges, write_inputs
 from segeval.errors import ConfigurationError
+from segeval.new_folder import new_folder
 from segeval.store import RgbImage
 
 
@@ -40,11 +41,11 @@ def test_an_image_of_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_appears_only_when_it_is_finished(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "bundle"
-    with pytest.raises(RuntimeError), new_folder(out) as part:
+    with pytest.raises(RuntimeError), new_folder(out, "bundle") as part:
         (part / "half").write_text("done")
         raise RuntimeError
     assert not any((tmp_path / "deep").iterdir())
-    with new_folder(out) as part:
+    with new_folder(out, "bundle") as part:
         (part / "whole").write_text("done")
         assert not out.exists()
     assert [path.name for path in (tmp_path / "deep").rglob("*")] == ["bundle", "whole"]
@@ -52,7 +53,7 @@ def test_a_folder_appears_only_when_it_is_finished(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
-    with pytest.raises(ConfigurationError, match="not empty"), new_folder(tmp_path):
+    with pytest.raises(ConfigurationError, match="did not make"), new_folder(tmp_path, "bundle"):
         pass
     assert (tmp_path / "mine").read_text() == "precious"
 

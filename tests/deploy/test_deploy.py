@@ -13,6 +13,7 @@ from segeval.deploy import deploy, replay
 from segeval.deploy.bundle import hash_files
 from segeval.deploy.calibration import CalibrationImages, choose_calibration
 from segeval.deploy.contents import survey
+from segeval.deploy.given import Given
 from segeval.deploy.session import DeployedModel
 from segeval.errors import (
     ConfigurationError,
@@ -21,9 +22,10 @@ from segeval.errors import (
     FormatError,
     IntegrityError,
     UnknownNameError,
+    WeightsError,
 )
 from segeval.models import Segmenter
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.records import encode
 from segeval.replays import Replay
 from segeval.store import SetFolder, sha256_file
@@ -120,7 +122,7 @@ def test_without_a_train_split_the_sets_own_images_calibrate_and_the_record_says
 
 def calibration_of(root: Path) -> CalibrationImages:
     folder = SetFolder(root)
-    return choose_calibration(folder.complete_manifest(), survey(folder), 2)
+    return choose_calibration(folder.complete_manifest(), survey(folder), Given(), 2)
 
 
 def test_a_train_split_without_other_images_is_none(make_set: MakeSet, dataset_root: Path) -> None:
@@ -228,7 +230,7 @@ def test_other_weights_than_those_attacked_are_refused(make_set: MakeSet, tmp_pa
     folder = SetFolder(root)
     manifest = folder.manifest()
     folder.write_manifest(replace(manifest, models=(replace(manifest.models[0], weights_sha256="0" * 64),)))
-    with pytest.raises(IntegrityError, match="not those that were attacked"):
+    with pytest.raises(WeightsError, match=r"that were attacked .* are not here"):
         deploy(root, tmp_path / "bundle")
 
 

@@ -15,7 +15,7 @@ from segeval.deploy.session import DeployedModel
 from segeval.errors import DataError
 from segeval.models import Deployable, Segmenter
 from segeval.models.loading import load_spec
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.store import RgbImage
 from tests.rounding import SINGLE, settle
 

@@ -27,7 +27,7 @@ from segeval.deploy.specs import CalibrationSpec
 from segeval.errors import EngineError
 from segeval.metrics import Labels
 from segeval.models import Segmenter, load_model
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.records import decode, encode
 from segeval.store import RgbImage, SetFolder
 

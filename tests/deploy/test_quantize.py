@@ -18,7 +18,7 @@ from segeval.deploy.quantize import to_int8
 from segeval.deploy.session import DeployedModel
 from segeval.deploy.specs import CalibrationSpec
 from segeval.models import Segmenter, load_model
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.store import RgbImage
 from tests.rounding import settle, share_changed_by_steps
 

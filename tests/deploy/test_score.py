@@ -53,9 +53,10 @@ def test_scores_are_counted_over_all_pixels_and_unlabelled_images_left_out() -> 
     def predict(image: RgbImage) -> Labels:
         return np.array([[0, 1, 1, 1]], np.uint8)
 
-    matrix, images, _ = measure(predict, Stripes(), 9, lambda *step: steps.append(step))
+    matrix, images, unlabelled, _ = measure(predict, Stripes(), 9, lambda *step: steps.append(step))
     # Class 0: 1 of 3 in its union. Class 1: 4 hits of 6; the prediction on the IGNORE pixel makes the union 7.
     assert images == 2
+    assert unlabelled == ("b",)
     assert matrix.mean_iou() == pytest.approx((1 / 3 + 4 / 6) / 2)
     assert matrix.mean_iou(ignored_are_errors=True) == pytest.approx((1 / 3 + 4 / 7) / 2)
     assert matrix.class_average() == pytest.approx((1 / 2 + 4 / 5) / 2)

@@ -19,7 +19,7 @@ from segeval.deploy.specs import CalibrationSpec, parse_calibration, parse_calib
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
 from segeval.errors import ConfigurationError, EngineError
 from segeval.models import Segmenter
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.records import decode
 from segeval.registry import TARGETS
 from segeval.store import RgbImage

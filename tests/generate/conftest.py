@@ -18,7 +18,7 @@ from segeval.generate.craft import Crafter
 from segeval.generate.problem import Problem
 from segeval.models import Segmenter
 from segeval.models.loading import build_network, load_spec
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.records import CraftConfig, Scope, encode
 from segeval.store import SetFolder
 

@@ -14,7 +14,7 @@ from PIL import Image
 from segeval.generate.problem import Problem
 from segeval.generate.specs import build_attack
 from segeval.metrics import count_attack
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.records import AdversarialSample, AttackSpec, FileRecord, Scope, Step
 from segeval.registry import ATTACKS
 from segeval.store import SetFolder

@@ -21,7 +21,7 @@ from segeval.generate.victims import aligned, shared_outputs, together
 from segeval.metrics import count_attack
 from segeval.models import Segmenter
 from segeval.models.loading import load_model, load_spec
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.records import Scope
 from segeval.registry import ATTACKS
 from segeval.store import SetFolder

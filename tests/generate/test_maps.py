@@ -14,7 +14,7 @@ from segeval.experiments import ExperimentConfig, Maps
 from segeval.generate.attacks.tanh import Tanh, anchor
 from segeval.generate.maps import make_maps, offset_gradient, probe_image
 from segeval.generate.problem import Problem
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.records import decode
 
 

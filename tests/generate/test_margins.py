@@ -16,7 +16,8 @@ from segeval.generate.margins import as_half, ask
 from segeval.metrics import Mask
 from segeval.models import Segmenter
 from segeval.models.loading import load_spec
-from segeval.models.segmenter import Deployable, predict
+from segeval.models.segmenter import Deployable
+from segeval.models.soundness import predict
 from segeval.records import AdversarialSample
 from segeval.registry import ATTACKS
 from segeval.store import SetFolder
@@ -88,7 +89,7 @@ def test_they_are_the_lead_of_the_logits(folder: SetFolder, world: Any) -> None:
         phi = folder.mask(sample.files["phi"])
         image = torch.from_numpy(folder.image(sample.files["adversarial"]))[None]
         with torch.inference_mode():
-            logits = Deployable(world.victim).logits(image)[0].numpy()
+            logits = Deployable(world.victim).logits(image)[0].numpy() * folder.manifest().models[0].logit_scale
         expected = margins_by_hand(logits, phi, task.target)
         for margins in margins_of(folder, sample).values():
             assert margins.tolist() == pytest.approx(expected, rel=2**-10, abs=2**-14)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from segeval.deploy.bundle import new_folder, write_file
+from segeval.deploy.bundle import write_file
 from segeval.errors import ConfigurationError, StorageError
 from segeval.exclusive import only_writer
 from segeval.generate.craft import Crafter
 from segeval.generate.training import TrainConfig, train
+from segeval.new_folder import new_folder
 
 Make = Callable[[Path, int], object]
 
@@ -63,17 +64,17 @@ def test_two_trainings_do_not_write_into_one_folder(make_dataset: Make, tmp_path
     make_dataset(tmp_path / "data", 4)
     config = TrainConfig("espnet-synthetic", "folder", str(tmp_path / "data"), epochs=1, batch_size=2, crop=(64, 96))
     out = tmp_path / "out"
-    with only_writer(out), pytest.raises(ConfigurationError, match="another process is writing into"):
+    with only_writer(out, "train"), pytest.raises(ConfigurationError, match="another process is writing into"):
         train(config, out, False, lambda *step: None, lambda report: None)
     assert not list(out.iterdir())
 
 
 def test_a_bundle_whose_unfinished_folder_is_removed_is_none(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="was removed"), new_folder(tmp_path / "bundle") as part:
+    with pytest.raises(StorageError, match="was removed"), new_folder(tmp_path / "bundle", "bundle") as part:
         write_file(part, "models/a.onnx", b"1")
         shutil.rmtree(part)
         write_file(part, "models/b.onnx", b"1")
-    with pytest.raises(StorageError, match="was removed"), new_folder(tmp_path / "bundle") as part:
+    with pytest.raises(StorageError, match="was removed"), new_folder(tmp_path / "bundle", "bundle") as part:
         shutil.rmtree(part)
         part.mkdir()
     assert not list(tmp_path.iterdir())

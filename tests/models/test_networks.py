@@ -19,7 +19,7 @@ from segeval.models.espnet import ESPNet, architecture, build
 from segeval.models.espnetv2 import Architecture, ESPNetv2
 from segeval.models.fast_scnn import FastSCNN, PyramidPooling
 from segeval.models.loading import build_network, load_spec, read_state
-from segeval.models.segmenter import predict
+from segeval.models.soundness import predict
 from segeval.registry import MODELS
 from tests.rounding import SINGLE, settle
 

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from segeval.deploy.deploy import load_victim
+from segeval.deploy.given import Given, load_victim
 from segeval.errors import UnknownNameError, WeightsError
 from segeval.models import Segmenter, WeightsFile, load_model
 from segeval.models.loading import build_network, find_weights, load_spec, read_state, weights_status
@@ -250,4 +250,5 @@ def test_a_users_own_network_is_found_again_by_what_it_was_loaded_by(
     monkeypatch.syspath_prepend(str(tmp_path))
     record = load_model("own_network:SPEC").record
     assert (record.name, record.source) == ("own", "own_network:SPEC")
-    assert load_victim(record).record == record
+    given = Given(allowed=frozenset({record.source}))
+    assert load_victim(record, tmp_path, given).record == record

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from segeval.deploy.bundle import Input, new_folder, write_inputs
+from segeval.deploy.bundle import Input, write_inputs
 from segeval.errors import StorageError
+from segeval.new_folder import new_folder
 from segeval.replays import Replay
 
 MakeBundle = Callable[..., Path]
@@ -42,6 +43,6 @@ def test_a_bundle_onto_a_full_disk_says_so_and_leaves_nothing(small_disk: Path) 
     import numpy as np
 
     inputs = [Input(f"clean/{number}", lambda: np.zeros((64, 128, 3), np.uint8)) for number in range(20)]
-    with pytest.raises(StorageError, match="no space left"), new_folder(small_disk / "bundle") as part:
+    with pytest.raises(StorageError, match="no space left"), new_folder(small_disk / "bundle", "bundle") as part:
         write_inputs(part, inputs, 64, 128, lambda done, total: None)
     assert not list(small_disk.iterdir())

@@ -1,0 +1,78 @@
+"""What the user adds to a set that may come from elsewhere: files that it does not carry, and code it may not bring."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from segeval.errors import ConfigurationError, WeightsError
+from segeval.models import Segmenter
+from segeval.models.loading import candidates, load, load_spec
+from segeval.models.names import ModelName
+from segeval.places import cache_folder, data_folder
+from segeval.records import ModelRecord
+from segeval.registry import MODELS, Registry
+from segeval.store import sha256_file
+
+
+@dataclass(frozen=True)
+class Given:
+    """weights: files by the name that a network has in the set.   data_root: of the set's dataset, None for the set's.
+
+    allowed: ``package.module:attribute`` of networks and datasets whose code may be imported; registered ones always.
+    """
+
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    data_root: Path | None = None
+    allowed: frozenset[str] = frozenset()
+
+    def require_allowed(self, registry: Registry, name: str) -> None:
+        """Raise ConfigurationError for code that the set names and the user did not: importing it would run it."""
+        if name not in registry.places() and name not in self.allowed:
+            raise ConfigurationError(
+                f"the set names the {registry.kind} {name!r}, which is code that segeval does not know and would run",
+                f"if it is yours, or you trust it: --allow {name}",
+            )
+
+
+def load_victim(record: ModelRecord, beside: Path, given: Given) -> Segmenter:
+    """The network that was attacked, from the weight file with the recorded hash. beside: the set's folder.
+
+    Raises ConfigurationError for code that is not allowed, WeightsError if no file has that hash.
+    """
+    source = record.source or record.name
+    given.require_allowed(MODELS, source)
+    file = find_recorded(record, source, beside, given)
+    segmenter = load(ModelName(source, str(file), record.name))
+    segmenter.weights, segmenter.logit_scale = record.weights, record.logit_scale
+    return segmenter
+
+
+def find_recorded(record: ModelRecord, source: str, beside: Path, given: Given) -> Path:
+    """The weight file with the recorded hash, wherever it is by now. Raises WeightsError if it is nowhere."""
+    named = given.weights.get(record.name)
+    places = [named] if named is not None else list(dict.fromkeys(places_of(record, source, beside)))
+    for place in places:
+        if place.is_file() and sha256_file(place) == record.weights_sha256:
+            return place
+    looked = "".join(f"\n  {place}{' (another file)' if place.is_file() else ''}" for place in places)
+    raise WeightsError(
+        f"the weights of {record.name} that were attacked (sha256 {record.weights_sha256[:16]}...) are not here; "
+        f"looked at{looked}",
+        f"name the file: --model {record.name}=FILE",
+    )
+
+
+def places_of(record: ModelRecord, source: str, beside: Path) -> Iterator[Path]:
+    """Where the weights of a network may lie: where they were, beside the set, and where weights usually are."""
+    if not record.weights:
+        weights = load_spec(source).weights
+        yield from candidates(weights) if weights else ()
+        return
+    typed = Path(record.weights).expanduser()
+    folders = [beside, beside.parent, cache_folder() / "weights"]
+    shared = data_folder()
+    folders += [shared / "weights", shared] if shared else []
+    yield from (typed, beside.parent / typed, *(folder / typed.name for folder in folders))
+    for folder in folders:  # renamed meanwhile
+        if folder.is_dir():
+            yield from sorted(path for path in folder.iterdir() if path.suffix == typed.suffix and path.is_file())

@@ -1,0 +1,17 @@
+"""Names of images: they become names of files on every system that a set travels to."""
+
+import re
+
+from segeval.errors import DataError
+
+UNSAFE = re.compile(r"""^[.\- ] | [. ]$ | [\x00-\x1f\x7f/\\:*?"<>|] | [\ud800-\udfff] | ^$""", re.VERBOSE)
+"""What makes a name unusable as a file name on one of these systems."""
+
+LONGEST = 150
+"""In bytes, so that a suffix still fits into the 255 of a file name."""
+
+
+def require_name(name: str, where: str) -> None:
+    """Raise DataError, beginning with `where`, for what is no safe file name."""
+    if not isinstance(name, str) or UNSAFE.search(name) or len(name.encode()) > LONGEST:
+        raise DataError(f"{where}: not a safe name for the files made from it", "rename the image")

@@ -1,0 +1,60 @@
+"""How networks are named on the command line: NAME, NAME=WEIGHTS, or LABEL=NAME[=WEIGHTS] for a name of one's own."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from segeval.errors import ConfigurationError
+from segeval.registry import MODELS
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A network that was asked for. name: what it is loaded by.   weights: empty for its own.   label: in the set."""
+
+    name: str
+    weights: str
+    label: str
+
+
+def parse_model(text: str) -> ModelName:
+    """The parts of NAME, NAME=WEIGHTS or LABEL=NAME[=WEIGHTS]. Raises ConfigurationError for an odd label."""
+    first, _, rest = text.partition("=")
+    second, _, weights = rest.partition("=")
+    if is_model(first) or not is_model(second):
+        return ModelName(first, rest, "")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", first):
+        raise ConfigurationError(
+            f"--model {text}: {first!r} cannot be a network's name", "use letters, digits and _ . - only"
+        )
+    return ModelName(second, weights, first)
+
+
+def is_model(name: str) -> bool:
+    """Whether a text names a network: a registered one, or ``package.module:attribute``."""
+    return name in MODELS.places() or ":" in name
+
+
+def labelled(names: Sequence[ModelName]) -> list[ModelName]:
+    """The networks under the names that they have in a set.
+
+    Several weight files of one network are told apart by the names of the files. Raises ConfigurationError if two
+    networks would have one name.
+    """
+    counts = Counter(each.label or each.name for each in names)
+    found = [each if counts[each.label or each.name] == 1 else replace(each, label=with_file(each)) for each in names]
+    doubled = [name for name, count in Counter(each.label or each.name for each in found).items() if count > 1]
+    if doubled:
+        raise ConfigurationError(
+            f"model {doubled[0]!r} is given more than once",
+            f"leave one of them out, or give it a name of its own: --model LABEL={found[0].name}=WEIGHTS",
+        )
+    return found
+
+
+def with_file(name: ModelName) -> str:
+    """``espnet-cityscapes-q3`` for espnet-cityscapes=runs/q3.pth."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name.weights).stem).strip("-")
+    return f"{name.label or name.name}-{stem}" if stem else name.label or name.name

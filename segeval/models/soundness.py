@@ -1,0 +1,82 @@
+"""Whether what a network answers can be attacked and measured: finite logits of a usual size, and mostly right."""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segeval.classes import ClassTable
+from segeval.errors import ConfigurationError, EngineError
+from segeval.metrics import ConfusionMatrix, Labels
+from segeval.models.segmenter import Deployable, Segmenter
+
+USUAL_GAPS = (0.5, 500.0)
+"""Median lead of a pixel's first class over its second, in logits, that is left as it is. Trained networks: 4 to 10."""
+
+SUMS_TO_ONE = 1e-3
+"""How far the outputs of a pixel may sum up from 1 and still be taken for probabilities."""
+
+
+@torch.inference_mode()
+def answer(segmenter: Segmenter, image: NDArray[np.uint8], where: str) -> Tensor:
+    """Logits (1, C, H, W) of one 8-bit image (H, W, 3), through the same path as the deployed graph.
+
+    where: the image, for the message.   Raises EngineError if one is not finite: an argmax over NaN is some class.
+    """
+    logits = Deployable(segmenter).logits(torch.from_numpy(image)[None].to(segmenter.mean.device))
+    if not bool(logits.isfinite().all()):
+        what = "NaN" if bool(logits.isnan().any()) else "infinity"
+        raise EngineError(
+            f"{segmenter.spec.name} answers with {what} to {where}",
+            "its weights are damaged or of another network, or its training diverged",
+        )
+    return logits
+
+
+def predict(segmenter: Segmenter, image: NDArray[np.uint8], where: str = "an image") -> Labels:
+    """Label map (H, W) of one 8-bit image (H, W, 3). where, errors: see `answer`."""
+    found: Labels = answer(segmenter, image, where).argmax(1)[0].to("cpu", torch.uint8).numpy()
+    return found
+
+
+def require_logits_of(segmenter: Segmenter, logits: Tensor) -> None:
+    """Raise ConfigurationError if (N, C, H, W) answers are probabilities.
+
+    A cross entropy takes them for logits that differ by 1 at most: its gradient is then weak and points elsewhere, and
+    an attack on them finds less than there is.
+    """
+    total = logits.sum(1)
+    if bool(((logits >= 0) & (logits <= 1)).all()) and bool(((total - 1).abs() < SUMS_TO_ONE).all()):
+        raise ConfigurationError(
+            f"{segmenter.spec.name} answers with probabilities: its outputs lie in 0..1 and sum up to 1; "
+            "logits are needed",
+            "leave its last softmax out, or let its forward return their logarithm",
+        )
+
+
+def scale_of(logits: Tensor) -> float:
+    """What to multiply (N, C, H, W) logits by, a power of ten, so that a cross entropy in float32 tells them apart.
+
+    1 for a network whose first class leads the second by a usual amount (`USUAL_GAPS`); else what makes the median
+    lead 1 to 10. No prediction depends on it; where the loss is nearly flat or saturated, the gradient does.
+    """
+    first, second = logits.topk(2, dim=1).values.unbind(1) if logits.shape[1] > 1 else (logits, logits)
+    gap = float((first - second).median())
+    if gap <= 0 or USUAL_GAPS[0] <= gap <= USUAL_GAPS[1]:
+        return 1.0
+    return float(10.0 ** -math.floor(math.log10(gap)))
+
+
+def worse_than_none(model: str, matrix: ConfusionMatrix, table: ClassTable) -> str:
+    """Words about a network that gets fewer pixels right than one class everywhere would; empty if it gets more."""
+    accuracy, truth = matrix.pixel_accuracy(), matrix.counts[: len(table)].sum(1)
+    constant = truth.max() / truth.sum() if truth.sum() else 0.0
+    if accuracy is None or accuracy >= constant:
+        return ""
+    return (
+        f"{model} gets {100 * accuracy:.1f} % of the pixels right, {table.names[int(truth.argmax())]!r} everywhere "
+        f"would get {100 * constant:.1f} %: are its mean and std (in 0-255 levels), channel order and class order "
+        "those of its training?"
+    )
