@@ -54,7 +54,7 @@ from segeval.errors import ConfigurationError, MissingPrerequisiteError
 from segeval.models import Segmenter
 from segeval.new_folder import new_folder
 from segeval.progress import Progress
-from segeval.records import AdversarialSet, ModelRecord, encode
+from segeval.records import AdversarialSet, ModelRecord, encode_sealed
 from segeval.registry import TARGETS
 from segeval.store import RgbImage, SetFolder, sha256_file
 from segeval_runner.manifest import CONTRACT
@@ -137,7 +137,7 @@ def deploy(
         bundle = BundleManifest(
             segeval.__version__, reference, target, options, tuple(engines), inputs, files, run, CONTRACT
         )
-        write_file(part, "bundle.json", encode(bundle, indent=2) + b"\n")
+        write_file(part, "bundle.json", encode_sealed(bundle, indent=2) + b"\n")
     return bundle
 
 

@@ -1,10 +1,10 @@
 """The bundle's own runner.pyz on this machine, in a process of its own, exactly as on a device."""
 
-import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,8 @@ from segeval.store import inside, sha256, sha256_file
 RUNNER = "runner.pyz"
 INTERRUPTED = 130
 REFUSED = 2
+PATIENCE = 20.0
+"""Seconds that a runner whose stdin was closed may take to end: it ends itself by force before."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -40,13 +42,24 @@ def run_engines(
     threads: int,
     options: Sequence[str],
 ) -> None:
-    """Run a command of the runner on a bundle's engines to its end.
+    """Run a command of the runner on a bundle's engines to its end. The runner never outlives this process.
 
     command: "replay" or "bench".   backend: empty for the one that the bundle is made for.   engines: names, empty for
     all.   threads: 0 for one per core.   options: that this command alone has.
     Raises IntegrityError for a changed runner, EngineError for whatever the runner reports, KeyboardInterrupt.
     """
-    words = ["--bundle", str(bundle), "--out", str(out), "--threads", str(threads), "--progress", "json", *options]
+    words = [
+        "--bundle",
+        str(bundle),
+        "--out",
+        str(out),
+        "--threads",
+        str(threads),
+        "--progress",
+        "json",
+        "--end-with-stdin",
+    ]
+    words += options
     words += ["--backend", backend] if backend else []
     words += [word for name in engines for word in ("--engine", name)]
     # -E and -P: neither PYTHON* variables nor the current folder may put other code in the archive's place.
@@ -92,10 +105,8 @@ def watch(command: Sequence[str], progress: Progress) -> tuple[Event | None, int
     ended: Event | None = None
     interrupted = False
     tail: deque[str] = deque(maxlen=20)
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
-    ) as process:
-        assert process.stderr is not None
+    with running(command) as process:
+        assert process.stdin is not None and process.stderr is not None
         while True:
             try:
                 for line in process.stderr:
@@ -111,10 +122,36 @@ def watch(command: Sequence[str], progress: Progress) -> tuple[Event | None, int
             except KeyboardInterrupt:
                 # A terminal sends Ctrl-C to both processes; the runner heeds only the first it gets.
                 interrupted = True
-                process.send_signal(signal.SIGINT)
-            except BaseException:
-                process.kill()
-                raise
+                process.stdin.close()
+
+
+@contextmanager
+def running(command: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+    """The runner in a process that has ended when the block has, whatever ended that.
+
+    Its stdin is a pipe whose other end is held here alone: where this process is killed, the system closes it.
+    """
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, text=True, errors="replace")
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    """Let a runner that still runs end as by Ctrl-C, and wait for it. One that takes too long is ended by force."""
+    try:
+        for stream in (process.stdin, process.stderr):
+            with suppress(OSError):
+                if stream is not None:
+                    stream.close()
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        process.kill()  # does nothing to one that has ended
+        process.wait()
 
 
 def parsed(line: str) -> Event | None:

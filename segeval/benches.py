@@ -15,13 +15,14 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from segeval.bundles import Precision
+from segeval.bundles import Precision, require_printable
 from segeval.errors import ConfigurationError, DataError, FormatError
 from segeval.records import decode
 from segeval.replays import Environment
 from segeval.store import read_file
 from segeval.telemetry import NotAvailable, Telemetry
 from segeval_runner.bench.layers import is_argmax
+from segeval_runner.strict import loads
 
 FILE = "bench.json"
 MOST_BYTES = 1 << 28
@@ -265,6 +266,7 @@ def open_bench(path: Path) -> BenchRecord:
     except OSError as error:
         raise DataError(f"{path} is not a benchmark: no readable {FILE}", "make one with runner.pyz bench") from error
     record = decode(data, BenchRecord, str(file))
+    require_printable(loads(data), str(file))
     for name, runs in (("runs", record.runs), ("runs without ArgMax", record.without_argmax)):
         if len({(run.engine, run.scenario) for run in runs}) != len(runs):
             raise FormatError(f"{file} has two {name} of one engine in one scenario", COPY_AGAIN)

@@ -344,7 +344,7 @@ def require_calibration_names(calibration: Calibration | None, where: str) -> No
 def require_printable(value: object, where: str) -> None:
     """Raise FormatError if any text of a JSON value holds control characters, which a terminal would obey."""
     if isinstance(value, str) and UNPRINTABLE.search(value):
-        raise FormatError(f"{where}: a text holds control characters: {value[:80]!r}", "do not use this bundle")
+        raise FormatError(f"{where}: a text holds control characters: {value[:80]!r}", "do not use this file")
     if isinstance(value, Mapping):
         for pair in value.items():
             require_printable(pair, where)

@@ -9,10 +9,8 @@ from pathlib import Path
 from segeval.errors import ConfigurationError
 from segeval.held import held, make_folder
 from segeval.store import explaining
+from segeval_runner.exclusive import locked_at_once
 from segeval_runner.ownership import refusal
-
-if sys.platform != "win32":
-    import fcntl
 
 
 def require_own(folder: Path, own: str) -> None:
@@ -50,11 +48,7 @@ def only_writer(folder: Path, own: str) -> Iterator[None]:
 
 def lock(descriptor: int, folder: Path) -> None:
     """Lock an open folder until it is closed. Raises ConfigurationError if another process has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not locked_at_once(descriptor):
         raise ConfigurationError(
             f"another process is writing into {folder}", "wait until it has ended, or choose another --out"
-        ) from error
-    except OSError:
-        return
+        )

@@ -2,7 +2,7 @@
 
     replay.json            which bundle, which machine, how far each engine is
     bundle.json            a copy of the bundle's manifest
-    ENGINE/results.jsonl   one line per input
+    ENGINE/results.jsonl   one line per input, with a digest of its own
     ENGINE/labels.bin      label maps, uint8 (H, W), one zlib stream after another
 
 Written by ``segeval_runner``, possibly on another machine: nothing in it is believed before it was checked.
@@ -19,13 +19,13 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from msgspec import Meta
 
-from segeval.bundles import Precision
+from segeval.bundles import Precision, require_printable
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
 from segeval.metrics import Labels
 from segeval.records import decode
 from segeval.store import MOST_BYTES, inside, read_file, read_lines
 from segeval.telemetry import Telemetry
-from segeval_runner.strict import open_regular
+from segeval_runner.strict import loads, open_regular
 
 COPY_AGAIN = "copy the replay again, or run it again"
 
@@ -136,6 +136,7 @@ class EngineResults:
                 if not line.endswith(b"\n") and not self.engine.complete:
                     break  # a run that was killed may leave its last line half-written
                 result = decode(line, Result, f"{path}:{number}")
+                require_printable((result.key, *result.stages), f"{path}:{number}")
                 if result.key in index:
                     raise FormatError(f"{path}:{number}: the key {result.key!r} occurs twice", COPY_AGAIN)
                 index[result.key] = result
@@ -220,6 +221,7 @@ class Replay:
                 f"{path} is not a replay: no readable replay.json", "make one with segeval replay"
             ) from error
         record = decode(data, ReplayRecord, str(manifest))
+        require_printable(loads(data), str(manifest))
         require_engines_apart(record, str(manifest))
         return cls(path, record)
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from segeval.deploy.folders import require_no_kind
 from segeval.deploy.ssh.connection import Connection
 from segeval.deploy.ssh.destination import Destination
 from segeval.deploy.ssh.preflight import Shipment, prepare
@@ -45,6 +46,8 @@ def replay_on_hosts(
     KeyboardInterrupt; what happens to a device is in its outcome.
     """
     shipment = prepare(bundle)
+    if len(destinations) > 1:
+        require_no_kind(out)
     shared = Combined(shipment, len(destinations), progress)
 
     def one(number: int, connection: Connection, folder: Path) -> Replay:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from segeval.deploy.folders import require_own
 from segeval.errors import ConfigurationError
-from segeval.records import decode, encode
+from segeval.records import decode, encode_sealed
 from segeval.store import write_atomic
 
 DIGITS = 16
@@ -85,10 +86,9 @@ def noted(out: Path, host: str, bundle_sha256: str) -> str:
         if not re.fullmatch(r"[0-9a-f]{16}", note.replay):
             raise ConfigurationError(f"{path} was changed", "choose another folder with --out")
         return note.replay
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigurationError(f"{out} is not empty", "choose another folder with --out, or remove it")
+    require_own(out, "remote")
     note = Note(host, bundle_sha256, secrets.token_hex(8))
-    write_atomic(path, encode(note, indent=2) + b"\n")
+    write_atomic(path, encode_sealed(note, indent=2) + b"\n")
     return note.replay
 
 

@@ -12,6 +12,7 @@ from segeval.deploy.ssh.place import Place, noted, require_plain
 from segeval.deploy.ssh.preflight import Answer, Shipment, ask, preflight, require_engine
 from segeval.deploy.ssh.push import push
 from segeval.errors import ConfigurationError
+from segeval.exclusive import only_writer
 from segeval.progress import Progress
 from segeval.replays import Replay
 
@@ -60,12 +61,13 @@ def replay_on(
 
     progress: called with (stage, done, total).   Raises RemoteError and what the steps raise.
     """
-    replay_id = noted(out, connection.destination.text, shipment.sha256)
-    found = preflight(connection, shipment, base)
-    place = Place(found.base, shipment.sha256, replay_id)
-    deliver(connection, shipment, place, found, options.backend, progress)
-    run_detached(connection, place, options.words(place), progress)
-    return fetch(connection, place, shipment, out, progress)
+    with only_writer(out):
+        replay_id = noted(out, connection.destination.text, shipment.sha256)
+        found = preflight(connection, shipment, base)
+        place = Place(found.base, shipment.sha256, replay_id)
+        deliver(connection, shipment, place, found, options.backend, progress)
+        run_detached(connection, place, options.words(place), progress)
+        return fetch(connection, place, shipment, out, progress)
 
 
 def deliver(

@@ -16,6 +16,7 @@ from typing import IO, Annotated, Literal
 
 from msgspec import Meta
 
+from segeval.deploy.folders import require_own
 from segeval.errors import FormatError, IntegrityError
 from segeval.records import decode
 from segeval.store import explaining, inside
@@ -49,8 +50,10 @@ class Results:
 def unpack(path: Path, out: Path, most_bytes: int) -> None:
     """Put the files of a results.tar into the folder `out`, in place of those of the same names.
 
-    Raises FormatError or IntegrityError, with `out` as it was, and StorageError.
+    Raises FormatError or IntegrityError, with `out` as it was, ConfigurationError if `out` holds anything but a replay,
+    and StorageError.
     """
+    require_own(out, "replay", "remote")
     with explaining(out):
         out.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".unpacked.", suffix=".part", dir=out))

@@ -65,22 +65,28 @@ class Bundle:
         total = sum(file.size for file in files.values())
         done = 0
         for name in sorted(files):
-            digest, recorded = hashlib.sha256(), files[name]
-            with self._opened(name) as file:
-                size = length(file)
-                if size != recorded.size:
-                    raise BundleError("{} has {} bytes, not {}".format(self.path(name), size, recorded.size), AGAIN)
+            for read in self._prove(name):
+                done += read
+                progress(done, total)
+
+    def _prove(self, name: str) -> Iterator[int]:
+        """Prove one file as it is iterated over, which gives the bytes of each piece. Raises BundleError."""
+        digest, recorded = hashlib.sha256(), self.manifest.files[name]
+        with self._opened(name) as file:
+            size = length(file)
+            if size != recorded.size:
+                raise BundleError("{} has {} bytes, not {}".format(self.path(name), size, recorded.size), AGAIN)
+            chunk = file.read(CHUNK)
+            while chunk:
+                digest.update(chunk)
+                yield len(chunk)
                 chunk = file.read(CHUNK)
-                while chunk:
-                    digest.update(chunk)
-                    done += len(chunk)
-                    progress(done, total)
-                    chunk = file.read(CHUNK)
-            if digest.hexdigest() != recorded.sha256:
-                raise BundleError("{} was changed: its sha256 is not the recorded one".format(self.path(name)), AGAIN)
+        if digest.hexdigest() != recorded.sha256:
+            raise BundleError("{} was changed: its sha256 is not the recorded one".format(self.path(name)), AGAIN)
 
     def keys(self) -> List[str]:
-        """The key of every input, in order."""
+        """The key of every input, in order, once their file proved to be the recorded one."""
+        sum(self._prove(self.manifest.index))
         keys: List[str] = []
         with self._opened(self.manifest.index) as file:
             for line in lines(file, MOST_LINE):

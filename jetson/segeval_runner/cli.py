@@ -8,14 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import Optional, Sequence
 
-from segeval_runner import __version__, detached, doctor
+from segeval_runner import __version__, detached, doctor, interruption
 from segeval_runner import build as building
 from segeval_runner.backends import BACKENDS, Settings
 from segeval_runner.bench import command as bench
@@ -66,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
             "--bundle", type=Path, default=None, help="bundle folder (default: where this archive lies)"
         )
         command.add_argument("--progress", choices=("text", "json"), default="text", help="form of the lines on stderr")
+        command.add_argument(
+            "--end-with-stdin", action="store_true", help="end as by Ctrl-C when stdin does: a pipe, with its writer"
+        )
     run.add_argument("--out", type=Path, required=True, help="folder for the results")
     run.add_argument("--backend", choices=sorted(BACKENDS), default="", help="default: the one the bundle is made for")
     run.add_argument("--engine", action="append", default=[], metavar="NAME", help="only this engine (repeatable)")
@@ -116,12 +117,6 @@ def settings(arguments: argparse.Namespace, bundle: Bundle) -> Settings:
     )
 
 
-def interrupt_once(signum: int, frame: Optional[FrameType]) -> None:
-    """Stop at the first Ctrl-C and let nothing disturb the clean-up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def perform(arguments: argparse.Namespace, progress: Progress) -> None:
     """Carry out a command. Results go to stdout."""
     if arguments.command == "doctor":
@@ -155,8 +150,10 @@ def perform(arguments: argparse.Namespace, progress: Progress) -> None:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command line and return its exit code."""
-    signal.signal(signal.SIGINT, interrupt_once)
+    interruption.heed()
     arguments = parser().parse_args(argv)
+    if getattr(arguments, "end_with_stdin", False):
+        interruption.end_with_stdin()
     progress = Progress(getattr(arguments, "progress", "text") == "json")
     try:
         perform(arguments, progress)

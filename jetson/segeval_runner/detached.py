@@ -1,6 +1,6 @@
 """A run that outlives the connection over which it was started: start, follow, stop.
 
-FOLDER/run.json   which run this is: {"run": its id, "words": what runs, "group": its process group}
+FOLDER/run.json   which run this is: {"run": its id, "words": what runs, "group": its process group, "digest": of these}
 FOLDER/log        what it says, and at its end {"exit": code}
 FOLDER/running    locked as long as it runs: no number of a process that could be another one's by now
 FOLDER/starting   locked while one is started, or looked at
@@ -21,16 +21,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Dict, Iterator, Sequence
 
+from segeval_runner.digests import CHANGED, is_intact
 from segeval_runner.errors import OutputError, explaining
+from segeval_runner.exclusive import require_own
 from segeval_runner.recording import write_json
 
+FILE = "run.json"
+BEGINNING = (FILE, "log", "running", "starting")
+"""What start makes, and may leave behind in part when it is killed."""
 POLL = 0.2
 HEARTBEAT = 5.0
 PATIENCE = 15.0
 """Seconds that a run gets to stop by itself."""
 
 # The shell outlives its child: it tells of a runner that was killed, too.
-AND_SAY_HOW_IT_ENDED = 'trap : INT; "$@"; echo "{\\"exit\\": $?}"'
+AND_SAY_HOW_IT_ENDED = 'trap : INT TERM HUP; "$@"; echo "{\\"exit\\": $?}"'
 
 Say = Callable[[Dict[str, Any]], None]
 
@@ -61,6 +66,7 @@ def start(folder: Path, words: Sequence[str]) -> Dict[str, Any]:
 
     Raises OutputError.
     """
+    require_own(folder, "run", BEGINNING)
     with explaining(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / "starting"), (folder / "running").open("ab") as running:
@@ -78,7 +84,7 @@ def start(folder: Path, words: Sequence[str]) -> Dict[str, Any]:
                 )
             state = {"run": secrets.token_hex(8), "words": list(words), "group": process.pid}
             try:
-                write_json(folder / "run.json", state)
+                write_json(folder / FILE, state)
             except OutputError:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
@@ -88,7 +94,9 @@ def start(folder: Path, words: Sequence[str]) -> Dict[str, Any]:
 def read_state(folder: Path) -> Dict[str, Any]:
     """run.json. Raises OutputError if there is none."""
     try:
-        state: Dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        state: Dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        if not is_intact(state):
+            raise OutputError("{} {}".format(folder / FILE, CHANGED), "end its processes by hand and remove it")
         return {"run": str(state["run"]), "words": list(state["words"]), "group": int(state["group"])}
     except (OSError, ValueError, KeyError, TypeError):
         raise OutputError("no run was started in {}".format(folder), "start one with runner.pyz start") from None
@@ -96,7 +104,7 @@ def read_state(folder: Path) -> Dict[str, Any]:
 
 def is_running(folder: Path) -> bool:
     """Whether the run of this folder has not ended."""
-    if not folder.is_dir():
+    if not (folder / "running").is_file():
         return False
     with locked(folder / "starting"), (folder / "running").open("ab") as running:
         return not lock_at_once(running)

@@ -7,6 +7,7 @@ import json
 from typing import Any, Dict
 
 DIGEST = "digest"
+CHANGED = "was changed after it was written: its digest does not fit"
 
 
 def digest_of(record: Dict[str, Any]) -> str:
@@ -16,7 +17,7 @@ def digest_of(record: Dict[str, Any]) -> str:
     """
     said = {name: value for name, value in record.items() if name != DIGEST}
     text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def sealed(record: Dict[str, Any]) -> Dict[str, Any]:
@@ -26,5 +27,5 @@ def sealed(record: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def is_intact(record: Dict[str, Any]) -> bool:
-    """Whether a record says what it said when sealed. One of an earlier segeval, without a digest, is believed."""
+    """Whether a record says what it was sealed with. One without a digest, of an earlier segeval, is believed."""
     return DIGEST not in record or record[DIGEST] == digest_of(record)

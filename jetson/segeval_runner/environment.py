@@ -10,6 +10,7 @@ from typing import Any, Dict
 import numpy as np
 
 from segeval_runner import __version__, device
+from segeval_runner.strict import printable
 
 
 def usable_cores() -> int:
@@ -37,7 +38,7 @@ def environment(backends: Dict[str, str], threads: int, root: Path = Path("/")) 
 
     root: the folder that stands for ``/`` where the device's module, Jetson Linux and JetPack are looked for.
     """
-    return {
+    found = {
         "runner": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -49,3 +50,4 @@ def environment(backends: Dict[str, str], threads: int, root: Path = Path("/")) 
         "backends": backends,
         "device": device.identity(root),
     }
+    return dict(printable(found))

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Type, TypeVar
 
+from segeval_runner.digests import CHANGED, is_intact
 from segeval_runner.errors import BundleError
 from segeval_runner.strict import SHA256, UNPRINTABLE, is_name, loads
 
@@ -157,6 +158,8 @@ def parse(data: bytes) -> Manifest:
     except ValueError as error:
         raise malformed("bundle.json is not JSON: {}".format(error)) from error
     require_schema(take(record, "schema", str))
+    if not is_intact(record):
+        raise BundleError("the bundle's bundle.json {}".format(CHANGED), AGAIN)
     inputs = take(record, "inputs", dict)
     manifest = Manifest(
         set_sha256=take_sha256(take(record, "set", dict), "manifest_sha256"),

@@ -8,14 +8,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, List
 
+from segeval_runner.digests import sealed
 from segeval_runner.errors import OutputError, explaining
+from segeval_runner.recording import require_plain
 
 SCHEMA = "segeval.results/1"
 MANIFEST = "manifest.json"
+BEGINNING = MANIFEST.encode("ascii") + b"\0"
+"""How every archive of ours begins."""
+ELSEWHERE = "choose another file with --to"
 CHUNK = 1 << 20
 
 
@@ -23,17 +29,33 @@ def pack(replay: Path, target: Path) -> Dict[str, Any]:
     """Write the tar file of a replay folder. Returns its "file", "sha256" and "bytes". Raises OutputError."""
     if not (replay / "replay.json").is_file():
         raise OutputError("{} is not a replay: it has no replay.json".format(replay), "name a folder given with --out")
+    require_replaceable(target)
     part = target.with_name(target.name + ".part")
     with explaining(target):
         files = contents(replay, {target.resolve(), part.resolve()})
         try:
-            with part.open("wb") as file:
+            if os.path.lexists(str(part)):
+                part.unlink()
+            with part.open("xb") as file:  # made anew, as in `write_atomic`
                 write(file, replay, files)
             part.replace(target)
         finally:
-            if part.exists():
+            if os.path.lexists(str(part)):
                 part.unlink()
         return {"file": str(target.resolve()), **fingerprint(target)}
+
+
+def require_replaceable(target: Path) -> None:
+    """Raise OutputError for a file that is there and is none of ours: it begins with the name of the manifest."""
+    require_plain(target)
+    if target.is_dir():
+        raise OutputError("{} is a folder".format(target), ELSEWHERE)
+    if not target.exists():
+        return
+    with explaining(target), target.open("rb") as file:
+        start = file.read(len(BEGINNING))
+    if start not in (b"", BEGINNING):
+        raise OutputError("{} holds something else than packed results".format(target), ELSEWHERE)
 
 
 def contents(replay: Path, but_not: Any) -> List[Path]:
@@ -46,7 +68,7 @@ def write(file: BinaryIO, replay: Path, files: List[Path]) -> None:
     """The manifest, then the files. Raises OutputError if one of them grows meanwhile."""
     names = [path.relative_to(replay).as_posix() for path in files]
     recorded = {name: fingerprint(path) for name, path in zip(names, files)}
-    manifest = json.dumps({"schema": SCHEMA, "files": recorded}, indent=1).encode("utf-8")
+    manifest = json.dumps(sealed({"schema": SCHEMA, "files": recorded}), indent=1).encode("utf-8")
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
         tar.addfile(member(MANIFEST, len(manifest)), io.BytesIO(manifest))
         for name, path in zip(names, files):

@@ -2,7 +2,8 @@
 
 replay.json            the bundle, the environment, and how far each engine is
 bundle.json            a copy of the bundle's manifest, so that calibration and parity travel with the results
-ENGINE/results.jsonl   one line per input: key, offset, bytes, crc32, latency_ms, and stages where the engine has some
+ENGINE/results.jsonl   one line per input: key, offset, bytes, crc32, latency_ms, and stages where the engine has some;
+                       with a digest of all that
 ENGINE/labels.bin      the label maps, uint8 (H, W), one zlib stream after another
 """
 
@@ -19,6 +20,7 @@ from typing import Any, BinaryIO, Dict, List, Optional, Tuple, Type
 
 import numpy as np
 
+from segeval_runner.digests import is_intact, sealed
 from segeval_runner.errors import OutputError, explaining
 from segeval_runner.strict import loads
 
@@ -26,8 +28,9 @@ LEVEL = 6
 
 
 def write_json(path: Path, record: Dict[str, Any]) -> None:
-    """Write a JSON file; see `write_atomic`."""
-    write_atomic(path, json.dumps(record, indent=2).encode("utf-8") + b"\n")
+    """Write a JSON file with its digest; see `write_atomic`."""
+    said = json.loads(json.dumps(record))  # the digest is of what will be read
+    write_atomic(path, json.dumps(sealed(said), indent=2).encode("utf-8") + b"\n")
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -68,10 +71,10 @@ def open_to_append(path: Path) -> FileIO:
 
 
 class Recording:
-    """The results of one engine. Opening it keeps what an earlier run completed and drops what it left half-done.
+    """The results of one engine. Opening it finds what an earlier run completed; `cut` drops what it left half-done.
 
-    keys: of the inputs, in the order in which they are run.   batch: results are kept in whole batches, so that a
-    resumed run puts the same images into the same batches.
+    done: how many inputs have a result.   keys: of the inputs, in the order in which they are run.
+    batch: results are kept in whole batches, so that a resumed run puts the same images into the same batches.
     """
 
     def __init__(self, folder: Path, keys: List[str], batch: int) -> None:
@@ -83,11 +86,22 @@ class Recording:
             self._labels = opened.enter_context(open_to_append(folder / "labels.bin"))
             ends = self._valid(keys)
             kept = len(ends) if len(ends) == len(keys) else len(ends) - len(ends) % batch
-            results_end, self._offset = ends[kept - 1] if kept else (0, 0)
-            self._results.truncate(results_end)
-            self._labels.truncate(self._offset)
+            self._results_end, self._offset = ends[kept - 1] if kept else (0, 0)
             opened.pop_all()  # all went well: they stay open until the end of the recording
         self.done = kept
+
+    def cut(self) -> None:
+        """Drop what comes after the last result that is kept. Raises OutputError."""
+        with explaining(self.folder):
+            self._results.truncate(self._results_end)
+            self._labels.truncate(self._offset)
+
+    def require_whole(self) -> None:
+        """Raise OutputError if the files hold more or less than what was found and written here."""
+        ends = [os.fstat(file.fileno()).st_size for file in (self._results, self._labels)]
+        if ends != [self._results_end, self._offset]:
+            what = "another process wrote into {} as well".format(self.folder)
+            raise OutputError(what, "run the same command again, alone; what is whole is kept")
 
     def _valid(self, keys: List[str]) -> List[Tuple[int, int]]:
         """For each leading result that is whole: where it ends in results.jsonl and in labels.bin."""
@@ -103,6 +117,8 @@ class Recording:
                     break
                 stream = self._labels.read(result["bytes"])
                 if not line.endswith(b"\n") or (result["key"], result["offset"]) != (key, offset):
+                    break
+                if not is_intact(result):
                     break
                 if len(stream) != result["bytes"] or zlib.crc32(stream) != result["crc32"]:
                     break
@@ -128,7 +144,9 @@ class Recording:
             result["stages"] = {name: round(each, 4) for name, each in stages.items()}
         with explaining(self.folder):
             write_all(self._labels, stream)
-            write_all(self._results, json.dumps(result).encode("utf-8") + b"\n")
+            line = json.dumps(sealed(result)).encode("utf-8") + b"\n"
+            write_all(self._results, line)
+        self._results_end += len(line)
         self._offset += len(stream)
         self.done += 1
 

@@ -10,18 +10,20 @@ import numpy as np
 
 from segeval_runner.backends import Backend, Job, Plan, Settings, load_backend
 from segeval_runner.bundle import Bundle
+from segeval_runner.digests import CHANGED, is_intact
 from segeval_runner.environment import environment, usable_cores
-from segeval_runner.errors import BackendError, BundleError, OutputError, explaining
+from segeval_runner.errors import BackendError, BundleError, OutputError
+from segeval_runner.exclusive import ELSEWHERE, only_writer
 from segeval_runner.manifest import MOST_BYTES, Engine, RunDefaults
 from segeval_runner.progress import Progress
 from segeval_runner.recording import Recording, write_atomic, write_json
-from segeval_runner.strict import loads, read_regular
+from segeval_runner.strict import loads, printable, read_regular
 from segeval_runner.telemetry import Machine, Monitor
 
 SCHEMA = "segeval.replay/1"
-BEGINNING = ("bundle.json", "bundle.json.part", "replay.json.part")
+FILE = "replay.json"
+BEGINNING = ("bundle.json",)
 """What a replay that was killed before its first replay.json may leave behind."""
-ELSEWHERE = "choose another folder with --out"
 MIXED = "int8-fp16"
 """The precision whose file an engine that takes precisions from flags cannot read."""
 FALLBACK = "int8"
@@ -54,10 +56,11 @@ def replay(options: Options, progress: Progress) -> List[str]:
     bundle.verify(lambda done, total: progress.update("verify", done, total))
     keys = bundle.keys()
     settings = options.settings._replace(threads=options.settings.threads or usable_cores())
-    record = opened(options.out, bundle, environment({backend.name: version}, settings.threads))
-    write_atomic(options.out / "bundle.json", bundle.data)
-    for engine in engines:
-        EngineRun(engine, bundle, keys, backend, options._replace(settings=settings), progress).run(record)
+    with only_writer(options.out, "replay", BEGINNING):
+        record = opened(options.out, bundle, environment({backend.name: version}, settings.threads))
+        write_atomic(options.out / "bundle.json", bundle.data)
+        for engine in engines:
+            EngineRun(engine, bundle, keys, backend, options._replace(settings=settings), progress).run(record)
     return [engine.name for engine in engines]
 
 
@@ -111,22 +114,22 @@ def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
 def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:
     """The record in a replay folder, or a new one. here: the environment of this run.
 
-    Raises OutputError if the folder holds something else, or a replay begun on another machine or with other threads.
+    Raises OutputError for a replay of another bundle, begun on another machine or with other threads, or changed since.
     """
-    with explaining(out):
-        out.mkdir(parents=True, exist_ok=True)
-        occupied = any(entry.name not in BEGINNING for entry in out.iterdir())
-    if not occupied:
+    if not (out / FILE).exists():
         set_sha256 = bundle.manifest.set_sha256
         empty = {"schema": SCHEMA, "bundle_sha256": bundle.sha256, "set_sha256": set_sha256, "engines": []}
         return {**empty, "environment": here}
     try:
-        record: Dict[str, Any] = loads(read_regular(out / "replay.json", MOST_BYTES))
+        record: Dict[str, Any] = loads(read_regular(out / FILE, MOST_BYTES))
+        intact = is_intact(record)
         schema, of_bundle = record["schema"], record["bundle_sha256"]
         record["engines"] = [dict(entry) for entry in record["engines"]]
         before = dict(record["environment"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise OutputError("{} is not empty and not a replay".format(out), ELSEWHERE) from None
+        raise OutputError("{} is no record of a replay".format(out / FILE), ELSEWHERE) from None
+    if not intact:
+        raise OutputError("{} {}".format(out / FILE, CHANGED), "restore the file, or " + ELSEWHERE)
     if (schema, of_bundle) != (SCHEMA, bundle.sha256):
         raise OutputError("{} is the replay of another bundle".format(out), ELSEWHERE)
     require_same_machine(out, before, here)
@@ -178,9 +181,11 @@ class EngineRun:
         with Recording(self.options.out / name, keys, self.engine.batch) as recording:
             self.progress.update(name, recording.done, total)
             if recording.done == total and earlier.get("complete"):
+                recording.cut()
                 return
             record["engines"] = [other for other in record["engines"] if other.get("name") != name] + [entry]
-            self.write(record)
+            self.write(record)  # before anything is dropped: what is not whole is never said to be complete
+            recording.cut()
             started = time.perf_counter()
             with self.backend(job, self.options.settings, self.progress.update) as active:
                 entry["load_ms"] = round((time.perf_counter() - started) * 1e3, 3)
@@ -190,6 +195,7 @@ class EngineRun:
                 with Monitor(Machine(), TELEMETRY_PERIOD_S) as monitor:
                     self.run_images(active, recording)
                     entry["telemetry"] = monitor.summary()
+            recording.require_whole()
         entry["complete"] = True
         self.write(record)
 
@@ -199,7 +205,7 @@ class EngineRun:
 
     def write(self, record: Dict[str, Any]) -> None:
         """Keep replay.json up to date."""
-        write_json(self.options.out / "replay.json", record)
+        write_json(self.options.out / FILE, printable(record))
 
     def entry(self) -> Dict[str, Any]:
         """What replay.json says about this engine before it has run."""

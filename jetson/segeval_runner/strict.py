@@ -79,6 +79,15 @@ def require_shallow(value: Any, escapes: bool) -> None:
         level = below + [child for item in level if isinstance(item, list) for child in item]
 
 
+def printable(value: Any) -> Any:
+    """A JSON value in whose texts every character that `UNPRINTABLE` names is escaped, as in ``\\x1b``."""
+    if isinstance(value, str):
+        return UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), value)
+    if isinstance(value, dict):
+        return {printable(name): printable(each) for name, each in value.items()}
+    return [printable(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
 def is_name(text: str) -> bool:
     """Whether a file or folder may be called so: plain ASCII without separators, not hidden, of moderate length."""
     return len(text) <= MOST_NAME and NAME.fullmatch(text) is not None

@@ -32,7 +32,7 @@ from segeval.records import (
     Norms,
     Step,
     TaskRecord,
-    encode,
+    encode_sealed,
 )
 from segeval.store import SetFolder, save_npy, save_png, sha256_file, write_atomic
 from segeval_runner.pack import pack
@@ -90,7 +90,7 @@ def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_file(root, "run.sh", RUN_SCRIPT.encode(), executable=True)
     options = DeployOptions(("fp32",), "percentile", 1, 1)
     manifest = BundleManifest("0", SetReference("a" * 64), "cpu", options, tuple(engines), written, hash_files(root))
-    write_file(root, "bundle.json", encode(manifest))
+    write_file(root, "bundle.json", encode_sealed(manifest))
     return root
 
 
@@ -122,7 +122,7 @@ def set_files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """A set of two tiny pictures, one network and one attack."""
     folder = SetFolder(tmp_path_factory.mktemp("set"))
     samples = [attacked(folder.root, number) for number in range(2)]
-    write_atomic(folder.samples_path, b"".join(encode(sample) + b"\n" for sample in samples))
+    write_atomic(folder.samples_path, b"".join(encode_sealed(sample) + b"\n" for sample in samples))
     manifest = AdversarialSet(
         config=CraftConfig("camvid", ("m",)),
         table=CAMVID,

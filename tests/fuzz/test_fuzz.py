@@ -26,6 +26,7 @@ from segeval.evaluate.consistency import consistent_samples, require_consistent_
 from segeval.replays import Replay
 from segeval.store import SetFolder
 from segeval_runner.cli import main
+from tests.sealing import resealed
 
 Files = dict[str, bytes]
 Sandbox = Callable[[], Path]
@@ -185,7 +186,7 @@ def recorded_again(files: Files, names: set[str]) -> Files:
     manifest = json.loads(files["bundle.json"])
     for name in names & manifest["files"].keys():
         manifest["files"][name] = {"sha256": hashlib.sha256(files[name]).hexdigest(), "bytes": len(files[name])}
-    return {**files, "bundle.json": json.dumps(manifest).encode()}
+    return {**files, "bundle.json": resealed("bundle.json", json.dumps(manifest).encode())}
 
 
 def hashed_again(files: Files, originals: Files) -> Files:
@@ -202,19 +203,26 @@ def digest(data: bytes) -> bytes:
 
 
 def mutated_folder(draw: Any, root: Path, originals: Files, first: str) -> None:
-    """Write a folder with some of its files changed. first: the manifest, which half of the examples change alone."""
+    """Write a folder with some of its files changed. first: the manifest, which half of the examples change alone.
+
+    In half of them every record gets the digest that fits, as somebody would do who means it.
+    """
     files = dict(originals)
-    names = {first}
+    names, seal = {first}, draw(st.booleans())
     if draw(st.booleans()):
         # What is inside an ONNX file with the right hash is the engine's own affair: such a file is not fuzzed here.
         names = draw(st.sets(st.sampled_from(sorted(name for name in files if name != first)), min_size=1, max_size=2))
         files.update({name: mutate_file(draw, name, files[name]) for name in sorted(names)})
+        if seal:
+            files.update({name: resealed(name, files[name]) for name in names})
         if first == "bundle.json" and draw(st.booleans()):
             files = recorded_again(files, {name for name in names if not name.endswith(".onnx")})
         if first == "set.json" and draw(st.booleans()):
             files = hashed_again(files, originals)
     if first in names or draw(st.integers(0, 3)) == 0:
         files[first] = mutate_file(draw, first, files[first])
+    if seal:
+        files[first] = resealed(first, files[first])
     write(root, files)
     if draw(st.integers(0, 5)) == 0:
         replace_by_something_else(draw, root, draw(st.sampled_from(sorted(files))))
@@ -338,6 +346,8 @@ def mutated_tar(draw: Any, original: bytes) -> bytes:
                     member.linkname = draw(st.sampled_from(["../outside/precious", "/dev/zero", "manifest.json"]))
                 elif action == "content":
                     inside = mutate_file(draw, member.name, inside)
+                    if draw(st.booleans()):
+                        inside = resealed(member.name, inside)
                     member.size = len(inside)
                 elif action == "twice":
                     out.addfile(member, io.BytesIO(inside))

@@ -3,28 +3,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from segeval.bundles import BundleFolder
 from segeval.replays import Replay
+from segeval_runner.digests import sealed
+from tests.interrupting import expected, started
+from tests.sealing import reseal, write_sealed
 
 MakeBundle = Callable[..., Path]
 Runner = Callable[..., list[str]]
 MANY = 400
-
-
-def expected(number: int) -> NDArray[np.uint8]:
-    """The brightest channel of picture `number` of the bundles made in conftest."""
-    picture = np.random.default_rng(number).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    brightest: NDArray[np.uint8] = picture.argmax(-1).astype(np.uint8)
-    return brightest
 
 
 def run(command: list[str], code: int = 0) -> str:
@@ -65,17 +58,6 @@ def test_one_engine_can_be_run_alone_and_the_other_later(
     run(runner(bundle, "replay", "--out", out))
     assert {engine.name for engine in Replay.open(out).engines} == {"batched", "single"}
     assert (out / "batched" / "results.jsonl").read_bytes() == before, "what is complete is not run again"
-
-
-@contextmanager
-def started(command: list[str], out: Path, results: int) -> Iterator[subprocess.Popen[str]]:
-    """A replay that is under way: `results` label maps are written, the last is not."""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        file = out / "single" / "results.jsonl"
-        while not file.exists() or file.read_bytes().count(b"\n") < results:
-            assert process.poll() is None, "it ended before it could be stopped"
-            time.sleep(0.002)
-        yield process
 
 
 def test_killed_in_the_middle_and_run_again_gives_the_same_label_maps(
@@ -125,7 +107,7 @@ def test_results_that_were_half_written_are_done_again(make_bundle: MakeBundle, 
         record = json.loads((out / "replay.json").read_text())
         for engine in record["engines"]:
             engine["complete"] = False
-        (out / "replay.json").write_text(json.dumps(record))
+        write_sealed(out / "replay.json", record)
 
     damages: list[tuple[bytes, bytes]] = [
         (whole, lines[:-20]),
@@ -133,6 +115,7 @@ def test_results_that_were_half_written_are_done_again(make_bundle: MakeBundle, 
         (whole[:-100] + bytes(100), lines),
         (whole + b"torn", lines),
         (whole, lines.replace(b'"clean/3"', b'"clean/9"')),
+        (whole, lines.replace(b'"latency_ms": ', b'"latency_ms": 7', 1)),
         (b"", b"not json\n"),
     ]
     for damaged_labels, damaged_lines in damages:
@@ -151,11 +134,13 @@ def test_batches_stay_the_same_when_a_run_is_resumed(make_bundle: MakeBundle, ru
     run(command)
     record = json.loads((out / "replay.json").read_text())
     record["engines"][0]["complete"] = False
-    (out / "replay.json").write_text(json.dumps(record))
+    write_sealed(out / "replay.json", record)
     results = out / "batched" / "results.jsonl"
     lines = results.read_bytes().splitlines(keepends=True)
     marked = [line.replace(b'"latency_ms": ', b'"latency_ms": 9') for line in lines[:3]]
     results.write_bytes(b"".join(marked))
+    reseal(results)
+    marked = results.read_bytes().splitlines(keepends=True)
     run(command)
     again = results.read_bytes().splitlines(keepends=True)
     assert again[:2] == marked[:2]
@@ -172,7 +157,7 @@ def test_a_folder_of_another_bundle_or_of_something_else_is_refused(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("precious")
     said = run(runner(tmp_path / "other", "replay", "--out", tmp_path / "mine"), code=2)
-    assert "not empty and not a replay" in said
+    assert "mine holds files that segeval did not make" in said
 
 
 def test_a_replay_begun_with_another_engine_version_is_not_continued(
@@ -183,6 +168,7 @@ def test_a_replay_begun_with_another_engine_version_is_not_continued(
     record = (out / "replay.json").read_text()
     version = Replay.open(out).engines[0].backend_version
     (out / "replay.json").write_text(record.replace(f'"backend_version": "{version}"', '"backend_version": "0.1"'))
+    reseal(out / "replay.json")
     assert "was begun with backend_version '0.1'" in run(runner(bundle, "replay", "--out", out), code=2)
 
 
@@ -204,11 +190,11 @@ def test_latencies_of_two_machines_or_thread_counts_are_not_mixed(
     record = json.loads((out / "replay.json").read_text())
     record["environment"][part] = value
     record["engines"][0]["complete"] = complete
-    (out / "replay.json").write_text(json.dumps(record))
+    write_sealed(out / "replay.json", record)
     refusal = run(runner(bundle, "replay", "--out", out, "--threads", 1), code=2)
     assert f"was begun with {said}" in refusal
     assert "--out" in refusal and ("--threads" in refusal) == (part == "threads")
-    assert json.loads((out / "replay.json").read_text()) == record
+    assert json.loads((out / "replay.json").read_text()) == sealed(record)
     assert not (out / "single").exists()
 
 
@@ -240,7 +226,7 @@ def test_json_progress_is_for_programs(make_bundle: MakeBundle, runner: Runner, 
     events = [json.loads(line) for line in said.splitlines()]
     assert {"stage": "single", "done": 7, "total": 7} in events
     said = run(runner(tmp_path / "bundle", "replay", "--out", tmp_path, "--progress", "json"), code=2)
-    assert json.loads(said.splitlines()[-1])["error"].endswith("is not empty and not a replay")
+    assert json.loads(said.splitlines()[-1])["error"].endswith("holds files that segeval did not make")
 
 
 def test_the_other_commands(make_bundle: MakeBundle, runner: Runner) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError, SegevalError
 from segeval.replays import Replay
+from segeval_runner.digests import sealed
+from tests.sealing import reseal, write_sealed
 
 MakeBundle = Callable[..., Path]
 Runner = Callable[..., list[str]]
@@ -30,7 +32,7 @@ def change(out: Path, **fields: Any) -> None:
     """Change fields of the first engine in replay.json."""
     record = json.loads((out / "replay.json").read_text())
     record["engines"][0].update(fields)
-    (out / "replay.json").write_text(json.dumps(record))
+    write_sealed(out / "replay.json", record)
 
 
 def store(out: Path, stream: bytes) -> None:
@@ -38,7 +40,7 @@ def store(out: Path, stream: bytes) -> None:
     (out / "single" / "labels.bin").write_bytes(stream)
     lines = (out / "single" / "results.jsonl").read_text().splitlines(keepends=True)
     result = {**json.loads(lines[0]), "bytes": len(stream), "crc32": zlib.crc32(stream)}
-    (out / "single" / "results.jsonl").write_text("".join([json.dumps(result) + "\n", *lines[1:]]))
+    (out / "single" / "results.jsonl").write_text("".join([json.dumps(sealed(result)) + "\n", *lines[1:]]))
 
 
 def refused(out: Path, kind: type[SegevalError], message: str) -> None:
@@ -116,6 +118,7 @@ def test_paths_and_numbers_that_cannot_be_are_refused(out: Path) -> None:
     change(out, classes=3)
     lines = (out / "single" / "results.jsonl").read_text()
     (out / "single" / "results.jsonl").write_text(lines.replace('"offset": 0', '"offset": -1'))
+    reseal(out / "single" / "results.jsonl")
     refused(out, FormatError, r"\.offset")
 
 
@@ -128,7 +131,7 @@ def test_what_a_result_claims_is_not_allocated(out: Path) -> None:
         ({"offset": 1 << 50}, "cut off"),
         ({"latency_ms": -1.0}, r"\.latency_ms"),
     ):
-        first = json.dumps({**whole, **claim})
+        first = json.dumps(sealed({**whole, **claim}))
         (out / "single" / "results.jsonl").write_text("\n".join([first, *lines.splitlines()[1:]]) + "\n")
         with pytest.raises((FormatError, IntegrityError), match=message):
             Replay.open(out).labels("single", "clean/0")

@@ -25,6 +25,7 @@ from segeval_runner.bench.steady import steadiness
 from segeval_runner.bundle import Bundle
 from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError, BundleError, ConditionError
+from segeval_runner.exclusive import only_writer
 from segeval_runner.manifest import Engine
 from segeval_runner.progress import Progress
 from segeval_runner.replay import EngineRun, Options, chosen, version_of
@@ -71,7 +72,23 @@ def benchmark(options: BenchOptions, progress: Progress, machine: Machine) -> Di
     settings = options.settings._replace(threads=options.settings.threads or usable_cores())
     options = options._replace(settings=settings)
     here = environment({backend.name: version}, settings.threads)
-    record = bench_json.opened(options.out, bundle, options.preset, options.rules._asdict(), here)
+    with only_writer(options.out, "bench"):
+        record = bench_json.opened(options.out, bundle, options.preset, options.rules._asdict(), here)
+        fill(record, engines, scenarios, bundle, backend, options, progress, machine)
+    return record
+
+
+def fill(
+    record: Dict[str, Any],
+    engines: Sequence[Engine],
+    scenarios: Sequence[str],
+    bundle: Bundle,
+    backend: Type[Backend],
+    options: BenchOptions,
+    progress: Progress,
+    machine: Machine,
+) -> None:
+    """Measure what a record lacks, and write it after every run."""
     done = {(run["engine"], run["scenario"]) for run in record["runs"]}
     for engine in engines:
         for scenario in scenarios:
@@ -80,7 +97,7 @@ def benchmark(options: BenchOptions, progress: Progress, machine: Machine) -> Di
                 record["runs"].append(run.measured())
                 bench_json.write(options.out, record)
         if options.without_argmax and engine.name not in names(record["without_argmax"]):
-            alone = options._replace(settings=settings._replace(without_argmax=True))
+            alone = options._replace(settings=options.settings._replace(without_argmax=True))
             run = Run(engine, "latency", bundle, backend, alone, progress, machine)
             record["without_argmax"].append(run.measured())
             bench_json.write(options.out, record)
@@ -88,7 +105,6 @@ def benchmark(options: BenchOptions, progress: Progress, machine: Machine) -> Di
             run = Run(engine, "layers", bundle, backend, options, progress, machine)
             record["layers"].append(run.profiled())
             bench_json.write(options.out, record)
-    return record
 
 
 def names(entries: Sequence[Dict[str, Any]]) -> List[str]:

@@ -19,9 +19,11 @@ from segeval_runner.bench.measure import Timings
 from segeval_runner.bench.rules import LEAST_COUNTS, percentiles
 from segeval_runner.bench.steady import Steadiness, steadiness
 from segeval_runner.bundle import Bundle
-from segeval_runner.errors import OutputError, explaining
+from segeval_runner.digests import CHANGED, is_intact
+from segeval_runner.errors import OutputError
+from segeval_runner.exclusive import ELSEWHERE
 from segeval_runner.recording import write_json
-from segeval_runner.strict import loads, read_regular
+from segeval_runner.strict import loads, printable, read_regular
 
 SCHEMA = "segeval.bench/1"
 FILE = "bench.json"
@@ -36,7 +38,6 @@ SAME_MACHINE = ("machine", "cpu", "threads", "backends")
 """What the runs of a file must have in common."""
 LAUNCHING = 0.8
 """Share of the GPU's time for the model that queueing it may take the host, before the GPU is taken to wait for it."""
-ELSEWHERE = "choose another folder with --out"
 
 
 def packed(latencies_ms: Sequence[float]) -> Dict[str, Any]:
@@ -112,7 +113,8 @@ def opened(
 ) -> Dict[str, Any]:
     """The record in a folder, to be continued, or a new one.
 
-    Raises OutputError if what is there is of another bundle, other rules or another machine, or is no benchmark.
+    Raises OutputError if what is there is of another bundle, other rules or another machine, or is no benchmark, or was
+    changed after it was written.
     """
     record: Dict[str, Any] = {
         "schema": SCHEMA,
@@ -124,16 +126,20 @@ def opened(
         "runs": [],
         **{part: [] for part in LATER},
     }
-    with explaining(out):
-        out.mkdir(parents=True, exist_ok=True)
     if not (out / FILE).exists():
         return record
     try:
-        before = {**LATER, **loads(read_regular(out / FILE, MOST_BYTES))}
+        found = loads(read_regular(out / FILE, MOST_BYTES))
+        intact, before = is_intact(found), {**LATER, **found}
         entries = {part: [dict(entry) for entry in before[part]] for part in ("runs", *LATER)}
+        whole = printable(found) == found  # what it holds is shown
         begun = [before[part] for part in SAME] + [before["environment"][part] for part in SAME_MACHINE]
     except (OSError, ValueError, KeyError, TypeError):
-        raise OutputError("{} is not a benchmark of this runner".format(out / FILE), ELSEWHERE) from None
+        whole = False
+    if not whole:
+        raise OutputError("{} is not a benchmark of this runner".format(out / FILE), ELSEWHERE)
+    if not intact:
+        raise OutputError("{} {}".format(out / FILE, CHANGED), "restore the file, or " + ELSEWHERE)
     now = [record[part] for part in SAME] + [environment[part] for part in SAME_MACHINE]
     for part, old, new in zip((*SAME, *SAME_MACHINE), begun, now):
         if old != new:
@@ -144,4 +150,4 @@ def opened(
 
 def write(out: Path, record: Dict[str, Any]) -> None:
     """Write bench.json, whole or not at all. Raises OutputError."""
-    write_json(out / FILE, record)
+    write_json(out / FILE, printable(record))

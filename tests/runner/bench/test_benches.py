@@ -18,6 +18,7 @@ from segeval_runner.bench.record import packed
 from segeval_runner.bench.rules import PRESETS
 from segeval_runner.progress import Progress
 from segeval_runner.telemetry import Machine
+from tests.sealing import write_sealed
 
 MakeBundle = Callable[..., Path]
 
@@ -35,7 +36,7 @@ def change(out: Path, **fields: Any) -> None:
     """Change fields of the first run."""
     record = json.loads((out / "bench.json").read_text())
     record["runs"][0].update(fields)
-    (out / "bench.json").write_text(json.dumps(record))
+    write_sealed(out / "bench.json", record)
 
 
 def refused(out: Path, kind: type[SegevalError], message: str) -> None:
@@ -107,5 +108,5 @@ def test_latencies_survive_packing_to_a_tenth_of_a_microsecond(out: Path) -> Non
 def test_two_runs_of_the_same_are_refused(out: Path) -> None:
     record = json.loads((out / "bench.json").read_text())
     record["runs"] *= 2
-    (out / "bench.json").write_text(json.dumps(record))
+    write_sealed(out / "bench.json", record)
     refused(out, FormatError, "two runs of one engine")

@@ -9,6 +9,7 @@ import pytest
 
 from segeval.errors import FormatError
 from segeval.replays import Replay
+from tests.sealing import write_sealed
 
 MakeBundle = Callable[..., Path]
 Runner = Callable[..., list[str]]
@@ -24,9 +25,9 @@ def test_each_engine_has_its_telemetry(make_bundle: MakeBundle, runner: Runner, 
         assert engine.telemetry.power.startswith("not available: ")
     record = json.loads((out / "replay.json").read_text())
     record["engines"][0]["telemetry"]["power"] = 0
-    (out / "replay.json").write_text(json.dumps(record))
+    write_sealed(out / "replay.json", record)
     with pytest.raises(FormatError, match=r"telemetry\.power"):
         Replay.open(out)
     del record["engines"][0]["telemetry"]
-    (out / "replay.json").write_text(json.dumps(record))
+    write_sealed(out / "replay.json", record)
     assert Replay.open(out).engines[0].telemetry is None, "replays of earlier runners have none"

@@ -3,7 +3,8 @@
 NAME.engine, NAME.timing     as TensorRT wrote them
 NAME.kernels                 what TensorRT for RTX compiled for this GPU, as it wrote it
 NAME.refused                 what it said of a file of which it can make no engine here
-NAME.engine.json, ….json     sha256 of the file, the key: everything that it depends on, and what was noted of its build
+NAME.engine.json, ….json     sha256 of the file, the key: everything that it depends on, and what was noted of its build;
+                             with a digest of all that
 
 A file is used only if its sidecar has exactly the key that is asked for and its bytes have the recorded hash. Anything
 else counts as not there and is built again.
@@ -16,6 +17,7 @@ import json
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional
 
+from segeval_runner.digests import DIGEST, is_intact
 from segeval_runner.errors import BackendError, OutputError
 from segeval_runner.recording import write_atomic, write_json
 
@@ -56,6 +58,9 @@ class Cache:
                 return None
             record = json.loads(sidecar.read_text(encoding="utf-8"))
             data = path.read_bytes()
+            if not is_intact(record):
+                return None
+            record.pop(DIGEST, None)
             notes = dict(record.pop("notes"))
         except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
             return None

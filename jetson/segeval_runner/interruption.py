@@ -1,0 +1,69 @@
+"""What ends a run early: Ctrl-C, a signal, or the end of whoever started it. All of them take the way of Ctrl-C.
+
+It is raised once, as KeyboardInterrupt in the main thread; nothing disturbs the clean-up after that.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import threading
+import time
+from types import FrameType
+from typing import Optional
+
+from segeval_runner.errors import EXIT_INTERRUPTED
+
+STDIN = 0
+PATIENCE_S = 15.0
+"""How long a run without a parent may take to end by itself: a library may not come back for minutes."""
+
+
+def heed() -> None:
+    """Let Ctrl-C, SIGTERM and SIGHUP end this process in an orderly way; the latter two unless they are ignored."""
+    signal.signal(signal.SIGINT, interrupt_once)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # Who lets one be ignored, as nohup does, means it.
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, as_ctrl_c)
+
+
+def interrupt_once(signum: int, frame: Optional[FrameType]) -> None:
+    """Stop at the first Ctrl-C and let nothing disturb the clean-up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def as_ctrl_c(signum: int, frame: Optional[FrameType]) -> None:
+    """Hand another signal on to whoever handles Ctrl-C now: see `deferred_interrupt` of the TensorRT backend."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def end_with_stdin() -> None:
+    """Press Ctrl-C once stdin ends, as a pipe does when the process at its other end is gone, however it ended.
+
+    What does not heed that is ended by force.
+    """
+    threading.Thread(target=_watch_stdin, name="stdin", daemon=True).start()
+
+
+def _watch_stdin() -> None:
+    try:
+        while os.read(STDIN, 1 << 10):
+            pass
+    except OSError:
+        pass  # none is as good as one that ended
+    press_ctrl_c()
+    time.sleep(PATIENCE_S)
+    os._exit(EXIT_INTERRUPTED)
+
+
+def press_ctrl_c() -> None:
+    """From another thread than the main one, which it wakes."""
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
