@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.evaluate import bootstrap
-from segeval.evaluate.bootstrap import CONFIDENCE
+from segeval.evaluate.bootstrap import CONFIDENCE, fraction
 from segeval.evaluate.paired import compare
-from segeval.evaluate.statistics import estimate, fraction
+from segeval.evaluate.statistics import estimate
 
 IMAGES = (10, 20, 40, 80)
 TRUTH_IMAGES = 4_000_000

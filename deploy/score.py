@@ -64,11 +64,14 @@ class ScoreConfig:
 class ScoreRecord:
     """A score. Shares in 0..1 over all pixels of all images.
 
-    images: how many had ground truth and were scored.   miou: pixels labelled IGNORE do not count.
+    images: how many had ground truth and were scored.   miou: over the classes that the ground truth has,
+    `classes_in_truth` of them; pixels labelled IGNORE do not count.
     miou_ignored_as_errors: predictions on them are false positives, as ESPNet's authors count.
-    class_average: mean recall of the classes.   iou: per class, None where it neither occurs nor is predicted.
-    calibration: of the int8 file.   seconds: spent on inference alone.   unlabelled: images without ground truth, not
-    scored.   left_out: images beside them that belong to other splits.   doubt: what speaks against the score.
+    class_average: mean recall of the classes.   iou: per class, None for one that the ground truth does not have.
+    calibration: of the int8 file.   seconds: spent on inference alone.
+    classes_only_predicted: classes that are predicted on labelled pixels although the ground truth has none of them.
+    unlabelled: images without ground truth, not scored.   left_out: images beside them that belong to other splits.
+    doubt: what speaks against the score.
     """
 
     config: ScoreConfig
@@ -81,6 +84,8 @@ class ScoreRecord:
     iou: Mapping[str, float | None]
     calibration: Calibration | None
     seconds: float
+    classes_in_truth: int
+    classes_only_predicted: int
     unlabelled: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     doubt: str = ""
@@ -111,17 +116,17 @@ def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: N
         raise DataError(f"there is no labelled pixel in {where}", "choose a split with ground truth")
     per_class = zip(data.table.names, matrix.intersection_over_union().tolist(), strict=True)
     iou = {name: None if np.isnan(value) else value for name, value in per_class}
+    counts = int(matrix.in_truth.sum()), int(matrix.only_predicted.sum())
+    shares = miou, errors, average, accuracy
     return ScoreRecord(
-        config=config,
-        model=segmenter.record,
-        images=images,
-        miou=miou,
-        miou_ignored_as_errors=errors,
-        class_average=average,
-        pixel_accuracy=accuracy,
-        iou=iou,
-        calibration=calibration,
-        seconds=seconds,
+        config,
+        segmenter.record,
+        images,
+        *shares,
+        iou,
+        calibration,
+        seconds,
+        *counts,
         unlabelled=unlabelled,
         left_out=tuple(getattr(data, "left_out", ())),
         doubt=worse_than_none(segmenter.spec.name, matrix, data.table),

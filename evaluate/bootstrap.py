@@ -1,25 +1,48 @@
-"""Bootstrap intervals of means and ratios over images."""
+"""Bootstrap intervals of quotients of sums over images."""
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import DegenerateDataWarning, bootstrap
-from scipy.stats import norm as normal
-from scipy.stats import t as student
+from scipy.special import ndtr, ndtri, stdtrit
 
 CONFIDENCE = 0.95
-RESAMPLES = 1999
-BATCH_ELEMENTS = 500_000
+RESAMPLES = 9999
+PIECE = 1 << 19
+"""Images that are drawn and counted at a time."""
 ROUNDING = 1e-12
 """Values that lie no further apart are equal."""
 
 Floats = NDArray[np.float64]
 Method = Literal["BCa", "percentile"]
 Interval = tuple[float | None, float | None, Method | Literal[""]]
-Statistic = Callable[..., Floats]
+NO_INTERVAL: Interval = (None, None, "")
+
+
+def derived(seed: int, *key: object) -> int:
+    """The seed of one row. seed: of the report.   key: names and numbers that tell the row from every other.
+
+    Rows draw independently of each other, and what one draws does not depend on which others there are.
+    """
+    text = json.dumps([seed, *key])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+
+
+def fraction(parts: Floats) -> Floats:
+    """a / b, or (a / b) / (c / d), of the last axis of (..., 2 or 4); nan where something is divided by zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = parts[..., 0] / parts[..., 1]
+        if parts.shape[-1] == 4:
+            value = value / (parts[..., 2] / parts[..., 3])
+    return np.where(np.isfinite(value), value, np.nan)
+
+
+def averaged(values: Floats) -> Floats:
+    """(images, 2) parts whose quotient of sums is the mean of (images,) values."""
+    return np.stack([values, np.ones_like(values)], axis=1)
 
 
 def widened(images: int) -> float:
@@ -29,70 +52,99 @@ def widened(images: int) -> float:
     their spread is estimated. The correction (expanded intervals, Hesterberg 2015) asks for the level of Student's t
     instead: 0.968 for 20 images, 0.959 for 40. docs/survival.md has what was measured with it.
     """
-    quantile = np.sqrt(images / (images - 1)) * student.ppf((1 + CONFIDENCE) / 2, images - 1)
-    return float(2 * normal.cdf(quantile) - 1)
+    quantile = np.sqrt(images / (images - 1)) * stdtrit(images - 1, (1 + CONFIDENCE) / 2)
+    return float(2 * ndtr(quantile) - 1)
 
 
-def intervals(data: Sequence[Floats], statistic: Statistic, seed: int) -> list[Interval]:
-    """Bootstrap intervals of a statistic of one or several paired samples, and how each was found.
+def intervals(quantities: Sequence[Floats], seed: int) -> list[Interval]:
+    """Bootstrap intervals of quotients of sums over the same images, and how each was found.
 
-    data: (rows, n images) each; every row is a quantity of its own, and all are resampled alike.
+    quantities: (images, 2 or 4) each, as `fraction` takes them; all are resampled alike.   seed: of the row.
     Asked for at the level of `widened`. BCa; percentile where BCa does not exist (a statistic that no resample
     exceeds). None for n < 2, and none where all images are alike: every resample would give the same value, and the
     bootstrap would call certain what it knows nothing about.
     """
-    rows, images = data[0].shape
-    found: list[Interval] = [(None, None, "")] * rows
-    varying = np.zeros(rows, bool)
-    if images > 1:
-        varying = np.ptp(statistic(*(column[..., None] for column in data), axis=-1), axis=-1) > ROUNDING
-    if varying.any():
-        bounds = bootstrapped([column[varying] for column in data], statistic, seed)
-        for row, interval in zip(np.flatnonzero(varying), bounds, strict=True):
-            found[row] = interval
+    found = [NO_INTERVAL] * len(quantities)
+    varying = [place for place, parts in enumerate(quantities) if varies(parts)]
+    if varying:
+        exact = [on_grid(quantities[place]) for place in varying]
+        for place, parts, drawn in zip(varying, exact, resampled(exact, seed), strict=True):
+            found[place] = bounds(parts, drawn)
     return found
 
 
-def bootstrapped(data: Sequence[Floats], statistic: Statistic, seed: int) -> Iterator[Interval]:
-    """What `intervals` gives for rows that vary."""
-    rows, images = data[0].shape
-
-    def of(method: Method, earlier: Any = None) -> Any:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore", DegenerateDataWarning)
-            return bootstrap(
-                tuple(data),
-                statistic,
-                paired=len(data) > 1,
-                vectorized=True,
-                axis=-1,
-                confidence_level=widened(images),
-                n_resamples=RESAMPLES if earlier is None else 0,
-                batch=max(1, BATCH_ELEMENTS // (rows * images)),
-                bootstrap_result=earlier,
-                method=method,
-                rng=np.random.default_rng(seed),
-            )
-
-    result = of("BCa")
-    best, plain = result.confidence_interval, of("percentile", result).confidence_interval
-    for row in range(rows):
-        yield first_finite(("BCa", best.low[row], best.high[row]), ("percentile", plain.low[row], plain.high[row]))
+def interval(parts: Floats, seed: int) -> Interval:
+    """`intervals` of a single quantity."""
+    return intervals([parts], seed)[0]
 
 
-def first_finite(*bounds: tuple[Method, float, float]) -> Interval:
-    """The first interval that exists."""
-    for method, low, high in bounds:
-        if np.isfinite(low) and np.isfinite(high):
-            return float(low), float(high), method
-    return None, None, ""
+def varies(parts: Floats) -> bool:
+    """Whether images differ in the quotient."""
+    return len(parts) > 1 and bool(np.ptp(fraction(parts)) > ROUNDING)
 
 
-def interval(data: Sequence[Floats], statistic: Statistic, seed: int) -> Interval:
-    """`intervals` of a single row: (n images,) each."""
-    return intervals([column[None] for column in data], statistic, seed)[0]
+def on_grid(parts: Floats) -> Floats:
+    """The parts as multiples of such a power of two that sums of any of them, as many as there are, are exact.
+
+    Then a sum has the same bits in every order, on every machine, and resamples that tie with the estimate do so.
+    Counts of pixels stay what they are; others change in their 15th digit.
+    """
+    _, exponent = np.frexp(np.abs(parts).max(axis=0) * len(parts))
+    shift = exponent - 52
+    return np.asarray(np.ldexp(np.rint(np.ldexp(parts, -shift)), shift))
 
 
-def mean(sample: Floats, axis: int = -1) -> Floats:
-    """Mean along an axis, of values in one order in memory: a sum's last digit decides ties with the estimate."""
-    return np.asarray(np.ascontiguousarray(sample).mean(axis))
+def resampled(quantities: Sequence[Floats], seed: int) -> list[Floats]:
+    """Values of each quantity in `RESAMPLES` draws of as many images, with replacement: (`RESAMPLES`,) each."""
+    images = len(quantities[0])
+    columns = np.concatenate(quantities, axis=1)
+    rng = np.random.default_rng(seed)
+    sums = np.empty((columns.shape[1], RESAMPLES))
+    rows = max(1, PIECE // images)
+    for start in range(0, RESAMPLES, rows):
+        drawn = rng.integers(0, images, (min(rows, RESAMPLES - start), images))
+        sums[:, start : start + len(drawn)] = (times_drawn(drawn) @ columns).T
+    places = np.cumsum([parts.shape[1] for parts in quantities])[:-1]
+    return [fraction(part.T) for part in np.split(sums, places)]
+
+
+def times_drawn(drawn: NDArray[np.int64]) -> Floats:
+    """(draws, images) how often each image is in each draw. drawn: (draws, images) numbers of images; is changed."""
+    draws, images = drawn.shape
+    drawn += np.arange(0, draws * images, images)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * images).reshape(draws, images).astype(np.float64)
+
+
+def bounds(parts: Floats, drawn: Floats) -> Interval:
+    """The interval of one quantity. parts: (images, 2 or 4) on a grid.   drawn: its values in the resamples."""
+    level = widened(len(parts))
+    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    levels = corrected(parts, drawn, tails)
+    exists = bool(np.isfinite(levels).all())
+    low, high = quantiles(drawn, levels if exists else tails)
+    return low, high, "BCa" if exists else "percentile"
+
+
+def corrected(parts: Floats, drawn: Floats, tails: Floats) -> Floats:
+    """The levels that BCa (Efron 1987) takes in the place of `tails`; nan where there are none."""
+    total = parts.sum(axis=0)
+    found = fraction(total)
+    slack = ROUNDING * max(1.0, abs(float(found)))
+    below, upto = np.mean(drawn < found - slack), np.mean(drawn <= found + slack)
+    without = fraction(total - parts)
+    change = without.mean() - without
+    with np.errstate(divide="ignore", invalid="ignore"):
+        acceleration = (change**3).sum() / (6 * (change**2).sum() ** 1.5)
+        bias = ndtri((below + upto) / 2)
+        shifted = bias + ndtri(tails)
+        return np.asarray(ndtr(bias + shifted / (1 - acceleration * shifted)))
+
+
+def quantiles(values: Floats, levels: Floats) -> tuple[float, float]:
+    """Two quantiles, linear between neighbours."""
+    places = levels * (len(values) - 1)
+    below = np.floor(places).astype(np.intp)
+    above = np.minimum(below + 1, len(values) - 1)
+    ordered = np.partition(values, np.unique([below, above]))
+    low, high = (ordered[below] + (ordered[above] - ordered[below]) * (places - below)).tolist()
+    return low, high

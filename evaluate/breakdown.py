@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from segeval.evaluate.bootstrap import derived
 from segeval.evaluate.decomposition import COLUMNS, Bin, Counts, named_bins
 from segeval.evaluate.report_records import BreakdownRow, Estimate
 from segeval.evaluate.sources import Engine, Sources
-from segeval.evaluate.statistics import estimated
+from segeval.evaluate.statistics import estimate
 from segeval.progress import Progress
 from segeval.records import AdversarialSample
 
@@ -42,8 +43,9 @@ class BreakdownTally:
             counts = np.stack(list(self._images[key].values()))  # (images, bins, columns)
             precision = engines[key[-1]].record.precision
             filled = [(own, counts[:, place]) for place, own in enumerate(bins[key[0]]) if counts[:, place].any()]
-            shares = estimated([pixels[:, [SURVIVED, REACHED]].astype(np.float64) for _, pixels in filled], seed)
-            for (own, pixels), survival in zip(filled, shares, strict=True):
+            for own, pixels in filled:
+                drawn = derived(seed, "breakdown", *key, task, own.by, own.name)
+                survival = estimate(pixels[:, [SURVIVED, REACHED]].astype(np.float64), drawn)
                 yield breakdown_row(key, task, precision, own, pixels, survival)
             progress("breakdown", done, len(keys))
 

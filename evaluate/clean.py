@@ -1,6 +1,7 @@
 """What deployment costs without any attack: accuracy, agreement with the desktop and latency on the clean images."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
@@ -50,7 +51,32 @@ class CleanTally:
             equal=share(self._equal, self._pixels),
             latency=latency,
             confusion=tuple(map(tuple, self._confusion.counts.tolist())) if known else None,
+            classes_in_truth=int(self._confusion.in_truth.sum()) if known else None,
+            classes_only_predicted=int(self._confusion.only_predicted.sum()) if known else None,
         )
+
+
+def recounted(row: CleanRow) -> CleanRow:
+    """A row of an earlier version, whose mIoU was also over classes that were only predicted, by today's counting."""
+    if row.classes_in_truth is not None or row.confusion is None:
+        return row
+    matrix = ConfusionMatrix(len(row.confusion) - 1)
+    matrix.counts += np.array(row.confusion, np.int64)
+    there, strange = int(matrix.in_truth.sum()), int(matrix.only_predicted.sum())
+    return replace(row, miou=matrix.mean_iou(), classes_in_truth=there, classes_only_predicted=strange)
+
+
+def miou_difference(first: CleanRow | None, second: CleanRow | None) -> float | None:
+    """mIoU of the first minus that of the second; None if one is not known or they rest on other ground truth."""
+    if first is None or second is None or first.miou is None or second.miou is None or not same_truth(first, second):
+        return None
+    return first.miou - second.miou
+
+
+def same_truth(first: CleanRow, second: CleanRow) -> bool:
+    """Whether two rows are about as many images, whose ground truth has the same pixels of every class."""
+    one, other = (None if row.confusion is None else [sum(line) for line in row.confusion] for row in (first, second))
+    return (first.images, first.labelled, one) == (second.images, second.labelled, other)
 
 
 def measure_latency(results: EngineResults, keys: Collection[str]) -> Latency | None:

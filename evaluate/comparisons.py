@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
+from segeval.evaluate.bootstrap import derived
 from segeval.evaluate.engines import is_partial, ships, together, variant_of
 from segeval.evaluate.noise import noise_floor
 from segeval.evaluate.paired import can_be_significant, compare, holm, paired_values, permutations_for
@@ -61,11 +62,18 @@ def comparisons(
         target = pair.model, pair.victims
         first = samples[target, Side(pair.first_attack, pair.first_engine)]
         second = samples[target, Side(pair.second_attack, pair.second_engine)]
-        measured = compare(*paired_values(first, second, QUANTITIES[pair.quantity]), seed, permutations)
+        values = paired_values(first, second, QUANTITIES[pair.quantity])
+        measured = compare(*values, derived(seed, "comparison", *identity(pair)), permutations)
         found.append(replace(pair, **asdict(measured)))
         progress("comparing", done, len(planned))
     corrected = holm([pair.p for pair in found])
     return tuple(replace(pair, p_holm=p) for pair, p in zip(found, corrected, strict=True))
+
+
+def identity(pair: Comparison) -> tuple[object, ...]:
+    """What tells a comparison from every other of its report."""
+    about = (pair.between, pair.model, pair.victims, pair.task, pair.quantity)
+    return (*about, pair.first_attack, pair.first_engine, pair.second_attack, pair.second_engine)
 
 
 def undecidable(compared: Sequence[Comparison]) -> bool:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from segeval.evaluate.bootstrap import fraction
 from segeval.evaluate.report_records import Curve, CurvePoint
-from segeval.evaluate.statistics import fraction
 from segeval.records import AdversarialSample, Step
 
 Floats = NDArray[np.float64]

@@ -19,6 +19,10 @@ from segeval.evaluate.downloads import downloads, kept_free
 from segeval.evaluate.formats.label_maps import write_label_maps
 from segeval.evaluate.formats.samples import write_samples
 from segeval.evaluate.gallery import gallery
+from segeval.evaluate.places import require_place
+from segeval.evaluate.reading import FILE as REPORT
+from segeval.evaluate.reading import KEPT
+from segeval.evaluate.renewal import hashes_below, hashes_of, renewed
 from segeval.evaluate.report import Page
 from segeval.evaluate.report_records import (
     CleanRow,
@@ -34,8 +38,8 @@ from segeval.evaluate.sweep_tables import attribution_csv, calibrations_csv
 from segeval.evaluate.tables import breakdown_csv, clean_csv, comparisons_csv, curves_csv, samples_csv, survival_csv
 from segeval.evaluate.verdict import limits, verdict
 from segeval.progress import Progress
-from segeval.records import encode
-from segeval.store import explaining, write_atomic
+from segeval.records import encode_sealed
+from segeval.store import write_atomic
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -60,33 +64,42 @@ def evaluate(
     seed: of the bootstrap.   progress: called with the stage, what is done of it and its total.
     benches: benchmarks of the replayed bundles; with them `out` gets benchmark.csv and benchmark.json as well.
     label_maps: write every label map of the replays as PNG into `out`/labels.
-    The same input gives the same bytes.
+    The same input gives the same bytes. A report that is in `out` already is replaced as a whole, or stays.
     Raises DataError, ConfigurationError, FormatError, IntegrityError, StorageError.
     """
+    require_place(out, KEPT)
     sources = Sources(set_root, replays)
     records = open_benches(sources, benches)
-    counted = count_everything(sources, progress)
-    report = summarise(sources, counted, seed, progress)
-    benchmark = benchmark_report(sources, records, report) if records else None
-    page = Page(report, benchmark)
-    shown = gallery(sources, counted.rows, page.room(kept_free(report_files(report, counted, benchmark))), progress)
-    report = replace(report, examples=tuple((case.counts.sample, case.counts.engine) for case in shown.cases))
-    if label_maps:
-        write_label_maps(sources, out, progress)
-    files = report_files(report, counted, benchmark)
-    for name, data in files.items():
-        write_or_remove(out / name, data)
-    write_samples(out, report, counted.rows)
-    present = {name: data for name, data in files.items() if data}
-    write_atomic(out / "report.html", page.render(shown, downloads(present, page.left(shown))))
+    with renewed(out, KEPT) as folder:
+        counted = count_everything(sources, progress)
+        report = summarise(sources, counted, seed, progress)
+        benchmark = benchmark_report(sources, records, report) if records else None
+        page = Page(report, benchmark)
+        room = page.room(kept_free(report_files(report, counted, benchmark)))
+        shown = gallery(sources, counted.rows, room, progress)
+        report = replace(report, examples=tuple((case.counts.sample, case.counts.engine) for case in shown.cases))
+        files = report_files(report, counted, benchmark)
+        write_atomic(folder / "report.html", page.render(shown, downloads(files, page.left(shown))))
+        for name, data in files.items():
+            if name != REPORT:
+                write_atomic(folder / name, data)
+        write_samples(folder, report, counted.rows)
+        if label_maps:
+            write_label_maps(sources, folder, progress)
+        report = replace(report, files=hashes_below(folder))
+        write_atomic(folder / REPORT, in_a_file(report))
     return report
 
 
+def in_a_file(record: object) -> bytes:
+    """A record as its file has it."""
+    return encode_sealed(record, indent=2) + b"\n"
+
+
 def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkReport | None) -> dict[str, bytes]:
-    """The files that lie beside a report and are embedded in it, by name. Empty is what is not there."""
+    """The files that are embedded in a report, by name: report.json as far as it tells of these, and the tables."""
     channels = channel_tables(report)
-    return {
-        "report.json": encode(report, indent=2) + b"\n",
+    tables = {
         "survival.csv": survival_csv(report.survival),
         "samples.csv": samples_csv(counted.rows),
         "clean.csv": clean_csv(report.clean),
@@ -97,17 +110,10 @@ def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkR
         "calibrations.csv": calibrations_csv(calibration_matrices(report)),
         "attribution.csv": attribution_csv(attributions(report)),
         "benchmark.csv": benchmark_csv(benchmark) if benchmark else b"",
-        BENCHMARK: encode(benchmark, indent=2) + b"\n" if benchmark else b"",
+        BENCHMARK: in_a_file(benchmark) if benchmark else b"",
     }
-
-
-def write_or_remove(path: Path, data: bytes) -> None:
-    """Write a file; remove one that an earlier evaluation left, if there is nothing to write. Raises StorageError."""
-    if data:
-        write_atomic(path, data)
-        return
-    with explaining(path):
-        path.unlink(missing_ok=True)
+    present = {name: data for name, data in tables.items() if data}
+    return {REPORT: in_a_file(replace(report, files=hashes_of(present))), **present}
 
 
 def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress) -> SurvivalReport:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import ConfigurationError
+from segeval.evaluate.clean import miou_difference, same_truth
 from segeval.evaluate.engines import ships
 from segeval.evaluate.report_records import DESKTOP, CleanRow, SurvivalReport, SurvivalRow
 from segeval.evaluate.sources import Sources
@@ -251,10 +252,9 @@ def engines_of(rows: Sequence[SurvivalRow], precision: str, gate: Gate) -> list[
 def number(row: SurvivalRow, metric: str, clean: Mapping[tuple[str, str], CleanRow], gate: Gate) -> float:
     """A metric of an engine. Raises ConfigurationError where it does not exist."""
     engine, desktop = clean[row.model, row.engine], clean[row.model, DESKTOP]
-    if metric == "miou_drop" and engine.images != desktop.images:
+    if metric == "miou_drop" and not same_truth(engine, desktop):
         what = f"--gate {gate.text!r}: {row.engine} has {engine.images} clean images, the desktop {desktop.images}"
         raise ConfigurationError(what, "a drop of mIoU is told on the same images; replay and evaluate again")
-    drop = None if engine.miou is None or desktop.miou is None else desktop.miou - engine.miou
     values: dict[str, float | None] = {
         "survival": row.survival.mean,
         "success": row.engine_success.mean,
@@ -262,7 +262,7 @@ def number(row: SurvivalRow, metric: str, clean: Mapping[tuple[str, str], CleanR
         "accuracy": row.engine_accuracy.mean,
         "levels": row.perturbation.mean,
         "miou": engine.miou,
-        "miou_drop": drop,
+        "miou_drop": miou_difference(desktop, engine),
     }
     value = values[metric]
     if value is None:

@@ -17,6 +17,7 @@ from segeval.evaluate.benchmark import wording as benchmark_words
 from segeval.evaluate.benchmark.page import device_section
 from segeval.evaluate.benchmark.records import BenchmarkReport
 from segeval.evaluate.channels import channel_tables
+from segeval.evaluate.clean import same_truth
 from segeval.evaluate.comparisons import undecidable
 from segeval.evaluate.downloads import Download
 from segeval.evaluate.engines import ships
@@ -102,6 +103,7 @@ def environment(names: Collection[str]) -> Environment:
         signed=signed,
         points=points,
         against=against,
+        same_truth=same_truth,
         p_value=p_value,
         noise_floor=noise_floor,
         floor_percent=floor_percent,

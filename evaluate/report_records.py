@@ -183,6 +183,8 @@ class CleanRow:
     images: compared with the desktop.   labelled: of these, with ground truth.   equal: share of pixels labelled as
     on the desktop.   confusion: rows are ground truth, columns predictions; the last row is ignored pixels, the last
     column predictions outside the class table. None without ground truth.
+    miou: over the classes that the ground truth has, `classes_in_truth` of them.   classes_only_predicted: classes that
+    are predicted on labelled pixels although it has none of them. Both None without ground truth.
     """
 
     model: str
@@ -196,6 +198,8 @@ class CleanRow:
     equal: float | None
     latency: Latency | None
     confusion: tuple[tuple[int, ...], ...] | None
+    classes_in_truth: int | None = None
+    classes_only_predicted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -284,6 +288,8 @@ class SurvivalReport:
     verdict: the finding in sentences, the main one first.   notes: what limits it.
     examples: (sample id, engine) pairs shown as pictures.   resamples, seed: of the bootstrap.
     breakdown, comparisons: parts of the rows, and paired tests between them.
+    files: SHA-256 of the other files of the report, by path; empty in reports of earlier versions. The copy inside of
+    the page has only those that are in the page as well.
     """
 
     verdict: tuple[str, ...]
@@ -300,4 +306,5 @@ class SurvivalReport:
     resamples: int
     breakdown: tuple[BreakdownRow, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     schema: Literal["segeval.report/1"] = field(default="segeval.report/1")

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from segeval.evaluate.bootstrap import Floats, Interval, intervals, mean
+from segeval.evaluate.bootstrap import NO_INTERVAL, Floats, Interval, averaged, fraction, intervals
 from segeval.evaluate.report_records import Estimate, Perturbation
 from segeval.evaluate.survival import SampleCounts
 
@@ -37,15 +37,6 @@ MARGINS = ("margin_survived", "margin_lost")
 """Quantities that only sets with margins have."""
 
 
-def fraction(parts: Floats) -> Floats:
-    """a / b, or (a / b) / (c / d), of the last axis of (..., 2 or 4); nan where something is divided by zero."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = parts[..., 0] / parts[..., 1]
-        if parts.shape[-1] == 4:
-            value = value / (parts[..., 2] / parts[..., 3])
-    return np.where(np.isfinite(value), value, np.nan)
-
-
 def per_image(counts: Sequence[SampleCounts], columns: Sequence[str]) -> Floats:
     """(images, columns) sums over the samples of each image; nan where a count is unknown."""
     sums: dict[str, Floats] = {}
@@ -54,11 +45,6 @@ def per_image(counts: Sequence[SampleCounts], columns: Sequence[str]) -> Floats:
         parts = np.array([np.nan if value is None else value for value in values], np.float64)
         sums[row.image] = sums[row.image] + parts if row.image in sums else parts
     return np.array(list(sums.values()), np.float64).reshape(-1, len(columns))
-
-
-def pooled(*columns: Floats, axis: int = -1) -> Floats:
-    """The share that the sums of 2 or 4 columns along an axis make."""
-    return fraction(np.stack([np.ascontiguousarray(column).sum(axis) for column in columns], axis=-1))
 
 
 def estimates(counts: Sequence[SampleCounts], seed: int) -> dict[str, Estimate]:
@@ -78,17 +64,13 @@ def estimated(quantities: Sequence[Floats], seed: int) -> list[Estimate]:
 
     Quantities that exist for the same images are bootstrapped together, which takes a fraction of the time.
     """
-    values = [fraction(parts) for parts in quantities]
-    exists = [np.isfinite(each) for each in values]
-    alone: dict[int, Interval] = {}
-    together: dict[int, Interval] = {}
+    exists = [np.isfinite(fraction(parts)) for parts in quantities]
+    alone, together = ([NO_INTERVAL] * len(quantities) for _ in range(2))
     for members in alike([mask.tobytes() for mask in exists]):
-        sample = np.array([values[each][exists[each]] for each in members])
-        alone.update(zip(members, intervals((sample,), mean, seed), strict=True))
-    for members in alike([(mask.tobytes(), parts.shape[1]) for mask, parts in zip(exists, quantities, strict=True)]):
-        counts = np.array([quantities[each][exists[each]] for each in members])
-        columns = tuple(np.moveaxis(counts, -1, 0))
-        together.update(zip(members, intervals(columns, pooled, seed), strict=True))
+        parts = [quantities[each][exists[each]] for each in members]
+        found = intervals([*(averaged(fraction(part)) for part in parts), *parts], seed)
+        for place, member in enumerate(members):
+            alone[member], together[member] = found[place], found[len(members) + place]
     return [
         record(parts[mask], len(mask), alone[number], together[number])
         for number, (parts, mask) in enumerate(zip(quantities, exists, strict=True))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from segeval.evaluate.bootstrap import derived
 from segeval.evaluate.counting import Counted
 from segeval.evaluate.report_records import SurvivalRow
 from segeval.evaluate.sources import Sources
@@ -49,7 +50,7 @@ def survival_rows(sources: Sources, counted: Counted, seed: int, progress: Progr
     for done, (group, rows) in enumerate(groups.items(), start=1):
         model, victims, attack, task, engine = group
         images = {row.image for row in rows}
-        quantities: dict[str, Any] = estimates(rows, seed)  # each is a field of the row
+        quantities: dict[str, Any] = estimates(rows, derived(seed, "survival", *group))  # each is a field of the row
         yield SurvivalRow(
             model=model,
             victims=victims,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from segeval.bundles import Calibration
+from segeval.evaluate.clean import miou_difference
 from segeval.evaluate.engines import is_partial, variant_of
 from segeval.evaluate.report_records import DESKTOP, EngineSummary, Estimate, SurvivalReport, SurvivalRow
 from segeval.evaluate.sweep_rows import (
@@ -16,7 +17,6 @@ from segeval.evaluate.sweep_rows import (
     clean,
     difference,
     is_whole,
-    miou_difference,
     models_of,
     quantized,
     rows_by_attack,

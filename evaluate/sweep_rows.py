@@ -49,13 +49,6 @@ def survival(row: SurvivalRow | None) -> float | None:
     return row.survival.mean if row is not None else None
 
 
-def miou_difference(first: CleanRow | None, second: CleanRow | None) -> float | None:
-    """mIoU of the first minus that of the second; None if one is not known or they rest on other images."""
-    if first is None or second is None or (first.images, first.labelled) != (second.images, second.labelled):
-        return None
-    return difference(first.miou, second.miou)
-
-
 def survival_difference(first: SurvivalRow | None, second: SurvivalRow | None) -> float | None:
     """Mean survival of the first minus that of the second; None if one is not known or they rest on other samples."""
     if first is None or second is None or counted(first) != counted(second):

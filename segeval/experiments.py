@@ -175,8 +175,13 @@ class ExperimentFolder:
         """Folder of the maps."""
         return self.root / "maps"
 
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.root / "report"
+
     def read(self) -> Experiment:
-        """The record. Raises DataError if there is none, FormatError if it is malformed."""
+        """The record. Raises DataError if there is none, FormatError if it is malformed, IntegrityError if changed."""
         try:
             data = self.path.read_bytes()
         except OSError as error:
@@ -190,7 +195,7 @@ class ExperimentFolder:
         write_atomic(self.path, encode_sealed(experiment, indent=2) + b"\n")
 
     def read_maps(self) -> Maps:
-        """maps.json. Raises DataError, FormatError."""
+        """maps.json. Raises DataError, FormatError, IntegrityError."""
         path = self.maps / "maps.json"
         try:
             return decode(path.read_bytes(), Maps, str(path))

@@ -128,27 +128,40 @@ class ConfusionMatrix:
         counts = np.bincount(pairs.ravel().astype(np.intp), minlength=side * side)
         self.counts += counts.reshape(side, side)
 
-    def intersection_over_union(self, ignored_are_errors: bool = False) -> NDArray[np.float64]:
-        """(C,) IoU per class; nan where a class neither occurs nor is predicted.
+    @property
+    def in_truth(self) -> NDArray[np.bool_]:
+        """(C,) whether the ground truth has a pixel of a class."""
+        present: NDArray[np.bool_] = self.counts[: self.classes].sum(axis=1) > 0
+        return present
 
+    @property
+    def only_predicted(self) -> NDArray[np.bool_]:
+        """(C,) whether a class is predicted on a labelled pixel, and the ground truth has none of it."""
+        predicted: NDArray[np.bool_] = self.counts[: self.classes, : self.classes].sum(axis=0) > 0
+        return predicted & ~self.in_truth
+
+    def intersection_over_union(self, ignored_are_errors: bool = False) -> NDArray[np.float64]:
+        """(C,) IoU per class; nan for a class that the ground truth does not have.
+
+        There is nothing of such a class to find: as 0, a single pixel of it would cost a mean over 12 classes a
+        twelfth. Its pixels are missing from the class that they are of, and so count there.
         ignored_are_errors: count predictions on IGNORE pixels as false positives, as ESPNet's authors do.
         """
         c = self.classes
         hit = np.diag(self.counts)[:c].astype(np.float64)
         predicted = self.counts[: c + 1 if ignored_are_errors else c, :c].sum(axis=0)
         union = self.counts[:c].sum(axis=1) + predicted - hit
-        iou: NDArray[np.float64] = np.divide(hit, union, out=np.full(c, np.nan), where=union > 0)
+        iou: NDArray[np.float64] = np.divide(hit, union, out=np.full(c, np.nan), where=self.in_truth)
         return iou
 
     def mean_iou(self, ignored_are_errors: bool = False) -> float | None:
-        """Mean IoU over the classes that occur or are predicted; None if there is none."""
+        """Mean IoU over the classes that the ground truth has, whatever is predicted; None if it has none."""
         iou = self.intersection_over_union(ignored_are_errors)
         return None if np.isnan(iou).all() else float(np.nanmean(iou))
 
     def class_average(self) -> float | None:
         """Mean over classes of the share of their pixels that were found (recall)."""
-        labelled = self.counts[: self.classes].sum(axis=1)
-        present = labelled > 0
+        labelled, present = self.counts[: self.classes].sum(axis=1), self.in_truth
         if not present.any():
             return None
         return float((np.diag(self.counts)[: self.classes][present] / labelled[present]).mean())

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segeval.evaluate.bootstrap import Floats
+from segeval.evaluate.bootstrap import Floats, derived
+from segeval.evaluate.clean import miou_difference
 from segeval.evaluate.compare.engines import Pair
 from segeval.evaluate.compare.records import Change, CleanChange
 from segeval.evaluate.compare.runs import OpenRun
@@ -31,6 +32,12 @@ class Question:
     tested: bool
     a: Floats
     b: Floats
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells it from every other one of its comparison."""
+        one, other = self.engines
+        return one.model, self.victims, self.attack, self.task, self.quantity, one.label, other.label
 
 
 def questions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Question]:
@@ -78,7 +85,8 @@ def measure(asked: Sequence[Question], seed: int, progress: Progress) -> list[Ch
     found = []
     for done, question in enumerate(asked, start=1):
         one, other = question.engines
-        measured = compare(question.a, question.b, seed, permutations if question.tested else 0)
+        drawn = derived(seed, "change", *question.identity)
+        measured = compare(question.a, question.b, drawn, permutations if question.tested else 0)
         change = Change(
             model=one.model,
             victims=question.victims,
@@ -127,7 +135,7 @@ def clean_change(a: CleanRow, b: CleanRow, floor: float | None) -> CleanChange:
         b_images=b.images,
         a_miou=a.miou,
         b_miou=b.miou,
-        miou_difference=None if a.miou is None or b.miou is None else b.miou - a.miou,
+        miou_difference=miou_difference(b, a),
         a_p50_ms=a.latency.p50 if a.latency else None,
         b_p50_ms=b.latency.p50 if b.latency else None,
         noise_floor=floor,

@@ -6,13 +6,15 @@ from segeval.errors import ConfigurationError
 from segeval.evaluate.compare.changes import clean_changes, measure, questions, tests_of
 from segeval.evaluate.compare.engines import match
 from segeval.evaluate.compare.findings import finding, notes
-from segeval.evaluate.compare.records import FILE, RunComparison
+from segeval.evaluate.compare.records import FILE, KEPT, RunComparison
 from segeval.evaluate.compare.runs import OpenRun, names_of, open_run, summary
 from segeval.evaluate.compare.tables import changes_csv, markdown
 from segeval.evaluate.engines import is_partial
 from segeval.evaluate.paired import permutations_for
+from segeval.evaluate.places import require_place
+from segeval.evaluate.renewal import renewed
 from segeval.progress import Progress
-from segeval.records import encode
+from segeval.records import encode_sealed
 from segeval.store import write_atomic
 
 HINT = "compare reports of one set, or of sets with the same images, networks, attacks and tasks"
@@ -21,7 +23,8 @@ HINT = "compare reports of one set, or of sets with the same images, networks, a
 def compare_runs(a: Path, b: Path, seed: int, progress: Progress) -> RunComparison:
     """Compare two reports of segeval evaluate image by image, B minus A; engines of which a part is int8 are left out.
 
-    Raises DataError, FormatError for a folder that is no report, ConfigurationError for reports without a common
+    Raises DataError, FormatError for a folder that is no report, IntegrityError for one that is of two evaluations or
+    was changed, ConfigurationError for reports without a common
     engine or sample.
     """
     first, second = open_run(a), open_run(b)
@@ -59,7 +62,9 @@ def reason(a: OpenRun, b: OpenRun) -> str:
 
 
 def write(comparison: RunComparison, out: Path) -> None:
-    """Write compare.json, compare.csv and compare.md. Raises StorageError."""
-    write_atomic(out / FILE, encode(comparison, indent=2) + b"\n")
-    write_atomic(out / "compare.csv", changes_csv(comparison.changes))
-    write_atomic(out / "compare.md", markdown(comparison).encode())
+    """Write compare.json, compare.csv and compare.md, all of them or none. Raises StorageError, ConfigurationError."""
+    require_place(out, KEPT)
+    with renewed(out, KEPT) as folder:
+        write_atomic(folder / FILE, encode_sealed(comparison, indent=2) + b"\n")
+        write_atomic(folder / "compare.csv", changes_csv(comparison.changes))
+        write_atomic(folder / "compare.md", markdown(comparison).encode())

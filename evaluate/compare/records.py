@@ -5,8 +5,11 @@ from typing import Literal
 
 from segeval.evaluate.noise import within_noise
 from segeval.evaluate.paired import SIGNIFICANT
+from segeval.evaluate.renewal import Kept
 
 FILE = "compare.json"
+KEPT = Kept("compare", FILE, ("compare.csv", "compare.md"))
+"""What `segeval compare` writes."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class Change:
 class CleanChange:
     """An engine of both runs on clean images; not tested, since mIoU is one number over all images.
 
-    miou_difference: B minus A, in -1..1.   p50_ms: median latency of a call; None where the replay has none.
+    miou_difference: B minus A, in -1..1, over the classes of the ground truth; None unless both rest on the same.
+    p50_ms: median latency of a call; None where the replay has none.
     noise_floor: share of labels, the larger one of the two engines; None if unknown.
     """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from segeval.errors import FormatError
 from segeval.evaluate.compare.records import Only, Run
 from segeval.evaluate.compare.samples import FILE, HINT, Key, read_samples
-from segeval.evaluate.reading import read_report
+from segeval.evaluate.reading import read_whole_report
 from segeval.evaluate.report_records import EngineSummary, SurvivalReport
 from segeval.evaluate.survival import SampleCounts
 from segeval.evaluate.wording import attack_name
@@ -39,8 +39,11 @@ class OpenRun:
 
 
 def open_run(folder: Path) -> OpenRun:
-    """Read report.json and samples.csv. Raises DataError, FormatError."""
-    report, samples = read_report(folder), read_samples(folder)
+    """Read report.json and samples.csv, once every file that is there proved to be the recorded one.
+
+    Raises DataError, FormatError, IntegrityError.
+    """
+    report, samples = read_whole_report(folder), read_samples(folder)
     known = {(engine.model, engine.label) for engine in report.engines}
     for model, _, _, engine in samples:
         if (model, engine) not in known:

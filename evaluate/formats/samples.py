@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from segeval.evaluate.formats.records import SAMPLES_SCHEMA, SampleRecord, sample_records
-from segeval.evaluate.reading import FILE as REPORT
 from segeval.evaluate.report_records import SurvivalReport
 from segeval.evaluate.survival import SampleCounts
 from segeval.records import encode
@@ -25,14 +24,15 @@ ROW_GROUP = 1024
 
 
 def write_samples(out: Path, report: SurvivalReport, rows: Iterable[SampleCounts]) -> None:
-    """Write samples.jsonl and samples.parquet beside the report.json in `out`. Raises StorageError.
+    """Write samples.jsonl and samples.parquet beside the samples.csv in `out`. Raises StorageError.
 
-    Parquet says in its metadata which report.json its rows belong to. rows: can be gone through twice.
+    Parquet says in its metadata which samples.csv has the same rows; report.json has its hash.
+    rows: can be gone through twice.
     """
     metadata = {
         "schema": SAMPLES_SCHEMA,
         "set_sha256": report.set.sha256,
-        "report_sha256": sha256_file(out / REPORT),
+        "samples_csv_sha256": sha256_file(out / "samples.csv"),
         "seed": str(report.seed),
     }
     write_jsonl(out / "samples.jsonl", sample_records(report, rows))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
 from typing import Literal
 
+from segeval.evaluate.bootstrap import derived
 from segeval.evaluate.kang2020.records import SCOPES, BudgetPoint, BudgetRow
 from segeval.evaluate.kang2020.tallies import Tally, mean_of
 from segeval.experiments import LEVELS, PENALTIES, RADII, ExperimentFolder
@@ -55,6 +56,7 @@ def points_of(
     for (label, model), tally in tallies.items():
         attack = attacks[label]
         changes = tally.values("mean_phi" if attack.scope == "local" else "mean")
+        drawn = derived(seed, "budget", name, label, model)
         yield BudgetPoint(
             set=name,
             attack=label,
@@ -64,8 +66,8 @@ def points_of(
             quantity=quantity if attack.within is not None or quantity != "within" else "radius",
             limit=_limit(attack, limit),
             images=len(tally.sums),
-            success=tally.estimate("success", seed),
-            change=mean_of(list(changes.values()), seed),
+            success=tally.estimate("success", drawn),
+            change=mean_of(list(changes.values()), drawn),
             linf=tally.linf,
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Literal
 
+from segeval.evaluate.bootstrap import derived
 from segeval.evaluate.kang2020.paper import TABLE, column_of
 from segeval.evaluate.kang2020.records import METHODS, SCOPES, Claim, Kind, Mean, Method, Side, Verdict
 from segeval.evaluate.kang2020.table1 import Counted, columns_of
@@ -154,7 +155,8 @@ def compare(
     """Compare two sides over the images for which both have the metric."""
     left, right = (side.values(metric) for side in sides)
     images = [image for image in left if image in right]
-    difference = mean_of([left[image] - right[image] for image in images], seed)
+    about = (kind, metric, scope, *(part for side in sides for part in (side.method, side.victims, side.model)))
+    difference = mean_of([left[image] - right[image] for image in images], derived(seed, "claim", *about))
     return Claim(
         kind=kind,
         metric=metric,

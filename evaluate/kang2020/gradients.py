@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from segeval.evaluate.bootstrap import derived
 from segeval.evaluate.kang2020.records import GradientImage, GradientShare
 from segeval.evaluate.kang2020.tallies import mean_of
 from segeval.experiments import Maps
@@ -19,12 +20,13 @@ def gradient_shares(images: Sequence[GradientImage], seed: int) -> tuple[Gradien
     found = []
     for model in dict.fromkeys(each.model for each in images):
         ours = [each for each in images if each.model == model]
+        drawn = derived(seed, "gradients", model)
         found.append(
             GradientShare(
                 model=model,
                 steps=tuple(sorted({each.step for each in ours})),
-                energy_in_phi=mean_of([each.energy_in_phi for each in ours], seed),
-                phi_share=mean_of([each.phi_share for each in ours], seed),
+                energy_in_phi=mean_of([each.energy_in_phi for each in ours], drawn),
+                phi_share=mean_of([each.phi_share for each in ours], drawn),
             )
         )
     return tuple(found)

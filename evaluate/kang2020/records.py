@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from segeval.evaluate.renewal import Kept
 from segeval.evaluate.report_records import Curve, Estimate
 from segeval.experiments import ExperimentConfig
 from segeval.records import ModelRecord, Scope, TaskRecord
+
+TABLES = (
+    *("table1", "table1-tasks", "claims", "transfer", "curves"),
+    *("budgets", "budgets-interpolated", "gradients", "gradients-images"),
+)
+FILE = "kang2020.json"
+KEPT = Kept("kang2020", FILE, ("report.html", "figures/*", *(f"{name}.csv" for name in TABLES)))
+"""What is written into ``report/``."""
 
 Metric = Literal["accuracy", "ratio", "success", "perturbation"]
 Method = Literal["fgsm", "tanh", "fgsm-as-tanh"]
@@ -259,7 +268,8 @@ class Kang2020Report:
     """Everything a report says (kang2020.json).
 
     versions: of what made the sets.   evaluated_with: of what made the report.   resamples, seed: of the bootstrap.
-    height, width: of every image, None where no set was made.
+    height, width: of every image, None where no set was made.   files: SHA-256 of the other files of the report, by
+    path; empty in reports of earlier versions.
     """
 
     config: ExperimentConfig
@@ -287,4 +297,5 @@ class Kang2020Report:
     evaluated_with: Mapping[str, str]
     seed: int
     resamples: int
+    files: Mapping[str, str] = field(default_factory=dict)
     schema: Literal["segeval.kang2020/1"] = field(default="segeval.kang2020/1")

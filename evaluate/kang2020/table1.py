@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from segeval.evaluate.bootstrap import derived
 from segeval.evaluate.curves import CurveTally
 from segeval.evaluate.kang2020.paper import paper_cell
 from segeval.evaluate.kang2020.records import METHODS, SCOPES, Cell, Method
@@ -115,6 +117,7 @@ def cell(counted: Counted, key: Key, seed: int) -> Cell:
     attack, victims, model, task = key
     method, scope = counted.attacks[attack]
     tally = counted.tallies[key]
+    shares: dict[str, Any] = tally.estimates(derived(seed, "table1", *key))  # each is a field of the cell
     skipped = {each.image for each in counted.manifest.skipped if each.victims == victims and task in (None, each.task)}
     return Cell(
         attack=attack,
@@ -126,15 +129,7 @@ def cell(counted: Counted, key: Key, seed: int) -> Cell:
         images=len(tally.sums),
         samples=tally.samples,
         skipped=len(skipped - tally.sums.keys()),
-        accuracy=tally.estimate("accuracy", seed),
-        ratio=tally.estimate("ratio", seed),
-        success=tally.estimate("success", seed),
-        control=tally.estimate("control", seed),
-        clean_accuracy=tally.estimate("clean_accuracy", seed),
-        clean_ratio=tally.estimate("clean_ratio", seed),
-        mean=tally.estimate("mean", seed),
-        mean_phi=tally.estimate("mean_phi", seed),
-        l2=tally.estimate("l2", seed),
         linf=tally.linf,
         paper=paper_cell(method, scope, victims, model) if task is None else None,
+        **shares,
     )

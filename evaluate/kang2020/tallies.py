@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.evaluate.bootstrap import interval, mean
+from segeval.evaluate.bootstrap import averaged, fraction, interval
 from segeval.evaluate.kang2020.records import Mean
 from segeval.evaluate.report_records import Estimate
-from segeval.evaluate.statistics import estimate, fraction
+from segeval.evaluate.statistics import estimate, estimated
 from segeval.records import AdversarialSample
 
 Floats = NDArray[np.float64]
@@ -85,8 +85,12 @@ class Tally:
         table = np.array(list(self.sums.values()), np.float64).reshape(-1, len(COLUMNS))
         return table[:, [COLUMNS.index(name) for name in SHARES[share]]]
 
+    def estimates(self, seed: int) -> dict[str, Estimate]:
+        """Of each of `SHARES` the mean over images with its interval, and the pooled value."""
+        return dict(zip(SHARES, estimated([self.parts(share) for share in SHARES], seed), strict=True))
+
     def estimate(self, share: str, seed: int) -> Estimate:
-        """Mean over images with its interval, and the pooled value."""
+        """The same of one share."""
         return estimate(self.parts(share), seed)
 
     def values(self, share: str) -> dict[str, float]:
@@ -100,5 +104,5 @@ def mean_of(values: Sequence[float], seed: int) -> Mean:
     if not values:
         return Mean(None, None, None, 0, "")
     sample = np.array(values, np.float64)
-    low, high, method = interval((sample,), mean, seed)
+    low, high, method = interval(averaged(sample), seed)
     return Mean(float(sample.mean()), low, high, len(values), method)

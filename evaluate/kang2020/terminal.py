@@ -7,7 +7,8 @@ from rich.text import Text
 from segeval.errors import DataError
 from segeval.evaluate.kang2020.findings import headline
 from segeval.evaluate.kang2020.page import printed, three
-from segeval.evaluate.kang2020.records import Cell, Kang2020Report, PaperCell
+from segeval.evaluate.kang2020.records import FILE, Cell, Kang2020Report, PaperCell
+from segeval.evaluate.renewal import require_recorded
 from segeval.experiments import ExperimentFolder
 from segeval.records import decode
 
@@ -22,7 +23,7 @@ def summary_table(folder: ExperimentFolder) -> Table:
     """Table 1 of a reproduction whose report was written: a line per attack and column of the paper's table.
 
     Below each the paper's own figures, if it has them. Raises DataError if there is no report, FormatError if it is
-    malformed.
+    malformed, IntegrityError if it was changed.
     """
     report = read(folder)
     rows = [cell for cell in report.cells if cell.task is None and cell.model in cell.victims]
@@ -48,12 +49,14 @@ def summary_table(folder: ExperimentFolder) -> Table:
 
 def read(folder: ExperimentFolder) -> Kang2020Report:
     """The report beside the page."""
-    path = folder.root / "report" / "kang2020.json"
+    path = folder.report / FILE
     try:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} is not there", "finish the reproduction with --resume") from error
-    return decode(data, Kang2020Report, str(path))
+    report = decode(data, Kang2020Report, str(path))
+    require_recorded(folder.report, report.files, FILE)
+    return report
 
 
 def attacked(cell: Cell) -> str:

@@ -15,30 +15,55 @@ from segeval.evaluate.kang2020.findings import notes
 from segeval.evaluate.kang2020.gradients import gradient_images, gradient_shares
 from segeval.evaluate.kang2020.page import Shown, render
 from segeval.evaluate.kang2020.pictures import Picture, legend_of, pictures
-from segeval.evaluate.kang2020.records import ClassShare, FigureRecord, Kang2020Report, ScaledMap, StepRow
+from segeval.evaluate.kang2020.records import FILE, KEPT, ClassShare, FigureRecord, Kang2020Report, ScaledMap, StepRow
 from segeval.evaluate.kang2020.sheets import draw, file_of, uri_of
 from segeval.evaluate.kang2020.sources import Sources
 from segeval.evaluate.kang2020.table1 import Counted, cells, count
+from segeval.evaluate.places import require_place
+from segeval.evaluate.renewal import hashes_below, renewed
 from segeval.evaluate.tables import csv_bytes
 from segeval.experiments import ExperimentFolder
 from segeval.progress import Progress
 from segeval.provenance import versions
-from segeval.records import encode
+from segeval.records import encode_sealed
 from segeval.store import write_atomic
 
 
 def write_report(folder: ExperimentFolder, progress: Progress) -> None:
     """Write ``report/`` of a reproduction anew, from whatever parts its configuration has.
 
-    progress: called with the stage, what is done of it and its total. The same input gives the same bytes.
-    Raises DataError, FormatError, IntegrityError for a part that is unfinished or damaged, StorageError.
+    progress: called with the stage, what is done of it and its total. The same input gives the same bytes. A report
+    that is there already is replaced as a whole, or stays.
+    Raises ConfigurationError if something else lies there, DataError, FormatError, IntegrityError for a part that is
+    unfinished or damaged, StorageError.
     """
+    require_place(folder.report, KEPT)
     sources = Sources(folder)
-    table1 = sources.opened("table1")
-    counted = count(*table1, progress) if table1 else None
-    report = numbers(sources, counted, progress)
+    with renewed(folder.report, KEPT) as root:
+        table1 = sources.opened("table1")
+        counted = count(*table1, progress) if table1 else None
+        report = numbers(sources, counted, progress)
+        gallery = drawn(report, sources, counted, root, progress)
+        report = replace(
+            report,
+            classes=tuple(gallery.classes),
+            scales=tuple(gallery.scales),
+            steps=tuple(gallery.steps),
+            figures=tuple(each.record for each in gallery.shown),
+        )
+        for name, data in files_of(report, gallery).items():
+            if data:
+                write_atomic(root / name, data)
+        report = replace(report, files=hashes_below(root))
+        write_atomic(root / FILE, encode_sealed(report, indent=2) + b"\n")
+
+
+def drawn(
+    report: Kang2020Report, sources: Sources, counted: Counted | None, root: Path, progress: Progress
+) -> "Gallery":
+    """The figures of a report, written below `root`."""
     chosen = choose(report.config, sources.any_set(), counted, sources.maps)
-    gallery = Gallery(folder.root / "report")
+    gallery = Gallery(root)
     for chart in charts_of(report):
         gallery.add_chart(chart)
     makers = pictures(sources.folder, sources.maps, chosen)
@@ -47,16 +72,7 @@ def write_report(folder: ExperimentFolder, progress: Progress) -> None:
         gallery.add_picture(make())
     progress("pictures", len(makers), len(makers))
     gallery.shown.sort(key=lambda each: each.record.number or "9")
-    report = replace(
-        report,
-        classes=tuple(gallery.classes),
-        scales=tuple(gallery.scales),
-        steps=tuple(gallery.steps),
-        figures=tuple(each.record for each in gallery.shown),
-    )
-    for name, data in files_of(report, gallery).items():
-        if data:
-            write_atomic(gallery.root / name, data)
+    return gallery
 
 
 def numbers(sources: Sources, counted: Counted | None, progress: Progress) -> Kang2020Report:
@@ -154,7 +170,7 @@ class Gallery:
 
 
 def files_of(report: Kang2020Report, gallery: Gallery) -> dict[str, bytes]:
-    """The files of a report by name, figures apart; empty where a part was not made."""
+    """The files of a report by name, figures and kang2020.json apart; empty where a part was not made."""
     return {
         "table1.csv": tables.table1_csv(report.cells),
         "table1-tasks.csv": tables.tasks_csv(report.cells),
@@ -165,6 +181,5 @@ def files_of(report: Kang2020Report, gallery: Gallery) -> dict[str, bytes]:
         "budgets-interpolated.csv": tables.interpolated_csv(report.interpolated),
         "gradients.csv": tables.gradients_csv(report.gradients),
         "gradients-images.csv": tables.rows_csv(report.gradient_images),
-        "kang2020.json": encode(report, indent=2) + b"\n",
         "report.html": render(report, gallery.shown),
     }

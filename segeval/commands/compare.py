@@ -30,17 +30,18 @@ def compare(
     segeval compare runs/main runs/branch --out runs/compared    # compare.md goes into the pull request
     """
     from segeval.evaluate.compare import compare_runs, comparison_view, write
-    from segeval.evaluate.compare.places import require_place
-    from segeval.records import encode
+    from segeval.evaluate.compare.records import KEPT
+    from segeval.evaluate.places import require_place
+    from segeval.records import encode_sealed
 
     if out is not None:
-        require_place(out)
+        require_place(out, KEPT)
     with progress(quiet) as tick:
         comparison = compare_runs(run_a, run_b, seed, tick)
     if out is not None:
         write(comparison, out)
     if as_json:
-        typer.echo(encode(comparison, indent=2))
+        typer.echo(encode_sealed(comparison, indent=2))
     else:
         for part in comparison_view(comparison):
             results.print(part)

@@ -60,10 +60,14 @@ def evaluate(
         sweeps_in_terminal,
     )
     from segeval.evaluate import evaluate as measure
+    from segeval.evaluate.places import require_free, require_place
+    from segeval.evaluate.reading import KEPT
 
     gates = [parse_gate(text) for text in gate]
     if (junit or summary) and not gates:
         raise ConfigurationError("--junit and --summary tell of gates, and none was given", "add --gate")
+    require_place(out, KEPT)
+    require_free([file for file in (junit, summary) if file is not None], out, KEPT)
     require_known_gates(gates, adversarial_set, replay)
     with progress(quiet) as tick:
         report = measure(adversarial_set, replay, out, seed, tick, bench, label_maps)

@@ -81,6 +81,8 @@ def score(
         ("mIoU, unlabelled pixels count as errors", number(100 * record.miou_ignored_as_errors, 2)),
         ("class average", number(100 * record.class_average, 2)),
         ("pixel accuracy", number(100 * record.pixel_accuracy, 2)),
+        ("classes in the ground truth", str(record.classes_in_truth)),
+        ("classes predicted, but not in it", str(record.classes_only_predicted)),
         *((f"IoU {name}", number(None if value is None else 100 * value, 2)) for name, value in record.iou.items()),
     ]
     title = f"{model} on {dataset} {record.config.split}, {engine}, {record.images} images"

@@ -11,7 +11,8 @@ import torch
 
 from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError
-from segeval.evaluate.kang2020 import write_report
+from segeval.evaluate.kang2020 import KEPT, write_report
+from segeval.evaluate.places import require_place
 from segeval.exclusive import only_writer
 from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.generate.craft import Crafter, CraftPlan
@@ -23,6 +24,8 @@ from segeval.models.segmenter import resizing
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
+from segeval.store import explaining
+from segeval_runner.ownership import refusal
 
 MAPS = "maps"
 """What the plan calls the gradient maps."""
@@ -99,6 +102,11 @@ class Reproduction:
     def open(self, resume: bool) -> None:
         """Begin a record, or find that of the same configuration."""
         root = self.folder.root
+        with explaining(root):
+            why = refusal(root, "experiment")
+        if why:
+            raise ConfigurationError(why, "choose another --out")
+        require_place(self.folder.report, KEPT)
         if not self.folder.path.exists():
             made_by = versions("torch", "numpy", "scipy"), revision(), machine(self.workers)
             self.folder.write(Experiment(self.config, *made_by))

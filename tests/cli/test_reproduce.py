@@ -101,7 +101,7 @@ def test_what_cannot_be_reproduced(made: tuple[Path, Any], tiny: tuple[str, ...]
     assert "is no reproduction" in refusal("--from", tmp_path, "--out", tmp_path / "a")
     assert "holds a reproduction with other options" in refusal("--out", root, *tiny, "--seed", 1)
     (tmp_path / "thesis.txt").write_text("mine")
-    assert "not empty and holds no reproduction" in refusal("--out", tmp_path, *tiny)
+    assert "holds files that segeval did not make" in refusal("--out", tmp_path, *tiny)
     assert "which models for folder" in refusal("--dataset", "folder", "--out", tmp_path / "a")
     damaged = tmp_path / "damaged"
     damaged.mkdir()

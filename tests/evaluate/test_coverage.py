@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from segeval.evaluate import bootstrap
-from segeval.evaluate.bootstrap import interval, mean, widened
-from segeval.evaluate.statistics import estimate, fraction
+from segeval.evaluate.bootstrap import averaged, fraction, interval, widened
+from segeval.evaluate.statistics import estimate
 
 REPETITIONS = 1500
 """The standard error of a share of 95 % is then 0.6 points."""
@@ -49,7 +49,7 @@ def test_intervals_cover_what_they_say(world: World, images: int, monkeypatch: p
     truth = float(fraction(world(np.random.default_rng(99), 1_000_000)).mean())
     rng, held = np.random.default_rng(images), 0
     for repetition in range(REPETITIONS):
-        low, high, _ = interval((fraction(world(rng, images)),), mean, repetition)
+        low, high, _ = interval(averaged(fraction(world(rng, images))), repetition)
         assert low is not None and high is not None
         held += low <= truth <= high
     assert 0.93 <= held / REPETITIONS <= 0.97

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 Build = Callable[..., "World"]
 Shared = tuple["World", SurvivalReport]
 MODEL = "espnet-camvid"
+FP16 = f"{MODEL}.fp16"
 FILES = [
     *("breakdown.csv", "clean.csv", "comparisons.csv", "curves.csv", "report.html", "report.json"),
     *("samples.csv", "samples.jsonl", "samples.parquet", "survival.csv"),
@@ -205,6 +206,20 @@ def test_no_success_at_all(build: Build) -> None:
     report = run(build(unreached=("a", "b", "c")))
     assert report.verdict[0].startswith("No attack reached a single pixel")
     assert len(report.examples) == 12  # they are shown all the same, and say that nothing was reached
+
+
+def test_a_row_does_not_depend_on_which_others_there_are(build: Build) -> None:
+    world = build(names=tuple("abcdefgh"))
+    whole = numbers(world)
+    world.rewrite_replay(engines=tuple(each for each in Replay.open(world.replay_root).engines if each.name != FP16))
+    fewer = numbers(world)
+    assert [row for row in whole.survival if row.engine != FP16] == list(fewer.survival)
+    assert [row for row in whole.breakdown if row.engine != FP16] == list(fewer.breakdown)
+    same = {(pair.quantity, pair.first_attack, pair.first_engine): pair for pair in fewer.comparisons}
+    for pair in whole.comparisons:
+        if FP16 not in (pair.first_engine, pair.second_engine):
+            assert replace(same[pair.quantity, pair.first_attack, pair.first_engine], p_holm=pair.p_holm) == pair
+    assert len({row.survival.low for row in whole.survival if row.engine == f"{MODEL}.int8"}) > 1
 
 
 def test_single_image_has_no_interval(build: Build) -> None:

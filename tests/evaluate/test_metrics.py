@@ -1,5 +1,7 @@
 """The confusion matrix and what is read off it, against scikit-learn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,8 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score, recall_score
 
 from segeval.classes import IGNORE
+from segeval.evaluate.clean import CleanTally, miou_difference, recounted
+from segeval.evaluate.report_records import DESKTOP
 from segeval.metrics import ConfusionMatrix, Labels
 
 CLASSES = 4
@@ -68,7 +72,7 @@ def test_ignored_pixels_can_count_as_errors(pair: tuple[Labels, Labels]) -> None
 
 
 def assert_iou(matrix: ConfusionMatrix, truth: Labels, prediction: Labels, ignored_are_errors: bool) -> None:
-    occurring = [label for label in range(CLASSES) if label in truth or label in prediction]
+    occurring = [label for label in range(CLASSES) if label in truth]
     found = matrix.intersection_over_union(ignored_are_errors)
     assert [label for label in range(CLASSES) if np.isfinite(found[label])] == occurring
     if not occurring:
@@ -77,3 +81,56 @@ def assert_iou(matrix: ConfusionMatrix, truth: Labels, prediction: Labels, ignor
     expected = jaccard_score(truth, prediction, labels=occurring, average=None, zero_division=0)
     assert found[occurring] == pytest.approx(expected)
     assert matrix.mean_iou(ignored_are_errors) == pytest.approx(expected.mean())
+
+
+ROW = 100
+
+
+def striped(strays: int) -> tuple[Labels, Labels]:
+    """A truth of 12 stripes of class 0 to 11, 100 pixels each, of each of which 50 are found; class 12 is not in it.
+
+    strays: pixels of class 12 that are predicted in the places of the wrong ones of the first stripe.
+    """
+    truth = np.repeat(np.arange(12, dtype=np.uint8), ROW).reshape(12, ROW)
+    prediction = truth.copy()
+    prediction[:, :50] = (truth[:, :50] + 1) % 12
+    prediction[0, :strays] = 12
+    return truth, prediction
+
+
+def test_a_class_that_the_truth_lacks_does_not_enter_the_mean() -> None:
+    """Four stray pixels took a thirteenth of the mean, and a gate was missed by an engine that was better."""
+    before, after = ConfusionMatrix(13), ConfusionMatrix(13)
+    before.update(*striped(strays=0))
+    after.update(*striped(strays=4))
+    # Each class: 50 hits, 50 missed, 50 false ones. Class 1 has 4 false ones less after.
+    assert before.mean_iou() == pytest.approx(50 / 150)
+    assert after.mean_iou() == pytest.approx((11 * 50 / 150 + 50 / 146) / 12)
+    assert (int(after.in_truth.sum()), int(after.only_predicted.sum())) == (12, 1)
+    assert np.isnan(after.intersection_over_union()[12])
+
+
+def test_rows_of_a_report_and_their_difference_are_over_the_classes_of_the_truth() -> None:
+    rows = []
+    for strays in (0, 4):
+        tally = CleanTally("m", "m.int8" if strays else DESKTOP, "int8", 13)
+        truth, prediction = striped(strays)
+        tally.add("a", prediction, prediction, truth)
+        rows.append(tally.row())
+    desktop, engine = rows
+    assert [(row.classes_in_truth, row.classes_only_predicted) for row in rows] == [(12, 0), (12, 1)]
+    gain = (50 / 146 - 50 / 150) / 12
+    assert miou_difference(desktop, engine) == pytest.approx(-gain)
+    assert desktop.miou is not None and engine.miou == pytest.approx(desktop.miou + gain)
+    earlier = replace(engine, miou=0.3, classes_in_truth=None, classes_only_predicted=None)
+    assert recounted(earlier) == engine and recounted(desktop) == desktop
+
+
+def test_rows_of_other_ground_truth_are_not_subtracted() -> None:
+    rows = []
+    for shift in (0, 1):
+        tally = CleanTally("m", DESKTOP, "fp32", 13)
+        truth, prediction = striped(0)
+        tally.add("a", prediction, prediction, np.minimum(truth, 11 - shift).astype(np.uint8))
+        rows.append(tally.row())
+    assert miou_difference(rows[0], rows[1]) is None and miou_difference(rows[0], rows[0]) == 0

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap as scipy_bootstrap
 
-from segeval.evaluate.bootstrap import RESAMPLES, widened
-from segeval.evaluate.statistics import estimate, estimated, fraction, per_image, perturbation
+from segeval.evaluate import bootstrap
+from segeval.evaluate.bootstrap import RESAMPLES, derived, fraction, widened
+from segeval.evaluate.statistics import estimate, estimated, per_image, perturbation
 from segeval.evaluate.survival import SampleCounts
 from segeval.evaluate.wording import with_interval
 
@@ -76,9 +77,9 @@ def test_intervals_are_those_of_scipy() -> None:
     found = estimate(parts, seed=7)
     options: dict[str, Any] = {"method": "BCa", "n_resamples": RESAMPLES}
     options["confidence_level"] = widened(40)
-    mean = bootstrap((parts[:, 0] / parts[:, 1],), np.mean, rng=np.random.default_rng(7), **options)
+    mean = scipy_bootstrap((parts[:, 0] / parts[:, 1],), np.mean, rng=np.random.default_rng(7), **options)
     assert (found.low, found.high) == pytest.approx(tuple(mean.confidence_interval))
-    pooled = bootstrap(
+    pooled = scipy_bootstrap(
         (parts[:, 0], parts[:, 1]),
         lambda a, b, axis=-1: a.sum(axis) / b.sum(axis),
         paired=True,
@@ -90,9 +91,35 @@ def test_intervals_are_those_of_scipy() -> None:
 
 
 def test_seed_decides_the_interval() -> None:
-    parts = np.array([[1.0, 9.0], [5.0, 9.0], [7.0, 9.0], [8.0, 9.0], [3.0, 9.0]])
+    parts = np.random.default_rng(0).integers(1, 90, (20, 2)).astype(float)
     assert estimate(parts, 1) == estimate(parts, 1)
     assert estimate(parts, 1) != estimate(parts, 2)
+
+
+def test_rows_draw_independently_of_each_other() -> None:
+    seeds = [derived(0, "survival", ("m",), task) for task in (None, "a", "b")] + [derived(1, "survival", ("m",), "a")]
+    assert len(set(seeds)) == 4 and seeds[1] == derived(0, "survival", ("m",), "a")
+    parts = np.random.default_rng(0).integers(1, 90, (20, 2)).astype(float)
+    ends = {(found.low, found.pooled_high) for found in (estimate(parts, seed) for seed in seeds)}
+    assert len(ends) == 4, "rows with the same numbers need not have the same ends"
+
+
+def test_an_interval_does_not_depend_on_how_much_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert RESAMPLES >= 9999
+    parts = np.random.default_rng(0).integers(1, 90, (20, 4)).astype(float)
+    once = estimate(parts, 4)
+    monkeypatch.setattr(bootstrap, "PIECE", 777)
+    assert estimate(parts, 4) == once
+
+
+def test_sums_are_exact_in_any_order() -> None:
+    rng = np.random.default_rng(0)
+    parts = np.stack([rng.random(300), rng.normal(0, 40, 300), rng.integers(0, 1 << 31, 300).astype(float)], axis=1)
+    exact = bootstrap.on_grid(parts)
+    assert exact == pytest.approx(parts, rel=0, abs=1e-11)
+    assert (exact[:, 2] == parts[:, 2]).all()
+    shuffled = exact[rng.permutation(300)]
+    assert all((sum(column) == sum(other)) for column, other in zip(exact.T, shuffled.T, strict=True))
 
 
 def test_one_image_has_no_interval() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segeval.classes import CAMVID, IGNORE, TASKS, source_mask
 from segeval.evaluate import statistics
-from segeval.evaluate.bootstrap import Interval
+from segeval.evaluate.bootstrap import Interval, fraction
 from segeval.evaluate.kang2020 import write_report
 from segeval.experiments import (
     LEVELS,
@@ -285,9 +285,10 @@ def silent(stage: str, done: int, total: int) -> None:
 def quick() -> Iterator[None]:
     """Estimates whose intervals are the extremes: these tests look at what is estimated, and make thousands of them."""
 
-    def extremes(data: Sequence[NDArray[np.float64]], statistic: object, seed: int) -> list[Interval]:
+    def extremes(quantities: Sequence[NDArray[np.float64]], seed: int) -> list[Interval]:
+        values = [fraction(parts) for parts in quantities]
         return [
-            (None, None, "") if len(row) < 2 else (float(row.min()), float(row.max()), "percentile") for row in data[0]
+            (None, None, "") if len(row) < 2 else (float(row.min()), float(row.max()), "percentile") for row in values
         ]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -100,9 +100,11 @@ def test_markup_in_a_name_is_shown_as_it_is(run_of: RunOf, capfd: pytest.Capture
 @pytest.mark.parametrize(
     ("names", "what"),
     [
-        (("set.json",), "an adversarial set"),
-        (("bundle.json",), "a bundle"),
-        (("bundle.json", "replay.json"), "a replay"),
+        (("set.json",), "an adversarial set (set.json)"),
+        (("bundle.json", "runner.pyz"), "a bundle (bundle.json)"),
+        (("bundle.json", "replay.json"), "a replay (replay.json)"),
+        (("report.html", "report.json"), "a report (report.json)"),
+        (("notes.txt",), "files that segeval did not make"),
     ],
 )
 def test_nothing_is_written_among_the_files_of_something_else(
@@ -114,5 +116,5 @@ def test_nothing_is_written_among_the_files_of_something_else(
         (out / name).touch()
     assert segeval("compare", run_of("a"), run_of("b"), "--out", out, "--quiet") == 2
     told, err = capfd.readouterr()
-    assert told == "" and f"{out} is {what}" in err and "choose another folder with --out" in err
+    assert told == "" and f"{out} holds {what}" in err and "choose a new folder with --out" in err
     assert sorted(path.name for path in out.iterdir()) == sorted(names)

@@ -79,7 +79,7 @@ def test_parquet_says_which_report_it_belongs_to(shared: Shared) -> None:
     assert {key.decode(): value.decode() for key, value in metadata.items()} == {
         "schema": "segeval.samples/1",
         "set_sha256": sha256_file(world.set_root / "set.json"),
-        "report_sha256": sha256_file(out / "report.json"),
+        "samples_csv_sha256": sha256_file(out / "samples.csv"),
         "seed": "0",
     }
 
