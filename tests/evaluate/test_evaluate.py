@@ -141,7 +141,8 @@ def test_curves_are_means_over_images_that_hold_their_last_value(shared: Shared)
 def test_files_are_complete_deterministic_and_decode(shared: Shared, tmp_path: Path) -> None:
     world, report = shared
     stages: dict[str, tuple[int, int]] = {}
-    write_atomic(tmp_path / "again" / "channels.csv", b"of an earlier evaluation, of other replays")
+    shutil.copytree(Path(__file__).parent / "earlier" / "d58716e" / "report", tmp_path / "again")
+    write_atomic(tmp_path / "again" / "channels.csv", b"of that earlier evaluation, which has no hashes")
     again = evaluate(
         world.set_root, [world.replay_root], tmp_path / "again", progress=lambda s, d, n: stages.update({s: (d, n)})
     )

@@ -105,7 +105,10 @@ def base(shared: tuple["World", SurvivalReport]) -> SurvivalReport:
 
 @pytest.fixture
 def run_of(base: SurvivalReport, tmp_path: Path) -> Callable[..., Path]:
-    """Write a run: ``run_of("name", lost=0.5)``; `report` changes its report, the rest are the fields of `Made`."""
+    """Write a run: ``run_of("name", lost=0.5)``; `report` changes its report, the rest are the fields of `Made`.
+
+    It has no hashes, as one of an earlier version.
+    """
 
     def write(name: str, report: dict[str, Any] | None = None, **changes: Any) -> Path:
         made = Made(**changes)
@@ -116,7 +119,9 @@ def run_of(base: SurvivalReport, tmp_path: Path) -> Callable[..., Path]:
         clean = tuple(replace(row, engine=made.engine) if row.precision == "int8" else row for row in base.clean)
         rows = counts(made)
         survival = survival_of(rows, base.survival[0])
-        whole = replace(base, **{"engines": engines, "clean": clean, "survival": survival, **(report or {})})
+        whole = replace(
+            base, **{"engines": engines, "clean": clean, "survival": survival, "files": {}, **(report or {})}
+        )
         folder = tmp_path / name
         shutil.rmtree(folder, ignore_errors=True)
         write_atomic(folder / "report.json", encode(whole))

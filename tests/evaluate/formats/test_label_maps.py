@@ -14,6 +14,7 @@ from segeval.classes import CAMVID
 from segeval.errors import FormatError
 from segeval.evaluate import evaluate
 from segeval.evaluate.palette import BACKGROUND
+from segeval.evaluate.renewal import hashes_below
 from segeval.records import encode
 from segeval.replays import Replay
 from segeval.store import SetFolder, sha256_file, write_atomic
@@ -114,9 +115,12 @@ def complete(world: "World", samples: list[str]) -> None:
 
 def test_a_link_in_the_folder_is_not_followed(build: Build, tmp_path: Path) -> None:
     world = build(precisions=("int8",), names=("a",))
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "out" / "labels").mkdir(parents=True)
-    (tmp_path / "out" / "labels" / f"{MODEL}.int8").symlink_to(tmp_path / "elsewhere")
+    engine = tmp_path / "out" / "labels" / f"{MODEL}.int8"
+    written(world, tmp_path / "out")
+    engine.rename(tmp_path / "elsewhere")
+    engine.symlink_to(tmp_path / "elsewhere")
+    before = hashes_below(tmp_path / "elsewhere")
     with pytest.raises(FormatError, match="symbolic link"):
-        written(world, tmp_path / "out")
-    assert not any((tmp_path / "elsewhere").iterdir())
+        evaluate(world.set_root, [world.replay_root], tmp_path / "out", seed=1, label_maps=True)
+    evaluate(world.set_root, [world.replay_root], tmp_path / "out", seed=1)
+    assert hashes_below(tmp_path / "elsewhere") == before
