@@ -173,6 +173,16 @@ def load_png(root: Path, record: FileRecord, mode: str) -> NDArray[np.uint8]:
     return pixels
 
 
+def require_recorded(root: Path, record: FileRecord) -> None:
+    """Raise IntegrityError unless a file below `root` is the recorded one, DataError if it is missing."""
+    path = inside(root, record.path)
+    if not path.is_file():
+        raise DataError(f"{path} is missing", "restore it, or craft the set again into a new folder")
+    if sha256_file(path) != record.sha256:
+        hint = "restore the file, or craft the set again into a new folder"
+        raise IntegrityError(f"{path} is not the file that was recorded", hint)
+
+
 def save_npy(root: Path, path: str, array: NDArray[np.floating]) -> FileRecord:
     """Save an array as .npy below `root`. Raises StorageError."""
     buffer = io.BytesIO()
