@@ -42,6 +42,7 @@ class Run:
         soft: SoftLabels | None,
     ) -> None:
         self.config = config
+        self.spec = spec
         self.examples = examples
         self.soft = soft
         self.device = torch.device(config.device)

@@ -18,7 +18,7 @@ from torch import nn
 from segeval.classes import same_classes
 from segeval.datasets import Dataset, open_dataset
 from segeval.errors import ConfigurationError, DataError
-from segeval.exclusive import only_writer
+from segeval.exclusive import only_writer, require_own
 from segeval.generate.distillation import SoftLabels, outputs_of
 from segeval.generate.examples import CachedExamples
 from segeval.generate.initial import initial_network
@@ -96,15 +96,10 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
     be resumed, or if another process is at it; DataError for images that the network cannot take. No epoch is computed
     before that is known.
     """
-    with only_writer(out, "train"):
-        return train_alone(config, out, resume, progress, report)
-
-
-def train_alone(config: TrainConfig, out: Path, resume: bool, progress: Progress, report: Report) -> Path:
-    """See `train`."""
     torch.set_flush_denormal(True)
     torch.manual_seed(config.seed)
     require_sensible(config)
+    require_own(out, "train")
     spec = load_spec(config.model)
     dataset, validation = opened_splits(config)
     if not same_classes(dataset.table, spec.table):
@@ -114,13 +109,19 @@ def train_alone(config: TrainConfig, out: Path, resume: bool, progress: Progress
     require_fitting(config, spec, validation)
     teacher = load_teacher(config, spec)
     network = initial_network(spec, config.initial)
-    require_folder(config, out, resume)
-    examples = CachedExamples(dataset, out / "cache", progress)
-    soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
-    run = Run(config, spec, network, examples, soft)
-    if resume:
-        run.restore(out / "checkpoint.pt")
-    unseen = CachedExamples(validation, out / "cache-validation", progress)
+    with only_writer(out, "train"):
+        require_folder(config, out, resume)
+        examples = CachedExamples(dataset, out / "cache", progress)
+        soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
+        run = Run(config, spec, network, examples, soft)
+        if resume:
+            run.restore(out / "checkpoint.pt")
+        return run_epochs(run, CachedExamples(validation, out / "cache-validation", progress), out, progress, report)
+
+
+def run_epochs(run: Run, unseen: CachedExamples, out: Path, progress: Progress, report: Report) -> Path:
+    """The epochs that are left, each kept in `out` before it is validated; the file of the averaged weights."""
+    config, spec = run.config, run.spec
     weights = out / f"{spec.name}.safetensors"
     while run.epoch < config.epochs:
         loss = run.train_epoch(progress)

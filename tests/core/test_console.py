@@ -128,3 +128,12 @@ def test_quiet_progress_shows_nothing(capsys: pytest.CaptureFixture[str]) -> Non
     with console.progress(quiet=True) as tick:
         tick("stage", 1, 1)
     assert capsys.readouterr() == ("", "")
+
+
+def test_control_characters_are_shown_and_not_obeyed(capfd: pytest.CaptureFixture[str]) -> None:
+    say("a\x1b[31mb\x9bc\u202ed\ne\tf é")
+    show_error(DataError("what\x1b]0;title\x07", "hint\r\x1b[2J"))
+    err = capfd.readouterr().err
+    assert "a\\x1b[31mb\\x9bc\\u202ed\ne" in err and "f é" in err
+    assert "what\\x1b]0;title\\x07" in err and "hint\\r\\x1b[2J" in err
+    assert not set(err) & set("\x1b\x07\r\x9b\u202e")

@@ -1,10 +1,12 @@
 """The JSON form of every record: of the sets, of the bundles and of the replays."""
 
+import dataclasses
 import json
-from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Any
 
+import msgspec
 import pytest
 
 import segeval.bundles
@@ -128,3 +130,28 @@ def test_the_label_of_an_attack_names_its_preset_unless_it_is_the_default(exampl
     fgsm = replace(spec, attack="fgsm", preset="matched")
     assert replace(fgsm, match="tanh-full-paper").label == "fgsm-full-as-tanh-paper"
     assert replace(fgsm, match="tanh-full").label == "fgsm-full-as-tanh"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A record with texts."""
+
+    name: str
+    parts: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    "character", ["\x1b", "\x00", "\x07", "\x08", "\r", "\x7f", "\x9b", "\u202e", "\u2028", "\u2066"]
+)
+def test_texts_that_a_terminal_would_obey_are_refused(character: str) -> None:
+    text = f"first line\nsecond{character}[31m"
+    for record in (Named(text), Named("", {text: ()}), Named("", {"a": ("b", text)})):
+        for data in (encode(record), json.dumps(msgspec.to_builtins(record)).encode()):
+            with pytest.raises(FormatError, match="here: a text holds the control character"):
+                decode(data, Named, "here")
+
+
+def test_other_texts_are_not() -> None:
+    for text in ("é 日本 😀", "two\nlines\tand a tab", "a \\u001b that is written out", "C:\\runs\\bin"):
+        for data in (encode(Named(text)), json.dumps({"name": text}).encode()):
+            assert decode(data, Named, "here").name == text

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError, IntegrityError
@@ -45,7 +46,7 @@ def test_a_set_that_was_killed_again_and_again_has_the_bytes_of_one_that_was_not
     early = ticks.index("clean predictions") + 2
     moments = [{"kill_at_write": 1}, {"kill_at_tick": early}]
     moments += [{"kill_at_tick": dice.randrange(4, 15)} for _ in range(3)]
-    moments += [{"kill_at_write": dice.randrange(1, 40)} for _ in range(2)]
+    moments += [{"kill_at_write": dice.randrange(1, 12)} for _ in range(2)]
     ends = outcomes(*(crafting(world.config, out, **moment) for moment in moments), crafting(world.config, out))
     assert [end["status"] for end in ends] == [-signal.SIGKILL] * len(moments) + [0]
     assert len(ticks) > 40, "the moments above lie all within the run"
@@ -105,11 +106,33 @@ def test_an_unfinished_set_asks_to_be_resumed(world: Any, tmp_path: Path) -> Non
     assert Crafter(config, tmp_path).run(True, lambda *step: None).complete
 
 
+def test_images_that_changed_since_are_refused_and_nothing_is_lost(
+    world: Any, make_dataset: Any, tree: Tree, tmp_path: Path
+) -> None:
+    make_dataset(tmp_path / "data", 3)
+    changes = {"attacks": ("fgsm",), "scopes": ("local",), "data_root": str(tmp_path / "data")}
+    whole = tree(world.craft(tmp_path / "whole", **changes))
+    out = tmp_path / "set"
+    assert outcomes(crafting(replace(world.config, **changes), out, kill_at_write=25))[0]["status"] != 0
+    before = tree(SetFolder(out))
+    assert before["samples.jsonl"] and not SetFolder(out).manifest().complete
+    for kind in ("images", "masks"):
+        path = tmp_path / f"data/{kind}/1.png"
+        kept = path.read_bytes()
+        with Image.open(path) as image:
+            image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
+        with pytest.raises(ConfigurationError, match=r"1.png is not what would be saved now: the images"):
+            world.craft(out, resume=True, **changes)
+        path.write_bytes(kept)
+        assert tree(SetFolder(out)) == before
+    assert tree(world.craft(out, resume=True, **changes)) == whole
+
+
 def test_two_processes_do_not_write_into_one_set(world: Any, tree: Tree, tmp_path: Path) -> None:
     config = replace(world.config, attacks=("fgsm",), scopes=("local",), limit=1)
     whole = tree(world.craft(tmp_path / "whole", attacks=("fgsm",), scopes=("local",), limit=1))
     out = tmp_path / "set"
-    with only_writer(out):
+    with only_writer(out, "set"):
         (failed,) = outcomes(crafting(config, out))
         assert failed["status"] == 1 and not any(out.iterdir())
         with pytest.raises(ConfigurationError, match="another process is writing into"):

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from torch import Tensor
 
 from segeval.classes import CITYSCAPES, IGNORE
 from segeval.datasets import open_dataset
-from segeval.errors import ConfigurationError, DataError, WeightsError
+from segeval.errors import ConfigurationError, DataError, SegevalError, StorageError, WeightsError
+from segeval.exclusive import only_writer
 from segeval.generate.augment import Augmentation
 from segeval.generate.distillation import soft_cross_entropy
 from segeval.generate.examples import CachedExamples
@@ -368,3 +370,43 @@ def test_a_validation_can_wait_but_the_last_epoch_has_one(scenes: str, tmp_path:
 def test_the_loss_can_be_taken_at_a_lower_resolution(model: str, scenes: str, tmp_path: Path) -> None:
     _, reports = learn(config(scenes, model=model, loss_stride=2), tmp_path)
     assert reports[1].loss < reports[0].loss
+
+
+def test_a_flipped_bit_of_what_a_training_rests_on_is_found(scenes: str, tmp_path: Path) -> None:
+    plan = config(scenes, epochs=2, limit=4)
+    learn(plan, tmp_path)
+    for name in ("train.json", "checkpoint.pt", "cache/images.npy", "cache/labels.npy", "cache-validation/labels.npy"):
+        path = tmp_path / name
+        before = path.read_bytes()
+        for place in np.random.default_rng(0).integers(len(before), size=3):
+            after = bytearray(before)
+            after[place] ^= 1
+            path.write_bytes(after)
+            with pytest.raises(SegevalError):
+                learn(plan, tmp_path, resume=True)
+        path.write_bytes(before)
+    assert learn(plan, tmp_path, resume=True)[1] == []
+
+
+def test_a_checkpoint_of_an_earlier_segeval_still_loads(scenes: str, tmp_path: Path) -> None:
+    plan = config(scenes, epochs=1, limit=4)
+    learn(plan, tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[32:])
+    assert torch.load(path, weights_only=True)["epoch"] == 1
+    assert learn(plan, tmp_path, resume=True)[1] == []
+
+
+def test_two_trainings_do_not_write_into_one_folder(scenes: str, tmp_path: Path) -> None:
+    plan = config(scenes, epochs=1, limit=4)
+    with only_writer(tmp_path / "out", "train"), pytest.raises(ConfigurationError, match="another process is writing"):
+        learn(plan, tmp_path / "out")
+    (tmp_path / "out/set.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match="holds an adversarial set"):
+        learn(plan, tmp_path / "out")
+
+
+def test_a_full_disk_is_said(scenes: str, tmp_path: Path, mount_disk: Callable[[str], Path]) -> None:
+    disk = mount_disk("64k")
+    with pytest.raises(StorageError, match="no space left"):
+        learn(config(scenes, epochs=1, limit=4), disk / "out")

@@ -252,3 +252,25 @@ def test_a_users_own_network_is_found_again_by_what_it_was_loaded_by(
     assert (record.name, record.source) == ("own", "own_network:SPEC")
     given = Given(allowed=frozenset({record.source}))
     assert load_victim(record, tmp_path, given).record == record
+
+
+def test_a_file_of_a_kilobyte_asks_for_no_gigabytes(keep: Callable[..., Path], states: dict[str, State]) -> None:
+    bomb = torch.zeros(1, dtype=torch.half).expand(1 << 36)
+    path = keep({**states[ESPNET], "classifier.weight": bomb})
+    assert "says that it has 68719476736 numbers, and the file holds fewer" in message(ESPNET, path)
+    alone = keep({"a": bomb}, "alone.pth")
+    assert alone.stat().st_size < 2000
+    assert "numbers, and the file holds fewer" in message(ESPNET, alone)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        torch.zeros(2, 2).to_sparse(),
+        torch.zeros(2, 2, dtype=torch.complex64),
+        torch.empty(1 << 36, device="meta"),
+    ],
+    ids=["sparse", "complex", "meta"],
+)
+def test_tensors_of_another_kind_are_refused(odd: Tensor, keep: Callable[..., Path], states: dict[str, State]) -> None:
+    message(ESPNET, keep({**states[ESPNET], "classifier.weight": odd}))

@@ -1,0 +1,47 @@
+"""TERM and HUP take the way of Ctrl-C, unless whoever started the command had them ignored."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segeval.store import SetFolder
+
+Call = Callable[..., Any]
+
+
+def stopped(number: int, handler: Any, options: list[str]) -> tuple[int, str]:
+    """Send a signal to a craft when it has begun to attack. handler: that the command starts with."""
+    command = [sys.executable, "-m", "segeval", *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    start = partial(signal.signal, number, handler)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=start) as process:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("tanh-local on espnet-synthetic: 0/"):
+                process.send_signal(number)
+    return process.returncode, "".join(said)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_they_end_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_path: Path, number: int) -> None:
+    options = ["craft", "--out", str(tmp_path / "set"), *world.crafting, "--limit", "1", "--steps", "15"]
+    code, said = stopped(number, signal.SIG_DFL, options)
+    assert code == 130 and "interrupted; what is finished is saved" in said and "Traceback" not in said
+    assert not list(tmp_path.rglob("*.part"))
+    assert call(*options, "--resume").code == 0
+    assert SetFolder(tmp_path / "set").complete_manifest().sample_count == 2
+
+
+def test_nohup_is_heeded(world: Any, tmp_path: Path) -> None:
+    options = ["craft", "--out", str(tmp_path / "set"), *world.crafting, "--limit", "1", "--steps", "5"]
+    assert stopped(signal.SIGHUP, signal.SIG_IGN, options)[0] == 0
+    assert SetFolder(tmp_path / "set").complete_manifest().sample_count == 2

@@ -1,0 +1,111 @@
+"""A set that moved, or came from somebody else: its files are found by their hash, and it brings no code."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from segeval.bundles import BundleFolder
+from segeval.deploy import deploy
+from segeval.deploy.given import Given, load_victim
+from segeval.errors import ConfigurationError, DataError, WeightsError
+from segeval.models.loading import load_spec
+from segeval.records import ModelRecord
+from segeval.registry import DATASETS
+from segeval.store import SetFolder
+
+from .conftest import MakeSet, Victims
+
+NAME = "espnet-synthetic"
+ONE = (NAME,)
+
+
+@pytest.fixture
+def moved(victims: Victims, tmp_path: Path) -> tuple[ModelRecord, Path]:
+    """The record of a network whose weights are no longer where they were, and a copy of them."""
+    record = victims[NAME].record
+    copy = tmp_path / "elsewhere" / Path(record.weights).name
+    copy.parent.mkdir()
+    shutil.copy(record.weights, copy)
+    return replace(record, weights="no/such/folder/" + copy.name), copy
+
+
+def test_weights_are_found_beside_the_set(moved: tuple[ModelRecord, Path], tmp_path: Path) -> None:
+    record, copy = moved
+    with pytest.raises(WeightsError, match="are not here; looked at") as caught:
+        load_victim(record, tmp_path / "set", Given())
+    assert caught.value.hint == f"name the file: --model {NAME}=FILE"
+    for place in (tmp_path / "set" / copy.name, tmp_path / copy.name, tmp_path / "set" / "renamed.safetensors"):
+        place.parent.mkdir(exist_ok=True)
+        shutil.copy(copy, place)
+        assert load_victim(record, tmp_path / "set", Given()).record == record
+        place.unlink()
+
+
+def test_and_in_the_users_data(
+    moved: tuple[ModelRecord, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, copy = moved
+    monkeypatch.setenv("SEGEVAL_DATA", str(tmp_path / "data"))
+    (tmp_path / "data/weights").mkdir(parents=True)
+    shutil.copy(copy, tmp_path / "data/weights/other.safetensors")
+    assert load_victim(record, tmp_path / "set", Given()).record == record
+
+
+def test_or_where_the_user_says(moved: tuple[ModelRecord, Path], tmp_path: Path) -> None:
+    record, copy = moved
+    assert load_victim(record, tmp_path / "set", Given({NAME: copy})).record == record
+    copy.write_bytes(copy.read_bytes() + b"\0")
+    with pytest.raises(WeightsError, match="another file"):
+        load_victim(record, tmp_path / "set", Given({NAME: copy}))
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A module that tells what of it was used, as an import of it would."""
+    used: list[str] = []
+
+    class Spying(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            used.append(name)
+            return load_spec(NAME) if name == "network" else DATASETS.load("folder")
+
+    monkeypatch.setitem(sys.modules, "theirs", Spying("theirs"))
+    yield used
+
+
+def test_a_network_that_the_set_names_is_not_imported(make_set: MakeSet, tmp_path: Path, spy: list[str]) -> None:
+    root = make_set(range(1), networks=ONE)
+    folder = SetFolder(root)
+    manifest = folder.manifest()
+    theirs = replace(manifest.models[0], source="theirs:network")
+    folder.write_manifest(replace(manifest, models=(theirs,)))
+    with pytest.raises(ConfigurationError, match="code that segeval does not know and would run") as caught:
+        deploy(root, tmp_path / "bundle", precisions=["fp32"])
+    assert "--allow theirs:network" in caught.value.hint
+    assert not spy and not (tmp_path / "bundle").exists()
+    deploy(root, tmp_path / "bundle", precisions=["fp32"], given=Given(allowed=frozenset({"theirs:network"})))
+    assert spy == ["network"]
+    assert BundleFolder(tmp_path / "bundle").verify().engines[0].model == NAME
+
+
+def test_nor_is_a_dataset(make_set: MakeSet, tmp_path: Path, spy: list[str]) -> None:
+    root = make_set(range(1), networks=ONE)
+    folder = SetFolder(root)
+    manifest = folder.manifest()
+    folder.write_manifest(replace(manifest, config=replace(manifest.config, dataset="theirs:open")))
+    with pytest.raises(ConfigurationError, match="dataset 'theirs:open', which is code"):
+        deploy(root, tmp_path / "bundle", precisions=["int8"])
+    assert not spy
+
+
+def test_a_dataset_that_the_user_names_must_be_there(make_set: MakeSet, tmp_path: Path) -> None:
+    root = make_set(range(1), networks=ONE)
+    with pytest.raises(DataError):
+        deploy(root, tmp_path / "bundle", precisions=["int8"], given=Given(data_root=tmp_path / "nowhere"))
