@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all
+.PHONY: help demo test lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all soak
 
 help:
 	@echo "make demo   set up .venv and run the whole chain on synthetic scenes"
 	@echo "make test   set up .venv, check style and types, run the tests"
 	@echo "make clean  remove .venv and caches"
-	@echo "longer checks: make check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz"
+	@echo "longer checks: make check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz, soak"
 
 $(STAMP): pyproject.toml constraints.txt
 	@for python in $(PYTHON) python3.12 python3.13 python3; do \
@@ -63,6 +63,10 @@ check-tensorrt-build-all: $(STAMP)
 # Mutated bundles, replays and archives; docs/untrusted-files.md. The ordinary tests run 500 examples.
 fuzz: $(STAMP)
 	SEGEVAL_FUZZ_EXAMPLES=$${SEGEVAL_FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest -q tests/fuzz
+
+# Commands killed at every moment and continued, files with a bit or digit changed; docs/soak.md.
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak.check
 
 # The runner on an emulated aarch64 processor; docs/aarch64.md. Needs root once, debootstrap and qemu-user-static.
 check-aarch64: $(STAMP)

@@ -9,6 +9,7 @@ import numpy as np
 
 from segeval.bundles import BundledFile, InputKey, Inputs, Shard
 from segeval.errors import ConfigurationError
+from segeval.held import make_folder
 from segeval.records import encode
 from segeval.store import RgbImage, explaining, sha256_file
 
@@ -45,7 +46,7 @@ def write_inputs(
         shard = Shard(f"inputs/shard-{len(shards):05d}.npy", first, len(part))
         path = root / shard.file
         with explaining(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             with path.open("wb") as file:
                 header = {"descr": "|u1", "fortran_order": False, "shape": (len(part), height, width, 3)}
                 np.lib.format.write_array_header_1_0(file, header)
@@ -64,7 +65,7 @@ def write_file(root: Path, name: str, data: bytes, executable: bool = False) -> 
     """Write one file of an unfinished bundle. Raises StorageError."""
     path = root / name
     with explaining(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         path.write_bytes(data)
         if executable:
             path.chmod(0o755)

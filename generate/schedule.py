@@ -1,7 +1,7 @@
 """Running the jobs of a crafting run, here or in several processes, and keeping what they give in their order."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from segeval.generate.samples import ImageFiles
 from segeval.generate.workers import Order, Workers
 from segeval.progress import Progress
 from segeval.records import AdversarialSample
-from segeval.store import explaining
+from segeval.store import explaining, require_recorded
 
 if TYPE_CHECKING:
     from segeval.generate.craft import Crafter
@@ -33,7 +33,7 @@ class Schedule:
         self.folder = crafter.folder
         self.work = Work(jobs, crafter.config.steps)
         self.done = self.keep_whole_jobs()
-        self.changes = dict(map(self.change, self.folder.samples()))
+        self.changes = dict(map(self.change, self.kept()))
 
     def run(self, workers: int) -> int:
         """Run the jobs in so many processes; returns the number of samples."""
@@ -95,6 +95,16 @@ class Schedule:
         """Id and mean change of a sample, that another attack may be matched to."""
         local = self.crafter.specs[sample.attack].scope == "local"
         return sample.id, sample.norms.mean_phi if local else sample.norms.mean
+
+    def kept(self) -> Iterator[AdversarialSample]:
+        """The samples that are there already. Raises IntegrityError if a file of one is not the one that was saved."""
+        proved: set[str] = set()
+        for sample in self.folder.samples():
+            for file in sample.files.values():
+                if file.path not in proved:
+                    require_recorded(self.folder.root, file)
+                    proved.add(file.path)
+            yield sample
 
     def keep_whole_jobs(self) -> int:
         """Cut samples.jsonl back to whole jobs, after an interruption; returns how many there are."""

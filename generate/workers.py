@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from segeval.errors import EngineError, IntegrityError
+from segeval.held import held
 from segeval.records import AdversarialSample, CraftConfig, ModelRecord
 
 if TYPE_CHECKING:
@@ -46,12 +47,14 @@ class Order:
 class Worker:
     """The crafter and the jobs of the parent process, made again in a process of its own.
 
-    Raises IntegrityError if a model is another one by now.
+    Raises IntegrityError if a model is another one by now, StorageError if the set's folder is gone.
     """
 
     def __init__(self, order: Order) -> None:
         from segeval.generate.craft import Crafter
 
+        self.holding = ExitStack()  # as long as the process lives
+        self.holding.enter_context(held(order.root))
         self.crafter = Crafter(order.config, order.root)
         self.files = order.files
         self.jobs: list[Job] = list(self.crafter.jobs(order.files))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from segeval.errors import ConfigurationError
 from segeval.folders import require_own
+from segeval.held import held, make_folder
 from segeval.store import explaining
 from segeval_runner.exclusive import locked_at_once
 
@@ -16,23 +17,30 @@ from segeval_runner.exclusive import locked_at_once
 def only_writer(folder: Path, *own: str) -> Iterator[None]:
     """Hold a folder, which is made if it is not there; it leaves no file, and ends with the process however that ends.
 
+    A folder that is removed in the block is not made again: see `held`.
     own: names of the kinds that the command makes; see `KINDS`.
     Raises ConfigurationError if another process holds it or it holds something else, StorageError. On Windows, and on
     a file system that cannot lock, nobody is kept out.
     """
     require_own(folder, *own)
     with explaining(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     if sys.platform == "win32":
         yield
         return
     with explaining(folder):
         descriptor = os.open(folder, os.O_RDONLY)
     try:
-        if not locked_at_once(descriptor):
-            raise ConfigurationError(
-                f"another process is writing into {folder}", "wait until it has ended, or choose another --out"
-            )
-        yield
+        lock(descriptor, folder)
+        with held(folder):
+            yield
     finally:
         os.close(descriptor)
+
+
+def lock(descriptor: int, folder: Path) -> None:
+    """Lock an open folder until it is closed. Raises ConfigurationError if another process has it."""
+    if not locked_at_once(descriptor):
+        raise ConfigurationError(
+            f"another process is writing into {folder}", "wait until it has ended, or choose another --out"
+        )

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from segeval.errors import ConfigurationError
+from segeval.exclusive import lock
 from segeval.folders import require_own
+from segeval.held import held, require_held
 from segeval.store import explaining
-from segeval_runner.exclusive import locked_at_once
 
 
 @contextmanager
@@ -31,9 +32,11 @@ def new_folder(out: Path, own: str, tell: Callable[[str], None] = lambda text: N
     with explaining(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    with held(part):
+    with reserved(part):
         try:
-            yield part
+            with held(part):
+                yield part
+                require_held(part)
             part.chmod(0o755)  # mkdtemp makes it private
             with explaining(out):
                 part.replace(out)
@@ -42,15 +45,14 @@ def new_folder(out: Path, own: str, tell: Callable[[str], None] = lambda text: N
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def reserved(folder: Path) -> Iterator[None]:
     """Hold a folder against `removed_stale`, until the block or the process ends. Raises ConfigurationError."""
     if sys.platform == "win32":
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        if not locked_at_once(descriptor):
-            raise ConfigurationError(f"another process is writing into {folder}", "wait until it has ended")
+        lock(descriptor, folder)
         yield
     finally:
         os.close(descriptor)
@@ -60,7 +62,7 @@ def removed_stale(out: Path) -> Iterator[Path]:
     """Remove the half-made folders of `out` whose process has ended; gives their names."""
     for part in out.parent.glob(f".{glob.escape(out.name)}.*.part"):
         try:
-            with held(part):
+            with reserved(part):
                 shutil.rmtree(part, ignore_errors=True)
             yield part
         except (ConfigurationError, OSError):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from segeval.errors import DataError, FormatError, IntegrityError, StorageError
+from segeval.held import make_folder, require_held
 from segeval.metrics import Labels, Mask
 from segeval.records import AdversarialSample, AdversarialSet, FileRecord, decode, encode_sealed
 from segeval_runner.strict import lines, open_regular, read_regular
@@ -38,6 +39,7 @@ def explaining(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        require_held(path)  # of a folder that is gone, that is the reason
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
                 f"no space left on the disk of {path}",
@@ -51,7 +53,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A new file that gets the name `path` once it is whole, or never. Makes its folder. Raises StorageError."""
     part = path.with_name(path.name + ".part")
     with explaining(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             part.unlink(missing_ok=True)
             # Made anew: what already lies there could be a link that leads elsewhere.
@@ -126,6 +128,7 @@ def opening(path: Path) -> Iterator[Image.Image]:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
             yield image
     except FileNotFoundError as error:
+        require_held(path)
         raise DataError(f"{path} is missing") from error
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}", "the file is truncated or no PNG or JPEG image") from error
@@ -168,6 +171,16 @@ def load_png(root: Path, record: FileRecord, mode: str) -> NDArray[np.uint8]:
     if sha256_file(path) != record.sha256:
         raise IntegrityError(f"{path} is not the file that was recorded", "craft the set again, or restore the file")
     return pixels
+
+
+def require_recorded(root: Path, record: FileRecord) -> None:
+    """Raise IntegrityError unless a file below `root` is the recorded one, DataError if it is missing."""
+    path = inside(root, record.path)
+    if not path.is_file():
+        raise DataError(f"{path} is missing", "restore it, or craft the set again into a new folder")
+    if sha256_file(path) != record.sha256:
+        hint = "restore the file, or craft the set again into a new folder"
+        raise IntegrityError(f"{path} is not the file that was recorded", hint)
 
 
 def save_npy(root: Path, path: str, array: NDArray[np.floating]) -> FileRecord:
@@ -247,6 +260,7 @@ class SetFolder:
 
     def append(self, samples: Iterable[AdversarialSample]) -> None:
         """Add samples durably, all with one write."""
+        require_held(self.samples_path)
         with explaining(self.samples_path), self.samples_path.open("ab") as file:
             file.write(b"".join(encode_sealed(sample) + b"\n" for sample in samples))
             file.flush()

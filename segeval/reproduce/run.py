@@ -18,6 +18,7 @@ from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, 
 from segeval.generate.craft import Crafter, CraftPlan
 from segeval.generate.maps import gradients_of, make_maps
 from segeval.generate.numerics import is_cpu, naming_memory, one_thread, prepare_torch
+from segeval.held import require_held
 from segeval.models import Segmenter, load_models
 from segeval.models.segmenter import resizing
 from segeval.places import dataset_root
@@ -117,6 +118,7 @@ class Reproduction:
         try:
             yield
         finally:
+            require_held(self.folder.path)
             found = self.folder.read()
             spent = found.seconds.get(name, 0.0) + time.monotonic() - started
             self.folder.write(replace(found, seconds={**found.seconds, name: round(spent, 1)}))

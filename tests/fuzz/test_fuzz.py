@@ -33,6 +33,8 @@ Sandbox = Callable[[], Path]
 Fence = Callable[..., AbstractContextManager[None]]
 
 EXAMPLES = int(os.environ.get("SEGEVAL_FUZZ_EXAMPLES", "500"))
+DRAWN = "SEGEVAL_FUZZ_EXAMPLES" in os.environ
+"""Whether examples are drawn at random, so that nothing is certain about what they are."""
 MOST_BYTES = 1 << 20
 
 
@@ -41,7 +43,7 @@ def fuzz(share: float) -> settings:
     return settings(
         max_examples=max(1, round(EXAMPLES * share)),
         deadline=None,  # the fence has one that does not depend on what else the machine does
-        derandomize="SEGEVAL_FUZZ_EXAMPLES" not in os.environ,
+        derandomize=not DRAWN,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
@@ -367,20 +369,20 @@ def test_archives_of_results(
 
 
 def test_what_was_not_changed_is_accepted(
-    bundle_folder: Path,
-    replay_folder: Path,
-    results_tar: bytes,
-    set_files: Files,
-    tmp_path: Path,
-    outcomes: Counter[str],
+    bundle_folder: Path, replay_folder: Path, results_tar: bytes, set_files: Files, tmp_path: Path
 ) -> None:
-    """And the examples above were neither all refused nor all accepted."""
     read_bundle(bundle_folder)
     read_replay(replay_folder)
     (tmp_path / "results.tar").write_bytes(results_tar)
     unpack(tmp_path / "results.tar", tmp_path / "out", MOST_BYTES)
     write(tmp_path / "set", set_files)
     read_set(tmp_path / "set")
+
+
+def test_the_usual_examples_were_neither_all_refused_nor_all_accepted(outcomes: Counter[str]) -> None:
+    """They are the same ones each time; of others, and above all of few, it may be otherwise."""
+    if DRAWN:
+        return
     readers = {name.rpartition(",")[0] for name in outcomes}
     for reader in readers:
         assert outcomes[f"{reader}, refused"] > outcomes[f"{reader}, accepted"] / 4 > 0, reader
