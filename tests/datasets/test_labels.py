@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_a_grey_palette_that_could_be_either_is_refused(tmp_path: Path) -> None:
         read_labels(indexed(tmp_path / "m.png", indices, [0, 2, 4, 6]), VALUES, CITYSCAPES)
 
 
-def folder_of(root: Path, image: Image.Image, mask: Image.Image, **options: object) -> Path:
+def folder_of(root: Path, image: Image.Image, mask: Image.Image, **options: Any) -> Path:
     """A folder dataset of one image. options: of the image's file."""
     for name in ("images", "masks"):
         (root / name).mkdir(parents=True)
