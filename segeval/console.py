@@ -19,6 +19,7 @@ from rich.text import Text
 
 from segeval.errors import SegevalError
 from segeval.progress import Progress as Tick
+from segeval_runner.strict import UNPRINTABLE
 
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal to draw a bar on."""
@@ -29,9 +30,17 @@ results = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 messages = Console(stderr=True, highlight=False)
 
 
+def visible(text: str, keep: str = "") -> str:
+    """A text from elsewhere in which control characters and changes of the writing direction are seen, not obeyed.
+
+    keep: those of them that are left as they are.
+    """
+    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
 def say(text: str) -> None:
-    """A message for a person, on stderr; shown as it is."""
-    show(Text(text))
+    """A message for a person, on stderr; shown as it is, control characters escaped."""
+    show(Text(visible(text, "\n\t")))
 
 
 def show(text: Text) -> None:
@@ -41,9 +50,9 @@ def show(text: Text) -> None:
 
 def show_error(error: SegevalError) -> None:
     """What was wrong, and what to do."""
-    show(Text.assemble(("error: ", "bold red"), error.what))
+    show(Text.assemble(("error: ", "bold red"), visible(error.what, "\n\t")))
     if error.hint:
-        show(Text.assemble(("what to do: ", "bold"), error.hint))
+        show(Text.assemble(("what to do: ", "bold"), visible(error.hint, "\n\t")))
 
 
 class LineProgress:
