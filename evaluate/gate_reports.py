@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from segeval.console import visible
 from segeval.evaluate.gates import Finding
 
 
@@ -13,10 +14,10 @@ def junit(findings: Sequence[Finding]) -> bytes:
         "testsuite", name="segeval gates", tests=str(len(findings)), failures=str(missed), errors="0", skipped="0"
     )
     for finding in findings:
-        name = f"{finding.gate} [{finding.described} on {finding.model}, {', '.join(finding.engines)}]"
+        name = visible(f"{finding.gate} [{finding.described} on {finding.model}, {', '.join(finding.engines)}]")
         case = ElementTree.SubElement(suite, "testcase", classname="segeval.gates", name=name)
         if not finding.held:
-            ElementTree.SubElement(case, "failure", message=f"missed: {finding.told}")
+            ElementTree.SubElement(case, "failure", message=visible(f"missed: {finding.told}"))
     ElementTree.indent(suite)
     data: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
     return data + b"\n"
@@ -37,5 +38,5 @@ def summary(findings: Sequence[Finding], verdict: Sequence[str]) -> str:
             finding.model,
             numbers,
         )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([*lines, "", *(f"> {sentence}" for sentence in verdict), ""])
+        lines.append("| " + " | ".join(visible(cell).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*lines, "", *(f"> {visible(sentence)}" for sentence in verdict), ""])

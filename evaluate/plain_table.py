@@ -1,16 +1,30 @@
 """The look that tables in a terminal share."""
 
+from collections.abc import Iterable
+
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
+
+from segeval.console import visible
+
+
+def as_shown(text: str) -> Text:
+    """The text of a cell: nothing in it is taken for markup or obeyed by a terminal."""
+    return Text(visible(text))
+
+
+def lines(texts: Iterable[str]) -> Text:
+    """Sentences below each other, as `as_shown`."""
+    return Text("\n".join(map(visible, texts)))
 
 
 def plain_table(title: str, caption: str = "") -> Table:
     """An empty table with its title above and its caption below, at the left. Nothing in them is taken for markup."""
     return Table(
-        title=Text(title),
+        title=as_shown(title),
         title_justify="left",
-        caption=Text(caption) if caption else None,
+        caption=as_shown(caption) if caption else None,
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from segeval.bundles import Calibration
+from segeval.console import visible
 from segeval.evaluate.benchmark import wording as benchmark_words
 from segeval.evaluate.benchmark.page import device_section
 from segeval.evaluate.benchmark.records import BenchmarkReport
@@ -65,8 +66,10 @@ def calibrated(calibration: Calibration) -> str:
 def unbroken(sentence: str, names: Collection[str]) -> Markup:
     """A sentence in which these names are not broken into two lines."""
     pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    parts = re.split(f"({pattern})", sentence)
-    marked = (Markup("<span class=name>{}</span>").format(part) if part in names else escape(part) for part in parts)
+    marked = (
+        Markup("<span class=name>{}</span>").format(shown(part)) if part in names else escape(shown(part))
+        for part in re.split(f"({pattern})", sentence)
+    )
     return Markup("").join(marked)
 
 
@@ -84,12 +87,18 @@ def script() -> tuple[Markup, str]:
     return Markup(text), f"'sha256-{digest}'"
 
 
+def shown(value: Any) -> Any:
+    """A value as a page has it: in names and sentences, control characters and changes of direction are escaped."""
+    return visible(value, "\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def environment(names: Collection[str]) -> Environment:
     """The templates' surroundings. names: not to be broken into two lines."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

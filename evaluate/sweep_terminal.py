@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from segeval.evaluate.plain_table import plain_table
+from segeval.evaluate.plain_table import as_shown, plain_table
 from segeval.evaluate.report_records import Estimate, SurvivalReport
 from segeval.evaluate.sweep import (
     Attribution,
@@ -56,7 +56,7 @@ def matrix_table(matrix: CalibrationMatrix) -> Table:
         images = images_behind(cell.survival for cell in cells if cell is not None)
         clean = (decimals(column.miou), points(column.miou_drop), percent(column.equal))
         engine = column.engine.removeprefix(f"{matrix.model}.")
-        table.add_row(*map(Text, (engine, *clean, *survived, images)))
+        table.add_row(*map(as_shown, (engine, *clean, *survived, images)))
     return table
 
 
@@ -70,10 +70,10 @@ def ranking_table(attribution: Attribution) -> Table:
     headings = (*attacks, "mean", "mIoU", "labels changed %", "n")
     table = _table(title, ONLY_CAPTION if only else WITHOUT_CAPTION, "block", headings)
     for block in attribution.blocks:
-        table.add_row(*map(Text, (block.block, *_numbers(block, only))))
+        table.add_row(as_shown(block.block), *map(Text, _numbers(block, only)))
     if attribution.total is not None:
         table.add_section()
-        table.add_row(*map(Text, ("all of them", *_numbers(attribution.total, only))))
+        table.add_row("all of them", *map(Text, _numbers(attribution.total, only)))
     return table
 
 

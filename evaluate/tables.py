@@ -1,8 +1,7 @@
 """The CSV files beside a report: everything its tables and figures show can be computed from them again."""
 
-import csv
 import dataclasses
-import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,19 +9,39 @@ from segeval.evaluate.report_records import BreakdownRow, CleanRow, Comparison, 
 from segeval.evaluate.survival import SampleCounts
 
 ALL_TASKS = "*"
+FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How texts begin that a spreadsheet computes; and those with apostrophes before, so that all can be read back."""
+SPECIAL = re.compile('[",\r\n]')
+"""What makes a cell need quotation marks."""
 Cell = str | int | float | None
 
 
 def csv_bytes(rows: Iterable[Mapping[str, Cell]]) -> bytes:
-    """CSV with a header; an unknown value is an empty cell."""
-    text = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
+    """CSV with a header; an unknown value is an empty cell, and no text is a formula."""
+    lines: list[str] = []
     for row in rows:
-        if writer is None:
-            writer = csv.DictWriter(text, list(row), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(row)
-    return text.getvalue().encode()
+        if not lines:
+            lines.append(",".join(map(field, row)))
+        lines.append(",".join(map(field, row.values())))
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def field(cell: Cell) -> str:
+    """A cell as it stands in a line. Python's own writer leaves a carriage return bare, which no reader takes."""
+    if cell is None:
+        return ""
+    text = quoted(cell) if isinstance(cell, str) else str(cell)
+    return '"{}"'.format(text.replace('"', '""')) if SPECIAL.search(text) else text
+
+
+def quoted(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: with an apostrophe in front where it looks like one (OWASP)."""
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def unquoted(text: str) -> str:
+    """The text that `quoted` was given."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
 def flat(record: object) -> dict[str, Cell]:

@@ -9,7 +9,7 @@ from segeval.evaluate.channels import channel_tables
 from segeval.evaluate.comparisons import undecidable
 from segeval.evaluate.noise import floor_cell, floor_percent, noise_floor
 from segeval.evaluate.paired import SIGNIFICANT
-from segeval.evaluate.plain_table import plain_table
+from segeval.evaluate.plain_table import as_shown, plain_table
 from segeval.evaluate.report_records import Comparison, SurvivalReport, SurvivalRow
 from segeval.evaluate.verdict import overall
 from segeval.evaluate.wording import (
@@ -56,7 +56,7 @@ def survival_table(report: SurvivalReport) -> Table:
             table.add_section()
         attack = _attack(row, report) if group != before else ""
         engine = row.engine if len(models) > 1 else row.engine.removeprefix(f"{row.model}.")
-        table.add_row(*map(Text, (attack, engine, *_numbers(row))))
+        table.add_row(*map(as_shown, (attack, engine, *_numbers(row))))
         before = group
     return table
 
@@ -100,7 +100,7 @@ def channels_in_terminal(report: SurvivalReport) -> Iterator[Table]:
             engine = column.plain.removeprefix(f"{table.model}.")
             images = images_behind(cell.survival for cell in cells if cell is not None)
             clean = (decimals(column.miou), percent(column.equal))
-            shown.add_row(*map(Text, (channel, engine, *clean, *survived, images)))
+            shown.add_row(*map(as_shown, (channel, engine, *clean, *survived, images)))
             before = column.channel
         yield shown
 
@@ -126,7 +126,7 @@ def clean_in_terminal(report: SurvivalReport) -> Iterator[Table]:
         row = rows[engine.model, engine.label]
         changed = None if row.equal is None else 1 - row.equal
         numbers = (floor_cell(changed, noise_floor(engine)), str(row.images))
-        table.add_row(*map(Text, (engine.label, floor_percent(changed), *numbers)))
+        table.add_row(*map(as_shown, (engine.label, floor_percent(changed), *numbers)))
     yield table
 
 
@@ -159,9 +159,8 @@ def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
         numbers = (decimals(pair.first), decimals(pair.second), signed(pair.difference))
         brackets = "" if pair.low is None else f"[{signed(pair.low)}, {signed(pair.high)}]"
         floor = floor_cell(pair.difference, pair.noise_floor)
-        table.add_row(
-            *map(Text, (_compared(pair, several), *numbers, brackets, floor, p_value(pair.p_holm), str(pair.images)))
-        )
+        compared = (_compared(pair, several), *numbers, brackets, floor, p_value(pair.p_holm), str(pair.images))
+        table.add_row(*map(as_shown, compared))
     yield table
 
 

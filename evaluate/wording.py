@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from segeval.console import visible
 from segeval.evaluate.report_records import Estimate, SurvivalRow
 
 
@@ -21,8 +22,8 @@ def attack_name(attack: str, victims: Sequence[str], model: str) -> str:
 
 
 def stacked(name: str) -> str:
-    """A name broken after its hyphens and commas, for the narrow columns of a terminal."""
-    return re.sub(r"([-,]) ?", r"\1\n", name)
+    """A name broken after its hyphens and commas, for the narrow columns of a terminal; safe to be shown there."""
+    return re.sub(r"([-,]) ?", r"\1\n", visible(name))
 
 
 def percent(share: float | None) -> str:

@@ -2,10 +2,10 @@
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
 
 from segeval.evaluate.benchmark.records import Accuracy, BenchmarkReport, EngineRow
 from segeval.evaluate.benchmark.wording import latency, main_run, notes, quoted_power, throughput
+from segeval.evaluate.plain_table import as_shown, lines
 from segeval.evaluate.wording import decimals, percent
 
 HEADINGS = ("mIoU", "success", "survived %", "p50 ms", "p90 ms", "p99 ms", "images/s")
@@ -13,8 +13,8 @@ HEADINGS = ("mIoU", "success", "survived %", "p50 ms", "p90 ms", "p99 ms", "imag
 
 def benchmark_table(report: BenchmarkReport) -> Table:
     """One line per engine. Success and survival are of its model's strongest attack; names are shown as they are."""
-    title = Text("On the device: accuracy, latency of a call in a single stream, throughput, power and energy")
-    caption = Text("\n".join((*notes(report), "")))
+    title = as_shown("On the device: accuracy, latency of a call in a single stream, throughput, power and energy")
+    caption = lines((*notes(report), ""))
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD)
     table.pad_edge, table.collapse_padding = False, True
     runs = [run for benchmark in report.benchmarks for row in benchmark.engines for run in row.runs]
@@ -24,10 +24,10 @@ def benchmark_table(report: BenchmarkReport) -> Table:
         table.add_column(heading, justify="right", overflow="fold")
     for benchmark in report.benchmarks:
         for row in benchmark.engines:
-            table.add_row(*map(Text, (row.engine, *accuracy_cells(row), *run_cells(row, powered))))
+            table.add_row(*map(as_shown, (row.engine, *accuracy_cells(row), *run_cells(row, powered))))
         table.add_section()
     for row in report.unmeasured:
-        table.add_row(*map(Text, (row.engine, *accuracy_cells(row), "not benchmarked")))
+        table.add_row(*map(as_shown, (row.engine, *accuracy_cells(row), "not benchmarked")))
     return table
 
 

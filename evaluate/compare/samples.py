@@ -8,6 +8,7 @@ import msgspec
 
 from segeval.errors import DataError, FormatError
 from segeval.evaluate.survival import SampleCounts
+from segeval.evaluate.tables import unquoted
 from segeval.store import read_lines
 
 FILE = "samples.csv"
@@ -71,8 +72,8 @@ def text_of(path: Path) -> Iterator[str]:
 
 def row_from(cells: Mapping[str, str], where: str) -> SampleCounts:
     """The counts in a line; an empty cell is an unknown value. Raises FormatError."""
-    known: dict[str, object] = {name: cell or None for name, cell in cells.items()}
-    known["victims"] = tuple(cells.get("victims", "").split("+"))
+    known: dict[str, object] = {name: unquoted(cell) or None for name, cell in cells.items()}
+    known["victims"] = tuple(unquoted(cells.get("victims", "")).split("+"))
     try:
         row = msgspec.convert(known, SampleCounts, strict=False)
     except msgspec.ValidationError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from segeval.console import visible
 from segeval.evaluate.compare.records import Change, RunComparison
 from segeval.evaluate.compare.wording import (
     CLEAN_HEADINGS,
@@ -53,5 +54,5 @@ def joined(row: Sequence[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that cannot end a cell, or begin HTML, a link or another line."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\(")
+    """Text that cannot end a cell, or begin HTML, a link or another line, or change the writing direction."""
+    return visible(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\(")

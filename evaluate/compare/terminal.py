@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from segeval.evaluate.compare.records import RunComparison
 from segeval.evaluate.compare.wording import (
@@ -17,7 +16,7 @@ from segeval.evaluate.compare.wording import (
     run_line,
     shown,
 )
-from segeval.evaluate.plain_table import plain_table
+from segeval.evaluate.plain_table import as_shown, lines, plain_table
 
 CAPTION = (
     "Means over the images of both runs. p: two-sided permutation test, Holm's correction for all {} tests; "
@@ -27,7 +26,7 @@ CAPTION = (
 
 def comparison_view(comparison: RunComparison) -> Iterator[RenderableType]:
     """What to print, in order. Names are shown as they are: nothing in them is taken for markup."""
-    yield Text("\n".join((run_line("A", comparison.a), run_line("B", comparison.b))))
+    yield lines((run_line("A", comparison.a), run_line("B", comparison.b)))
     listed = shown(comparison.changes)
     tested = sum(change.p is not None for change in comparison.changes)
     styles = ["bold" if change.significant else "" for change in listed]
@@ -38,7 +37,7 @@ def comparison_view(comparison: RunComparison) -> Iterator[RenderableType]:
         yield table("Clean images, not tested", CLEAN_HEADINGS, 1, rows, [""] * len(rows))
     rest = rest_line(comparison.changes)
     more = [f"{rest}: --json and --out have all."] if rest else []
-    yield Text("\n".join((comparison.finding, *comparison.notes, *only_lines(comparison), *more)))
+    yield lines((comparison.finding, *comparison.notes, *only_lines(comparison), *more))
 
 
 def table(
@@ -54,5 +53,5 @@ def table(
     for index, heading in enumerate(headings):
         made.add_column(heading, overflow="fold", justify="left" if index < words else "right", no_wrap=index >= words)
     for row, style in zip(rows, styles, strict=True):
-        made.add_row(*map(Text, row), style=style)
+        made.add_row(*map(as_shown, row), style=style)
     return made

@@ -14,7 +14,7 @@ from segeval.evaluate.kang2020.paper import PRINTED
 from segeval.evaluate.kang2020.records import BudgetRow, FigureRecord, Kang2020Report
 from segeval.evaluate.kang2020.transfer import matrices
 from segeval.evaluate.palette import LegendEntry
-from segeval.evaluate.report import TEMPLATES, fixed
+from segeval.evaluate.report import TEMPLATES, fixed, shown
 from segeval.evaluate.wording import decimals
 from segeval.experiments import LEVELS
 from segeval.records import encode
@@ -99,6 +99,7 @@ def environment() -> Environment:
         loader=FileSystemLoader([OWN_TEMPLATES, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -8,6 +8,7 @@ from segeval.errors import DataError
 from segeval.evaluate.kang2020.findings import headline
 from segeval.evaluate.kang2020.page import printed, three
 from segeval.evaluate.kang2020.records import FILE, Cell, Kang2020Report, PaperCell
+from segeval.evaluate.plain_table import as_shown
 from segeval.evaluate.renewal import require_recorded
 from segeval.experiments import ExperimentFolder
 from segeval.records import decode
@@ -28,7 +29,7 @@ def summary_table(folder: ExperimentFolder) -> Table:
     report = read(folder)
     rows = [cell for cell in report.cells if cell.task is None and cell.model in cell.victims]
     caption = CAPTION if rows else "Table 1 was not part of this reproduction."
-    title = Text(headline(report.claims))
+    title = as_shown(headline(report.claims))
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
     table.pad_edge, table.collapse_padding = False, True
     table.add_column("attacked", overflow="fold")
@@ -40,7 +41,9 @@ def summary_table(folder: ExperimentFolder) -> Table:
         column = (cell.scope, cell.victims, cell.model)
         if before and column != before:
             table.add_section()
-        table.add_row(*map(Text, ("" if column == before else attacked(cell), METHODS[cell.method], *figures(cell))))
+        table.add_row(
+            *map(as_shown, ("" if column == before else attacked(cell), METHODS[cell.method], *figures(cell)))
+        )
         if cell.paper is not None:
             table.add_row(*(Text(text, style="dim") for text in ("", "  paper", *paper_figures(cell.paper))))
         before = column

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from segeval.commands.options import AsJson, Option, Out, Quiet, Seed
 from segeval.console import progress, results, say
@@ -61,6 +60,7 @@ def evaluate(
     )
     from segeval.evaluate import evaluate as measure
     from segeval.evaluate.places import require_free, require_place
+    from segeval.evaluate.plain_table import lines
     from segeval.evaluate.reading import KEPT
 
     gates = [parse_gate(text) for text in gate]
@@ -80,7 +80,7 @@ def evaluate(
                 results.print(table)
         if bench:
             results.print(benchmark_table(read_benchmark_report(out)))
-        results.print(Text("\n".join((*report.verdict, *report.notes))))
+        results.print(lines((*report.verdict, *report.notes)))
     say(f"report: {out / 'report.html'}")
     if gates:
         judge(check_gates(report, gates), report, junit, summary)

@@ -16,6 +16,7 @@ from segeval.records import encode
 from segeval.replays import Replay
 from segeval.store import write_atomic
 from segeval_runner.recording import Recording
+from segeval_runner.strict import UNPRINTABLE
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -95,6 +96,19 @@ def test_markup_in_a_name_is_shown_as_it_is(run_of: RunOf, capfd: pytest.Capture
     a, b = run_of("a", engine="[bold]x[/]"), run_of("b", engine="[bold]x[/]", lost=0.5)
     assert segeval("compare", a, b, "--quiet") == 0
     assert "[bold]x[/]" in capfd.readouterr().out
+
+
+def test_control_characters_in_a_name_are_shown_and_not_obeyed(
+    run_of: RunOf, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = "=1+1\x1b[2J\u202edaor\x07"
+    a, b = run_of("a", engine=name), run_of("b", engine=name, lost=0.5)
+    assert segeval("compare", a, b, "--out", tmp_path / "out", "--quiet") == 0
+    said, told = capfd.readouterr().out, (tmp_path / "out" / "compare.md").read_text()
+    for text in (said, told):
+        assert "=1+1\\x1b[2J\\u202edaor\\x07" in text
+        assert set(UNPRINTABLE.findall(text)) == {"\n"}
+    assert json.loads((tmp_path / "out" / "compare.json").read_bytes())["changes"][0]["a_engine"] == name
 
 
 @pytest.mark.parametrize(
