@@ -89,7 +89,9 @@ def test_they_are_the_lead_of_the_logits(folder: SetFolder, world: Any) -> None:
         phi = folder.mask(sample.files["phi"])
         image = torch.from_numpy(folder.image(sample.files["adversarial"]))[None]
         with torch.inference_mode():
-            logits = Deployable(world.victim).logits(image)[0].numpy() * np.float32(folder.manifest().models[0].logit_scale)
+            logits = Deployable(world.victim).logits(image)[0].numpy() * np.float32(
+                folder.manifest().models[0].logit_scale
+            )
         expected = margins_by_hand(logits, phi, task.target)
         for margins in margins_of(folder, sample).values():
             assert margins.tolist() == pytest.approx(expected, rel=2**-10, abs=2**-14)
