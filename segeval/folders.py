@@ -8,10 +8,13 @@ from segeval_runner.ownership import kind_in, refusal
 
 
 def require_own(folder: Path, *own: str) -> None:
-    """Raise ConfigurationError unless a folder is new, vacant or of one of these kinds. See `ownership.refusal`."""
+    """Raise ConfigurationError unless a folder is new, vacant or of one of these kinds; see `ownership.refusal`.
+
+    Without a kind every folder will do.
+    """
     with explaining(folder):
         whys = [refusal(folder, kind) for kind in own]
-    if all(whys):
+    if whys and all(whys):
         raise ConfigurationError(whys[0], "choose another folder with --out, or remove it")
 
 

@@ -30,16 +30,18 @@ def demo(
     from segeval.commands.craft import show_plan
     from segeval.deploy import deploy, replay
     from segeval.evaluate import evaluate, survival_table
+    from segeval.folders import require_no_kind
     from segeval.generate.craft import Crafter
     from segeval_runner.environment import usable_cores
 
+    require_no_kind(out)
     adversarial, bundle, replayed, report = (out / name for name in ("set", "bundle", "replay", "report"))
     crafter = Crafter(DEMO, adversarial)
     if not quiet:
         show_plan(crafter.plan(), DEMO)
     with progress(quiet) as tick:
-        crafter.run(adversarial.exists(), tick, usable_cores())
-        deploy(adversarial, bundle, progress=tick)
+        crafter.run(adversarial.exists(), tick, usable_cores(), say)
+        deploy(adversarial, bundle, progress=tick, tell=say)
         replay(bundle, replayed, tick)
         found = evaluate(adversarial, [replayed], report, progress=tick)
     results.print(survival_table(found))
