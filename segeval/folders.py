@@ -15,7 +15,7 @@ def require_own(folder: Path, *own: str) -> None:
     with explaining(folder):
         whys = [refusal(folder, kind) for kind in own]
     if whys and all(whys):
-        raise ConfigurationError(whys[0], "choose another folder with --out, or remove it")
+        raise ConfigurationError(whys[0], "choose a new folder with --out")
 
 
 def require_no_kind(folder: Path) -> None:
@@ -24,4 +24,4 @@ def require_no_kind(folder: Path) -> None:
         found = kind_in(folder)
     if found is not None:
         what = f"{folder} holds {found.words} ({found.manifests[0]})"
-        raise ConfigurationError(what, "choose another folder with --out")
+        raise ConfigurationError(what, "choose a new folder with --out")
