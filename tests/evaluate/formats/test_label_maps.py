@@ -72,7 +72,7 @@ def renamed(world: "World", engine: str) -> None:
 def test_an_engine_whose_name_leads_out_of_the_folder_is_refused(build: Build, tmp_path: Path, name: str) -> None:
     world = build(precisions=("int8",), names=("a",))
     renamed(world, name)
-    with pytest.raises(FormatError, match="leads out of the folder|holds control characters"):
+    with pytest.raises(FormatError, match=r"leads out of the folder|holds control characters"):
         written(world, tmp_path / "out")
     assert not list(tmp_path.rglob("outside*")) and not list(tmp_path.rglob("*.html"))
 
