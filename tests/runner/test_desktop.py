@@ -76,9 +76,10 @@ def test_of_two_replays_into_one_folder_the_second_is_refused(make_bundle: MakeB
         os.kill(runner, signal.SIGSTOP)
         before = held(out)
         second = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert held(out) == before
+        after = held(out)
         os.kill(runner, signal.SIGCONT)
         process.communicate()
+    assert after == before
     assert second.returncode == 2
     assert f"error: another process is writing into {out}" in second.stderr and "--out" in second.stderr
     assert process.returncode == 0
