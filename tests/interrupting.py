@@ -49,8 +49,12 @@ def started(command: list[str], out: Path, results: int, **options: Any) -> Iter
     """A replay that is under way: `results` label maps are written, the last is not. options: of Popen."""
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stderr=pipe, stdout=subprocess.DEVNULL, text=True, **options) as process:
-        await_results(process, out, results)
-        yield process
+        try:
+            await_results(process, out, results)
+            yield process
+        except BaseException:
+            process.kill()  # it may be held
+            raise
 
 
 def runners(out: Path) -> list[int]:

@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from segeval.benches import open_bench
 from segeval.deploy.runner import INTERRUPTED, watch
 from segeval.replays import Replay
 from tests.interrupting import MANY, WORK, assert_undisturbed, await_end, await_results, held, runners
@@ -48,15 +50,21 @@ def test_a_runner_whose_parent_is_killed_does_not_go_on(make_bundle: MakeBundle,
     assert not Replay.open(out).complete
 
 
-def test_a_benchmark_whose_parent_is_killed_ends(make_bundle: MakeBundle, tmp_path: Path) -> None:
+def test_a_benchmark_whose_parent_is_killed_ends_and_can_be_continued(make_bundle: MakeBundle, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    command = segeval("bench", make_bundle(), "--out", out, "--seconds", 1000, "--idle-seconds", 0)
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        next(line for line in process.stderr if line.startswith("single latency"))
-        assert runners(out)
+    short = ["--seconds", 0.01, "--warmup", 1, "--warmup-seconds", 0, "--calls", 3, "--images", 3]
+    command = segeval("bench", make_bundle(), "--out", out, "--quiet", "--idle-seconds", 2, *short)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not (out / "bench.json").exists():
+            assert process.poll() is None, "it ended before it could be met"
+            time.sleep(0.002)
         process.kill()
     await_end(out)
+    done = open_bench(out).runs
+    assert 0 < len(done) < 4
+    subprocess.run(command, check=True, capture_output=True)
+    whole = open_bench(out).runs
+    assert len(whole) == 4 and whole[: len(done)] == done
 
 
 def test_of_two_replays_into_one_folder_the_second_is_refused(make_bundle: MakeBundle, tmp_path: Path) -> None:
@@ -68,9 +76,10 @@ def test_of_two_replays_into_one_folder_the_second_is_refused(make_bundle: MakeB
         os.kill(runner, signal.SIGSTOP)
         before = held(out)
         second = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert held(out) == before
+        after = held(out)
         os.kill(runner, signal.SIGCONT)
         process.communicate()
+    assert after == before
     assert second.returncode == 2
     assert f"error: another process is writing into {out}" in second.stderr and "--out" in second.stderr
     assert process.returncode == 0

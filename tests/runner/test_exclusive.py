@@ -140,6 +140,8 @@ def test_a_writer_that_no_lock_keeps_out_is_noticed(tmp_path: Path) -> None:
     """As on a file system that cannot lock."""
     keys = ["clean/0", "clean/1"]
     with Recording(tmp_path, keys, 1) as one, Recording(tmp_path, keys, 1) as other:
+        for recording in (one, other):
+            recording.cut()
         one.append(keys[0], expected(0), 1.0)
         one.require_whole()
         other.append(keys[0], expected(0), 1.0)

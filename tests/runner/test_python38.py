@@ -130,9 +130,17 @@ def test_the_same_archive_gives_the_same_labels_under_python_38(python38: Path, 
 
 def test_the_archive_measures_under_python_38(python38: Path, bundle: Path, tmp_path: Path) -> None:
     rules = ["--warmup", "1", "--warmup-seconds", "0", "--seconds", "0.01", "--calls", "3", "--images", "3"]
-    command = [str(python38), str(bundle / "runner.pyz"), "bench", "--out", str(tmp_path), "--idle-seconds", "0"]
+    command = [
+        str(python38),
+        str(bundle / "runner.pyz"),
+        "bench",
+        "--out",
+        str(tmp_path / "out"),
+        "--idle-seconds",
+        "0",
+    ]
     ended = subprocess.run([*command, *rules], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    record = open_bench(tmp_path)
+    record = open_bench(tmp_path / "out")
     assert record.environment.python.startswith("3.8.")
     assert len(record.runs) == 6
