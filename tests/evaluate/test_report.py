@@ -152,7 +152,7 @@ def test_data_can_be_saved_as_the_files_beside(page: Page) -> None:
         saved = (folder / name.removesuffix(".gz")).read_bytes()
         if (
             name.removesuffix(".gz") == "report.json"
-        ):  # which names the page's own hash, and the copy in the page cannot
+        ):  # which has the hash of the page, as no copy in it can
             embedded, report = json.loads(data), json.loads(saved)
             assert embedded["files"].items() < report["files"].items() and is_intact(embedded) and is_intact(report)
             assert {**embedded, "files": {}, "digest": ""} == {**report, "files": {}, "digest": ""}
