@@ -22,7 +22,7 @@ from segeval.evaluate.gallery import gallery
 from segeval.evaluate.places import require_place
 from segeval.evaluate.reading import FILE as REPORT
 from segeval.evaluate.reading import KEPT
-from segeval.evaluate.renewal import hashes_below, hashes_of, renewed
+from segeval.evaluate.renewal import hashes_below, hashes_of, make_above, renewed
 from segeval.evaluate.report import Page
 from segeval.evaluate.report_records import (
     CleanRow,
@@ -70,6 +70,7 @@ def evaluate(
     require_place(out, KEPT)
     sources = Sources(set_root, replays)
     records = open_benches(sources, benches)
+    make_above(out)
     with renewed(out, KEPT) as folder:
         counted = count_everything(sources, progress)
         report = summarise(sources, counted, seed, progress)

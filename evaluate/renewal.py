@@ -9,7 +9,9 @@ files of others beside a report stay where they are. They are moved once all are
 A process that is killed between them leaves no record, and the next one that writes there finishes.
 """
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from segeval.errors import FormatError, IntegrityError
-from segeval.exclusive import only_writer
+from segeval.exclusive import lock
 from segeval.store import explaining, inside, read_file, sha256, sha256_file
 from segeval_runner.ownership import UNFINISHED
 from segeval_runner.strict import loads
@@ -58,18 +60,26 @@ class Kept:
         return path.split("/")[0] in parts or any(fnmatchcase(path, name) for name in self.names)
 
 
+def make_above(out: Path) -> None:
+    """Make the folders above the one of a report. Raises StorageError."""
+    with explaining(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+
+
 @contextmanager
 def renewed(out: Path, kept: Kept) -> Iterator[Path]:
-    """A folder to write into; when the block ends well, its files take the place of those in `out`, which is made.
+    """A folder to write into; when the block ends well, its files take the place of those in `out`.
 
-    Nobody else writes into `out` meanwhile. If the block fails, `out` is as it was.
-    Raises ConfigurationError if another process writes there, StorageError.
+    `out` is made if it is not there; what is above it has to be. Nobody else writes into it meanwhile, and it is as it
+    was if the block fails. Raises ConfigurationError if another process writes there, StorageError.
     """
     made = not out.exists()
+    with explaining(out):
+        out.mkdir(exist_ok=True)
     try:
-        with only_writer(out):
+        with alone(out):
             with explaining(out):
-                finish(out, kept)
+                settle(out, kept)
                 discard(out / kept.new)
                 (out / kept.new).mkdir()
             try:
@@ -78,7 +88,7 @@ def renewed(out: Path, kept: Kept) -> Iterator[Path]:
                     inside(out, name)
                 with explaining(out):
                     (out / kept.new).replace(out / kept.ready)
-                    finish(out, kept)
+                    settle(out, kept)
             finally:
                 discard(out / kept.new)
     finally:
@@ -86,7 +96,29 @@ def renewed(out: Path, kept: Kept) -> Iterator[Path]:
             out.rmdir()
 
 
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Hold a folder against others that write reports. Raises ConfigurationError if one does, StorageError."""
+    if sys.platform == "win32":  # which cannot lock a folder
+        yield
+        return
+    with explaining(out):
+        descriptor = os.open(out, os.O_RDONLY)
+    try:
+        lock(descriptor, out)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def finish(out: Path, kept: Kept) -> None:
+    """Finish what a writer that was killed had begun. Raises OSError, FormatError, ConfigurationError."""
+    if (out / kept.ready).is_dir():
+        with alone(out):
+            settle(out, kept)
+
+
+def settle(out: Path, kept: Kept) -> None:
     """Move files that are all there into place, as far as that was not done. Raises OSError, FormatError."""
     ready, record, old = out / kept.ready, out / kept.record, out / kept.old
     if (ready / kept.record).is_file():

@@ -12,7 +12,7 @@ from segeval.evaluate.compare.tables import changes_csv, markdown
 from segeval.evaluate.engines import is_partial
 from segeval.evaluate.paired import permutations_for
 from segeval.evaluate.places import require_place
-from segeval.evaluate.renewal import renewed
+from segeval.evaluate.renewal import make_above, renewed
 from segeval.progress import Progress
 from segeval.records import encode_sealed
 from segeval.store import write_atomic
@@ -64,6 +64,7 @@ def reason(a: OpenRun, b: OpenRun) -> str:
 def write(comparison: RunComparison, out: Path) -> None:
     """Write compare.json, compare.csv and compare.md, all of them or none. Raises StorageError, ConfigurationError."""
     require_place(out, KEPT)
+    make_above(out)
     with renewed(out, KEPT) as folder:
         write_atomic(folder / FILE, encode_sealed(comparison, indent=2) + b"\n")
         write_atomic(folder / "compare.csv", changes_csv(comparison.changes))

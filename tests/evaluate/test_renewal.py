@@ -15,8 +15,7 @@ from segeval.errors import ConfigurationError, DataError, IntegrityError, Segeva
 from segeval.evaluate import evaluate, read_benchmark_report
 from segeval.evaluate.compare.runs import open_run
 from segeval.evaluate.reading import read_whole_report
-from segeval.evaluate.renewal import Kept, finish, hashes_below, renewed, require_recorded
-from segeval.exclusive import only_writer
+from segeval.evaluate.renewal import Kept, alone, finish, hashes_below, renewed, require_recorded
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -155,7 +154,8 @@ def test_what_an_evaluation_no_longer_makes_is_removed_and_what_others_put_there
 
 def test_two_do_not_write_into_one_folder(build: Build, tmp_path: Path) -> None:
     world, out = build(**SMALL), tmp_path / "out"
-    with only_writer(out), pytest.raises(ConfigurationError, match="another process is writing"):
+    out.mkdir()
+    with alone(out), pytest.raises(ConfigurationError, match="another process is writing"):
         evaluate(world.set_root, [world.replay_root], out)
 
 

@@ -16,6 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from segeval.classes import CAMVID
 from segeval.evaluate import SurvivalReport, evaluate
+from segeval_runner.digests import is_intact
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -148,7 +149,15 @@ def test_data_can_be_saved_as_the_files_beside(page: Page) -> None:
         if name.endswith(".gz"):
             compressed += 1
             data = gzip.decompress(data)
-        assert data == (folder / name.removesuffix(".gz")).read_bytes(), name
+        saved = (folder / name.removesuffix(".gz")).read_bytes()
+        if (
+            name.removesuffix(".gz") == "report.json"
+        ):  # which has the hash of the page, as no copy in it can
+            embedded, report = json.loads(data), json.loads(saved)
+            assert embedded["files"].items() < report["files"].items() and is_intact(embedded) and is_intact(report)
+            assert {**embedded, "files": {}, "digest": ""} == {**report, "files": {}, "digest": ""}
+        else:
+            assert data == saved, name
     assert 0 < compressed < len(links)
 
 
