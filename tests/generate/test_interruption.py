@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from segeval.datasets import open_dataset
-from segeval.errors import ConfigurationError, IntegrityError
+from segeval.errors import ConfigurationError, DataError, IntegrityError, SegevalError
 from segeval.exclusive import only_writer
 from segeval.generate.craft import Crafter
 from segeval.records import CraftConfig, encode
@@ -126,6 +126,33 @@ def test_images_that_changed_since_are_refused_and_nothing_is_lost(
         path.write_bytes(kept)
         assert tree(SetFolder(out)) == before
     assert tree(world.craft(out, resume=True, **changes)) == whole
+
+
+def test_a_file_of_a_kept_sample_that_was_changed_is_refused_when_the_set_is_resumed(
+    world: Any, tmp_path: Path
+) -> None:
+    options = {"attacks": ("fgsm",), "scopes": ("local",)}
+    folder = world.craft(tmp_path / "set", **options)
+    folder.write_manifest(replace(folder.manifest(), complete=False, sample_count=0, samples_sha256="", skipped=()))
+    lines = folder.samples_path.read_bytes().splitlines(keepends=True)
+    folder.samples_path.write_bytes(lines[0])
+    (sample,) = folder.samples()
+    for name, file in sample.files.items():
+        path = folder.root / file.path
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        with pytest.raises(SegevalError):
+            world.craft(folder.root, resume=True, **options)
+        if name.startswith(("adversarial", "margin")):  # of the others, which can be made again, more is said
+            with pytest.raises(IntegrityError, match="is not the file that was recorded"):
+                world.craft(folder.root, resume=True, **options)
+            path.unlink()
+            with pytest.raises(DataError, match="is missing"):
+                world.craft(folder.root, resume=True, **options)
+        path.write_bytes(data)
+    assert folder.samples_path.read_bytes() == lines[0]
+    world.craft(folder.root, resume=True, **options)
+    assert folder.samples_path.read_bytes() == b"".join(lines)
 
 
 def test_two_processes_do_not_write_into_one_set(world: Any, tree: Tree, tmp_path: Path) -> None:

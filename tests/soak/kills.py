@@ -14,7 +14,7 @@ from threading import Lock
 
 from tests.soak.commands import COMMANDS, Command
 from tests.soak.findings import Finding
-from tests.soak.processes import HUP, INT, KILL, TERM, Ended, Running, Strike, left_running, survivors
+from tests.soak.processes import HUP, INT, KILL, TERM, Ended, Running, Strike, left_running
 from tests.soak.trees import difference, leftovers
 from tests.soak.world import World
 
@@ -247,8 +247,9 @@ def undisturbed(world: World, command: Command) -> float:
     log = world.root / f"{command.name}.txt"
     run = Running(command.words(world, out), command.environment(world, out), world.marker, log)
     ended = run.struck(None, 0)
-    if ended.code != 0 or survivors(world.marker):
-        raise RuntimeError(f"{command.name} fails without any signal: {told(ended)}")
+    left = left_running(world.marker)
+    if ended.code != 0 or left:
+        raise RuntimeError(f"{command.name} fails without any signal: {told(ended)}, still running: {left}")
     return ended.seconds
 
 
