@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from segeval.classes import same_classes
@@ -27,6 +26,7 @@ from segeval.generate.run import Run
 from segeval.metrics import ConfusionMatrix
 from segeval.models import ModelSpec, Segmenter, load_model
 from segeval.models.loading import load_spec
+from segeval.models.safe import to_safetensors
 from segeval.models.soundness import predict
 from segeval.places import dataset_root
 from segeval.progress import Progress

@@ -125,7 +125,8 @@ class Workers:
 
     def __init__(self, count: int, order: Order) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of PyTorch's threads
-        self._pool = ProcessPoolExecutor(count, context, start, (order, os.getpid()))
+        with undisturbed():  # its resource tracker knows SIGINT and SIGTERM alone
+            self._pool = ProcessPoolExecutor(count, context, start, (order, os.getpid()))
 
     def submit(self, number: int, limits: Limits) -> "Future[list[AdversarialSample]]":
         """Have a job carried out. Raises EngineError if a process has died."""

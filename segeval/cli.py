@@ -121,6 +121,8 @@ def interrupted() -> int:
     """Ctrl-C; a second one must not turn the message into a traceback."""
     for number in (signal.SIGINT, *STOPS):
         signal.signal(number, signal.SIG_IGN)
+    # Python remembers a Ctrl-C that met an exec(), as of a dataclass that is being made, and would end by SIGINT.
+    exec("")
     say("interrupted; what is finished is saved. Run the same command again, craft, train and reproduce with --resume.")
     return INTERRUPTED
 

@@ -162,6 +162,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return EXIT_REFUSED
     except KeyboardInterrupt:
         progress.fail("interrupted", "run the same command again to continue; what is done is kept")
+        # Python remembers a Ctrl-C that met an exec(), as of a named tuple that is being made, and would end by SIGINT.
+        exec("")
         return EXIT_INTERRUPTED
     except Exception:
         progress.fail("internal error in the runner\n" + traceback.format_exc(), "please report it")

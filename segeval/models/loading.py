@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from segeval.errors import ConfigurationError, WeightsError
+from segeval.errors import ConfigurationError, IntegrityError, WeightsError
 from segeval.fetching.sources import source_of
 from segeval.models.names import ModelName, labelled, parse_model
+from segeval.models.safe import from_safetensors
 from segeval.models.segmenter import Segmenter
 from segeval.models.spec import ModelSpec, WeightsFile
 from segeval.places import cache_folder, data_folder
@@ -168,7 +168,9 @@ def read_tensors(path: Path) -> Any:
     """What a weight file holds."""
     safe = path.suffix == ".safetensors"
     try:
-        return load_safetensors(path.read_bytes()) if safe else torch.load(path, map_location="cpu", weights_only=True)
+        return from_safetensors(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    except IntegrityError:
+        raise
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} is refused: it is no PyTorch file of tensors alone, and reading anything else could run code",

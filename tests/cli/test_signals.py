@@ -45,3 +45,18 @@ def test_nohup_is_heeded(world: Any, tmp_path: Path) -> None:
     options = ["craft", "--out", str(tmp_path / "set"), *world.crafting, "--limit", "1", "--steps", "5"]
     assert stopped(signal.SIGHUP, signal.SIG_IGN, options)[0] == 0
     assert SetFolder(tmp_path / "set").complete_manifest().sample_count == 2
+
+
+def test_ctrl_c_in_an_exec_is_130_too(tmp_path: Path) -> None:
+    """Python ends a module that runs as -m by SIGINT, whatever exit code it asks for, if an exec() was interrupted."""
+    (tmp_path / "interrupted.py").write_text(
+        "import sys\n"
+        "from segeval import cli\n"
+        "def command_line(*words, **options):\n"
+        "    exec('raise KeyboardInterrupt')\n"
+        "cli.command_line = type('Line', (), {'main': staticmethod(command_line)})\n"
+        "sys.exit(cli.run([]))\n"
+    )
+    ended = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 130, ended.stderr
+    assert "interrupted; what is finished is saved" in ended.stderr

@@ -14,9 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from segeval.deploy.given import Given, load_victim
-from segeval.errors import UnknownNameError, WeightsError
+from segeval.errors import IntegrityError, UnknownNameError, WeightsError
 from segeval.models import Segmenter, WeightsFile, load_model
 from segeval.models.loading import build_network, find_weights, load_spec, read_state, weights_status
+from segeval.models.safe import to_safetensors
 from segeval.registry import MODELS
 from segeval.store import sha256_file
 
@@ -274,3 +275,17 @@ def test_a_file_of_a_kilobyte_asks_for_no_gigabytes(keep: Callable[..., Path], s
 )
 def test_tensors_of_another_kind_are_refused(odd: Tensor, keep: Callable[..., Path], states: dict[str, State]) -> None:
     message(ESPNET, keep({**states[ESPNET], "classifier.weight": odd}))
+
+
+def test_trained_weights_carry_a_digest(tmp_path: Path, states: dict[str, State]) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(to_safetensors(states[ESPNET]))
+    require_same(ESPNET, path, states[ESPNET])
+    whole = path.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    for place in random.Random(0).sample(range(header, len(whole)), 20):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        with pytest.raises(IntegrityError, match="was changed after it was trained"):
+            load_model(f"{ESPNET}={path}")

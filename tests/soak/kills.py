@@ -179,8 +179,6 @@ def allowed(ended: Ended) -> set[int]:
             codes |= {-number, 1} if number == INT else {-number}
     if "another process" in ended.said:
         codes.add(REFUSED)
-    if "interrupted;" in ended.said:
-        codes.add(-INT)  # CPython's end where the signal met an exec(), as in an import; a shell calls both 130
     return codes
 
 
