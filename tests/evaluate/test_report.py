@@ -150,9 +150,7 @@ def test_data_can_be_saved_as_the_files_beside(page: Page) -> None:
             compressed += 1
             data = gzip.decompress(data)
         saved = (folder / name.removesuffix(".gz")).read_bytes()
-        if (
-            name.removesuffix(".gz") == "report.json"
-        ):  # which has the hash of the page, as no copy in it can
+        if name.removesuffix(".gz") == "report.json":  # which has the hash of the page, as no copy in it can
             embedded, report = json.loads(data), json.loads(saved)
             assert embedded["files"].items() < report["files"].items() and is_intact(embedded) and is_intact(report)
             assert {**embedded, "files": {}, "digest": ""} == {**report, "files": {}, "digest": ""}
