@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from segeval.console import printable
+from segeval.console import visible
 from segeval.evaluate.report_records import Curve, CurvePoint, SurvivalRow
 from segeval.evaluate.verdict import HARDNESS
-from segeval.evaluate.wording import attack_name, in_a_line
+from segeval.evaluate.wording import attack_name
 from segeval.records import Scope
 
 # Placeholders that matplotlib can draw with, and the CSS they turn into.
@@ -159,7 +159,7 @@ def inline(figure: Figure, name: str, description: str) -> str:
     """The figure as an <svg> element: no prolog, no metadata, no fixed size, ids that are unique in the page."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = printable(buffer.getvalue())
+    svg = visible(buffer.getvalue(), "\n\t")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], count=1, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     for colour, css in CSS.items():
@@ -168,6 +168,6 @@ def inline(figure: Figure, name: str, description: str) -> str:
     assert opening is not None, "matplotlib wrote no viewBox"
     body = svg[svg.index(">") + 1 :]
     return (
-        f'<svg class="chart" role="img" aria-label="{escape(in_a_line(description))}" viewBox="{opening[1]}" '
+        f'<svg class="chart" role="img" aria-label="{escape(visible(description))}" viewBox="{opening[1]}" '
         f'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">{body}'
     )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from segeval.console import visible
 from segeval.evaluate.gates import Finding
-from segeval.evaluate.wording import in_a_line
 
 
 def junit(findings: Sequence[Finding]) -> bytes:
@@ -14,10 +14,10 @@ def junit(findings: Sequence[Finding]) -> bytes:
         "testsuite", name="segeval gates", tests=str(len(findings)), failures=str(missed), errors="0", skipped="0"
     )
     for finding in findings:
-        name = in_a_line(f"{finding.gate} [{finding.described} on {finding.model}, {', '.join(finding.engines)}]")
+        name = visible(f"{finding.gate} [{finding.described} on {finding.model}, {', '.join(finding.engines)}]")
         case = ElementTree.SubElement(suite, "testcase", classname="segeval.gates", name=name)
         if not finding.held:
-            ElementTree.SubElement(case, "failure", message=in_a_line(f"missed: {finding.told}"))
+            ElementTree.SubElement(case, "failure", message=visible(f"missed: {finding.told}"))
     ElementTree.indent(suite)
     data: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
     return data + b"\n"
@@ -38,5 +38,5 @@ def summary(findings: Sequence[Finding], verdict: Sequence[str]) -> str:
             finding.model,
             numbers,
         )
-        lines.append("| " + " | ".join(in_a_line(cell).replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([*lines, "", *(f"> {in_a_line(sentence)}" for sentence in verdict), ""])
+        lines.append("| " + " | ".join(visible(cell).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*lines, "", *(f"> {visible(sentence)}" for sentence in verdict), ""])

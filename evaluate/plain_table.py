@@ -6,17 +6,17 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from segeval.evaluate.wording import in_a_line
+from segeval.console import visible
 
 
 def as_shown(text: str) -> Text:
     """The text of a cell: nothing in it is taken for markup or obeyed by a terminal."""
-    return Text(in_a_line(text))
+    return Text(visible(text))
 
 
 def lines(texts: Iterable[str]) -> Text:
     """Sentences below each other, as `as_shown`."""
-    return Text("\n".join(map(in_a_line, texts)))
+    return Text("\n".join(map(visible, texts)))
 
 
 def plain_table(title: str, caption: str = "") -> Table:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from segeval.bundles import Calibration
-from segeval.console import printable
+from segeval.console import visible
 from segeval.evaluate.benchmark import wording as benchmark_words
 from segeval.evaluate.benchmark.page import device_section
 from segeval.evaluate.benchmark.records import BenchmarkReport
@@ -89,7 +89,7 @@ def script() -> tuple[Markup, str]:
 
 def shown(value: Any) -> Any:
     """A value as a page has it: in names and sentences, control characters and changes of direction are escaped."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible(value, "\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def environment(names: Collection[str]) -> Environment:

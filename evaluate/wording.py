@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from segeval.console import printable
+from segeval.console import visible
 from segeval.evaluate.report_records import Estimate, SurvivalRow
 
 
@@ -21,14 +21,9 @@ def attack_name(attack: str, victims: Sequence[str], model: str) -> str:
     return f"{attack}, joint" if model in victims else f"{attack} for {' + '.join(victims)}"
 
 
-def in_a_line(text: str) -> str:
-    """A text from elsewhere as part of a line: control characters, line breaks among them, are shown, not obeyed."""
-    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
-
-
 def stacked(name: str) -> str:
     """A name broken after its hyphens and commas, for the narrow columns of a terminal; safe to be shown there."""
-    return re.sub(r"([-,]) ?", r"\1\n", in_a_line(name))
+    return re.sub(r"([-,]) ?", r"\1\n", visible(name))
 
 
 def percent(share: float | None) -> str:

@@ -30,14 +30,17 @@ results = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 messages = Console(stderr=True, highlight=False)
 
 
-def printable(text: str) -> str:
-    """A text for a terminal: control characters, which names of files may have, are shown and not obeyed."""
-    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in "\n\t" else ascii(found[0])[1:-1], text)
+def visible(text: str, keep: str = "") -> str:
+    """A text from elsewhere in which control characters and changes of the writing direction are seen, not obeyed.
+
+    keep: those of them that are left as they are.
+    """
+    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
 
 def say(text: str) -> None:
-    """A message for a person, on stderr; shown as it is."""
-    show(Text(printable(text)))
+    """A message for a person, on stderr; shown as it is, control characters escaped."""
+    show(Text(visible(text, "\n\t")))
 
 
 def show(text: Text) -> None:
@@ -47,9 +50,9 @@ def show(text: Text) -> None:
 
 def show_error(error: SegevalError) -> None:
     """What was wrong, and what to do."""
-    show(Text.assemble(("error: ", "bold red"), printable(error.what)))
+    show(Text.assemble(("error: ", "bold red"), visible(error.what, "\n\t")))
     if error.hint:
-        show(Text.assemble(("what to do: ", "bold"), printable(error.hint)))
+        show(Text.assemble(("what to do: ", "bold"), visible(error.hint, "\n\t")))
 
 
 class LineProgress:

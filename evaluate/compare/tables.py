@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from segeval.console import visible
 from segeval.evaluate.compare.records import Change, RunComparison
 from segeval.evaluate.compare.wording import (
     CLEAN_HEADINGS,
@@ -14,7 +15,6 @@ from segeval.evaluate.compare.wording import (
     shown,
 )
 from segeval.evaluate.tables import csv_bytes, flat
-from segeval.evaluate.wording import in_a_line
 
 
 def changes_csv(changes: Iterable[Change]) -> bytes:
@@ -55,4 +55,4 @@ def joined(row: Sequence[str]) -> str:
 
 def escaped(text: str) -> str:
     """Text that cannot end a cell, or begin HTML, a link or another line, or change the writing direction."""
-    return in_a_line(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\(")
+    return visible(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\(")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from segeval.console import show_error
+from segeval.console import show_error, visible
 from segeval.errors import DataError
 from segeval.evaluate import (
     Finding,
@@ -30,7 +30,6 @@ from segeval.evaluate.compare.samples import read_samples
 from segeval.evaluate.gallery import NO_GALLERY
 from segeval.evaluate.report import Page
 from segeval.evaluate.tables import csv_bytes, quoted, samples_csv, unquoted
-from segeval.evaluate.wording import in_a_line
 from segeval.records import decode, encode
 from segeval_runner.strict import UNPRINTABLE
 from tests.evaluate.test_statistics import BLANK
@@ -97,7 +96,7 @@ def test_messages_show_them_too(capfd: pytest.CaptureFixture[str]) -> None:
     show_error(DataError(f"no {HOSTILE}\nin two lines", HOSTILE))
     said = capfd.readouterr().err
     assert said.splitlines() == [f"error: no {SHOWN}", "in two lines", f"what to do: {SHOWN}"]
-    assert in_a_line("a\tb") == "a\\tb"
+    assert visible("a\tb") == "a\\tb"
 
 
 def test_a_page_shows_them_too(hostile: SurvivalReport) -> None:

@@ -9,10 +9,12 @@ import pytest
 from rich.console import Console
 
 from segeval.classes import CAMVID
-from segeval.errors import DataError
+from segeval.errors import ConfigurationError, DataError, IntegrityError, SegevalError
 from segeval.evaluate.kang2020 import summary_table, write_report
 from segeval.evaluate.kang2020.terminal import read
+from segeval.evaluate.renewal import hashes_below
 from segeval.experiments import PARTS, ExperimentFolder, Part
+from segeval.records import encode_sealed
 
 Build = Callable[..., ExperimentFolder]
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -173,3 +175,49 @@ def test_what_is_missing_is_said(build_at: Build, tmp_path: Path) -> None:
     (folder.set("table1") / "set.json").unlink()
     with pytest.raises(DataError, match="not an adversarial set"):
         write_report(folder, silent)
+
+
+def test_a_report_is_not_put_among_files_of_others_and_is_replaced_as_a_whole(build_at: Build, tmp_path: Path) -> None:
+    folder = build_at(tmp_path, names=("a",), parts=("table1",))
+    folder.report.mkdir()
+    (folder.report / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigurationError, match="holds files that segeval did not make"):
+        write_report(folder, silent)
+    assert [path.name for path in folder.report.iterdir()] == ["thesis.txt"]
+    (folder.report / "thesis.txt").unlink()
+    write_report(folder, silent)
+    (folder.report / "thesis.txt").write_text("mine")
+    before = hashes_below(folder.report)
+    path = folder.set("table1") / "samples.jsonl"
+    data = path.read_bytes()
+    path.write_bytes(data[:-9])
+    with pytest.raises(SegevalError):
+        write_report(folder, silent)
+    assert hashes_below(folder.report) == before
+    path.write_bytes(data)
+    write_report(folder, silent)
+    assert hashes_below(folder.report) == before
+
+
+def test_what_was_changed_in_a_reproduction_is_found(build_at: Build, tmp_path: Path) -> None:
+    folder = build_at(tmp_path, names=("a",), parts=("maps",))
+    write_report(folder, silent)
+    report = read(folder)
+    found = hashes_below(folder.report)
+    del found["kang2020.json"]
+    assert report.files == found and {"report.html", "figures/fig4.png"} < set(found)
+    folder.write(folder.read())
+    (folder.maps / "maps.json").write_bytes(encode_sealed(folder.read_maps()))
+    for path, use in (
+        (folder.report / "kang2020.json", lambda: summary_table(folder)),
+        (folder.report / "gradients.csv", lambda: summary_table(folder)),
+        (folder.path, folder.read),
+        (folder.maps / "maps.json", folder.read_maps),
+    ):
+        data = path.read_bytes()
+        place = max(place for place, byte in enumerate(data) if chr(byte).isdigit())
+        path.write_bytes(data[:place] + (b"1" if data[place : place + 1] != b"1" else b"2") + data[place + 1 :])
+        with pytest.raises(IntegrityError):
+            use()
+        path.write_bytes(data)
+        use()
