@@ -42,6 +42,7 @@ from segeval.deploy.channels import parse_channels
 from segeval.deploy.compiler import INSTALL, Compiler, installed
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
+from segeval.deploy.folders import require_own
 from segeval.deploy.grouped import without_kernel
 from segeval.deploy.mixed import file_form, needs_flagged_file, takes_flags, to_int8_fp16
 from segeval.deploy.noise import NOISE_IMAGES, measure_noise_floor
@@ -56,6 +57,7 @@ from segeval.records import AdversarialSet, ModelRecord, encode_sealed
 from segeval.registry import TARGETS
 from segeval.store import RgbImage, SetFolder, sha256_file
 from segeval_runner.manifest import CONTRACT
+from segeval_runner.ownership import NOTHING, OTHER, kind_of
 
 
 def deploy(
@@ -174,6 +176,8 @@ def require_sensible(target: Target, options: DeployOptions, manifest: Adversari
 def existing(out: Path, reference: SetReference, target: str, options: DeployOptions) -> BundleManifest | None:
     """The bundle in `out` if it is the one that was asked for. Raises ConfigurationError if `out` holds another."""
     folder = BundleFolder(out)
+    if kind_of(out) not in ("bundle", NOTHING, OTHER):
+        require_own(out, "bundle")  # a replay has a copy of its bundle's manifest
     if not folder.manifest_path.is_file():
         return None
     found = folder.manifest()
