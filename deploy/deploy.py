@@ -51,6 +51,7 @@ from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
 from segeval.deploy.targets import Target
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
 from segeval.errors import ConfigurationError, MissingPrerequisiteError
+from segeval.folders import require_own
 from segeval.models import Segmenter
 from segeval.new_folder import new_folder
 from segeval.progress import Progress
@@ -58,8 +59,9 @@ from segeval.records import AdversarialSet, ModelRecord, encode_sealed
 from segeval.registry import TARGETS
 from segeval.store import RgbImage, SetFolder, sha256_file
 from segeval_runner.manifest import CONTRACT
+from segeval_runner.ownership import NOTHING, OTHER, kind_of
 
-NOTHING = Given()
+NONE_GIVEN = Given()
 
 
 def deploy(
@@ -73,7 +75,7 @@ def deploy(
     dla: int | None = None,
     channels: Sequence[str] = (),
     attribute: Sequence[AttributionMode] = (),
-    given: Given = NOTHING,
+    given: Given = NONE_GIVEN,
     tell: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> BundleManifest:
@@ -184,6 +186,8 @@ def require_sensible(target: Target, options: DeployOptions, manifest: Adversari
 def existing(out: Path, reference: SetReference, target: str, options: DeployOptions) -> BundleManifest | None:
     """The bundle in `out` if it is the one that was asked for. Raises ConfigurationError if `out` holds another."""
     folder = BundleFolder(out)
+    if kind_of(out) not in ("bundle", NOTHING, OTHER):
+        require_own(out, "bundle")  # a replay has a copy of its bundle's manifest
     if not folder.manifest_path.is_file():
         return None
     found = folder.manifest()

@@ -48,18 +48,8 @@ def run_engines(
     all.   threads: 0 for one per core.   options: that this command alone has.
     Raises IntegrityError for a changed runner, EngineError for whatever the runner reports, KeyboardInterrupt.
     """
-    words = [
-        "--bundle",
-        str(bundle),
-        "--out",
-        str(out),
-        "--threads",
-        str(threads),
-        "--progress",
-        "json",
-        "--end-with-stdin",
-    ]
-    words += options
+    words = ["--bundle", str(bundle), "--out", str(out), "--threads", str(threads)]
+    words += ["--progress", "json", "--end-with-stdin", *options]
     words += ["--backend", backend] if backend else []
     words += [word for name in engines for word in ("--engine", name)]
     # -E and -P: neither PYTHON* variables nor the current folder may put other code in the archive's place.

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from segeval.console import printable
+from segeval.console import visible
 from segeval.records import AdversarialSample
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", words: int = 1) -> Table:
     """Rows of text; the first `words` columns are words, the others numbers. Nothing in them is taken for markup."""
-    made = Table(title=Text(printable(title)) if title else None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=Text(visible(title)) if title else None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for index, heading in enumerate(headings):
         made.add_column(heading, justify="left" if index < words else "right", overflow="fold", no_wrap=index == 0)
     for row in rows:
-        made.add_row(*(Text(printable(cell)) for cell in row))
+        made.add_row(*(Text(visible(cell)) for cell in row))
     return made
 
 

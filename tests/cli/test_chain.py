@@ -18,6 +18,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from segeval.store import SetFolder
+from tests.sealing import write_sealed
 
 Call = Callable[..., Any]
 
@@ -230,7 +231,7 @@ def test_ctrl_c_ends_a_benchmark(chain: Chain, tmp_path: Path) -> None:
 def test_the_benchmark_of_another_bundle_is_refused(chain: Chain, call: Call, tmp_path: Path) -> None:
     bench = shutil.copytree(chain.root / "bench", tmp_path / "bench")
     record = json.loads((bench / "bench.json").read_text(encoding="utf-8"))
-    (bench / "bench.json").write_text(json.dumps({**record, "bundle_sha256": "c" * 64}))
+    write_sealed(bench / "bench.json", {**record, "bundle_sha256": "c" * 64})
     place = ("--out", tmp_path / "report")
     ended = call("evaluate", chain.root / "set", chain.root / "replay", "--bench", bench, *place)
     assert (ended.code, ended.out) == (2, "")
@@ -260,7 +261,7 @@ def test_an_engine_without_a_result_has_no_latency(chain: Chain, call: Call, tmp
     record = json.loads((out / "replay.json").read_text())
     begun = next(engine for engine in record["engines"] if engine["precision"] == "int8")
     begun["complete"] = False
-    (out / "replay.json").write_text(json.dumps(record))
+    write_sealed(out / "replay.json", record)
     (out / begun["folder"] / "results.jsonl").write_bytes(b"")
     only = ("--engine", "espnet-synthetic.fp32", "--threads", 1)
     ended = call("replay", chain.root / "bundle", "--out", out, *only)

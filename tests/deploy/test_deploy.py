@@ -177,6 +177,14 @@ def test_a_bundle_of_an_earlier_contract_is_not_taken_for_this_one(small: Path, 
         deploy(tmp_path / "set", small, precisions=("fp32",))
 
 
+def test_a_replay_is_not_taken_for_the_bundle_whose_manifest_it_has(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "replay").mkdir()
+    (tmp_path / "replay" / "bundle.json").write_bytes((small / "bundle.json").read_bytes())
+    (tmp_path / "replay" / "replay.json").touch()
+    with pytest.raises(ConfigurationError, match=r"holds a replay \(replay\.json\)"):
+        deploy(tmp_path / "set", tmp_path / "replay", precisions=("fp32",))
+
+
 def test_the_same_set_gives_the_same_bundle(small: Path, tmp_path: Path) -> None:
     deploy(tmp_path / "set", tmp_path / "again", precisions=("fp32",))
     assert (tmp_path / "again" / "bundle.json").read_bytes() == (small / "bundle.json").read_bytes()
