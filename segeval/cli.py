@@ -120,7 +120,8 @@ def stop_like_ctrl_c() -> None:
 def interrupted() -> int:
     """Ctrl-C; a second one must not turn the message into a traceback."""
     for number in (signal.SIGINT, *STOPS):
-        signal.signal(number, signal.SIG_IGN)
+        if number == signal.SIGINT or signal.getsignal(number) is signal.default_int_handler:
+            signal.signal(number, signal.SIG_IGN)
     # Python remembers a Ctrl-C that met an exec(), as of a dataclass that is being made, and would end by SIGINT.
     exec("")
     say("interrupted; what is finished is saved. Run the same command again, craft, train and reproduce with --resume.")
