@@ -99,7 +99,7 @@ def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: N
     check_options(config)
     config = replace(config, split=config.split or default_split(config.dataset))
     segmenter = load_model(config.model, config.device)
-    data = open_part(config, config.split, config.size, resizing([segmenter]))
+    data = open_part(config, config.split, config.size, resizing([segmenter.spec]))
     require_same_classes(segmenter, data, config.dataset)
     calibration = None
     if config.engine == "torch":
@@ -210,7 +210,7 @@ def deployed_engine(
     segmenter.require_size(height, width, f"image {first.id}")
     answer(segmenter, first.image, f"image {first.id}")  # NaN would go into the file, and its argmax is some class
     progress(f"export {precision}", 0, 1)
-    images = calibration_images(config, (height, width), resizing([segmenter])) if precision in QUANTIZED else None
+    images = calibration_images(config, (height, width), resizing([segmenter.spec])) if precision in QUANTIZED else None
     fp32 = export_fp32(segmenter.cpu(), height, width)
     spec = CalibrationSpec(config.calibration)
     model = at_precision(fp32, precision, partial(to_int8, fp32, images or (), spec))

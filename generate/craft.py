@@ -20,6 +20,8 @@ from segeval.generate.schedule import Schedule
 from segeval.generate.specs import resolve
 from segeval.generate.victims import Victims, together
 from segeval.models import Segmenter, load_models
+from segeval.models.loading import load_spec
+from segeval.models.names import parse_model
 from segeval.models.segmenter import resizing
 from segeval.models.soundness import answer, require_logits_of, scale_of
 from segeval.places import dataset_root
@@ -60,12 +62,13 @@ class Crafter:
         self.folder = SetFolder(out)
         self.trajectories = resolve(config)
         self.specs = {spec.label: spec for trajectory in self.trajectories for spec in trajectory.specs}
-        self.models = list(models) or load_models(config.models, config.device)
-        self.resize = resizing(self.models)
+        specs = [model.spec for model in models] or [load_spec(parse_model(text).name) for text in config.models]
+        self.resize = resizing(specs)
         self.dataset = open_dataset(
             config.dataset, dataset_root(config.data_root), config.split, config.size, self.resize
         )
         self.chosen = chosen(self.dataset.ids, config)
+        self.models = list(models) or load_models(config.models, config.device)
         self.require_fit()
         table = self.dataset.table
         resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}

@@ -41,7 +41,13 @@ def gradients_of(config: ExperimentConfig) -> int:
 def make_maps(config: ExperimentConfig, models: Sequence[Segmenter], root: Path, tick: Progress) -> Maps:
     """Compute the maps of a reproduction and write them below `root`, maps.json last."""
     prepare_torch()
-    dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size, resizing(models))
+    dataset = open_dataset(
+        config.dataset,
+        dataset_root(config.data_root),
+        config.split,
+        config.size,
+        resizing([model.spec for model in models]),
+    )
     task = parse_task(config.tasks[0])
     record = TaskRecord(task.name, *task.resolve(dataset.table))
     examples = list(chosen(dataset, config.budget_images))

@@ -23,11 +23,8 @@ Resize = Literal["opencv", "pillow", "box"]
 """How images are brought to another size; see `segeval.datasets.pixels.resize_image`."""
 Setting = str | int | float | bool | None
 Record = TypeVar("Record")
-ODD = re.compile("\\\\[ubfr]|[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+ODD = re.compile("\\\\[ubfnrt]|[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """What JSON holds a control character by: an escape, or itself if it is one of the later ones."""
-
-LINES = str.maketrans("\n\t", "  ")
-"""Texts may have lines and tabs."""
 
 
 def encode(record: object, indent: int = 0) -> bytes:
@@ -38,7 +35,10 @@ def encode(record: object, indent: int = 0) -> bytes:
 
 def encode_sealed(record: object, indent: int = 0) -> bytes:
     """JSON of a record for a file: that of `encode`, with the digest that `decode` compares as its last member."""
-    return encode(sealed(loads(encode(record))), indent)
+    data = encode(record)
+    said = loads(data)
+    require_printable(data, said, "what is to be written")  # else nobody could read it back
+    return encode(sealed(said), indent)
 
 
 class Versioned(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ def require_printable(raw: bytes, said: object, where: str) -> None:
     level = [said]
     while level:
         for text in (each for each in level if isinstance(each, str)):
-            if UNPRINTABLE.search(text.translate(LINES)):
+            if UNPRINTABLE.search(text):
                 raise FormatError(f"{where}: a text holds control characters: {text[:80]!r}", "do not use this file")
         objects = [each for each in level if isinstance(each, dict)]
         lists = [each for each in level if isinstance(each, list)]

@@ -8,6 +8,7 @@ from segeval.datasets import Size
 from segeval.datasets.files import FileDataset, label_values, list_files, need_folder, pair_by_stem
 from segeval.errors import DataError
 from segeval.records import Resize
+from segeval_runner.strict import UNPRINTABLE
 
 CLASS_LIST = "classes.txt"
 LAYOUT = (
@@ -53,7 +54,7 @@ def read_table(path: Path) -> ClassTable:
     palette: list[Rgb] = []
     for number, line in enumerate(lines, start=1):
         match = re.fullmatch(r"\s*([^#]*[^#\s])(?:\s+#([0-9a-fA-F]{6}))?\s*", line)
-        if match is None:
+        if match is None or UNPRINTABLE.search(line):
             raise DataError(
                 f"{path}, line {number}: {line!r} is no class", "write name or name #rrggbb, no empty lines"
             )

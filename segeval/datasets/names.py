@@ -3,6 +3,7 @@
 import re
 
 from segeval.errors import DataError
+from segeval_runner.strict import UNPRINTABLE
 
 UNSAFE = re.compile(r"""^[.\- ] | [. ]$ | [\x00-\x1f\x7f/\\:*?"<>|] | [\ud800-\udfff] | ^$""", re.VERBOSE)
 """What makes a name unusable as a file name on one of these systems."""
@@ -13,5 +14,5 @@ LONGEST = 150
 
 def require_name(name: str, where: str) -> None:
     """Raise DataError, beginning with `where`, for what is no safe file name."""
-    if not isinstance(name, str) or UNSAFE.search(name) or len(name.encode()) > LONGEST:
+    if not isinstance(name, str) or UNSAFE.search(name) or UNPRINTABLE.search(name) or len(name.encode()) > LONGEST:
         raise DataError(f"{where}: not a safe name for the files made from it", "rename the image")

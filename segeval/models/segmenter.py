@@ -98,9 +98,9 @@ def require_logits(answer: object, spec: ModelSpec, size: Sequence[int]) -> Tens
     raise ConfigurationError(f"{spec.name} answers with {found}; {wanted} are needed", hint)
 
 
-def resizing(segmenters: Sequence[Segmenter]) -> Resize:
+def resizing(specs: Sequence[ModelSpec]) -> Resize:
     """How images are brought to the size of these networks: as the authors of the first do."""
-    return segmenters[0].spec.preprocessing.resize
+    return specs[0].preprocessing.resize
 
 
 class Deployable(nn.Module):

@@ -140,7 +140,13 @@ def gradient_seconds(config: ExperimentConfig, models: Sequence[Segmenter]) -> d
 
     On a GPU that of a batch, as attacks compute it; maps are made image by image, and take longer there.
     """
-    dataset = open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size, resizing(models))
+    dataset = open_dataset(
+        config.dataset,
+        dataset_root(config.data_root),
+        config.split,
+        config.size,
+        resizing([model.spec for model in models]),
+    )
     example = dataset[list(dataset.ids).index(config.images[0])]
     batch = 1 if is_cpu(config.device) else min(config.batch_size, len(config.images))
     found = {}

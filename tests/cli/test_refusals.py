@@ -140,7 +140,7 @@ def test_an_output_folder_that_holds_something_else(craft: Call, tmp_path: Path)
     out = tmp_path / "out"
     out.mkdir()
     (out / "letter.txt").write_text("dear all")
-    assert "out is not empty and holds no adversarial set" in craft()
+    assert "out holds files that segeval did not make" in craft()
     assert (out / "letter.txt").read_text() == "dear all"
 
 

@@ -144,7 +144,7 @@ class Named:
     "character", ["\x1b", "\x00", "\x07", "\x08", "\r", "\x7f", "\x9b", "\u202e", "\u2028", "\u2066"]
 )
 def test_texts_that_a_terminal_would_obey_are_refused(character: str) -> None:
-    text = f"first line\nsecond{character}[31m"
+    text = f"first second{character}[31m"
     for record in (Named(text), Named("", {text: ()}), Named("", {"a": ("b", text)})):
         for data in (encode(record), json.dumps(msgspec.to_builtins(record)).encode()):
             with pytest.raises(FormatError, match="here: a text holds control characters"):
@@ -152,6 +152,6 @@ def test_texts_that_a_terminal_would_obey_are_refused(character: str) -> None:
 
 
 def test_other_texts_are_not() -> None:
-    for text in ("é 日本 😀", "two\nlines\tand a tab", "a \\u001b that is written out", "C:\\runs\\bin"):
+    for text in ("é 日本 😀", "a \\u001b that is written out", "C:\\runs\\bin"):
         for data in (encode(Named(text)), json.dumps({"name": text}).encode()):
             assert decode(data, Named, "here").name == text

@@ -32,6 +32,7 @@ from segeval.registry import TARGETS
 from segeval.store import RgbImage, SetFolder
 from segeval_runner.backends.onnx_runtime import OnnxRuntime
 from segeval_runner.bundle import Bundle
+from segeval_runner.digests import sealed
 from segeval_runner.errors import BackendError, BundleError
 from segeval_runner.manifest import parse
 from segeval_runner.replay import job_of
@@ -302,7 +303,7 @@ def test_a_profile_of_both_kinds_holds_both_files_and_the_runner_takes_its_own(
     manifest = json.loads((root / "bundle.json").read_bytes())
     manifest["engines"][1]["flagged_file"] = "models/absent.onnx"
     with pytest.raises(BundleError, match="its hash is not recorded"):
-        parse(json.dumps(manifest).encode())
+        parse(json.dumps(sealed(manifest)).encode())
 
 
 def test_a_profile_of_flags_holds_the_int8_file_under_its_own_name(make_set: MakeSet, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from segeval.deploy import deploy
 from segeval.deploy.targets import JETPACKS, Target
 from segeval.errors import ConfigurationError
 from segeval.registry import TARGETS
+from segeval_runner.digests import sealed
 from segeval_runner.manifest import RunDefaults as DeviceDefaults
 from segeval_runner.manifest import parse
 
@@ -127,7 +128,7 @@ def test_a_bundle_says_how_it_is_run_on_both_sides(make_set: MakeSet, tmp_path: 
     assert BundleFolder(tmp_path / "bundle").verify() == found
     data = json.loads((tmp_path / "bundle" / "bundle.json").read_bytes())
     del data["run"]
-    assert parse(json.dumps(data).encode()).run == DeviceDefaults(), "an older bundle"
+    assert parse(json.dumps(sealed(data)).encode()).run == DeviceDefaults(), "an older bundle"
 
 
 def test_what_the_device_cannot_do_leaves_nothing(make_set: MakeSet, tmp_path: Path) -> None:

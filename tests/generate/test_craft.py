@@ -123,7 +123,7 @@ def test_what_does_not_fit_together_is_refused(world: Any, dataset: Any, tmp_pat
 def test_a_folder_of_something_else_is_left_alone(world: Any, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     text = refusal(ConfigurationError, lambda: world.craft(tmp_path, **QUICK))
-    assert "not empty and holds no adversarial set" in text
+    assert "holds files that segeval did not make" in text
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 

@@ -98,17 +98,16 @@ def test_markup_in_a_name_is_shown_as_it_is(run_of: RunOf, capfd: pytest.Capture
     assert "[bold]x[/]" in capfd.readouterr().out
 
 
-def test_control_characters_in_a_name_are_shown_and_not_obeyed(
-    run_of: RunOf, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_control_characters_in_a_name_are_refused_and_shown(
+    run_of: RunOf, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "=1+1\x1b[2J\u202edaor\x07"
-    a, b = run_of("a", engine=name), run_of("b", engine=name, lost=0.5)
-    assert segeval("compare", a, b, "--out", tmp_path / "out", "--quiet") == 0
-    said, told = capfd.readouterr().out, (tmp_path / "out" / "compare.md").read_text()
-    for text in (said, told):
-        assert "=1+1\\x1b[2J\\u202edaor\\x07" in text
-        assert set(UNPRINTABLE.findall(text)) == {"\n"}
-    assert json.loads((tmp_path / "out" / "compare.json").read_bytes())["changes"][0]["a_engine"] == name
+    monkeypatch.setattr("segeval.records.require_printable", lambda raw, said, where: None)
+    a, b = run_of("a", engine="=1+1\x1b[2J\u202edaor\x07"), run_of("b")
+    monkeypatch.undo()
+    assert segeval("compare", a, b, "--out", tmp_path / "out", "--quiet") == 2
+    said = capfd.readouterr().err
+    assert "report.json: a text holds control characters: '=1+1\\x1b[2J\\u202edaor\\x07'" in said
+    assert set(UNPRINTABLE.findall(said)) == {"\n"} and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
