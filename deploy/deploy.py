@@ -42,7 +42,7 @@ from segeval.deploy.channels import parse_channels
 from segeval.deploy.compiler import INSTALL, Compiler, installed
 from segeval.deploy.contents import Contents, survey
 from segeval.deploy.export import export_fp32
-from segeval.deploy.given import Given, load_victim
+from segeval.deploy.given import Given, load_victim, require_in_set
 from segeval.deploy.grouped import without_kernel
 from segeval.deploy.mixed import file_form, needs_flagged_file, takes_flags, to_int8_fp16
 from segeval.deploy.noise import NOISE_IMAGES, measure_noise_floor
@@ -94,6 +94,7 @@ def deploy(
     torch.set_flush_denormal(True)
     folder = SetFolder(set_root)
     manifest = folder.complete_manifest()
+    require_in_set(given, manifest.models)
     reference = SetReference(sha256_file(folder.manifest_path))
     passing = parse_channels(channels)
     names = tuple(channel.name for channel in passing)

@@ -1,10 +1,10 @@
 """What the user adds to a set that may come from elsewhere: files that it does not carry, and code it may not bring."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segeval.errors import WeightsError
+from segeval.errors import ConfigurationError, WeightsError
 from segeval.models import Segmenter
 from segeval.models.loading import candidates, load, load_spec
 from segeval.models.names import ModelName
@@ -24,6 +24,16 @@ class Given:
     weights: Mapping[str, Path] = field(default_factory=dict)
     data_root: Path | None = None
     allowed: frozenset[str] = frozenset()
+
+
+def require_in_set(given: Given, models: Sequence[ModelRecord]) -> None:
+    """Raise ConfigurationError if a file is given for a network that the set does not have."""
+    names = [model.name for model in models]
+    for name in given.weights:
+        if name not in names:
+            raise ConfigurationError(
+                f"--model {name}=...: the set has no network of that name", f"its networks: {', '.join(names)}"
+            )
 
 
 def load_victim(record: ModelRecord, beside: Path, given: Given) -> Segmenter:

@@ -167,10 +167,7 @@ class Crafter:
                 self.clear()
                 self.folder.write_manifest(fresh)
                 return fresh
-            raise ConfigurationError(
-                f"{root} holds a set that was made with other options ({', '.join(changed)})",
-                "choose another --out, or repeat the options of that set",
-            )
+            raise ConfigurationError(*refusal(root, found, changed))
         if not resume and not found.complete:
             raise ConfigurationError(f"{root} holds an unfinished set", "continue it with --resume")
         return self.folder.complete_manifest() if found.complete else found
@@ -306,6 +303,20 @@ def require_size(example: Example, size: tuple[int, ...], first: str) -> None:
             f"image {example.id} is {shape}, {first} is {size[0]}x{size[1]}; a set has one size",
             f"bring them to one size, for example --size {size[0]}x{size[1]}",
         )
+
+
+def refusal(root: Path, found: AdversarialSet, changed: Sequence[str]) -> tuple[str, str]:
+    """That a folder holds another set than the one asked for, and what to do. changed: see `differences`."""
+    names = ", ".join(changed)
+    if changed[0] not in MADE_FROM:
+        what = f"{root} holds a set that was made with other options ({names})"
+        return what, "choose another --out, or repeat the options of that set"
+    usable = "; that one can still be deployed and evaluated" if found.complete else ""
+    return (
+        f"{root} holds a set of the same options that was made from something else ({names}): other files, or other "
+        "versions of segeval or its libraries",
+        f"choose another --out{usable}",
+    )
 
 
 def differences(found: AdversarialSet, fresh: AdversarialSet) -> list[str]:

@@ -68,7 +68,8 @@ def read_values(path: Path, meant: Collection[int]) -> NDArray[np.uint8]:
 
     meant: the values that have a meaning. A PNG optimiser stores a grey picture with a palette of its grey levels, one
     entry for each level there is; so where the palette is grey the levels count. If the indices make sense as well, and
-    the palette has entries that no pixel uses, which no optimiser leaves, it is anybody's guess.
+    no optimiser left this palette, it is anybody's guess: some entries are used by no pixel, or there is nothing but
+    black and white, which fits into one bit without a palette.
     Raises DataError if the file cannot be read, or says two things.
     """
     with opening(path) as image:
@@ -84,10 +85,11 @@ def read_values(path: Path, meant: Collection[int]) -> NDArray[np.uint8]:
     colours[:entries] = np.array(palette, np.uint8).reshape(-1, 3)
     used = np.unique(pixels)
     levels = colours[used, 0]
-    grey = bool((colours[used] == levels[:, None]).all())
+    grey = int(used[-1]) < entries and bool((colours[used] == levels[:, None]).all())
     if not grey or np.array_equal(levels, used) or not set(levels.tolist()) <= set(meant):
         return pixels
-    if set(used.tolist()) <= set(meant) and len(used) < entries:
+    optimised = len(used) == entries and not set(levels.tolist()) <= {0, 255}
+    if set(used.tolist()) <= set(meant) and not optimised:
         raise DataError(
             f"{path}: its palette is grey, and both its indices and its grey levels could be labels",
             "save it as 8-bit grey PNG that holds the labels",

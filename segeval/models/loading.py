@@ -45,8 +45,21 @@ def load_model(text: str, device: str = "cpu") -> Segmenter:
 
 
 def load_models(texts: Sequence[str], device: str = "cpu") -> list[Segmenter]:
-    """Networks for one set, several weight files of one network under names of their own; see `load_model`."""
-    return [load(name, device) for name in labelled([parse_model(text) for text in texts])]
+    """Networks for one set, several weight files of one network under names of their own; see `load_model`.
+
+    Raises ConfigurationError too if two names are one where capital letters do not count: files are named by them.
+    """
+    models = [load(name, device) for name in labelled([parse_model(text) for text in texts])]
+    seen: dict[str, str] = {}
+    for model in models:
+        name = model.spec.name
+        if name.casefold() in seen:
+            raise ConfigurationError(
+                f"models {seen[name.casefold()]!r} and {name!r} have one name where capital letters do not count",
+                "give one of them another name: --model LABEL=NAME[=WEIGHTS]",
+            )
+        seen[name.casefold()] = name
+    return models
 
 
 def load(asked: ModelName, device: str = "cpu") -> Segmenter:
@@ -102,6 +115,9 @@ def require_match(spec: ModelSpec, network: nn.Module, state: Mapping[str, Tenso
                 f"{where} does not fit {spec.name}: {key} is {tuple(tensor.shape)}, expected {tuple(own[key].shape)}",
                 expectation(spec),
             )
+        if own[key].is_floating_point() and not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise WeightsError(f"{where}: {key} holds {kind}, not floating-point numbers", "save the float network")
         if not torch.isfinite(tensor).all():
             raise WeightsError(f"{where}: {key} holds values that are not finite", "the file is damaged")
 

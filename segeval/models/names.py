@@ -20,8 +20,13 @@ class ModelName:
 
 
 def parse_model(text: str) -> ModelName:
-    """The parts of NAME, NAME=WEIGHTS or LABEL=NAME[=WEIGHTS]. Raises ConfigurationError for an odd label."""
-    first, _, rest = text.partition("=")
+    """The parts of NAME, NAME=WEIGHTS or LABEL=NAME[=WEIGHTS].
+
+    Raises ConfigurationError for an odd label, and for nothing after the last =, such as a variable that is not set.
+    """
+    first, equals, rest = text.partition("=")
+    if equals and text.endswith("="):
+        raise ConfigurationError(f"--model {text}: nothing follows the =", "give NAME, or NAME=WEIGHTS with a file")
     second, _, weights = rest.partition("=")
     if is_model(first) or not is_model(second):
         return ModelName(first, rest, "")

@@ -90,11 +90,13 @@ def require_logits(answer: object, spec: ModelSpec, size: Sequence[int]) -> Tens
     elif not isinstance(answer, Tensor):
         count = f" of {len(answer)}" if isinstance(answer, Sequence) else ""
         found, hint = f"a {type(answer).__name__}{count}", "let its forward return one tensor"
+    elif answer.dtype != torch.float32:
+        found, hint = f"numbers of type {str(answer.dtype).removeprefix('torch.')}", "let its forward end with .float()"
     elif answer.ndim == 4 and answer.shape[1] == len(spec.outputs) and answer.shape[2:] == tuple(size):
         return answer
     else:
         found, hint = f"a tensor {tuple(answer.shape)}", "let it resize to the image, and give one output per class"
-    wanted = f"logits (N, {len(spec.outputs)}, {size[0]}, {size[1]})"
+    wanted = f"float32 logits (N, {len(spec.outputs)}, {size[0]}, {size[1]})"
     raise ConfigurationError(f"{spec.name} answers with {found}; {wanted} are needed", hint)
 
 

@@ -1,5 +1,6 @@
 """Label files that other programs have stored in another way, and images that are stored turned."""
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,22 @@ def test_a_grey_palette_that_could_be_either_is_refused(tmp_path: Path) -> None:
     indices = np.array([[0, 1, 2]], np.uint8)
     with pytest.raises(DataError, match="both its indices and its grey levels could be labels"):
         read_labels(indexed(tmp_path / "m.png", indices, [0, 2, 4, 6]), VALUES, CITYSCAPES)
+
+
+def test_so_is_one_of_black_and_white(tmp_path: Path) -> None:
+    """Class 1 in white would be 255, which never counts: nothing would be measured, without a word."""
+    with pytest.raises(DataError, match="both its indices and its grey levels could be labels"):
+        read_labels(indexed(tmp_path / "m.png", np.array([[0, 1, 1]], np.uint8), [0, 255]), VALUES, CITYSCAPES)
+
+
+def test_indices_beyond_a_grey_palette_are_no_levels(tmp_path: Path) -> None:
+    path = indexed(tmp_path / "m.png", np.array([[0, 1, 2]], np.uint8), [0, 1, 2])
+    data = path.read_bytes()
+    start = data.index(b"PLTE") - 4
+    colours = b"PLTE" + bytes([0, 0, 0, 1, 1, 1])
+    chunk = (6).to_bytes(4) + colours + zlib.crc32(colours).to_bytes(4)
+    path.write_bytes(data[:start] + chunk + data[start + 12 + int.from_bytes(data[start : start + 4]) :])
+    np.testing.assert_array_equal(read_labels(path, VALUES, CITYSCAPES), [[0, 1, 2]])
 
 
 def folder_of(root: Path, image: Image.Image, mask: Image.Image, **options: Any) -> Path:

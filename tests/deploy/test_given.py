@@ -11,7 +11,7 @@ import pytest
 
 from segeval.bundles import BundleFolder
 from segeval.deploy import deploy
-from segeval.deploy.given import Given, load_victim
+from segeval.deploy.given import Given, load_victim, require_in_set
 from segeval.errors import ConfigurationError, DataError, WeightsError
 from segeval.models.loading import load_spec
 from segeval.records import ModelRecord
@@ -62,6 +62,14 @@ def test_or_where_the_user_says(moved: tuple[ModelRecord, Path], tmp_path: Path)
     copy.write_bytes(copy.read_bytes() + b"\0")
     with pytest.raises(WeightsError, match="another file"):
         load_victim(record, tmp_path / "set", Given({NAME: copy}))
+
+
+def test_a_file_for_a_network_that_the_set_does_not_have_is_refused(moved: tuple[ModelRecord, Path]) -> None:
+    record, copy = moved
+    require_in_set(Given({NAME: copy}), [record])
+    with pytest.raises(ConfigurationError, match="the set has no network of that name") as caught:
+        require_in_set(Given({"espnet": copy}), [record])
+    assert caught.value.hint == f"its networks: {NAME}"
 
 
 @pytest.fixture

@@ -44,9 +44,12 @@ class Answering(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         logits = self.network(x)
-        return {"dict": {"out": logits, "aux": logits}, "tuple": (logits, logits), "small": logits[:, :, ::2]}[
-            self.kind
-        ]
+        return {
+            "dict": {"out": logits, "aux": logits},
+            "tuple": (logits, logits),
+            "small": logits[:, :, ::2],
+            "half": logits.half(),
+        }[self.kind]
 
 
 def build_dict(classes: int, state: Mapping[str, Tensor] | None = None) -> nn.Module:
@@ -61,6 +64,10 @@ def build_small(classes: int, state: Mapping[str, Tensor] | None = None) -> nn.M
     return Answering(classes, "small")
 
 
+def build_half(classes: int, state: Mapping[str, Tensor] | None = None) -> nn.Module:
+    return Answering(classes, "half")
+
+
 BACKGROUND = replace(
     PLAIN, name="zz-background", builder=f"{__name__}:build", outputs=(*CITYSCAPES.names, "background"), multiple_of=1
 )
@@ -68,6 +75,7 @@ BACKGROUND = replace(
 DICT = replace(PLAIN, name="dict", builder=f"{__name__}:build_dict", multiple_of=1)
 TUPLE = replace(PLAIN, name="tuple", builder=f"{__name__}:build_tuple", multiple_of=1)
 SMALL = replace(PLAIN, name="small", builder=f"{__name__}:build_small", multiple_of=1)
+HALF = replace(PLAIN, name="half", builder=f"{__name__}:build_half", multiple_of=1)
 SHUFFLED = replace(PLAIN, name="shuffled", outputs=tuple(reversed(CITYSCAPES.names)))
 SOME = replace(PLAIN, name="some", outputs=("car", "road", "boat"))
 
@@ -310,9 +318,10 @@ def test_without_transfer_only_the_victims_are_asked(world: Any, pair: tuple[str
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
-        ("DICT", "dict answers with a dict of 'out', 'aux'; logits (N, 19, 64, 96) are needed"),
-        ("TUPLE", "tuple answers with a tuple of 2; logits (N, 19, 64, 96) are needed"),
-        ("SMALL", "small answers with a tensor (1, 19, 32, 96); logits (N, 19, 64, 96) are needed"),
+        ("DICT", "dict answers with a dict of 'out', 'aux'; float32 logits (N, 19, 64, 96) are needed"),
+        ("TUPLE", "tuple answers with a tuple of 2; float32 logits (N, 19, 64, 96) are needed"),
+        ("HALF", "half answers with numbers of type float16; float32 logits (N, 19, 64, 96) are needed"),
+        ("SMALL", "small answers with a tensor (1, 19, 32, 96); float32 logits (N, 19, 64, 96) are needed"),
     ],
 )
 def test_a_network_that_answers_with_no_logits_is_refused(

@@ -65,3 +65,14 @@ def test_one_name_for_two_is_refused(files: list[Path]) -> None:
     assert f"LABEL={NAME}=WEIGHTS" in caught.value.hint
     with pytest.raises(ConfigurationError, match="given more than once"):
         load_models([f"one={NAME}={files[0]}", f"one={NAME}={files[0]}"])
+
+
+def test_names_that_differ_in_capital_letters_alone_are_refused(files: list[Path]) -> None:
+    with pytest.raises(ConfigurationError, match="'q' and 'Q' have one name where capital letters do not count"):
+        load_models([f"q={NAME}={files[0]}", f"Q={NAME}={files[1]}"])
+
+
+@pytest.mark.parametrize("text", [f"{NAME}=", f"q3={NAME}=", "q3="])
+def test_nothing_after_the_last_sign_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="nothing follows the ="):
+        parse_model(text)

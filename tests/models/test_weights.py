@@ -289,3 +289,8 @@ def test_trained_weights_carry_a_digest(tmp_path: Path, states: dict[str, State]
         path.write_bytes(changed)
         with pytest.raises(IntegrityError, match="was changed after it was trained"):
             load_model(f"{ESPNET}={path}")
+
+
+def test_integers_in_place_of_weights_are_refused(keep: Callable[..., Path], states: dict[str, State]) -> None:
+    whole = {**states[ESPNET], "classifier.weight": states[ESPNET]["classifier.weight"].to(torch.int8)}
+    assert "classifier.weight holds int8, not floating-point numbers" in message(ESPNET, keep(whole))
