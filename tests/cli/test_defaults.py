@@ -42,7 +42,17 @@ def test_precedence(
     used: str | None,
 ) -> None:
     # There is no such device, and the message names the one that was meant. The default is one that works.
-    arguments = ["craft", "--out", tmp_path / "out", "--dataset", "folder", "--model", "m", "--data-root", "nowhere"]
+    arguments = [
+        "craft",
+        "--out",
+        tmp_path / "out",
+        "--dataset",
+        "folder",
+        "--model",
+        "espnet-synthetic",
+        "--data-root",
+        "nowhere",
+    ]
     if file is not None:
         arguments = ["--config", written(tmp_path, f'[craft]\ndevice = "{file}"\n'), *arguments]
     if variable is not None:
