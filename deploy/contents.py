@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from segeval.bundles import in_channel
+from segeval.consistency import consistent_samples, require_consistent_set
 from segeval.deploy.bundle import Input, ranges
 from segeval.deploy.channels import Channel
 from segeval.errors import DataError
@@ -73,11 +74,16 @@ def through(channel: Channel, load: Callable[[], RgbImage]) -> RgbImage:
 
 
 def survey(folder: SetFolder, channels: tuple[Channel, ...] = ()) -> Contents:
-    """Read what a set holds; no image is loaded yet. Raises DataError if nothing was attacked."""
+    """Read what a set holds; no image is loaded yet.
+
+    Raises DataError if nothing was attacked, FormatError if its records contradict each other.
+    """
+    manifest = folder.manifest()
+    require_consistent_set(manifest, str(folder.manifest_path))
     clean: dict[str, FileRecord] = {}
     truth: dict[str, FileRecord] = {}
     adversarial = []
-    for sample in folder.samples():
+    for sample in consistent_samples(folder, manifest):
         clean.setdefault(sample.image, sample.files["clean"])
         if "truth" in sample.files:
             truth.setdefault(sample.image, sample.files["truth"])

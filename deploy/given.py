@@ -27,12 +27,17 @@ class Given:
 
 
 def require_in_set(given: Given, models: Sequence[ModelRecord]) -> None:
-    """Raise ConfigurationError if a file is given for a network that the set does not have."""
-    names = [model.name for model in models]
-    for name in given.weights:
-        if name not in names:
+    """Raise ConfigurationError if a file is given for a network that the set does not have, WeightsError if another."""
+    records = {model.name: model for model in models}
+    for name, file in given.weights.items():
+        if name not in records:
             raise ConfigurationError(
-                f"--model {name}=...: the set has no network of that name", f"its networks: {', '.join(names)}"
+                f"--model {name}=...: the set has no network of that name", f"its networks: {', '.join(records)}"
+            )
+        if not file.is_file() or sha256_file(file) != records[name].weights_sha256:
+            raise WeightsError(
+                f"--model {name}={file}: the weights of {name} that were attacked are not in it (another file)",
+                f"give the file with sha256 {records[name].weights_sha256}",
             )
 
 

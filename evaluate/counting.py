@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from segeval.consistency import consistent_samples
 from segeval.errors import DataError, IntegrityError
 from segeval.evaluate.breakdown import BreakdownTally
 from segeval.evaluate.clean import CleanTally
-from segeval.evaluate.consistency import consistent_samples
 from segeval.evaluate.curves import CurveTally
 from segeval.evaluate.decomposition import Decomposition, Shape
 from segeval.evaluate.report_records import DESKTOP

@@ -28,6 +28,8 @@ def require_free(files: Iterable[Path], out: Path, kept: Kept) -> None:
     seen: set[Path] = set()
     for file in files:
         place = file.resolve()
+        if place.is_dir() or any(parent.exists() and not parent.is_dir() for parent in place.parents):
+            raise ConfigurationError(f"{file} cannot be written: a folder or file is in the way", "name another file")
         if place in seen:
             raise ConfigurationError(f"{file} is given twice", "choose another file")
         seen.add(place)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from segeval.bundles import BundleFolder, BundleManifest, Calibration, NoiseFloor, channel_of, in_channel
+from segeval.consistency import require_consistent_set
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
 from segeval.evaluate.clean import check_truth
-from segeval.evaluate.consistency import require_consistent_set
 from segeval.metrics import Labels, Mask
 from segeval.records import AdversarialSample, AdversarialSet, ModelRecord, TaskRecord
 from segeval.replays import COPY_AGAIN, EngineResults, Replay, ReplayedEngine

@@ -23,7 +23,7 @@ from segeval.models import Segmenter, load_models
 from segeval.models.loading import load_spec
 from segeval.models.names import parse_model
 from segeval.models.segmenter import resizing
-from segeval.models.soundness import answer, require_logits_of, scale_of
+from segeval.models.soundness import answer, require_logits_of, require_repeatable, scale_of
 from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
@@ -190,6 +190,7 @@ class Crafter:
             model.require_size(height, width, f"image {first.id}")
             logits = answer(model, first.image, f"image {first.id}")
             require_logits_of(model, logits)
+            require_repeatable(model, first.image, logits, f"image {first.id}")
             model.logit_scale = scale_of(logits)
         return AdversarialSet(
             config=self.config,

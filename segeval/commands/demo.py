@@ -7,6 +7,7 @@ from rich.text import Text
 
 from segeval.commands.options import Option, Quiet
 from segeval.console import progress, results, say
+from segeval.errors import ConfigurationError
 from segeval.records import CraftConfig
 
 DEMO = CraftConfig(
@@ -33,8 +34,11 @@ def demo(
     from segeval.folders import require_no_kind
     from segeval.generate.craft import Crafter
     from segeval_runner.environment import usable_cores
+    from segeval_runner.ownership import is_vacant
 
     require_no_kind(out)
+    if not is_vacant(out) and not (out / "set").exists():
+        raise ConfigurationError(f"{out} holds files that no demo made", "choose a new folder with --out")
     adversarial, bundle, replayed, report = (out / name for name in ("set", "bundle", "replay", "report"))
     crafter = Crafter(DEMO, adversarial)
     if not quiet:

@@ -12,7 +12,17 @@ LONGEST = 150
 """In bytes, so that a suffix still fits into the 255 of a file name."""
 
 
-def require_name(name: str, where: str) -> None:
+def is_safe(name: object) -> bool:
+    """Whether a name can be that of a file, on every system that a set travels to."""
+    if not isinstance(name, str) or UNSAFE.search(name) or UNPRINTABLE.search(name):
+        return False
+    return len(name.encode()) <= LONGEST
+
+
+def require_name(name: object, where: str) -> None:
     """Raise DataError, beginning with `where`, for what is no safe file name."""
-    if not isinstance(name, str) or UNSAFE.search(name) or UNPRINTABLE.search(name) or len(name.encode()) > LONGEST:
-        raise DataError(f"{where}: not a safe name for the files made from it", "rename the image")
+    if not is_safe(name):
+        raise DataError(
+            f"{where}: not a safe name for the files made from it",
+            f'rename the image: no hidden file, none of /\\:*?"<>|, no control character, at most {LONGEST} bytes',
+        )

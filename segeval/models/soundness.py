@@ -15,6 +15,9 @@ from segeval.models.segmenter import Deployable, Segmenter
 USUAL_GAPS = (0.5, 500.0)
 """Median lead of a pixel's first class over its second, in logits, that is left as it is. Trained networks: 4 to 10."""
 
+MOST_CHANGED = 1e-3
+"""Share of labels that may differ between two answers of a network to one image."""
+
 SUMS_TO_ONE = 1e-3
 """How far the outputs of a pixel may sum up from 1 and still be taken for probabilities."""
 
@@ -33,6 +36,19 @@ def answer(segmenter: Segmenter, image: NDArray[np.uint8], where: str) -> Tensor
             "its weights are damaged or of another network, or its training diverged",
         )
     return logits
+
+
+def require_repeatable(segmenter: Segmenter, image: NDArray[np.uint8], logits: Tensor, where: str) -> None:
+    """Raise EngineError if the answer to an image, `logits`, is not repeated: nothing measured of it would be, either.
+
+    A few labels may differ where a GPU adds up in another order.
+    """
+    changed = float((answer(segmenter, image, where).argmax(1) != logits.argmax(1)).double().mean())
+    if changed > MOST_CHANGED:
+        raise EngineError(
+            f"{segmenter.spec.name} answers {where} differently the second time: {100 * changed:.1f} % of the labels",
+            "has it dropout or noise that eval() does not end?",
+        )
 
 
 def predict(segmenter: Segmenter, image: NDArray[np.uint8], where: str = "an image") -> Labels:

@@ -16,7 +16,15 @@ from segeval.deploy.export import export_fp32
 from segeval.metrics import AttackCounts
 from segeval.models import Segmenter, load_model
 from segeval.models.loading import build_network, load_spec
-from segeval.records import AdversarialSample, AdversarialSet, CraftConfig, Norms, encode
+from segeval.records import (
+    AdversarialSample,
+    AdversarialSet,
+    AttackSpec,
+    CraftConfig,
+    Norms,
+    TaskRecord,
+    encode,
+)
 from segeval.store import RgbImage, SetFolder, save_png, sha256_file, write_atomic
 
 HEIGHT, WIDTH = 64, 128
@@ -103,6 +111,7 @@ def make_set(tmp_path: Path, victims: Victims) -> MakeSet:
                 "clean": save_png(folder.root, f"clean/{seed}.png", image),
                 "adversarial": save_png(folder.root, f"adversarial/{seed}.png", crafted),
                 "truth": save_png(folder.root, f"truth/{seed}.png", image[..., 0] % 19),
+                "phi": save_png(folder.root, f"phi/{seed}.png", np.full(image.shape[:2], 255, np.uint8)),
             }
             for name in networks:
                 counts = {name: AttackCounts(1, 0)}
@@ -122,8 +131,8 @@ def make_set(tmp_path: Path, victims: Victims) -> MakeSet:
             width=WIDTH,
             images=tuple(str(seed) for seed in seeds),
             models=tuple(victims[name].record for name in networks),
-            attacks=(),
-            tasks=(),
+            attacks=(AttackSpec("fgsm", "default", "full", 1, "best", None, 2.0, {}),),
+            tasks=(TaskRecord("task", (13,), 0),),
             versions={},
             revision="",
             complete=True,

@@ -228,7 +228,7 @@ def test_a_set_that_is_unfinished_changed_or_empty_is_refused(make_set: MakeSet,
     with pytest.raises(IntegrityError, match=r"samples\.jsonl was changed"):
         deploy(root, tmp_path / "bundle")
     folder.samples_path.write_bytes(b"")
-    folder.write_manifest(replace(whole, samples_sha256=sha256_file(folder.samples_path)))
+    folder.write_manifest(replace(whole, sample_count=0, samples_sha256=sha256_file(folder.samples_path)))
     with pytest.raises(DataError, match="no adversarial image"):
         deploy(root, tmp_path / "bundle")
 

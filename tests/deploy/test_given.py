@@ -12,7 +12,7 @@ import pytest
 from segeval.bundles import BundleFolder
 from segeval.deploy import deploy
 from segeval.deploy.given import Given, load_victim, require_in_set
-from segeval.errors import ConfigurationError, DataError, WeightsError
+from segeval.errors import ConfigurationError, DataError, FormatError, WeightsError
 from segeval.models.loading import load_spec
 from segeval.records import ModelRecord
 from segeval.registry import DATASETS
@@ -117,3 +117,31 @@ def test_a_dataset_that_the_user_names_must_be_there(make_set: MakeSet, tmp_path
     root = make_set(range(1), networks=ONE)
     with pytest.raises(DataError):
         deploy(root, tmp_path / "bundle", precisions=["int8"], given=Given(data_root=tmp_path / "nowhere"))
+
+
+def test_a_file_that_is_another_is_refused_though_the_bundle_is_there(make_set: MakeSet, tmp_path: Path) -> None:
+    root = make_set(range(1), networks=ONE)
+    deploy(root, tmp_path / "bundle", precisions=["fp32"])
+    (tmp_path / "other").write_bytes(b"other")
+    with pytest.raises(WeightsError, match="another file"):
+        deploy(root, tmp_path / "bundle", precisions=["fp32"], given=Given({NAME: tmp_path / "other"}))
+
+
+def test_a_set_that_contradicts_itself_is_not_deployed(make_set: MakeSet, tmp_path: Path) -> None:
+    root = make_set(range(1), networks=ONE)
+    folder = SetFolder(root)
+    manifest = folder.manifest()
+    (model,), (task, *_) = manifest.models, manifest.tasks
+    forged = (
+        replace(manifest, models=(replace(model, name="../../etc"),)),
+        replace(manifest, models=(replace(model, logit_scale=1e-300),)),
+        replace(manifest, images=("../x",)),
+        replace(manifest, sample_count=7),
+        replace(manifest, tasks=(replace(task, target=99),)),
+        replace(manifest, height=-8),
+    )
+    for each in forged:
+        folder.write_manifest(each)
+        with pytest.raises(FormatError):
+            deploy(root, tmp_path / "bundle", precisions=["fp32"])
+    assert not (tmp_path / "bundle").exists()

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segeval.bundles import BundleFolder
+from segeval.consistency import consistent_samples, require_consistent_set
 from segeval.deploy.ssh.unpack import unpack
 from segeval.errors import SegevalError
-from segeval.evaluate.consistency import consistent_samples, require_consistent_set
 from segeval.replays import Replay
 from segeval.store import SetFolder
 from segeval_runner.cli import main

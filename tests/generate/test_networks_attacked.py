@@ -64,7 +64,9 @@ def test_nan_and_probabilities_end_a_craft_before_a_folder_is_made(world: Any, t
         crafted(world, tmp_path / "nan", lambda logits: logits * float("nan"))
     with pytest.raises(ConfigurationError, match="answers with probabilities"):
         crafted(world, tmp_path / "soft", lambda logits: logits.softmax(1))
-    assert not (tmp_path / "nan").exists() and not (tmp_path / "soft").exists()
+    with pytest.raises(EngineError, match="answers image 0 differently the second time"):
+        crafted(world, tmp_path / "noisy", lambda logits: logits + 3 * torch.randn_like(logits))
+    assert not list(tmp_path.iterdir())
 
 
 def test_clean_miou_is_told_and_so_is_a_network_that_sees_nothing(world: Any, tmp_path: Path) -> None:

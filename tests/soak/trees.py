@@ -41,6 +41,7 @@ def reproduction(root: Path) -> Tree:
     found, report = files(root), root / "report"
     record = read(report / "kang2020.json")
     record["sets"] = [without(row, *MEASURED_EXPERIMENT) for row in record["sets"]]
+    record["files"] = without(record["files"], "report.html")  # which shows the seconds
     found["report/kang2020.json"] = without(record, *MEASURED_EXPERIMENT)
     found["report/report.html"] = sha256(CRAFTED.sub(b"", (report / "report.html").read_bytes())).hexdigest()
     found["experiment.json"] = without(read(root / "experiment.json"), *MEASURED_EXPERIMENT)

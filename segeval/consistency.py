@@ -6,16 +6,22 @@ Hashes do not tell: a set that was put together by hand, or from two versions, h
 from collections.abc import Hashable, Iterator
 from math import sqrt
 
+from segeval.datasets.names import is_safe
 from segeval.errors import FormatError
 from segeval.records import AdversarialSample, AdversarialSet, Norms, Step
 from segeval.store import SetFolder
 
 HINT = "the set was not written by segeval craft, or was changed; craft it again"
 LEVELS = 255
+MOST_SIDE = 65_536
+SMALLEST_SCALE = 1e-30
 
 
 def require_consistent_set(manifest: AdversarialSet, where: str) -> None:
-    """Raise FormatError if two entries share a name, or a task names a class that the table lacks."""
+    """Raise FormatError if two entries share a name, a name is no file name, or something is outside of what can be.
+
+    That is: a task of a class that the table lacks, a size that no image has, logits scaled by no positive number.
+    """
     for what, names in (
         ("models", [model.name for model in manifest.models]),
         ("attacks", [attack.label for attack in manifest.attacks]),
@@ -24,6 +30,14 @@ def require_consistent_set(manifest: AdversarialSet, where: str) -> None:
     ):
         if len(set(names)) < len(names):
             raise FormatError(f"{where}: two {what} have the same name", HINT)
+    for name in (*(model.name for model in manifest.models), *manifest.images):
+        if not is_safe(name):
+            raise FormatError(f"{where}: {name!r} cannot be the name of a file", HINT)
+    if not (1 <= manifest.height <= MOST_SIDE and 1 <= manifest.width <= MOST_SIDE):
+        raise FormatError(f"{where}: images of {manifest.height}x{manifest.width} cannot be", HINT)
+    for model in manifest.models:
+        if not SMALLEST_SCALE <= model.logit_scale <= 1 / SMALLEST_SCALE:
+            raise FormatError(f"{where}: the logits of {model.name} cannot be scaled by {model.logit_scale}", HINT)
     for task in manifest.tasks:
         if not all(0 <= label < len(manifest.table) for label in (*task.sources, task.target)):
             what = f"{where}: the task {task.name!r} names a class that the table {manifest.table.name} does not have"
