@@ -20,6 +20,7 @@ from pathlib import Path
 
 from segeval.errors import FormatError, IntegrityError
 from segeval.exclusive import lock
+from segeval.held import make_folder
 from segeval.store import explaining, inside, read_file, sha256, sha256_file
 from segeval_runner.ownership import UNFINISHED
 from segeval_runner.strict import loads
@@ -130,7 +131,7 @@ def settle(out: Path, kept: Kept) -> None:
         names = [name for name in files_below(ready) if name != kept.record]
         for name in (*names, kept.record):
             target = inside(out, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             (ready / name).replace(target)
     discard(ready)
 
