@@ -67,7 +67,7 @@ class Segmenter(nn.Module):
         """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W), times `logit_scale`."""
         # Gradients of these networks take a tenth less time on the CPU with the channels last (docs/speed.md).
         normal = self.normalise(images).contiguous(memory_format=torch.channels_last)
-        logits = require_logits(self.network(normal), self.spec, images.shape[2:])
+        logits = require_logits(self.network(normal), self.spec, normal)
         return logits if self.logit_scale == 1 else logits * self.logit_scale
 
     def require_size(self, height: int, width: int, where: str) -> None:
@@ -81,22 +81,23 @@ class Segmenter(nn.Module):
             )
 
 
-def require_logits(answer: object, spec: ModelSpec, size: Sequence[int]) -> Tensor:
-    """What a network answered, if it is logits (N, C, H, W) for images of `size`. Raises ConfigurationError."""
+def require_logits(answer: object, spec: ModelSpec, given: Tensor) -> Tensor:
+    """What a network answered, if it is logits (N, C, H, W). given: its input.   Raises ConfigurationError."""
     if isinstance(answer, Tensor) and torch._C._get_tracing_state() is not None:
         return answer  # sizes are no plain numbers there, and were checked before
+    size, kind = given.shape[2:], str(given.dtype).removeprefix("torch.")
     if isinstance(answer, Mapping):
         found, hint = f"a dict of {', '.join(map(repr, answer))}", "let its forward return one of these"
     elif not isinstance(answer, Tensor):
         count = f" of {len(answer)}" if isinstance(answer, Sequence) else ""
         found, hint = f"a {type(answer).__name__}{count}", "let its forward return one tensor"
-    elif answer.dtype != torch.float32:
+    elif answer.dtype != given.dtype:
         found, hint = f"numbers of type {str(answer.dtype).removeprefix('torch.')}", "let its forward end with .float()"
-    elif answer.ndim == 4 and answer.shape[1] == len(spec.outputs) and answer.shape[2:] == tuple(size):
+    elif answer.ndim == 4 and answer.shape[1] == len(spec.outputs) and answer.shape[2:] == size:
         return answer
     else:
         found, hint = f"a tensor {tuple(answer.shape)}", "let it resize to the image, and give one output per class"
-    wanted = f"float32 logits (N, {len(spec.outputs)}, {size[0]}, {size[1]})"
+    wanted = f"{kind} logits (N, {len(spec.outputs)}, {size[0]}, {size[1]})"
     raise ConfigurationError(f"{spec.name} answers with {found}; {wanted} are needed", hint)
 
 
@@ -123,5 +124,5 @@ class Deployable(nn.Module):
         """Logits (N, C, H, W) of camera images."""
         # Cast, then transpose: TensorRT lets uint8 flow into a Cast and into nothing else.
         levels = images.to(torch.float32).permute(0, 3, 1, 2)
-        answer = self.segmenter.network(self.segmenter.normalise_levels(levels))
-        return require_logits(answer, self.segmenter.spec, levels.shape[2:])
+        normal = self.segmenter.normalise_levels(levels)
+        return require_logits(self.segmenter.network(normal), self.segmenter.spec, normal)
