@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all soak
+.PHONY: help demo test test-long lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all soak
 
 help:
 	@echo "make demo   set up .venv and run the whole chain on synthetic scenes"
 	@echo "make test   set up .venv, check style and types, run the tests"
 	@echo "make clean  remove .venv and caches"
-	@echo "longer checks: make check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz, soak"
+	@echo "longer checks: make test-long, check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz, soak"
 
 $(STAMP): pyproject.toml constraints.txt
 	@for python in $(PYTHON) python3.12 python3.13 python3; do \
@@ -38,6 +38,10 @@ unit: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test: lint types unit
+
+# What takes long for what it shows: pages as large as they may be, real evaluations killed, commands that are soaked.
+test-long: $(STAMP)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m long
 
 # JSON schemas of every file, from the records; a test holds them current.
 schemas: $(STAMP)

@@ -49,6 +49,7 @@ def small_disk(mount_disk: Callable[[str], Path]) -> Path:
     return mount_disk("1m")
 
 
+@pytest.mark.long
 def test_a_full_disk_ends_a_craft_that_can_be_resumed(
     world: Any, call: Call, spawn: Call, small_disk: Path, tmp_path: Path
 ) -> None:

@@ -64,6 +64,7 @@ def test_one_command_makes_tables_figures_and_the_report(made: tuple[Path, Any])
     assert {f"fig{number}" for number in range(1, 9)} <= figures
 
 
+@pytest.mark.long
 def test_it_can_be_made_again_from_its_record_alone(made: tuple[Path, Any], spawn: Call, tmp_path: Path) -> None:
     root, _ = made
     ended = spawn("reproduce", "--from", root, "--out", tmp_path / "again", "--workers", "1", "--quiet")

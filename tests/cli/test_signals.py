@@ -31,6 +31,7 @@ def stopped(number: int, handler: Any, options: list[str]) -> tuple[int, str]:
     return process.returncode, "".join(said)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_they_end_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_path: Path, number: int) -> None:
     options = ["craft", "--out", str(tmp_path / "set"), *world.crafting, "--limit", "1", "--steps", "15"]
@@ -41,6 +42,40 @@ def test_they_end_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_path: 
     assert SetFolder(tmp_path / "set").complete_manifest().sample_count == 2
 
 
+WAITING = """
+import sys, time
+from segeval import cli
+def command_line(*words, **options):
+    print("waiting", flush=True)
+    time.sleep(float(sys.argv[1]))
+cli.command_line = type("Line", (), {"main": staticmethod(command_line)})
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "handler", "seconds", "code"),
+    [
+        (signal.SIGTERM, signal.SIG_DFL, 600, 130),
+        (signal.SIGHUP, signal.SIG_DFL, 600, 130),
+        (signal.SIGINT, signal.SIG_DFL, 600, 130),
+        (signal.SIGHUP, signal.SIG_IGN, 1, 0),
+    ],
+)
+def test_each_is_an_interruption_or_ignored(number: int, handler: Any, seconds: int, code: int) -> None:
+    command = [sys.executable, "-P", "-c", WAITING, str(seconds)]
+    start = partial(signal.signal, number, handler)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=start) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert process.returncode == code and "Traceback" not in said
+    assert ("interrupted; what is finished is saved" in said) == (code == 130)
+
+
+@pytest.mark.long
 def test_nohup_is_heeded(world: Any, tmp_path: Path) -> None:
     options = ["craft", "--out", str(tmp_path / "set"), *world.crafting, "--limit", "1", "--steps", "5"]
     assert stopped(signal.SIGHUP, signal.SIG_IGN, options)[0] == 0

@@ -113,6 +113,7 @@ def test_the_file_without_them_follows_every_rule(
         check_qdq(model, spec)
 
 
+@pytest.mark.long
 def test_each_target_gets_the_files_that_its_versions_can_build(make_set: MakeSet, tmp_path: Path) -> None:
     class Flagged(OnnxRuntime):
         @classmethod

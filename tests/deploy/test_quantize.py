@@ -77,6 +77,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.long
 def test_images_are_taken_one_at_a_time_in_constant_memory(exported: dict[str, ModelProto], tmp_path: Path) -> None:
     """ONNX Runtime's own loop keeps every activation of every image until the end: 83 MiB more for these 24."""
     onnx.save(exported["fast-scnn-synthetic"], tmp_path / "fp32.onnx")

@@ -159,6 +159,7 @@ def test_two_do_not_write_into_one_folder(build: Build, tmp_path: Path) -> None:
         evaluate(world.set_root, [world.replay_root], out)
 
 
+@pytest.mark.long
 def test_a_killed_evaluation_leaves_the_report_as_it_was(build: Build, tmp_path: Path) -> None:
     world, out = build(**SMALL), tmp_path / "out"
     evaluate(world.set_root, [world.replay_root], out)
@@ -181,6 +182,7 @@ def contents_of_bytes(folder: Path) -> dict[str, bytes]:
     return {name: data for name, data in found.items() if not name.startswith(".")}
 
 
+@pytest.mark.long
 def test_every_digit_that_was_changed_is_found(build: Build, tmp_path: Path) -> None:
     world, out = build(**SMALL), tmp_path / "out"
     evaluate(world.set_root, [world.replay_root], out)

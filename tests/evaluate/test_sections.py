@@ -221,6 +221,7 @@ def test_channels_leave_out_what_was_made_for_other_networks_and_keep_joint_atta
     assert {line.victims for line in table.lines} == {(MODEL,), (MODEL, OTHER)}
 
 
+@pytest.mark.long
 def test_charts_leave_out_transfers_and_mark_joint_attacks(wide: SurvivalReport) -> None:
     curves = [replace(curve, victims=(MODEL, OTHER)) for curve in wide.curves]
     widened = replace(wide, curves=(*wide.curves, *curves))

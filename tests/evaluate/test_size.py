@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MODELS = ("espnet-camvid", "fast-scnn")
 
 
+@pytest.mark.long
 def test_fifty_images_fit_into_3_megabytes_and_each_is_shown(build_at: Callable[..., "World"], tmp_path: Path) -> None:
     names = [f"frame-{number:03}" for number in range(50)]
     world = build_at(
@@ -113,6 +114,7 @@ def in_every_way(report: SurvivalReport) -> SurvivalReport:
     return replace(report, engines=tuple(engines), survival=tuple(survival), clean=tuple(clean))
 
 
+@pytest.mark.long
 def test_everything_at_once_fits_as_well(
     build_at: Callable[..., "World"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,6 +234,7 @@ def test_espnetv2_pools_as_adaptive_pooling_does(size: tuple[int, int], bins: tu
     assert torch.allclose(found, F.adaptive_avg_pool2d(features, bins), rtol=0, atol=most)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [(64, 128), (112, 176)])
 def test_an_exported_espnetv2_computes_what_torch_computes(size: tuple[int, int], random_model: Random) -> None:
     segmenter = random_model("espnetv2-cityscapes")

@@ -257,7 +257,7 @@ def test_the_files_read_back(run_of: RunOf, tmp_path: Path) -> None:
 
 
 def test_names_cannot_break_out_of_the_markdown(run_of: RunOf, tmp_path: Path) -> None:
-    odd = "<img src=x>|\n# ![x](http://x) int8"
+    odd = "<img src=x>|# ![x](http://x) int8"
     write(compare(run_of("a", engine=odd), run_of("b", engine=odd, lost=0.5)), tmp_path / "out")
     lines = (tmp_path / "out" / "compare.md").read_text().splitlines()
     assert not any("<img" in line or "](" in line for line in lines)
