@@ -3,6 +3,7 @@
 Hashes do not tell: a set that was put together by hand, or from two versions, has right ones too.
 """
 
+import re
 from collections.abc import Hashable, Iterator
 from math import sqrt
 
@@ -30,7 +31,7 @@ def require_consistent_set(manifest: AdversarialSet, where: str) -> None:
         if len(set(names)) < len(names):
             raise FormatError(f"{where}: two {what} have the same name", HINT)
     for name in (*(model.name for model in manifest.models), *manifest.images):
-        if not name or name.startswith(".") or "/" in name or "\\" in name:
+        if not name or any(part.startswith(".") for part in re.split(r"[/\\]", name)):
             raise FormatError(f"{where}: {name!r} cannot be the name of a file", HINT)
     if not (1 <= manifest.height <= MOST_SIDE and 1 <= manifest.width <= MOST_SIDE):
         raise FormatError(f"{where}: images of {manifest.height}x{manifest.width} cannot be", HINT)
