@@ -132,7 +132,7 @@ def survivors(mark: str) -> dict[int, str]:
 
 
 def left_running(mark: str) -> list[str]:
-    """What still runs after the time of grace, which is ended then."""
+    """What still runs after the time of grace; it is ended then, and gone when this returns."""
     deadline = time.monotonic() + GRACE
     while (left := survivors(mark)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -141,4 +141,6 @@ def left_running(mark: str) -> list[str]:
             os.kill(pid, KILL)
         except ProcessLookupError:
             continue
+    while survivors(mark):  # the system takes a moment
+        time.sleep(0.05)
     return sorted(left.values())
