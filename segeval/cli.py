@@ -182,4 +182,7 @@ def main() -> None:
     stop_like_ctrl_c()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without the character → is no reason to fail
-    sys.exit(run())
+    code = run()
+    for number in (signal.SIGINT, *STOPS):  # all is done and said; Python takes a while to end
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
