@@ -41,13 +41,7 @@ def gradients_of(config: ExperimentConfig) -> int:
 def make_maps(config: ExperimentConfig, models: Sequence[Segmenter], root: Path, tick: Progress) -> Maps:
     """Compute the maps of a reproduction and write them below `root`, maps.json last."""
     prepare_torch()
-    dataset = open_dataset(
-        config.dataset,
-        dataset_root(config.data_root),
-        config.split,
-        config.size,
-        resizing([model.spec for model in models]),
-    )
+    dataset = opened(config, models)
     task = parse_task(config.tasks[0])
     record = TaskRecord(task.name, *task.resolve(dataset.table))
     examples = list(chosen(dataset, config.budget_images))
@@ -76,6 +70,12 @@ def make_maps(config: ExperimentConfig, models: Sequence[Segmenter], root: Path,
     )
     write_atomic(root / "maps.json", encode_sealed(maps, indent=2) + b"\n")
     return maps
+
+
+def opened(config: ExperimentConfig, models: Sequence[Segmenter]) -> Dataset:
+    """The dataset of a reproduction, resized as for its models. Raises DataError."""
+    resize = resizing([model.spec for model in models])
+    return open_dataset(config.dataset, dataset_root(config.data_root), config.split, config.size, resize)
 
 
 def chosen(dataset: Dataset, ids: Sequence[str]) -> Iterator[Example]:

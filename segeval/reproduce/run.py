@@ -9,19 +9,16 @@ from pathlib import Path
 
 import torch
 
-from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError
 from segeval.evaluate.kang2020 import KEPT, write_report
 from segeval.evaluate.places import require_place
 from segeval.exclusive import only_writer
 from segeval.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.generate.craft import Crafter, CraftPlan
-from segeval.generate.maps import gradients_of, make_maps
+from segeval.generate.maps import gradients_of, make_maps, opened
 from segeval.generate.numerics import is_cpu, naming_memory, one_thread, prepare_torch
 from segeval.held import require_held
 from segeval.models import Segmenter, load_models
-from segeval.models.segmenter import resizing
-from segeval.places import dataset_root
 from segeval.progress import Progress
 from segeval.provenance import revision, versions
 
@@ -140,13 +137,7 @@ def gradient_seconds(config: ExperimentConfig, models: Sequence[Segmenter]) -> d
 
     On a GPU that of a batch, as attacks compute it; maps are made image by image, and take longer there.
     """
-    dataset = open_dataset(
-        config.dataset,
-        dataset_root(config.data_root),
-        config.split,
-        config.size,
-        resizing([model.spec for model in models]),
-    )
+    dataset = opened(config, models)
     example = dataset[list(dataset.ids).index(config.images[0])]
     batch = 1 if is_cpu(config.device) else min(config.batch_size, len(config.images))
     found = {}

@@ -86,15 +86,21 @@ def broken_by_two_writers(out: Path, count: int) -> None:
     assert record["engines"][0]["complete"]
 
 
-def test_a_folder_that_two_writers_broke_can_be_continued(
-    make_bundle: MakeBundle, runner: Runner, tmp_path: Path
-) -> None:
-    bundle, out = make_bundle(9), tmp_path / "out"
-    command = runner(bundle, "replay", "--out", out, "--threads", 1)
+def broken_replay(make_bundle: MakeBundle, runner: Runner, tmp_path: Path) -> tuple[list[str], Path]:
+    """A replay of 9 inputs that two writers broke, and the command that made it."""
+    out = tmp_path / "out"
+    command = runner(make_bundle(9), "replay", "--out", out, "--threads", 1)
     run(command)
     for name in ("results.jsonl", "labels.bin"):
         (out / "single" / name).unlink()
     broken_by_two_writers(out, 9)
+    return command, out
+
+
+def test_a_folder_that_two_writers_broke_can_be_continued(
+    make_bundle: MakeBundle, runner: Runner, tmp_path: Path
+) -> None:
+    command, out = broken_replay(make_bundle, runner, tmp_path)
     with pytest.raises(FormatError, match="occurs twice"):
         Replay.open(out).results("single")
     said = run(command)
@@ -121,12 +127,7 @@ def test_nothing_is_dropped_from_a_replay_that_is_still_called_complete(
     make_bundle: MakeBundle, runner: Runner, tmp_path: Path
 ) -> None:
     """The record comes first; here it cannot be written, since a folder is in the way of its temporary file."""
-    bundle, out = make_bundle(9), tmp_path / "out"
-    command = runner(bundle, "replay", "--out", out, "--threads", 1)
-    run(command)
-    for name in ("results.jsonl", "labels.bin"):
-        (out / "single" / name).unlink()
-    broken_by_two_writers(out, 9)
+    command, out = broken_replay(make_bundle, runner, tmp_path)
     before = held(out)
     (out / "replay.json.part").mkdir()
     assert "cannot write" in run(command, code=2)
