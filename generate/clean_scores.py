@@ -46,7 +46,7 @@ def told_of_scale(model: Segmenter) -> str:
     size = "nearly flat" if model.logit_scale > 1 else "saturated"
     return (
         f"{model.spec.name}: its logits are unusually {'small' if model.logit_scale > 1 else 'large'}, which makes the "
-        f"loss {size} in float32; attacks see them times {model.logit_scale:g}, which changes no prediction"
+        f"loss {size} in float32; attacks multiply them by {model.logit_scale:g}, and no prediction changes"
     )
 
 

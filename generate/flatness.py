@@ -22,8 +22,8 @@ def require_gradients(folder: SetFolder, jobs: Sequence[Job], files: Mapping[str
         images = list(islice(dict.fromkeys(image for batch in of_task for image in batch), IMAGES))
         if all(flat(folder, job, files[image]) for image in images):
             raise EngineError(
-                f"{name}: the gradient of its loss is zero in float32 on {', '.join(images)}: an attack could not look "
-                "for anything, and its failure would not be robustness",
+                f"{name}: the gradient of its loss is zero in float32 on {', '.join(images)}: an attack has nothing to "
+                "follow, and its failure would say nothing about robustness",
                 "has it an operation without a gradient (rounding, argmax, detach), or do its activations saturate?",
             )
 

@@ -28,7 +28,7 @@ def new_folder(out: Path, own: str, tell: Callable[[str], None] = lambda text: N
     if out.exists() and any(out.iterdir()):
         raise ConfigurationError(f"{out} is not empty", "choose another folder with --out, or remove it")
     for stale in removed_stale(out):
-        tell(f"removed {stale}, which was left half-done by a process that is no more")
+        tell(f"removed {stale}: a run that was killed left it unfinished")
     with explaining(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))

@@ -37,7 +37,7 @@ def encode_sealed(record: object, indent: int = 0) -> bytes:
     """JSON of a record for a file: that of `encode`, with the digest that `decode` compares as its last member."""
     data = encode(record)
     said = loads(data)
-    require_printable(data, said, "what is to be written")  # else nobody could read it back
+    require_printable(data, said, "the record to write")  # else nobody could read it back
     return encode(sealed(said), indent)
 
 

@@ -138,7 +138,7 @@ def craft(
     if not quiet:
         show_plan(crafter.plan(), config)
         if crafter.left_out:
-            say(f"of other splits, left out: {some(crafter.left_out)}")
+            say(f"left out, since they belong to other splits: {some(crafter.left_out)}")
     with progress(quiet) as tick:
         manifest = crafter.run(resume, tick, worker_count(workers, device), say)
     show_summary(out)
@@ -174,8 +174,8 @@ def show_summary(out: Path) -> None:
     samples = list(map(unmoved, SetFolder(out).samples()))
     if any(samples):
         say(
-            f"{sum(samples)} of {len(samples)} attacks never moved their image: the gradient there is zero in float32, "
-            "and success that an attack could not look for is not robustness"
+            f"{sum(samples)} of {len(samples)} attacks never changed their image: the gradient is zero in float32. "
+            "Their failure says nothing about robustness."
         )
 
 

@@ -88,8 +88,8 @@ def score(
     title = f"{model} on {dataset} {record.config.split}, {engine}, {record.images} images"
     results.print(table(("score", "%"), rows, title))
     if record.unlabelled:
-        say(f"without ground truth, not scored: {some(record.unlabelled)}")
+        say(f"not scored, since they have no ground truth: {some(record.unlabelled)}")
     if record.left_out:
-        say(f"of other splits, not scored: {some(record.left_out)}")
+        say(f"not scored, since they belong to other splits: {some(record.left_out)}")
     if record.doubt:
         say(f"warning: {record.doubt}")

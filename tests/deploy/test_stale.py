@@ -39,7 +39,7 @@ def test_what_a_killed_process_left_is_removed_and_named(tmp_path: Path) -> None
     told: list[str] = []
     with new_folder(out, "bundle", told.append) as part:
         assert parts(out) == [part]
-    assert told == [f"removed {stale}, which was left half-done by a process that is no more"]
+    assert told == [f"removed {stale}: a run that was killed left it unfinished"]
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
