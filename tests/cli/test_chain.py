@@ -350,6 +350,7 @@ def test_int8_on_the_sets_own_images_is_warned_of(chain: Chain, world: Any, call
     assert re.search(r"^warning: 99 calibration images were asked for, \d are there$", ended.err, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_a_set_knows_its_dataset_from_any_folder(
     world: Any, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

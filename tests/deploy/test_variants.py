@@ -226,6 +226,7 @@ def test_several_files_without_int8_are_refused(make_set: MakeSet, tmp_path: Pat
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.long
 def test_a_sweep_is_deployed_replayed_and_recorded(make_set: MakeSet, dataset_root: Path, tmp_path: Path) -> None:
     """With six images, so that attribution's check on fewer of them shows."""
     root = make_set(range(6), dataset_root, ONE)

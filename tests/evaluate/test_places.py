@@ -74,6 +74,7 @@ def test_folders_of_others_are_not_taken(
     assert code == 2 and "is not a folder" in said
 
 
+@pytest.mark.long
 def test_an_empty_folder_a_new_one_and_one_with_a_report_are_taken(
     call: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_gates_are_not_written_over_the_files_of_a_folder(
     assert hashes_below(root) == before
 
 
+@pytest.mark.long
 def test_gates_may_lie_beside_a_report(call: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     out = tmp_path / "out"
     files = ("--junit", out / "gates.xml", "--summary", out / "gates.md")

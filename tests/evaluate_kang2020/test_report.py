@@ -177,6 +177,7 @@ def test_what_is_missing_is_said(build_at: Build, tmp_path: Path) -> None:
         write_report(folder, silent)
 
 
+@pytest.mark.long
 def test_a_report_is_not_put_among_files_of_others_and_is_replaced_as_a_whole(build_at: Build, tmp_path: Path) -> None:
     folder = build_at(tmp_path, names=("a",), parts=("table1",))
     folder.report.mkdir()

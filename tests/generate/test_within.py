@@ -140,6 +140,7 @@ def test_a_limit_of_nothing_at_all_leaves_the_clean_image(world: Any, tmp_path: 
         assert sample.norms.linf == 0
 
 
+@pytest.mark.long
 def test_a_matched_attack_ends_far_beyond_its_limit_and_misses_nothing(
     world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def test_a_runner_whose_parent_is_killed_does_not_go_on(make_bundle: MakeBundle,
     assert not Replay.open(out).complete
 
 
+@pytest.mark.long
 def test_a_benchmark_whose_parent_is_killed_ends_and_can_be_continued(make_bundle: MakeBundle, tmp_path: Path) -> None:
     out = tmp_path / "out"
     short = ["--seconds", 0.01, "--warmup", 1, "--warmup-seconds", 0, "--calls", 3, "--images", 3]
@@ -67,6 +68,7 @@ def test_a_benchmark_whose_parent_is_killed_ends_and_can_be_continued(make_bundl
     assert len(whole) == 4 and whole[: len(done)] == done
 
 
+@pytest.mark.long
 def test_of_two_replays_into_one_folder_the_second_is_refused(make_bundle: MakeBundle, tmp_path: Path) -> None:
     bundle, out = make_bundle(MANY, work=WORK), tmp_path / "out"
     command = segeval("replay", bundle, "--out", out, "--threads", 1, "--quiet")
