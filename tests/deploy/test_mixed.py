@@ -100,6 +100,7 @@ def test_its_labels_are_those_of_int8_but_for_rounding(network: str, trained: "T
         assert (mixed.predict(image) != settled.labels).any(), "half precision leaves its mark"
 
 
+@pytest.mark.long
 def test_published_weights_keep_the_labels_of_int8_but_for_rounding(data: Path) -> None:
     segmenter = load_model("espnet-camvid")
     test = open_dataset("camvid", data / "camvid", "test")

@@ -89,6 +89,7 @@ def test_images_are_taken_one_at_a_time_in_constant_memory(exported: dict[str, M
     assert peak(24) - peak(1) < 40 << 10  # KiB
 
 
+@pytest.mark.long
 def test_published_weights_stay_close_to_torch_at_every_precision(data: Path) -> None:
     """As close as rounding lets them be, to the types of the file and to its steps of int8."""
     segmenter = load_model("espnet-camvid")

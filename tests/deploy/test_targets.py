@@ -39,6 +39,7 @@ def test_what_a_target_makes_by_default(name: str) -> None:
     assert TARGETS.load(name).default_precisions == ((*three, "int8-fp16") if with_tensorrt else three)
 
 
+@pytest.mark.long
 def test_a_bundle_holds_what_its_target_makes_by_default(make_set: MakeSet, tmp_path: Path) -> None:
     root = make_set(range(1), networks=ONE)
     for target, last in (("jetson-thor", "int8-fp16"), ("cpu", "int8")):

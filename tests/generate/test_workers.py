@@ -54,6 +54,7 @@ def test_their_number_changes_no_byte(world: Any, config: Any, tree: Any, tmp_pa
     assert not multiprocessing.active_children(), "they have ended"
 
 
+@pytest.mark.long
 def test_a_set_begun_by_several_is_finished_by_one(
     world: Any, config: Any, tree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
