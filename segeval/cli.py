@@ -33,6 +33,7 @@ from segeval.commands.train import train
 from segeval.console import say, show_error
 from segeval.defaults import name_variables, read_defaults
 from segeval.errors import MissingPrerequisiteError, SegevalError, StorageError
+from segeval_runner.interruption import after_imports
 
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 
@@ -110,17 +111,21 @@ STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr
 """Signals that take the way of Ctrl-C: of `timeout`, a cancelled build, a closed terminal."""
 
 
+ENDING = (signal.SIGINT, *STOPS)
+interrupt = after_imports(signal.default_int_handler)
+
+
 def stop_like_ctrl_c() -> None:
     """Let these signals interrupt as Ctrl-C does, where nobody asked for them to be ignored, as nohup does."""
-    for number in STOPS:
+    for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, interrupt)
 
 
 def interrupted() -> int:
     """Ctrl-C; a second one must not turn the message into a traceback."""
-    for number in (signal.SIGINT, *STOPS):
-        if number == signal.SIGINT or signal.getsignal(number) is signal.default_int_handler:
+    for number in ENDING:
+        if number == signal.SIGINT or signal.getsignal(number) is interrupt:
             signal.signal(number, signal.SIG_IGN)
     # Python remembers a Ctrl-C that met an exec(), as of a dataclass that is being made, and would end by SIGINT.
     exec("")
@@ -183,6 +188,6 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without the character → is no reason to fail
     code = run()
-    for number in (signal.SIGINT, *STOPS):  # all is done and said; Python takes a while to end
+    for number in ENDING:  # all is done and said; Python takes a while to end
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

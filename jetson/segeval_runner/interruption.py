@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from types import FrameType
-from typing import Optional
+from typing import Any, Callable, Optional
 
 from segeval_runner.errors import EXIT_INTERRUPTED
 
@@ -19,15 +19,41 @@ STDIN = 0
 PATIENCE_S = 15.0
 """How long a run without a parent may take to end by itself: a library may not come back for minutes."""
 
+AGAIN_S = 0.05
+"""After how long a signal that met an import is looked at again."""
+IMPORTING = "<frozen importlib._bootstrap>"
+
+Handler = Callable[[int, Optional[FrameType]], Any]
+
 
 def heed() -> None:
     """Let Ctrl-C, SIGTERM and SIGHUP end this process in an orderly way; the latter two unless they are ignored."""
-    signal.signal(signal.SIGINT, interrupt_once)
+    signal.signal(signal.SIGINT, after_imports(interrupt_once))
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         # Who lets one be ignored, as nohup does, means it.
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, as_ctrl_c)
+
+
+def after_imports(handler: Handler) -> Handler:
+    """Let signals wait while a module is loaded: C++ libraries abort the process where an exception meets them then."""
+
+    def wait(signum: int, frame: Optional[FrameType]) -> None:
+        if is_importing(frame) and hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, lambda _, later: wait(signum, later))
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        else:
+            handler(signum, frame)
+
+    return wait
+
+
+def is_importing(frame: Optional[FrameType]) -> bool:
+    """Whether an import is among what runs."""
+    while frame is not None and frame.f_code.co_filename != IMPORTING:
+        frame = frame.f_back
+    return frame is not None
 
 
 def interrupt_once(signum: int, frame: Optional[FrameType]) -> None:

@@ -95,3 +95,32 @@ def test_ctrl_c_in_an_exec_is_130_too(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 130, ended.stderr
     assert "interrupted; what is finished is saved" in ended.stderr
+
+
+IMPORTING = """
+import sys, time
+from segeval import cli
+def command_line(*words, **options):
+    sys.path.insert(0, sys.argv[1])
+    import takes_long
+    time.sleep(600)
+cli.command_line = type("Line", (), {"main": staticmethod(command_line)})
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_module_is_loaded_first(tmp_path: Path, number: int) -> None:
+    """C++ libraries end the process with SIGABRT where an exception meets them while they are loaded."""
+    loading = "import time\nprint('loading', flush=True)\ntime.sleep(0.5)\nprint('loaded', flush=True)\n"
+    (tmp_path / "takes_long.py").write_text(loading)
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-P", "-c", IMPORTING, str(tmp_path)]
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(number)
+        process.send_signal(number)
+        loaded, said = process.communicate()
+    assert process.returncode == 130 and loaded == "loaded\n"
+    assert "interrupted; what is finished is saved" in said and "Traceback" not in said
