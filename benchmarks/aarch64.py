@@ -22,9 +22,9 @@ import numpy as np
 
 from segeval.deploy import deploy
 from segeval.errors import MissingPrerequisiteError, SegevalError
-from segeval.generate.craft import Crafter
-from segeval.records import CraftConfig
-from segeval.replays import Replay
+from segeval.files.replays import Replay
+from segeval.files.sets import CraftConfig
+from segeval.generate.crafting.craft import Crafter
 
 QEMU, DEBOOTSTRAP = "qemu-aarch64-static", "debootstrap"
 SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"

@@ -13,10 +13,10 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.evaluate import bootstrap
-from segeval.evaluate.bootstrap import CONFIDENCE, fraction
-from segeval.evaluate.paired import compare
-from segeval.evaluate.statistics import estimate
+from segeval.evaluate.measure import bootstrap
+from segeval.evaluate.measure.bootstrap import CONFIDENCE, fraction
+from segeval.evaluate.measure.paired import compare
+from segeval.evaluate.measure.statistics import estimate
 
 IMAGES = (10, 20, 40, 80)
 TRUTH_IMAGES = 4_000_000

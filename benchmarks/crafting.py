@@ -15,14 +15,14 @@ import torch
 import typer
 
 from segeval.datasets import open_dataset
-from segeval.generate.driver import run_attack
+from segeval.files.sets import CraftConfig
+from segeval.generate.attacks.problem import Problem
+from segeval.generate.attacks.specs import resolve
+from segeval.generate.crafting.driver import run_attack
 from segeval.generate.numerics import prepare_torch
-from segeval.generate.problem import Problem
-from segeval.generate.specs import resolve
 from segeval.metrics import AttackMeter
 from segeval.models import load_model
 from segeval.models.soundness import predict
-from segeval.records import CraftConfig
 
 ROUNDS = 5
 

@@ -23,9 +23,13 @@ import typer
 
 from segeval.classes import CAMVID, TASKS, source_mask
 from segeval.evaluate import evaluate
-from segeval.evaluate.survival import LabelMaps, count_sample
-from segeval.metrics import ConfusionMatrix, Labels, count_attack
-from segeval.records import (
+from segeval.evaluate.measure.survival import LabelMaps, count_sample
+from segeval.files.encoding import encode
+from segeval.files.images import save_png
+from segeval.files.npy import save_npy
+from segeval.files.replays import Environment, ReplayedEngine, ReplayRecord
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import (
     AdversarialSample,
     AdversarialSet,
     AttackSpec,
@@ -34,10 +38,9 @@ from segeval.records import (
     Norms,
     Step,
     TaskRecord,
-    encode,
 )
-from segeval.replays import Environment, ReplayedEngine, ReplayRecord
-from segeval.store import SetFolder, save_npy, save_png, sha256_file, write_atomic
+from segeval.files.storage import sha256_file, write_atomic
+from segeval.metrics import ConfusionMatrix, Labels, count_attack
 from segeval_runner.recording import Recording
 
 SCENES = 8

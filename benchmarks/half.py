@@ -12,17 +12,17 @@ import argparse
 import numpy as np
 import torch
 
-from segeval.bundles import LARGEST_HALF
 from segeval.datasets import open_dataset
-from segeval.deploy.export import export_fp32
-from segeval.deploy.half import HalfModel
 from segeval.deploy.parity import Agreement, Reference, evenly, measure_half, measure_parity
-from segeval.deploy.precision import to_fp16
+from segeval.files.images import RgbImage
+from segeval.graphs.export import export_fp32
+from segeval.graphs.fp16 import to_fp16
+from segeval.graphs.half import HalfModel
 from segeval.metrics import Labels
 from segeval.models import Segmenter, load_model
 from segeval.models.soundness import predict
 from segeval.places import dataset_root
-from segeval.store import RgbImage
+from segeval.precision import LARGEST_HALF
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import fmean
 
-from segeval.generate.craft import Crafter
-from segeval.records import CraftConfig, Scope
-from segeval.store import SetFolder
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import CraftConfig, Scope
+from segeval.generate.crafting.craft import Crafter
 
 OPTIONS: dict[Scope, tuple[tuple[str, ...], ...]] = {
     "full": (

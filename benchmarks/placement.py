@@ -17,13 +17,13 @@ import torch
 from onnx import ModelProto
 
 from segeval.datasets import open_dataset
-from segeval.deploy.calibration import from_dataset
-from segeval.deploy.export import export_fp32
+from segeval.deploy.calibration_images import from_dataset
 from segeval.deploy.parity import Agreement, Reference, evenly, measure_parity
-from segeval.deploy.qdq import check_qdq
-from segeval.deploy.quantize import to_int8
-from segeval.deploy.session import DeployedModel, operators_run
-from segeval.deploy.specs import CalibrationSpec, parse_calibration
+from segeval.graphs.calibration import CalibrationSpec, parse_calibration
+from segeval.graphs.export import export_fp32
+from segeval.graphs.qdq import check_qdq
+from segeval.graphs.quantize import to_int8
+from segeval.graphs.session import DeployedModel, operators_run
 from segeval.models import load_model
 from segeval.models.soundness import predict
 

@@ -15,15 +15,15 @@ from unittest.mock import patch
 import torch
 from onnx import ModelProto
 
-from segeval.bundles import CalibrationMethod
 from segeval.datasets import open_dataset
-from segeval.deploy import quantize
-from segeval.deploy.calibration import from_dataset
-from segeval.deploy.export import export_fp32
-from segeval.deploy.mixed import to_int8_fp16
+from segeval.deploy.calibration_images import from_dataset
 from segeval.deploy.parity import Reference, evenly, measure_parity
-from segeval.deploy.precision import to_fp16
-from segeval.deploy.specs import CalibrationSpec
+from segeval.files.bundles import CalibrationMethod
+from segeval.graphs import quantize
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.export import export_fp32
+from segeval.graphs.fp16 import to_fp16
+from segeval.graphs.mixed import to_int8_fp16
 from segeval.models import load_model
 from segeval.models.soundness import predict
 

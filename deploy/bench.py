@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from segeval.benches import BenchRecord, open_bench
-from segeval.deploy.runner import run_engines
+from segeval.files.benches import BenchRecord, open_bench
 from segeval.progress import Progress
+
+from .run_runner import run_engines
 
 
 def bench(

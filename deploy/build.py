@@ -8,19 +8,21 @@ from typing import TypeVar
 import onnx
 from onnx import ModelProto
 
-from segeval.bundles import QUANTIZED, Calibration, Precision
-from segeval.deploy.bundle import write_file
-from segeval.deploy.calibration import CalibrationImages
-from segeval.deploy.contents import Contents
-from segeval.deploy.contract import check_contract
-from segeval.deploy.mixed import to_int8_fp16
-from segeval.deploy.parity import Reference, evenly
-from segeval.deploy.precision import to_fp16
-from segeval.deploy.qdq import check_qdq
-from segeval.deploy.specs import CalibrationSpec
+from segeval.files.bundles import Calibration
+from segeval.files.images import RgbImage
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.contract import check_contract
+from segeval.graphs.fp16 import to_fp16
+from segeval.graphs.mixed import to_int8_fp16
+from segeval.graphs.qdq import check_qdq
 from segeval.models import Segmenter
 from segeval.models.soundness import predict
-from segeval.store import RgbImage
+from segeval.precision import QUANTIZED, Precision
+
+from .bundle import write_file
+from .calibration_images import CalibrationImages
+from .contents import Contents
+from .parity import Reference, evenly
 
 Item = TypeVar("Item")
 

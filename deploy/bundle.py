@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from segeval.bundles import BundledFile, InputKey, Inputs, Shard
 from segeval.errors import ConfigurationError
-from segeval.held import make_folder
-from segeval.records import encode
-from segeval.store import RgbImage, explaining, sha256_file
+from segeval.files.bundles import BundledFile, InputKey, Inputs, Shard
+from segeval.files.encoding import encode
+from segeval.files.held import make_folder
+from segeval.files.images import RgbImage
+from segeval.files.storage import explaining, sha256_file
 
 SHARD_BYTES = 256 << 20
 """Largest size of a shard, so that a device can hold one in its page cache and a copy can be resumed by file."""

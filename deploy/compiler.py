@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from segeval.bundles import Compilation
 from segeval.errors import EngineError, MissingPrerequisiteError
-from segeval.store import explaining
+from segeval.files.bundles import Compilation
+from segeval.files.storage import explaining
 
 CAPABILITY = "8.6"
 """The nearest to Orin's 8.7 that TensorRT for RTX builds for."""

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from segeval.bundles import in_channel
-from segeval.consistency import consistent_samples, require_consistent_set
-from segeval.deploy.bundle import Input, ranges
-from segeval.deploy.channels import Channel
 from segeval.errors import DataError
+from segeval.files.bundles import in_channel
+from segeval.files.consistency import consistent_samples, require_consistent_set
+from segeval.files.images import RgbImage
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import FileRecord
 from segeval.metrics import Labels
-from segeval.records import FileRecord
-from segeval.store import RgbImage, SetFolder
+
+from .bundle import Input, ranges
+from .corruptions import Channel
 
 
 @dataclass(frozen=True)

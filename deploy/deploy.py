@@ -10,9 +10,8 @@ import torch
 from onnx import ModelProto
 
 import segeval
-from segeval.bundles import (
-    HALF,
-    QUANTIZED,
+from segeval.errors import ConfigurationError, MissingPrerequisiteError
+from segeval.files.bundles import (
     AttributionMode,
     BundleFolder,
     BundleManifest,
@@ -23,43 +22,39 @@ from segeval.bundles import (
     NoiseFloor,
     Parity,
     Plan,
-    Precision,
     RunDefaults,
     SetReference,
 )
-from segeval.deploy.archive import RUN_SCRIPT, runner_archive
-from segeval.deploy.build import (
-    at_precision,
-    counted,
-    crafted_for,
-    engine_name,
-    references_of,
-    written_and_proved,
-)
-from segeval.deploy.bundle import hash_files, write_file, write_inputs
-from segeval.deploy.calibration import CalibrationImages, choose_calibration
-from segeval.deploy.channels import parse_channels
-from segeval.deploy.compiler import INSTALL, Compiler, installed
-from segeval.deploy.contents import Contents, survey
-from segeval.deploy.export import export_fp32
-from segeval.deploy.given import Given, load_victim, require_in_set
-from segeval.deploy.grouped import without_kernel
-from segeval.deploy.mixed import file_form, needs_flagged_file, takes_flags, to_int8_fp16
-from segeval.deploy.noise import NOISE_IMAGES, measure_noise_floor
-from segeval.deploy.parity import Reference, evenly, measure_half, measure_parity
-from segeval.deploy.specs import IMAGES, CalibrationSpec, parse_calibrations
-from segeval.deploy.targets import Target
-from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
-from segeval.errors import ConfigurationError, MissingPrerequisiteError
-from segeval.folders import require_own
+from segeval.files.encoding import encode_sealed
+from segeval.files.folders import require_own
+from segeval.files.images import RgbImage
+from segeval.files.new_folder import new_folder
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import AdversarialSet, ModelRecord
+from segeval.files.storage import sha256_file
+from segeval.graphs.calibration import IMAGES, CalibrationSpec, parse_calibrations
+from segeval.graphs.export import export_fp32
+from segeval.graphs.grouped import without_kernel
+from segeval.graphs.mixed import file_form, needs_flagged_file, takes_flags, to_int8_fp16
+from segeval.graphs.noise_floor import NOISE_IMAGES, measure_noise_floor
 from segeval.models import Segmenter
-from segeval.new_folder import new_folder
+from segeval.precision import HALF, QUANTIZED, Precision
 from segeval.progress import Progress
-from segeval.records import AdversarialSet, ModelRecord, encode_sealed
 from segeval.registry import TARGETS
-from segeval.store import RgbImage, SetFolder, sha256_file
 from segeval_runner.manifest import CONTRACT
 from segeval_runner.ownership import NOTHING, OTHER, kind_of
+
+from .build import at_precision, counted, crafted_for, engine_name, references_of, written_and_proved
+from .bundle import hash_files, write_file, write_inputs
+from .calibration_images import CalibrationImages, choose_calibration
+from .compiler import INSTALL, Compiler, installed
+from .contents import Contents, survey
+from .corruptions import parse_channels
+from .given import Given, load_victim, require_in_set
+from .parity import Reference, evenly, measure_half, measure_parity
+from .runner_archive import RUN_SCRIPT, runner_archive
+from .targets import Target
+from .variants import Quantizer, Variant, require_calibrations, variants
 
 NONE_GIVEN = Given()
 

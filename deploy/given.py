@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segeval.errors import ConfigurationError, WeightsError
+from segeval.files.sets import ModelRecord
+from segeval.files.storage import sha256_file
 from segeval.models import Segmenter
 from segeval.models.loading import candidates, load, load_spec
 from segeval.models.names import ModelName
 from segeval.places import cache_folder, data_folder
-from segeval.records import ModelRecord
 from segeval.registry import MODELS
-from segeval.store import sha256_file
 
 
 @dataclass(frozen=True)

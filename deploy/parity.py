@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto
 
-from segeval.bundles import HalfArithmetic, Parity
-from segeval.deploy.half import HalfModel, Peaks
-from segeval.deploy.session import DeployedModel
+from segeval.files.bundles import HalfArithmetic, Parity
+from segeval.files.images import RgbImage
+from segeval.graphs.half import HalfModel, Peaks
+from segeval.graphs.session import DeployedModel
 from segeval.metrics import ConfusionMatrix, Labels
-from segeval.store import RgbImage
 
 
 @dataclass(frozen=True)

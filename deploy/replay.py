@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from segeval.deploy.runner import run_engines
+from segeval.files.replays import Replay
 from segeval.progress import Progress
-from segeval.replays import Replay
+
+from .run_runner import run_engines
 
 
 def replay(

@@ -11,24 +11,26 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from segeval.bundles import QUANTIZED, Calibration, CalibrationMethod, Precision
 from segeval.classes import same_classes
 from segeval.datasets import Dataset, Size, default_split, open_dataset
-from segeval.deploy.build import at_precision, calibration_record, written_and_proved
-from segeval.deploy.calibration import CalibrationImages, from_dataset
-from segeval.deploy.export import export_fp32
-from segeval.deploy.quantize import to_int8
-from segeval.deploy.session import DeployedModel
-from segeval.deploy.specs import CalibrationSpec
 from segeval.errors import ConfigurationError, DataError
+from segeval.files.bundles import Calibration, CalibrationMethod
+from segeval.files.images import RgbImage
+from segeval.files.sets import ModelRecord, Resize
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.export import export_fp32
+from segeval.graphs.quantize import to_int8
+from segeval.graphs.session import DeployedModel
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter, load_model
 from segeval.models.segmenter import resizing
 from segeval.models.soundness import answer, worse_than_none
 from segeval.places import dataset_root
+from segeval.precision import QUANTIZED, Precision
 from segeval.progress import Progress
-from segeval.records import ModelRecord, Resize
-from segeval.store import RgbImage
+
+from .build import at_precision, calibration_record, written_and_proved
+from .calibration_images import CalibrationImages, from_dataset
 
 Engine = Literal["torch", "fp32", "fp16", "int8", "int8-fp16"]
 Outputs = Literal["all", "classes"]

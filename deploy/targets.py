@@ -5,7 +5,7 @@ The figures of the Jetson modules are those of NVIDIA's data sheets; of a family
 
 from dataclasses import dataclass
 
-from segeval.bundles import Precision
+from segeval.precision import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 """What a bundle holds if nothing else is asked for, for an engine on a processor."""

@@ -10,18 +10,20 @@ from typing import Any
 
 from onnx import ModelProto
 
-from segeval.bundles import AttributionMode, Calibration, Precision
-from segeval.deploy.blocks import blocks, quantizable
-from segeval.deploy.build import PARITY_IMAGES, PARITY_IMAGES_OF_BLOCKS, calibration_record
-from segeval.deploy.calibration import CalibrationImages
-from segeval.deploy.export import network_of
-from segeval.deploy.mixed import takes_flags
-from segeval.deploy.placement import Placement
-from segeval.deploy.quantize import find_ranges, quantize
-from segeval.deploy.specs import CalibrationSpec
-from segeval.deploy.targets import Target
 from segeval.errors import ConfigurationError
-from segeval.store import RgbImage
+from segeval.files.bundles import AttributionMode, Calibration
+from segeval.files.images import RgbImage
+from segeval.graphs.blocks import blocks, quantizable
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.export import network_of
+from segeval.graphs.mixed import takes_flags
+from segeval.graphs.placement import Placement
+from segeval.graphs.quantize import find_ranges, quantize
+from segeval.precision import Precision
+
+from .build import PARITY_IMAGES, PARITY_IMAGES_OF_BLOCKS, calibration_record
+from .calibration_images import CalibrationImages
+from .targets import Target
 
 
 @dataclass(frozen=True)

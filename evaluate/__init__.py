@@ -1,17 +1,17 @@
 """How much of each attack survived deployment: counting, statistics and the report. Imports neither torch nor onnx."""
 
-from segeval.evaluate.benchmark.records import read_benchmark_report
-from segeval.evaluate.benchmark.terminal import benchmark_table
-from segeval.evaluate.evaluate import evaluate
-from segeval.evaluate.gate_reports import junit as gates_as_junit
-from segeval.evaluate.gate_reports import summary as gates_as_markdown
-from segeval.evaluate.gates import Finding, parse_gate
-from segeval.evaluate.gates import check as check_gates
-from segeval.evaluate.gates import require_known as require_known_gates
-from segeval.evaluate.reading import read_report
-from segeval.evaluate.report_records import SurvivalReport
-from segeval.evaluate.sweep_terminal import sweeps_in_terminal
-from segeval.evaluate.terminal import channels_in_terminal, clean_in_terminal, differences_in_terminal, survival_table
+from .device.device_records import read_benchmark_report
+from .device.device_terminal import benchmark_table
+from .evaluate import evaluate
+from .gates.gate_reports import junit as gates_as_junit
+from .gates.gate_reports import summary as gates_as_markdown
+from .gates.gates import Finding, parse_gate
+from .gates.gates import check as check_gates
+from .gates.gates import require_known as require_known_gates
+from .measure.report_records import SurvivalReport
+from .report.reading import read_report
+from .report.report_terminal import channels_in_terminal, clean_in_terminal, differences_in_terminal, survival_table
+from .report.sweep_terminal import sweeps_in_terminal
 
 __all__ = [
     "Finding",

@@ -6,40 +6,35 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from segeval.evaluate.benchmark.join import benchmark_report, open_benches
-from segeval.evaluate.benchmark.records import FILE as BENCHMARK
-from segeval.evaluate.benchmark.records import BenchmarkReport
-from segeval.evaluate.benchmark.tables import benchmark_csv
-from segeval.evaluate.bootstrap import RESAMPLES
-from segeval.evaluate.channels import channel_tables, channels_csv
-from segeval.evaluate.clean import measure_latency
-from segeval.evaluate.comparisons import comparisons
-from segeval.evaluate.counting import Counted, count_everything
-from segeval.evaluate.downloads import downloads, kept_free
-from segeval.evaluate.formats.label_maps import write_label_maps
-from segeval.evaluate.formats.samples import write_samples
-from segeval.evaluate.gallery import gallery
-from segeval.evaluate.places import require_place
-from segeval.evaluate.reading import FILE as REPORT
-from segeval.evaluate.reading import KEPT
-from segeval.evaluate.renewal import hashes_below, hashes_of, make_above, renewed
-from segeval.evaluate.report import Page
-from segeval.evaluate.report_records import (
-    CleanRow,
-    EngineSummary,
-    ReplaySummary,
-    SetSummary,
-    SurvivalReport,
-)
-from segeval.evaluate.sources import Sources
-from segeval.evaluate.summary import survival_rows
-from segeval.evaluate.sweep import attributions, calibration_matrices
-from segeval.evaluate.sweep_tables import attribution_csv, calibrations_csv
-from segeval.evaluate.tables import breakdown_csv, clean_csv, comparisons_csv, curves_csv, samples_csv, survival_csv
-from segeval.evaluate.verdict import limits, verdict
+from segeval.files.encoding import encode_sealed
+from segeval.files.storage import write_atomic
 from segeval.progress import Progress
-from segeval.records import encode_sealed
-from segeval.store import write_atomic
+
+from .device.device_csv import benchmark_csv
+from .device.device_records import FILE as BENCHMARK
+from .device.device_records import BenchmarkReport
+from .device.join import benchmark_report, open_benches
+from .formats.label_maps import write_label_maps
+from .formats.sample_files import write_samples
+from .measure.bootstrap import RESAMPLES
+from .measure.clean import measure_latency
+from .measure.comparisons import comparisons
+from .measure.corruption_tables import channel_tables, channels_csv
+from .measure.counting import Counted, count_everything
+from .measure.inputs import Sources
+from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetSummary, SurvivalReport
+from .measure.summary import survival_rows
+from .measure.sweep import attributions, calibration_matrices
+from .report.downloads import downloads, kept_free
+from .report.gallery import gallery
+from .report.page import Page
+from .report.places import require_place
+from .report.reading import FILE as REPORT
+from .report.reading import KEPT
+from .report.renewal import hashes_below, hashes_of, make_above, renewed
+from .report.report_csv import breakdown_csv, clean_csv, comparisons_csv, curves_csv, samples_csv, survival_csv
+from .report.sweep_csv import attribution_csv, calibrations_csv
+from .report.verdict import limits, verdict
 
 
 def silent(stage: str, done: int, total: int) -> None:

@@ -20,6 +20,7 @@ import segeval
 from segeval.commands.bench import bench
 from segeval.commands.compare import compare
 from segeval.commands.craft import craft
+from segeval.commands.defaults import name_variables, read_defaults
 from segeval.commands.demo import demo
 from segeval.commands.deploy import deploy
 from segeval.commands.doctor import doctor
@@ -31,7 +32,6 @@ from segeval.commands.reproduce import reproduce
 from segeval.commands.score import score
 from segeval.commands.train import train
 from segeval.console import say, show_error
-from segeval.defaults import name_variables, read_defaults
 from segeval.errors import MissingPrerequisiteError, SegevalError, StorageError
 from segeval_runner.interruption import after_imports
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.replays import Replay
+from segeval.files.replays import Replay
 
 MANY, WORK = 60, 700
 """Images, and what each costs: a run that takes seconds, so that it can be met in its middle."""

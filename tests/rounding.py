@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from segeval.bundles import Precision
-from segeval.deploy.export import IMAGE, LABELS, NETWORK_INPUT
-from segeval.deploy.session import open_session
+from segeval.files.images import RgbImage
+from segeval.graphs.export import IMAGE, LABELS, NETWORK_INPUT
+from segeval.graphs.session import open_session
 from segeval.metrics import Labels, Mask
-from segeval.store import RgbImage
+from segeval.precision import Precision
 
 SINGLE, HALF = 2.0**-24, 2.0**-11
 """What rounding to fp32 and to fp16 changes at most, relative to the value."""

@@ -108,7 +108,17 @@ def test_torch_is_imported_by_models_generate_and_deploy_alone() -> None:
 
 
 def test_the_command_line_imports_what_is_heavy_inside_its_functions() -> None:
-    heavy = (*STAGES, *TORCH, "segeval.models", "onnx", "onnxruntime", "matplotlib", "scipy", "PIL", "segeval.store")
+    heavy = (
+        *STAGES,
+        *TORCH,
+        "segeval.models",
+        "onnx",
+        "onnxruntime",
+        "matplotlib",
+        "scipy",
+        "PIL",
+        "segeval.files.storage",
+    )
     for each in (each for each in IMPORTS if is_in(each.module, *COMMAND_LINE)):
         assert each.lazy or each.typing or not is_in(each.target, *heavy), f"{each.module} imports {each.target}"
 
@@ -132,7 +142,7 @@ def loaded_after_importing(modules: list[str]) -> set[str]:
 def test_evaluation_and_the_core_really_run_without_torch_and_onnx() -> None:
     torch_users = ("segeval.models", "segeval.generate", "segeval.deploy", "segeval.reproduce", "segeval.__main__")
     modules = [module for module in sources() if is_in(module, "segeval") and not is_in(module, *torch_users)]
-    assert "segeval.evaluate.report" in modules and "segeval.commands.craft" in modules
+    assert "segeval.evaluate.report.page" in modules and "segeval.commands.craft" in modules
     assert not loaded_after_importing(modules) & {"torch", "onnx", "onnxruntime"}
 
 

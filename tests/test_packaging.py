@@ -96,9 +96,9 @@ def test_the_wheel_runs_where_it_is_installed(wheel: Path, tmp_path: Path) -> No
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    imported = "import segeval.cli, segeval.evaluate.report, segeval_runner"
+    imported = "import segeval.cli, segeval.evaluate.report.page, segeval_runner"
     program = (
-        f"{imported}\nfor module in (segeval.cli, segeval.evaluate.report, segeval_runner): print(module.__file__)"
+        f"{imported}\nfor module in (segeval.cli, segeval.evaluate.report.page, segeval_runner): print(module.__file__)"
     )
     for line in python("-c", program).splitlines():
         assert Path(line).is_relative_to(installed)

@@ -16,7 +16,7 @@ def test_a_run_without_tools_ends_with_the_commands_that_would_test_the_rest(tmp
     environment = {name: value for name, value in os.environ.items() if name != "SEGEVAL_DATA"} | {
         "PATH": str(tmp_path)
     }
-    tests = ["tests/models/test_golden.py", "tests/evaluate/test_gallery.py"]
+    tests = ["tests/models/test_golden.py", "tests/evaluate/report/test_gallery.py"]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout

@@ -1,7 +1,7 @@
 """A bundle to devices and its results back, with the system's own ssh and rsync."""
 
-from segeval.deploy.ssh.destination import parse_destinations
-from segeval.deploy.ssh.farm import Outcome, replay_on_hosts, stop_on_hosts
-from segeval.deploy.ssh.remote import Remote, RunOptions
+from .destination import parse_destinations
+from .farm import Outcome, replay_on_hosts, stop_on_hosts
+from .remote import Remote, RunOptions
 
 __all__ = ["Outcome", "Remote", "RunOptions", "parse_destinations", "replay_on_hosts", "stop_on_hosts"]

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import segeval_runner
-from segeval.deploy.runner import parsed
-from segeval.deploy.ssh.destination import Destination
-from segeval.deploy.ssh.refusals import ConnectionLostError, refusal
 from segeval.errors import MissingPrerequisiteError, RemoteError
+
+from ..run_runner import parsed
+from .destination import Destination
+from .refusals import ConnectionLostError, refusal
 
 # A dead connection is noticed after 45 s. The user's forwardings and remote command are for sessions by hand.
 OPTIONS = (

@@ -8,11 +8,12 @@ from typing import TypeVar
 
 import msgspec
 
-from segeval.deploy.runner import Event, parsed
-from segeval.deploy.ssh.connection import Connection
-from segeval.deploy.ssh.place import Place
-from segeval.deploy.ssh.refusals import ConnectionLostError
 from segeval.progress import Progress
+
+from ..run_runner import Event, parsed
+from .connection import Connection
+from .place import Place
+from .refusals import ConnectionLostError
 
 Answer = TypeVar("Answer")
 

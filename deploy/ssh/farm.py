@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from segeval.deploy.ssh.connection import Connection
-from segeval.deploy.ssh.destination import Destination
-from segeval.deploy.ssh.preflight import Shipment, prepare
-from segeval.deploy.ssh.remote import Remote, RunOptions, replay_on, stop_on
 from segeval.errors import SegevalError
-from segeval.folders import require_no_kind
+from segeval.files.folders import require_no_kind
+from segeval.files.replays import Replay
 from segeval.progress import Progress
-from segeval.replays import Replay
+
+from .connection import Connection
+from .destination import Destination
+from .preflight import Shipment, prepare
+from .remote import Remote, RunOptions, replay_on, stop_on
 
 Result = TypeVar("Result")
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from segeval.errors import ConfigurationError
-from segeval.folders import require_own
-from segeval.records import decode, encode_sealed
-from segeval.store import write_atomic
+from segeval.files.encoding import decode, encode_sealed
+from segeval.files.folders import require_own
+from segeval.files.storage import write_atomic
 
 DIGITS = 16
 BUNDLE = "bundle"

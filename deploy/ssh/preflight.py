@@ -5,12 +5,13 @@ from pathlib import Path
 
 import msgspec
 
-from segeval.bundles import BundledFile, BundleFolder, BundleManifest
-from segeval.deploy.runner import RUNNER, require_own
-from segeval.deploy.ssh.connection import Connection
-from segeval.deploy.ssh.place import BUNDLE, DIGITS, Place, require_plain
 from segeval.errors import RemoteError
-from segeval.store import sha256_file
+from segeval.files.bundles import BundledFile, BundleFolder, BundleManifest
+from segeval.files.storage import sha256_file
+
+from ..run_runner import RUNNER, require_own
+from .connection import Connection
+from .place import BUNDLE, DIGITS, Place, require_plain
 
 PIXELS_PER_BYTE = 8
 """A compressed label map takes less than a byte for so many pixels, packed and unpacked together: those of street

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from segeval.deploy.ssh.connection import Connection
+from .connection import Connection
 
 Tick = Callable[[int], None]
 """Called with the bytes that were sent so far."""

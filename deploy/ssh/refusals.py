@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from segeval.deploy.ssh.destination import Destination
 from segeval.errors import RemoteError
+
+from .destination import Destination
 
 
 class ConnectionLostError(RemoteError):

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segeval.deploy.runner import RUNNER
-from segeval.deploy.ssh.connection import Connection
-from segeval.deploy.ssh.detached import run_detached, stop
-from segeval.deploy.ssh.fetch import fetch
-from segeval.deploy.ssh.place import Place, noted, require_plain
-from segeval.deploy.ssh.preflight import Answer, Shipment, ask, preflight, require_engine
-from segeval.deploy.ssh.push import push
 from segeval.errors import ConfigurationError
-from segeval.exclusive import only_writer
+from segeval.files.exclusive import only_writer
+from segeval.files.replays import Replay
 from segeval.progress import Progress
-from segeval.replays import Replay
+
+from ..run_runner import RUNNER
+from .connection import Connection
+from .detached import run_detached, stop
+from .place import Place, noted, require_plain
+from .preflight import Answer, Shipment, ask, preflight, require_engine
+from .pull import fetch
+from .push import push
 
 PUSH = "push"
 

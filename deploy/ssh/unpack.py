@@ -17,9 +17,9 @@ from typing import IO, Annotated, Literal
 from msgspec import Meta
 
 from segeval.errors import FormatError, IntegrityError
-from segeval.folders import require_own
-from segeval.records import decode
-from segeval.store import explaining, inside
+from segeval.files.encoding import decode
+from segeval.files.folders import require_own
+from segeval.files.storage import explaining, inside
 
 MANIFEST = "manifest.json"
 MOST_MANIFEST_BYTES = 4 << 20

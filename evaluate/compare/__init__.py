@@ -1,7 +1,7 @@
 """Two reports compared image by image: two devices, two JetPacks, two commits."""
 
-from segeval.evaluate.compare.compare import compare_runs, write
-from segeval.evaluate.compare.records import RunComparison
-from segeval.evaluate.compare.terminal import comparison_view
+from .compare import compare_runs, write
+from .compare_records import RunComparison
+from .compare_terminal import comparison_view
 
 __all__ = ["RunComparison", "compare_runs", "comparison_view", "write"]

@@ -5,17 +5,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segeval.evaluate.bootstrap import Floats, derived
-from segeval.evaluate.clean import miou_difference
-from segeval.evaluate.compare.engines import Pair
-from segeval.evaluate.compare.records import Change, CleanChange
-from segeval.evaluate.compare.runs import OpenRun
-from segeval.evaluate.noise import noise_floor
-from segeval.evaluate.paired import compare, holm, paired_values, permutations_for
-from segeval.evaluate.report_records import CleanRow
-from segeval.evaluate.statistics import QUANTITIES
-from segeval.evaluate.survival import SampleCounts
 from segeval.progress import Progress
+
+from ..measure.bootstrap import Floats, derived
+from ..measure.clean import miou_difference
+from ..measure.paired import compare, holm, paired_values, permutations_for
+from ..measure.report_records import CleanRow
+from ..measure.statistics import QUANTITIES
+from ..measure.survival import SampleCounts
+from ..measure.within_noise import noise_floor
+from .compare_records import Change, CleanChange
+from .matching import Pair
+from .runs import OpenRun
 
 COMPARED = ("survival", "engine_success", "engine_accuracy")
 

@@ -3,19 +3,20 @@
 from pathlib import Path
 
 from segeval.errors import ConfigurationError
-from segeval.evaluate.compare.changes import clean_changes, measure, questions, tests_of
-from segeval.evaluate.compare.engines import match
-from segeval.evaluate.compare.findings import finding, notes
-from segeval.evaluate.compare.records import FILE, KEPT, RunComparison
-from segeval.evaluate.compare.runs import OpenRun, names_of, open_run, summary
-from segeval.evaluate.compare.tables import changes_csv, markdown
-from segeval.evaluate.engines import is_partial
-from segeval.evaluate.paired import permutations_for
-from segeval.evaluate.places import require_place
-from segeval.evaluate.renewal import make_above, renewed
+from segeval.files.encoding import encode_sealed
+from segeval.files.storage import write_atomic
 from segeval.progress import Progress
-from segeval.records import encode_sealed
-from segeval.store import write_atomic
+
+from ..measure.engines import is_partial
+from ..measure.paired import permutations_for
+from ..report.places import require_place
+from ..report.renewal import make_above, renewed
+from .changes import clean_changes, measure, questions, tests_of
+from .compare_csv import changes_csv, markdown
+from .compare_records import FILE, KEPT, RunComparison
+from .findings import finding, notes
+from .matching import match
+from .runs import OpenRun, names_of, open_run, summary
 
 HINT = "compare reports of one set, or of sets with the same images, networks, attacks and tasks"
 

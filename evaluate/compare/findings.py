@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from segeval.evaluate.compare.records import Change
-from segeval.evaluate.compare.runs import OpenRun
-from segeval.evaluate.compare.wording import change_sentence
-from segeval.evaluate.noise import floor_percent
-from segeval.evaluate.paired import can_be_significant
+from ..measure.paired import can_be_significant
+from ..measure.within_noise import floor_percent
+from .compare_records import Change
+from .compare_wording import change_sentence
+from .runs import OpenRun
 
 
 def finding(changes: Sequence[Change]) -> str:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segeval.errors import FormatError
-from segeval.evaluate.compare.records import Only, Run
-from segeval.evaluate.compare.samples import FILE, HINT, Key, read_samples
-from segeval.evaluate.reading import read_whole_report
-from segeval.evaluate.report_records import EngineSummary, SurvivalReport
-from segeval.evaluate.survival import SampleCounts
-from segeval.evaluate.wording import attack_name
+
+from ..measure.report_records import EngineSummary, SurvivalReport
+from ..measure.survival import SampleCounts
+from ..report.reading import read_whole_report
+from ..report.wording import attack_name
+from .compare_records import Only, Run
+from .samples_csv import FILE, HINT, Key, read_samples
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segeval.evaluate.counting import evaluated_models
-from segeval.evaluate.palette import class_colours
-from segeval.evaluate.sources import Engine, Sources
+from segeval.files.storage import inside, write_atomic
 from segeval.metrics import Labels
 from segeval.progress import Progress
-from segeval.store import inside, write_atomic
+
+from ..measure.counting import evaluated_models
+from ..measure.inputs import Engine, Sources
+from ..report.palette import class_colours
 
 FOLDER = "labels"
 

@@ -13,15 +13,16 @@ from typing import Any
 
 import msgspec
 
-from segeval.benches import BenchRecord
-from segeval.bundles import BundleManifest, InputKey
-from segeval.evaluate.benchmark.records import BenchmarkReport
-from segeval.evaluate.compare.records import RunComparison
-from segeval.evaluate.formats.records import SampleRecord
-from segeval.evaluate.report_records import SurvivalReport
-from segeval.records import AdversarialSample, AdversarialSet
-from segeval.replays import ReplayRecord, Result
-from segeval.store import write_atomic
+from segeval.files.benches import BenchRecord
+from segeval.files.bundles import BundleManifest, InputKey
+from segeval.files.replays import ReplayRecord, Result
+from segeval.files.sets import AdversarialSample, AdversarialSet
+from segeval.files.storage import write_atomic
+
+from ..compare.compare_records import RunComparison
+from ..device.device_records import BenchmarkReport
+from ..measure.report_records import SurvivalReport
+from .sample_records import SampleRecord
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -7,8 +7,9 @@ from typing import ClassVar
 import torch
 
 from segeval.errors import ConfigurationError
-from segeval.generate.budgets import Linf
-from segeval.generate.problem import Candidate, Problem
+
+from .budgets import Linf
+from .problem import Candidate, Problem
 
 
 @dataclass(frozen=True)

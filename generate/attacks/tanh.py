@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from segeval.errors import ConfigurationError
-from segeval.generate.budgets import Linf
-from segeval.generate.losses import Omega, cross_entropy, difference, hardness, joint_labels, mean_over
-from segeval.generate.problem import Candidate, Problem
+
+from .budgets import Linf
+from .losses import Omega, cross_entropy, difference, hardness, joint_labels, mean_over
+from .problem import Candidate, Problem
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from segeval.commands.options import AsJson, Option, Out, Quiet, ScenarioName, command
-from segeval.commands.tables import bench_notes, bench_rows, layer_notes, table
+from segeval.commands.text_tables import bench_notes, bench_rows, layer_notes, table
 from segeval.console import progress, results, say
 
 if TYPE_CHECKING:
-    from segeval.benches import BenchRecord
+    from segeval.files.benches import BenchRecord
 
 HEADINGS = ("engine", "scenario", "p50 ms", "p90 ms", "p99 ms", "images/s", "power", "energy/image", "doubts")
 

@@ -30,9 +30,9 @@ def compare(
     segeval compare runs/main runs/branch --out runs/compared    # compare.md goes into the pull request
     """
     from segeval.evaluate.compare import compare_runs, comparison_view, write
-    from segeval.evaluate.compare.records import KEPT
-    from segeval.evaluate.places import require_place
-    from segeval.records import encode_sealed
+    from segeval.evaluate.compare.compare_records import KEPT
+    from segeval.evaluate.report.places import require_place
+    from segeval.files.encoding import encode_sealed
 
     if out is not None:
         require_place(out, KEPT)

@@ -25,10 +25,10 @@ from segeval.commands.options import (
     worker_count,
 )
 from segeval.console import progress, results, say
-from segeval.records import AdversarialSample, AdversarialSet, CraftConfig
+from segeval.files.sets import AdversarialSample, AdversarialSet, CraftConfig
 
 if TYPE_CHECKING:
-    from segeval.generate.craft import CraftPlan
+    from segeval.generate.crafting.craft import CraftPlan
 
 
 def craft(
@@ -108,7 +108,7 @@ def craft(
     """
     check_device(device)
     from segeval.datasets import default_split
-    from segeval.generate.craft import Crafter
+    from segeval.generate.crafting.craft import Crafter
 
     config = CraftConfig(
         dataset=dataset,
@@ -167,8 +167,8 @@ def show_plan(plan: "CraftPlan", config: CraftConfig) -> None:
 
 def show_summary(out: Path) -> None:
     """One row per victim, attack and task: means over images."""
-    from segeval.commands.tables import crafted_table
-    from segeval.store import SetFolder
+    from segeval.commands.text_tables import crafted_table
+    from segeval.files.set_folder import SetFolder
 
     results.print(crafted_table(SetFolder(out).samples()))
     samples = list(map(unmoved, SetFolder(out).samples()))

@@ -8,7 +8,7 @@ from rich.text import Text
 from segeval.commands.options import Option, Quiet
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
-from segeval.records import CraftConfig
+from segeval.files.sets import CraftConfig
 
 DEMO = CraftConfig(
     dataset="synthetic",
@@ -31,8 +31,8 @@ def demo(
     from segeval.commands.craft import show_plan
     from segeval.deploy import deploy, replay
     from segeval.evaluate import evaluate, survival_table
-    from segeval.folders import require_no_kind
-    from segeval.generate.craft import Crafter
+    from segeval.files.folders import require_no_kind
+    from segeval.generate.crafting.craft import Crafter
     from segeval_runner.environment import usable_cores
     from segeval_runner.ownership import is_vacant
 

@@ -18,7 +18,7 @@ from segeval.commands.remote import (
     replay_on_hosts,
     two_lines,
 )
-from segeval.commands.tables import number, table
+from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
 from segeval.places import dataset_root
@@ -26,7 +26,7 @@ from segeval.places import dataset_root
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from segeval.bundles import AttributionMode, BundleManifest
+    from segeval.files.bundles import AttributionMode, BundleManifest
 
 
 def deploy(
@@ -164,7 +164,7 @@ def modes(attribute: str | None) -> "list[AttributionMode]":
 
 def show_parity(bundle: "BundleManifest") -> None:
     """How near each deployed file is to torch on clean images, and to the end of half precision."""
-    from segeval.bundles import LARGEST_HALF
+    from segeval.precision import LARGEST_HALF
 
     rows = [
         (
@@ -271,7 +271,7 @@ def warn_of_calibration(bundle: "BundleManifest") -> None:
 
 def shortages(bundle: "BundleManifest") -> "Iterator[tuple[int, int]]":
     """Numbers of calibration images, other than the usual one, that were asked for, and the fewer that there were."""
-    from segeval.deploy.specs import IMAGES, parse_calibrations
+    from segeval.graphs.calibration import IMAGES, parse_calibrations
 
     options = bundle.options
     specs = parse_calibrations(options.sweep or (options.calibration,), options.calibration_images)

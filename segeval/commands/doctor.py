@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 import typer
 
 from segeval.commands.options import AsJson
-from segeval.commands.tables import table
+from segeval.commands.text_tables import table
 from segeval.console import results
+from segeval.files.encoding import encode
 from segeval.places import cache_folder, data_folder
-from segeval.records import encode
 
 
 @dataclass(frozen=True)

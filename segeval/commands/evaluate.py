@@ -59,9 +59,9 @@ def evaluate(
         sweeps_in_terminal,
     )
     from segeval.evaluate import evaluate as measure
-    from segeval.evaluate.places import require_free, require_place
-    from segeval.evaluate.plain_table import lines
-    from segeval.evaluate.reading import KEPT
+    from segeval.evaluate.report.places import require_free, require_place
+    from segeval.evaluate.report.plain_table import lines
+    from segeval.evaluate.report.reading import KEPT
 
     gates = [parse_gate(text) for text in gate]
     if (junit or summary) and not gates:
@@ -89,7 +89,7 @@ def evaluate(
 def judge(findings: "Sequence[Finding]", report: "SurvivalReport", junit: Path | None, summary: Path | None) -> None:
     """Write what the gates found. Raises GateMissedError naming each that was missed."""
     from segeval.evaluate import gates_as_junit, gates_as_markdown
-    from segeval.store import write_atomic
+    from segeval.files.storage import write_atomic
 
     if junit is not None:
         write_atomic(junit, gates_as_junit(findings))

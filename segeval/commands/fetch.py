@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segeval.commands.options import Option, Quiet, command
-from segeval.commands.tables import table
+from segeval.commands.text_tables import table
 from segeval.console import progress, results, say
 from segeval.errors import FetchError, UnknownNameError
 from segeval.fetching.sources import SOURCES, RemoteFile, Source

@@ -7,9 +7,9 @@ import typer
 
 from segeval.classes import TASKS
 from segeval.commands.options import AsJson
-from segeval.commands.tables import table
+from segeval.commands.text_tables import table
 from segeval.console import results
-from segeval.records import encode
+from segeval.files.encoding import encode
 from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS
 
 Row = tuple[str, ...]
@@ -36,7 +36,7 @@ def model_rows() -> tuple[Row, list[Row]]:
 
 def attack_rows() -> tuple[Row, list[Row]]:
     """Registered attacks with their settings and presets."""
-    from segeval.generate.specs import parameters
+    from segeval.generate.attacks.specs import parameters
 
     rows: list[Row] = []
     for name in ATTACKS:

@@ -14,7 +14,7 @@ from segeval.errors import ConfigurationError
 from segeval.places import dataset_root
 
 if TYPE_CHECKING:
-    from segeval.bundles import Precision
+    from segeval.precision import Precision
 
 Option = partial(typer.Option, show_envvar=False)
 """An option whose help does not repeat the rule that SEGEVAL_COMMAND_OPTION sets it too."""
@@ -69,7 +69,7 @@ class ScenarioName(StrEnum):
 
 def parse_precisions(texts: Sequence[str]) -> "list[Precision]":
     """``fp32,int8``, and repeated, as precisions. Raises ConfigurationError for one that does not exist."""
-    from segeval.bundles import Precision
+    from segeval.precision import Precision
 
     known = get_args(Precision)
     names = [name.strip() for text in texts for name in text.split(",")]

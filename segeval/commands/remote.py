@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from segeval.commands.options import Option, command
-from segeval.commands.tables import latency_rows, table
+from segeval.commands.text_tables import latency_rows, table
 from segeval.console import progress, results, say, show_error
 from segeval.errors import ConfigurationError, RemoteError
 
 if TYPE_CHECKING:
     from segeval.deploy.ssh import Outcome, Remote, RunOptions
-    from segeval.replays import Replay
+    from segeval.files.replays import Replay
 
 Hosts = Annotated[
     list[str], Option("--host", metavar="[USER@]HOST[:PORT]", help="Run it on this device over ssh; repeatable.")

@@ -17,11 +17,11 @@ from segeval.commands.remote import (
     replay_on_hosts,
     stop_on_hosts,
 )
-from segeval.commands.tables import latency_rows, table
+from segeval.commands.text_tables import latency_rows, table
 from segeval.console import progress, results, say
 
 if TYPE_CHECKING:
-    from segeval.replays import Replay
+    from segeval.files.replays import Replay
 
 
 def replay(

@@ -23,14 +23,14 @@ from segeval.commands.options import (
     parse_size,
     worker_count,
 )
-from segeval.commands.tables import table
+from segeval.commands.text_tables import table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from segeval.experiments import ExperimentConfig
+    from segeval.files.experiments import ExperimentConfig
     from segeval.reproduce import Cost
 
 
@@ -83,7 +83,7 @@ def reproduce(
     \b
     segeval reproduce --from runs/kang2020 --out runs/again
     """
-    from segeval.experiments import ExperimentFolder
+    from segeval.files.experiments import ExperimentFolder
     from segeval.reproduce import Options, Reproduction, resolve
 
     if origin is not None:
@@ -180,7 +180,7 @@ def show_plan(config: "ExperimentConfig", cost: "Cost") -> None:
 
 def show_summary(out: Path) -> None:
     """Table 1."""
-    from segeval.evaluate.kang2020 import summary_table
-    from segeval.experiments import ExperimentFolder
+    from segeval.files.experiments import ExperimentFolder
+    from segeval.reproduce.kang2020 import summary_table
 
     results.print(summary_table(ExperimentFolder(out)))

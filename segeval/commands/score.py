@@ -19,9 +19,9 @@ from segeval.commands.options import (
     parse_size,
     some,
 )
-from segeval.commands.tables import number, table
+from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
-from segeval.records import encode
+from segeval.files.encoding import encode
 
 
 def score(

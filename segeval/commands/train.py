@@ -22,7 +22,7 @@ from segeval.commands.options import (
 from segeval.console import progress, say
 
 if TYPE_CHECKING:
-    from segeval.generate.training import EpochReport
+    from segeval.generate.training.train import EpochReport
 
 
 def train(
@@ -77,8 +77,8 @@ def train(
     segeval train fast-scnn-synthetic --out runs/fast --dataset synthetic --epochs 9 --batch-size 4 --zoom 1 1
     """
     check_device(device)
-    from segeval.generate.training import TrainConfig
-    from segeval.generate.training import train as run
+    from segeval.generate.training.train import TrainConfig
+    from segeval.generate.training.train import train as run
 
     config = TrainConfig(
         model=model,

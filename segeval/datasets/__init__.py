@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from segeval.classes import ClassTable
 from segeval.errors import ConfigurationError
+from segeval.files.sets import Resize
 from segeval.metrics import Labels
-from segeval.records import Resize
 from segeval.registry import DATASETS
 
 Size = tuple[int, int]

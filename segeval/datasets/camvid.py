@@ -6,7 +6,7 @@ from segeval.classes import CAMVID
 from segeval.datasets import Size
 from segeval.datasets.files import FileDataset, find_root, label_values, list_files, need_folder, pair_by_stem
 from segeval.errors import DataError
-from segeval.records import Resize
+from segeval.files.sets import Resize
 
 SPLITS = ("train", "val", "test")
 UNLABELLED = 11

@@ -7,7 +7,7 @@ from segeval.classes import CITYSCAPES, IGNORE
 from segeval.datasets import Size
 from segeval.datasets.files import FileDataset, LabelFile, Pair, find_root, label_values, list_files, need_folder
 from segeval.errors import DataError
-from segeval.records import Resize
+from segeval.files.sets import Resize
 
 IMAGE_ENDING = "_leftImg8bit.png"
 EVALUATED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)

@@ -9,17 +9,11 @@ from pathlib import Path
 from segeval.classes import IGNORE, ClassTable
 from segeval.datasets import Example, Size
 from segeval.datasets.names import require_name
-from segeval.datasets.pixels import (
-    read_image,
-    read_labels,
-    require_one_orientation,
-    resize_image,
-    resize_labels,
-)
+from segeval.datasets.pixels import read_image, read_labels, require_one_orientation, resize_image, resize_labels
 from segeval.errors import DataError
 from segeval.fetching.sources import source_of
+from segeval.files.sets import Resize
 from segeval.places import cache_folder, data_folder
-from segeval.records import Resize
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 

@@ -7,7 +7,7 @@ from segeval.classes import CAMVID, CITYSCAPES, TABLES, ClassTable, Rgb
 from segeval.datasets import Size
 from segeval.datasets.files import FileDataset, label_values, list_files, need_folder, pair_by_stem
 from segeval.errors import DataError
-from segeval.records import Resize
+from segeval.files.sets import Resize
 from segeval_runner.strict import UNPRINTABLE
 
 CLASS_LIST = "classes.txt"

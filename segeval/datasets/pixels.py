@@ -10,9 +10,9 @@ from PIL import ExifTags, Image, ImageOps
 from segeval.classes import ClassTable
 from segeval.datasets import Size
 from segeval.errors import DataError
+from segeval.files.images import RgbImage, opening
+from segeval.files.sets import Resize
 from segeval.metrics import Labels
-from segeval.records import Resize
-from segeval.store import RgbImage, opening
 
 GREY = 0
 """Colour type of a grey PNG in its header."""

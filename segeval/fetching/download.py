@@ -12,7 +12,7 @@ from segeval.errors import FetchError, IntegrityError, StorageError
 from segeval.fetching.inventory import found
 from segeval.fetching.server import CutError, OutOfRangeError, Server, explained
 from segeval.fetching.sources import RemoteFile
-from segeval.store import explaining
+from segeval.files.storage import explaining
 
 PAUSES = (0.5, 2.0, 5.0)
 """Seconds before the second, third and fourth try."""

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, IntegrityError, WeightsError
 from segeval.fetching.sources import source_of
+from segeval.files.storage import sha256_file
 from segeval.models.names import ModelName, labelled, parse_model
 from segeval.models.safe import from_safetensors
 from segeval.models.segmenter import Segmenter
 from segeval.models.spec import ModelSpec, WeightsFile
 from segeval.places import cache_folder, data_folder
 from segeval.registry import MODELS, Registry
-from segeval.store import sha256_file
 
 BUNDLED = Path(__file__).parent / "weights"
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, DataError
+from segeval.files.sets import ModelRecord, Resize
 from segeval.models.spec import ModelSpec
-from segeval.records import ModelRecord, Resize
 
 LEVELS = 255.0
 

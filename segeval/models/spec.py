@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from segeval.classes import ClassTable
 from segeval.errors import ConfigurationError
-from segeval.records import Resize
+from segeval.files.sets import Resize
 
 Channels = tuple[float, float, float]
 

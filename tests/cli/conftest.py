@@ -23,10 +23,10 @@ from torch import nn
 
 from segeval.classes import CITYSCAPES
 from segeval.cli import run
+from segeval.files.set_folder import SetFolder
 from segeval.models import Segmenter, load_model
 from segeval.models.loading import build_network, load_spec
 from segeval.models.soundness import predict
-from segeval.store import SetFolder
 from tests.rounding import settle
 
 HEIGHT, WIDTH = 64, 128

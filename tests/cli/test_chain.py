@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from segeval.store import SetFolder
+from segeval.files.set_folder import SetFolder
 from tests.sealing import write_sealed
 
 Call = Callable[..., Any]

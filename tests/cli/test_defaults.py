@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from segeval.cli import command_line
-from segeval.defaults import options, read_defaults
+from segeval.commands.defaults import options, read_defaults
 from segeval.errors import ConfigurationError
 
 Call = Callable[..., Any]

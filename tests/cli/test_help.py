@@ -8,7 +8,7 @@ import pytest
 
 import segeval
 from segeval.cli import command_line
-from segeval.defaults import options
+from segeval.commands.defaults import options
 
 Call = Callable[..., Any]
 COMMANDS = (

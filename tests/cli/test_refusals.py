@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from segeval.store import SetFolder, sha256_file
+from segeval.files.set_folder import SetFolder
+from segeval.files.storage import sha256_file
 
 Call = Callable[..., Any]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from segeval.store import SetFolder
+from segeval.files.set_folder import SetFolder
 
 Call = Callable[..., Any]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from segeval.datasets.pixels import nearest, resize_image, resize_labels
-from segeval.records import Resize
+from segeval.files.sets import Resize
 
 
 def noise(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import segeval_runner
-from segeval.deploy import archive
-from segeval.deploy.archive import RUN_SCRIPT, runner_archive
+from segeval.deploy.runner_archive import RUN_SCRIPT, SHEBANG, runner_archive
 
 
 def test_the_archive_depends_on_nothing_but_the_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -51,4 +50,4 @@ def test_the_script_is_plain_sh_and_starts_the_runner_beside_it(tmp_path: Path) 
     environment = {**os.environ, "PYTHON": sys.executable}
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == str(["replay", "--bundle", str(folder), "--out", "my out", "--warmup", "0"])
-    assert archive.SHEBANG == b"#!/usr/bin/env python3\n"
+    assert SHEBANG == b"#!/usr/bin/env python3\n"

@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segeval.bundles import Shard
 from segeval.deploy import bundle as writing
 from segeval.deploy.bundle import Input, hash_files, ranges, write_inputs
 from segeval.errors import ConfigurationError
-from segeval.new_folder import new_folder
-from segeval.store import RgbImage
+from segeval.files.bundles import Shard
+from segeval.files.images import RgbImage
+from segeval.files.new_folder import new_folder
 
 
 def image(value: int) -> RgbImage:

@@ -12,11 +12,11 @@ import onnx
 import pytest
 from onnx import ModelProto, helper
 
-from segeval.bundles import BundleFolder, BundleManifest
 from segeval.commands.deploy import show_compilations
 from segeval.deploy import compiler, deploy, replay
 from segeval.deploy.compiler import CAPABILITY, Compiler
 from segeval.errors import EngineError, FormatError, MissingPrerequisiteError
+from segeval.files.bundles import BundleFolder, BundleManifest
 
 MakeSet = Callable[..., Path]
 ONE = ("espnet-synthetic",)

@@ -8,13 +8,11 @@ import numpy as np
 import onnx
 import pytest
 
-from segeval.bundles import BundleFolder, BundleManifest, Calibration, EngineRecord
 from segeval.deploy import deploy, replay
 from segeval.deploy.bundle import hash_files
-from segeval.deploy.calibration import CalibrationImages, choose_calibration
+from segeval.deploy.calibration_images import CalibrationImages, choose_calibration
 from segeval.deploy.contents import survey
 from segeval.deploy.given import Given
-from segeval.deploy.session import DeployedModel
 from segeval.errors import (
     ConfigurationError,
     DataError,
@@ -24,11 +22,14 @@ from segeval.errors import (
     UnknownNameError,
     WeightsError,
 )
+from segeval.files.bundles import BundleFolder, BundleManifest, Calibration, EngineRecord
+from segeval.files.encoding import encode
+from segeval.files.replays import Replay
+from segeval.files.set_folder import SetFolder
+from segeval.files.storage import sha256_file
+from segeval.graphs.session import DeployedModel
 from segeval.models import Segmenter
 from segeval.models.soundness import predict
-from segeval.records import encode
-from segeval.replays import Replay
-from segeval.store import SetFolder, sha256_file
 from segeval_runner.bundle import Bundle
 from tests.rounding import settle
 

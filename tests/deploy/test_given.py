@@ -9,16 +9,15 @@ from types import ModuleType
 
 import pytest
 
-from segeval.bundles import BundleFolder
 from segeval.deploy import deploy
 from segeval.deploy.given import Given, load_victim, require_in_set
 from segeval.errors import ConfigurationError, DataError, FormatError, WeightsError
+from segeval.files.bundles import BundleFolder
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import ModelRecord
 from segeval.models.loading import load_spec
-from segeval.records import ModelRecord
 from segeval.registry import DATASETS
-from segeval.store import SetFolder
-
-from .conftest import MakeSet, Victims
+from tests.graphs.conftest import MakeSet, Victims
 
 NAME = "espnet-synthetic"
 ONE = (NAME,)

@@ -3,8 +3,8 @@ import pytest
 from onnx import ModelProto
 
 from segeval.deploy.parity import Reference, evenly, measure_parity
-from segeval.deploy.session import DeployedModel
-from segeval.store import RgbImage
+from segeval.files.images import RgbImage
+from segeval.graphs.session import DeployedModel
 from tests.rounding import settle
 
 

@@ -8,22 +8,22 @@ import pytest
 from onnx import ModelProto
 from PIL import Image
 
-from segeval.bundles import Precision
 from segeval.classes import CAMVID, IGNORE
 from segeval.datasets import Dataset, Example, open_dataset
 from segeval.deploy.build import written_and_proved
-from segeval.deploy.calibration import from_dataset
-from segeval.deploy.export import export_fp32
-from segeval.deploy.precision import to_fp16
-from segeval.deploy.quantize import to_int8
+from segeval.deploy.calibration_images import from_dataset
 from segeval.deploy.score import ScoreConfig, ScoreRecord, measure, score
-from segeval.deploy.session import DeployedModel
-from segeval.deploy.specs import CalibrationSpec
 from segeval.errors import ConfigurationError, DataError, UnknownNameError
+from segeval.files.encoding import decode, encode
+from segeval.files.images import RgbImage
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.export import export_fp32
+from segeval.graphs.fp16 import to_fp16
+from segeval.graphs.quantize import to_int8
+from segeval.graphs.session import DeployedModel
 from segeval.metrics import Labels
 from segeval.models import load_model
-from segeval.records import decode, encode
-from segeval.store import RgbImage
+from segeval.precision import Precision
 from tests.rounding import settle, share_changed_by_steps
 
 ESPNET = ScoreConfig("espnet-camvid", "camvid", limit=3, calibration_images=2)

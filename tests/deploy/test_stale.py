@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from segeval.errors import ConfigurationError
-from segeval.new_folder import new_folder
+from segeval.files.new_folder import new_folder
 
 MAKE = """
 import os, signal, sys
 from pathlib import Path
-from segeval.new_folder import new_folder
+from segeval.files.new_folder import new_folder
 with new_folder(Path(sys.argv[1]), "bundle") as part:
     (part / "half").write_text("made")
     os.kill(os.getpid(), getattr(signal, sys.argv[2]))

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from segeval.bundles import BundleFolder, RunDefaults
 from segeval.commands.deploy import say_where_the_accelerator_is
 from segeval.deploy import deploy
 from segeval.deploy.targets import JETPACKS, Target
 from segeval.errors import ConfigurationError
+from segeval.files.bundles import BundleFolder, RunDefaults
 from segeval.registry import TARGETS
 from segeval_runner.digests import sealed
 from segeval_runner.manifest import RunDefaults as DeviceDefaults

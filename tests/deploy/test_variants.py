@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 from onnx import ModelProto, numpy_helper
 
-from segeval.bundles import BundleFolder, BundleManifest, DeployOptions
 from segeval.deploy import deploy, replay
 from segeval.deploy.build import PARITY_IMAGES_OF_BLOCKS
-from segeval.deploy.mixed import to_int8_fp16
-from segeval.deploy.qdq import check_qdq
-from segeval.deploy.quantize import to_int8
-from segeval.deploy.session import DeployedModel
-from segeval.deploy.specs import CalibrationSpec, parse_calibration, parse_calibrations
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
 from segeval.errors import ConfigurationError, EngineError
+from segeval.files.bundles import BundleFolder, BundleManifest, DeployOptions
+from segeval.files.encoding import decode
+from segeval.files.images import RgbImage
+from segeval.graphs.calibration import CalibrationSpec, parse_calibration, parse_calibrations
+from segeval.graphs.mixed import to_int8_fp16
+from segeval.graphs.qdq import check_qdq
+from segeval.graphs.quantize import to_int8
+from segeval.graphs.session import DeployedModel
 from segeval.models import Segmenter
 from segeval.models.soundness import predict
-from segeval.records import decode
 from segeval.registry import TARGETS
-from segeval.store import RgbImage
 from tests.rounding import share_changed_by_steps
 
 MakeSet = Callable[..., Path]

@@ -16,9 +16,13 @@ from selenium.webdriver.chrome.service import Service
 
 from segeval.classes import CAMVID, IGNORE, TASKS, source_mask
 from segeval.evaluate import SurvivalReport, evaluate
-from segeval.evaluate.survival import LabelMaps
-from segeval.metrics import Labels, Mask, count_attack
-from segeval.records import (
+from segeval.evaluate.measure.survival import LabelMaps
+from segeval.files.encoding import encode
+from segeval.files.images import save_png
+from segeval.files.npy import save_npy
+from segeval.files.replays import Environment, Replay, ReplayedEngine, ReplayRecord
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import (
     AdversarialSample,
     AdversarialSet,
     AttackSpec,
@@ -29,10 +33,9 @@ from segeval.records import (
     SkippedSample,
     Step,
     TaskRecord,
-    encode,
 )
-from segeval.replays import Environment, Replay, ReplayedEngine, ReplayRecord
-from segeval.store import SetFolder, save_npy, save_png, sha256_file, write_atomic
+from segeval.files.storage import sha256_file, write_atomic
+from segeval.metrics import Labels, Mask, count_attack
 from segeval_runner.recording import Recording
 
 MODEL = "espnet-camvid"

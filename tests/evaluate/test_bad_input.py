@@ -16,12 +16,15 @@ import pytest
 from segeval.cli import run as command_line
 from segeval.errors import ConfigurationError, DataError, FormatError, SegevalError
 from segeval.evaluate import evaluate
-from segeval.records import FileRecord, Norms, Step, TaskRecord, encode
-from segeval.replays import Replay
-from segeval.store import SetFolder, save_png, sha256_file, write_atomic
+from segeval.files.encoding import encode
+from segeval.files.images import save_png
+from segeval.files.replays import Replay
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import FileRecord, Norms, Step, TaskRecord
+from segeval.files.storage import sha256_file, write_atomic
 
 if TYPE_CHECKING:
-    from segeval.records import AdversarialSample
+    from segeval.files.sets import AdversarialSample
     from tests.evaluate.conftest import World
 
 Build = Callable[..., "World"]

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from segeval.bundles import BundleFolder
 from segeval.errors import DataError, FormatError
 from segeval.evaluate import SurvivalReport, evaluate, read_report
-from segeval.evaluate.report_records import Estimate, SurvivalRow
-from segeval.records import encode
-from segeval.replays import Replay
-from segeval.store import SetFolder
+from segeval.evaluate.measure.report_records import Estimate, SurvivalRow
+from segeval.files.bundles import BundleFolder
+from segeval.files.encoding import encode
+from segeval.files.replays import Replay
+from segeval.files.set_folder import SetFolder
 
 EARLIER = Path(__file__).parent / "earlier"
 COMMITS = sorted(path.name for path in EARLIER.iterdir())

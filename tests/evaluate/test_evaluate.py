@@ -14,7 +14,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from segeval.bundles import (
+from segeval.errors import IntegrityError
+from segeval.evaluate import SurvivalReport, evaluate, survival_table
+from segeval.evaluate.evaluate import silent, summarise
+from segeval.evaluate.measure.counting import count_everything
+from segeval.evaluate.measure.inputs import Sources
+from segeval.evaluate.report.verdict import SIMULATED
+from segeval.files.bundles import (
     BundledFile,
     BundleManifest,
     Calibration,
@@ -26,16 +32,10 @@ from segeval.bundles import (
     SetReference,
     Shard,
 )
-from segeval.errors import IntegrityError
-from segeval.evaluate import SurvivalReport, evaluate, survival_table
-from segeval.evaluate.counting import count_everything
-from segeval.evaluate.evaluate import silent, summarise
-from segeval.evaluate.sources import Sources
-from segeval.evaluate.verdict import SIMULATED
+from segeval.files.encoding import decode, encode
+from segeval.files.replays import Replay
+from segeval.files.storage import sha256, write_atomic
 from segeval.metrics import ConfusionMatrix
-from segeval.records import decode, encode
-from segeval.replays import Replay
-from segeval.store import sha256, write_atomic
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

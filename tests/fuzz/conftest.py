@@ -18,12 +18,15 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from segeval.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, SetReference
 from segeval.classes import CAMVID
-from segeval.deploy.archive import RUN_SCRIPT
 from segeval.deploy.bundle import Input, hash_files, write_file, write_inputs
-from segeval.metrics import count_attack
-from segeval.records import (
+from segeval.deploy.runner_archive import RUN_SCRIPT
+from segeval.files.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, SetReference
+from segeval.files.encoding import encode_sealed
+from segeval.files.images import save_png
+from segeval.files.npy import save_npy
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import (
     AdversarialSample,
     AdversarialSet,
     AttackSpec,
@@ -32,9 +35,9 @@ from segeval.records import (
     Norms,
     Step,
     TaskRecord,
-    encode_sealed,
 )
-from segeval.store import SetFolder, save_npy, save_png, sha256_file, write_atomic
+from segeval.files.storage import sha256_file, write_atomic
+from segeval.metrics import count_attack
 from segeval_runner.pack import pack
 
 Files = dict[str, bytes]

@@ -19,12 +19,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segeval.bundles import BundleFolder
-from segeval.consistency import consistent_samples, require_consistent_set
 from segeval.deploy.ssh.unpack import unpack
 from segeval.errors import SegevalError
-from segeval.replays import Replay
-from segeval.store import SetFolder
+from segeval.files.bundles import BundleFolder
+from segeval.files.consistency import consistent_samples, require_consistent_set
+from segeval.files.replays import Replay
+from segeval.files.set_folder import SetFolder
 from segeval_runner.cli import main
 from tests.sealing import resealed
 

@@ -14,13 +14,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from segeval.classes import CITYSCAPES
-from segeval.generate.craft import Crafter
-from segeval.generate.problem import Problem
+from segeval.files.encoding import encode
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import CraftConfig, Scope
+from segeval.generate.attacks.problem import Problem
+from segeval.generate.crafting.craft import Crafter
 from segeval.models import Segmenter
 from segeval.models.loading import build_network, load_spec
 from segeval.models.soundness import predict
-from segeval.records import CraftConfig, Scope, encode
-from segeval.store import SetFolder
 
 HEIGHT, WIDTH = 64, 96
 MODEL = "espnet-synthetic"

@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
-from segeval.generate.craft import Crafter
-from segeval.generate.training import TrainConfig, train
-from segeval.records import CraftConfig, decode
+from segeval.files.encoding import decode
+from segeval.files.sets import CraftConfig
+from segeval.generate.crafting.craft import Crafter
+from segeval.generate.training.train import TrainConfig, train
 
 
 def countdown(moment: int | None) -> Callable[..., None]:

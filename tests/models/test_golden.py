@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from segeval.deploy.export import export_fp32
+from segeval.files.images import read_png
+from segeval.graphs.export import export_fp32
 from segeval.models import load_model
-from segeval.store import read_png
 from tests.rounding import SINGLE, settle
 
 STRIDE = 16

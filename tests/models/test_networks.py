@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segeval.deploy.export import export_fp32
-from segeval.deploy.session import DeployedModel
 from segeval.errors import ConfigurationError, DataError, UnknownNameError
+from segeval.graphs.export import export_fp32
+from segeval.graphs.session import DeployedModel
 from segeval.models import Deployable, Segmenter, espnetv2
 from segeval.models.espnet import ESPNet, architecture, build
 from segeval.models.espnetv2 import Architecture, ESPNetv2

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from segeval.deploy.given import Given, load_victim
 from segeval.errors import IntegrityError, UnknownNameError, WeightsError
+from segeval.files.storage import sha256_file
 from segeval.models import Segmenter, WeightsFile, load_model
 from segeval.models.loading import build_network, find_weights, load_spec, read_state, weights_status
 from segeval.models.safe import to_safetensors
 from segeval.registry import MODELS
-from segeval.store import sha256_file
 
 Random = Callable[[str], Segmenter]
 State = dict[str, Tensor]

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from segeval.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, SetReference
-from segeval.deploy.archive import RUN_SCRIPT, runner_archive
 from segeval.deploy.bundle import Input, hash_files, write_file, write_inputs
-from segeval.records import encode
+from segeval.deploy.runner_archive import RUN_SCRIPT, runner_archive
+from segeval.files.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, SetReference
+from segeval.files.encoding import encode
 
 HEIGHT, WIDTH, CLASSES = 64, 96, 3
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from segeval.bundles import BundleFolder
-from segeval.records import encode
+from segeval.files.bundles import BundleFolder
+from segeval.files.encoding import encode
 from segeval_runner.backends import BACKENDS, Settings, load_backend
 from segeval_runner.bundle import Bundle
 from segeval_runner.errors import BackendError, BundleError

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from segeval.benches import open_bench
-from segeval.deploy.runner import INTERRUPTED, watch
-from segeval.replays import Replay
+from segeval.deploy.run_runner import INTERRUPTED, watch
+from segeval.files.benches import open_bench
+from segeval.files.replays import Replay
 from tests.interrupting import MANY, WORK, assert_undisturbed, await_end, await_results, held, runners
 
 MakeBundle = Callable[..., Path]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from segeval.replays import Replay
+from segeval.files.replays import Replay
 
 MakeBundle = Callable[..., Path]
 Runner = Callable[..., list[str]]

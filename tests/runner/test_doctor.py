@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from segeval.records import decode, encode
-from segeval.replays import Environment
+from segeval.files.encoding import decode, encode
+from segeval.files.replays import Environment
 from segeval_runner import device, doctor
 from segeval_runner.backends import BACKENDS
 from segeval_runner.cli import main

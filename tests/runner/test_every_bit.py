@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from segeval.benches import open_bench
-from segeval.bundles import BundleFolder
 from segeval.deploy.ssh.place import noted
 from segeval.deploy.ssh.unpack import unpack
 from segeval.errors import SegevalError
-from segeval.records import encode_sealed
-from segeval.replays import Replay
+from segeval.files.benches import open_bench
+from segeval.files.bundles import BundleFolder
+from segeval.files.encoding import encode_sealed
+from segeval.files.replays import Replay
 from segeval_runner import replay as replaying
 from segeval_runner.backends import Settings
 from segeval_runner.backends.tensorrt.cache import Cache, sidecar_of

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from segeval.benches import open_bench
 from segeval.errors import FormatError
-from segeval.replays import Replay
+from segeval.files.benches import open_bench
+from segeval.files.replays import Replay
 from segeval_runner.errors import OutputError
 from segeval_runner.exclusive import only_writer
 from segeval_runner.recording import Recording

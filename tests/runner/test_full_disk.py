@@ -6,8 +6,8 @@ import pytest
 
 from segeval.deploy.bundle import Input, write_inputs
 from segeval.errors import StorageError
-from segeval.new_folder import new_folder
-from segeval.replays import Replay
+from segeval.files.new_folder import new_folder
+from segeval.files.replays import Replay
 
 MakeBundle = Callable[..., Path]
 Runner = Callable[..., list[str]]

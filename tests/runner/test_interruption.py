@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from segeval.replays import Replay
+from segeval.files.replays import Replay
 from tests.interrupting import MANY, WORK, assert_undisturbed, started
 
 MakeBundle = Callable[..., Path]

@@ -13,15 +13,15 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from segeval.bundles import Precision
 from segeval.datasets import open_dataset
 from segeval.deploy import replay
-from segeval.deploy.export import export_fp32
-from segeval.deploy.mixed import to_int8_fp16
-from segeval.deploy.precision import to_fp16
-from segeval.deploy.quantize import to_int8
-from segeval.deploy.specs import CalibrationSpec
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.export import export_fp32
+from segeval.graphs.fp16 import to_fp16
+from segeval.graphs.mixed import to_int8_fp16
+from segeval.graphs.quantize import to_int8
 from segeval.models import load_model
+from segeval.precision import Precision
 from segeval_runner.backends import Job, Settings
 from segeval_runner.backends.backend import Backend
 from segeval_runner.backends.onnx_runtime import OnnxRuntime

@@ -14,18 +14,19 @@ import torch
 from numpy.typing import NDArray
 
 import segeval_runner
-from segeval.benches import open_bench
-from segeval.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, Precision, SetReference
-from segeval.deploy.archive import runner_archive
 from segeval.deploy.bundle import Input, hash_files, write_file, write_inputs
-from segeval.deploy.export import export_fp32
-from segeval.deploy.precision import to_fp16
-from segeval.deploy.quantize import to_int8
-from segeval.deploy.specs import CalibrationSpec
+from segeval.deploy.runner_archive import runner_archive
+from segeval.files.benches import open_bench
+from segeval.files.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, SetReference
+from segeval.files.encoding import encode
+from segeval.files.replays import Replay
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.export import export_fp32
+from segeval.graphs.fp16 import to_fp16
+from segeval.graphs.quantize import to_int8
 from segeval.models import Segmenter
 from segeval.models.loading import build_network, load_spec
-from segeval.records import encode
-from segeval.replays import Replay
+from segeval.precision import Precision
 from tests.rounding import settle
 
 SOURCES = sorted(Path(segeval_runner.__file__).parent.rglob("*.py"))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segeval.bundles import BundleFolder
-from segeval.replays import Replay
+from segeval.files.bundles import BundleFolder
+from segeval.files.replays import Replay
 from segeval_runner.digests import sealed
 from tests.interrupting import expected, started
 from tests.sealing import reseal, write_sealed

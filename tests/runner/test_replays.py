@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError, SegevalError
-from segeval.replays import Replay
+from segeval.files.replays import Replay
 from segeval_runner.digests import sealed
 from tests.sealing import reseal, write_sealed
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segeval.bundles import BundleFolder
 from segeval.errors import FormatError, IntegrityError
+from segeval.files.bundles import BundleFolder
 from segeval_runner import manifest as rules
 from segeval_runner.bundle import Bundle
 from segeval_runner.cli import main

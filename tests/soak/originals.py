@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from segeval.generate.training import EpochReport, TrainConfig, train
-from segeval.records import decode
-from segeval.store import SetFolder
+from segeval.files.encoding import decode
+from segeval.files.set_folder import SetFolder
+from segeval.generate.training.train import EpochReport, TrainConfig, train
 from segeval_runner.pack import pack
 from tests.soak.commands import COMMANDS
 from tests.soak.world import World

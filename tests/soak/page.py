@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from segeval.provenance import revision
+from segeval.files.provenance import revision
 from tests.soak.damage import Outcome
 from tests.soak.kills import Round
 

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from segeval.bundles import BundleFolder
 from segeval.deploy.contents import survey
-from segeval.deploy.runner import trusted_runner
+from segeval.deploy.run_runner import trusted_runner
 from segeval.deploy.ssh.unpack import unpack
 from segeval.evaluate import evaluate
 from segeval.evaluate.compare import compare_runs
-from segeval.evaluate.kang2020 import write_report
-from segeval.experiments import ExperimentFolder
-from segeval.generate.craft import Crafter
-from segeval.generate.training import TrainConfig, train
+from segeval.files.bundles import BundleFolder
+from segeval.files.encoding import decode, encode
+from segeval.files.experiments import ExperimentFolder
+from segeval.files.set_folder import SetFolder
+from segeval.files.storage import sha256
+from segeval.generate.crafting.craft import Crafter
+from segeval.generate.training.train import TrainConfig, train
 from segeval.models import load_model
-from segeval.records import decode, encode
-from segeval.store import SetFolder, sha256
+from segeval.reproduce.kang2020 import write_report
 from segeval_runner.backends import Settings
 from segeval_runner.progress import Progress
 from segeval_runner.replay import Options, replay

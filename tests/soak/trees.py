@@ -7,8 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from segeval.benches import open_bench
-from segeval.replays import Replay
+from segeval.files.benches import open_bench
+from segeval.files.replays import Replay
 from segeval_runner.digests import DIGEST
 
 Tree = dict[str, object]

@@ -5,12 +5,12 @@ import onnx
 import pytest
 from onnx import ModelProto
 
-from segeval.deploy.export import export_fp32
-from segeval.deploy.quantize import to_int8
-from segeval.deploy.specs import CalibrationSpec
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.export import export_fp32
+from segeval.graphs.quantize import to_int8
 from segeval.models import load_model
 from segeval_runner.backends import Job
-from tests.deploy.conftest import picture
+from tests.graphs.conftest import picture
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed: pip install '.[rtx]'")
 

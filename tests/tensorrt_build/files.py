@@ -10,15 +10,15 @@ import torch
 from onnx import ModelProto
 from torch import nn
 
-from segeval.bundles import QUANTIZED, Precision
 from segeval.deploy.build import at_precision, written_and_proved
-from segeval.deploy.export import export_fp32
-from segeval.deploy.specs import PLACEMENTS, CalibrationSpec, parse_calibration
 from segeval.deploy.variants import Quantizer, Variant
 from segeval.errors import WeightsError
+from segeval.files.images import RgbImage
+from segeval.graphs.calibration import PLACEMENTS, CalibrationSpec, parse_calibration
+from segeval.graphs.export import export_fp32
 from segeval.models import Segmenter, load_model
 from segeval.models.loading import build_network, load_spec
-from segeval.store import RgbImage
+from segeval.precision import QUANTIZED, Precision
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int8-fp16")
 OPERATORS = ("Conv", "Conv+ConvTranspose", "Conv+Add", "Conv+ConvTranspose+Add")

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from onnx import ModelProto
 
-from segeval.deploy.qdq import check_qdq
-from segeval.deploy.specs import CalibrationSpec
 from segeval.errors import EngineError
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.qdq import check_qdq
 from segeval_runner.backends import Settings
 from segeval_runner.backends.tensorrt.ahead import build_ahead
 from segeval_runner.errors import BackendError
-from tests.deploy import broken
-from tests.deploy.broken import Spoil
+from tests.graphs import broken
+from tests.graphs.broken import Spoil
 from tests.tensorrt_build.conftest import MakeJob
 
 REFUSED: dict[Spoil, str] = {

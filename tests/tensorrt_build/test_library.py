@@ -16,7 +16,7 @@ from segeval_runner.backends.tensorrt.ahead import CAPABILITIES, build_ahead
 from segeval_runner.backends.tensorrt.rtx import TensorRTRTX
 from segeval_runner.backends.tensorrt.versions import STRONG, typing_mode
 from segeval_runner.errors import BackendError
-from tests.deploy import broken
+from tests.graphs import broken
 from tests.tensorrt_build.conftest import MakeJob
 
 ONE = ("8.6",)

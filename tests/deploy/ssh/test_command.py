@@ -13,7 +13,7 @@ import pytest
 
 from segeval.cli import run
 from segeval.deploy.ssh import Remote
-from segeval.replays import Replay
+from segeval.files.replays import Replay
 
 MakeBundle = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]

@@ -14,7 +14,7 @@ from segeval.deploy.ssh import Remote, RunOptions, parse_destinations, replay_on
 from segeval.deploy.ssh.connection import Connection
 from segeval.deploy.ssh.push import push
 from segeval.errors import IntegrityError, RemoteError, SegevalError
-from segeval.store import sha256_file
+from segeval.files.storage import sha256_file
 
 MakeBundle = Callable[..., Path]
 Connect = Callable[..., Connection]

@@ -16,8 +16,8 @@ import pytest
 from segeval.deploy.ssh import Outcome, Remote, RunOptions, parse_destinations, replay_on_hosts, stop_on_hosts
 from segeval.deploy.ssh.preflight import Shipment
 from segeval.errors import ConfigurationError, RemoteError
-from segeval.exclusive import only_writer
-from segeval.replays import Replay
+from segeval.files.exclusive import only_writer
+from segeval.files.replays import Replay
 
 MakeBundle = Callable[..., Path]
 ENGINES = ("single", "batched")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from segeval.deploy.archive import runner_archive
+from segeval.deploy.runner_archive import runner_archive
 from segeval.deploy.ssh.unpack import MOST_FILES, unpack
 from segeval.errors import ConfigurationError, FormatError, IntegrityError, SegevalError, StorageError
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from segeval.evaluate import SurvivalReport
-from segeval.evaluate.report_records import SurvivalRow
-from segeval.evaluate.survival import SampleCounts
-from segeval.evaluate.tables import samples_csv
-from segeval.records import encode
-from segeval.store import write_atomic
+from segeval.evaluate.measure.report_records import SurvivalRow
+from segeval.evaluate.measure.survival import SampleCounts
+from segeval.evaluate.report.report_csv import samples_csv
+from segeval.files.encoding import encode
+from segeval.files.storage import write_atomic
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

@@ -12,9 +12,9 @@ import pytest
 
 from segeval.cli import run
 from segeval.evaluate import SurvivalReport, evaluate
-from segeval.records import encode
-from segeval.replays import Replay
-from segeval.store import write_atomic
+from segeval.files.encoding import encode
+from segeval.files.replays import Replay
+from segeval.files.storage import write_atomic
 from segeval_runner.recording import Recording
 from segeval_runner.strict import UNPRINTABLE
 
@@ -101,7 +101,7 @@ def test_markup_in_a_name_is_shown_as_it_is(run_of: RunOf, capfd: pytest.Capture
 def test_control_characters_in_a_name_are_refused_and_shown(
     run_of: RunOf, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segeval.records.require_printable", lambda raw, said, where: None)
+    monkeypatch.setattr("segeval.files.encoding.require_printable", lambda raw, said, where: None)
     a, b = run_of("a", engine="=1+1\x1b[2J\u202edaor\x07"), run_of("b")
     monkeypatch.undo()
     assert segeval("compare", a, b, "--out", tmp_path / "out", "--quiet") == 2

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from segeval.bundles import Calibration
 from segeval.errors import ConfigurationError
-from segeval.evaluate import SurvivalReport, paired
-from segeval.evaluate.bootstrap import Floats
+from segeval.evaluate import SurvivalReport
 from segeval.evaluate.compare import RunComparison, changes, compare_runs, comparison_view, write
 from segeval.evaluate.evaluate import silent
-from segeval.evaluate.paired import Paired, holm
-from segeval.evaluate.report_records import CleanRow
-from segeval.records import decode
+from segeval.evaluate.measure import paired
+from segeval.evaluate.measure.bootstrap import Floats
+from segeval.evaluate.measure.paired import Paired, holm
+from segeval.evaluate.measure.report_records import CleanRow
+from segeval.files.bundles import Calibration
+from segeval.files.encoding import decode
 
 RunOf = Callable[..., Path]
 MODEL = "espnet-camvid"

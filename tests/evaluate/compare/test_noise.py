@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from segeval.bundles import NoiseFloor
 from segeval.evaluate import SurvivalReport
 from segeval.evaluate.compare import RunComparison, compare_runs, comparison_view, write
 from segeval.evaluate.evaluate import silent
+from segeval.files.bundles import NoiseFloor
 
 RunOf = Callable[..., Path]
 Compared = Callable[[float, int | None], RunComparison]

@@ -13,11 +13,12 @@ from PIL import Image
 from segeval.classes import CAMVID
 from segeval.errors import FormatError
 from segeval.evaluate import evaluate
-from segeval.evaluate.palette import BACKGROUND
-from segeval.evaluate.renewal import hashes_below
-from segeval.records import encode
-from segeval.replays import Replay
-from segeval.store import SetFolder, sha256_file, write_atomic
+from segeval.evaluate.report.palette import BACKGROUND
+from segeval.evaluate.report.renewal import hashes_below
+from segeval.files.encoding import encode
+from segeval.files.replays import Replay
+from segeval.files.set_folder import SetFolder
+from segeval.files.storage import sha256_file, write_atomic
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

@@ -12,8 +12,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from segeval.benches import Energy, open_bench
-from segeval.bundles import BundleFolder
+from segeval.files.benches import Energy, open_bench
+from segeval.files.bundles import BundleFolder
 from segeval_runner.backends import Settings
 from segeval_runner.backends.onnx_runtime import OnnxRuntime
 from segeval_runner.bench import command

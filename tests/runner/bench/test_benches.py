@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segeval.benches import open_bench
 from segeval.errors import ConfigurationError, DataError, FormatError, SegevalError
+from segeval.files.benches import open_bench
 from segeval_runner.backends import Settings
 from segeval_runner.bench.benchmark import BenchOptions, benchmark
 from segeval_runner.bench.record import opened, packed

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from segeval_runner.cuda import library
-
-from .conftest import HostDevice
+from tests.runner.cuda.conftest import HostDevice
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "device_memory.py"
 QUICK = ["--megabytes", "1", "--repeat", "3"]

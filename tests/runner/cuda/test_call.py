@@ -10,8 +10,7 @@ from segeval_runner.cuda import Cuda
 from segeval_runner.cuda.call import STAGES, DeviceCall
 from segeval_runner.cuda.with_cudart import Cudart
 from segeval_runner.errors import BackendError
-
-from .conftest import HostDevice
+from tests.runner.cuda.conftest import HostDevice
 
 SHAPE = (2, 5, 7)
 RNG = np.random.default_rng(0)

@@ -14,8 +14,7 @@ from segeval_runner.cuda import library, open_cuda
 from segeval_runner.cuda.library import Library
 from segeval_runner.cuda.with_cudart import Cudart
 from segeval_runner.errors import BackendError
-
-from .conftest import Compile, HostDevice
+from tests.runner.cuda.conftest import Compile, HostDevice
 
 Open = Callable[[], Cudart]
 

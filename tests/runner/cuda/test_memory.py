@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from segeval_runner.cuda import Cuda
 from segeval_runner.errors import BackendError
-
-from .conftest import HostDevice
+from tests.runner.cuda.conftest import HostDevice
 
 GARBAGE = 0xAA
 """What memory holds that nobody wrote to."""

@@ -11,8 +11,7 @@ import pytest
 from segeval_runner.cuda import library, with_cudart, with_pycuda
 from segeval_runner.cuda.library import SIGNATURES, Library, working_library
 from segeval_runner.errors import BackendError
-
-from .conftest import HERE, Fetch
+from tests.runner.cuda.conftest import HERE, Fetch
 
 RUNTIMES = ("nvidia-cuda-runtime-cu11==11.8.89", "nvidia-cuda-runtime-cu12==12.9.79", "nvidia-cuda-runtime==13.0.96")
 SHIM = """\

@@ -17,8 +17,7 @@ from segeval_runner.backends.onnx_runtime import OnnxRuntime, session_options
 from segeval_runner.cuda.call import STAGES
 from segeval_runner.cuda.with_cudart import Cudart
 from segeval_runner.errors import BackendError
-
-from .conftest import HostDevice
+from tests.runner.cuda.conftest import HostDevice
 
 SHAPE = (2, 8, 12)
 PROVIDER = "CUDAExecutionProvider"

@@ -12,8 +12,7 @@ from segeval_runner.cuda.call import DeviceCall
 from segeval_runner.cuda.pipeline import Lane, Pipeline
 from segeval_runner.cuda.with_cudart import Cudart
 from segeval_runner.errors import BackendError
-
-from .conftest import HostDevice
+from tests.runner.cuda.conftest import HostDevice
 
 SHAPE = (1, 4, 6)
 

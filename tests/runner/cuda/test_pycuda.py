@@ -10,8 +10,7 @@ import pytest
 
 from segeval_runner.cuda import library, open_cuda
 from segeval_runner.errors import BackendError
-
-from .conftest import HostDevice
+from tests.runner.cuda.conftest import HostDevice
 
 PRIMARY = 0x1234
 """The primary context of the host device."""

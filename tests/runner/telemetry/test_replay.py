@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segeval.errors import FormatError
-from segeval.replays import Replay
+from segeval.files.replays import Replay
 from tests.sealing import write_sealed
 
 MakeBundle = Callable[..., Path]

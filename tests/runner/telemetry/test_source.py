@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from segeval.records import decode, encode
-from segeval.telemetry import Power, Telemetry
+from segeval.files.encoding import decode, encode
+from segeval.files.telemetry import Power, Telemetry
 from segeval_runner.telemetry import Machine, Monitor, energy, tegrastats
 from segeval_runner.telemetry.source import Source
 

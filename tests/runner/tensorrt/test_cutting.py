@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 import pytest
 
-from segeval.deploy.export import export_fp32
-from segeval.deploy.precision import to_fp16
-from segeval.deploy.quantize import to_int8
-from segeval.deploy.specs import CalibrationSpec
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.export import export_fp32
+from segeval.graphs.fp16 import to_fp16
+from segeval.graphs.quantize import to_int8
 from segeval.models import load_model
 
 SIZE = (64, 128)

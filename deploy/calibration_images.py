@@ -1,0 +1,95 @@
+"""Which images the int8 ranges are found on. Never those of the adversarial set, if there are others."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from segeval.datasets import Dataset, open_dataset
+from segeval.errors import DataError
+from segeval.files.bundles import OWN_IMAGES, CalibrationImage
+from segeval.files.images import RgbImage
+from segeval.files.sets import AdversarialSet
+from segeval.files.storage import sha256
+from segeval.places import dataset_root
+from segeval.registry import DATASETS
+
+from .contents import Contents
+from .given import Given
+
+STREAM = 8
+"""Keeps these random numbers apart from all others that are drawn from the same seed."""
+
+
+@dataclass(frozen=True)
+class CalibrationImages:
+    """The chosen images. source: where they come from, in words.   load: reads the image at a position."""
+
+    source: str
+    seed: int
+    images: tuple[CalibrationImage, ...]
+    load: Callable[[int], RgbImage]
+
+    def __iter__(self) -> Iterator[RgbImage]:
+        """Each (H, W, 3) RGB image, read when it is needed."""
+        return map(self.load, range(len(self.images)))
+
+
+def choose_calibration(
+    manifest: AdversarialSet, contents: Contents, given: Given, count: int, seed: int | None = None
+) -> CalibrationImages:
+    """`count` images of the data set's train split, drawn with a seed, None for the set's, and brought to its size.
+
+    Images that are in the set are left out, whatever they are called. Only if the train split is not there, or has no
+    other images, are the set's own clean images taken, and the record says so.
+    given: where the dataset is by now, and whether its code may run.
+    Raises DataError for an image of the train split that cannot be used, or if `given` names no dataset's folder;
+    ConfigurationError for a dataset that is not registered and not allowed.
+    """
+    config = manifest.config
+    DATASETS.require_allowed(config.dataset, given.allowed, "the set")
+    size = (manifest.height, manifest.width)
+    seed = config.seed if seed is None else seed
+    try:
+        root = given.data_root or dataset_root(config.data_root)
+        dataset = open_dataset(config.dataset, root, "train", size, manifest.resize)
+    except DataError as error:
+        if given.data_root is not None:
+            raise
+        return from_contents(contents, f"{config.dataset} has no usable train split: {error.what}", count, seed)
+    own = {sha256(contents.image(id).tobytes()) for id in contents.clean}
+    found = from_dataset(dataset, f"{config.dataset}, train split", count, seed, own)
+    if found.images:
+        return found
+    why = f"every image of the train split of {config.dataset} is in the set"
+    return from_contents(contents, why, count, seed)
+
+
+def from_dataset(
+    dataset: Dataset, source: str, count: int, seed: int, left_out: frozenset[str] | set[str] = frozenset()
+) -> CalibrationImages:
+    """Up to `count` random images of a data set. left_out: sha256 of images not to take.
+
+    Raises DataError for an image that cannot be used.
+    """
+    chosen: dict[int, CalibrationImage] = {}
+    for index in np.random.default_rng([seed, STREAM]).permutation(len(dataset)).tolist():
+        if len(chosen) == count:
+            break
+        example = dataset[index]
+        digest = sha256(example.image.tobytes())
+        if digest not in left_out:
+            chosen[index] = CalibrationImage(example.id, digest)
+    places = sorted(chosen)
+    images = tuple(chosen[place] for place in places)
+    return CalibrationImages(source, seed, images, lambda position: dataset[places[position]].image)
+
+
+def from_contents(contents: Contents, why: str, count: int, seed: int) -> CalibrationImages:
+    """Up to `count` random clean images of the set itself. why: there are no others."""
+    every = list(contents.clean)
+    places = sorted(np.random.default_rng([seed, STREAM]).permutation(len(every))[:count].tolist())
+    ids = [every[place] for place in places]
+    images = tuple(CalibrationImage(id, sha256(contents.image(id).tobytes())) for id in ids)
+    source = f"{OWN_IMAGES}; {why}"
+    return CalibrationImages(source, seed, images, lambda position: contents.image(ids[position]))

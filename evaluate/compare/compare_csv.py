@@ -1,0 +1,50 @@
+"""compare.csv and compare.md."""
+
+from collections.abc import Iterable, Sequence
+
+from segeval.console import visible
+
+from ..report.report_csv import csv_bytes, flat
+from .compare_records import Change, RunComparison
+from .compare_wording import CLEAN_HEADINGS, HEADINGS, cells, clean_cells, only_lines, rest_line, run_line, shown
+
+
+def changes_csv(changes: Iterable[Change]) -> bytes:
+    """One line per change, significant ones first; what is unknown is an empty cell."""
+    return csv_bytes(map(flat, changes))
+
+
+def markdown(comparison: RunComparison) -> str:
+    """The comparison for a pull request: the finding, what to know about it, and the tables."""
+    lines = ["### segeval: B compared with A", "", escaped(comparison.finding), ""]
+    lines += [f"* {escaped(run_line(letter, run))}" for letter, run in (("A", comparison.a), ("B", comparison.b))]
+    lines += [f"* {escaped(line)}" for line in (*comparison.notes, *only_lines(comparison))]
+    listed = shown(comparison.changes)
+    rows = [marked(cells(change), change.significant) for change in listed]
+    lines += ["", *table(HEADINGS, 3, rows), ""]
+    rest = rest_line(comparison.changes)
+    lines += [f"{rest}: all are in compare.csv.", ""] if rest else []
+    lines += table(CLEAN_HEADINGS, 1, [clean_cells(row) for row in comparison.clean])
+    return "\n".join([*lines, ""])
+
+
+def marked(row: Sequence[str], significant: bool) -> list[str]:
+    """A row whose p is bold if it is significant."""
+    place = HEADINGS.index("p")
+    return [f"**{cell}**" if significant and index == place else cell for index, cell in enumerate(row)]
+
+
+def table(headings: Sequence[str], words: int, rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table; the first `words` columns are words, the others numbers."""
+    rule = "|" + "".join("---|" if index < words else "---:|" for index in range(len(headings)))
+    return [joined(headings), rule, *map(joined, rows)]
+
+
+def joined(row: Sequence[str]) -> str:
+    """A line of a table."""
+    return "| " + " | ".join(map(escaped, row)) + " |"
+
+
+def escaped(text: str) -> str:
+    """Text that cannot end a cell, or begin HTML, a link or another line, or change the writing direction."""
+    return visible(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\(")

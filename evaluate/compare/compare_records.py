@@ -1,0 +1,120 @@
+"""The records of a comparison of two runs, written as compare.json."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..measure.paired import SIGNIFICANT
+from ..measure.within_noise import within_noise
+from ..report.renewal import Kept
+
+FILE = "compare.json"
+KEPT = Kept("compare", FILE, ("compare.csv", "compare.md"))
+"""What `segeval compare` writes."""
+
+
+@dataclass(frozen=True)
+class Only:
+    """What one run has and the other lacks, by name. attacks: with the network, and the victims if they were others."""
+
+    engines: tuple[str, ...]
+    attacks: tuple[str, ...]
+    tasks: tuple[str, ...]
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One of the two reports. name: of its folder.   machines, backends: of its replays.   images: in samples.csv."""
+
+    name: str
+    set_sha256: str
+    machines: tuple[str, ...]
+    backends: tuple[str, ...]
+    segeval: str
+    images: int
+    only: Only
+
+
+@dataclass(frozen=True)
+class Change:
+    """A paired difference of one quantity between the runs, B minus A, over the images that both have.
+
+    task: None for all tasks that both have together.   quantity: as in survival.csv.   a, b, difference: means over
+    images; low, high: 95 % interval of the difference, None where all images differ alike.   left_out: images without
+    the quantity in one of the runs.
+    test: empty with fewer than two images, and for one of several tasks.   p: two-sided; p_holm: corrected for all
+    tests of the comparison.   noise_floor: share of labels, the larger one of the two engines; None if unknown.
+    """
+
+    model: str
+    victims: tuple[str, ...]
+    attack: str
+    task: str | None
+    precision: str
+    a_engine: str
+    b_engine: str
+    quantity: str
+    images: int
+    left_out: int
+    a: float | None
+    b: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    test: Literal["", "permutation"]
+    p: float | None
+    p_holm: float | None
+    noise_floor: float | None = None
+
+    @property
+    def significant(self) -> bool:
+        """Whether it is larger than chance explains."""
+        return self.p_holm is not None and self.p_holm < SIGNIFICANT
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether it is a difference that another order of the same sums makes too."""
+        return within_noise(self.difference, self.noise_floor)
+
+
+@dataclass(frozen=True)
+class CleanChange:
+    """An engine of both runs on clean images; not tested, since mIoU is one number over all images.
+
+    miou_difference: B minus A, in -1..1, over the classes of the ground truth; None unless both rest on the same.
+    p50_ms: median latency of a call; None where the replay has none.
+    noise_floor: share of labels, the larger one of the two engines; None if unknown.
+    """
+
+    model: str
+    precision: str
+    a_engine: str
+    b_engine: str
+    a_images: int
+    b_images: int
+    a_miou: float | None
+    b_miou: float | None
+    miou_difference: float | None
+    a_p50_ms: float | None
+    b_p50_ms: float | None
+    noise_floor: float | None = None
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """compare.json. changes: significant ones first, then other tested ones, each by size.   notes: what limits it.
+
+    permutations: of a test, at most; of the 2 ** images that exist, all where they are no more.   seed: of the draws.
+    same_set: whether both runs are of the same adversarial images.
+    """
+
+    a: Run
+    b: Run
+    same_set: bool
+    finding: str
+    notes: tuple[str, ...]
+    changes: tuple[Change, ...]
+    clean: tuple[CleanChange, ...]
+    permutations: int
+    seed: int
+    schema: Literal["segeval.compare/1"] = field(default="segeval.compare/1")

@@ -1,0 +1,107 @@
+"""How a change between two runs is written, the same in the terminal and in Markdown."""
+
+from collections.abc import Sequence
+
+from ..measure.within_noise import floor_cell, floor_percent
+from ..report.wording import attack_name, decimals, p_in_words, p_value, signed
+from .compare_records import Change, CleanChange, Run, RunComparison
+
+WORDS = {"survival": "survival", "engine_success": "success", "engine_accuracy": "accuracy"}
+HEADINGS = ("attack", "engine", "what", "A", "B", "B − A", "95 %", "noise %", "p", "n")
+CLEAN_HEADINGS = ("engine", "mIoU A", "mIoU B", "B − A", "noise %", "p50 ms A", "p50 ms B")
+MOST_OTHERS = 12
+"""Changes that are shown although they may be chance."""
+
+
+def engine_name(a: str, b: str) -> str:
+    """An engine by its names in both runs."""
+    return a if a == b else f"{a} | {b}"
+
+
+def changed_attack(change: Change) -> str:
+    """Attack, its victims if they were others than the network, and its task."""
+    return attack_name(change.attack, change.victims, change.model) + (f" {change.task}" if change.task else "")
+
+
+def cells(change: Change) -> tuple[str, ...]:
+    """A change under `HEADINGS`."""
+    brackets = "" if change.low is None else f"[{signed(change.low)}, {signed(change.high)}]"
+    return (
+        changed_attack(change),
+        engine_name(change.a_engine, change.b_engine),
+        WORDS[change.quantity],
+        decimals(change.a),
+        decimals(change.b),
+        signed(change.difference),
+        brackets,
+        floor_cell(change.difference, change.noise_floor),
+        p_value(change.p_holm),
+        str(change.images),
+    )
+
+
+def clean_cells(row: CleanChange) -> tuple[str, ...]:
+    """An engine under `CLEAN_HEADINGS`."""
+    times = ("–" if value is None else f"{value:.2f}" for value in (row.a_p50_ms, row.b_p50_ms))
+    name = engine_name(row.a_engine, row.b_engine)
+    return (
+        name,
+        decimals(row.a_miou),
+        decimals(row.b_miou),
+        signed(row.miou_difference),
+        floor_percent(row.noise_floor),
+        *times,
+    )
+
+
+def shown(changes: Sequence[Change]) -> list[Change]:
+    """All significant changes, and the largest of the others."""
+    significant = [change for change in changes if change.significant]
+    others = [change for change in changes if not change.significant and change.difference]
+    return significant + others[:MOST_OTHERS]
+
+
+def rest_line(changes: Sequence[Change]) -> str:
+    """What of the changes is not shown beside those that are; empty if nothing is left."""
+    rest = len(changes) - len(shown(changes))
+    if rest == len(changes):
+        return ""
+    same = sum(not change.difference for change in changes)
+    others = f"{rest - same} more are not significant or of single tasks" if rest > same else ""
+    equal = f"{same} quantities have the same mean in both runs" if same else ""
+    return "; ".join(part for part in (equal, others) if part)
+
+
+def change_sentence(change: Change) -> str:
+    """The largest change in words."""
+    brackets = "" if change.low is None else f" [{signed(change.low)}, {signed(change.high)}]"
+    noise = f" It is within the noise floor ({floor_percent(change.noise_floor)} %)." if change.within_noise else ""
+    first = "The largest" if change.significant else "The largest, which may be chance"
+    return (
+        f"{first}: {WORDS[change.quantity]} of {changed_attack(change)} on "
+        f"{engine_name(change.a_engine, change.b_engine)} goes from {decimals(change.a)} to {decimals(change.b)}, "
+        f"{signed(change.difference)}{brackets}, {p_in_words(change.p_holm)}.{noise}"
+    )
+
+
+def run_line(letter: str, run: Run) -> str:
+    """Which run this is."""
+    where = "; ".join((", ".join(run.machines), ", ".join(run.backends)))
+    return f"{letter}: {run.name} ({run.images} images; {where}; set {run.set_sha256[:12]})"
+
+
+def only_lines(comparison: RunComparison) -> list[str]:
+    """What only one of the runs has."""
+    lines = []
+    for letter, run in (("A", comparison.a), ("B", comparison.b)):
+        for what in ("engines", "attacks", "tasks", "images"):
+            names: tuple[str, ...] = getattr(run.only, what)
+            if names:
+                lines.append(f"only in {letter}: {len(names)} {what if len(names) > 1 else what[:-1]}: {some(names)}")
+    return lines
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,1 @@
+"""Gates: conditions on a report's numbers that a build must meet."""

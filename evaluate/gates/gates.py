@@ -1,0 +1,317 @@
+"""Gates: comparisons of a report's numbers that a build must hold, such as ``int8.success < 0.5``.
+
+A gate is ``EXPRESSION`` or ``ATTACK: EXPRESSION``. In an expression stand numbers, names ``PRECISION.METRIC``, + - * /,
+comparisons, ``and``, ``or``, ``not`` and parentheses. PRECISION is fp32, fp16, int8 or int8_fp16; the metrics are in
+METRICS. It must hold for every attack on every network that it was made for, and for every engine of the precision.
+
+Read with Python's own parser and walked node by node: nothing is evaluated that is not listed here.
+"""
+
+import ast
+import operator
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from segeval.errors import ConfigurationError
+
+from ..measure.clean import miou_difference, same_truth
+from ..measure.engines import ships
+from ..measure.inputs import Sources
+from ..measure.report_records import DESKTOP, CleanRow, SurvivalReport, SurvivalRow
+from ..report.verdict import meant
+from ..report.wording import attack_name
+
+LONGEST = 1000
+ATTACK_FIRST = re.compile(r"\s*([A-Za-z0-9_.+-]+)\s*:(.*)", re.DOTALL)
+METRICS: Mapping[str, str] = {
+    "survival": "share of the pixels won on the desktop that the engine shows as won",
+    "success": "share of the attacked pixels that the engine shows as the adversarial class",
+    "control": "the same share of the clean image",
+    "accuracy": "segmentation accuracy on the attacked image",
+    "levels": "mean change of the image in levels",
+    "miou": "mIoU on the clean images",
+    "miou_drop": "mIoU of the desktop minus that of the engine, in 0..1",
+}
+"""What can stand behind the dot; means over images."""
+
+BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+COMPARISONS: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+STRANGE = re.compile(r"[^A-Za-z0-9_.+*/<>=!() \t\n-]")
+"""What is in no gate: quotes and backslashes among it, in which Python sees more than we do."""
+FORM = "write it as in --gate 'int8.success < 0.5'"
+
+Names = Mapping[tuple[str, str], float]
+"""Numbers by precision and metric."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate. attack: the only one it is about, empty for all.   names: (precision, metric) pairs in it."""
+
+    text: str
+    attack: str
+    expression: ast.expr
+    names: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A gate on one attack of one network, and the numbers in it. engines: by precision."""
+
+    gate: str
+    model: str
+    victims: tuple[str, ...]
+    attack: str
+    engines: tuple[str, ...]
+    numbers: tuple[tuple[str, float], ...]
+    held: bool
+
+    @property
+    def described(self) -> str:
+        """The attack, and whether it was made for the network alone: ``tanh-full, joint``."""
+        return attack_name(self.attack, self.victims, self.model)
+
+    @property
+    def told(self) -> str:
+        """In words: ``tanh-full on espnet-camvid: int8.success = 0.63``."""
+        numbers = ", ".join(f"{name} = {value:.4g}" for name, value in self.numbers)
+        return f"{self.described} on {self.model}: {numbers}"
+
+
+def parse_gate(text: str) -> Gate:
+    """Read a gate. Raises ConfigurationError that says what in it is not understood."""
+    found = ATTACK_FIRST.fullmatch(text)
+    attack, source = found.groups() if found else ("", text)
+    expression = parsed(source.strip(), text)
+    names: dict[tuple[str, str], None] = {}
+    require_condition(expression, text)
+    for node in ast.walk(expression):
+        if isinstance(node, ast.Attribute):
+            names[named(node, text)] = None
+    if not names:
+        raise ConfigurationError(f"--gate {text!r} names no number of the report", FORM)
+    return Gate(text, attack, expression, tuple(names))
+
+
+def parsed(source: str, text: str) -> ast.expr:
+    """The expression of a gate. Raises ConfigurationError if it is none, or one that Python itself warns about."""
+    strange = STRANGE.search(source)
+    if strange:
+        what = f"--gate {text[:LONGEST]!r}: {strange[0]!r} has no place in a gate"
+        raise ConfigurationError(what, FORM)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # as of 1and, which a later Python refuses
+            return ast.parse(source if len(text) <= LONGEST else "", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError, Warning) as error:
+        raise ConfigurationError(f"--gate {text[:LONGEST]!r} is no expression", FORM) from error
+
+
+def require_condition(node: ast.expr, text: str) -> None:
+    """Raise ConfigurationError unless an expression is true or false, and made of what is allowed."""
+    match node:
+        case ast.BoolOp(values=parts):
+            for part in parts:
+                require_condition(part, text)
+        case ast.UnaryOp(op=ast.Not(), operand=part):
+            require_condition(part, text)
+        case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in COMPARISONS for op in ops):
+            for part in (left, *others):
+                require_number(part, text)
+        case ast.Compare():
+            what = f"--gate {text!r}: {ast.unparse(node)!r} is no comparison of a gate"
+            raise ConfigurationError(what, "compare numbers with <, <=, >, >=, == or !=")
+        case _:
+            raise ConfigurationError(f"--gate {text!r}: {ast.unparse(node)!r} is neither true nor false", FORM)
+
+
+def require_number(node: ast.expr, text: str) -> None:
+    """Raise ConfigurationError unless an expression is a number, and made of what is allowed."""
+    match node:
+        case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):
+            if not isfinite(value):
+                raise ConfigurationError(f"--gate {text!r}: a number in it is too large", FORM)
+        case ast.Attribute():
+            named(node, text)
+        case ast.UnaryOp(op=ast.USub(), operand=part):
+            require_number(part, text)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+            require_number(left, text)
+            require_number(right, text)
+        case _:
+            raise ConfigurationError(f"--gate {text!r}: {ast.unparse(node)!r} is no number", FORM)
+
+
+def named(node: ast.Attribute, text: str) -> tuple[str, str]:
+    """The precision and metric of ``PRECISION.METRIC``. Raises ConfigurationError for a metric that does not exist."""
+    if not isinstance(node.value, ast.Name) or node.attr not in METRICS:
+        raise ConfigurationError(
+            f"--gate {text!r}: {ast.unparse(node)!r} is no number of the report",
+            f"behind the dot: {', '.join(METRICS)}",
+        )
+    return node.value.id.replace("_", "-"), node.attr
+
+
+def require_known(gates: Sequence[Gate], set_root: Path, replays: Sequence[Path]) -> None:
+    """Raise ConfigurationError for an attack that the set does not have or a precision that no replay ran.
+
+    For before the evaluation, which may take minutes; `check` finds what only its numbers tell.
+    """
+    if not gates:
+        return
+    sources = Sources(set_root, replays)
+    attacks = [spec.label for spec in sources.manifest.attacks]
+    run = [engine.record.precision for engine in sources.engines]
+    for gate in gates:
+        if gate.attack and gate.attack not in attacks:
+            raise fits_none(gate, attacks)
+        for precision, _ in gate.names:
+            if precision not in run:
+                raise not_run(gate, precision, run)
+
+
+def fits_none(gate: Gate, attacks: Iterable[str]) -> ConfigurationError:
+    """The error for a gate that is about none of the attacks."""
+    what = f"--gate {gate.text!r} fits no attack of the report"
+    return ConfigurationError(what, f"attacks: {', '.join(dict.fromkeys(attacks))}")
+
+
+def not_run(gate: Gate, precision: str, run: Iterable[str]) -> ConfigurationError:
+    """The error for a gate about a precision that is not among those that were run."""
+    known = ", ".join(dict.fromkeys(each.replace("-", "_") for each in run))
+    return ConfigurationError(f"--gate {gate.text!r}: nothing ran at {precision}", f"precisions here: {known}")
+
+
+def check(report: SurvivalReport, gates: Sequence[Gate]) -> list[Finding]:
+    """Every gate on everything that it is about.
+
+    Raises ConfigurationError for a gate that is about nothing here, or about numbers that the report does not have.
+    """
+    found = []
+    for gate in gates:
+        require_whole(report, gate)
+        findings = list(findings_of(report, gate))
+        if not findings:
+            raise fits_none(gate, (row.attack for row in meant(report.survival)))
+        found += findings
+    return found
+
+
+def require_whole(report: SurvivalReport, gate: Gate) -> None:
+    """Raise ConfigurationError if a network of the set was not run at one of the gate's precisions, or an engine of
+    them, as it ships, has not run every image.
+
+    Of an attack whose images are all missing there is no row, so engines are looked at, and not rows alone.
+    """
+    precisions = {precision for precision, _ in gate.names}
+    run = {(engine.model, engine.precision) for engine in report.engines if ships(engine)}
+    known = {precision for _, precision in run}
+    for model, precision in product((model.name for model in report.set.models), sorted(precisions & known)):
+        if (model, precision) not in run:
+            what = f"--gate {gate.text!r} is about every network of the set, and {model} was not run at {precision}"
+            raise ConfigurationError(what, "replay the whole bundle, then evaluate again")
+    for engine in report.engines:
+        missing = sum(row.missing for row in meant(report.survival) if row.engine == engine.label)
+        if engine.precision in precisions and ships(engine) and (missing or not engine.complete):
+            lacking = f"{missing} results are missing from its rows" if missing else "its replay is not finished"
+            what = f"--gate {gate.text!r}: {engine.label} has not run every image; {lacking}"
+            raise ConfigurationError(what, "finish segeval replay, then evaluate again")
+
+
+def findings_of(report: SurvivalReport, gate: Gate) -> Iterator[Finding]:
+    """A gate on every attack of every network, and every choice of engines that its precisions have."""
+    rows = [row for row in meant(report.survival) if not gate.attack or row.attack == gate.attack]
+    clean = {(row.model, row.engine): row for row in report.clean}
+    for key in dict.fromkeys((row.model, row.victims, row.attack, row.task) for row in rows):
+        own = [row for row in rows if (row.model, row.victims, row.attack, row.task) == key]
+        precisions = list(dict.fromkeys(precision for precision, _ in gate.names))
+        for chosen in product(*(engines_of(own, precision, gate) for precision in precisions)):
+            engines = dict(zip(precisions, chosen, strict=True))
+            numbers = {
+                (precision, metric): number(engines[precision], metric, clean, gate) for precision, metric in gate.names
+            }
+            yield Finding(
+                gate.text,
+                key[0],
+                key[1],
+                key[2],
+                tuple(row.engine for row in chosen),
+                tuple(
+                    (f"{precision.replace('-', '_')}.{metric}", value) for (precision, metric), value in numbers.items()
+                ),
+                bool(value_of(gate.expression, numbers, gate.text)),
+            )
+
+
+def engines_of(rows: Sequence[SurvivalRow], precision: str, gate: Gate) -> list[SurvivalRow]:
+    """The rows of a precision. Raises ConfigurationError if there is none."""
+    found = [row for row in rows if row.precision == precision]
+    if not found:
+        raise not_run(gate, precision, (row.precision for row in rows))
+    return found
+
+
+def number(row: SurvivalRow, metric: str, clean: Mapping[tuple[str, str], CleanRow], gate: Gate) -> float:
+    """A metric of an engine. Raises ConfigurationError where it does not exist."""
+    engine, desktop = clean[row.model, row.engine], clean[row.model, DESKTOP]
+    if metric == "miou_drop" and not same_truth(engine, desktop):
+        what = f"--gate {gate.text!r}: {row.engine} has {engine.images} clean images, the desktop {desktop.images}"
+        raise ConfigurationError(what, "a drop of mIoU is told on the same images; replay and evaluate again")
+    values: dict[str, float | None] = {
+        "survival": row.survival.mean,
+        "success": row.engine_success.mean,
+        "control": row.control.mean,
+        "accuracy": row.engine_accuracy.mean,
+        "levels": row.perturbation.mean,
+        "miou": engine.miou,
+        "miou_drop": miou_difference(desktop, engine),
+    }
+    value = values[metric]
+    if value is None:
+        what = f"--gate {gate.text!r}: {row.engine} has no {metric} under {row.attack}"
+        raise ConfigurationError(what, "without ground truth there is no mIoU; without a won pixel, no survival")
+    return value
+
+
+def value_of(node: Any, numbers: Names, text: str) -> float | bool:
+    """The value of an expression that was found to be allowed. Raises ConfigurationError for a division by 0."""
+    match node:
+        case ast.BoolOp(op=ast.And(), values=parts):
+            return all(value_of(part, numbers, text) for part in parts)
+        case ast.BoolOp(values=parts):
+            return any(value_of(part, numbers, text) for part in parts)
+        case ast.UnaryOp(op=ast.Not(), operand=part):
+            return not value_of(part, numbers, text)
+        case ast.UnaryOp(operand=part):
+            return -value_of(part, numbers, text)
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            values = [value_of(part, numbers, text) for part in (left, *others)]
+            pairs = zip(ops, values, values[1:], strict=False)
+            return all(COMPARISONS[type(op)](one, other) for op, one, other in pairs)
+        case ast.BinOp(left=left, op=op, right=right):
+            try:
+                return BINARY[type(op)](value_of(left, numbers, text), value_of(right, numbers, text))
+            except ZeroDivisionError as error:
+                raise ConfigurationError(f"--gate {text!r} divides by 0", "compare a product instead") from error
+        case ast.Attribute(value=ast.Name(id=precision), attr=metric):
+            return numbers[precision.replace("_", "-"), metric]
+        case _:
+            return float(node.value)

@@ -1,0 +1,128 @@
+"""Survival through what a camera pipeline does to an image before the network sees it, as tables of a report.
+
+The desktop stays what it is everywhere else: the network in torch, fp32, on the image as it was made. So the fp32
+engine behind a channel shows what the channel alone destroys, and the other engines what deployment adds to that.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..report.report_csv import Cell, csv_bytes, survival_cells
+from .engines import together, variant_of
+from .report_records import CleanRow, EngineSummary, SurvivalReport, SurvivalRow
+
+
+@dataclass(frozen=True)
+class ChannelColumn:
+    """One engine behind one channel, on the clean images.
+
+    channel: as in ``jpeg-75``; empty for images as they are.   engine: its label in the report's rows; plain: that of
+    the same engine without a channel.   images: clean ones that were compared.   miou, accuracy: of the labelled
+    pixels, None without ground truth.   equal: share of pixels labelled as on the desktop without the channel.
+    """
+
+    channel: str
+    engine: str
+    plain: str
+    precision: str
+    images: int
+    miou: float | None
+    accuracy: float | None
+    equal: float | None
+
+
+@dataclass(frozen=True)
+class ChannelLine:
+    """One attack, all tasks together. cells: as many as the table has columns; None where nothing was counted."""
+
+    victims: tuple[str, ...]
+    attack: str
+    task: str | None
+    cells: tuple[SurvivalRow | None, ...]
+
+
+@dataclass(frozen=True)
+class ChannelTable:
+    """One model: attacks in rows; channels in columns, images as they are first, and in each of them the engines."""
+
+    model: str
+    columns: tuple[ChannelColumn, ...]
+    lines: tuple[ChannelLine, ...]
+
+
+def channel_tables(report: SurvivalReport) -> tuple[ChannelTable, ...]:
+    """One table per model whose images went through a channel; none if no bundle had any.
+
+    Only the first calibration of an engine enters, the one that ships, and attacks that were made for the model, alone
+    or with others.
+    """
+    tables = []
+    for model in dict.fromkeys(engine.model for engine in report.engines if engine.channel):
+        columns = tuple(_columns(report, model))
+        lines = tuple(_lines(_overall(report.survival, model), columns))
+        tables.append(ChannelTable(model, columns, lines))
+    return tuple(tables)
+
+
+def _columns(report: SurvivalReport, model: str) -> Iterator[ChannelColumn]:
+    engines = [engine for engine in report.engines if engine.model == model and not variant_of(engine)]
+    clean = {row.engine: row for row in report.clean if row.model == model}
+    plain = {(engine.name, engine.replay): engine.label for engine in engines if not engine.channel}
+    for channel in dict.fromkeys(["", *(engine.channel for engine in engines)]):
+        for engine in engines:
+            if engine.channel == channel and engine.label in clean:
+                yield _column(engine, clean[engine.label], plain[engine.name, engine.replay])
+
+
+def _column(engine: EngineSummary, row: CleanRow, plain: str) -> ChannelColumn:
+    return ChannelColumn(
+        channel=engine.channel,
+        engine=engine.label,
+        plain=plain,
+        precision=engine.precision,
+        images=row.images,
+        miou=row.miou,
+        accuracy=row.pixel_accuracy,
+        equal=row.equal,
+    )
+
+
+def _overall(rows: Sequence[SurvivalRow], model: str) -> list[SurvivalRow]:
+    """The rows of all tasks together, or of the only task, of attacks made for a model, whatever the images went
+    through.
+    """
+    return together([row for row in rows if row.model == model and model in row.victims and not row.variant])
+
+
+def _lines(rows: Sequence[SurvivalRow], columns: Sequence[ChannelColumn]) -> Iterator[ChannelLine]:
+    cells = {(row.victims, row.attack, row.task, row.engine): row for row in rows}
+    for victims, attack, task in dict.fromkeys((row.victims, row.attack, row.task) for row in rows):
+        found = (cells.get((victims, attack, task, column.engine)) for column in columns)
+        yield ChannelLine(victims, attack, task, tuple(found))
+
+
+def channels_csv(tables: Iterable[ChannelTable]) -> bytes:
+    """One line per attack, channel and engine; empty if there is no table."""
+    return csv_bytes(
+        _cells(table, line, column, cell)
+        for table in tables
+        for line in table.lines
+        for column, cell in zip(table.columns, line.cells, strict=True)
+        if cell is not None
+    )
+
+
+def _cells(table: ChannelTable, line: ChannelLine, column: ChannelColumn, cell: SurvivalRow) -> dict[str, Cell]:
+    return {
+        "model": table.model,
+        "victims": "+".join(line.victims),
+        "attack": line.attack,
+        "channel": column.channel,
+        "engine": column.plain,
+        "precision": column.precision,
+        **survival_cells(cell),
+        "clean_images": column.images,
+        "clean_miou": column.miou,
+        "clean_accuracy": column.accuracy,
+        "clean_equal": column.equal,
+    }

@@ -1,0 +1,94 @@
+"""The four metrics over the steps of an attack, as crafting measured them on the float image."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segeval.files.sets import AdversarialSample, Step
+
+from .bootstrap import fraction
+from .report_records import Curve, CurvePoint
+
+Floats = NDArray[np.float64]
+CurveKey = tuple[str, tuple[str, ...], str, str | None]
+# Columns of a curve's array; the last counts samples, so that an image's norms are means over its samples.
+HIT, PHI, SOURCE_CORRECT, SOURCE, OTHER_CORRECT, OTHER, MEAN, MEAN_PHI, SAMPLES = range(9)
+
+
+def columns(step: Step, model: str) -> list[float]:
+    """One step of one sample as a row of numbers; nan where a count is unknown."""
+    counts = step.counts[model]
+    numbers = (counts.hit, counts.phi, counts.source_correct, counts.source, counts.other_correct, counts.other)
+    return [np.nan if number is None else number for number in numbers] + [step.mean, step.mean_phi, 1]
+
+
+def held(curve: Floats, steps: int) -> Floats:
+    """A (T, columns) curve made `steps` long by repeating its last row: a sample that stopped keeps what it had."""
+    return np.concatenate([curve, np.repeat(curve[-1:], steps - len(curve), axis=0)])
+
+
+def together(first: Floats, second: Floats) -> Floats:
+    """The sum of two curves."""
+    steps = max(len(first), len(second))
+    return held(first, steps) + held(second, steps)
+
+
+class CurveTally:
+    """Sums the curves of each image's samples, per attack and task. All tasks together are summed up at the end."""
+
+    def __init__(self) -> None:
+        self._images: dict[tuple[str, tuple[str, ...], str], dict[str, dict[str, Floats]]] = {}
+
+    def add(self, sample: AdversarialSample) -> None:
+        """Count every model of a sample that has a curve."""
+        if not sample.curve:
+            return
+        for model in sample.curve[0].counts:
+            curve = np.array([columns(step, model) for step in sample.curve], np.float64)
+            tasks = self._images.setdefault((model, sample.victims, sample.attack), {})
+            images = tasks.setdefault(sample.task, {})
+            images[sample.image] = together(images[sample.image], curve) if sample.image in images else curve
+
+    def curves(self, keys: Iterable[CurveKey]) -> tuple[Curve, ...]:
+        """The means over images for the keys that have curves, in the order given."""
+        found = ((key, self._curves_of(key)) for key in keys)
+        return tuple(Curve(*key, points=points(curves)) for key, curves in found if curves)
+
+    def _curves_of(self, key: CurveKey) -> list[Floats]:
+        """One per image."""
+        model, victims, attack, task = key
+        tasks = self._images.get((model, victims, attack), {})
+        if task is not None:
+            return list(tasks.get(task, {}).values())
+        images: dict[str, Floats] = {}
+        for own in tasks.values():
+            for image, curve in own.items():
+                images[image] = together(images[image], curve) if image in images else curve
+        return list(images.values())
+
+
+def points(curves: Sequence[Floats]) -> tuple[CurvePoint, ...]:
+    """The means over images, step by step: all curves are held once, and never as one array."""
+    steps = max(map(len, curves))
+    return tuple(point(step, np.array([curve[min(step, len(curve) - 1)] for curve in curves])) for step in range(steps))
+
+
+def point(step: int, rows: Floats) -> CurvePoint:
+    """Means over images of one step; rows: (images, columns)."""
+    success = fraction(rows[:, [HIT, PHI]])
+    return CurvePoint(
+        step=step,
+        images=int(np.isfinite(success).sum()),
+        accuracy=mean(fraction(rows[:, [SOURCE_CORRECT, SOURCE]])),
+        ratio=mean(fraction(rows[:, [SOURCE_CORRECT, SOURCE, OTHER_CORRECT, OTHER]])),
+        success=mean(success),
+        mean=float((rows[:, MEAN] / rows[:, SAMPLES]).mean()),
+        mean_phi=float((rows[:, MEAN_PHI] / rows[:, SAMPLES]).mean()),
+    )
+
+
+def mean(values: Floats) -> float | None:
+    """Mean of the values that exist; None if there is none."""
+    exists = np.isfinite(values)
+    return float(values[exists].mean()) if exists.any() else None

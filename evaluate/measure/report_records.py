@@ -1,0 +1,310 @@
+"""The records of a report and their JSON form: encode and decode them with `segeval.files.sets`.
+
+Rows are keyed by (model, victims, attack, task, engine). A task of None stands for all tasks together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from segeval.files.bundles import Calibration, NoiseFloor
+from segeval.files.replays import Environment
+from segeval.files.sets import AttackSpec, CraftConfig, ModelRecord, Scope, TaskRecord
+
+DESKTOP = "desktop"
+"""Name of the reference in rows that stand beside the engines' rows: the network in torch, fp32, as it was attacked."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share over images, each image counting once, and over all their pixels together.
+
+    mean: over images.   low, high: its 95 % interval.   pooled, pooled_low, pooled_high: the same for the pooled value.
+    images: that entered.   left_out: images of the row for which the share does not exist.
+    method: how the interval of the mean was found; empty if there is none (one image, or all of them alike).
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    pooled: float | None
+    pooled_low: float | None
+    pooled_high: float | None
+    images: int
+    left_out: int
+    method: Literal["", "BCa", "percentile"]
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """Size of the perturbation in 0–255 levels, means over images; linf is the largest of all."""
+
+    mean: float
+    mean_phi: float
+    l2: float
+    linf: int
+
+
+@dataclass(frozen=True)
+class SurvivalRow:
+    """What one engine made of one attack on one model.
+
+    images, samples: counted.   skipped: images without a source pixel, which were not attacked.
+    missing: samples an unfinished replay does not have.   desktop_*: the network in torch, fp32, on the same images.
+    gained: pixels of φ that the engine shows as the adversarial class and the desktop does not, over φ.
+    already: pixels of φ that the engine shows as the adversarial class with and without the attack, over φ.
+    damage: of the pixels of φ that left the source classes on the desktop, whatever they became, the share that did
+    on the engine too; desktop_damage, engine_damage, clean_damage: such pixels over φ, the last on the clean image.
+    margin_survived, margin_lost: mean over images of the mean margin on the desktop (adversarial minus best other
+    logit, fp32) of pixels that survived and of those that did not; None where the set has no margins.
+    variant: name of the calibration if it is not the network's first.   channel: what the images went through before
+    the engine, as in ``jpeg-75``; both empty for what ships.
+    """
+
+    model: str
+    victims: tuple[str, ...]
+    attack: str
+    scope: Scope
+    task: str | None
+    engine: str
+    precision: str
+    images: int
+    samples: int
+    skipped: int
+    missing: int
+    survival: Estimate
+    desktop_success: Estimate
+    engine_success: Estimate
+    control: Estimate
+    changed_phi: Estimate
+    changed: Estimate
+    desktop_accuracy: Estimate
+    engine_accuracy: Estimate
+    desktop_ratio: Estimate
+    engine_ratio: Estimate
+    perturbation: Perturbation
+    gained: Estimate | None = None
+    already: Estimate | None = None
+    damage: Estimate | None = None
+    desktop_damage: Estimate | None = None
+    engine_damage: Estimate | None = None
+    clean_damage: Estimate | None = None
+    margin_survived: Estimate | None = None
+    margin_lost: Estimate | None = None
+    variant: str = ""
+    channel: str = ""
+
+    @property
+    def ships(self) -> bool:
+        """Whether it is about an engine as it ships: the first calibration, images as they are."""
+        return not self.variant and not self.channel
+
+
+Dimension = Literal["margin", "border", "size", "class"]
+
+
+@dataclass(frozen=True)
+class BreakdownRow:
+    """Part of a survival row: only the pixels of φ of one kind.
+
+    by: margin on the desktop in logits, distance to the border of φ in pixels, pixels of the connected part of φ it
+    lies in, or the class that the desktop saw there without the attack.   bin: of it, as in ``1–2``; place: in order.
+    low, high: its edges, of which the lower belongs to it; None for a class, and where it is open.
+    images: with a pixel of A of this kind.   phi, desktop_hit, engine_hit, survived: pixels, over all images.
+    """
+
+    model: str
+    victims: tuple[str, ...]
+    attack: str
+    task: str | None
+    engine: str
+    precision: str
+    by: Dimension
+    bin: str
+    place: int
+    images: int
+    phi: int
+    desktop_hit: int
+    engine_hit: int
+    survived: int
+    survival: Estimate
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference of one quantity, second minus first, over the images that have both.
+
+    between: whether two engines under one attack are compared, or two attacks on one engine.
+    quantity: a column of SurvivalRow, such as ``survival`` and ``engine_success``.   difference: mean over images;
+    low, high: its 95 % interval, None where all images differ alike.   left_out: images without one of them.
+    test: empty with fewer than two images.   p: two-sided; p_holm: corrected for all comparisons of the report.
+    noise_floor: the larger one of two engines that are compared, as a share; None between attacks, or if unknown.
+    """
+
+    between: Literal["engines", "attacks"]
+    model: str
+    victims: tuple[str, ...]
+    task: str | None
+    quantity: str
+    first_attack: str
+    first_engine: str
+    second_attack: str
+    second_engine: str
+    images: int
+    left_out: int
+    first: float | None
+    second: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    test: Literal["", "permutation"]
+    p: float | None
+    p_holm: float | None
+    noise_floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds per call of the engine, after the warm-up. inputs: measured.   batch: images in one call."""
+
+    inputs: int
+    batch: int
+    p50: float
+    p90: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class CleanRow:
+    """One engine, or the desktop, on the clean images of the samples.
+
+    images: compared with the desktop.   labelled: of these, with ground truth.   equal: share of pixels labelled as
+    on the desktop.   confusion: rows are ground truth, columns predictions; the last row is ignored pixels, the last
+    column predictions outside the class table. None without ground truth.
+    miou: over the classes that the ground truth has, `classes_in_truth` of them.   classes_only_predicted: classes that
+    are predicted on labelled pixels although it has none of them. Both None without ground truth.
+    """
+
+    model: str
+    engine: str
+    precision: str
+    images: int
+    labelled: int
+    miou: float | None
+    class_average: float | None
+    pixel_accuracy: float | None
+    equal: float | None
+    latency: Latency | None
+    confusion: tuple[tuple[int, ...], ...] | None
+    classes_in_truth: int | None = None
+    classes_only_predicted: int | None = None
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Means over images at one step, on the float image the network saw. images: with the most of them defined."""
+
+    step: int
+    images: int
+    accuracy: float | None
+    ratio: float | None
+    success: float | None
+    mean: float
+    mean_phi: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One attack over its steps. A sample that stopped early keeps its last values."""
+
+    model: str
+    victims: tuple[str, ...]
+    attack: str
+    task: str | None
+    points: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
+class EngineSummary:
+    """An engine that was evaluated. label: its name in the rows.   replay: index into the report's replays.
+
+    calibration: of an int8 engine, None if the replay has no bundle.json to tell.
+    channel: what its images went through, as in ``jpeg-75``; empty for images as they are.
+    arithmetic: what numbers it computed with, in words; empty if its record does not say.
+    noise_floor: of its file; None if the replay has no bundle.json to tell, or deployment did not measure it.
+    """
+
+    label: str
+    name: str
+    model: str
+    precision: str
+    backend: str
+    backend_version: str
+    replay: int
+    complete: bool
+    calibration: Calibration | None
+    channel: str = ""
+    arithmetic: str = ""
+    noise_floor: NoiseFloor | None = None
+
+
+@dataclass(frozen=True)
+class ReplaySummary:
+    """Where label maps came from."""
+
+    bundle_sha256: str
+    complete: bool
+    environment: Environment
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """The adversarial set as its manifest describes it.
+
+    images: that were asked for.   attacked: of these, with at least one sample; only they were replayed clean as well.
+    """
+
+    sha256: str
+    config: CraftConfig
+    table: str
+    height: int
+    width: int
+    models: tuple[ModelRecord, ...]
+    attacks: tuple[AttackSpec, ...]
+    tasks: tuple[TaskRecord, ...]
+    versions: Mapping[str, str]
+    revision: str
+    images: int
+    attacked: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class SurvivalReport:
+    """Everything a report says (report.json).
+
+    verdict: the finding in sentences, the main one first.   notes: what limits it.
+    examples: (sample id, engine) pairs shown as pictures.   resamples, seed: of the bootstrap.
+    breakdown, comparisons: parts of the rows, and paired tests between them.
+    files: SHA-256 of the other files of the report, by path; empty in reports of earlier versions. The copy inside of
+    the page has only those that are in the page as well.
+    """
+
+    verdict: tuple[str, ...]
+    notes: tuple[str, ...]
+    survival: tuple[SurvivalRow, ...]
+    clean: tuple[CleanRow, ...]
+    curves: tuple[Curve, ...]
+    engines: tuple[EngineSummary, ...]
+    replays: tuple[ReplaySummary, ...]
+    examples: tuple[tuple[str, str], ...]
+    set: SetSummary
+    versions: Mapping[str, str]
+    seed: int
+    resamples: int
+    breakdown: tuple[BreakdownRow, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema: Literal["segeval.report/1"] = field(default="segeval.report/1")

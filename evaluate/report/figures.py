@@ -1,0 +1,174 @@
+"""The report's charts as SVG text to be put inside HTML.
+
+Drawn with matplotlib's object interface, so that no global state is touched. Colours become CSS variables and text
+stays text: the page's own light and dark themes apply, and the same numbers give the same bytes.
+"""
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from segeval.console import visible
+from segeval.files.sets import Scope
+
+from ..measure.report_records import Curve, CurvePoint, SurvivalRow
+from .verdict import HARDNESS
+from .wording import attack_name
+
+# Placeholders that matplotlib can draw with, and the CSS they turn into.
+INK, GRID = "#010101", "#020202"
+SERIES = tuple(f"#0101{number:02x}" for number in range(16, 24))
+CSS = {INK: "currentColor", GRID: "var(--grid)"} | {
+    colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, start=1)
+}
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "segeval",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.size": 9.0,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10.0,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.7,
+    "lines.dashed_pattern": (4, 2),
+}
+LINES: Mapping[Scope, str] = {"full": "solid", "local": "dashed"}
+JOINT_LINES: Mapping[Scope, str] = {"full": "dotted", "local": "dashdot"}
+UNBOUNDED = ("ratio of accuracy", "perturbation, levels of 255")
+MARKERS: Mapping[Scope, str] = {"full": "o", "local": "s"}
+
+
+def colours_of(attacks: Sequence[str]) -> dict[str, str]:
+    """A colour for every attack, the same in every chart of a report."""
+    return {attack: SERIES[index % len(SERIES)] for index, attack in enumerate(dict.fromkeys(attacks))}
+
+
+def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: str, description: str) -> str:
+    """The four metrics of each attack over its steps, means over images.
+
+    curves: of one model, one per attack and victims, of which it is one; joint ones are dotted.
+    scopes: of the attacks; local ones are dashed, or dash-dotted if joint, and their perturbation is over φ.
+    name: prefix of the ids inside.   description: what a reader who cannot see it is told.
+    """
+    measures: tuple[tuple[str, Callable[[CurvePoint, Scope], float | None]], ...] = (
+        ("success rate", lambda point, scope: point.success),
+        ("segmentation accuracy", lambda point, scope: point.accuracy),
+        (UNBOUNDED[0], lambda point, scope: point.ratio),
+        (UNBOUNDED[1], lambda point, scope: point.mean_phi if scope == "local" else point.mean),
+    )
+    known = [
+        (title, measure)
+        for title, measure in measures
+        if any(measure(point, scopes[curve.attack]) is not None for curve in curves for point in curve.points)
+    ]
+    colours = colours_of([curve.attack for curve in curves])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 2.75 * ((len(known) + 1) // 2)), layout="constrained")
+        panels = figure.subplots((len(known) + 1) // 2, 2, squeeze=False).ravel()
+        for axes, (title, measure) in zip(panels, known, strict=False):
+            axes.set_title(title)
+            for curve in curves:
+                values = [measure(point, scopes[curve.attack]) for point in curve.points]
+                steps = [point.step for point in curve.points]
+                heights = [float("nan") if value is None else value for value in values]
+                dashes = (JOINT_LINES if len(curve.victims) > 1 else LINES)[scopes[curve.attack]]
+                label = attack_name(curve.attack, curve.victims, curve.model)
+                axes.plot(steps, heights, color=colours[curve.attack], linestyle=dashes, label=label)
+            axes.set_ylim(bottom=0, top=None if title in UNBOUNDED else 1.02)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_xlabel("step")
+            axes.margins(x=0.01)
+        for axes in panels[len(known) :]:
+            axes.set_visible(False)
+        key_of_colours(figure, panels[0])
+        return inline(figure, name, description)
+
+
+def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) -> str:
+    """Success on the engine against survival with its interval, one panel per precision and one point per attack.
+
+    rows: of one model and of attacks made for it, without the single tasks; the points of joint attacks are hollow.
+    """
+    precisions = [precision for precision in reversed(HARDNESS) if any(row.precision == precision for row in rows)]
+    colours = colours_of([row.attack for row in rows])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 3.6), layout="constrained")
+        panels = figure.subplots(1, len(precisions), sharey=True, squeeze=False).ravel()
+        for axes, precision in zip(panels, precisions, strict=True):
+            for row in rows:
+                if row.precision == precision and row.survival.mean is not None and row.engine_success.mean is not None:
+                    _point(axes, row, row.engine_success.mean, row.survival.mean, colours[row.attack])
+            axes.set_title(precision)
+            axes.set_xlim(-0.04, 1.04)
+            axes.set_ylim(-0.04, 1.04)
+            axes.set_xlabel("success on the engine")
+        panels[0].set_ylabel("survival")
+        key_of_colours(figure, *panels)
+        return inline(figure, name, description)
+
+
+def _point(axes: Axes, row: SurvivalRow, x: float, y: float, colour: str) -> None:
+    def bar(value: float, low: float | None, high: float | None) -> list[list[float]] | None:
+        # A bootstrap interval need not hold the mean when there are few images.
+        return None if low is None or high is None else [[max(0.0, value - low)], [max(0.0, high - value)]]
+
+    axes.errorbar(
+        [x],
+        [y],
+        xerr=bar(x, row.engine_success.low, row.engine_success.high),
+        yerr=bar(y, row.survival.low, row.survival.high),
+        color=colour,
+        marker=MARKERS[row.scope],
+        markerfacecolor="none" if len(row.victims) > 1 else colour,
+        markersize=6,
+        elinewidth=1,
+        linestyle="none",
+        label=attack_name(row.attack, row.victims, row.model),
+    )
+
+
+def key_of_colours(figure: Figure, *panels: Axes) -> None:
+    """A legend above the panels, each label once."""
+    entries = {
+        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if entries:
+        figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=4, columnspacing=1.6)
+
+
+def inline(figure: Figure, name: str, description: str) -> str:
+    """The figure as an <svg> element: no prolog, no metadata, no fixed size, ids that are unique in the page."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = visible(buffer.getvalue(), "\n\t")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], count=1, flags=re.DOTALL)
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    for colour, css in CSS.items():
+        svg = svg.replace(colour, css)
+    opening = re.search(r'viewBox="([^"]+)"', svg)
+    assert opening is not None, "matplotlib wrote no viewBox"
+    body = svg[svg.index(">") + 1 :]
+    return (
+        f'<svg class="chart" role="img" aria-label="{escape(visible(description))}" viewBox="{opening[1]}" '
+        f'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">{body}'
+    )

@@ -1,0 +1,175 @@
+"""The HTML report: one file that asks nobody for anything."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from segeval.console import visible
+from segeval.files.bundles import Calibration
+from segeval.files.encoding import encode
+
+from ..device import device_wording as benchmark_words
+from ..device.device_records import BenchmarkReport
+from ..device.section import device_section
+from ..measure.clean import same_truth
+from ..measure.comparisons import undecidable
+from ..measure.corruption_tables import channel_tables
+from ..measure.engines import ships
+from ..measure.report_records import Comparison, Estimate, SurvivalReport
+from ..measure.sweep import attributions, calibration_matrices
+from ..measure.transfer import transfer
+from ..measure.within_noise import floor_cell, floor_percent, noise_floor
+from .downloads import Download
+from .gallery import NO_GALLERY, Case, Gallery, Room
+from .palette import LegendEntry, hexadecimal
+from .panels import FATES
+from .sections import headline_rows, model_sections
+from .wording import decimals, p_value, percent, points, signed, stated_perturbation, with_interval
+
+TEMPLATES = Path(__file__).parent / "templates"
+BUDGET = 2_900_000
+"""Bytes of a page. Numbers and charts come first, then the files embedded in it; pictures get what these leave."""
+MOST_COMPARISONS = 40
+"""Rows of the table of comparisons; the rest is in comparisons.csv."""
+MOST_UNDECIDABLE = 10
+"""Of them where none can be significant."""
+
+
+def small_interval(estimate: Estimate) -> str:
+    """``0.31–0.45``, or nothing where there is no interval."""
+    return "" if estimate.low is None else f"{decimals(estimate.low)}–{decimals(estimate.high)}"
+
+
+def fixed(value: float | None, digits: int = 2) -> str:
+    """A number with so many decimals; a dash for None."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def against(value: float | None, reference: float | None) -> str:
+    """How far a share lies from another, in points of 100."""
+    return points(None if value is None or reference is None else value - reference)
+
+
+def calibrated(calibration: Calibration) -> str:
+    """``calibrated by percentile 99.99 on 32 images``."""
+    detail = "" if calibration.percentile is None else f" {calibration.percentile:g}"
+    return f"calibrated by {calibration.method}{detail} on {len(calibration.images)} images"
+
+
+def unbroken(sentence: str, names: Collection[str]) -> Markup:
+    """A sentence in which these names are not broken into two lines."""
+    pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    marked = (
+        Markup("<span class=name>{}</span>").format(shown(part)) if part in names else escape(shown(part))
+        for part in re.split(f"({pattern})", sentence)
+    )
+    return Markup("").join(marked)
+
+
+def most_significant(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Comparisons with a difference, the surest first, and of these the largest."""
+    known = [pair for pair in comparisons if pair.difference is not None]
+    known.sort(key=lambda pair: (1.0 if pair.p_holm is None else pair.p_holm, -abs(pair.difference or 0.0)))
+    return known[: MOST_UNDECIDABLE if undecidable(comparisons) else MOST_COMPARISONS]
+
+
+def script() -> tuple[Markup, str]:
+    """The page's one script, and the source expression that lets a browser run it and no other."""
+    text = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Markup(text), f"'sha256-{digest}'"
+
+
+def shown(value: Any) -> Any:
+    """A value as a page has it: in names and sentences, control characters and changes of direction are escaped."""
+    return visible(value, "\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def environment(names: Collection[str]) -> Environment:
+    """The templates' surroundings. names: not to be broken into two lines."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters.update(
+        percent=percent,
+        decimals=decimals,
+        with_interval=with_interval,
+        small_interval=small_interval,
+        fixed=fixed,
+        signed=signed,
+        points=points,
+        against=against,
+        same_truth=same_truth,
+        p_value=p_value,
+        noise_floor=noise_floor,
+        floor_percent=floor_percent,
+        floor_cell=floor_cell,
+        perturbation=stated_perturbation,
+        calibration=calibrated,
+        unbroken=partial(unbroken, names=names),
+    )
+    return made
+
+
+class Page:
+    """A report as a page; its charts are drawn once. benchmark: if any."""
+
+    def __init__(self, report: SurvivalReport, benchmark: BenchmarkReport | None = None) -> None:
+        text, allowed = script()
+        self._environment = environment({name for row in report.survival for name in (row.attack, row.model)})
+        self._parts: dict[str, Any] = {
+            "report": report,
+            "sections": model_sections(report),
+            "headline": headline_rows(report),
+            "engines": {engine.label: engine for engine in report.engines},
+            "shipping": [engine for engine in report.engines if ships(engine)],
+            "transfer": transfer(report),
+            "matrices": calibration_matrices(report),
+            "attributions": attributions(report),
+            "channels": channel_tables(report),
+            "comparisons": most_significant(report.comparisons),
+            "undecidable": undecidable(report.comparisons),
+            "fates": [LegendEntry(name, hexadecimal(colour)) for name, colour in FATES],
+            "configuration": encode(report.set.config, indent=2).decode(),
+            "attacks": [(attack.label, encode(attack, indent=2).decode()) for attack in report.set.attacks],
+            "tasks": [task.name for task in report.set.tasks],
+            "device": None if benchmark is None else device_section(benchmark),
+            "words": benchmark_words,
+            "script": text,
+            "script_hash": Markup(allowed),
+        }
+
+    def render(self, gallery: Gallery, downloads: Sequence[Download]) -> bytes:
+        """UTF-8 HTML. gallery: with its pictures.   downloads: the files beside it."""
+        template = self._environment.get_template("report.html.j2")
+        return template.render(self._parts, gallery=gallery, downloads=downloads).encode()
+
+    def left(self, gallery: Gallery) -> int:
+        """Bytes of the budget that are left with this gallery and without files. Negative if it is exceeded."""
+        return BUDGET - len(self.render(gallery, ()))
+
+    def room(self, files: int) -> Room:
+        """For a gallery. files: bytes kept free for those that are embedded."""
+        return Room(self.left(NO_GALLERY) - files, self._case_size)
+
+    def _case_size(self, case: Case) -> int:
+        """Bytes that a case takes in the page without its pictures."""
+        return self._gallery_size((case,)) - self._gallery_size(())
+
+    def _gallery_size(self, cases: tuple[Case, ...]) -> int:
+        template = self._environment.get_template("gallery.html.j2")
+        return len(template.render(self._parts, gallery=replace(NO_GALLERY, cases=cases)).encode())

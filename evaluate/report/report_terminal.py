@@ -1,0 +1,176 @@
+"""The survival table for a terminal, that of the channels, and the differences that are more than chance."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+from rich.text import Text
+
+from ..measure.comparisons import undecidable
+from ..measure.corruption_tables import channel_tables
+from ..measure.paired import SIGNIFICANT
+from ..measure.report_records import Comparison, SurvivalReport, SurvivalRow
+from ..measure.within_noise import floor_cell, floor_percent, noise_floor
+from .plain_table import as_shown, plain_table
+from .verdict import overall
+from .wording import (
+    attack_name,
+    decimals,
+    images_behind,
+    p_value,
+    percent,
+    signed,
+    stacked,
+    stated_perturbation,
+    with_interval,
+)
+
+CAPTION = (
+    "Means over images, 95 % intervals. clean: what the engine shows as the adversarial class on the clean image "
+    "already. levels: mean change per pixel of 255, over φ for local attacks."
+)
+
+CHANNEL_CAPTION = (
+    "Percent that survived of what an attack achieved on the desktop, where no image goes through a channel; means "
+    "over images. fp32 shows what the channel alone destroys. mIoU and labels equal to the desktop's: on clean images. "
+    "n: images behind survival, of those attacked if it is fewer."
+)
+
+
+def survival_table(report: SurvivalReport) -> Table:
+    """One line per attack and engine, all tasks together: success on the desktop and on the engine, and survival.
+
+    Names are shown as they are: nothing in them is taken for markup.
+    """
+    rows = overall(report.survival)
+    models = list(dict.fromkeys(row.model for row in rows))
+    tasks = ", ".join(task.name for task in report.set.tasks)
+    table = plain_table(f"Survival of the attacks on {', '.join(models)} ({tasks})", CAPTION)
+    for heading in ("attack", "engine"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("desktop", "engine", "survived %", "clean", "levels", "n"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    before: tuple[object, ...] = ()
+    for row in rows:
+        group = (row.model, row.victims, row.attack, row.task)
+        if before and group != before:
+            table.add_section()
+        attack = _attack(row, report) if group != before else ""
+        engine = row.engine if len(models) > 1 else row.engine.removeprefix(f"{row.model}.")
+        table.add_row(*map(as_shown, (attack, engine, *_numbers(row))))
+        before = group
+    return table
+
+
+def _attack(row: SurvivalRow, report: SurvivalReport) -> str:
+    """The attack, with what tells its row from another of the same attack."""
+    several_tasks = row.task is not None and len(report.set.tasks) > 1
+    return attack_name(row.attack, row.victims, row.model) + (f" {row.task}" if several_tasks else "")
+
+
+def _numbers(row: SurvivalRow) -> tuple[str, ...]:
+    survival = percent(row.survival.mean) if row.survival.low is None else with_interval(row.survival).replace(" %", "")
+    return (
+        decimals(row.desktop_success.mean),
+        decimals(row.engine_success.mean),
+        survival,
+        decimals(row.control.mean),
+        f"{stated_perturbation(row):.2f}",
+        str(row.images),
+    )
+
+
+def channels_in_terminal(report: SurvivalReport) -> Iterator[Table]:
+    """Per model whose images went through channels: a line per channel and engine, a column per attack."""
+    for table in channel_tables(report):
+        shown = plain_table(f"Survival through the input path on {table.model}, %", CHANNEL_CAPTION)
+        for heading in ("channel", "engine"):
+            shown.add_column(heading, overflow="fold")
+        for heading in (
+            "mIoU",
+            "equal %",
+            *(stacked(attack_name(line.attack, line.victims, table.model)) for line in table.lines),
+            "n",
+        ):
+            shown.add_column(Text(heading), justify="right", no_wrap=heading == "n")
+        before = None
+        for place, column in enumerate(table.columns):
+            cells = [line.cells[place] for line in table.lines]
+            survived = [percent(None if cell is None else cell.survival.mean) for cell in cells]
+            channel = column.channel or "as it is" if column.channel != before else ""
+            engine = column.plain.removeprefix(f"{table.model}.")
+            images = images_behind(cell.survival for cell in cells if cell is not None)
+            clean = (decimals(column.miou), percent(column.equal))
+            shown.add_row(*map(as_shown, (channel, engine, *clean, *survived, images)))
+            before = column.channel
+        yield shown
+
+
+CLEAN_CAPTION = (
+    "Labels that are others than the desktop's. noise floor: labels that change if nothing does but the order in which "
+    "the same file adds up; between engines or devices, differences up to that may be nothing else."
+)
+
+
+def clean_in_terminal(report: SurvivalReport) -> Iterator[Table]:
+    """What each engine changes on clean images, beside its noise floor; nothing where no floor is known."""
+    rows = {(row.model, row.engine): row for row in report.clean}
+    plain = [each for each in report.engines if not each.channel and (each.model, each.label) in rows]
+    known = [each for each in plain if each.noise_floor is not None]
+    if not known:
+        return
+    table = plain_table("On clean images, %", CLEAN_CAPTION)
+    table.add_column("engine", overflow="fold")
+    for heading in ("labels changed", "noise floor", "n"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for engine in known:
+        row = rows[engine.model, engine.label]
+        changed = None if row.equal is None else 1 - row.equal
+        numbers = (floor_cell(changed, noise_floor(engine)), str(row.images))
+        table.add_row(*map(as_shown, (engine.label, floor_percent(changed), *numbers)))
+    yield table
+
+
+MOST_DIFFERENCES = 12
+DIFFERENCE_HEADINGS = ("first", "second", "difference", "95 %", "noise %", "p", "n")
+
+
+def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
+    """The largest differences between engines and between attacks that are more than chance, and how many there are."""
+    tested = [pair for pair in report.comparisons if pair.p_holm is not None]
+    found = [pair for pair in tested if pair.p_holm is not None and pair.p_holm < SIGNIFICANT]
+    found.sort(key=lambda pair: -abs(pair.difference or 0.0))
+    if not tested:
+        return
+    counted = f"{len(found)} of {len(tested)} paired differences are more than chance explains (comparisons.csv)"
+    if not found:
+        blind = undecidable(tested)
+        yield Text(f"{counted}{': there are too few images, or too many comparisons, to tell' if blind else ''}.")
+        return
+    caption = (
+        f"{counted}; the largest are shown. Second minus first, means over images with both. p: two-sided permutation "
+        f"test, Holm's correction for {len(tested)} tests. noise: the floor of two engines' labels."
+    )
+    table = plain_table("Differences that are more than chance", caption)
+    table.add_column("compared", overflow="fold")
+    for heading in DIFFERENCE_HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    several = len({pair.model for pair in tested}) > 1
+    for pair in found[:MOST_DIFFERENCES]:
+        numbers = (decimals(pair.first), decimals(pair.second), signed(pair.difference))
+        brackets = "" if pair.low is None else f"[{signed(pair.low)}, {signed(pair.high)}]"
+        floor = floor_cell(pair.difference, pair.noise_floor)
+        compared = (_compared(pair, several), *numbers, brackets, floor, p_value(pair.p_holm), str(pair.images))
+        table.add_row(*map(as_shown, compared))
+    yield table
+
+
+def _compared(pair: Comparison, several: bool) -> str:
+    """What is compared, second against first. several: whether there are other models, so that engines need theirs."""
+    first, second = (
+        engine if several else engine.removeprefix(f"{pair.model}.")
+        for engine in (pair.first_engine, pair.second_engine)
+    )
+    what, made_for = pair.quantity.replace("_", " "), (pair.victims, pair.model)
+    if pair.between == "attacks":
+        return f"{what} on {second}: {attack_name(pair.second_attack, *made_for)} against {pair.first_attack}"
+    return f"{what} of {attack_name(pair.second_attack, *made_for)}: {second} against {first}"

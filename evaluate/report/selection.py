@@ -1,0 +1,57 @@
+"""Which cases a gallery shows, and in which order. A case is a sample on one model."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ..measure.survival import SampleCounts
+
+SMALLEST_PHI = 0.005
+LEAST_SUCCESS = 0.2
+"""Cases with a smaller share of φ, or on which less of it was reached, are chosen only if there are no others."""
+BEST, LEAST = "survived best", "survived least"
+
+
+def extremes(rows: Sequence[SampleCounts]) -> list[tuple[SampleCounts, str]]:
+    """The row that survived least and the one that survived best, and why each was chosen.
+
+    Largest φ first among equals; of another image if there is one. Rows of which nothing was reached are no choice.
+    """
+    reached = [row for row in rows if row.desktop_hit]
+    visible = [row for row in reached if row.phi >= SMALLEST_PHI * row.pixels] or reached
+    visible = [row for row in visible if row.desktop_hit >= LEAST_SUCCESS * row.phi] or visible
+    if not visible:
+        return []
+    best = min(visible, key=lambda row: (-row.survived / row.desktop_hit, -row.phi, row.sample))
+    others = [row for row in visible if row is not best]
+    if not others:
+        return [(best, BEST)]
+    least = min(others, key=lambda row: (row.image == best.image, row.survived / row.desktop_hit, -row.phi, row.sample))
+    return [(least, LEAST), (best, BEST)]
+
+
+def mean_success(rows: Sequence[SampleCounts]) -> float:
+    """Success on the desktop, each image counting once."""
+    return sum(row.desktop_hit / row.phi for row in rows if row.phi) / len(rows)
+
+
+def ordered_cases(rows: Sequence[SampleCounts]) -> list[tuple[SampleCounts, str]]:
+    """Every row once: the extremes of each attack, then the others by image, and why they come where they do.
+
+    rows: one per case, of its coarsest engine. First the extremes of every model, attack and task, the most successful
+    attack's before others; then always an image that was shown least often so far; at the end what no attack reached.
+    """
+    groups: dict[object, list[SampleCounts]] = {}
+    for row in rows:
+        groups.setdefault((row.model, row.victims, row.attack, row.task), []).append(row)
+    strongest = sorted(groups.values(), key=mean_success, reverse=True)
+    chosen = [pair for group in strongest for pair in extremes(group)]
+    taken = {(row.sample, row.model) for row, _ in chosen}
+    shown = Counter(row.image for row, _ in chosen)
+    left = [row for row in rows if (row.sample, row.model) not in taken]
+    # The n-th row of an image waits until every image was shown n times.
+    turns: list[tuple[bool, int, int, SampleCounts]] = []
+    for place, row in enumerate(left):
+        turns.append((not row.desktop_hit, shown[row.image], place, row))
+        shown[row.image] += 1
+    turns.sort(key=lambda turn: turn[:3])
+    return chosen + [(row, "") for *_, row in turns]

@@ -1,0 +1,167 @@
+"""The finding in sentences."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from ..measure.engines import together
+from ..measure.paired import SIGNIFICANT
+from ..measure.report_records import Comparison, EngineSummary, SurvivalRow
+from .wording import attack_name, counted_images, decimals, p_in_words, percent, signed, with_interval
+
+FEW_IMAGES = 10
+MOST_NAMED = 6
+"""Engines that are named in one sentence."""
+HARDNESS = ("int8-fp16", "int8", "fp16", "fp32")
+
+
+def hardest_precision(precisions: Collection[str]) -> str:
+    """The coarsest of the precisions."""
+    return next(precision for precision in HARDNESS if precision in precisions)
+
+
+def overall(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
+    """The rows of all tasks together, or of the only task, on engines as they ship."""
+    return together([row for row in rows if row.ships])
+
+
+def meant(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
+    """The overall rows of models that the attack was made for; how it transfers to others is no verdict on it."""
+    return [row for row in overall(rows) if row.model in row.victims]
+
+
+def headline(rows: Sequence[SurvivalRow]) -> SurvivalRow | None:
+    """The row the verdict is about: the strongest attack on the desktop, on the coarsest precision.
+
+    None if no attack reached a pixel.
+    """
+    coarsest = hardest_precision({row.precision for row in rows})
+    candidates = [row for row in meant(rows) if row.precision == coarsest and row.survival.mean is not None]
+    return max(candidates, key=lambda row: row.desktop_success.mean or 0.0, default=None)
+
+
+def verdict(rows: Sequence[SurvivalRow], comparisons: Sequence[Comparison] = ()) -> tuple[str, ...]:
+    """What was found: the headline, what the precision costs if it is no chance, how far the other rows lie apart."""
+    row = headline(rows)
+    if row is None:
+        return ("No attack reached a single pixel on the desktop, so there is nothing that could have survived.",)
+    first = (
+        f"Of what {row.attack} achieved against {row.model} on the desktop, {with_interval(row.survival)} survived "
+        f"{row.precision} deployment; success on the engine is {decimals(row.engine_success.mean)}, where the clean "
+        f"image alone gives {decimals(row.control.mean)}."
+    )
+    return (first, *_costs(row, comparisons), *_ranges(rows))
+
+
+def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """What the headline's engine changes, against the first one it is compared with, if it is more than chance."""
+    pairs = [
+        pair
+        for pair in comparisons
+        if (pair.between, pair.quantity, pair.second_engine, pair.second_attack, pair.victims)
+        == ("engines", "survival", row.engine, row.attack, row.victims)
+    ]
+    if not pairs or pairs[0].p_holm is None or pairs[0].p_holm >= SIGNIFICANT:
+        return ()
+    pair = pairs[0]
+    change, low, high = (signed(None if v is None else 100 * v, 1) for v in (pair.difference, pair.low, pair.high))
+    brackets = "" if pair.low is None else f" [{low}, {high}]"
+    return (
+        f"Against {pair.first_engine} that is {change} points{brackets}, {p_in_words(pair.p_holm)} after "
+        "correction for all comparisons of the report.",
+    )
+
+
+def _ranges(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
+    """Per precision, where survival of the attacks begins and ends."""
+    sentences = []
+    for precision in dict.fromkeys(row.precision for row in rows):
+        known = [row for row in meant(rows) if row.precision == precision and row.survival.mean is not None]
+        if len(known) < 2:
+            continue
+        low, high = (choose(known, key=lambda row: row.survival.mean or 0.0) for choose in (min, max))
+        least, most = percent(low.survival.mean), percent(high.survival.mean)
+        if least == most:
+            sentences.append(f"In {precision}, {most} % of every attack survived.")
+        else:
+            sentences.append(
+                f"In {precision}, survival runs from {least} % ({_which(low, rows)}) "
+                f"to {most} % ({_which(high, rows)})."
+            )
+    return tuple(sentences)
+
+
+def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
+    several = len({other.model for other in rows}) > 1
+    task = f", {row.task}" if row.task and len({other.task for other in rows}) > 1 else ""
+    return attack_name(row.attack, row.victims, row.model) + (f" on {row.model}" if several else "") + task
+
+
+SIMULATED = (
+    "ONNX Runtime on a CPU computes these fp16 and int8 files in fp32: fp16 rounds the weights alone, int8 the weights "
+    "and the inputs of convolutions. The labels are what rounding does to them, and not what half arithmetic does to "
+    "activations, which segeval deploy measures by itself; the times are not a device's."
+)
+
+
+def simulated(engine: EngineSummary) -> bool:
+    """Whether ONNX Runtime computed a file of lower precision in fp32, as it does unless its record says otherwise."""
+    lower = engine.backend == "onnxruntime" and engine.precision != "fp32"
+    return lower and (not engine.arithmetic or engine.arithmetic.startswith("fp32"))
+
+
+def left_out_engines(rows: Sequence[SurvivalRow], not_run: Mapping[str, str]) -> str:
+    """Which engines of the bundles were not run, and whether a whole network is missing with them."""
+    absent = [model for model in dict.fromkeys(not_run.values()) if all(row.model != model for row in rows)]
+    named = ", ".join(list(not_run)[:MOST_NAMED]) + (" …" if len(not_run) > MOST_NAMED else "")
+    nothing = f" Nothing here is about {' and '.join(absent)}." if absent else ""
+    return f"Not run: {len(not_run)} engine{'' if len(not_run) == 1 else 's'} of the bundle ({named}).{nothing}"
+
+
+def limits(
+    rows: Sequence[SurvivalRow],
+    unfinished: Sequence[str],
+    missing: int,
+    engines: Sequence[EngineSummary],
+    saturating: Sequence[str],
+    replaced: Sequence[str],
+    not_run: Mapping[str, str],
+) -> tuple[str, ...]:
+    """What a reader has to know before believing the numbers.
+
+    unfinished: labels of engines that did not run every input.   missing: samples that they lack.
+    engines: all that were evaluated.   saturating: labels of engines that add products of int8 in 16 bits.
+    replaced: labels of engines whose file could not be built there, so that the int8 file was run.
+    not_run: engines of the bundles that no replay has begun, and their models.
+    """
+    notes = []
+    if not_run:
+        notes.append(left_out_engines(rows, not_run))
+    if unfinished:
+        notes.append(
+            f"Partial: the replay of {', '.join(unfinished)} is not finished; {missing} "
+            f"{'result is' if missing == 1 else 'results are'} missing from its rows."
+        )
+    fewest = min(row.images for row in rows)
+    if fewest == 1:
+        notes.append("Rows of a single image have no interval, and say nothing about other images.")
+    elif fewest < FEW_IMAGES:
+        notes.append(f"Some rows rest on only {fewest} images: their intervals are rough and tend to be too narrow.")
+    skipped = max(row.skipped for row in rows)
+    if skipped:
+        notes.append(f"Without a source pixel, and so not attacked: up to {counted_images(skipped)} per row.")
+    empty = max(row.survival.left_out for row in rows)
+    if empty:
+        notes.append(
+            f"Without a pixel reached on the desktop, and so without a survival: up to {counted_images(empty)} per row."
+        )
+    if any(map(simulated, engines)):
+        notes.append(SIMULATED)
+    if saturating:
+        notes.append(
+            f"The processor adds products of int8 in 16 bits and cuts large sums: {', '.join(saturating)}. On other "
+            "processors int8 may give other labels and another survival."
+        )
+    if replaced:
+        notes.append(
+            f"Computed as int8, since TensorRT could not build that device's int8-fp16: {', '.join(replaced)}."
+        )
+    return tuple(notes)

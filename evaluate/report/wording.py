@@ -1,0 +1,101 @@
+"""How numbers are written, the same in the verdict, the terminal and the report."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from segeval.console import visible
+
+from ..measure.report_records import Estimate, SurvivalRow
+
+
+def counted_images(number: int) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} image" + ("" if number == 1 else "s")
+
+
+def attack_name(attack: str, victims: Sequence[str], model: str) -> str:
+    """An attack as a model sees it: ``tanh-full``; ``tanh-full, joint`` if it was made for this model and others;
+    ``tanh-full for A`` if it was made for others alone.
+    """
+    if tuple(victims) == (model,):
+        return attack
+    return f"{attack}, joint" if model in victims else f"{attack} for {' + '.join(victims)}"
+
+
+def stacked(name: str) -> str:
+    """A name broken after its hyphens and commas, for the narrow columns of a terminal; safe to be shown there."""
+    return re.sub(r"([-,]) ?", r"\1\n", visible(name))
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage without its sign: 41; 0.4 and 99.8 where rounding would claim none or all."""
+    if share is None:
+        return "–"
+    if 0 < share < 0.005 or 0.995 < share < 1:
+        return f"{min(max(100 * share, 0.1), 99.9):.1f}"
+    return f"{100 * share:.0f}"
+
+
+def decimals(share: float | None) -> str:
+    """A share with two decimals, or three where two would hide it; a dash for None."""
+    if share is None:
+        return "–"
+    if 0 < share < 0.0005:
+        return "<0.001"
+    return f"{share:.3f}" if 0 < share < 0.0095 else f"{share:.2f}"
+
+
+def with_interval(estimate: Estimate) -> str:
+    """``41 % [35, 47]``; the number of images where there is no interval, as in ``100 % (4 images)``."""
+    if estimate.mean is None:
+        return "–"
+    if estimate.low is None:
+        return f"{percent(estimate.mean)} % ({counted_images(estimate.images)})"
+    return f"{percent(estimate.mean)} % [{percent(estimate.low)}, {percent(estimate.high)}]"
+
+
+def stated_perturbation(row: SurvivalRow) -> float:
+    """Perturbation per pixel in 0–255 levels as the paper states it: over φ for local attacks, else over the image."""
+    return row.perturbation.mean_phi if row.scope == "local" else row.perturbation.mean
+
+
+def images_behind(estimates: Iterable[Estimate]) -> str:
+    """Images that entered: ``20``; ``18 of 20`` where some were left out, ``18–20 of 20`` where that differs."""
+    known = list(estimates)
+    if not known:
+        return "–"
+    entered = span([estimate.images for estimate in known])
+    total = span([estimate.images + estimate.left_out for estimate in known])
+    return f"{entered} of {total}" if any(estimate.left_out for estimate in known) else entered
+
+
+def span(numbers: Sequence[int]) -> str:
+    """``18–20``, or the number if all are the same."""
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def points(difference: float | None) -> str:
+    """A difference of two shares in points of 100, with its sign and one decimal; a dash for None."""
+    return signed(None if difference is None else 100 * difference, 1)
+
+
+def signed(difference: float | None, digits: int = 3) -> str:
+    """A difference with its sign; a dash for None."""
+    if difference is None:
+        return "–"
+    text = f"{abs(difference):.{digits}f}"
+    return text if float(text) == 0 else f"{'−' if difference < 0 else '+'}{text}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with two significant digits, nothing below 0.001 told apart; a dash where nothing was tested."""
+    if p is None:
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def p_in_words(p: float | None) -> str:
+    """A p-value inside a sentence: ``p = 0.011``, ``p < 0.001``."""
+    text = p_value(p)
+    return f"p {text[0]} {text[1:]}" if text.startswith("<") else f"p = {text}"

@@ -1,0 +1,62 @@
+"""Sets of allowed perturbations. Radii are in 0–255 levels, images in [0, 1]."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segeval.errors import ConfigurationError
+from segeval.files.sets import Scope
+from segeval.metrics import Mask
+
+EPSILON = 1e-4
+"""Levels by which an image may miss a whole level through rounding in float32."""
+
+
+@dataclass(frozen=True)
+class Linf:
+    """Every channel of every pixel within `radius` levels of the clean image."""
+
+    radius: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.radius <= 255:
+            raise ConfigurationError(
+                f"an L-infinity budget of {self.radius} levels", "budgets are above 0 and up to 255"
+            )
+
+    def project(self, images: Tensor, clean: Tensor) -> Tensor:
+        """The nearest images inside the budget."""
+        margin = self.radius / 255
+        return images.clamp(clean - margin, clean + margin)
+
+
+def mean_change(image: NDArray[np.uint8], clean: NDArray[np.uint8], phi: Mask, scope: Scope) -> float:
+    """Mean absolute change between two 8-bit images (H, W, 3) in levels: over φ for the local scope, else over all."""
+    size = np.abs(image.astype(np.int16) - clean)
+    return float(size[phi].mean() if scope == "local" else size.mean())
+
+
+def to_bytes(
+    image: Tensor, clean: NDArray[np.uint8], radius: float | None, thresholds: NDArray[np.float32] | None = None
+) -> NDArray[np.uint8]:
+    """An image (3, H, W) in [0, 1] as 8-bit (H, W, 3): rounded to nearest, then kept within the budget.
+
+    thresholds: (3, H, W) in [0, 1); with them a change is rounded up where its fraction is above the threshold.
+    A radius that is no whole number allows only the whole levels below it, since a saved image has no others.
+    """
+    image = image.detach().cpu() if image.device.type == "mps" else image.detach()  # which has no float64
+    before = torch.from_numpy(clean).permute(2, 0, 1).to(image.device)
+    exact = image.double() * 255
+    if thresholds is None:
+        levels = exact.round()
+    else:
+        change = exact - before
+        size = (change.abs() + 1 - torch.from_numpy(thresholds).to(image.device) - EPSILON).clamp(min=0).floor()
+        levels = before + size.copysign(change)
+    if radius is not None:
+        margin = int(np.floor(radius + 1e-6))
+        levels = levels.clamp(before.double() - margin, before.double() + margin)
+    return levels.clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()

@@ -1,0 +1,140 @@
+"""From names, presets and ``--set key=value`` to attacks with every hyper-parameter decided."""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import msgspec
+
+from segeval.errors import ConfigurationError, UnknownNameError
+from segeval.files.sets import AttackSpec, CraftConfig, Scope, Setting
+from segeval.registry import ATTACKS
+
+from .problem import Attack
+
+LAST_STEP_PRESETS = ("paper",)
+"""Presets that save what the last step reached, as the paper does, instead of the best iterate."""
+
+
+def short_name(attack: str) -> str:
+    """Name of an attack in labels and paths: its registered name, or the last word of ``package.module:Class``."""
+    return attack.rpartition(":")[2].lower()
+
+
+def parse_settings(settings: Iterable[str], attacks: Iterable[str]) -> dict[str, dict[str, str]]:
+    """``key=value`` or ``attack.key=value`` per attack; a bare key goes to every attack that has it.
+
+    Raises ConfigurationError for a malformed setting or a key that no attack has.
+    """
+    chosen: dict[str, dict[str, str]] = {attack: {} for attack in attacks}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--set {setting!r} is not KEY=VALUE", "for example --set penalty=300")
+        prefix, dot, name = key.rpartition(".")
+        owners = [
+            attack for attack in chosen if (not dot or short_name(attack) == prefix) and name in parameters(attack)
+        ]
+        if not owners:
+            known = sorted({parameter for attack in chosen for parameter in parameters(attack)})
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ConfigurationError(f"no attack here has a setting {key!r}", f"{hint}settings: {', '.join(known)}")
+        for attack in owners:
+            chosen[attack][name] = value
+    return chosen
+
+
+def parameters(attack: str) -> tuple[str, ...]:
+    """Names of an attack's hyper-parameters."""
+    return tuple(field.name for field in fields(ATTACKS.load(attack)))
+
+
+def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, Setting]) -> Attack:
+    """An attack with its preset and settings. Raises UnknownNameError, ConfigurationError."""
+    form: Any = ATTACKS.load(name)
+    known = sorted({"default", *(given for given, _ in form.presets)})
+    if preset not in known:
+        raise UnknownNameError(f"attack {name!r} has no preset {preset!r}", f"presets: {', '.join(known)}")
+    chosen = {**form.presets.get((preset, scope), {}), **settings}
+    try:
+        attack: Attack = msgspec.convert(chosen, form, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"attack {name!r}: {error}", "check the values given with --set") from error
+    for key, value in getattr(form, "local_only", {}).items():
+        if scope == "full" and getattr(attack, key) == value:
+            raise ConfigurationError(
+                f"attack {name!r}: {key}={value} is of the local scope", "craft with --scope local"
+            )
+    return attack
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One run of an attack, and what is saved of it: specs that differ only in which iterate they keep."""
+
+    attack: Attack
+    specs: tuple[AttackSpec, ...]
+
+
+def resolve(config: CraftConfig) -> list[Trajectory]:
+    """Every combination of attack, scope and preset, in that order; then the attacks that are matched to another."""
+    if config.stop_at is not None and (config.within or config.match):
+        raise ConfigurationError(
+            "--stop-at with --within or --match: an image would stop at an iterate beyond its limit", "leave one out"
+        )
+    for limit in config.within:
+        if not 0 < limit <= 255:
+            raise ConfigurationError(f"--within {limit}: no mean change in levels", "limits are above 0 and up to 255")
+    matches = [parse_match(text, config.attacks) for text in config.match]
+    settings = parse_settings(config.settings, dict.fromkeys((*config.attacks, *(name for name, _ in matches))))
+    resolved = []
+    for name in config.attacks:
+        for scope in config.scopes:
+            for preset in config.presets:
+                attack = build_attack(name, preset, scope, settings[name])
+                spec = describe(name, preset, scope, attack, config)
+                within = (replace(spec, within=limit, keep="best") for limit in config.within)
+                resolved.append(Trajectory(attack, (spec, *within)))
+    references = [trajectory.specs[0] for trajectory in resolved]
+    for name, reference in matches:
+        own = [spec for spec in references if spec.attack == short_name(reference)]
+        resolved.extend(matched(name, spec, settings[name], config) for spec in own)
+    return resolved
+
+
+def parse_match(text: str, attacks: Collection[str]) -> tuple[str, str]:
+    """``fgsm=tanh`` as the attack and its reference. Raises ConfigurationError."""
+    name, equals, reference = text.partition("=")
+    if not equals or reference not in attacks:
+        raise ConfigurationError(
+            f"--match {text!r} is not ATTACK=REFERENCE with a REFERENCE that is crafted too",
+            f"as in --match fgsm={next(iter(attacks))}",
+        )
+    return name, reference
+
+
+def matched(name: str, reference: AttackSpec, settings: Mapping[str, str], config: CraftConfig) -> Trajectory:
+    """An attack kept within the mean change that its reference has on the same image.
+
+    Its settings `matched` are taken where it has some: steps so small that an iterate comes close to the limit.
+    """
+    finer = getattr(ATTACKS.load(name), "matched", {})
+    attack = build_attack(name, "default", reference.scope, {**finer, **settings})
+    spec = describe(name, "matched" if finer else "default", reference.scope, attack, config)
+    return Trajectory(attack, (replace(spec, match=reference.label, keep="best"),))
+
+
+def describe(name: str, preset: str, scope: Scope, attack: Attack, config: CraftConfig) -> AttackSpec:
+    """The record of one attack."""
+    return AttackSpec(
+        attack=short_name(name),
+        preset=preset,
+        scope=scope,
+        steps=config.steps,
+        keep=config.keep or ("last" if preset in LAST_STEP_PRESETS else "best"),
+        stop_at=config.stop_at,
+        budget=attack.radius,
+        parameters=asdict(attack),  # type: ignore[call-overload]
+    )

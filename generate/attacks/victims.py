@@ -1,0 +1,78 @@
+"""The networks that one attack is made for: one, or several attacked together (Kang et al. 2020, Eq. 10 and 11)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segeval.metrics import Labels
+from segeval.models import ModelSpec, Segmenter
+from segeval.models.segmenter import Deployable
+from segeval.models.soundness import predict
+
+from .losses import joint_labels
+
+
+@dataclass(frozen=True)
+class Victims:
+    """Networks that one perturbation is to fool, in the order of their names, so that no other order counts.
+
+    outputs: per network the numbers of its outputs that all of them have, by class name; empty for a single one.
+    """
+
+    segmenters: tuple[Segmenter, ...]
+    outputs: tuple[Tensor, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the networks."""
+        return tuple(segmenter.spec.name for segmenter in self.segmenters)
+
+    @property
+    def name(self) -> str:
+        """What they are called together, in paths and ids: ``espnet-camvid+fast-scnn-camvid``."""
+        return "+".join(self.names)
+
+    def predict(self, image: NDArray[np.uint8]) -> Labels:
+        """Label map (H, W) of one 8-bit image (H, W, 3): the clean prediction y_gt that an attack starts from.
+
+        Of several networks the class that any of them is surest of (Eq. 10), among those that all of them know.
+        """
+        if len(self.segmenters) == 1:
+            return predict(self.segmenters[0], image)
+        with torch.inference_mode():
+            logits = [
+                Deployable(segmenter).logits(torch.from_numpy(image)[None].to(segmenter.mean.device))
+                for segmenter in self.segmenters
+            ]
+            found: Labels = joint_labels(aligned(logits, self.outputs))[0].to("cpu", torch.uint8).numpy()
+        return found
+
+
+def together(segmenters: Sequence[Segmenter]) -> Victims:
+    """Networks to be attacked by one perturbation."""
+    ordered = tuple(sorted(segmenters, key=lambda segmenter: segmenter.spec.name))
+    return Victims(ordered, shared_outputs([segmenter.spec for segmenter in ordered], ordered[0].mean.device))
+
+
+def shared_outputs(specs: Sequence[ModelSpec], device: torch.device) -> tuple[Tensor, ...]:
+    """Per network the numbers of the outputs that all of them have, in the order of the first one's.
+
+    Outputs are the same if their classes have the same canonical name. Networks of one class table share its classes,
+    under the table's own indices, and only those outputs beyond it that all of them have. Empty for a single network.
+    """
+    if len(specs) == 1:
+        return ()
+    names = [spec.canonical_outputs for spec in specs]
+    shared = [name for name in names[0] if all(name in others for others in names[1:])]
+    return tuple(torch.tensor([own.index(name) for name in shared], device=device) for own in names)
+
+
+def aligned(logits: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Logits (N, S, H, W) of the shared classes, of every network. outputs: of `Victims`."""
+    if not outputs:
+        return tuple(logits)
+    return tuple(each.index_select(1, own) for each, own in zip(logits, outputs, strict=True))

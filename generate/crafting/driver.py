@@ -1,0 +1,183 @@
+"""Runs an attack: owns steps, measuring, the best iterate, curves and early stop, for every attack alike."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segeval.errors import EngineError
+from segeval.files.sets import AttackSpec, Step
+from segeval.metrics import AttackMeter, Labels
+
+from ..attacks.budgets import mean_change, to_bytes
+from ..attacks.problem import Attack, Candidate, Problem
+
+LEVELS = 255.0
+FAR = 1.5
+"""A growing attack whose change is this many times what every spec allows is ended: it does not take so much back."""
+DITHER = 1000
+"""Stream of an image's random numbers that its thresholds are drawn from; attacks use the first ones."""
+
+
+@dataclass
+class Kept:
+    """The iterate of one image that would be saved now, by the rule of one spec.
+
+    limit: mean change in levels that the saved image may have, None for any.   step: -1 while there is none.
+    """
+
+    spec: AttackSpec
+    limit: float | None
+    image: NDArray[np.uint8] | None = None
+    step: int = -1
+    score: tuple[float, float] = (-1.0, 0.0)
+
+    def offer(self, rounded: "Rounded", step: int, score: tuple[float, float]) -> None:
+        """Keep an iterate if it is the one to save."""
+        if self.spec.keep == "best" and score <= self.score:
+            return
+        if self.limit is None:
+            self.image, self.step, self.score = rounded.nearest, step, score
+        elif rounded.change <= self.limit:
+            self.image, self.step, self.score = rounded.dithered, step, score
+
+
+@dataclass
+class Rounded:
+    """One iterate (3, H, W) as 8-bit images (H, W, 3), each made when it is asked for.
+
+    Rounded to nearest, a change of less than half a level is none. Where the mean change is limited, that would leave
+    all or nothing of an attack whose pixels change alike. There it is dithered: rounded up with the probability of its
+    fraction, so that the mean change of the saved image is that of the iterate.
+    """
+
+    iterate: Tensor
+    track: "Track"
+    spec: AttackSpec
+
+    @cached_property
+    def nearest(self) -> NDArray[np.uint8]:
+        """Rounded to nearest."""
+        return to_bytes(self.iterate, self.track.clean, self.spec.budget)
+
+    @cached_property
+    def dithered(self) -> NDArray[np.uint8]:
+        """Rounded at the image's random thresholds."""
+        return to_bytes(self.iterate, self.track.clean, self.spec.budget, self.track.thresholds)
+
+    @cached_property
+    def change(self) -> float:
+        """Mean absolute change of the dithered image in levels, over φ for the local scope and else over all."""
+        return mean_change(self.dithered, self.track.clean, self.track.meter.phi, self.spec.scope)
+
+
+@dataclass
+class Track:
+    """One image on its way: the curve so far, and an iterate for every spec.
+
+    thresholds: (3, H, W) random numbers in [0, 1) of this image, for dithering.
+    grows: whether its change grows from step to step, which attacks with `matched` say of themselves.
+    """
+
+    meter: AttackMeter
+    clean: NDArray[np.uint8]
+    thresholds: NDArray[np.float32]
+    kept: list[Kept]
+    curve: list[Step] = field(default_factory=list)
+    grows: bool = False
+    finished: bool = False
+
+    def beyond(self, change: float) -> bool:
+        """Whether a mean change that grows is far beyond the limits of all specs. Never where one has none."""
+        return self.grows and all(kept.limit is not None and change > FAR * kept.limit for kept in self.kept)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The chosen iterate of one image, 8-bit (H, W, 3), the step it was reached after, and the curve.
+
+    step: -1 where no iterate keeps the limit; the image is the clean one.   curve: empty for an iterate that a limit
+    chose from another spec's trajectory.
+    """
+
+    image: NDArray[np.uint8]
+    step: int
+    curve: tuple[Step, ...]
+
+
+def run_attack(
+    attack: Attack,
+    specs: Sequence[AttackSpec],
+    problem: Problem,
+    victims: Sequence[str],
+    meters: Sequence[AttackMeter],
+    clean: Sequence[NDArray[np.uint8]],
+    limits: Sequence[Sequence[float | None]],
+    tick: Callable[[int], None],
+) -> list[list[Outcome]]:
+    """Attack a batch; entry k of a curve is what k steps reached. Gives per image an outcome for every spec.
+
+    specs: they differ only in which iterate they save.   victims: their names, in the order of the problem's
+    segmenters.   meters, clean: per image.   limits: per image and spec, the mean change in levels that the saved
+    image may have.   tick: called with the number of steps taken.
+    """
+    limited = any(limit is not None for row in limits for limit in row)
+    thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if limited else np.zeros(len(clean))
+    grows = bool(getattr(attack, "matched", {}))
+    tracks = [
+        Track(meter, image, drawn, [Kept(spec, limit) for spec, limit in zip(specs, row, strict=True)], grows=grows)
+        for meter, image, drawn, row in zip(meters, clean, thresholds, limits, strict=True)
+    ]
+    for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
+        measure(tracks, candidate, step, specs[0], victims, problem)
+        tick(step)
+        if all(track.finished for track in tracks):
+            break
+    return [[outcome(track, kept) for kept in track.kept] for track in tracks]
+
+
+def outcome(track: Track, kept: Kept) -> Outcome:
+    """What is saved in the end."""
+    curve = () if kept.spec.within is not None else tuple(track.curve)
+    return Outcome(track.clean if kept.image is None else kept.image, kept.step, curve)
+
+
+def taken(attack: Attack, problem: Problem, steps: int) -> Iterator[Candidate]:
+    """The start and as many iterates as there are steps."""
+    return islice(attack.candidates(problem), steps + 1)
+
+
+def measure(
+    tracks: Sequence[Track], candidate: Candidate, step: int, spec: AttackSpec, victims: Sequence[str], problem: Problem
+) -> None:
+    """Add one candidate to every unfinished image's curve, and keep it where it is the one to save.
+
+    Raises EngineError if it is not finite: the argmax of nothing would count as the first class.
+    """
+    if not all(bool(each.isfinite().all()) for each in (candidate.images, *candidate.logits)):
+        raise EngineError(f"{spec.label} diverged at step {step}", "change its settings with --set, or report this")
+    answers = [np.asarray(logits.detach().argmax(1).cpu().numpy(), np.uint8) for logits in candidate.logits]
+    means, phi_means = mean_changes(candidate.images, problem)
+    for index, track in enumerate(tracks):
+        if track.finished:
+            continue
+        predictions: list[Labels] = [answer[index] for answer in answers]
+        counts = {name: track.meter.count(labels) for name, labels in zip(victims, predictions, strict=True)}
+        track.curve.append(Step(means[index], phi_means[index], counts))
+        success = min((each.success or 0.0 for each in counts.values()), default=0.0)
+        rounded = Rounded(candidate.images[index], track, spec)
+        for kept in track.kept:
+            kept.offer(rounded, step, (success, -means[index]))
+        change = phi_means[index] if spec.scope == "local" else means[index]
+        track.finished = (spec.stop_at is not None and success >= spec.stop_at) or track.beyond(change)
+
+
+def mean_changes(images: Tensor, problem: Problem) -> tuple[list[float], list[float]]:
+    """Per image the mean absolute change in levels, over the image and over φ; rounded to 1e-6 for stable files."""
+    change = (images.detach() - problem.clean).abs().mean(1).double() * LEVELS
+    inside = (change * problem.phi).flatten(1).sum(1) / problem.phi.flatten(1).sum(1).clamp(min=1)
+    return [round(x, 6) for x in change.flatten(1).mean(1).tolist()], [round(x, 6) for x in inside.tolist()]

@@ -1,0 +1,40 @@
+"""Whether a gradient leads anywhere: an attack that has none to follow fails, and that is no robustness."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import torch
+
+from segeval.errors import EngineError
+from segeval.files.set_folder import SetFolder
+
+from .jobs import Job
+from .samples import ImageFiles, load, make_problem
+
+IMAGES = 3
+"""On which a loss must be flat before a network is refused."""
+
+
+def require_gradients(folder: SetFolder, jobs: Sequence[Job], files: Mapping[str, ImageFiles]) -> None:
+    """Raise EngineError if the gradient of the loss is zero all over the first images of a group of victims."""
+    first = {job.victims.name: job for job in reversed(jobs)}
+    for name, job in first.items():
+        of_task = (each.images for each in jobs if each.victims.name == name and each.task == job.task)
+        images = list(islice(dict.fromkeys(image for batch in of_task for image in batch), IMAGES))
+        if all(flat(folder, job, files[image]) for image in images):
+            raise EngineError(
+                f"{name}: the gradient of its loss is zero in float32 on {', '.join(images)}: an attack has nothing to "
+                "follow, and its failure would say nothing about robustness",
+                "has it an operation without a gradient (rounding, argmax, detach), or do its activations saturate?",
+            )
+
+
+def flat(folder: SetFolder, job: Job, files: ImageFiles) -> bool:
+    """Whether the cross entropy to the desired labels (Eq. 8) has no gradient at the clean image."""
+    problem = make_problem(job, [load(folder, files, job.victims.name, job.task.name)], (0,))
+    x = problem.clean.requires_grad_()
+    loss = problem.targeted_cross_entropy(problem.victims(x)).sum()
+    if not loss.requires_grad:
+        return True
+    (gradient,) = torch.autograd.grad(loss, x)
+    return not bool(gradient.any())

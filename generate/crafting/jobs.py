@@ -1,0 +1,67 @@
+"""The units of a crafting run: which images of which victims are attacked together, and how."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from segeval.files.sets import TaskRecord
+
+from ..attacks.specs import Trajectory
+from ..attacks.victims import Victims
+
+
+@dataclass(frozen=True)
+class Job:
+    """One batch: images of one victim, or of several attacked together, under one attack and task."""
+
+    victims: Victims
+    trajectory: Trajectory
+    task: TaskRecord
+    images: tuple[str, ...]
+
+    @property
+    def samples(self) -> int:
+        """How many samples it makes."""
+        return len(self.images) * len(self.trajectory.specs)
+
+    def sample_id(self, image: str, attack: str) -> str:
+        """Id of one of its samples. attack: label of its spec."""
+        return f"{image}/{self.task.name}/{attack}/{self.victims.name}"
+
+    @property
+    def name(self) -> str:
+        """What progress calls it."""
+        return f"{self.trajectory.specs[0].label} on {self.victims.name}"
+
+    def ready(self, changes: Mapping[str, float]) -> bool:
+        """Whether the samples that it is matched to are among these."""
+        matched = [spec.match for spec in self.trajectory.specs if spec.match]
+        return all(self.sample_id(image, label) in changes for image in self.images for label in matched)
+
+    def limits(self, image: str, changes: Mapping[str, float]) -> list[float | None]:
+        """Per spec the mean change that the saved image may have. changes: of the samples so far, by id."""
+        specs = self.trajectory.specs
+        return [changes[self.sample_id(image, spec.match)] if spec.match else spec.within for spec in specs]
+
+
+class Work:
+    """How much of a run's work, in steps of images, lies before each of its jobs."""
+
+    def __init__(self, jobs: Sequence[Job], steps: int) -> None:
+        self.sizes = [len(job.images) for job in jobs]
+        self.ends = [0, *accumulate(size * steps for size in self.sizes)]
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.ends[-1]
+
+    def before(self, number: int, step: int = 0) -> int:
+        """What is done when job `number` has taken so many steps."""
+        return self.ends[number] + (step * self.sizes[number] if step else 0)
+
+
+def seed_of(root: int, sample: str) -> int:
+    """The seed of one sample, from the root seed and the sample's id."""
+    return int.from_bytes(hashlib.sha256(f"{root}/{sample}".encode()).digest()[:6], "big")

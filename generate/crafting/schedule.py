@@ -1,0 +1,126 @@
+"""Running the jobs of a crafting run, here or in several processes, and keeping what they give in their order."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from segeval.files.sets import AdversarialSample
+from segeval.files.storage import explaining, require_recorded
+from segeval.progress import Progress
+
+from .jobs import Job, Work
+from .samples import ImageFiles
+from .workers import Order, Workers
+
+if TYPE_CHECKING:
+    from .craft import Crafter
+
+AHEAD = 2
+"""Jobs per process that are handed out before the oldest of them is kept."""
+
+
+class Schedule:
+    """The jobs that samples.jsonl does not have yet."""
+
+    def __init__(
+        self, crafter: "Crafter", jobs: Sequence[Job], files: Mapping[str, ImageFiles], progress: Progress
+    ) -> None:
+        self.crafter = crafter
+        self.jobs = jobs
+        self.files = files
+        self.progress = progress
+        self.folder = crafter.folder
+        self.work = Work(jobs, crafter.config.steps)
+        self.done = self.keep_whole_jobs()
+        self.changes = dict(map(self.change, self.kept()))
+
+    def run(self, workers: int) -> int:
+        """Run the jobs in so many processes; returns the number of samples."""
+        workers = min(workers, len(self.jobs) - self.done)
+        if workers > 1:
+            records = tuple(model.record for model in self.crafter.models)
+            order = Order(self.crafter.config, self.folder.root, records, self.files)
+            with Workers(workers, order) as processes:
+                self.run_side_by_side(processes, AHEAD * workers)
+        else:
+            self.run_one_by_one()
+        return sum(job.samples for job in self.jobs)
+
+    def run_one_by_one(self) -> None:
+        """Run the jobs in this process."""
+        for number, job in enumerate(self.jobs):
+            if number >= self.done:
+
+                def tick(step: int, number: int = number) -> None:
+                    self.report(number, step)
+
+                self.keep(number, self.crafter.attack(job, self.files, self.limits(job), tick))
+            else:
+                self.report(number + 1)
+
+    def run_side_by_side(self, processes: Workers, ahead: int) -> None:
+        """Run the jobs in several processes. ahead: most jobs that are handed out and not kept yet."""
+        waiting: deque[tuple[int, Future[list[AdversarialSample]]]] = deque()
+
+        def collect() -> None:
+            number, future = waiting.popleft()
+            self.keep(number, processes.result(future))
+
+        self.report(self.done)
+        for number in range(self.done, len(self.jobs)):
+            job = self.jobs[number]
+            while len(waiting) >= ahead or (waiting and not job.ready(self.changes)):
+                collect()
+            waiting.append((number, processes.submit(number, self.limits(job))))
+        while waiting:
+            collect()
+
+    def report(self, number: int, step: int = 0) -> None:
+        """Say how far job `number` is."""
+        name = self.jobs[min(number, len(self.jobs) - 1)].name
+        self.progress(name, self.work.before(number, step), self.work.total)
+
+    def limits(self, job: Job) -> list[list[float | None]]:
+        """Per image and spec the mean change that is allowed."""
+        return [job.limits(image, self.changes) for image in job.images]
+
+    def keep(self, number: int, samples: Sequence[AdversarialSample]) -> None:
+        """Record the samples of a job."""
+        self.folder.append(samples)
+        self.changes.update(map(self.change, samples))
+        self.report(number + 1)
+
+    def change(self, sample: AdversarialSample) -> tuple[str, float]:
+        """Id and mean change of a sample, that another attack may be matched to."""
+        local = self.crafter.specs[sample.attack].scope == "local"
+        return sample.id, sample.norms.mean_phi if local else sample.norms.mean
+
+    def kept(self) -> Iterator[AdversarialSample]:
+        """The samples that are there already. Raises IntegrityError if a file of one is not the one that was saved."""
+        proved: set[str] = set()
+        for sample in self.folder.samples():
+            for file in sample.files.values():
+                if file.path not in proved:
+                    require_recorded(self.folder.root, file)
+                    proved.add(file.path)
+            yield sample
+
+    def keep_whole_jobs(self) -> int:
+        """Cut samples.jsonl back to whole jobs, after an interruption; returns how many there are."""
+        path = self.folder.samples_path
+        with explaining(path):
+            path.touch()
+            ends = [0]
+            with path.open("rb") as lines:
+                ends.extend(accumulate(len(line) for line in lines if line.endswith(b"\n")))
+        kept = whole = 0
+        for job in self.jobs:
+            if kept + job.samples >= len(ends):
+                break
+            kept += job.samples
+            whole += 1
+        with explaining(path), path.open("r+b") as file:
+            file.truncate(ends[kept])
+        return whole

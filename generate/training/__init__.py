@@ -1,0 +1,1 @@
+"""Training of a network: examples, augmentation, distillation, epochs that can be resumed."""

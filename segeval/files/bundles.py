@@ -1,0 +1,389 @@
+"""What `segeval deploy` writes and the device reads: deployed models, the images to run and a hash of every file.
+
+bundle.json              this manifest; its sha256 is the bundle's identity
+models/*.onnx            one file per model and precision: uint8 (N, H, W, 3) RGB in, int32 (N, H, W) labels out
+inputs/index.jsonl       line i: {"key": "clean/IMAGE"} or {"key": "adversarial/SAMPLE"}; after a channel
+                         {"key": "channel/CHANNEL/clean/IMAGE"} or {"key": "channel/CHANNEL/adversarial/SAMPLE"}
+inputs/shard-*.npy       the images in the same order, uint8 (N, H, W, 3)
+runner.pyz, run.sh       what runs on the device
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from segeval.errors import DataError, FormatError, IntegrityError
+from segeval.files.encoding import decode
+from segeval.files.storage import read_file, sha256
+from segeval.precision import Precision
+from segeval_runner.bundle import Bundle
+from segeval_runner.errors import BundleError
+from segeval_runner.manifest import MOST_BYTES, parse
+from segeval_runner.strict import is_name
+
+OWN_IMAGES = "the set's own clean images"
+"""How the source of calibration images begins if they are those of the adversarial set."""
+
+CalibrationMethod = Literal["percentile", "minmax", "entropy"]
+Placement = Literal["accurate", "fused"]
+"""Where values are rounded to int8: before convolutions alone, or as an engine needs it to join operators in one."""
+
+AttributionMode = Literal["only", "without"]
+"""Whether one block of a network is quantized, or everything without it."""
+
+
+@dataclass(frozen=True)
+class CalibrationImage:
+    """One calibration image. sha256: of its (H, W, 3) RGB bytes."""
+
+    id: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the int8 ranges were found; survival can depend on it more than on anything else.
+
+    percentile: share of the absolute activations inside the range, in percent; None for the other methods.
+    source: where the images come from, in words.   op_types: the ONNX operators that were quantized.
+    name: tells it from the others of its network, as in ``minmax``; empty for the first, which is the one that ships.
+    per_channel: weights have a scale per output channel, else one in all.   activations: their type.
+    only: blocks of the network that are quantized, empty for all.   without: blocks that are not.
+    placement: where values are rounded.   too_small: names of the convolutions that ``fused`` leaves exact.
+    not_on_tensorrt_8: names of those that are exact in the file for TensorRT 8, which has no int8 kernel for them.
+    """
+
+    method: CalibrationMethod
+    percentile: float | None
+    source: str
+    seed: int
+    images: tuple[CalibrationImage, ...]
+    op_types: tuple[str, ...]
+    name: str = ""
+    per_channel: bool = True
+    activations: Literal["int8", "uint8"] = "int8"
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    placement: Placement = "accurate"
+    too_small: tuple[str, ...] = ()
+    not_on_tensorrt_8: tuple[str, ...] = ()
+
+    @property
+    def on_own_images(self) -> bool:
+        """Whether the ranges were found on images of the adversarial set, for want of others."""
+        return self.source.startswith(OWN_IMAGES)
+
+
+@dataclass(frozen=True)
+class HalfArithmetic:
+    """An fp16 or int8-fp16 file in half arithmetic: the result of every operator is rounded to half precision.
+
+    images: clean ones.   equal: share of their pixels with torch's label.   miou: as in `Parity`.
+    peak: largest absolute result of an operator on these and on so many `adversarial` images, before it is rounded;
+    from 65,520 on it would become infinite, and above 65,504 a file is refused.   layer: the operator that gave it.
+    input: key of the image.
+    """
+
+    images: int
+    equal: float
+    miou: float | None
+    adversarial: int
+    peak: float
+    layer: str
+    input: str
+
+
+@dataclass(frozen=True)
+class Parity:
+    """A deployed file, as ONNX Runtime runs it on a CPU, against torch on clean images.
+
+    images: how many.   equal: share of pixels with torch's label.   miou, torch_miou: on the images whose ground
+    truth is known, None if there is none.   unoptimised_equal: share of pixels with the label that the same file gives
+    without graph optimisation (int8 and int8-fp16 only); what is missing to 1 was changed by the engine's own kernels.
+    half: the same on a device that computes in half precision; None at other precisions.
+    """
+
+    images: int
+    equal: float
+    miou: float | None
+    torch_miou: float | None
+    unoptimised_equal: float | None
+    half: HalfArithmetic | None = None
+
+    @property
+    def miou_difference(self) -> float | None:
+        """mIoU of the file minus mIoU of torch, in 0..1; None without ground truth."""
+        return None if self.miou is None or self.torch_miou is None else self.miou - self.torch_miou
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What NVIDIA's own compiler made of a file, on the desktop and without a GPU.
+
+    library: as in ``TensorRT-RTX 1.7.1.116``.   capability: of the GPUs that it was built for, as in ``8.6``; empty
+    for all that the library builds for by itself.
+    convolutions, conversions: how many layers by the types they read and write, as in ``int8 to fp32``; conversions are
+    those that turn other types into int8.   warnings: what the compiler said.
+    """
+
+    library: str
+    capability: str
+    layers: int
+    convolutions: Mapping[str, int]
+    conversions: Mapping[str, int]
+    engine_bytes: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An engine that was built on the desktop. file: as the library wrote it.   version: of the library that did."""
+
+    file: str
+    version: str
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """How many labels of clean images another order of summation changes in a file: no effect is told below that.
+
+    images, pixels: compared.   changed: pixels labelled otherwise than by the file as it is, by the other order; "runs
+    of 4": each operator with weights as the sum of two, which four neighbouring products join in turn.
+    """
+
+    images: Annotated[int, Meta(ge=1)]
+    pixels: Annotated[int, Meta(ge=1)]
+    changed: Mapping[str, Annotated[int, Meta(ge=0)]]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for numbers that no measurement gives."""
+        if not self.changed or max(self.changed.values()) > self.pixels:
+            raise ValueError(f"a noise floor of {dict(self.changed)} in {self.pixels} pixels")
+
+    @property
+    def share(self) -> float:
+        """Share of the pixels that the order which changes most labels otherwise, 0..1."""
+        return max(self.changed.values()) / self.pixels
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """One model at one precision.
+
+    file: ONNX file.   batch: static batch size.   classes: number of labels the network can give.
+    inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown; the
+    same after every channel if it `ships`.
+    flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
+    10), and could not read int8-fp16 of opset 19, or has no kernel for some operators of `file`; None if it is `file`
+    that it reads, and if no such engine is meant.
+    compiled: None where the target has no TensorRT, or no compiler was at hand.   plan: built from `file`, where the
+    target takes engines that are.
+    noise_floor: of `file` on ONNX Runtime's CPU; None if it was not measured, as where a part of the network alone
+    is in int8, or has no sum that could be reordered.
+    """
+
+    name: str
+    model: str
+    precision: Precision
+    file: str
+    height: int
+    width: int
+    batch: int
+    classes: int
+    inputs: tuple[tuple[int, int], ...]
+    calibration: Calibration | None
+    parity: Parity
+    flagged_file: str | None = None
+    compiled: Compilation | None = None
+    plan: Plan | None = None
+    noise_floor: NoiseFloor | None = None
+
+    def indices(self) -> list[int]:
+        """The inputs it runs, in order."""
+        return [index for first, end in self.inputs for index in range(first, end)]
+
+    @property
+    def ships(self) -> bool:
+        """Whether it is not quantized, or in the network's first calibration."""
+        return self.calibration is None or not self.calibration.name
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A uint8 (count, H, W, 3) .npy file that holds the inputs from `first` on."""
+
+    file: str
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The images to run. height, width: of every image.   index: file with the key of each."""
+
+    count: int
+    height: int
+    width: int
+    index: str
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True)
+class BundledFile:
+    """Hash and size of a file of the bundle."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class SetReference:
+    """The adversarial set a bundle was made from. manifest_sha256: of its set.json."""
+
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class DeployOptions:
+    """What was asked for; a bundle of the same set, version and options is the same bundle.
+
+    calibration, calibration_images: of the int8 that ships.   sweep: every calibration in full, the one that ships
+    first, as in ``percentile,percentile=99.9,images=32``; empty if those two say it all.
+    attribute: for which modes every block of a network has a file.
+    dla: None for the GPU.   channels: what the images are run after as well, as in ``jpeg-75``.
+    """
+
+    precisions: tuple[Precision, ...]
+    calibration: CalibrationMethod
+    calibration_images: int
+    batch: int
+    dla: int | None = None
+    channels: tuple[str, ...] = ()
+    sweep: tuple[str, ...] = ()
+    attribute: tuple[AttributionMode, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunDefaults:
+    """What the runner takes where it is not told otherwise; its options of these names come first.
+
+    backend: of the runner.   workspace_mb: most memory for building an engine, 0 for the engine's own choice.
+    dla: deep learning accelerator, None for the GPU.
+    """
+
+    backend: str = "onnxruntime"
+    workspace_mb: int = 0
+    dla: int | None = None
+
+
+@dataclass(frozen=True)
+class BundleManifest:
+    """bundle.json. segeval: the version that wrote it.   files: every file but bundle.json itself, by path.
+
+    contract: what every ONNX file keeps, see CONTRACT; 1 where it is not said.
+    """
+
+    segeval: str
+    set: SetReference
+    target: str
+    options: DeployOptions
+    engines: tuple[EngineRecord, ...]
+    inputs: Inputs
+    files: Mapping[str, BundledFile]
+    run: RunDefaults = field(default_factory=RunDefaults)
+    contract: int = 1
+    schema: Literal["segeval.bundle/1"] = field(default="segeval.bundle/1")
+
+
+@dataclass(frozen=True)
+class InputKey:
+    """A line of inputs/index.jsonl."""
+
+    key: str
+
+
+def in_channel(channel: str, key: str) -> str:
+    """Key of an input after a channel, ``channel/jpeg-75/clean/IMAGE``; `key` itself if the channel is empty."""
+    return f"channel/{channel}/{key}" if channel else key
+
+
+def channel_of(key: str) -> str:
+    """The channel that an input went through, empty for none. Raises FormatError for a name that no channel has."""
+    if not key.startswith("channel/"):
+        return ""
+    name = key.split("/")[1]
+    require_channel_name(name)
+    return name
+
+
+def require_channel_name(name: str) -> None:
+    """Raise FormatError unless a channel can be called so: the name stands in keys, labels and tables."""
+    if not is_name(name):
+        raise FormatError(f"{name!r} is no name of a channel", "make the bundle again with segeval deploy")
+
+
+def require_calibration_names(calibration: Calibration | None, where: str) -> None:
+    """Raise FormatError unless a calibration and its blocks have names that can stand in labels and tables."""
+    if calibration is None:
+        return
+    for name in (calibration.name or "first", *calibration.only, *calibration.without):
+        if not is_name(name):
+            raise FormatError(f"{where}: {name!r} names no calibration", "make the bundle again with segeval deploy")
+
+
+class BundleFolder:
+    """A bundle on disk. Its rules are the runner's own, so that nothing is refused on the device alone."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where bundle.json lies."""
+        return self.root / "bundle.json"
+
+    def _manifest_bytes(self) -> bytes:
+        try:
+            return read_file(self.manifest_path, MOST_BYTES)
+        except OSError as error:
+            raise DataError(
+                f"{self.root} is not a bundle: no readable bundle.json", "make one with segeval deploy"
+            ) from error
+
+    def manifest(self) -> BundleManifest:
+        """Read bundle.json. Raises DataError if this is no bundle, FormatError if it is malformed."""
+        data = self._manifest_bytes()
+        manifest = decode(data, BundleManifest, str(self.manifest_path))
+        try:
+            parse(data)
+        except BundleError as error:
+            raise FormatError(f"{self.manifest_path}: {error.what}", error.hint) from error
+        for channel in manifest.options.channels:
+            require_channel_name(channel)
+        for engine in manifest.engines:
+            require_calibration_names(engine.calibration, str(self.manifest_path))
+        return manifest
+
+    def sha256(self) -> str:
+        """Identity of the bundle: the hash of bundle.json."""
+        return sha256(self._manifest_bytes())
+
+    def keys(self) -> list[str]:
+        """The key of every input, in order. Raises DataError, FormatError."""
+        self.manifest()
+        try:
+            return Bundle(self.root).keys()
+        except BundleError as error:
+            raise FormatError(error.what, error.hint) from error
+
+    def verify(self) -> BundleManifest:
+        """The manifest, once every file proved to be the recorded one. Raises IntegrityError naming the file."""
+        manifest = self.manifest()
+        try:
+            Bundle(self.root).verify(lambda done, total: None)
+        except BundleError as error:
+            raise IntegrityError(error.what, "remove the bundle and deploy again, or copy it again") from error
+        return manifest

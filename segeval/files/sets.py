@@ -1,0 +1,206 @@
+"""The records of an adversarial set: what was attacked, how, and what came of it. All are frozen dataclasses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from segeval.classes import ClassTable
+from segeval.metrics import AttackCounts
+
+Scope = Literal["local", "full"]
+Grouping = Literal["each", "joint"]
+Resize = Literal["opencv", "pillow", "box"]
+"""How images are brought to another size; see `segeval.datasets.pixels.resize_image`."""
+Setting = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file inside a set or bundle. path: relative to its root, with forward slashes."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The network that was attacked, as far as another machine needs to know it.
+
+    weights: as the user gave them, empty for the registered file.   outputs: class name of each network output.
+    source: what it is loaded by, a registered name or ``package.module:attribute``; empty for `name`.
+    logit_scale: what its logits were multiplied by in the attacks' losses and in the margins, 1 for a usual network.
+    """
+
+    name: str
+    table: str
+    outputs: tuple[str, ...]
+    weights: str
+    weights_sha256: str
+    source: str = ""
+    logit_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """An attack task resolved for one class table."""
+
+    name: str
+    sources: tuple[int, ...]
+    target: int
+
+
+@dataclass(frozen=True)
+class AttackSpec:
+    """An attack with every hyper-parameter.
+
+    budget: L-infinity radius in 0–255 levels, None for an unbounded attack.
+    keep: which iterate is saved.   stop_at: success at which an image is finished, None to take every step.
+    within: mean change in levels, over φ for the local scope and else over the image, that the saved image may have.
+    match: label of an attack whose mean change on the same image is that limit; empty for none.
+    """
+
+    attack: str
+    preset: str
+    scope: Scope
+    steps: int
+    keep: Literal["best", "last"]
+    stop_at: float | None
+    budget: float | None
+    parameters: Mapping[str, Setting]
+    within: float | None = None
+    match: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name of the attack on disk and in tables, as in ``tanh-local-paper``, ``fgsm-full-as-tanh``."""
+        preset = "" if self.preset == "default" or self.match else f"-{self.preset}"
+        within = "" if self.within is None else f"-within-{self.within:g}"
+        match = f"-as-{self.match.replace(f'-{self.scope}', '', 1)}" if self.match else ""
+        return f"{self.attack}-{self.scope}{preset}{within}{match}"
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Size of a perturbation of the saved 8-bit image, in 0–255 levels.
+
+    mean: mean absolute change over all pixels and channels.   mean_phi: the same over φ.
+    l2: root of the summed squares.   linf: largest change.
+    """
+
+    mean: float
+    mean_phi: float
+    l2: float
+    linf: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One iterate of an attack on one image, measured on the float image the network saw.
+
+    mean, mean_phi: as in `Norms`.
+    """
+
+    mean: float
+    mean_phi: float
+    counts: Mapping[str, AttackCounts]
+
+
+@dataclass(frozen=True)
+class AdversarialSample:
+    """One adversarial image, measured on the saved 8-bit file after reading it back.
+
+    id: ``image/task/attack/victims``.   attack: label of its AttackSpec.   seed: of this image's random numbers.
+    best_step: the iterate that was saved, counted from 0; -1 where none keeps the limit and it is the clean image.
+    counts: on the adversarial image, per victim and per other model it was shown to, over the victims' φ.
+    files: clean, adversarial, phi, and where known truth; per model it was shown to ``prediction:NAME`` (of the clean
+    image), ``adversarial_prediction:NAME`` and ``margin:NAME`` (`SetFolder.margins`; older sets have none); for
+    several victims also ``prediction:A+B``, where φ is from. All PNG, margins .npy.
+    curve: every step that was taken, per victim; empty for an iterate of another spec's trajectory (`within`).
+    """
+
+    id: str
+    image: str
+    task: str
+    attack: str
+    victims: tuple[str, ...]
+    seed: int
+    best_step: int
+    norms: Norms
+    counts: Mapping[str, AttackCounts]
+    clean_counts: Mapping[str, AttackCounts]
+    files: Mapping[str, FileRecord]
+    curve: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class SkippedSample:
+    """An image that was not attacked because its clean prediction has no source pixel."""
+
+    image: str
+    task: str
+    victims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CraftConfig:
+    """Everything that decides what `segeval craft` computes; two runs with equal configurations give equal bytes.
+
+    models: NAME or NAME=WEIGHTS.   victims: whether each model is attacked by itself, all of them by one perturbation,
+    or both.   transfer: show every adversarial image to all models, not to its victims alone.
+    within: save for every attack also the best iterates within these mean changes, in levels.
+    match: ATTACK=REFERENCE, craft ATTACK once more within the mean change of REFERENCE on the same image.
+    ids: of the images to attack, in this order; empty for all of them.
+    size: (height, width) images are brought to, None to leave them.
+    settings: KEY=VALUE overrides of attack parameters.
+    """
+
+    dataset: str
+    models: tuple[str, ...]
+    attacks: tuple[str, ...] = ("tanh",)
+    scopes: tuple[Scope, ...] = ("local", "full")
+    presets: tuple[str, ...] = ("default",)
+    tasks: tuple[str, ...] = ("vehicle-to-road",)
+    settings: tuple[str, ...] = ()
+    victims: tuple[Grouping, ...] = ("each",)
+    transfer: bool = False
+    within: tuple[float, ...] = ()
+    match: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    split: str = "test"
+    data_root: str | None = None
+    limit: int | None = None
+    size: tuple[int, int] | None = None
+    steps: int = 50
+    keep: Literal["best", "last"] | None = None
+    stop_at: float | None = None
+    batch_size: int = 1
+    seed: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class AdversarialSet:
+    """Manifest of an adversarial set (set.json).
+
+    table: the classes of the dataset, whole, so that nobody needs the dataset to read the set.
+    height, width: of every image.   images: ids in order.   tasks: per class table, per task name.
+    resize: how images were brought to that size, and those of a calibration are.
+    samples_sha256: of samples.jsonl, empty until the set is complete.
+    """
+
+    config: CraftConfig
+    table: ClassTable
+    height: int
+    width: int
+    images: tuple[str, ...]
+    models: tuple[ModelRecord, ...]
+    attacks: tuple[AttackSpec, ...]
+    tasks: tuple[TaskRecord, ...]
+    versions: Mapping[str, str]
+    revision: str
+    complete: bool = False
+    sample_count: int = 0
+    samples_sha256: str = ""
+    skipped: tuple[SkippedSample, ...] = ()
+    resize: Resize = "box"
+    schema: Literal["segeval.set/1"] = field(default="segeval.set/1")

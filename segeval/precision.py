@@ -1,0 +1,11 @@
+"""Numeric precisions of deployed files."""
+
+from typing import Literal
+
+Precision = Literal["fp32", "fp16", "int8", "int8-fp16"]
+QUANTIZED: tuple[Precision, ...] = ("int8", "int8-fp16")
+"""The precisions that are calibrated."""
+HALF: tuple[Precision, ...] = ("fp16", "int8-fp16")
+"""The precisions whose files hold half precision."""
+LARGEST_HALF = 65504.0
+"""The largest finite number of half precision."""

@@ -1,0 +1,119 @@
+"""Several pictures with their titles on one sheet: a PNG for the folder and a smaller one for the page."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from segeval.files.images import RgbImage, png_bytes
+
+LARGEST = 512
+"""Width of a tile in pixels: larger pictures are reduced, much smaller ones enlarged by a whole factor."""
+GAP, FONT_SIZE = 12, 13
+PAGE = 1000
+"""Width in pixels at which the page shows a sheet: the letters of wider ones are larger, so that they stay readable."""
+PAPER, INK, MUTED = (255, 255, 255), (28, 29, 33), (98, 100, 108)
+COLOURS = 128
+"""Of a sheet inside the page."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture on a sheet. pixels: (H, W, 3), already reduced.   note: a second line, pale."""
+
+    title: str
+    note: str
+    pixels: RgbImage
+
+
+Rows = Sequence[Sequence[Tile | None]]
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The typeface that comes with matplotlib, so that every machine draws the same pixels. size: in pixels."""
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+
+
+def tile_size(height: int, width: int, largest: int = LARGEST) -> tuple[int, int]:
+    """(width, height) of a picture on a sheet."""
+    scale = largest // width if width <= largest else largest / width
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def photo(title: str, note: str, pixels: RgbImage, largest: int = LARGEST) -> Tile:
+    """A photograph, reduced smoothly."""
+    size = tile_size(pixels.shape[0], pixels.shape[1], largest)
+    how = Image.Resampling.LANCZOS if size[0] < pixels.shape[1] else Image.Resampling.NEAREST
+    return Tile(title, note, np.asarray(Image.fromarray(pixels).resize(size, how), np.uint8))
+
+
+def plain(title: str, note: str, pixels: RgbImage, largest: int = LARGEST) -> Tile:
+    """A picture whose values must not be blended: labels, or noise."""
+    size = tile_size(pixels.shape[0], pixels.shape[1], largest)
+    return Tile(title, note, np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST), np.uint8))
+
+
+def scaled(values: NDArray[np.floating] | NDArray[np.integer]) -> tuple[RgbImage, float, float]:
+    """Eq. 9: (M − min) / (max − min) · 255 over all pixels and channels, and both ends. values: (H, W, 3).
+
+    A map without any difference becomes middle grey.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return np.full(values.shape, 128, np.uint8), low, high
+    return np.rint((values.astype(np.float64) - low) / (high - low) * 255).astype(np.uint8), low, high
+
+
+def draw(rows: Rows) -> RgbImage:
+    """(H, W, 3) the tiles in rows, each with its title above; None leaves a place empty."""
+    width, height = _largest(rows)
+    across = width + GAP
+    total = max(map(len, rows)) * across + GAP
+    size = round(FONT_SIZE * max(1.0, total / PAGE))
+    line = round(1.35 * size)
+    down = height + 2 * line + GAP
+    sheet = Image.new("RGB", (total, len(rows) * down + GAP), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for top, row in enumerate(rows):
+        for left, tile in enumerate(row):
+            if tile is not None:
+                x, y = GAP + left * across, GAP + top * down
+                pen.text((x, y), shortened(tile.title, width, size), INK, font(size))
+                pen.text((x, y + line), shortened(tile.note, width, size), MUTED, font(size))
+                sheet.paste(Image.fromarray(tile.pixels), (x, y + 2 * line))
+    return np.asarray(sheet, np.uint8)
+
+
+def _largest(rows: Rows) -> tuple[int, int]:
+    shapes = [tile.pixels.shape for row in rows for tile in row if tile is not None]
+    return max(shape[1] for shape in shapes), max(shape[0] for shape in shapes)
+
+
+def shortened(text: str, width: int, size: int = FONT_SIZE) -> str:
+    """A text cut so that it is at most `width` pixels wide. size: of the letters."""
+    if font(size).getlength(text) <= width:
+        return text
+    while text and font(size).getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def file_of(sheet: RgbImage) -> bytes:
+    """The sheet as a PNG file with all its colours."""
+    return png_bytes(sheet)
+
+
+def uri_of(sheet: RgbImage) -> str:
+    """The sheet as a data URI with few colours, for the page."""
+    small = Image.fromarray(sheet).quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    small.save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,286 @@
+"""The sections of a report that exist only for some runs: transfer, calibrations, layers, channels, comparisons."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from segeval.evaluate.measure.corruption_tables import channel_tables
+from segeval.evaluate.measure.report_records import (
+    BreakdownRow,
+    CleanRow,
+    Comparison,
+    EngineSummary,
+    Estimate,
+    SurvivalReport,
+    SurvivalRow,
+)
+from segeval.evaluate.measure.transfer import transfer
+from segeval.evaluate.report.breakdown_figure import breakdown_figure
+from segeval.evaluate.report.gallery import Gallery
+from segeval.evaluate.report.page import Page, most_significant
+from segeval.evaluate.report.sections import clean_rows, coarsest_engine, headline_rows, model_sections
+from segeval.evaluate.report.wording import decimals
+from segeval.files.bundles import Calibration, CalibrationImage
+
+if TYPE_CHECKING:
+    from tests.evaluate.conftest import World
+
+EMPTY = Gallery((), 0, 64, 48, (), {})
+INT8 = "espnet-camvid.int8"
+MODEL, OTHER = "espnet-camvid", "fast-scnn"
+SHIPS = Calibration("percentile", 99.99, "elsewhere", 0, (CalibrationImage("i", "0" * 64),), ("Conv",))
+
+
+def comparison(p: float | None, difference: float | None, quantity: str = "survival") -> Comparison:
+    return Comparison(
+        between="engines",
+        model="espnet-camvid",
+        victims=("espnet-camvid",),
+        task=None,
+        quantity=quantity,
+        first_attack="fgsm-full",
+        first_engine="espnet-camvid.fp32",
+        second_attack="fgsm-full",
+        second_engine=INT8,
+        images=3,
+        left_out=1,
+        first=0.5,
+        second=0.75,
+        difference=difference,
+        low=-0.1,
+        high=0.4,
+        test="permutation",
+        p=p,
+        p_holm=p,
+    )
+
+
+def foreign(row: SurvivalRow) -> SurvivalRow:
+    """The same row, of an attack that was made for another model."""
+    return replace(row, victims=("elsewhere",))
+
+
+def binned(place: int, name: str) -> BreakdownRow:
+    """A bin by size in which half of the pixels survived."""
+    half = Estimate(0.5, 0.4, 0.6, 0.5, 0.4, 0.6, 3, 0, "BCa")
+    return BreakdownRow(MODEL, (MODEL,), "fgsm-full", None, INT8, "int8", "size", name, place, 3, 9, 8, 4, 4, half)
+
+
+class Widened:
+    """A report with more engines: copies of what the int8 engine did, under other names, calibrations and channels."""
+
+    def __init__(self, report: SurvivalReport) -> None:
+        self.report = report
+        self.int8 = next(engine for engine in report.engines if engine.label == INT8)
+        self.engines: list[EngineSummary] = [
+            replace(engine, calibration=SHIPS) if engine is self.int8 else engine for engine in report.engines
+        ]
+        self.survival: list[SurvivalRow] = list(report.survival)
+        self.clean: list[CleanRow] = list(report.clean)
+
+    def engine(self, name: str, calibration: Calibration, channel: str = "") -> None:
+        """One more engine, which does what the int8 engine does."""
+        label = f"{INT8}+{channel}" if channel else f"espnet-camvid.{name}"
+        own = replace(self.int8, label=label, calibration=calibration, channel=channel)
+        self.engines.append(own if channel else replace(own, name=label))
+        more = [row for row in self.report.survival if row.engine == INT8]
+        self.survival += [replace(row, engine=label, variant=calibration.name, channel=channel) for row in more]
+        self.clean += [replace(row, engine=label) for row in self.report.clean if row.engine == INT8]
+
+    def transferred(self) -> None:
+        """The attacks as another model sees them, and made jointly."""
+        rows = [row for row in self.report.survival if row.engine == INT8]
+        both = ("espnet-camvid", OTHER)
+        self.survival += [replace(row, model=OTHER, engine=f"{OTHER}.int8", images=2) for row in rows]
+        self.survival += [replace(row, victims=both) for row in rows]
+
+    def done(self) -> SurvivalReport:
+        compared = (comparison(0.2, 0.1), comparison(0.001, -0.25, "engine_success"), comparison(None, None))
+        return replace(
+            self.report,
+            engines=tuple(self.engines),
+            survival=tuple(self.survival),
+            clean=tuple(self.clean),
+            comparisons=compared,
+        )
+
+
+@pytest.fixture(scope="module")
+def wide(shared: tuple["World", SurvivalReport]) -> SurvivalReport:
+    widened = Widened(shared[1])
+    widened.engine("int8-minmax", replace(SHIPS, method="minmax", percentile=None, name="minmax"))
+    widened.engine("int8-only-a", replace(SHIPS, name="only-a", only=("level1",)))
+    widened.engine("int8-only-b", replace(SHIPS, name="only-b", only=("level2",)))
+    widened.engine("", SHIPS, channel="jpeg-75")
+    widened.transferred()
+    return widened.done()
+
+
+@pytest.fixture(scope="module")
+def html(wide: SurvivalReport) -> str:
+    return Page(wide).render(EMPTY, ()).decode()
+
+
+def headings(html: str) -> Iterator[str]:
+    for part in html.split("<h2>")[1:]:
+        yield part.partition("</h2>")[0]
+
+
+def dashes(chart: str) -> set[str]:
+    """Of the lines that carry data."""
+    return set(re.findall(r"stroke-dasharray: ([^;]+); [^\"]*stroke: var\(--series", chart))
+
+
+def section(html: str, name: str) -> str:
+    return html.partition(f'<section id="{name}"')[2].partition("</section>")[0]
+
+
+def test_a_plain_report_has_only_the_sections_it_needs(shared: tuple["World", SurvivalReport]) -> None:
+    plain = replace(shared[1], comparisons=(), breakdown=())
+    assert list(headings(Page(plain).render(EMPTY, ()).decode())) == [
+        "Survival",
+        "Without an attack",
+        "Over the steps",
+        "How it was measured",
+        "Data",
+        "Where it comes from",
+    ]
+
+
+def test_every_section_is_there_and_linked_where_there_is_something(html: str) -> None:
+    for name in ("transfer", "breakdown", "comparisons", "calibration", "attribution", "channels"):
+        assert f'<section id="{name}"' in html and f'<a href="#{name}">' in html
+
+
+def test_what_does_not_ship_is_in_its_own_section_alone(wide: SurvivalReport, html: str) -> None:
+    assert coarsest_engine(wide, "espnet-camvid") == INT8
+    assert {row.engine for row in clean_rows(wide, "espnet-camvid")} == {
+        "desktop",
+        *(f"espnet-camvid.{precision}" for precision in ("fp32", "fp16", "int8")),
+    }
+    assert all(row.ships for row in headline_rows(wide))
+    for part in model_sections(wide):
+        assert all(row.ships for group in (*part.groups, *part.task_groups) for row in group.rows)
+    assert "minmax" not in section(html, "survival") and "jpeg" not in section(html, "survival")
+    assert "of which 3 as they ship" in html
+
+
+def test_transfer_shows_who_looks_at_what_was_made_for_whom(wide: SurvivalReport, html: str) -> None:
+    found = transfer(wide)
+    assert found is not None
+    assert [(column.model, column.name) for column in found.columns] == [
+        *(("espnet-camvid", name) for name in ("desktop", "fp32", "fp16", "int8")),
+        *((OTHER, name) for name in ("desktop", "int8")),
+    ]
+    assert [matrix.attack for matrix in found.matrices] == ["fgsm-full", "tanh-local"]
+    alone, jointly = found.matrices[0].rows
+    row = next(r for r in wide.survival if (r.attack, r.task, r.engine) == ("fgsm-full", None, INT8))
+    assert alone.victims == ("espnet-camvid",) and jointly.victims == ("espnet-camvid", OTHER)
+    assert alone.cells[3] is not None and alone.cells[3].success == row.engine_success and alone.cells[3].own
+    assert alone.cells[4] is not None and not alone.cells[4].own
+    assert alone.cells[4].success == row.desktop_success
+    assert jointly.cells[1] is None and jointly.cells[3] is not None
+    part = section(html, "transfer")
+    assert part.count('class="own"') == 2 * (4 + 2)
+    assert part.count('<span class="interval">n 3</span>') == 2 * (4 + 2 + 2) and "title=" not in part
+
+
+def test_no_transfer_where_every_attack_was_shown_to_its_own_model(shared: tuple["World", SurvivalReport]) -> None:
+    assert transfer(shared[1]) is None
+
+
+def test_calibrations_stand_beside_what_they_cost(html: str) -> None:
+    part = section(html, "calibration")
+    assert part.index(">ships<") < part.index(">minmax<")
+    assert "percentile 99.99, 1 image," in part and "only-a" not in part
+    assert part.count("clean mIoU") == 1
+
+
+def test_blocks_are_ranked_with_a_bar(html: str) -> None:
+    part = section(html, "attribution")
+    assert "one block in int8" in part and "level1" in part and "level2" in part
+    assert part.count('class="meter') == 2
+
+
+def test_a_cell_has_success_and_what_the_clean_image_has_there(wide: SurvivalReport, html: str) -> None:
+    """What survival leaves out, newly hit pixels, decides whether a calibration hardens."""
+    row = next(r for r in wide.survival if (r.attack, r.task, r.engine) == ("fgsm-full", None, INT8))
+    told = f"success&nbsp;{decimals(row.engine_success.mean)}, clean&nbsp;{decimals(row.control.mean)}"
+    for name in ("calibration", "channels"):
+        assert told in section(html, name)
+    assert "beyond what the clean image has there" in section(html, "calibration")
+
+
+def test_channels_leave_out_what_was_made_for_other_networks_and_keep_joint_attacks(wide: SurvivalReport) -> None:
+    widened = replace(wide, survival=(*wide.survival, *(foreign(row) for row in wide.survival)))
+    assert channel_tables(widened) == channel_tables(wide)
+    (table,) = channel_tables(wide)
+    assert {line.victims for line in table.lines} == {(MODEL,), (MODEL, OTHER)}
+
+
+@pytest.mark.long
+def test_charts_leave_out_transfers_and_mark_joint_attacks(wide: SurvivalReport) -> None:
+    curves = [replace(curve, victims=(MODEL, OTHER)) for curve in wide.curves]
+    widened = replace(wide, curves=(*wide.curves, *curves))
+    own = model_sections(widened)[0]
+    for chart in (own.survival_chart, own.curves_chart):
+        assert "fgsm-full, joint" in chart and "tanh-local, joint" in chart
+    plain = model_sections(wide)[0].curves_chart
+    assert "joint" not in plain and len(dashes(plain)) == 1 and len(dashes(own.curves_chart)) == 3
+    hollow = "fill-opacity: 0; stroke: var(--series"
+    alone = tuple(row for row in wide.survival if row.victims == (row.model,))
+    assert hollow in own.survival_chart
+    assert hollow not in model_sections(replace(wide, survival=alone))[0].survival_chart
+    more = replace(
+        widened,
+        survival=(*widened.survival, *(foreign(row) for row in widened.survival)),
+        curves=(*widened.curves, *(replace(curve, victims=(OTHER,)) for curve in wide.curves)),
+    )
+    again = model_sections(more)[0]
+    assert (again.survival_chart, again.curves_chart) == (own.survival_chart, own.curves_chart)
+
+
+def test_a_network_that_nothing_was_made_for_has_no_charts(wide: SurvivalReport, html: str) -> None:
+    other = model_sections(wide)[1]
+    assert other.name == OTHER and other.groups and not other.survival_chart and not other.curves_chart
+    assert section(html, "survival").count("<figure") == 1
+    assert f"Attacks made for {MODEL} alone." in section(html, "breakdown")
+
+
+def test_names_of_bins_are_slanted_where_they_would_touch(wide: SurvivalReport) -> None:
+    for bins, slanted in (
+        (("<16", "16–64", "≥64"), False),
+        (("<16", "16–64", "64–256", "256–1024", "1024–4096"), True),
+    ):
+        rows = [binned(place, name) for place, name in enumerate(bins)]
+        chart = breakdown_figure(rows, wide.set.attacks, "b", "d")
+        assert ("rotate(-30" in chart) == slanted
+
+
+def test_channels_are_grouped(html: str) -> None:
+    part = section(html, "channels")
+    assert part.index("as it is") < part.index("jpeg-75")
+    assert part.count("<tbody>") == part.count("</tbody>") == 2
+    assert part.index("fgsm-full") < part.index("Clean mIoU")
+
+
+def test_the_surest_comparison_comes_first_and_is_marked(wide: SurvivalReport, html: str) -> None:
+    assert [pair.p_holm for pair in most_significant(wide.comparisons)] == [0.001, 0.2]
+    part = section(html, "comparisons")
+    assert part.index("success") < part.index("survival<")
+    assert part.count('class="sure"') == 1 and "1 left out" in part
+    assert "2 of 3 are shown" in part
+
+
+@pytest.mark.parametrize(("images", "rows"), [(3, 10), (40, 40)])
+def test_where_nothing_can_be_significant_it_says_so_and_shows_few(
+    shared: tuple["World", SurvivalReport], images: int, rows: int
+) -> None:
+    pairs = tuple(replace(comparison(0.5, 0.1), images=images) for _ in range(45))
+    part = section(Page(replace(shared[1], comparisons=pairs)).render(EMPTY, ()).decode(), "comparisons")
+    assert f"{rows} of 45 are shown" in part
+    assert ("there are too few images" in part) == (images == 3)
+    assert ("are marked" in part) == (images == 40)

@@ -1,0 +1,127 @@
+"""Which cases a gallery shows, in which order and on which engines."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from segeval.evaluate import SurvivalReport
+from segeval.evaluate.evaluate import silent
+from segeval.evaluate.measure.counting import count_everything
+from segeval.evaluate.measure.inputs import Sources
+from segeval.evaluate.measure.survival import SampleCounts
+from segeval.evaluate.report.gallery import FEWEST_CASES, Room, gallery, shipping
+from segeval.evaluate.report.selection import BEST, LEAST, extremes, ordered_cases
+
+if TYPE_CHECKING:
+    from tests.evaluate.conftest import World
+
+PLAIN = SampleCounts(
+    sample="s",
+    image="i",
+    task="t",
+    attack="a",
+    victims=("m",),
+    model="m",
+    engine="e",
+    pixels=100,
+    phi=50,
+    desktop_hit=40,
+    engine_hit=6,
+    survived=20,
+    clean_hit=1,
+    changed=3,
+    changed_phi=2,
+    source=None,
+    desktop_source_correct=None,
+    engine_source_correct=None,
+    other=None,
+    desktop_other_correct=None,
+    engine_other_correct=None,
+    mean=1.0,
+    mean_phi=2.0,
+    l2=3.0,
+    linf=4,
+)
+
+
+def sample(image: str, survived: int, reached: int = 40, phi: int = 50, attack: str = "a") -> SampleCounts:
+    return replace(
+        PLAIN,
+        sample=f"{image}{survived}{attack}",
+        image=image,
+        attack=attack,
+        survived=survived,
+        desktop_hit=reached,
+        phi=phi,
+    )
+
+
+def test_extremes_are_the_least_and_the_best_surviving_of_different_images() -> None:
+    rows = [sample("a", 39), sample("a", 40), sample("b", 30), sample("a", 1), sample("c", 2), sample("e", 0, 0)]
+    assert [(row.sample, why) for row, why in extremes(rows)] == [("c2a", LEAST), ("a40a", BEST)]
+    assert [row.sample for row, _ in extremes([rows[0], rows[1]])] == ["a39a", "a40a"]
+
+
+def test_what_hardly_shows_is_an_extreme_only_if_there_is_nothing_else() -> None:
+    invisible = sample("f", 1, reached=1)  # 2 % of φ reached
+    tiny = replace(sample("g", 0), pixels=100_000)
+    rows = [sample("a", 40), sample("b", 30), invisible, tiny]
+    assert [row.image for row, _ in extremes(rows)] == ["b", "a"]
+    assert extremes([invisible]) == [(invisible, BEST)]
+    assert extremes([sample("e", 0, 0)]) == []
+
+
+def test_extremes_of_the_strongest_attack_come_first_and_every_row_once() -> None:
+    weak = [
+        sample(image, survived, reached=20, attack="weak")
+        for image, survived in zip("abcd", (3, 9, 20, 1), strict=True)
+    ]
+    strong = [
+        sample(image, survived, attack="strong") for image, survived in zip("abcd", (40, 30, 20, 10), strict=True)
+    ]
+    nothing = sample("e", 0, 0, attack="weak")
+    cases = ordered_cases([*weak, nothing, *strong])
+    assert [(row.attack, row.image, why) for row, why in cases[:4]] == [
+        ("strong", "d", LEAST),
+        ("strong", "a", BEST),
+        ("weak", "d", LEAST),
+        ("weak", "c", BEST),
+    ]
+    assert sorted(row.sample for row, _ in cases) == sorted(row.sample for row in [*weak, nothing, *strong])
+    assert cases[-1] == (nothing, "")
+    assert [row.image for row, _ in cases[4:6]] == ["b", "a"]  # b was not shown yet, a once
+
+
+def test_after_the_extremes_every_image_has_its_turn() -> None:
+    rows = [sample(image, 10 + n, attack=f"{n}") for n in range(3) for image in "abcdefgh"]
+    cases = ordered_cases(rows)
+    shown = Counter(row.image for row, why in cases if why)
+    assert sum(shown.values()) == 6
+    turns = []
+    for row, why in cases:
+        if not why:
+            turns.append(shown[row.image])
+            shown[row.image] += 1
+    assert turns == sorted(turns) and turns[0] == 0  # always one that was shown least often
+    assert set(shown.values()) == {3}
+
+
+def test_engines_that_ship_are_shown_or_one_of_each_model(shared: tuple["World", SurvivalReport]) -> None:
+    sources = Sources(shared[0].set_root, [shared[0].replay_root])
+    first, second, third = sources.engines
+    behind = replace(first, label="behind", channel="jpeg-75")
+    sources.engines = [behind, second, third]
+    assert shipping(sources) == [second, third]
+    sources.engines = [behind, replace(second, channel="jpeg-75"), replace(third, channel="jpeg-75")]
+    assert shipping(sources) == [behind]
+
+
+def test_without_room_a_few_cases_are_shown(shared: tuple["World", SurvivalReport]) -> None:
+    sources = Sources(shared[0].set_root, [shared[0].replay_root])
+    rows = count_everything(sources, silent).rows
+    few = gallery(sources, rows, Room(-1, lambda case: 0), silent)
+    assert (len(few.cases), few.possible) == (FEWEST_CASES, 12)
+    all_of_them = gallery(sources, rows, Room(2_000_000, lambda case: 0), silent)
+    assert len(all_of_them.cases) == 12 and all_of_them.cases[:FEWEST_CASES] == few.cases
+    markup = gallery(sources, rows, Room(2_000_000, lambda case: 300_000), silent)
+    assert len(markup.cases) == 6

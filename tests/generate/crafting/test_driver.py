@@ -1,0 +1,136 @@
+"""The driver alone, fed by an attack that follows a script."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from segeval.errors import EngineError
+from segeval.files.sets import AttackSpec, Scope, Setting
+from segeval.generate.attacks.problem import Candidate, Problem
+from segeval.generate.crafting.driver import Outcome, run_attack
+from segeval.metrics import AttackMeter
+
+SIDE, TARGET = 4, 1
+PIXELS = SIDE * SIDE
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """Per step and image: how many pixels are predicted as the target, and by how many levels the image changed."""
+
+    script: Sequence[Sequence[tuple[int, float]]]
+    presets: ClassVar[Mapping[tuple[str, Scope], Mapping[str, Setting]]] = {}
+    radius: float | None = None
+
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        for step in self.script:
+            images = [clean + change / 255 for clean, (_, change) in zip(problem.clean, step, strict=True)]
+            yield Candidate(torch.stack(images), (torch.stack([answer(hit) for hit, _ in step]),))
+        raise AssertionError("the driver asked for more steps than it was told to take")
+
+
+def answer(hit: int) -> Tensor:
+    """(2, SIDE, SIDE) logits whose first `hit` pixels are of the target class."""
+    logits = torch.zeros(2, PIXELS)
+    logits[TARGET] = torch.where(torch.arange(PIXELS) < hit, 1.0, -1.0)
+    return logits.view(2, SIDE, SIDE)
+
+
+def run(
+    script: Sequence[Sequence[tuple[int, float]]],
+    keep: Literal["best", "last"] = "best",
+    stop_at: float | None = None,
+    ticks: list[int] | None = None,
+) -> list[Outcome]:
+    """Attack grey images of which every pixel is φ."""
+    count = len(script[0])
+    clean = [np.full((SIDE, SIDE, 3), 100, np.uint8) for _ in range(count)]
+    phi = torch.ones(count, SIDE, SIDE, dtype=torch.bool)
+    images = torch.full((count, 3, SIDE, SIDE), 100 / 255)
+    problem = Problem(images, phi.long() * 0, phi, (0,), TARGET, "local", (), tuple(range(count)))
+    spec = AttackSpec("scripted", "default", "local", len(script) - 1, keep, stop_at, None, {})
+    meters = [AttackMeter(mask.numpy(), TARGET) for mask in phi]
+    tick = (lambda step: None) if ticks is None else ticks.append
+    limits = [[None]] * count
+    return [
+        outcome for (outcome,) in run_attack(Scripted(script), [spec], problem, ["victim"], meters, clean, limits, tick)
+    ]
+
+
+def test_a_curve_has_the_start_and_every_step() -> None:
+    script = [[(step, 2.0 * step)] for step in range(6)]
+    ticks: list[int] = []
+    (outcome,) = run(script, ticks=ticks)
+    assert [step.counts["victim"].hit for step in outcome.curve] == [0, 1, 2, 3, 4, 5]
+    assert [step.mean for step in outcome.curve] == pytest.approx([0.0, 2.0, 4.0, 6.0, 8.0, 10.0], abs=1e-4)
+    assert [step.mean_phi for step in outcome.curve] == [step.mean for step in outcome.curve]
+    assert ticks == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_best_step_is_that_of_the_highest_success_and_of_ties_the_smallest_change() -> None:
+    script = [[(0, 0.0)], [(9, 5.0)], [(9, 3.0)], [(9, 4.0)], [(9, 3.0)], [(2, 1.0)]]
+    (outcome,) = run(script)
+    assert outcome.step == 2
+    assert (outcome.image == 103).all()
+    (last,) = run(script, keep="last")
+    assert last.step == 5
+    assert (last.image == 101).all()
+
+
+def test_an_attack_without_any_success_saves_its_smallest_change() -> None:
+    (outcome,) = run([[(0, 2.0)], [(0, 1.0)], [(0, 3.0)]])
+    assert outcome.step == 1
+
+
+def test_an_attack_that_diverges_is_an_error_and_no_success() -> None:
+    with pytest.raises(EngineError, match="scripted-local diverged at step 1"):
+        run([[(0, 0.0)], [(9, float("nan"))]])
+
+
+def test_images_stop_each_by_itself() -> None:
+    script = [[(hit, float(step)), (2 * step, step + 10.0)] for step, hit in enumerate([0, 16, 3, 4, 5])]
+    ticks: list[int] = []
+    first, second = run(script, keep="last", stop_at=0.5, ticks=ticks)
+    assert (len(first.curve), first.step) == (2, 1)
+    assert (first.image == 101).all()
+    assert (len(second.curve), second.step) == (5, 4)
+    assert (second.image == 114).all()
+    assert ticks == [0, 1, 2, 3, 4]
+    alone = run([[step[1]] for step in script], keep="last", stop_at=0.5)[0]
+    assert alone.curve == second.curve
+
+
+def test_a_batch_ends_when_its_last_image_is_finished() -> None:
+    ticks: list[int] = []
+    outcomes = run(
+        [[(0, 0.0), (0, 0.0)], [(16, 1.0), (2, 1.0)], [(0, 2.0), (16, 2.0)], [(0, 3.0)] * 2], "best", 1.0, ticks
+    )
+    assert ticks == [0, 1, 2]
+    assert [outcome.step for outcome in outcomes] == [1, 2]
+
+
+def test_within_a_mean_change_the_best_iterate_that_keeps_it_is_saved() -> None:
+    script = [[(0, 0.0)], [(3, 1.0)], [(9, 3.0)], [(5, 2.0)], [(12, 6.0)]]
+    phi = torch.ones(1, SIDE, SIDE, dtype=torch.bool)
+    clean = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    images = torch.full((1, 3, SIDE, SIDE), 100 / 255)
+    problem = Problem(images, phi.long() * 0, phi, (0,), TARGET, "full", (), (0,))
+    limits = (None, 5.0, 2.0, 1.4, 0.5)
+    specs = [AttackSpec("scripted", "default", "full", 4, "best", None, None, {}, limit) for limit in limits]
+    (found,) = run_attack(
+        Scripted(script),
+        specs,
+        problem,
+        ["victim"],
+        [AttackMeter(phi[0].numpy(), TARGET)],
+        [clean],
+        [limits],
+        lambda step: None,
+    )
+    assert [outcome.step for outcome in found] == [4, 2, 3, 1, 0]
+    assert [int(outcome.image[0, 0, 0]) for outcome in found] == [106, 103, 102, 101, 100]
