@@ -13,6 +13,7 @@ import torch
 
 from segeval.classes import same_classes
 from segeval.datasets import Dataset, Size, default_split, open_dataset
+from segeval.datasets.checked import CheckedDataset
 from segeval.errors import ConfigurationError, DataError
 from segeval.files.bundles import Calibration, CalibrationMethod
 from segeval.files.images import RgbImage
@@ -131,7 +132,7 @@ def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: N
         classes_in_truth=int(matrix.in_truth.sum()),
         classes_only_predicted=int(matrix.only_predicted.sum()),
         unlabelled=unlabelled,
-        left_out=tuple(getattr(data, "left_out", ())),
+        left_out=tuple(data.left_out),
         doubt=worse_than_none(segmenter.spec.name, matrix, data.table),
     )
 
@@ -172,7 +173,7 @@ def check_options(config: ScoreConfig) -> None:
         raise ConfigurationError("the limit and the number of calibration images must be at least 1")
 
 
-def open_part(config: ScoreConfig, split: str, size: Size | None, resize: Resize) -> Dataset:
+def open_part(config: ScoreConfig, split: str, size: Size | None, resize: Resize) -> CheckedDataset:
     """A split of the dataset of `config`, resized as the authors of its network do."""
     return open_dataset(config.dataset, dataset_root(config.data_root), split, size, resize)
 

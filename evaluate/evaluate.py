@@ -19,12 +19,13 @@ from .formats.sample_files import write_samples
 from .measure.bootstrap import RESAMPLES
 from .measure.clean import measure_latency
 from .measure.comparisons import comparisons
-from .measure.corruption_tables import channel_tables, channels_csv
+from .measure.corruption_tables import channel_tables
 from .measure.counting import Counted, count_everything
 from .measure.inputs import Sources
 from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetSummary, SurvivalReport
 from .measure.summary import survival_rows
 from .measure.sweep import attributions, calibration_matrices
+from .report.corruptions_csv import channels_csv
 from .report.downloads import downloads, kept_free
 from .report.gallery import gallery
 from .report.page import Page

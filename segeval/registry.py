@@ -77,7 +77,7 @@ DATASETS = Registry(
         "camvid": "segeval.datasets.camvid:open_camvid",
         "cityscapes": "segeval.datasets.cityscapes:open_cityscapes",
         "folder": "segeval.datasets.folder:open_folder",
-        "synthetic": "segeval.datasets.synthetic.dataset:open_synthetic",
+        "synthetic": "segeval.datasets.synthetic:open_synthetic",
     },
 )
 ATTACKS = Registry(

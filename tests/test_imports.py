@@ -6,6 +6,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,33 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
 FOLDERS: dict[str, str] = SETUPTOOLS["package-dir"]
+PACKAGES: list[str] = SETUPTOOLS["packages"]
+CORE = ("segeval", "segeval.files")
+"""What everything else rests on: the files at the root of segeval/, and what is written and read."""
+ROOMS = {
+    "segeval.fetching": CORE,
+    "segeval.datasets": (*CORE, "segeval.fetching"),
+    "segeval.models": (*CORE, "segeval.fetching"),
+    "segeval.graphs": (*CORE, "segeval.models"),
+    "segeval.generate.attacks": (*CORE, "segeval.models"),
+    "segeval.generate.crafting": (*CORE, "segeval.models", "segeval.datasets", "segeval.generate.attacks"),
+    "segeval.generate.training": (*CORE, "segeval.models", "segeval.datasets"),
+    "segeval.deploy.ssh": (*CORE, "segeval.deploy"),
+    "segeval.deploy": (*CORE, "segeval.models", "segeval.datasets", "segeval.graphs"),
+    "segeval.evaluate.measure": CORE,
+    "segeval.evaluate.report": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.device"),
+    "segeval.evaluate.device": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
+    "segeval.evaluate.compare": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
+    "segeval.evaluate.gates": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
+    "segeval.evaluate.formats": (
+        *CORE,
+        "segeval.evaluate.measure",
+        "segeval.evaluate.report",
+        "segeval.evaluate.device",
+        "segeval.evaluate.compare",
+    ),
+}
+"""Which rooms each room may import, besides itself, what it lies in, and segeval_runner: docs/architecture.md."""
 STAGES = ("segeval.generate", "segeval.deploy", "segeval.evaluate")
 COMMAND_LINE = ("segeval.cli", "segeval.__main__", "segeval.commands")
 COMPOSERS = (*COMMAND_LINE, "segeval.reproduce")
@@ -22,12 +50,16 @@ TORCH = ("torch", "torchvision")
 
 @dataclass(frozen=True)
 class Import:
-    """module imports target. lazy: inside a function.   typing: for type checkers alone."""
+    """module imports target.
+
+    lazy: inside a function.   typing: for type checkers alone.   relative: it is written with dots.
+    """
 
     module: str
     target: str
     lazy: bool
     typing: bool
+    relative: bool = False
 
 
 def is_in(module: str, *packages: str) -> bool:
@@ -45,23 +77,26 @@ def sources() -> dict[str, Path]:
 
 
 def imports_of(module: str, path: Path) -> Iterator[Import]:
-    yield from visit(ast.parse(path.read_text(encoding="utf-8")), module, lazy=False, typing=False)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    yield from visit(ast.parse(path.read_text(encoding="utf-8")), module, package, lazy=False, typing=False)
 
 
-def visit(node: ast.AST, module: str, lazy: bool, typing: bool) -> Iterator[Import]:
+def visit(node: ast.AST, module: str, package: str, lazy: bool, typing: bool) -> Iterator[Import]:
     if isinstance(node, ast.Import):
         yield from (Import(module, alias.name, lazy, typing) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-        assert node.level == 0 and node.module, f"{module} has a relative import, line {node.lineno}"
+        above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        whole = ".".join([*above, *([node.module] if node.module else [])])
         # from segeval import deploy is an import of segeval.deploy
-        yield from (Import(module, f"{node.module}.{alias.name}", lazy, typing) for alias in node.names)
+        yield from (Import(module, f"{whole}.{alias.name}", lazy, typing, node.level > 0) for alias in node.names)
     lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
     typing = typing or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
     for child in ast.iter_child_nodes(node):
-        yield from visit(child, module, lazy, typing)
+        yield from visit(child, module, package, lazy, typing)
 
 
-IMPORTS = [each for module, path in sources().items() for each in imports_of(module, path)]
+MODULES = sources()
+IMPORTS = [each for module, path in MODULES.items() for each in imports_of(module, path)]
 
 
 def offences(who: tuple[str, ...], whom: tuple[str, ...], but_not: tuple[str, ...] = ()) -> list[str]:
@@ -78,6 +113,52 @@ def test_every_package_is_looked_at() -> None:
     modules = {each.module for each in IMPORTS}
     for package in (*FOLDERS, *COMMAND_LINE, "segeval.models", "segeval_runner.backends"):
         assert any(is_in(module, package) for module in modules)
+
+
+def module_of(target: str) -> str:
+    """The module that an import reads: its target, or what holds that name."""
+    return target if target in MODULES else target.rpartition(".")[0]
+
+
+def room_of(module: str) -> str:
+    """The innermost package of a module; what the root of segeval and of a stage holds belongs to these."""
+    return module if module in PACKAGES else module.rpartition(".")[0]
+
+
+def test_imports_are_relative_inside_a_stage_and_absolute_elsewhere() -> None:
+    """So that editors follow them from the folders alone: `generate/` is no package of its own."""
+    for each in IMPORTS:
+        stage = next((stage for stage in STAGES if is_in(each.module, stage)), None)
+        inside = stage is not None and is_in(each.target, stage)
+        assert each.relative == inside, f"{each.module} imports {each.target}"
+
+
+def test_a_room_imports_what_it_may() -> None:
+    offending = []
+    for each in IMPORTS:
+        room, target = room_of(each.module), room_of(module_of(each.target))
+        if is_in(target, "segeval") and is_in(room, *ROOMS) and not (is_in(target, room) or is_in(room, target)):
+            allowed = ROOMS[next(name for name in ROOMS if is_in(room, name))]
+            if target not in allowed:
+                offending.append(f"{each.module} imports {each.target}")
+    assert not offending
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Counting what functions import and what only type checkers see, too."""
+    graph: dict[str, set[str]] = {module: set() for module in MODULES}
+    for each in IMPORTS:
+        graph[each.module] |= {module_of(each.target)} & (MODULES.keys() - {each.module})
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError(" imports ".join(reversed(error.args[1]))) from None
+
+
+def test_nobody_reaches_into_the_synthetic_scenes() -> None:
+    scenes = "segeval.datasets.synthetic"
+    reaching = [each for each in IMPORTS if is_in(each.module, "segeval") and not is_in(each.module, scenes)]
+    assert not [each for each in reaching if module_of(each.target) != scenes and is_in(each.target, scenes)]
 
 
 def test_the_runner_stands_alone() -> None:
@@ -101,8 +182,8 @@ def test_a_stage_knows_neither_another_stage_nor_the_command_line(stage: str) ->
     assert not offences((stage,), (*others, *COMPOSERS))
 
 
-def test_torch_is_imported_by_models_generate_and_deploy_alone() -> None:
-    users = ("segeval.models", "segeval.generate", "segeval.deploy", *COMPOSERS)
+def test_torch_is_imported_by_models_graphs_generate_and_deploy_alone() -> None:
+    users = ("segeval.models", "segeval.graphs", "segeval.generate", "segeval.deploy", *COMPOSERS)
     assert not offences(("segeval", "segeval_runner"), TORCH, but_not=users)
     assert offences(users, TORCH), "the test sees imports of torch where they are allowed"
 
@@ -140,7 +221,14 @@ def loaded_after_importing(modules: list[str]) -> set[str]:
 
 
 def test_evaluation_and_the_core_really_run_without_torch_and_onnx() -> None:
-    torch_users = ("segeval.models", "segeval.generate", "segeval.deploy", "segeval.reproduce", "segeval.__main__")
+    torch_users = (
+        "segeval.models",
+        "segeval.graphs",
+        "segeval.generate",
+        "segeval.deploy",
+        "segeval.reproduce",
+        "segeval.__main__",
+    )
     modules = [module for module in sources() if is_in(module, "segeval") and not is_in(module, *torch_users)]
     assert "segeval.evaluate.report.page" in modules and "segeval.commands.craft" in modules
     assert not loaded_after_importing(modules) & {"torch", "onnx", "onnxruntime"}

@@ -12,7 +12,7 @@ from segeval.files.replays import Environment
 
 from ..measure.inputs import Engine, Sources
 from ..measure.report_records import SurvivalReport, SurvivalRow
-from ..report.verdict import headline
+from ..measure.report_rows import headline
 from .device_records import Accuracy, Benchmark, BenchmarkReport, EngineRow
 
 ROUNDED_MS = 2e-4

@@ -24,7 +24,7 @@ from ..measure.clean import miou_difference, same_truth
 from ..measure.engines import ships
 from ..measure.inputs import Sources
 from ..measure.report_records import DESKTOP, CleanRow, SurvivalReport, SurvivalRow
-from ..report.verdict import meant
+from ..measure.report_rows import meant
 from ..report.wording import attack_name
 
 LONGEST = 1000

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
+from segeval.precision import PRECISION_ORDER
 from segeval.progress import Progress
 
-from ..report.verdict import HARDNESS
 from .bootstrap import derived
 from .engines import is_partial, ships, together, variant_of
 from .paired import can_be_significant, compare, holm, paired_values, permutations_for
@@ -134,7 +134,7 @@ def unmeasured(row: SurvivalRow, quantity: str, first: Side, second: Side, floor
 def coarsest(engines: Sequence[EngineSummary]) -> EngineSummary | None:
     """The first engine of the coarsest precision that ships; None if none does."""
     shipping = [engine for engine in engines if ships(engine)]
-    return min(shipping, key=lambda engine: HARDNESS.index(engine.precision), default=None)
+    return min(shipping, key=lambda engine: PRECISION_ORDER.index(engine.precision), default=None)
 
 
 def engine_pairs(engines: Sequence[EngineSummary]) -> Iterator[tuple[EngineSummary, EngineSummary]]:

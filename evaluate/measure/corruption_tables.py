@@ -4,10 +4,9 @@ The desktop stays what it is everywhere else: the network in torch, fp32, on the
 engine behind a channel shows what the channel alone destroys, and the other engines what deployment adds to that.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..report.report_csv import Cell, csv_bytes, survival_cells
 from .engines import together, variant_of
 from .report_records import CleanRow, EngineSummary, SurvivalReport, SurvivalRow
 
@@ -99,30 +98,3 @@ def _lines(rows: Sequence[SurvivalRow], columns: Sequence[ChannelColumn]) -> Ite
     for victims, attack, task in dict.fromkeys((row.victims, row.attack, row.task) for row in rows):
         found = (cells.get((victims, attack, task, column.engine)) for column in columns)
         yield ChannelLine(victims, attack, task, tuple(found))
-
-
-def channels_csv(tables: Iterable[ChannelTable]) -> bytes:
-    """One line per attack, channel and engine; empty if there is no table."""
-    return csv_bytes(
-        _cells(table, line, column, cell)
-        for table in tables
-        for line in table.lines
-        for column, cell in zip(table.columns, line.cells, strict=True)
-        if cell is not None
-    )
-
-
-def _cells(table: ChannelTable, line: ChannelLine, column: ChannelColumn, cell: SurvivalRow) -> dict[str, Cell]:
-    return {
-        "model": table.model,
-        "victims": "+".join(line.victims),
-        "attack": line.attack,
-        "channel": column.channel,
-        "engine": column.plain,
-        "precision": column.precision,
-        **survival_cells(cell),
-        "clean_images": column.images,
-        "clean_miou": column.miou,
-        "clean_accuracy": column.accuracy,
-        "clean_equal": column.equal,
-    }

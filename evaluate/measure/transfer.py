@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..report.verdict import overall
 from .report_records import DESKTOP, Estimate, SurvivalReport, SurvivalRow
+from .report_rows import overall
 
 
 @dataclass(frozen=True)

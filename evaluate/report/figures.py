@@ -17,9 +17,9 @@ from matplotlib.ticker import MaxNLocator
 
 from segeval.console import visible
 from segeval.files.sets import Scope
+from segeval.precision import PRECISION_ORDER
 
 from ..measure.report_records import Curve, CurvePoint, SurvivalRow
-from .verdict import HARDNESS
 from .wording import attack_name
 
 # Placeholders that matplotlib can draw with, and the CSS they turn into.
@@ -109,7 +109,9 @@ def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) ->
 
     rows: of one model and of attacks made for it, without the single tasks; the points of joint attacks are hollow.
     """
-    precisions = [precision for precision in reversed(HARDNESS) if any(row.precision == precision for row in rows)]
+    precisions = [
+        precision for precision in reversed(PRECISION_ORDER) if any(row.precision == precision for row in rows)
+    ]
     colours = colours_of([row.attack for row in rows])
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 3.6), layout="constrained")

@@ -11,6 +11,7 @@ import numpy as np
 
 from segeval.files.sets import AdversarialSample
 from segeval.metrics import Labels
+from segeval.precision import PRECISION_ORDER
 from segeval.progress import Progress
 
 from ..measure.inputs import Engine, Sources
@@ -18,7 +19,6 @@ from ..measure.survival import LabelMaps, SampleCounts
 from .palette import LegendEntry, class_colours, hexadecimal
 from .panels import change_picture, fates_picture, painted, photo, picture_size
 from .selection import ordered_cases
-from .verdict import HARDNESS
 
 FEWEST_CASES = 4
 """Shown even if there is no room."""
@@ -177,7 +177,7 @@ def shipping(sources: Sources) -> list[Engine]:
 
 def rows_by_case(rows: Sequence[SampleCounts], engines: Sequence[Engine]) -> dict[tuple[str, str], list[SampleCounts]]:
     """The rows of every (sample, model) on these engines, of the coarsest precision first."""
-    rank = {(e.label, e.model): (HARDNESS.index(e.record.precision), place) for place, e in enumerate(engines)}
+    rank = {(e.label, e.model): (PRECISION_ORDER.index(e.record.precision), place) for place, e in enumerate(engines)}
     found: dict[tuple[str, str], list[SampleCounts]] = {}
     for row in rows:
         if (row.engine, row.model) in rank:

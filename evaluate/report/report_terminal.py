@@ -9,9 +9,9 @@ from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import channel_tables
 from ..measure.paired import SIGNIFICANT
 from ..measure.report_records import Comparison, SurvivalReport, SurvivalRow
+from ..measure.report_rows import overall
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
 from .plain_table import as_shown, plain_table
-from .verdict import overall
 from .wording import (
     attack_name,
     decimals,

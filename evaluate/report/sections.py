@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from segeval.precision import PRECISION_ORDER
+
 from ..measure.engines import ships
 from ..measure.report_records import CleanRow, SurvivalReport, SurvivalRow
+from ..measure.report_rows import headline, overall
 from .breakdown_figure import breakdown_figure
 from .figures import curves_figure, survival_figure
-from .verdict import HARDNESS, headline, overall
 from .wording import attack_name
 
 
@@ -79,7 +81,7 @@ def attack_groups(rows: Sequence[SurvivalRow]) -> tuple[AttackGroup, ...]:
 def coarsest_engine(report: SurvivalReport, model: str) -> str:
     """Label of the first engine of the coarsest precision that ships; empty if none does."""
     engines = [engine for engine in report.engines if engine.model == model and ships(engine)]
-    return min(engines, key=lambda engine: HARDNESS.index(engine.precision)).label if engines else ""
+    return min(engines, key=lambda engine: PRECISION_ORDER.index(engine.precision)).label if engines else ""
 
 
 def clean_rows(report: SurvivalReport, model: str) -> tuple[CleanRow, ...]:

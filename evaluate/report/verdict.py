@@ -1,41 +1,15 @@
 """The finding in sentences."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from ..measure.engines import together
 from ..measure.paired import SIGNIFICANT
 from ..measure.report_records import Comparison, EngineSummary, SurvivalRow
+from ..measure.report_rows import headline, meant
 from .wording import attack_name, counted_images, decimals, p_in_words, percent, signed, with_interval
 
 FEW_IMAGES = 10
 MOST_NAMED = 6
 """Engines that are named in one sentence."""
-HARDNESS = ("int8-fp16", "int8", "fp16", "fp32")
-
-
-def hardest_precision(precisions: Collection[str]) -> str:
-    """The coarsest of the precisions."""
-    return next(precision for precision in HARDNESS if precision in precisions)
-
-
-def overall(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
-    """The rows of all tasks together, or of the only task, on engines as they ship."""
-    return together([row for row in rows if row.ships])
-
-
-def meant(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
-    """The overall rows of models that the attack was made for; how it transfers to others is no verdict on it."""
-    return [row for row in overall(rows) if row.model in row.victims]
-
-
-def headline(rows: Sequence[SurvivalRow]) -> SurvivalRow | None:
-    """The row the verdict is about: the strongest attack on the desktop, on the coarsest precision.
-
-    None if no attack reached a pixel.
-    """
-    coarsest = hardest_precision({row.precision for row in rows})
-    candidates = [row for row in meant(rows) if row.precision == coarsest and row.survival.mean is not None]
-    return max(candidates, key=lambda row: row.desktop_success.mean or 0.0, default=None)
 
 
 def verdict(rows: Sequence[SurvivalRow], comparisons: Sequence[Comparison] = ()) -> tuple[str, ...]:

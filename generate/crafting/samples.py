@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,10 +23,8 @@ from segeval.models.soundness import predict
 from ..attacks.problem import Problem
 from ..attacks.victims import Victims
 from .driver import Outcome, run_attack
+from .jobs import Job
 from .margins import ask
-
-if TYPE_CHECKING:
-    from .jobs import Job
 
 RgbImage = NDArray[np.uint8]
 
@@ -111,7 +108,7 @@ def load(folder: SetFolder, files: ImageFiles, victims: str, task: str) -> Loade
 
 def attack_batch(
     folder: SetFolder,
-    job: "Job",
+    job: Job,
     shown: Sequence[Segmenter],
     files: Sequence[ImageFiles],
     limits: Sequence[Sequence[float | None]],
@@ -137,7 +134,7 @@ def attack_batch(
     ]
 
 
-def make_problem(job: "Job", loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> Problem:
+def make_problem(job: Job, loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> Problem:
     """The images of a job as tensors on the victims' device."""
     device = job.victims.segmenters[0].mean.device
     clean = torch.stack([torch.from_numpy(each.clean).permute(2, 0, 1) for each in loaded])
@@ -156,7 +153,7 @@ def make_problem(job: "Job", loaded: Sequence[Loaded], seeds: tuple[int, ...]) -
 
 def save_sample(
     folder: SetFolder,
-    job: "Job",
+    job: Job,
     spec: AttackSpec,
     shown: Sequence[Segmenter],
     files: ImageFiles,

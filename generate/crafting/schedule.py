@@ -4,18 +4,16 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
+from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample
 from segeval.files.storage import explaining, require_recorded
 from segeval.progress import Progress
 
 from .jobs import Job, Work
 from .samples import ImageFiles
+from .setup import Setup
 from .workers import Order, Workers
-
-if TYPE_CHECKING:
-    from .craft import Crafter
 
 AHEAD = 2
 """Jobs per process that are handed out before the oldest of them is kept."""
@@ -25,14 +23,19 @@ class Schedule:
     """The jobs that samples.jsonl does not have yet."""
 
     def __init__(
-        self, crafter: "Crafter", jobs: Sequence[Job], files: Mapping[str, ImageFiles], progress: Progress
+        self,
+        setup: Setup,
+        folder: SetFolder,
+        jobs: Sequence[Job],
+        files: Mapping[str, ImageFiles],
+        progress: Progress,
     ) -> None:
-        self.crafter = crafter
+        self.setup = setup
+        self.folder = folder
         self.jobs = jobs
         self.files = files
         self.progress = progress
-        self.folder = crafter.folder
-        self.work = Work(jobs, crafter.config.steps)
+        self.work = Work(jobs, setup.config.steps)
         self.done = self.keep_whole_jobs()
         self.changes = dict(map(self.change, self.kept()))
 
@@ -40,8 +43,8 @@ class Schedule:
         """Run the jobs in so many processes; returns the number of samples."""
         workers = min(workers, len(self.jobs) - self.done)
         if workers > 1:
-            records = tuple(model.record for model in self.crafter.models)
-            order = Order(self.crafter.config, self.folder.root, records, self.files)
+            records = tuple(model.record for model in self.setup.models)
+            order = Order(self.setup.config, self.folder.root, records, self.files)
             with Workers(workers, order) as processes:
                 self.run_side_by_side(processes, AHEAD * workers)
         else:
@@ -56,7 +59,7 @@ class Schedule:
                 def tick(step: int, number: int = number) -> None:
                     self.report(number, step)
 
-                self.keep(number, self.crafter.attack(job, self.files, self.limits(job), tick))
+                self.keep(number, self.setup.attack(self.folder, job, self.files, self.limits(job), tick))
             else:
                 self.report(number + 1)
 
@@ -94,7 +97,7 @@ class Schedule:
 
     def change(self, sample: AdversarialSample) -> tuple[str, float]:
         """Id and mean change of a sample, that another attack may be matched to."""
-        local = self.crafter.specs[sample.attack].scope == "local"
+        local = self.setup.specs[sample.attack].scope == "local"
         return sample.id, sample.norms.mean_phi if local else sample.norms.mean
 
     def kept(self) -> Iterator[AdversarialSample]:

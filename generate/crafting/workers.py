@@ -12,15 +12,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from segeval.errors import EngineError, IntegrityError
 from segeval.files.held import held
+from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, CraftConfig, ModelRecord
 
-if TYPE_CHECKING:
-    from .jobs import Job
-    from .samples import ImageFiles
+from ..numerics import use_one_thread
+from .samples import ImageFiles
+from .setup import Setup
 
 Limits = Sequence[Sequence[float | None]]
 
@@ -41,24 +41,23 @@ class Order:
     config: CraftConfig
     root: Path
     models: tuple[ModelRecord, ...]
-    files: Mapping[str, "ImageFiles"]
+    files: Mapping[str, ImageFiles]
 
 
 class Worker:
-    """The crafter and the jobs of the parent process, made again in a process of its own.
+    """The setup and the jobs of the parent process, made again in a process of its own.
 
     Raises IntegrityError if a model is another one by now, StorageError if the set's folder is gone.
     """
 
     def __init__(self, order: Order) -> None:
-        from .craft import Crafter
-
         self.holding = ExitStack()  # as long as the process lives
         self.holding.enter_context(held(order.root))
-        self.crafter = Crafter(order.config, order.root)
+        self.folder = SetFolder(order.root)
+        self.setup = Setup(order.config)
         self.files = order.files
-        self.jobs: list[Job] = list(self.crafter.jobs(order.files))
-        for model, expected in zip(self.crafter.models, order.models, strict=True):
+        self.jobs = list(self.setup.jobs(order.files))
+        for model, expected in zip(self.setup.models, order.models, strict=True):
             model.logit_scale = expected.logit_scale
             if model.record != expected:
                 hint = "restore them, or craft into a new folder"
@@ -73,8 +72,6 @@ def start(order: Order, parent: int) -> None:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     threading.Thread(target=follow, args=(parent,), daemon=True).start()
-    from ..numerics import use_one_thread
-
     use_one_thread()
     try:
         here = Worker(order)
@@ -93,7 +90,7 @@ def attack(number: int, limits: Limits) -> list[AdversarialSample]:
     """Carry out a job. Raises what the process could not start for."""
     if isinstance(here, Exception):
         raise here
-    return here.crafter.attack(here.jobs[number], here.files, limits, lambda step: None)
+    return here.setup.attack(here.folder, here.jobs[number], here.files, limits, lambda step: None)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import hashlib
 import io
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,12 +19,9 @@ from segeval.progress import Progress
 
 from .augment import Augmentation
 from .cached_examples import CachedExamples
+from .config import TrainConfig
 from .distillation import SoftLabels, soft_cross_entropy
 from .lovasz import lovasz_softmax
-
-if TYPE_CHECKING:
-    from .train import TrainConfig
-
 
 ZIP = b"PK\x03\x04"
 """How PyTorch's own files begin."""
@@ -36,7 +32,7 @@ class Run:
 
     def __init__(
         self,
-        config: "TrainConfig",
+        config: TrainConfig,
         spec: ModelSpec,
         network: nn.Module,
         examples: CachedExamples,

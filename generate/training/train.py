@@ -4,7 +4,6 @@ AdamW with warm-up and polynomial decay, auxiliary losses, class weights after E
 exponential average of the weights, which is what is validated and saved.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,55 +29,12 @@ from segeval.places import dataset_root
 from segeval.progress import Progress
 
 from .cached_examples import CachedExamples
+from .config import TrainConfig, require_sensible
 from .distillation import SoftLabels, outputs_of
 from .epochs import Run
 from .initial import initial_network
 
 Report = Callable[["EpochReport"], None]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides the result of a training.
-
-    rate: peak learning rate.   warm_up: share of the steps until it is reached.   auxiliary: weight of each
-    auxiliary loss.   averaging: decay of the weights' average per step.   crop: (height, width).
-    initial: what to start from: a weight file of this network, or NAME[=WEIGHTS] of a registered one whose output
-    layers are taken over class by class; empty for random weights.   teacher: NAME[=WEIGHTS] of a network whose class
-    probabilities are learnt beside the labels, weighted by `distillation`; empty for none.   colour: `Augmentation`'s.
-    lovasz: weight of the Lovász-softmax loss beside the cross entropy.   hold_out: beginning of the names of the
-    training images that are validated on instead of trained on; empty to validate on `validation_split`.
-    loss_stride: the loss is taken at the crop's resolution divided by this.
-    validate_every: epochs between validations; the last epoch is always validated.
-    """
-
-    model: str
-    dataset: str
-    data_root: str | None = None
-    train_split: str = "train"
-    validation_split: str = "val"
-    size: tuple[int, int] | None = None
-    limit: int | None = None
-    epochs: int = 30
-    batch_size: int = 8
-    crop: tuple[int, int] = (256, 512)
-    scale: tuple[float, float] = (0.75, 1.5)
-    colour: float = 0.3
-    loss_stride: int = 1
-    rate: float = 2e-3
-    decay: float = 1e-2
-    warm_up: float = 0.03
-    auxiliary: float = 0.4
-    class_weights: bool = True
-    averaging: float = 0.99
-    initial: str = ""
-    teacher: str = ""
-    distillation: float = 1.0
-    lovasz: float = 0.0
-    hold_out: str = ""
-    validate_every: int = 1
-    seed: int = 0
-    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -133,26 +89,6 @@ def run_epochs(run: Run, unseen: CachedExamples, out: Path, progress: Progress, 
         miou = mean_iou(Segmenter(spec, run.averaged.module), unseen, progress) if due else None
         report(EpochReport(run.epoch, config.epochs, loss, miou))
     return weights
-
-
-def require_sensible(config: TrainConfig) -> None:
-    """Raise ConfigurationError for options that no training can have."""
-    low, high = config.scale
-    if not 0 < low <= high < math.inf:
-        raise ConfigurationError(f"--zoom {low} {high}: no range of zooms", "give the smallest, then the largest")
-    if min(config.crop) < 1:
-        raise ConfigurationError(f"--crop {config.crop[0]}x{config.crop[1]}: no pixel is left", "as in --crop 256x512")
-    if config.epochs < 1 or (config.limit is not None and config.limit < 1):
-        raise ConfigurationError("the number of epochs and the limit must be at least 1")
-    if config.batch_size < 2:
-        raise ConfigurationError("the batch size must be at least 2", "batch normalization needs several examples")
-    if not 0 <= config.colour < 1 or not 0 <= config.distillation < math.inf or not 0 <= config.lovasz < math.inf:
-        given = f"--colour {config.colour} --distillation {config.distillation} --lovasz {config.lovasz}"
-        raise ConfigurationError(f"{given}: out of range")
-    if config.loss_stride < 1 or config.validate_every < 1:
-        raise ConfigurationError("--loss-stride and --validate-every must be at least 1")
-    if not 0 < config.rate < math.inf:
-        raise ConfigurationError(f"--rate {config.rate}: the learning rate must be above 0", "the default is 0.002")
 
 
 def require_fitting(config: TrainConfig, spec: ModelSpec, validation: Dataset) -> None:

@@ -28,7 +28,7 @@ from segeval.console import progress, results, say
 from segeval.files.sets import AdversarialSample, AdversarialSet, CraftConfig
 
 if TYPE_CHECKING:
-    from segeval.generate.crafting.craft import CraftPlan
+    from segeval.generate.crafting.setup import CraftPlan
 
 
 def craft(
@@ -136,9 +136,9 @@ def craft(
     )
     crafter = Crafter(config, out)
     if not quiet:
-        show_plan(crafter.plan(), config)
-        if crafter.left_out:
-            say(f"left out, since they belong to other splits: {some(crafter.left_out)}")
+        show_plan(crafter.setup.plan(), config)
+        if crafter.setup.left_out:
+            say(f"left out, since they belong to other splits: {some(crafter.setup.left_out)}")
     with progress(quiet) as tick:
         manifest = crafter.run(resume, tick, worker_count(workers, device), say)
     show_summary(out)

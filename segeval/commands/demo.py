@@ -42,7 +42,7 @@ def demo(
     adversarial, bundle, replayed, report = (out / name for name in ("set", "bundle", "replay", "report"))
     crafter = Crafter(DEMO, adversarial)
     if not quiet:
-        show_plan(crafter.plan(), DEMO)
+        show_plan(crafter.setup.plan(), DEMO)
     with progress(quiet) as tick:
         crafter.run(adversarial.exists(), tick, usable_cores(), say)
         deploy(adversarial, bundle, progress=tick, tell=say)

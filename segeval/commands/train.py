@@ -77,7 +77,7 @@ def train(
     segeval train fast-scnn-synthetic --out runs/fast --dataset synthetic --epochs 9 --batch-size 4 --zoom 1 1
     """
     check_device(device)
-    from segeval.generate.training.train import TrainConfig
+    from segeval.generate.training.config import TrainConfig
     from segeval.generate.training.train import train as run
 
     config = TrainConfig(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from segeval.classes import CAMVID
-from segeval.datasets import Size
+from segeval.datasets.dataset import Size
 from segeval.datasets.files import FileDataset, find_root, label_values, list_files, need_folder, pair_by_stem
 from segeval.errors import DataError
 from segeval.files.sets import Resize

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from segeval.classes import IGNORE, ClassTable
-from segeval.datasets import Dataset, Example
+from segeval.datasets.dataset import Dataset, Example
 from segeval.datasets.names import require_name
 from segeval.errors import DataError
 
@@ -19,7 +19,7 @@ class CheckedDataset:
 
     def __init__(self, name: str, dataset: Dataset) -> None:
         if not isinstance(getattr(dataset, "table", None), ClassTable):
-            raise DataError(f"dataset {name}: its table is no ClassTable", "see segeval/datasets/__init__.py")
+            raise DataError(f"dataset {name}: its table is no ClassTable", "see segeval/datasets/dataset.py")
         self.name = name
         self.table = dataset.table
         self.ids: Sequence[str] = tuple(dataset.ids)
@@ -67,4 +67,4 @@ def require_array(value: Any, where: str, shape: str, fits: Any) -> None:
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.size and fits(value.shape):
         return
     found = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-    raise DataError(f"{where} is {found}, not a uint8 array {shape}", "see segeval/datasets/__init__.py: Example")
+    raise DataError(f"{where} is {found}, not a uint8 array {shape}", "see segeval/datasets/dataset.py: Example")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from segeval.classes import CITYSCAPES, IGNORE
-from segeval.datasets import Size
+from segeval.datasets.dataset import Size
 from segeval.datasets.files import FileDataset, LabelFile, Pair, find_root, label_values, list_files, need_folder
 from segeval.errors import DataError
 from segeval.files.sets import Resize

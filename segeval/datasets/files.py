@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segeval.classes import IGNORE, ClassTable
-from segeval.datasets import Example, Size
+from segeval.datasets.dataset import Example, Size
 from segeval.datasets.names import require_name
 from segeval.datasets.pixels import read_image, read_labels, require_one_orientation, resize_image, resize_labels
 from segeval.errors import DataError

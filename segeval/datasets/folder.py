@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from segeval.classes import CAMVID, CITYSCAPES, TABLES, ClassTable, Rgb
-from segeval.datasets import Size
+from segeval.datasets.dataset import Size
 from segeval.datasets.files import FileDataset, label_values, list_files, need_folder, pair_by_stem
 from segeval.errors import DataError
 from segeval.files.sets import Resize

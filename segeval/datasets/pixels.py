@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from segeval.classes import ClassTable
-from segeval.datasets import Size
+from segeval.datasets.dataset import Size
 from segeval.errors import DataError
 from segeval.files.images import RgbImage, opening
 from segeval.files.sets import Resize

@@ -38,7 +38,7 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def registered(dataset: Any) -> str:
         module = ModuleType("plugged")
-        module.make = lambda root=None, split="mine", size=None: dataset  # type: ignore[attr-defined]
+        module.make = lambda root=None, split="mine", size=None: dataset
         monkeypatch.setitem(sys.modules, "plugged", module)
         return "plugged:make"
 
@@ -91,4 +91,4 @@ def test_the_default_split_is_the_datasets_own(plug: Any) -> None:
 def test_frames_of_other_splits_are_named(data: Path) -> None:
     dataset = open_dataset("cityscapes", data / "cityscapes_frames")
     assert tuple(dataset.ids) == ("frankfurt_000000_000576",)
-    assert [name.partition("_")[0] for name in dataset.left_out] == ["aachen"] * 4  # type: ignore[attr-defined]
+    assert [name.partition("_")[0] for name in dataset.left_out] == ["aachen"] * 4

@@ -5,7 +5,7 @@ import pytest
 
 from segeval.classes import CITYSCAPES, IGNORE
 from segeval.datasets import open_dataset
-from segeval.datasets.synthetic.dataset import SPLITS, open_synthetic
+from segeval.datasets.synthetic import SPLITS, open_synthetic
 from segeval.errors import DataError
 
 

@@ -17,7 +17,8 @@ import torch
 from segeval.files.encoding import decode
 from segeval.files.sets import CraftConfig
 from segeval.generate.crafting.craft import Crafter
-from segeval.generate.training.train import TrainConfig, train
+from segeval.generate.training.config import TrainConfig
+from segeval.generate.training.train import train
 
 
 def countdown(moment: int | None) -> Callable[..., None]:

@@ -13,7 +13,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 
 from segeval.commands.deploy import show_parity
-from segeval.datasets.synthetic.dataset import open_synthetic
+from segeval.datasets.synthetic import open_synthetic
 from segeval.deploy import deploy
 from segeval.deploy.parity import Reference, measure_half
 from segeval.errors import EngineError

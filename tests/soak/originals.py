@@ -8,7 +8,8 @@ from pathlib import Path
 
 from segeval.files.encoding import decode
 from segeval.files.set_folder import SetFolder
-from segeval.generate.training.train import EpochReport, TrainConfig, train
+from segeval.generate.training.config import TrainConfig
+from segeval.generate.training.train import EpochReport, train
 from segeval_runner.pack import pack
 from tests.soak.commands import COMMANDS
 from tests.soak.world import World

@@ -19,7 +19,8 @@ from segeval.files.experiments import ExperimentFolder
 from segeval.files.set_folder import SetFolder
 from segeval.files.storage import sha256
 from segeval.generate.crafting.craft import Crafter
-from segeval.generate.training.train import TrainConfig, train
+from segeval.generate.training.config import TrainConfig
+from segeval.generate.training.train import train
 from segeval.models import load_model
 from segeval.reproduce.kang2020 import write_report
 from segeval_runner.backends import Settings

@@ -1,9 +1,10 @@
-"""Procedural street scenes with Cityscapes labels.
+"""Procedural street scenes with Cityscapes labels; nothing reaches into this package but by what is named here.
 
-`render_scene(seed, height, width)` draws one; see `scene.py` for the order in
-which it does so. Needs numpy and Pillow only.
+`render_scene(seed, height, width)` draws one; see `scene.py` for the order in which it does so. Needs numpy and
+Pillow only.
 """
 
+from segeval.datasets.synthetic.dataset import SPLITS, open_synthetic
 from segeval.datasets.synthetic.scene import Scene, render_scene
 
-__all__ = ["Scene", "render_scene"]
+__all__ = ["SPLITS", "Scene", "open_synthetic", "render_scene"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segeval.classes import CITYSCAPES
-from segeval.datasets import Example, Size
+from segeval.datasets.dataset import Example, Size
 from segeval.datasets.synthetic.scene import MIN_HEIGHT, MIN_WIDTH, render_scene
 from segeval.errors import DataError
 

@@ -15,7 +15,8 @@ from segeval.files.exclusive import only_writer
 from segeval.files.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.files.held import require_held
 from segeval.files.provenance import revision, versions
-from segeval.generate.crafting.craft import Crafter, CraftPlan
+from segeval.generate.crafting.craft import Crafter
+from segeval.generate.crafting.setup import CraftPlan
 from segeval.generate.numerics import is_cpu, naming_memory, one_thread, prepare_torch
 from segeval.models import Segmenter, load_models
 from segeval.progress import Progress
@@ -65,7 +66,7 @@ class Reproduction:
 
     def cost(self) -> Cost:
         """Count the gradients, and measure one of every model. Raises DataError for an image that one cannot take."""
-        plans = {name: crafter.plan() for name, crafter in self.crafters.items()}
+        plans = {name: crafter.setup.plan() for name, crafter in self.crafters.items()}
         names = [model.spec.name for model in self.models]
         if "maps" in self.config.parts:
             plans[MAPS] = CraftPlan(len(self.config.budget_images), 0, dict.fromkeys(names, gradients_of(self.config)))

@@ -13,7 +13,7 @@ from rich.console import Console
 from segeval.errors import ConfigurationError, DataError, FormatError, SegevalError
 from segeval.evaluate import benchmark_table, evaluate, read_benchmark_report
 from segeval.evaluate.device.device_records import Accuracy, BenchmarkReport, EngineRow
-from segeval.evaluate.report.verdict import headline
+from segeval.evaluate.measure.report_rows import headline
 from segeval.files.benches import open_bench
 
 if TYPE_CHECKING:

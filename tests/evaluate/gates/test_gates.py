@@ -23,7 +23,7 @@ from segeval.evaluate import (
 )
 from segeval.evaluate.gates.gates import METRICS, value_of
 from segeval.evaluate.measure.report_records import DESKTOP
-from segeval.evaluate.report.verdict import meant
+from segeval.evaluate.measure.report_rows import meant
 from segeval_runner.strict import UNPRINTABLE
 
 Shared = tuple[Any, SurvivalReport]

@@ -17,8 +17,9 @@ from segeval.evaluate.measure.bootstrap import Floats
 from segeval.evaluate.measure.comparisons import BETWEEN_ATTACKS, BETWEEN_ENGINES, engine_pairs, plan
 from segeval.evaluate.measure.paired import Paired, compare, holm
 from segeval.evaluate.measure.report_records import Comparison, EngineSummary
+from segeval.evaluate.measure.report_rows import headline
 from segeval.evaluate.measure.statistics import QUANTITIES
-from segeval.evaluate.report.verdict import headline, verdict
+from segeval.evaluate.report.verdict import verdict
 from segeval.files.bundles import Calibration
 
 if TYPE_CHECKING:

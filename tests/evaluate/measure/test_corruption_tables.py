@@ -16,7 +16,7 @@ from segeval.evaluate import SurvivalReport, channels_in_terminal, check_gates, 
 from segeval.evaluate.measure.corruption_tables import channel_tables
 from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.measure.report_records import DESKTOP
-from segeval.evaluate.report.verdict import meant
+from segeval.evaluate.measure.report_rows import meant
 from segeval.files.bundles import (
     BundledFile,
     BundleManifest,

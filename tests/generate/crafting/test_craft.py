@@ -12,8 +12,9 @@ from PIL import Image
 from segeval.errors import ConfigurationError, DataError, EngineError, SegevalError, UnknownNameError
 from segeval.files.set_folder import SetFolder
 from segeval.generate.attacks.problem import Problem
-from segeval.generate.crafting.craft import Crafter, spread
+from segeval.generate.crafting.craft import Crafter
 from segeval.generate.crafting.jobs import seed_of
+from segeval.generate.crafting.setup import spread
 
 Tree = Callable[..., dict[str, bytes]]
 QUICK: dict[str, Any] = {"attacks": ("fgsm",), "scopes": ("local",), "steps": 1}
@@ -59,7 +60,7 @@ def test_the_manifest_describes_the_run(world: Any, tmp_path: Path) -> None:
 
 
 def test_the_plan_counts_what_there_can_be_at_most(world: Any, tmp_path: Path) -> None:
-    plan = Crafter(world.config, tmp_path / "set").plan()
+    plan = Crafter(world.config, tmp_path / "set").setup.plan()
     assert (plan.images, plan.samples_at_most, plan.gradients_at_most) == (3, 12, 36)
     assert not (tmp_path / "set").exists()
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample
-from segeval.generate.crafting.craft import FOLDERS
+from segeval.generate.crafting.continuing import FOLDERS
 from segeval.generate.crafting.margins import as_half, ask
 from segeval.metrics import Mask
 from segeval.models import Segmenter

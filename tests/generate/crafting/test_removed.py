@@ -12,7 +12,8 @@ from segeval.errors import ConfigurationError, StorageError
 from segeval.files.exclusive import only_writer
 from segeval.files.new_folder import new_folder
 from segeval.generate.crafting.craft import Crafter
-from segeval.generate.training.train import TrainConfig, train
+from segeval.generate.training.config import TrainConfig
+from segeval.generate.training.train import train
 
 Make = Callable[[Path, int], object]
 

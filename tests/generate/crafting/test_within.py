@@ -96,7 +96,7 @@ def test_a_matched_set_continues_where_it_was_interrupted(world: Any, tree: Any,
 
 def test_the_plan_counts_trajectories_for_gradients_and_specs_for_samples(world: Any, tmp_path: Path) -> None:
     config = replace(world.config, attacks=("tanh",), match=("fgsm=tanh",), within=LIMITS)
-    plan = Crafter(config, tmp_path / "set").plan()
+    plan = Crafter(config, tmp_path / "set").setup.plan()
     assert plan.gradients_at_most == 3 * 3 * 2 * 2  # images, steps, scopes, trajectories
     assert plan.samples_at_most == 3 * 2 * (1 + len(LIMITS) + 1)
 

@@ -23,9 +23,10 @@ from segeval.files.encoding import encode
 from segeval.files.exclusive import only_writer
 from segeval.generate.training.augment import Augmentation
 from segeval.generate.training.cached_examples import CachedExamples
+from segeval.generate.training.config import TrainConfig
 from segeval.generate.training.distillation import soft_cross_entropy
 from segeval.generate.training.initial import initial_network
-from segeval.generate.training.train import EpochReport, TrainConfig, train
+from segeval.generate.training.train import EpochReport, train
 from segeval.models import load_model
 from segeval.models.loading import build_network, load_spec
 

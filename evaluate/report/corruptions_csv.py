@@ -1,0 +1,34 @@
+"""corruptions.csv: survival through what a camera does to the image."""
+
+from collections.abc import Iterable
+
+from ..measure.corruption_tables import ChannelColumn, ChannelLine, ChannelTable
+from ..measure.report_records import SurvivalRow
+from .report_csv import Cell, csv_bytes, survival_cells
+
+
+def channels_csv(tables: Iterable[ChannelTable]) -> bytes:
+    """One line per attack, channel and engine; empty if there is no table."""
+    return csv_bytes(
+        _cells(table, line, column, cell)
+        for table in tables
+        for line in table.lines
+        for column, cell in zip(table.columns, line.cells, strict=True)
+        if cell is not None
+    )
+
+
+def _cells(table: ChannelTable, line: ChannelLine, column: ChannelColumn, cell: SurvivalRow) -> dict[str, Cell]:
+    return {
+        "model": table.model,
+        "victims": "+".join(line.victims),
+        "attack": line.attack,
+        "channel": column.channel,
+        "engine": column.plain,
+        "precision": column.precision,
+        **survival_cells(cell),
+        "clean_images": column.images,
+        "clean_miou": column.miou,
+        "clean_accuracy": column.accuracy,
+        "clean_equal": column.equal,
+    }

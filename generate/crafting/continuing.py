@@ -1,0 +1,69 @@
+"""What may lie in the folder of a set already: the same set, finished or not, or one in which nothing was attacked."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from segeval.errors import ConfigurationError
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import AdversarialSet, CraftConfig
+
+MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions", "resize")
+"""What decides the result besides the options."""
+FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction", "margin")
+
+
+def opened(folder: SetFolder, fresh: AdversarialSet, resume: bool) -> AdversarialSet:
+    """The manifest on disk: `fresh`, or that of the same configuration.
+
+    A set of another configuration in which nothing was attacked yet, perhaps because it could not be, gives way.
+    """
+    root = folder.root
+    if not folder.manifest_path.exists():
+        folder.write_manifest(fresh)
+        return fresh
+    found = folder.manifest()
+    if changed := differences(found, fresh):
+        if not found.complete and not begun(folder):
+            clear(folder)
+            folder.write_manifest(fresh)
+            return fresh
+        raise ConfigurationError(*refusal(root, found, changed))
+    if not resume and not found.complete:
+        raise ConfigurationError(f"{root} holds an unfinished set", "continue it with --resume")
+    return folder.complete_manifest() if found.complete else found
+
+
+def begun(folder: SetFolder) -> bool:
+    """Whether the folder holds at least one sample."""
+    path = folder.samples_path
+    return path.exists() and path.stat().st_size > 0
+
+
+def clear(folder: SetFolder) -> None:
+    """Remove what an earlier run prepared."""
+    for name in FOLDERS:
+        shutil.rmtree(folder.root / name, ignore_errors=True)
+
+
+def refusal(root: Path, found: AdversarialSet, changed: Sequence[str]) -> tuple[str, str]:
+    """That a folder holds another set than the one asked for, and what to do. changed: see `differences`."""
+    names = ", ".join(changed)
+    if changed[0] not in MADE_FROM:
+        what = f"{root} holds a set that was made with other options ({names})"
+        return what, "choose another --out, or repeat the options of that set"
+    usable = "; that one can still be deployed and evaluated" if found.complete else ""
+    return (
+        f"{root} holds a set of the same options that was made from something else ({names}): other files, or other "
+        "versions of segeval or its libraries",
+        f"choose another --out{usable}",
+    )
+
+
+def differences(found: AdversarialSet, fresh: AdversarialSet) -> list[str]:
+    """Names of what decides the result and differs between two manifests."""
+    options = [
+        name for name in CraftConfig.__dataclass_fields__ if getattr(found.config, name) != getattr(fresh.config, name)
+    ]
+    inputs = [name for name in MADE_FROM if getattr(found, name) != getattr(fresh, name)]
+    return options or inputs

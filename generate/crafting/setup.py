@@ -1,0 +1,163 @@
+"""What a crafting run works on: the images, victims, attacks and tasks that its configuration names."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from segeval.classes import parse_task, same_classes
+from segeval.datasets import open_dataset
+from segeval.errors import ConfigurationError
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import AdversarialSample, CraftConfig, Grouping, SkippedSample, TaskRecord
+from segeval.models import Segmenter, load_models
+from segeval.models.loading import load_spec
+from segeval.models.names import parse_model
+from segeval.models.segmenter import resizing
+from segeval.places import dataset_root
+
+from ..attacks.specs import resolve
+from ..attacks.victims import Victims, together
+from ..numerics import prepare_torch
+from .jobs import Job, seed_of
+from .samples import ImageFiles, attack_batch
+
+
+@dataclass(frozen=True)
+class CraftPlan:
+    """What a crafting run is about to do, before anything is computed. gradients: per model; all are upper bounds."""
+
+    images: int
+    samples_at_most: int
+    gradients: Mapping[str, int]
+
+    @property
+    def gradients_at_most(self) -> int:
+        """Gradients of all models."""
+        return sum(self.gradients.values())
+
+
+class Setup:
+    """What a crafting configuration names, opened and checked against each other: images, victims, attacks, tasks.
+
+    models: those of the configuration, where they are loaded already.
+    """
+
+    def __init__(self, config: CraftConfig, models: Sequence[Segmenter] = ()) -> None:
+        prepare_torch()
+        self.config = config
+        self.trajectories = resolve(config)
+        self.specs = {spec.label: spec for trajectory in self.trajectories for spec in trajectory.specs}
+        specs = [model.spec for model in models] or [load_spec(parse_model(text).name) for text in config.models]
+        self.resize = resizing(specs)
+        self.dataset = open_dataset(
+            config.dataset, dataset_root(config.data_root), config.split, config.size, self.resize
+        )
+        self.chosen = chosen(self.dataset.ids, config)
+        self.models = list(models) or load_models(config.models, config.device)
+        self.require_fit()
+        table = self.dataset.table
+        resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}
+        self.tasks = [TaskRecord(name, sources, target) for name, (sources, target) in resolved.items()]
+        self.groups = groups(self.models, config.victims)
+
+    def require_fit(self) -> None:
+        """Raise unless every victim knows the dataset's classes and no name would be used twice."""
+        attacks = [spec.label for trajectory in self.trajectories for spec in trajectory.specs]
+        doubled = sorted({name for name in attacks if attacks.count(name) > 1})
+        if doubled:
+            raise ConfigurationError(f"attack {doubled[0]!r} is given more than once", "leave one of them out")
+        for model in self.models:
+            if not same_classes(model.spec.table, self.dataset.table):
+                raise ConfigurationError(
+                    f"{model.spec.name} knows the classes of {model.spec.table.name}, the dataset those of "
+                    f"{self.dataset.table.name}",
+                    "choose a model made for these classes: segeval ls models",
+                )
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Names of images that lie beside those of the split and belong to other ones."""
+        return tuple(self.dataset.left_out)
+
+    def plan(self) -> CraftPlan:
+        """Counts that an image without a source pixel, or an early stop, can only lower."""
+        each = len(self.chosen) * len(self.tasks)
+        steps = each * len(self.trajectories) * self.config.steps
+        attacked = Counter(name for victims in self.groups for name in victims.names)
+        gradients = {name: times * steps for name, times in attacked.items()}
+        return CraftPlan(len(self.chosen), each * len(self.specs) * len(self.groups), gradients)
+
+    def jobs(self, files: Mapping[str, ImageFiles]) -> Iterator[Job]:
+        """All batches, in the order of samples.jsonl; the configuration alone decides how images are batched."""
+        for victims in self.groups:
+            for trajectory in self.trajectories:
+                for task in self.tasks:
+                    key = (victims.name, task.name)
+                    images = [name for name, file in files.items() if file.phi_pixels[key]]
+                    for start in range(0, len(images), self.batch_size):
+                        batch = tuple(images[start : start + self.batch_size])
+                        yield Job(victims, trajectory, task, batch)
+
+    @property
+    def batch_size(self) -> int:
+        """How many images are attacked together.
+
+        On the CPU always one: it is as fast, and only so the last bit of a result does not depend on the batch, since
+        PyTorch's threads divide a batch at places where its kernels round differently. On a GPU results of
+        different batches agree up to rounding.
+        """
+        return 1 if self.on_cpu else self.config.batch_size
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether attacks run on the CPU."""
+        return self.models[0].mean.device.type == "cpu"
+
+    def attack(
+        self,
+        folder: SetFolder,
+        job: Job,
+        files: Mapping[str, ImageFiles],
+        limits: Sequence[Sequence[float | None]],
+        tick: Callable[[int], None],
+    ) -> list[AdversarialSample]:
+        """Carry out one job and save its images in a set. limits: per image and spec, mean change that is allowed."""
+        attack = job.trajectory.specs[0].label
+        seeds = tuple(seed_of(self.config.seed, job.sample_id(image, attack)) for image in job.images)
+        shown = self.models if self.config.transfer else job.victims.segmenters
+        return attack_batch(folder, job, shown, [files[image] for image in job.images], limits, seeds, tick)
+
+    def skipped(self, files: dict[str, ImageFiles]) -> Iterator[SkippedSample]:
+        """What was not attacked because φ is empty."""
+        for name, file in files.items():
+            for victims in self.groups:
+                for task in self.tasks:
+                    if not file.phi_pixels[victims.name, task.name]:
+                        yield SkippedSample(name, task.name, victims.names)
+
+
+def groups(models: Sequence[Segmenter], groupings: Sequence[Grouping]) -> list[Victims]:
+    """Who is attacked by one perturbation: each model by itself, all of them together, or both."""
+    found: dict[str, Victims] = {}
+    for grouping in groupings:
+        for victims in [together([model]) for model in models] if grouping == "each" else [together(models)]:
+            found.setdefault(victims.name, victims)  # a single model is itself and all of them
+    return list(found.values())
+
+
+def chosen(ids: Sequence[str], config: CraftConfig) -> list[int]:
+    """Which images of a dataset are attacked. Raises ConfigurationError for an id that it does not have."""
+    if not config.ids:
+        return spread(len(ids), config.limit)
+    places = {name: index for index, name in enumerate(ids)}
+    for name in config.ids:
+        if name not in places:
+            raise ConfigurationError(f"{config.dataset} ({config.split}) has no image {name!r}", "check --image")
+    return [places[name] for name in dict.fromkeys(config.ids)][: config.limit]
+
+
+def spread(length: int, limit: int | None) -> list[int]:
+    """`limit` indices spread evenly over a dataset, since neighbours in a video are nearly the same image."""
+    if limit is None or limit >= length:
+        return list(range(length))
+    return [index * length // limit for index in range(limit)]
