@@ -129,7 +129,8 @@ def test_they_do_not_outlive_a_parent_that_is_killed(config: Any, tmp_path: Path
         import multiprocessing, os, signal, sys
         from pathlib import Path
         from segeval.generate.crafting.craft import Crafter
-        from segeval.files.sets import CraftConfig, decode
+        from segeval.files.encoding import decode
+        from segeval.files.sets import CraftConfig
 
         def tick(stage, done, total):
             if stage != "clean predictions" and done:
