@@ -22,8 +22,9 @@ INDEX = "inputs/index.jsonl"
 
 @dataclass(frozen=True)
 class Input:
-    """An image to bundle. key: "clean/IMAGE", "adversarial/SAMPLE", or one of them after a channel (`in_channel`).
+    """An image to bundle.
 
+    key: "clean/IMAGE", "adversarial/SAMPLE", or one of them after a corruption (`corrupted_key`).
     load: reads it, (H, W, 3).
     """
 

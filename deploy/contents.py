@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from segeval.errors import DataError
-from segeval.files.bundles import in_channel
+from segeval.files.bundles import corrupted_key
 from segeval.files.consistency import consistent_samples, require_consistent_set
 from segeval.files.images import RgbImage
 from segeval.files.set_folder import SetFolder
@@ -13,7 +13,7 @@ from segeval.files.sets import FileRecord
 from segeval.metrics import Labels
 
 from .bundle import Input, ranges
-from .corruptions import Channel
+from .corruptions import Corruption
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Crafted:
 class Contents:
     """The images of a set. clean, truth: by image id; truth only where it is known.
 
-    channels: what every image is run after as well, besides as it is.
+    corruptions: what every image is run after as well, besides as it is.
     """
 
     folder: SetFolder
     clean: dict[str, FileRecord]
     truth: dict[str, FileRecord]
     adversarial: tuple[Crafted, ...]
-    channels: tuple[Channel, ...] = ()
+    corruptions: tuple[Corruption, ...] = ()
 
     def image(self, id: str) -> RgbImage:
         """A clean image, (H, W, 3) RGB."""
@@ -47,35 +47,35 @@ class Contents:
         return self.folder.labels(self.truth[id]) if id in self.truth else None
 
     def inputs(self) -> list[Input]:
-        """Everything to run: clean images, adversarial images, then both again after each channel."""
+        """Everything to run: clean images, adversarial images, then both again after each corruption."""
         clean = [Input(f"clean/{id}", partial(self.image, id)) for id in self.clean]
         crafted = [Input(f"adversarial/{c.id}", partial(self.folder.image, c.file)) for c in self.adversarial]
         plain = clean + crafted
-        return plain + [after(channel, each) for channel in self.channels for each in plain]
+        return plain + [after(corruption, each) for corruption in self.corruptions for each in plain]
 
-    def inputs_for(self, model: str, channels: bool = True) -> tuple[tuple[int, int], ...]:
+    def inputs_for(self, model: str, corruptions: bool = True) -> tuple[tuple[int, int], ...]:
         """The inputs a model runs: every clean image, and the adversarial images that crafting showed it.
 
-        channels: whether also after each channel.
+        corruptions: whether also after each corruption.
         """
         clean = len(self.clean)
         own = [clean + at for at, crafted in enumerate(self.adversarial) if model in crafted.models]
         plain, block = [*range(clean), *own], clean + len(self.adversarial)
-        blocks = 1 + len(self.channels) * channels
+        blocks = 1 + len(self.corruptions) * corruptions
         return ranges([number * block + index for number in range(blocks) for index in plain])
 
 
-def after(channel: Channel, plain: Input) -> Input:
-    """An input as it comes out of a channel."""
-    return Input(in_channel(channel.name, plain.key), partial(through, channel, plain.load))
+def after(corruption: Corruption, plain: Input) -> Input:
+    """An input as it comes out of a corruption."""
+    return Input(corrupted_key(corruption.name, plain.key), partial(through, corruption, plain.load))
 
 
-def through(channel: Channel, load: Callable[[], RgbImage]) -> RgbImage:
-    """The image that `load` reads, as it comes out of a channel."""
-    return channel.apply(load())
+def through(corruption: Corruption, load: Callable[[], RgbImage]) -> RgbImage:
+    """The image that `load` reads, as it comes out of a corruption."""
+    return corruption.apply(load())
 
 
-def survey(folder: SetFolder, channels: tuple[Channel, ...] = ()) -> Contents:
+def survey(folder: SetFolder, corruptions: tuple[Corruption, ...] = ()) -> Contents:
     """Read what a set holds; no image is loaded yet.
 
     Raises DataError if nothing was attacked, FormatError if its records contradict each other.
@@ -93,4 +93,4 @@ def survey(folder: SetFolder, channels: tuple[Channel, ...] = ()) -> Contents:
     if not clean:
         hint = "craft with a task whose source classes occur in the images"
         raise DataError(f"{folder.root} holds no adversarial image", hint)
-    return Contents(folder, clean, truth, tuple(adversarial), channels)
+    return Contents(folder, clean, truth, tuple(adversarial), corruptions)

@@ -1,4 +1,4 @@
-"""Channels: what a camera pipeline does to an image before the network sees it.
+"""Corruptions: what a camera pipeline does to an image before the network sees it.
 
 Each is a pure function from a uint8 (H, W, 3) RGB image and one setting to an image of the same shape. To add one,
 write the function and a line in KINDS.
@@ -64,8 +64,9 @@ def as_levels(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of channel. setting: its name and range, for messages; low, high: ends of the range, which belong to it.
+    """A kind of corruption.
 
+    setting: its name and range, for messages; low, high: ends of the range, which belong to it.
     example: a setting to show.   whole: only whole numbers.
     """
 
@@ -89,24 +90,24 @@ SETTING = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
-class Channel:
-    """One channel with its setting. name: as in ``jpeg-75``, in keys, labels and tables."""
+class Corruption:
+    """One corruption with its setting. name: as in ``jpeg-75``, in keys, labels and tables."""
 
     name: str
     kind: Kind
     setting: float
 
     def apply(self, image: RgbImage) -> RgbImage:
-        """What comes out of the channel, (H, W, 3)."""
+        """What comes out of the corruption, (H, W, 3)."""
         return self.kind.apply(image, self.setting)
 
 
 def written_as(name: str) -> str:
-    """How a channel of this kind is written, for messages."""
-    return f"write it as in --channel {name}:{KINDS[name].example}"
+    """How a corruption of this kind is written, for messages."""
+    return f"write it as in --corruption {name}:{KINDS[name].example}"
 
 
-def parse_channel(spec: str) -> Channel:
+def parse_corruption(spec: str) -> Corruption:
     """Read ``jpeg:75``. Raises UnknownNameError for a kind that is not there, ConfigurationError for a bad setting."""
     name, _, text = spec.partition(":")
     kind = KINDS.get(name)
@@ -114,20 +115,22 @@ def parse_channel(spec: str) -> Channel:
         near = difflib.get_close_matches(name, KINDS, n=1)
         hint = f"did you mean {near[0]}? " if near else f"there are {', '.join(KINDS)}; "
         hint += written_as(near[0] if near else "jpeg")
-        raise UnknownNameError(f"--channel {spec!r}: there is no channel {name!r}", hint)
+        raise UnknownNameError(f"--corruption {spec!r}: there is no corruption {name!r}", hint)
     setting = float(text) if SETTING.fullmatch(text) else math.nan  # which lies in no range
     if not kind.low <= setting <= kind.high or (kind.whole and setting != int(setting)):
         form = "a whole number" if kind.whole else "a number of at most three decimals"
-        what = f"--channel {spec!r}: the {kind.setting} is {form} from {kind.low:g} to {kind.high:g}"
+        what = f"--corruption {spec!r}: the {kind.setting} is {form} from {kind.low:g} to {kind.high:g}"
         raise ConfigurationError(what, written_as(name))
-    return Channel(f"{name}-{setting:g}", kind, setting)
+    return Corruption(f"{name}-{setting:g}", kind, setting)
 
 
-def parse_channels(specs: Sequence[str]) -> tuple[Channel, ...]:
+def parse_corruptions(specs: Sequence[str]) -> tuple[Corruption, ...]:
     """Read several. Raises ConfigurationError, also for one that is given twice."""
-    channels = tuple(map(parse_channel, specs))
-    names = [channel.name for channel in channels]
+    corruptions = tuple(map(parse_corruption, specs))
+    names = [corruption.name for corruption in corruptions]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigurationError(f"--channel {name.replace('-', ':')} is given twice", "give each channel once")
-    return channels
+            raise ConfigurationError(
+                f"--corruption {name.replace('-', ':')} is given twice", "give each corruption once"
+            )
+    return corruptions

@@ -49,7 +49,7 @@ from .bundle import hash_files, write_file, write_inputs
 from .calibration_images import CalibrationImages, choose_calibration
 from .compiler import INSTALL, Compiler, installed
 from .contents import Contents, survey
-from .corruptions import parse_channels
+from .corruptions import parse_corruptions
 from .given import Given, load_victim, require_in_set
 from .parity import Reference, evenly, measure_half, measure_parity
 from .runner_archive import RUN_SCRIPT, runner_archive
@@ -68,7 +68,7 @@ def deploy(
     calibration_images: int = IMAGES,
     batch: int = 1,
     dla: int | None = None,
-    channels: Sequence[str] = (),
+    corruptions: Sequence[str] = (),
     attribute: Sequence[AttributionMode] = (),
     given: Given = NONE_GIVEN,
     tell: Callable[[str], None] = lambda text: None,
@@ -80,7 +80,7 @@ def deploy(
     calibrations: as in ``minmax`` or ``percentile,percentile=99.9``; see `parse_calibrations`. The first makes the int8
     that ships, each other an int8 of its own beside it.   calibration_images: of those that do not say.
     attribute: an int8 file for every block of each network as well, with only that block quantized, or all but it.
-    channels: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
+    corruptions: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
     given: files that the set does not carry, and code that it may bring.   tell: called with what a person should know.
     A bundle of the same set and options that is there already is verified and returned.
     Raises DataError or IntegrityError for the set, ConfigurationError for options or `out`, WeightsError,
@@ -91,8 +91,8 @@ def deploy(
     manifest = folder.complete_manifest()
     require_in_set(given, manifest.models)
     reference = SetReference(sha256_file(folder.manifest_path))
-    passing = parse_channels(channels)
-    names = tuple(channel.name for channel in passing)
+    passing = parse_corruptions(corruptions)
+    names = tuple(corruption.name for corruption in passing)
     specs = parse_calibrations(calibrations, calibration_images)
     device: Target = TARGETS.load(target)
     options = DeployOptions(
@@ -101,7 +101,7 @@ def deploy(
         calibration_images=specs[0].images,
         batch=batch,
         dla=dla,
-        channels=names,
+        corruptions=names,
         sweep=() if len(specs) == 1 and specs[0].plain else tuple(spec.text for spec in specs),
         attribute=tuple(dict.fromkeys(attribute)),
     )
@@ -296,7 +296,7 @@ class ModelDeployment:
             width=self.size[1],
             batch=self.options.batch,
             classes=len(segmenter.spec.outputs),
-            inputs=self.contents.inputs_for(self.record.name, channels=variant.ships),
+            inputs=self.contents.inputs_for(self.record.name, corruptions=variant.ships),
             calibration=calibration,
             parity=self.parity(name, model, compared, len(segmenter.spec.table), precision, form, integers),
             compiled=compiled,

@@ -10,16 +10,16 @@ from .gates.gates import check as check_gates
 from .gates.gates import require_known as require_known_gates
 from .measure.report_records import SurvivalReport
 from .report.reading import read_report
-from .report.report_terminal import channels_in_terminal, clean_in_terminal, differences_in_terminal, survival_table
+from .report.report_terminal import clean_in_terminal, corruptions_in_terminal, differences_in_terminal, survival_table
 from .report.sweep_terminal import sweeps_in_terminal
 
 __all__ = [
     "Finding",
     "SurvivalReport",
     "benchmark_table",
-    "channels_in_terminal",
     "check_gates",
     "clean_in_terminal",
+    "corruptions_in_terminal",
     "differences_in_terminal",
     "evaluate",
     "gates_as_junit",

@@ -19,13 +19,13 @@ from .formats.sample_files import write_samples
 from .measure.bootstrap import RESAMPLES
 from .measure.clean import measure_latency
 from .measure.comparisons import comparisons
-from .measure.corruption_tables import channel_tables
+from .measure.corruption_tables import corruption_tables
 from .measure.counting import Counted, count_everything
 from .measure.inputs import Sources
 from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetSummary, SurvivalReport
 from .measure.summary import survival_rows
 from .measure.sweep import attributions, calibration_matrices
-from .report.corruptions_csv import channels_csv
+from .report.corruptions_csv import corruptions_csv
 from .report.downloads import downloads, kept_free
 from .report.gallery import gallery
 from .report.page import Page
@@ -56,7 +56,7 @@ def evaluate(
     set_root: a finished adversarial set.   replays: of that set; an unfinished one is evaluated as far as it got, and
     the report says so.   out: gets report.html, report.json, survival.csv, clean.csv, curves.csv, breakdown.csv and the
     samples as samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to compare,
-    channels.csv if images went through channels, calibrations.csv and attribution.csv if there were several int8 files.
+    corruptions.csv if images were corrupted, calibrations.csv and attribution.csv if there were several int8 files.
     seed: of the bootstrap.   progress: called with the stage, what is done of it and its total.
     benches: benchmarks of the replayed bundles; with them `out` gets benchmark.csv and benchmark.json as well.
     label_maps: write every label map of the replays as PNG into `out`/labels.
@@ -95,7 +95,7 @@ def in_a_file(record: object) -> bytes:
 
 def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkReport | None) -> dict[str, bytes]:
     """The files that are embedded in a report, by name: report.json as far as it tells of these, and the tables."""
-    channels = channel_tables(report)
+    corruptions = corruption_tables(report)
     tables = {
         "survival.csv": survival_csv(report.survival),
         "samples.csv": samples_csv(counted.rows),
@@ -103,7 +103,7 @@ def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkR
         "curves.csv": curves_csv(report.curves),
         "breakdown.csv": breakdown_csv(report.breakdown),
         "comparisons.csv": comparisons_csv(report.comparisons),
-        "channels.csv": channels_csv(channels),
+        "corruptions.csv": corruptions_csv(corruptions),
         "calibrations.csv": calibrations_csv(calibration_matrices(report)),
         "attribution.csv": attribution_csv(attributions(report)),
         "benchmark.csv": benchmark_csv(benchmark) if benchmark else b"",
@@ -117,7 +117,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     """The report of what was counted, without the examples of its gallery."""
     survival = tuple(survival_rows(sources, counted, seed, progress))
     unfinished = [engine.label for engine in sources.engines if not engine.record.complete]
-    plain = [engine for engine in sources.engines if not engine.channel]
+    plain = [engine for engine in sources.engines if not engine.corruption]
     saturating = [engine.label for engine in plain if engine.record.facts.get("saturates") is True]
     replaced = [engine.label for engine in plain if "fallback" in engine.record.facts]
     engines = tuple(
@@ -131,7 +131,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             replay=engine.replay_index,
             complete=engine.record.complete,
             calibration=engine.calibration,
-            channel=engine.channel,
+            corruption=engine.corruption,
             arithmetic=str(engine.record.facts.get("arithmetic", "")),
             noise_floor=engine.noise_floor,
         )

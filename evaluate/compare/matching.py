@@ -20,7 +20,7 @@ class Matched:
 
 
 def match(a: Sequence[EngineSummary], b: Sequence[EngineSummary]) -> Matched:
-    """Pair the engines of the same name and channel; of the rest, those that alone have a precision and calibration.
+    """Pair the engines of the same name and corruption; of the rest, those that alone have a precision and calibration.
 
     Where several replays of one report have an engine, its name there has the replay's folder behind it.
     """
@@ -43,18 +43,18 @@ Identity = Callable[[EngineSummary], Hashable]
 
 def by_name(engines: Sequence[EngineSummary]) -> Identity:
     """Its name without the replay, where that tells it from the others."""
-    names = Counter((engine.model, engine.name, engine.channel) for engine in engines)
+    names = Counter((engine.model, engine.name, engine.corruption) for engine in engines)
 
     def identity(engine: EngineSummary) -> Hashable:
-        name = engine.model, engine.name, engine.channel
-        return name if names[name] == 1 else (engine.model, engine.label, engine.channel)
+        name = engine.model, engine.name, engine.corruption
+        return name if names[name] == 1 else (engine.model, engine.label, engine.corruption)
 
     return identity
 
 
 def by_precision(_: Sequence[EngineSummary]) -> Identity:
     """What it is, whatever it is called."""
-    return lambda engine: (engine.model, engine.precision, variant_of(engine), engine.channel)
+    return lambda engine: (engine.model, engine.precision, variant_of(engine), engine.corruption)
 
 
 def identified(engines: Sequence[EngineSummary], identity: Identity) -> dict[Hashable, EngineSummary]:

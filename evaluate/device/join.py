@@ -64,7 +64,7 @@ def check_percentiles(run: BenchRun, path: Path) -> None:
 def benchmark_report(sources: Sources, records: Sequence[BenchRecord], report: SurvivalReport) -> BenchmarkReport:
     """Put what was benchmarked beside what was replayed. records: of `open_benches`."""
     replayed: dict[Identity, list[Engine]] = {}
-    for engine in (engine for engine in sources.engines if not engine.channel):
+    for engine in (engine for engine in sources.engines if not engine.corruption):
         replay, ran = sources.replays[engine.replay_index].record, engine.record
         key = identity(replay.bundle_sha256, ran.name, ran.backend, ran.backend_version, replay.environment)
         replayed.setdefault(key, []).append(engine)

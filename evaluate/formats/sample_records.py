@@ -7,7 +7,7 @@ from typing import Literal
 from ..measure.report_records import SurvivalReport
 from ..measure.survival import SampleCounts
 
-SAMPLES_SCHEMA: Literal["segeval.samples/1"] = "segeval.samples/1"
+SAMPLES_SCHEMA: Literal["segeval.samples/2"] = "segeval.samples/2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class SampleRecord(SampleCounts):
 
     set: sha256 of the set's set.json.   dataset, split: its images.   precision: of the engine.
     calibration: name of the engine's calibration, empty for the first of its network and for engines without one.
-    channel: what the image went through before the engine, empty for nothing.
+    corruption: what the image went through before the engine, empty for nothing.
     """
 
     set: str
@@ -24,8 +24,8 @@ class SampleRecord(SampleCounts):
     split: str
     precision: str
     calibration: str
-    channel: str
-    schema: Literal["segeval.samples/1"] = SAMPLES_SCHEMA
+    corruption: str
+    schema: Literal["segeval.samples/2"] = SAMPLES_SCHEMA
 
 
 def sample_records(report: SurvivalReport, rows: Iterable[SampleCounts]) -> Iterator[SampleRecord]:
@@ -41,5 +41,5 @@ def sample_records(report: SurvivalReport, rows: Iterable[SampleCounts]) -> Iter
             split=config.split,
             precision=engine.precision,
             calibration=engine.calibration.name if engine.calibration else "",
-            channel=engine.channel,
+            corruption=engine.corruption,
         )

@@ -6,7 +6,7 @@ each the answer to a question a reader has, over all tasks together, for the net
 * what a precision costs the attack: the first engine of a replay against its others;
 * what another machine changes: an engine against the same one of a later replay;
 * what another calibration changes: against the first one of that precision, the one that ships;
-* what a channel changes: against the same engine on images as they are, in the coarsest precision;
+* what a corruption changes: against the same engine on images as they are, in the coarsest precision;
 * which attack survives better: every two attacks with the same victims, on the coarsest engine alone.
 
 Calibrations of a part of the network are ranked elsewhere and compared with nothing here.
@@ -144,9 +144,9 @@ def engine_pairs(engines: Sequence[EngineSummary]) -> Iterator[tuple[EngineSumma
     for engine in engines:
         here = [other for other in shipping if other.replay == engine.replay]
         same = [other for other in shipping if other.precision == engine.precision]
-        if engine.channel and (variant_of(engine) or hardest is None or engine.precision != hardest.precision):
+        if engine.corruption and (variant_of(engine) or hardest is None or engine.precision != hardest.precision):
             continue
-        if engine.channel or variant_of(engine):
+        if engine.corruption or variant_of(engine):
             references = [other for other in same if other.replay == engine.replay][:1]
         else:
             references = here[:1] + same[:1]

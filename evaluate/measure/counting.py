@@ -99,7 +99,7 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
             counted.clean[model, engine.label].add(sample.image, engine_clean, clean, truth)
             maps = LabelMaps(phi, truth, clean, adversarial, engine_clean, engine_adversarial, margins)
             counted.rows.append(count_sample(sample, task, model, engine.label, maps))
-            if not engine.variant and not engine.channel:
+            if not engine.variant and not engine.corruption:
                 counted.breakdown.add(sample, engine, parts.count(engine_adversarial))
 
 

@@ -12,7 +12,7 @@ def variant_of(engine: EngineSummary) -> str:
 
 def ships(engine: EngineSummary) -> bool:
     """Whether it is as it ships: the first calibration, images as they are."""
-    return not engine.channel and not variant_of(engine)
+    return not engine.corruption and not variant_of(engine)
 
 
 def is_partial(engine: EngineSummary) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
-from segeval.files.bundles import BundleFolder, BundleManifest, Calibration, NoiseFloor, channel_of, in_channel
+from segeval.files.bundles import BundleFolder, BundleManifest, Calibration, NoiseFloor, corrupted_key, corruption_of
 from segeval.files.consistency import require_consistent_set
 from segeval.files.images import RgbImage
 from segeval.files.replays import COPY_AGAIN, EngineResults, Replay, ReplayedEngine
@@ -23,10 +23,10 @@ EVERY_LABEL = 256
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine of one replay, on images as they are or on those that went through one channel.
+    """One engine of one replay, on images as they are or on those that went through one corruption.
 
     label: unique in the report.   keys: of its inputs that have a result.   replay_index: which replay it belongs to.
-    channel: as in ``jpeg-75``, empty for images as they are.
+    corruption: as in ``jpeg-75``, empty for images as they are.
     """
 
     label: str
@@ -35,7 +35,7 @@ class Engine:
     keys: frozenset[str]
     replay_index: int
     calibration: Calibration | None
-    channel: str = ""
+    corruption: str = ""
     noise_floor: NoiseFloor | None = None
 
     @property
@@ -50,11 +50,11 @@ class Engine:
 
     def clean_key(self, image: str) -> str:
         """Key of the input that is this clean image."""
-        return in_channel(self.channel, f"clean/{image}")
+        return corrupted_key(self.corruption, f"clean/{image}")
 
     def adversarial_key(self, sample: str) -> str:
         """Key of the input that is the adversarial image of this sample."""
-        return in_channel(self.channel, f"adversarial/{sample}")
+        return corrupted_key(self.corruption, f"adversarial/{sample}")
 
     def pending(self, key: str) -> bool:
         """Whether an unfinished replay has not come to this input."""
@@ -106,22 +106,22 @@ def require_told_apart(replay: Replay) -> None:
 
 
 def engines_of(label: str, results: EngineResults, index: int, bundle: BundleManifest | None) -> Iterator[Engine]:
-    """A replayed engine on images as they are, then behind each channel. label: of the first; index: of the replay.
+    """A replayed engine on images as they are, then behind each corruption. label: of the first; index: of the replay.
 
-    Channels are those of the bundle that the engine was to run, and of the results. A replay that has not come to a
-    channel of its bundle is unfinished there too.
+    Corruptions are those of the bundle that the engine was to run, and of the results. A replay that has not come to a
+    corruption of its bundle is unfinished there too.
     """
     record = results.engine
     deployed = next((engine for engine in bundle.engines if engine.name == record.name), None) if bundle else None
     calibration, floor = (deployed.calibration, deployed.noise_floor) if deployed else (None, None)
     keys: dict[str, set[str]] = {"": set()}
     if bundle and deployed and deployed.ships:
-        keys.update((channel, set()) for channel in bundle.options.channels)
+        keys.update((corruption, set()) for corruption in bundle.options.corruptions)
     for key in results.keys:
-        keys.setdefault(channel_of(key), set()).add(key)
-    for channel, own in keys.items():
-        called = f"{label}+{channel}" if channel else label
-        yield Engine(called, record, results, frozenset(own), index, calibration, channel, floor)
+        keys.setdefault(corruption_of(key), set()).add(key)
+    for corruption, own in keys.items():
+        called = f"{label}+{corruption}" if corruption else label
+        yield Engine(called, record, results, frozenset(own), index, calibration, corruption, floor)
 
 
 class Sources:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from segeval.files.bundles import Calibration, NoiseFloor
+from segeval.files.earlier import of_today, within
 from segeval.files.replays import Environment
 from segeval.files.sets import AttackSpec, CraftConfig, ModelRecord, Scope, TaskRecord
 
@@ -57,7 +58,7 @@ class SurvivalRow:
     on the engine too; desktop_damage, engine_damage, clean_damage: such pixels over φ, the last on the clean image.
     margin_survived, margin_lost: mean over images of the mean margin on the desktop (adversarial minus best other
     logit, fp32) of pixels that survived and of those that did not; None where the set has no margins.
-    variant: name of the calibration if it is not the network's first.   channel: what the images went through before
+    variant: name of the calibration if it is not the network's first.   corruption: what the images went through before
     the engine, as in ``jpeg-75``; both empty for what ships.
     """
 
@@ -92,12 +93,12 @@ class SurvivalRow:
     margin_survived: Estimate | None = None
     margin_lost: Estimate | None = None
     variant: str = ""
-    channel: str = ""
+    corruption: str = ""
 
     @property
     def ships(self) -> bool:
         """Whether it is about an engine as it ships: the first calibration, images as they are."""
-        return not self.variant and not self.channel
+        return not self.variant and not self.corruption
 
 
 Dimension = Literal["margin", "border", "size", "class"]
@@ -231,7 +232,7 @@ class EngineSummary:
     """An engine that was evaluated. label: its name in the rows.   replay: index into the report's replays.
 
     calibration: of an int8 engine, None if the replay has no bundle.json to tell.
-    channel: what its images went through, as in ``jpeg-75``; empty for images as they are.
+    corruption: what its images went through, as in ``jpeg-75``; empty for images as they are.
     arithmetic: what numbers it computed with, in words; empty if its record does not say.
     noise_floor: of its file; None if the replay has no bundle.json to tell, or deployment did not measure it.
     """
@@ -245,7 +246,7 @@ class EngineSummary:
     replay: int
     complete: bool
     calibration: Calibration | None
-    channel: str = ""
+    corruption: str = ""
     arithmetic: str = ""
     noise_floor: NoiseFloor | None = None
 
@@ -307,4 +308,11 @@ class SurvivalReport:
     breakdown: tuple[BreakdownRow, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
-    schema: Literal["segeval.report/1"] = field(default="segeval.report/1")
+    schema: Literal["segeval.report/2"] = field(default="segeval.report/2")
+
+    @staticmethod
+    def upgraded(said: object) -> object:
+        """The JSON of segeval.report/1 as that of today."""
+        for rows in ("survival", "engines"):
+            said = within(said, rows, channel="corruption")
+        return of_today(said, "segeval.report/1", "segeval.report/2")

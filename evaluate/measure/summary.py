@@ -66,7 +66,7 @@ def survival_rows(sources: Sources, counted: Counted, seed: int, progress: Progr
             missing=missing_samples(counted, group),
             perturbation=perturbation(rows),
             variant=engines[engine].variant,
-            channel=engines[engine].channel,
+            corruption=engines[engine].corruption,
             **quantities,
         )
         progress("intervals", done, len(groups))

@@ -190,7 +190,7 @@ def replay_name(engine: EngineSummary) -> str:
 def ranked(report: SurvivalReport, engines: Sequence[EngineSummary], replay: str) -> Attribution:
     """The blocks of one model, mode and replay. replay: its name."""
     first = engines[0]
-    beside = [e for e in report.engines if (e.model, e.replay, e.channel) == (first.model, first.replay, "")]
+    beside = [e for e in report.engines if (e.model, e.replay, e.corruption) == (first.model, first.replay, "")]
     reference = next((engine.label for engine in beside if engine.precision == "fp32"), DESKTOP)
     whole = next((engine for engine in quantized(report, first.model) if engine in beside and is_whole(engine)), None)
     label = whole.label if whole else ""

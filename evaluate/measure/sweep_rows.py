@@ -14,7 +14,7 @@ def rows_by_attack(report: SurvivalReport, model: str) -> dict[Attack, dict[str,
 
     Attacks that were made for other models alone are left out.
     """
-    plain = [row for row in report.survival if row.model == model and model in row.victims and not row.channel]
+    plain = [row for row in report.survival if row.model == model and model in row.victims and not row.corruption]
     found: dict[Attack, dict[str, SurvivalRow]] = {}
     for row in together(plain):
         found.setdefault((row.victims, row.attack, row.task), {})[row.engine] = row
@@ -31,7 +31,7 @@ def quantized(report: SurvivalReport, model: str) -> list[EngineSummary]:
     return [
         engine
         for engine in report.engines
-        if engine.model == model and engine.precision in QUANTIZED and engine.calibration and not engine.channel
+        if engine.model == model and engine.precision in QUANTIZED and engine.calibration and not engine.corruption
     ]
 
 

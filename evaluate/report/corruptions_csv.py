@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from ..measure.corruption_tables import ChannelColumn, ChannelLine, ChannelTable
+from ..measure.corruption_tables import CorruptionColumn, CorruptionLine, CorruptionTable
 from ..measure.report_records import SurvivalRow
 from .report_csv import Cell, csv_bytes, survival_cells
 
 
-def channels_csv(tables: Iterable[ChannelTable]) -> bytes:
-    """One line per attack, channel and engine; empty if there is no table."""
+def corruptions_csv(tables: Iterable[CorruptionTable]) -> bytes:
+    """One line per attack, corruption and engine; empty if there is no table."""
     return csv_bytes(
         _cells(table, line, column, cell)
         for table in tables
@@ -18,12 +18,14 @@ def channels_csv(tables: Iterable[ChannelTable]) -> bytes:
     )
 
 
-def _cells(table: ChannelTable, line: ChannelLine, column: ChannelColumn, cell: SurvivalRow) -> dict[str, Cell]:
+def _cells(
+    table: CorruptionTable, line: CorruptionLine, column: CorruptionColumn, cell: SurvivalRow
+) -> dict[str, Cell]:
     return {
         "model": table.model,
         "victims": "+".join(line.victims),
         "attack": line.attack,
-        "channel": column.channel,
+        "corruption": column.corruption,
         "engine": column.plain,
         "precision": column.precision,
         **survival_cells(cell),

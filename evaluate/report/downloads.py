@@ -10,7 +10,7 @@ MAIN = (
     "comparisons.csv",
     "calibrations.csv",
     "attribution.csv",
-    "channels.csv",
+    "corruptions.csv",
     "clean.csv",
     "breakdown.csv",
     "benchmark.csv",

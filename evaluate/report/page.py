@@ -21,7 +21,7 @@ from ..device.device_records import BenchmarkReport
 from ..device.section import device_section
 from ..measure.clean import same_truth
 from ..measure.comparisons import undecidable
-from ..measure.corruption_tables import channel_tables
+from ..measure.corruption_tables import corruption_tables
 from ..measure.engines import ships
 from ..measure.report_records import Comparison, Estimate, SurvivalReport
 from ..measure.sweep import attributions, calibration_matrices
@@ -140,7 +140,7 @@ class Page:
             "transfer": transfer(report),
             "matrices": calibration_matrices(report),
             "attributions": attributions(report),
-            "channels": channel_tables(report),
+            "corruptions": corruption_tables(report),
             "comparisons": most_significant(report.comparisons),
             "undecidable": undecidable(report.comparisons),
             "fates": [LegendEntry(name, hexadecimal(colour)) for name, colour in FATES],

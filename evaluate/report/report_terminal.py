@@ -1,4 +1,4 @@
-"""The survival table for a terminal, that of the channels, and the differences that are more than chance."""
+"""The survival table for a terminal, that of the corruptions, and the differences that are more than chance."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..measure.comparisons import undecidable
-from ..measure.corruption_tables import channel_tables
+from ..measure.corruption_tables import corruption_tables
 from ..measure.paired import SIGNIFICANT
 from ..measure.report_records import Comparison, SurvivalReport, SurvivalRow
 from ..measure.report_rows import overall
@@ -29,10 +29,10 @@ CAPTION = (
     "already. levels: mean change per pixel of 255, over φ for local attacks."
 )
 
-CHANNEL_CAPTION = (
-    "Percent that survived of what an attack achieved on the desktop, where no image goes through a channel; means "
-    "over images. fp32 shows what the channel alone destroys. mIoU and labels equal to the desktop's: on clean images. "
-    "n: images behind survival, of those attacked if it is fewer."
+CORRUPTION_CAPTION = (
+    "Percent that survived of what an attack achieved on the desktop, where no image goes through a corruption; means "
+    "over images. fp32 shows what the corruption alone destroys. mIoU and labels equal to the desktop's: on clean "
+    "images. n: images behind survival, of those attacked if it is fewer."
 )
 
 
@@ -79,11 +79,11 @@ def _numbers(row: SurvivalRow) -> tuple[str, ...]:
     )
 
 
-def channels_in_terminal(report: SurvivalReport) -> Iterator[Table]:
-    """Per model whose images went through channels: a line per channel and engine, a column per attack."""
-    for table in channel_tables(report):
-        shown = plain_table(f"Survival through the input path on {table.model}, %", CHANNEL_CAPTION)
-        for heading in ("channel", "engine"):
+def corruptions_in_terminal(report: SurvivalReport) -> Iterator[Table]:
+    """Per model whose images went through corruptions: a line per corruption and engine, a column per attack."""
+    for table in corruption_tables(report):
+        shown = plain_table(f"Survival through the input path on {table.model}, %", CORRUPTION_CAPTION)
+        for heading in ("corruption", "engine"):
             shown.add_column(heading, overflow="fold")
         for heading in (
             "mIoU",
@@ -96,12 +96,12 @@ def channels_in_terminal(report: SurvivalReport) -> Iterator[Table]:
         for place, column in enumerate(table.columns):
             cells = [line.cells[place] for line in table.lines]
             survived = [percent(None if cell is None else cell.survival.mean) for cell in cells]
-            channel = column.channel or "as it is" if column.channel != before else ""
+            corruption = column.corruption or "as it is" if column.corruption != before else ""
             engine = column.plain.removeprefix(f"{table.model}.")
             images = images_behind(cell.survival for cell in cells if cell is not None)
             clean = (decimals(column.miou), percent(column.equal))
-            shown.add_row(*map(as_shown, (channel, engine, *clean, *survived, images)))
-            before = column.channel
+            shown.add_row(*map(as_shown, (corruption, engine, *clean, *survived, images)))
+            before = column.corruption
         yield shown
 
 
@@ -114,7 +114,7 @@ CLEAN_CAPTION = (
 def clean_in_terminal(report: SurvivalReport) -> Iterator[Table]:
     """What each engine changes on clean images, beside its noise floor; nothing where no floor is known."""
     rows = {(row.model, row.engine): row for row in report.clean}
-    plain = [each for each in report.engines if not each.channel and (each.model, each.label) in rows]
+    plain = [each for each in report.engines if not each.corruption and (each.model, each.label) in rows]
     known = [each for each in plain if each.noise_floor is not None]
     if not known:
         return

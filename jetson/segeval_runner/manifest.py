@@ -10,7 +10,9 @@ from segeval_runner.digests import CHANGED, is_intact
 from segeval_runner.errors import BundleError
 from segeval_runner.strict import SHA256, UNPRINTABLE, is_name, loads
 
-SCHEMA = "segeval.bundle/1"
+SCHEMA = "segeval.bundle/2"
+EARLIER = ("segeval.bundle/1",)
+"""Versions that differ in nothing that a runner reads."""
 CONTRACT = 2
 """What ONNX files keep that are made now. 1: the image was transposed before it was cast, which no TensorRT reads."""
 MANIFEST = "bundle.json"
@@ -188,7 +190,7 @@ def require_schema(schema: str) -> None:
     if found and int(found.group(1)) > int(version):
         what = "the bundle was made by a newer segeval: its schema is {!r}, this runner reads {!r}"
         raise BundleError(what.format(schema, SCHEMA), "take the runner of that version")
-    if schema != SCHEMA:
+    if schema not in (SCHEMA, *EARLIER):
         raise malformed("its schema is {!r}, this runner reads {!r}".format(schema[:MOST_TEXT], SCHEMA))
 
 

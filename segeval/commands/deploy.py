@@ -66,15 +66,16 @@ def deploy(
     dla: Annotated[
         int | None, Option("--dla", min=0, metavar="CORE", help="Run on this deep learning accelerator of a Jetson.")
     ] = None,
-    channel: Annotated[
+    corruption: Annotated[
         list[str],
         Option(
-            "--channel",
+            "--corruption",
             metavar="KIND:SETTING",
             help="Run every image once more after this: jpeg:QUALITY, resize:FACTOR, gamma:EXPONENT, blur:PIXELS, "
             "bits:NUMBER; repeatable. See docs/input-path.md.",
         ),
     ] = [],
+    channel: Annotated[list[str], Option("--channel", hidden=True, help="What --corruption was called before.")] = [],
     model: Annotated[
         list[str],
         Option("--model", metavar="NAME=FILE", help="Weights of a network of the set, if they moved; repeatable."),
@@ -103,7 +104,7 @@ def deploy(
     segeval deploy runs/set --out runs/blocks --precision fp32,int8 --attribute only
 
     \b
-    segeval deploy runs/set --out runs/camera --channel jpeg:75 --channel resize:0.5
+    segeval deploy runs/set --out runs/camera --corruption jpeg:75 --corruption resize:0.5
 
     \b
     segeval deploy runs/set --out runs/orin --target jetson --host jetson@192.168.1.20
@@ -111,6 +112,8 @@ def deploy(
     from segeval.deploy import deploy as write_bundle
     from segeval.deploy.given import Given
 
+    if channel:
+        say("--channel is called --corruption now")
     remote = checked(host, remote_dir, remote_python, ssh_config) if host else None
     with progress(quiet) as tick:
         bundle = write_bundle(
@@ -122,7 +125,7 @@ def deploy(
             calibration_images,
             batch,
             dla,
-            channel,
+            [*corruption, *channel],
             attribute=modes(attribute),
             given=Given(weight_files(model), dataset_root(data_root), frozenset(allow)),
             progress=tick,
@@ -133,8 +136,8 @@ def deploy(
     show_left_out(bundle)
     warn_of_calibration(bundle)
     say_where_the_accelerator_is(bundle)
-    if bundle.options.channels:
-        say(f"{bundle.inputs.count} images to run: each as it is, and after {', '.join(bundle.options.channels)}")
+    if bundle.options.corruptions:
+        say(f"{bundle.inputs.count} images to run: each as it is, and after {', '.join(bundle.options.corruptions)}")
     results_folder = out.with_name(out.name + "-replay")
     if remote is not None:
         from segeval.deploy.ssh import RunOptions

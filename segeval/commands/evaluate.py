@@ -48,9 +48,9 @@ def evaluate(
     """
     from segeval.evaluate import (
         benchmark_table,
-        channels_in_terminal,
         check_gates,
         clean_in_terminal,
+        corruptions_in_terminal,
         differences_in_terminal,
         parse_gate,
         read_benchmark_report,
@@ -75,7 +75,7 @@ def evaluate(
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:
         results.print(survival_table(report))
-        for tables in (clean_in_terminal, channels_in_terminal, sweeps_in_terminal, differences_in_terminal):
+        for tables in (clean_in_terminal, corruptions_in_terminal, sweeps_in_terminal, differences_in_terminal):
             for table in tables(report):
                 results.print(table)
         if bench:

@@ -2,8 +2,8 @@
 
 bundle.json              this manifest; its sha256 is the bundle's identity
 models/*.onnx            one file per model and precision: uint8 (N, H, W, 3) RGB in, int32 (N, H, W) labels out
-inputs/index.jsonl       line i: {"key": "clean/IMAGE"} or {"key": "adversarial/SAMPLE"}; after a channel
-                         {"key": "channel/CHANNEL/clean/IMAGE"} or {"key": "channel/CHANNEL/adversarial/SAMPLE"}
+inputs/index.jsonl       line i: {"key": "clean/IMAGE"} or {"key": "adversarial/SAMPLE"}; after a corruption
+                         {"key": "corruption/NAME/clean/IMAGE"} or {"key": "corruption/NAME/adversarial/SAMPLE"}
 inputs/shard-*.npy       the images in the same order, uint8 (N, H, W, 3)
 runner.pyz, run.sh       what runs on the device
 """
@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from segeval.errors import DataError, FormatError, IntegrityError
+from segeval.files.earlier import KEY, current_key, of_today, within
 from segeval.files.encoding import decode
 from segeval.files.storage import read_file, sha256
 from segeval.precision import Precision
@@ -175,7 +176,7 @@ class EngineRecord:
 
     file: ONNX file.   batch: static batch size.   classes: number of labels the network can give.
     inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown; the
-    same after every channel if it `ships`.
+    same after every corruption if it `ships`.
     flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
     10), and could not read int8-fp16 of opset 19, or has no kernel for some operators of `file`; None if it is `file`
     that it reads, and if no such engine is meant.
@@ -253,7 +254,7 @@ class DeployOptions:
     calibration, calibration_images: of the int8 that ships.   sweep: every calibration in full, the one that ships
     first, as in ``percentile,percentile=99.9,images=32``; empty if those two say it all.
     attribute: for which modes every block of a network has a file.
-    dla: None for the GPU.   channels: what the images are run after as well, as in ``jpeg-75``.
+    dla: None for the GPU.   corruptions: what the images are run after as well, as in ``jpeg-75``.
     """
 
     precisions: tuple[Precision, ...]
@@ -261,7 +262,7 @@ class DeployOptions:
     calibration_images: int
     batch: int
     dla: int | None = None
-    channels: tuple[str, ...] = ()
+    corruptions: tuple[str, ...] = ()
     sweep: tuple[str, ...] = ()
     attribute: tuple[AttributionMode, ...] = ()
 
@@ -295,7 +296,12 @@ class BundleManifest:
     files: Mapping[str, BundledFile]
     run: RunDefaults = field(default_factory=RunDefaults)
     contract: int = 1
-    schema: Literal["segeval.bundle/1"] = field(default="segeval.bundle/1")
+    schema: Literal["segeval.bundle/2"] = field(default="segeval.bundle/2")
+
+    @staticmethod
+    def upgraded(said: object) -> object:
+        """The JSON of segeval.bundle/1 as that of today."""
+        return of_today(within(said, "options", channels="corruptions"), "segeval.bundle/1", "segeval.bundle/2")
 
 
 @dataclass(frozen=True)
@@ -305,24 +311,24 @@ class InputKey:
     key: str
 
 
-def in_channel(channel: str, key: str) -> str:
-    """Key of an input after a channel, ``channel/jpeg-75/clean/IMAGE``; `key` itself if the channel is empty."""
-    return f"channel/{channel}/{key}" if channel else key
+def corrupted_key(corruption: str, key: str) -> str:
+    """Key of an input after a corruption, ``corruption/jpeg-75/clean/IMAGE``; `key` itself if there is none."""
+    return f"{KEY}{corruption}/{key}" if corruption else key
 
 
-def channel_of(key: str) -> str:
-    """The channel that an input went through, empty for none. Raises FormatError for a name that no channel has."""
-    if not key.startswith("channel/"):
+def corruption_of(key: str) -> str:
+    """The corruption that an input went through, empty for none. Raises FormatError for a name that none can have."""
+    if not key.startswith(KEY):
         return ""
     name = key.split("/")[1]
-    require_channel_name(name)
+    require_corruption_name(name)
     return name
 
 
-def require_channel_name(name: str) -> None:
-    """Raise FormatError unless a channel can be called so: the name stands in keys, labels and tables."""
+def require_corruption_name(name: str) -> None:
+    """Raise FormatError unless a corruption can be called so: the name stands in keys, labels and tables."""
     if not is_name(name):
-        raise FormatError(f"{name!r} is no name of a channel", "make the bundle again with segeval deploy")
+        raise FormatError(f"{name!r} is no name of a corruption", "make the bundle again with segeval deploy")
 
 
 def require_calibration_names(calibration: Calibration | None, where: str) -> None:
@@ -361,8 +367,8 @@ class BundleFolder:
             parse(data)
         except BundleError as error:
             raise FormatError(f"{self.manifest_path}: {error.what}", error.hint) from error
-        for channel in manifest.options.channels:
-            require_channel_name(channel)
+        for corruption in manifest.options.corruptions:
+            require_corruption_name(corruption)
         for engine in manifest.engines:
             require_calibration_names(engine.calibration, str(self.manifest_path))
         return manifest
@@ -375,7 +381,7 @@ class BundleFolder:
         """The key of every input, in order. Raises DataError, FormatError."""
         self.manifest()
         try:
-            return Bundle(self.root).keys()
+            return list(map(current_key, Bundle(self.root).keys()))
         except BundleError as error:
             raise FormatError(error.what, error.hint) from error
 

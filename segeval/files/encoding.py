@@ -4,6 +4,7 @@ Decoding checks types strictly and names the field that is wrong. Formats carry 
 """
 
 import re
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from segeval_runner.digests import is_intact, sealed
 from segeval_runner.strict import UNPRINTABLE, loads
 
 Record = TypeVar("Record")
+Upgrade = Callable[[object], object]
 
 
 ODD = re.compile("\\\\[ubfnrt]|[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -42,14 +44,18 @@ class Versioned(msgspec.Struct, frozen=True):
 def decode(data: bytes | str, form: type[Record], where: str) -> Record:
     """The record in `data`. Raises FormatError naming `where` and the field that is wrong, IntegrityError.
 
+    A record of an earlier version is read through `upgraded` of its form, which gives the JSON of today.
     Refused as well is what JSON readers understand differently, keys that occur twice above all (see `strict.loads`),
     and a record whose digest is not that of what it says.
     """
     raw = data.encode() if isinstance(data, str) else data
     try:
-        require_version(raw, form, where)
-        record = msgspec.json.decode(raw, type=form)
-        said = loads(raw)
+        upgraded: Upgrade | None = getattr(form, "upgraded", None) if is_earlier(raw, form, where) else None
+        if upgraded is None:
+            record, said = msgspec.json.decode(raw, type=form), loads(raw)
+        else:
+            said = loads(raw)
+            record = msgspec.convert(upgraded(said), type=form)
     except (ValueError, RecursionError, ConfigurationError) as error:
         # ValueError: of msgspec, of text that is no UTF-8, of `loads`.
         # ConfigurationError: a record that contradicts itself, such as a class table with too few colours.
@@ -77,13 +83,19 @@ def require_printable(raw: bytes, said: object, where: str) -> None:
         level += [below for each in lists for below in each]
 
 
-def require_version(data: bytes, form: type[object], where: str) -> None:
-    """Raise FormatError if a manifest says that a newer segeval made it: its fields may mean something else."""
+def is_earlier(data: bytes, form: type[object], where: str) -> bool:
+    """Whether a manifest is of an earlier version.
+
+    Raises FormatError if a newer segeval made it: its fields may mean something else.
+    """
     own = getattr(form, "schema", None)
     if not isinstance(own, str):
-        return
+        return False
     name, _, version = own.partition("/")
     found = msgspec.json.decode(data, type=Versioned).schema.partition("/")
-    if found[0] == name and found[2].isdecimal() and int(found[2][:9]) > int(version):
+    if found[0] != name or not found[2].isdecimal():
+        return False
+    if int(found[2][:9]) > int(version):
         what = f"{where}: made by a newer segeval: it is {name + '/' + found[2][:9]!r}, this one reads {own!r}"
         raise FormatError(f"{what} - at `$.schema`", "update segeval: pip install --upgrade, or a newer checkout")
+    return int(found[2][:9]) < int(version)

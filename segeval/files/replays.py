@@ -20,6 +20,7 @@ import numpy as np
 from msgspec import Meta
 
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
+from segeval.files.earlier import current_key
 from segeval.files.encoding import decode
 from segeval.files.storage import MOST_BYTES, inside, read_file, read_lines
 from segeval.files.telemetry import Telemetry
@@ -136,9 +137,10 @@ class EngineResults:
                 if not line.endswith(b"\n") and not self.engine.complete:
                     break  # a run that was killed may leave its last line half-written
                 result = decode(line, Result, f"{path}:{number}")
-                if result.key in index:
+                key = current_key(result.key)
+                if key in index:
                     raise FormatError(f"{path}:{number}: the key {result.key!r} occurs twice", COPY_AGAIN)
-                index[result.key] = result
+                index[key] = result
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}", COPY_AGAIN) from error
         if self.engine.complete and len(index) != self.engine.inputs:

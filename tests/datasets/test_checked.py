@@ -38,7 +38,7 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def registered(dataset: Any) -> str:
         module = ModuleType("plugged")
-        module.make = lambda root=None, split="mine", size=None: dataset
+        module.make = lambda root=None, split="mine", size=None: dataset  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "plugged", module)
         return "plugged:make"
 

@@ -1,4 +1,4 @@
-"""Every channel against something that computes it in another way, and what --channel may say."""
+"""Every corruption against something that computes it in another way, and what --corruption may say."""
 
 import io
 from typing import Any, cast
@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 from torch.nn.functional import interpolate
 
-from segeval.deploy.corruptions import KINDS, bits, blur, gamma, jpeg, parse_channel, parse_channels, resize, written_as
+from segeval.deploy.corruptions import (
+    KINDS,
+    bits,
+    blur,
+    gamma,
+    jpeg,
+    parse_corruption,
+    parse_corruptions,
+    resize,
+    written_as,
+)
 from segeval.errors import ConfigurationError, UnknownNameError
 from segeval.files.images import RgbImage
 from segeval_runner.strict import is_name
@@ -31,26 +41,26 @@ def difference(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     return np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64))
 
 
-def test_there_is_an_example_of_every_channel() -> None:
+def test_there_is_an_example_of_every_corruption() -> None:
     assert [spec.partition(":")[0] for spec in EXAMPLES] == list(KINDS)
 
 
 @pytest.mark.parametrize("spec", EXAMPLES)
 @pytest.mark.parametrize("size", [(64, 128), (33, 47), (1, 1)])
-def test_a_channel_gives_an_image_of_the_same_size_each_time_the_same(spec: str, size: tuple[int, int]) -> None:
+def test_a_corruption_gives_an_image_of_the_same_size_each_time_the_same(spec: str, size: tuple[int, int]) -> None:
     image = picture(1)[: size[0], : size[1]]
     before = image.copy()
-    first, again = (parse_channel(spec).apply(image) for _ in range(2))
+    first, again = (parse_corruption(spec).apply(image) for _ in range(2))
     assert first.shape == image.shape and first.dtype == np.uint8
     assert np.array_equal(first, again)
     assert np.array_equal(image, before)
 
 
 @pytest.mark.parametrize("spec", EXAMPLES)
-def test_a_channel_changes_an_image_and_keeps_black_and_white(spec: str) -> None:
-    channel = parse_channel(spec)
-    assert (channel.apply(picture(1)) != picture(1)).any()
-    assert (channel.apply(grey(0)) == 0).all() and (channel.apply(grey(255)) == 255).all()
+def test_a_corruption_changes_an_image_and_keeps_black_and_white(spec: str) -> None:
+    corruption = parse_corruption(spec)
+    assert (corruption.apply(picture(1)) != picture(1)).any()
+    assert (corruption.apply(grey(0)) == 0).all() and (corruption.apply(grey(255)) == 255).all()
 
 
 @pytest.mark.parametrize("quality", [1, 50, 75, 100])
@@ -135,21 +145,21 @@ def test_bits_8_is_the_image() -> None:
         ("bits:4", "bits-4"),
     ],
 )
-def test_a_channel_has_one_name(spec: str, name: str) -> None:
-    assert parse_channel(spec).name == name
+def test_a_corruption_has_one_name(spec: str, name: str) -> None:
+    assert parse_corruption(spec).name == name
 
 
 @pytest.mark.parametrize(
     ("spec", "error", "complaint", "hint"),
     [
-        ("jpeg:0", ConfigurationError, "the quality is a whole number from 1 to 100", "--channel jpeg:75"),
-        ("jpeg:101", ConfigurationError, "the quality is a whole number from 1 to 100", "--channel jpeg:75"),
-        ("jpeg:75.5", ConfigurationError, "whole number", "--channel jpeg:75"),
-        ("jpeg:abc", ConfigurationError, "whole number", "--channel jpeg:75"),
-        ("jpeg:", ConfigurationError, "whole number", "--channel jpeg:75"),
-        ("jpeg", ConfigurationError, "whole number", "--channel jpeg:75"),
-        ("jpeg:-75", ConfigurationError, "whole number", "--channel jpeg:75"),
-        ("jpeg:75:2", ConfigurationError, "whole number", "--channel jpeg:75"),
+        ("jpeg:0", ConfigurationError, "the quality is a whole number from 1 to 100", "--corruption jpeg:75"),
+        ("jpeg:101", ConfigurationError, "the quality is a whole number from 1 to 100", "--corruption jpeg:75"),
+        ("jpeg:75.5", ConfigurationError, "whole number", "--corruption jpeg:75"),
+        ("jpeg:abc", ConfigurationError, "whole number", "--corruption jpeg:75"),
+        ("jpeg:", ConfigurationError, "whole number", "--corruption jpeg:75"),
+        ("jpeg", ConfigurationError, "whole number", "--corruption jpeg:75"),
+        ("jpeg:-75", ConfigurationError, "whole number", "--corruption jpeg:75"),
+        ("jpeg:75:2", ConfigurationError, "whole number", "--corruption jpeg:75"),
         (
             "resize:2",
             ConfigurationError,
@@ -169,32 +179,32 @@ def test_a_channel_has_one_name(spec: str, name: str) -> None:
         (
             "jpg:75",
             UnknownNameError,
-            "there is no channel 'jpg'",
-            "did you mean jpeg? write it as in --channel jpeg:75",
+            "there is no corruption 'jpg'",
+            "did you mean jpeg? write it as in --corruption jpeg:75",
         ),
-        ("blurr:3", UnknownNameError, "there is no channel 'blurr'", "did you mean blur? write"),
-        ("JPEG:75", UnknownNameError, "there is no channel 'JPEG'", "there are jpeg, resize, gamma, blur, bits"),
-        ("", UnknownNameError, "there is no channel ''", "there are jpeg"),
+        ("blurr:3", UnknownNameError, "there is no corruption 'blurr'", "did you mean blur? write"),
+        ("JPEG:75", UnknownNameError, "there is no corruption 'JPEG'", "there are jpeg, resize, gamma, blur, bits"),
+        ("", UnknownNameError, "there is no corruption ''", "there are jpeg"),
     ],
 )
-def test_what_is_no_channel_is_refused_with_its_reason(
+def test_what_is_no_corruption_is_refused_with_its_reason(
     spec: str, error: type[ConfigurationError], complaint: str, hint: str
 ) -> None:
     with pytest.raises(error) as caught:
-        parse_channel(spec)
+        parse_corruption(spec)
     assert complaint in caught.value.what and repr(spec) in caught.value.what
     assert hint in caught.value.hint and "write it as in" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_example_of_a_kind_is_one(name: str) -> None:
-    assert parse_channel(written_as(name).rpartition(" ")[2]).name.startswith(f"{name}-")
+    assert parse_corruption(written_as(name).rpartition(" ")[2]).name.startswith(f"{name}-")
 
 
-def test_a_channel_that_is_given_twice_is_refused_however_it_is_written() -> None:
-    assert [channel.name for channel in parse_channels(["jpeg:75", "jpeg:50"])] == ["jpeg-75", "jpeg-50"]
+def test_a_corruption_that_is_given_twice_is_refused_however_it_is_written() -> None:
+    assert [corruption.name for corruption in parse_corruptions(["jpeg:75", "jpeg:50"])] == ["jpeg-75", "jpeg-50"]
     with pytest.raises(ConfigurationError, match="gamma:2 is given twice"):
-        parse_channels(["gamma:2", "jpeg:75", "gamma:2.0"])
+        parse_corruptions(["gamma:2", "jpeg:75", "gamma:2.0"])
 
 
 # Without subnormal numbers, which deploy() switches off for the whole process.
@@ -202,11 +212,11 @@ SETTINGS = st.one_of(st.integers(-1, 101), st.floats(-1, 101, allow_subnormal=Fa
 
 
 @given(st.one_of(st.text(max_size=20), st.builds("{}:{}".format, st.sampled_from(list(KINDS)), SETTINGS)))
-def test_any_text_is_a_channel_or_an_error_that_explains_itself(spec: str) -> None:
+def test_any_text_is_a_corruption_or_an_error_that_explains_itself(spec: str) -> None:
     try:
-        channel = parse_channel(spec)
+        corruption = parse_corruption(spec)
     except ConfigurationError as error:
         assert error.hint
         return
-    assert is_name(channel.name)
-    assert channel.kind.low <= channel.setting <= channel.kind.high
+    assert is_name(corruption.name)
+    assert corruption.kind.low <= corruption.setting <= corruption.kind.high

@@ -2,7 +2,7 @@
 
 ``earlier/COMMIT`` holds a set, a replay with its bundle.json and the report.json of both, written by the code of that
 commit: bcc3529 knew no joint victims, limits, facts, telemetry and defaults of a bundle; d58716e was the last without
-margins, channels, breakdowns, comparisons and named calibrations.
+margins, corruptions, breakdowns, comparisons and named calibrations.
 """
 
 import json
@@ -64,7 +64,7 @@ def test_a_set_a_replay_and_its_bundle_are_read(commit: str) -> None:
 def test_a_report_is_read_without_what_was_not_measured(commit: str) -> None:
     report = read_report(EARLIER / commit / "report")
     assert (report.breakdown, report.comparisons) == ((), ())
-    assert all(engine.channel == "" for engine in report.engines)
+    assert all(engine.corruption == "" for engine in report.engines)
     assert report.survival and all(row.ships for row in report.survival)
     assert all((row.gained, row.damage, row.margin_lost) == (None, None, None) for row in report.survival)
 
@@ -107,7 +107,7 @@ def changed(commit: str, folder: Path, **members: object) -> Path:
 
 def test_a_report_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="made by a newer segeval"):
-        read_report(changed("d58716e", tmp_path / "report", schema="segeval.report/2"))
+        read_report(changed("d58716e", tmp_path / "report", schema="segeval.report/3"))
 
 
 def test_a_report_of_a_version_that_never_was_is_refused(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_files_are_complete_deterministic_and_decode(shared: Shared, tmp_path: P
     world, report = shared
     stages: dict[str, tuple[int, int]] = {}
     shutil.copytree(Path(__file__).parent / "earlier" / "d58716e" / "report", tmp_path / "again")
-    write_atomic(tmp_path / "again" / "channels.csv", b"of that earlier evaluation, which has no hashes")
+    write_atomic(tmp_path / "again" / "corruptions.csv", b"of that earlier evaluation, which has no hashes")
     again = evaluate(
         world.set_root, [world.replay_root], tmp_path / "again", progress=lambda s, d, n: stages.update({s: (d, n)})
     )
@@ -161,7 +161,7 @@ def test_files_are_complete_deterministic_and_decode(shared: Shared, tmp_path: P
         assert (out / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
     text = (out / "report.json").read_bytes()
     assert decode(text, SurvivalReport, "report.json") == report
-    assert json.loads(text)["schema"] == "segeval.report/1"
+    assert json.loads(text)["schema"] == "segeval.report/2"
     assert str(world.set_root.parent) not in text.decode() + (out / "report.html").read_text()
 
 

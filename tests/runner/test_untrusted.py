@@ -107,7 +107,7 @@ def claim_a_huge_image(manifest: Manifest) -> None:
         (put("engines", 0, "model", "\x1b[2J"), "control characters"),
         (put("engines", 0, "model", "\u202ekcatta"), "control characters"),
         (put("engines", 0, "model", "x" * 1001), "too long"),
-        (put("schema", "segeval.bundle/2"), "made by a newer segeval"),
+        (put("schema", "segeval.bundle/3"), "made by a newer segeval"),
         (put("schema", "segeval.bundle/0"), "is 'segeval.bundle/0', this runner reads"),
         (put("schema", "segeval.bundle/²"), "this runner reads"),
     ],

@@ -54,7 +54,7 @@ def craft(world: World, out: Path) -> Sequence[str]:
 
 def deploy(world: World, out: Path) -> Sequence[str]:
     """Three files for this machine, and the images behind a camera's JPEG, too."""
-    options = ("--precision", "fp32,fp16,int8", "--channel", "jpeg:75")
+    options = ("--precision", "fp32,fp16,int8", "--corruption", "jpeg:75")
     return segeval("deploy", world.result("craft"), "--out", out, *options)
 
 

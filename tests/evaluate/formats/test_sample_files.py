@@ -57,7 +57,7 @@ def test_the_three_files_hold_the_same_counts(shared: Shared) -> None:
 def test_every_count_and_what_it_is_of_is_a_column(shared: Shared) -> None:
     world, report = shared
     out = world.set_root.parent / "out"
-    own = {"set", "dataset", "split", "precision", "calibration", "channel", "schema"}
+    own = {"set", "dataset", "split", "precision", "calibration", "corruption", "schema"}
     columns = {field.name for field in dataclasses.fields(SampleCounts)} | own
     precisions = {engine.label: engine.precision for engine in report.engines}
     for row in lines(out):
@@ -68,7 +68,7 @@ def test_every_count_and_what_it_is_of_is_a_column(shared: Shared) -> None:
             "test",
         )
         assert row["precision"] == precisions[row["engine"]]
-        assert (row["calibration"], row["channel"], row["schema"]) == ("", "", "segeval.samples/1")
+        assert (row["calibration"], row["corruption"], row["schema"]) == ("", "", "segeval.samples/2")
         assert decode(json.dumps(row), SampleRecord, "a line").victims == tuple(row["victims"])
 
 
@@ -77,7 +77,7 @@ def test_parquet_says_which_report_it_belongs_to(shared: Shared) -> None:
     out = world.set_root.parent / "out"
     metadata = parquet.read_schema(out / "samples.parquet").metadata
     assert {key.decode(): value.decode() for key, value in metadata.items()} == {
-        "schema": "segeval.samples/1",
+        "schema": "segeval.samples/2",
         "set_sha256": sha256_file(world.set_root / "set.json"),
         "samples_csv_sha256": sha256_file(out / "samples.csv"),
         "seed": "0",

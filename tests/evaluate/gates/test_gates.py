@@ -246,7 +246,7 @@ def test_an_engine_without_a_row_is_no_pass(shared: Shared) -> None:
     gate = parse_gate("int8.success <= 1")
     with pytest.raises(ConfigurationError, match="later has not run every image; its replay is not finished"):
         check_gates(replace(report, engines=(*report.engines, later)), [gate])
-    for other in (replace(later, precision="fp16"), replace(later, channel="jpeg-75")):
+    for other in (replace(later, precision="fp16"), replace(later, corruption="jpeg-75")):
         assert check_gates(replace(report, engines=(*report.engines, other)), [gate]), "the gate is not about it"
 
 

@@ -120,7 +120,7 @@ def test_only_engines_as_they_ship_are_broken_down(build: Build) -> None:
     sources = Sources((world := build()).set_root, [world.replay_root])
     calibration = Calibration("minmax", None, "somewhere", 0, (), ("Conv",), name="minmax")
     fp32, fp16, int8 = sources.engines
-    sources.engines = [fp32, replace(fp16, channel=""), replace(int8, calibration=calibration)]
+    sources.engines = [fp32, replace(fp16, corruption=""), replace(int8, calibration=calibration)]
     found = count_everything(sources, silent)
     assert {row.precision for row in found.breakdown.rows(sources, 0, silent)} == {"fp32", "fp16"}
     assert {row.engine for row in found.rows} == {f"{MODEL}.{each}" for each in ("fp32", "fp16", "int8")}

@@ -29,11 +29,11 @@ Shared = tuple["World", SurvivalReport]
 MODEL = "espnet-camvid"
 
 
-def engine(precision: str, variant: str = "", channel: str = "", replay: int = 0, **parts: Any) -> EngineSummary:
-    label = "+".join(part for part in (f"{precision}@{replay}", variant, channel) if part)
+def engine(precision: str, variant: str = "", corruption: str = "", replay: int = 0, **parts: Any) -> EngineSummary:
+    label = "+".join(part for part in (f"{precision}@{replay}", variant, corruption) if part)
     calibration = Calibration("percentile", 99.99, "", 0, (), ("Conv",), variant, **parts)
     own = None if precision in ("fp32", "fp16") else calibration
-    return EngineSummary(label, precision, MODEL, precision, "onnxruntime", "1", replay, True, own, channel)
+    return EngineSummary(label, precision, MODEL, precision, "onnxruntime", "1", replay, True, own, corruption)
 
 
 def pairs_of(*engines: EngineSummary) -> set[tuple[str, str]]:
@@ -52,7 +52,7 @@ def test_calibrations_are_compared_with_the_one_that_ships() -> None:
 
 def test_channels_are_compared_with_the_same_engine_in_the_coarsest_precision_alone() -> None:
     plain = (engine("fp32"), engine("int8"), engine("int8", "minmax"))
-    behind = [replace(each, channel="jpeg-75", label=f"{each.label}+jpeg-75") for each in plain]
+    behind = [replace(each, corruption="jpeg-75", label=f"{each.label}+jpeg-75") for each in plain]
     assert pairs_of(*plain, *behind) - pairs_of(*plain) == {("int8@0", "int8@0+jpeg-75")}
 
 

@@ -61,7 +61,7 @@ def test_the_fewer_the_images_the_wider_the_interval() -> None:
     assert [round(level, 3) for level in levels] == [1.0, 0.983, 0.968, 0.959, 0.95]
 
 
-@pytest.mark.parametrize("text", ["docs/survival.md", "evaluate/templates/methods.html.j2"])
+@pytest.mark.parametrize("text", ["docs/survival.md", "evaluate/report/templates/methods.html.j2"])
 def test_what_is_asked_for_and_what_images_alike_show_stands_in_the_text(text: str) -> None:
     told = " ".join((Path(__file__).parents[3] / text).read_text().split())
     ten, twenty, forty = (f"{100 * widened(images):.1f} %" for images in (10, 20, 40))

@@ -145,8 +145,8 @@ def test_one_calibration_on_two_devices_is_no_sweep(report: SurvivalReport, shar
 
 
 def test_channels_are_no_calibrations(report: SurvivalReport) -> None:
-    behind = replace(report.engines[1], label="x@jpeg-75", channel="jpeg-75")
-    noise = tuple(replace(row, channel="jpeg-75", survival=estimate(0.0)) for row in report.survival)
+    behind = replace(report.engines[1], label="x@jpeg-75", corruption="jpeg-75")
+    noise = tuple(replace(row, corruption="jpeg-75", survival=estimate(0.0)) for row in report.survival)
     other = replace(report, engines=(*report.engines, behind), survival=(*report.survival, *noise))
     assert calibration_matrices(other) == calibration_matrices(report)
     assert attributions(other) == attributions(report)
@@ -220,12 +220,14 @@ def test_two_devices_can_be_told_apart_by_who_reads(report: SurvivalReport) -> N
     assert [alone.heading(column) for column in alone.columns] == ["ships", "minmax"]
 
 
-def test_no_engine_behind_a_channel_is_a_reference(report: SurvivalReport) -> None:
+def test_no_engine_behind_a_corruption_is_a_reference(report: SurvivalReport) -> None:
     """Nor is a whole int8 one; they stand before the others here, and show other numbers."""
-    behind = tuple(replace(engine, label=f"{engine.label}+jpeg-75", channel="jpeg-75") for engine in report.engines[:2])
+    behind = tuple(
+        replace(engine, label=f"{engine.label}+jpeg-75", corruption="jpeg-75") for engine in report.engines[:2]
+    )
     labels = {engine.label for engine in report.engines[:2]}
     rows = tuple(
-        replace(row, engine=f"{row.engine}+jpeg-75", channel="jpeg-75", survival=estimate(0.5))
+        replace(row, engine=f"{row.engine}+jpeg-75", corruption="jpeg-75", survival=estimate(0.5))
         for row in report.survival
         if row.engine in labels
     )

@@ -19,8 +19,8 @@ from segeval.errors import DataError
 from segeval.evaluate import (
     Finding,
     SurvivalReport,
-    channels_in_terminal,
     clean_in_terminal,
+    corruptions_in_terminal,
     differences_in_terminal,
     gates_as_junit,
     gates_as_markdown,
@@ -87,7 +87,7 @@ def printed(*parts: object) -> str:
 
 
 def test_a_terminal_shows_control_characters_and_obeys_none(hostile: SurvivalReport) -> None:
-    tables = (clean_in_terminal, channels_in_terminal, sweeps_in_terminal, differences_in_terminal)
+    tables = (clean_in_terminal, corruptions_in_terminal, sweeps_in_terminal, differences_in_terminal)
     said = printed(survival_table(hostile), *(part for tables_of in tables for part in tables_of(hostile)))
     assert SHOWN in said
     assert set(UNPRINTABLE.findall(said)) == {"\n"}

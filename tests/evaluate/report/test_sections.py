@@ -1,4 +1,4 @@
-"""The sections of a report that exist only for some runs: transfer, calibrations, layers, channels, comparisons."""
+"""The sections of a report that exist only for some runs: transfer, calibrations, layers, corruptions, comparisons."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from segeval.evaluate.measure.corruption_tables import channel_tables
+from segeval.evaluate.measure.corruption_tables import corruption_tables
 from segeval.evaluate.measure.report_records import (
     BreakdownRow,
     CleanRow,
@@ -70,7 +70,7 @@ def binned(place: int, name: str) -> BreakdownRow:
 
 
 class Widened:
-    """A report with more engines: copies of what the int8 engine did, under other names, calibrations and channels."""
+    """A report with more engines: copies of what int8 did, under other names, calibrations and corruptions."""
 
     def __init__(self, report: SurvivalReport) -> None:
         self.report = report
@@ -81,13 +81,13 @@ class Widened:
         self.survival: list[SurvivalRow] = list(report.survival)
         self.clean: list[CleanRow] = list(report.clean)
 
-    def engine(self, name: str, calibration: Calibration, channel: str = "") -> None:
+    def engine(self, name: str, calibration: Calibration, corruption: str = "") -> None:
         """One more engine, which does what the int8 engine does."""
-        label = f"{INT8}+{channel}" if channel else f"espnet-camvid.{name}"
-        own = replace(self.int8, label=label, calibration=calibration, channel=channel)
-        self.engines.append(own if channel else replace(own, name=label))
+        label = f"{INT8}+{corruption}" if corruption else f"espnet-camvid.{name}"
+        own = replace(self.int8, label=label, calibration=calibration, corruption=corruption)
+        self.engines.append(own if corruption else replace(own, name=label))
         more = [row for row in self.report.survival if row.engine == INT8]
-        self.survival += [replace(row, engine=label, variant=calibration.name, channel=channel) for row in more]
+        self.survival += [replace(row, engine=label, variant=calibration.name, corruption=corruption) for row in more]
         self.clean += [replace(row, engine=label) for row in self.report.clean if row.engine == INT8]
 
     def transferred(self) -> None:
@@ -114,7 +114,7 @@ def wide(shared: tuple["World", SurvivalReport]) -> SurvivalReport:
     widened.engine("int8-minmax", replace(SHIPS, method="minmax", percentile=None, name="minmax"))
     widened.engine("int8-only-a", replace(SHIPS, name="only-a", only=("level1",)))
     widened.engine("int8-only-b", replace(SHIPS, name="only-b", only=("level2",)))
-    widened.engine("", SHIPS, channel="jpeg-75")
+    widened.engine("", SHIPS, corruption="jpeg-75")
     widened.transferred()
     return widened.done()
 
@@ -151,7 +151,7 @@ def test_a_plain_report_has_only_the_sections_it_needs(shared: tuple["World", Su
 
 
 def test_every_section_is_there_and_linked_where_there_is_something(html: str) -> None:
-    for name in ("transfer", "breakdown", "comparisons", "calibration", "attribution", "channels"):
+    for name in ("transfer", "breakdown", "comparisons", "calibration", "attribution", "corruptions"):
         assert f'<section id="{name}"' in html and f'<a href="#{name}">' in html
 
 
@@ -209,15 +209,15 @@ def test_a_cell_has_success_and_what_the_clean_image_has_there(wide: SurvivalRep
     """What survival leaves out, newly hit pixels, decides whether a calibration hardens."""
     row = next(r for r in wide.survival if (r.attack, r.task, r.engine) == ("fgsm-full", None, INT8))
     told = f"success&nbsp;{decimals(row.engine_success.mean)}, clean&nbsp;{decimals(row.control.mean)}"
-    for name in ("calibration", "channels"):
+    for name in ("calibration", "corruptions"):
         assert told in section(html, name)
     assert "beyond what the clean image has there" in section(html, "calibration")
 
 
 def test_channels_leave_out_what_was_made_for_other_networks_and_keep_joint_attacks(wide: SurvivalReport) -> None:
     widened = replace(wide, survival=(*wide.survival, *(foreign(row) for row in wide.survival)))
-    assert channel_tables(widened) == channel_tables(wide)
-    (table,) = channel_tables(wide)
+    assert corruption_tables(widened) == corruption_tables(wide)
+    (table,) = corruption_tables(wide)
     assert {line.victims for line in table.lines} == {(MODEL,), (MODEL, OTHER)}
 
 
@@ -261,7 +261,7 @@ def test_names_of_bins_are_slanted_where_they_would_touch(wide: SurvivalReport) 
 
 
 def test_channels_are_grouped(html: str) -> None:
-    part = section(html, "channels")
+    part = section(html, "corruptions")
     assert part.index("as it is") < part.index("jpeg-75")
     assert part.count("<tbody>") == part.count("</tbody>") == 2
     assert part.index("fgsm-full") < part.index("Clean mIoU")

@@ -109,10 +109,10 @@ def test_after_the_extremes_every_image_has_its_turn() -> None:
 def test_engines_that_ship_are_shown_or_one_of_each_model(shared: tuple["World", SurvivalReport]) -> None:
     sources = Sources(shared[0].set_root, [shared[0].replay_root])
     first, second, third = sources.engines
-    behind = replace(first, label="behind", channel="jpeg-75")
+    behind = replace(first, label="behind", corruption="jpeg-75")
     sources.engines = [behind, second, third]
     assert shipping(sources) == [second, third]
-    sources.engines = [behind, replace(second, channel="jpeg-75"), replace(third, channel="jpeg-75")]
+    sources.engines = [behind, replace(second, corruption="jpeg-75"), replace(third, corruption="jpeg-75")]
     assert shipping(sources) == [behind]
 
 

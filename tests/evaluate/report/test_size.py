@@ -84,7 +84,7 @@ OTHERS_OF_INT8 = (
     *(replace(SHIPS, name=f"percentile-{percentile}", percentile=percentile) for percentile in (90, 95, 99, 99.9)),
     *(replace(SHIPS, name=f"only-b{number}", only=(f"b{number}",)) for number in range(9)),
 )
-CHANNELS = ("jpeg-75", "jpeg-50", "resize-256", "blur-1")
+CORRUPTIONS = ("jpeg-75", "jpeg-50", "resize-256", "blur-1")
 
 
 def disturbed(row: SurvivalRow, chance: random.Random, **changes: Any) -> SurvivalRow:
@@ -96,18 +96,20 @@ def disturbed(row: SurvivalRow, chance: random.Random, **changes: Any) -> Surviv
 
 
 def in_every_way(report: SurvivalReport) -> SurvivalReport:
-    """The report as if attacks were also made jointly, transferred, and run by 13 more int8 files and in 4 channels."""
+    """As if attacks were also made jointly, transferred, and run by 13 more int8 files and after 4 corruptions."""
     chance = random.Random(0)
     int8 = [engine for engine in report.engines if engine.precision == "int8"]
     swept = [(e, other, "", f"{e.label}-{other.name}") for e in int8 for other in OTHERS_OF_INT8]
-    through = [(e, SHIPS, channel, f"{e.label}+{channel}") for e in int8 for channel in CHANNELS]
+    through = [(e, SHIPS, corruption, f"{e.label}+{corruption}") for e in int8 for corruption in CORRUPTIONS]
     engines = [replace(e, calibration=SHIPS) if e in int8 else e for e in report.engines]
     survival, clean = list(report.survival), list(report.clean)
-    for engine, calibration, channel, label in swept + through:
-        engines.append(replace(engine, label=label, calibration=calibration, channel=channel))
+    for engine, calibration, corruption, label in swept + through:
+        engines.append(replace(engine, label=label, calibration=calibration, corruption=corruption))
         clean += [replace(row, engine=label) for row in report.clean if row.engine == engine.label]
         rows = [row for row in report.survival if row.engine == engine.label]
-        survival += [disturbed(row, chance, engine=label, variant=calibration.name, channel=channel) for row in rows]
+        survival += [
+            disturbed(row, chance, engine=label, variant=calibration.name, corruption=corruption) for row in rows
+        ]
     other = dict(zip(MODELS, reversed(MODELS), strict=True))
     for row in tuple(survival):
         survival += [disturbed(row, chance, victims=victims) for victims in ((other[row.model],), MODELS)]
@@ -140,6 +142,6 @@ def test_everything_at_once_fits_as_well(
     assert set(re.findall(r'data-engine="([^"]*)"', page)) == {"fp32", "int8"}
     embedded = {name.removesuffix(".gz") for name in re.findall(r'download="([^"]*)"', page)}
     beside = {path.name for path in (tmp_path / "out").iterdir()}
-    assert embedded >= beside & set(MAIN) >= {"survival.csv", "calibrations.csv", "attribution.csv", "channels.csv"}
+    assert embedded >= beside & set(MAIN) >= {"survival.csv", "calibrations.csv", "attribution.csv", "corruptions.csv"}
     named = set(re.findall(r"<code>([^<]*)</code> <span>[^<]*too large to embed", page))
     assert embedded | named == beside & {*MAIN, *OTHERS} and not embedded & named

@@ -1,4 +1,4 @@
-"""The whole chain with images that go through channels, and what --channel is told when it is wrong."""
+"""The whole chain with images that go through corruptions, and what --corruption is told when it is wrong."""
 
 import csv
 import json
@@ -17,18 +17,27 @@ IDENTITY, HARSH = "gamma-1", "bits-1"
 @pytest.fixture(scope="module")
 def crafted(tmp_path_factory: pytest.TempPathFactory, world: Any, spawn: Call) -> Path:
     """A set of two images."""
-    root = tmp_path_factory.mktemp("channels") / "set"
+    root = tmp_path_factory.mktemp("corruptions") / "set"
     attack = ("--attack", "fgsm", "--scope", "full")
     ended = spawn("craft", "--out", root, *world.crafting, *attack)
     assert ended.code == 0, ended.err
     return root
 
 
-def test_a_channel_that_changes_nothing_changes_no_number_and_a_harsh_one_does(
+def test_a_corruption_that_changes_nothing_changes_no_number_and_a_harsh_one_does(
     crafted: Path, call: Call, least_survival: Callable[..., float], tmp_path: Path
 ) -> None:
     out = {name: tmp_path / name for name in ("bundle", "replay", "report")}
-    engines = ("--precision", "fp32,int8", "--calibration-images", 2, "--channel", "gamma:1", "--channel", "bits:1")
+    engines = (
+        "--precision",
+        "fp32,int8",
+        "--calibration-images",
+        2,
+        "--corruption",
+        "gamma:1",
+        "--corruption",
+        "bits:1",
+    )
     ended = call("deploy", crafted, "--out", out["bundle"], *engines)
     assert ended.code == 0, ended.err
     count = len((out["bundle"] / "inputs" / "index.jsonl").read_text(encoding="utf-8").splitlines())
@@ -48,19 +57,19 @@ def test_a_channel_that_changes_nothing_changes_no_number_and_a_harsh_one_does(
     assert list(rows) == [label + end for label in labels for end in ("", f"+{IDENTITY}", f"+{HARSH}")]
     for label in labels:
         plain, same, other = rows[label], rows[f"{label}+{IDENTITY}"], rows[f"{label}+{HARSH}"]
-        assert {**same, "engine": label, "channel": ""} == plain
-        assert other["channel"] == HARSH and other["survival"] != plain["survival"]
+        assert {**same, "engine": label, "corruption": ""} == plain
+        assert other["corruption"] == HARSH and other["survival"] != plain["survival"]
     assert rows[labels[0]]["survival"]["mean"] >= least > 0.9 > rows[f"{labels[0]}+{HARSH}"]["survival"]["mean"]
-    with (out["report"] / "channels.csv").open(encoding="utf-8", newline="") as file:
+    with (out["report"] / "corruptions.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    assert [(line["engine"], line["channel"]) for line in lines] == [
-        (label, channel) for channel in ("", IDENTITY, HARSH) for label in labels
+    assert [(line["engine"], line["corruption"]) for line in lines] == [
+        (label, corruption) for corruption in ("", IDENTITY, HARSH) for label in labels
     ]
     assert (out["report"] / "report.html").is_file()
 
 
 @pytest.mark.parametrize(
-    ("channels", "message"),
+    ("corruptions", "message"),
     [
         (("jpeg:0",), "the quality is a whole number from 1 to 100"),
         (("jpeg:abc",), "the quality is a whole number from 1 to 100"),
@@ -70,22 +79,22 @@ def test_a_channel_that_changes_nothing_changes_no_number_and_a_harsh_one_does(
         (("jpeg:75", "jpeg:75"), "jpeg:75 is given twice"),
     ],
 )
-def test_a_mistake_in_a_channel_is_named(
-    crafted: Path, call: Call, tmp_path: Path, channels: tuple[str, ...], message: str
+def test_a_mistake_in_a_corruption_is_named(
+    crafted: Path, call: Call, tmp_path: Path, corruptions: tuple[str, ...], message: str
 ) -> None:
-    words = [word for channel in channels for word in ("--channel", channel)]
+    words = [word for corruption in corruptions for word in ("--corruption", corruption)]
     ended = call("deploy", crafted, "--out", tmp_path / "bundle", "--precision", "fp32", *words)
     assert (ended.code, ended.out) == (2, "")
     assert message in ended.err and "what to do: " in ended.err and "Traceback" not in ended.err
     assert not list(tmp_path.iterdir())
 
 
-def test_the_help_names_every_channel(call: Call) -> None:
+def test_the_help_names_every_corruption(call: Call) -> None:
     shown = call("deploy", "--help").out
     assert all(f"{kind}:" in shown for kind in KINDS)
 
 
 def test_channels_can_stand_in_a_file(crafted: Path, call: Call, tmp_path: Path) -> None:
-    (tmp_path / "segeval.toml").write_text('[deploy]\nchannel = ["jpeg:75", "blur:0"]\n')
+    (tmp_path / "segeval.toml").write_text('[deploy]\ncorruption = ["jpeg:75", "blur:0"]\n')
     ended = call("--config", tmp_path / "segeval.toml", "deploy", crafted, "--out", tmp_path / "bundle")
-    assert ended.code == 2 and "--channel 'blur:0'" in ended.err
+    assert ended.code == 2 and "--corruption 'blur:0'" in ended.err
