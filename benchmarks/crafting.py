@@ -20,6 +20,7 @@ from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import resolve
 from segeval.generate.crafting.driver import run_attack
 from segeval.generate.numerics import prepare_torch
+from segeval.goals import Goal
 from segeval.metrics import AttackMeter
 from segeval.models import load_model
 from segeval.models.soundness import predict
@@ -31,7 +32,7 @@ def floor(problem: Problem) -> float:
     """Seconds of one forward and backward pass to the image."""
     started = time.perf_counter()
     images = problem.clean.clone().requires_grad_()
-    loss = problem.targeted_cross_entropy(problem.victims(images)).sum()
+    loss = problem.cross_entropy(problem.victims(images)).sum()
     torch.autograd.grad(loss, images)
     return time.perf_counter() - started
 
@@ -48,7 +49,8 @@ def main(
     labels = predict(segmenter, example.image)
     counts = np.bincount(labels.ravel())
     source, target = int(counts.argmax()), int((counts.argmax() + 1) % len(segmenter.spec.table))
-    phi = labels == source
+    goal = Goal((source,), target)
+    phi = goal.phi(labels)
     config = CraftConfig(dataset, (model,), attacks=("fgsm", "tanh"), steps=steps)
     for trajectory in resolve(config):
         attack, spec = trajectory.attack, trajectory.specs[0]
@@ -56,13 +58,13 @@ def main(
             clean=torch.from_numpy(example.image).permute(2, 0, 1)[None].float() / 255,
             predicted=torch.from_numpy(labels)[None].long(),
             phi=torch.from_numpy(phi)[None],
-            sources=(source,),
-            target=target,
+            goal=goal,
             scope=spec.scope,
             segmenters=(segmenter,),
             seeds=(0,),
+            steps=steps,
         )
-        meter = AttackMeter(phi, target, example.labels, (source,))
+        meter = AttackMeter(phi, goal, example.labels)
         floors, crafted = [], []
         for _ in range(ROUNDS):
             floors.append(median(floor(problem) for _ in range(steps)))

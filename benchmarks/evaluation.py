@@ -21,7 +21,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 import typer
 
-from segeval.classes import CAMVID, TASKS, source_mask
+from segeval.classes import CAMVID, TASKS
 from segeval.evaluate import evaluate
 from segeval.evaluate.measure.survival import LabelMaps, count_sample
 from segeval.files.encoding import encode
@@ -40,6 +40,7 @@ from segeval.files.sets import (
     TaskRecord,
 )
 from segeval.files.storage import sha256_file, write_atomic
+from segeval.goals import source_mask
 from segeval.metrics import ConfusionMatrix, Labels, count_attack
 from segeval_runner.recording import Recording
 
@@ -47,6 +48,7 @@ SCENES = 8
 STEPS = 50
 MODEL, ENGINE = "network", "network.int8"
 TASK = TaskRecord("vehicle-to-road", *TASKS["vehicle-to-road"].resolve(CAMVID))
+TARGET = TASK.target or 0
 ATTACK = AttackSpec("fgsm", "default", "full", STEPS, "best", None, 2.0, {})
 ROUNDS = 15
 
@@ -84,9 +86,9 @@ class Scene:
         self.clean = scattered(rng, truth, 20)
         self.phi = source_mask(self.clean, TASK.sources)
         won = self.phi & (rng.random(self.phi.shape) < 0.8)
-        self.adversarial = np.where(won, TASK.target, self.clean).astype(np.uint8)
-        self.counts = count_attack(self.adversarial, self.phi, TASK.target, truth, TASK.sources)
-        self.clean_counts = count_attack(self.clean, self.phi, TASK.target, truth, TASK.sources)
+        self.adversarial = np.where(won, TARGET, self.clean).astype(np.uint8)
+        self.counts = count_attack(self.adversarial, self.phi, TASK.goal, truth)
+        self.clean_counts = count_attack(self.clean, self.phi, TASK.goal, truth)
         margins = np.where(won[self.phi], 1, -1) * rng.uniform(0.1, 5, int(self.phi.sum()))
         image = np.repeat(truth[..., None] * np.uint8(20), 3, axis=2)
         pixels = {

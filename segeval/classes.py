@@ -5,13 +5,13 @@ pixels that never count.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segeval.errors import ConfigurationError, UnknownNameError
+from segeval.goals import Goal
 
 IGNORE = 255
 """Ground-truth value of pixels that never count, whatever the dataset's own files use."""
@@ -99,49 +99,66 @@ TABLES = {table.name: table for table in (CITYSCAPES, CAMVID)}
 
 @dataclass(frozen=True)
 class AttackTask:
-    """Make every pixel of the source classes look like the adversarial class (Kang et al. 2020, Sec. V).
+    """Make every pixel of the source classes look like the adversarial class (Kang et al. 2020, Sec. V), or like any.
 
-    sources, target: canonical (Cityscapes) class names, so that one task serves every class table.
+    Attributes:
+        name: of the task, in paths and tables.
+        sources: canonical (Cityscapes) class names, so that one task serves every class table; ANY alone is all of
+            them, and any other class than a pixel's own is as good.
+        target: name of the adversarial class; ANY for whatever is no source class.
     """
 
     name: str
     sources: tuple[str, ...]
     target: str
 
-    def resolve(self, table: ClassTable) -> tuple[tuple[int, ...], int]:
-        """Indices of the source classes that `table` has, and of the adversarial class.
+    def resolve(self, table: ClassTable) -> Goal:
+        """The goal in the indices of a class table.
 
-        A source class that only another known table has is left out. Raises ConfigurationError if the table lacks the
-        adversarial class or every source class, or if no table knows a name.
+        A source class that only another known table has is left out.
+
+        Raises:
+            ConfigurationError: if the table lacks the adversarial class or every source class, or if no table knows a
+                name.
         """
+        if self.sources == (ANY,):
+            return Goal(tuple(range(len(table))), None, "wrong")
         found = [index for index in map(table.find, self.sources) if index is not None]
-        target = table.find(self.target)
+        target = None if self.target == ANY else table.find(self.target)
         known = f"{table.name} has: {', '.join(table.names)}"
         for name in self.sources:
             if all(each.find(name) is None for each in (table, *TABLES.values())):
                 raise ConfigurationError(f"task {self.name!r}: there is no class {name!r}", known)
         if not found:
             raise ConfigurationError(f"task {self.name!r}: {table.name} has none of {', '.join(self.sources)}", known)
+        if self.target == ANY:
+            return Goal(tuple(dict.fromkeys(found)), None, "lost")
         if target is None:
             raise ConfigurationError(f"task {self.name!r}: {table.name} has no class {self.target!r}", known)
         if target in found:
             raise ConfigurationError(f"task {self.name!r}: {self.target!r} is both source and adversarial class")
-        return tuple(dict.fromkeys(found)), target
+        return Goal(tuple(dict.fromkeys(found)), target)
 
 
+ANY = "*"
+"""In place of classes, whichever they are."""
+VULNERABLE = ("person", "rider", "motorcycle", "bicycle")
 VEHICLES = ("car", "truck", "bus", "train")
 TASKS = {
     task.name: task
     for task in (
-        AttackTask("vru-to-vegetation", ("person", "rider", "motorcycle", "bicycle"), "vegetation"),
+        AttackTask("vru-to-vegetation", VULNERABLE, "vegetation"),
         AttackTask("vehicle-to-road", VEHICLES, "road"),
         AttackTask("vehicle-to-building", VEHICLES, "building"),
+        AttackTask("vru-lost", VULNERABLE, ANY),
+        AttackTask("vehicle-lost", VEHICLES, ANY),
+        AttackTask("untargeted", (ANY,), ANY),
     )
 }
 
 
 def parse_task(text: str) -> AttackTask:
-    """A task by name, or the user's own as ``car,truck:road``."""
+    """A task by name, or the user's own as ``car,truck:road``; ``car,truck:*`` accepts whatever they become."""
     if text in TASKS:
         return TASKS[text]
     sources, colon, target = text.partition(":")
@@ -149,10 +166,9 @@ def parse_task(text: str) -> AttackTask:
     if not colon or not names or not target.strip():
         hint = f"tasks are {', '.join(TASKS)}, or SOURCE[,SOURCE…]:TARGET in class names, as in car,truck:road"
         raise UnknownNameError(f"no attack task {text!r}", hint)
-    slug = "+".join(names) + "-to-" + target.strip()
+    if ANY in names and (len(names) > 1 or target.strip() != ANY):
+        raise UnknownNameError(f"no attack task {text!r}", f"{ANY} as the only source is for {ANY}:{ANY}, untargeted")
+    slug = "+".join(names) + ("-lost" if target.strip() == ANY else "-to-" + target.strip())
+    if ANY in names:
+        return TASKS["untargeted"]
     return AttackTask(re.sub(r"[^\w+-]+", "-", slug), names, target.strip())  # the name becomes a folder
-
-
-def source_mask(labels: NDArray[np.integer], sources: Sequence[int]) -> NDArray[np.bool_]:
-    """Boolean mask of the pixels of `labels` that belong to a source class: φ when `labels` is a clean prediction."""
-    return np.isin(labels, sources)

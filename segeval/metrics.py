@@ -3,13 +3,13 @@
 Everything is counted in integers, so that means over images and pooled values come from the same numbers.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.classes import IGNORE, source_mask
+from segeval.classes import IGNORE
+from segeval.goals import Goal
 
 Labels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -24,7 +24,7 @@ def share(part: float | None, whole: float | None) -> float | None:
 class AttackCounts:
     """Pixel counts of one prediction under one attack task.
 
-    phi: pixels of φ.   hit: pixels of φ predicted as the adversarial class.
+    phi: pixels of φ.   hit: pixels of φ predicted as the goal wants them.
     source, source_correct: ground-truth source pixels, and those still predicted as their own class.
     other, other_correct: the same for all other labelled pixels.   The four are None without ground truth.
     """
@@ -38,7 +38,7 @@ class AttackCounts:
 
     @property
     def success(self) -> float | None:
-        """Share of φ that is predicted as the adversarial class."""
+        """Share of φ that is predicted as the goal wants it."""
         return share(self.hit, self.phi)
 
     @property
@@ -70,24 +70,28 @@ class AttackCounts:
 class AttackMeter:
     """Counts predictions of one image under one attack task; the masks are made once.
 
-    phi: (H, W) source-domain mask.   target: adversarial class.   truth: (H, W) ground truth with IGNORE, or None.
-    sources: the task's source classes.
+    Attributes:
+        phi: (H, W) bool, the pixels the attack is made for.
+        goal: what it wants of them.
+        truth: (H, W) ground truth with IGNORE, or None.
+        clean: (H, W) clean prediction, needed by goals of the kind "wrong".
     """
 
-    def __init__(self, phi: Mask, target: int, truth: Labels | None = None, sources: Sequence[int] = ()) -> None:
+    def __init__(self, phi: Mask, goal: Goal, truth: Labels | None = None, clean: Labels | None = None) -> None:
         self.phi = phi
-        self.target = target
+        self.goal = goal
         self.truth = truth
+        self.clean = clean
         self.phi_pixels = int(np.count_nonzero(phi))
         if truth is not None:
-            self.source = source_mask(truth, sources)
+            self.source = goal.phi(truth)
             self.other = ~self.source & (truth != IGNORE)
             self.source_pixels = int(np.count_nonzero(self.source))
             self.other_pixels = int(np.count_nonzero(self.other))
 
     def count(self, prediction: Labels) -> AttackCounts:
         """Counts of one (H, W) label map."""
-        hit = int(np.count_nonzero((prediction == self.target) & self.phi))
+        hit = int(np.count_nonzero(self.goal.reached(prediction, self.clean) & self.phi))
         if self.truth is None:
             return AttackCounts(self.phi_pixels, hit)
         correct = prediction == self.truth
@@ -102,10 +106,10 @@ class AttackMeter:
 
 
 def count_attack(
-    prediction: Labels, phi: Mask, target: int, truth: Labels | None = None, sources: Sequence[int] = ()
+    prediction: Labels, phi: Mask, goal: Goal, truth: Labels | None = None, clean: Labels | None = None
 ) -> AttackCounts:
     """Count one (H, W) label map; see `AttackMeter` for the arguments."""
-    return AttackMeter(phi, target, truth, sources).count(prediction)
+    return AttackMeter(phi, goal, truth, clean).count(prediction)
 
 
 class ConfusionMatrix:

@@ -76,18 +76,20 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
     phi = sources.phi(sample)
     shape = Shape.of(phi)
     task = sources.tasks[sample.task]
+    reference = sources.reference(sample)
     for model, engines in evaluated_models(sources, sample):
         truth = sources.truth(sample)
         clean = sources.desktop(sample, model, adversarial=False)
         adversarial = sources.desktop(sample, model, adversarial=True)
         recorded = sample.counts.get(model)
-        if recorded and recorded != count_attack(adversarial, phi, task.target, truth, task.sources):
+        if recorded and recorded != count_attack(adversarial, phi, task.goal, truth, reference):
             raise IntegrityError(
                 f"sample {sample.id}: its label maps give other counts than samples.jsonl", "craft the set again"
             )
-        margins = _margins(sources, sample, model, adversarial[phi] == task.target)
+        won = task.goal.reached(adversarial, reference)[phi]
+        margins = _margins(sources, sample, model, won)
         outputs = len(sources.models[model].outputs)
-        parts = Decomposition(shape, clean, adversarial, margins, task.target, outputs)
+        parts = Decomposition(shape, clean, adversarial, margins, task.goal, outputs, reference)
         counted.clean[model, DESKTOP].add(sample.image, clean, clean, truth)
         for engine in engines:
             clean_key, adversarial_key = engine.clean_key(sample.image), engine.adversarial_key(sample.id)
@@ -97,7 +99,7 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
             engine_clean = engine.labels(clean_key, sources.shape)
             engine_adversarial = engine.labels(adversarial_key, sources.shape)
             counted.clean[model, engine.label].add(sample.image, engine_clean, clean, truth)
-            maps = LabelMaps(phi, truth, clean, adversarial, engine_clean, engine_adversarial, margins)
+            maps = LabelMaps(phi, truth, clean, adversarial, engine_clean, engine_adversarial, margins, reference)
             counted.rows.append(count_sample(sample, task, model, engine.label, maps))
             if not engine.variant and not engine.corruption:
                 counted.breakdown.add(sample, engine, parts.count(engine_adversarial))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segeval.goals import Goal
 from segeval.metrics import Labels, Mask
 
 from .report_records import Dimension
@@ -109,7 +110,7 @@ class Decomposition:
     """The pixels of φ of one sample under one network, sorted into bins.
 
     desktop_clean, desktop_adversarial: (H, W) labels.   margins: over the pixels of φ, None if they were not saved.
-    target: adversarial class.   classes: outputs of the network.
+    goal: what the attack wants.   classes: outputs of the network.   reference: as in `LabelMaps`.
     """
 
     def __init__(
@@ -118,13 +119,15 @@ class Decomposition:
         desktop_clean: Labels,
         desktop_adversarial: Labels,
         margins: NDArray[np.floating[Any]] | None,
-        target: int,
+        goal: Goal,
         classes: int,
+        reference: Labels | None = None,
     ) -> None:
-        self.phi, self.target = shape.phi, target
+        self.phi, self.goal = shape.phi, goal
+        self._reference = None if reference is None else reference[shape.phi]
         self._sides = (len(MARGIN_EDGES) + 1, len(BORDER_EDGES) + 1, len(SIZE_EDGES) + 1, classes)
         self._has_margins = margins is not None
-        hit = desktop_adversarial[shape.phi] == target
+        hit = goal.reached(desktop_adversarial[shape.phi], self._reference)
         # A pixel that the desktop did not reach has no bin of its own by margin; it is left out of them below.
         lead = into_bins(margins, MARGIN_EDGES) if margins is not None else np.zeros(len(hit), np.uint8)
         keys = (lead, shape.border, shape.size, desktop_clean[shape.phi], hit)
@@ -135,7 +138,7 @@ class Decomposition:
 
         By margin only the pixels of A are counted, and none without margins.
         """
-        codes = 2 * self._codes + (engine_adversarial[self.phi] == self.target)
+        codes = 2 * self._codes + self.goal.reached(engine_adversarial[self.phi], self._reference)
         shape = (*self._sides, 2, 2)  # …, hit on the desktop, hit on the engine
         joint = np.bincount(codes, minlength=int(np.prod(shape))).reshape(shape)
         found = []

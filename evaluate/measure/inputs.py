@@ -160,12 +160,21 @@ class Sources:
     def desktop(self, sample: AdversarialSample, model: str, adversarial: bool) -> Labels:
         """A model's fp32 torch prediction of the clean or adversarial image. Raises FormatError if it is not there."""
         key = f"{'adversarial_' if adversarial else ''}prediction:{model}"
+        return self._labels(sample, key, len(self.models[model].outputs))
+
+    def _labels(self, sample: AdversarialSample, key: str, classes: int) -> Labels:
         if key not in sample.files:
             raise FormatError(
                 f"{self.folder.samples_path}: sample {sample.id} has no file {key!r}", "craft the set again"
             )
         record = sample.files[key]
-        return checked(self.folder.labels(record), self.shape, len(self.models[model].outputs), record.path)
+        return checked(self.folder.labels(record), self.shape, classes, record.path)
+
+    def reference(self, sample: AdversarialSample) -> Labels | None:
+        """The victims' clean prediction, which an untargeted attack leads away from; None for another attack."""
+        if self.tasks[sample.task].kind != "wrong":
+            return None
+        return self._labels(sample, f"prediction:{'+'.join(sample.victims)}", EVERY_LABEL)
 
     def phi(self, sample: AdversarialSample) -> Mask:
         """The (H, W) mask of φ of a sample. Raises DataError if it is of another size."""

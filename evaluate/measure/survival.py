@@ -6,7 +6,6 @@ so success on the engine stands beside it; and some pixels change on the clean i
 docs/survival.md defines every quantity.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +23,7 @@ class LabelMaps:
     phi: pixels the attack wants to change.   truth: ground truth with IGNORE, or None.
     desktop_*: torch, fp32.   engine_*: the deployed network.   *_clean, *_adversarial: the image that was shown.
     margins: over the pixels of φ, row by row, of the desktop on the adversarial image in logits; None if not saved.
+    reference: clean prediction of the victims, which an untargeted attack leads away from; None where none does.
     """
 
     phi: Mask
@@ -33,6 +33,7 @@ class LabelMaps:
     engine_clean: Labels
     engine_adversarial: Labels
     margins: NDArray[np.floating[Any]] | None = None
+    reference: Labels | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,6 @@ class SampleCounts:
         return self.desktop_hit - self.survived
 
 
-def damaged(labels: Labels, phi: Mask, sources: Sequence[int]) -> Mask:
-    """Pixels of φ that are shown as no source class, whatever they became."""
-    found = phi.copy()
-    for source in sources:  # a comparison each: np.isin takes as long as fifty of them
-        found &= labels != source
-    return found
-
-
 def margin_sums(maps: LabelMaps, survived: Mask, achieved: Mask) -> tuple[float | None, float | None]:
     """Sums of the margins over the pixels that survived, and over those of A that did not; None without margins."""
     if maps.margins is None:
@@ -115,14 +108,15 @@ def margin_sums(maps: LabelMaps, survived: Mask, achieved: Mask) -> tuple[float 
 
 def count_sample(sample: AdversarialSample, task: TaskRecord, model: str, engine: str, maps: LabelMaps) -> SampleCounts:
     """Count one sample on one engine."""
-    phi, target = maps.phi, task.target
-    meter = AttackMeter(phi, target, maps.truth, task.sources)
+    phi, goal, reference = maps.phi, task.goal, maps.reference
+    meter = AttackMeter(phi, goal, maps.truth, reference)
     desktop, deployed = meter.count(maps.desktop_adversarial), meter.count(maps.engine_adversarial)
-    achieved = phi & (maps.desktop_adversarial == target)
-    survived = achieved & (maps.engine_adversarial == target)
-    clean_hit = phi & (maps.engine_clean == target)
-    desktop_damaged = damaged(maps.desktop_adversarial, phi, task.sources)
-    engine_damaged = damaged(maps.engine_adversarial, phi, task.sources)
+    achieved = phi & goal.reached(maps.desktop_adversarial, reference)
+    hit = phi & goal.reached(maps.engine_adversarial, reference)
+    survived = achieved & hit
+    clean_hit = phi & goal.reached(maps.engine_clean, reference)
+    desktop_damaged = phi & goal.damaged(maps.desktop_adversarial, reference)
+    engine_damaged = phi & goal.damaged(maps.engine_adversarial, reference)
     margin_survived, margin_lost = margin_sums(maps, survived, achieved)
     changed = maps.engine_clean != maps.desktop_clean
     return SampleCounts(
@@ -151,11 +145,11 @@ def count_sample(sample: AdversarialSample, task: TaskRecord, model: str, engine
         mean_phi=sample.norms.mean_phi,
         l2=sample.norms.l2,
         linf=sample.norms.linf,
-        already=int(np.count_nonzero(clean_hit & (maps.engine_adversarial == target))),
+        already=int(np.count_nonzero(clean_hit & hit)),
         desktop_damaged=int(np.count_nonzero(desktop_damaged)),
         engine_damaged=int(np.count_nonzero(engine_damaged)),
         damage_survived=int(np.count_nonzero(desktop_damaged & engine_damaged)),
-        clean_damaged=int(np.count_nonzero(damaged(maps.engine_clean, phi, task.sources))),
+        clean_damaged=int(np.count_nonzero(phi & goal.damaged(maps.engine_clean, reference))),
         margin_survived_sum=margin_survived,
         margin_lost_sum=margin_lost,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from segeval.files.sets import AdversarialSample
+from segeval.goals import Goal
 from segeval.metrics import Labels
 from segeval.precision import PRECISION_ORDER
 from segeval.progress import Progress
@@ -229,19 +230,20 @@ class Painter:
         engine_clean = engine.labels(engine.clean_key(sample.image), self.sources.shape)
         engine_adversarial = engine.labels(engine.adversarial_key(sample.id), self.sources.shape)
         phi = self.sources.phi(sample)
-        maps = LabelMaps(phi, None, clean, adversarial, engine_clean, engine_adversarial)
-        target = self.sources.tasks[sample.task].target
+        reference = self.sources.reference(sample)
+        maps = LabelMaps(phi, None, clean, adversarial, engine_clean, engine_adversarial, reference=reference)
+        goal = self.sources.tasks[sample.task].goal
         return Seen(
             engine=engine.label.removeprefix(f"{engine.model}."),
             counts=row,
             adversarial=self._painted(row.model, (row.engine, sample.id, row.model, True), engine_adversarial),
             clean=self._painted(row.model, (row.engine, sample.image, row.model), engine_clean),
-            fates=self.album.add(("fates", row.engine, sample.id, row.model), lambda: self._fates(maps, target)),
+            fates=self.album.add(("fates", row.engine, sample.id, row.model), lambda: self._fates(maps, goal)),
         )
 
     def _painted(self, model: str, key: object, labels: Labels) -> str:
         self.labels.update((model, label) for label in np.unique(labels).tolist())
         return self.album.add(key, lambda: painted(labels, self.colours, self.size))
 
-    def _fates(self, maps: LabelMaps, target: int) -> bytes:
-        return fates_picture(maps, target, self.size)
+    def _fates(self, maps: LabelMaps, goal: Goal) -> bytes:
+        return fates_picture(maps, goal, self.size)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segeval.files.images import RgbImage
+from segeval.goals import Goal
 from segeval.metrics import Labels
 
 from ..measure.survival import LabelMaps
@@ -54,9 +55,9 @@ def change_picture(clean: RgbImage, adversarial: RgbImage, size: tuple[int, int]
     return _webp(Image.fromarray(amplified), quality=CHANGE_QUALITY), factor
 
 
-def fates_picture(maps: LabelMaps, target: int, size: tuple[int, int]) -> bytes:
+def fates_picture(maps: LabelMaps, goal: Goal, size: tuple[int, int]) -> bytes:
     """The fates of φ as lossless WebP, transparent elsewhere."""
-    return _webp(Image.fromarray(decimated(fates(maps, target), size)), lossless=True)
+    return _webp(Image.fromarray(decimated(fates(maps, goal), size)), lossless=True)
 
 
 def amplification(change: NDArray[np.int16]) -> int:
@@ -65,10 +66,11 @@ def amplification(change: NDArray[np.int16]) -> int:
     return next((factor for factor in (64, 32, 16, 8, 4, 2) if factor * strong <= 127), 1)
 
 
-def fates(maps: LabelMaps, target: int) -> NDArray[np.uint8]:
+def fates(maps: LabelMaps, goal: Goal) -> NDArray[np.uint8]:
     """(H, W, 4) RGBA: φ painted by what became of each pixel, transparent outside of it."""
     picture = np.zeros((*maps.phi.shape, 4), np.uint8)
-    desktop, engine = maps.desktop_adversarial == target, maps.engine_adversarial == target
+    desktop = goal.reached(maps.desktop_adversarial, maps.reference)
+    engine = goal.reached(maps.engine_adversarial, maps.reference)
     kinds = (desktop & engine, desktop & ~engine, ~desktop & engine, ~desktop & ~engine)
     for (_, colour), kind in zip(FATES, kinds, strict=True):
         picture[maps.phi & kind] = (*colour, 255)

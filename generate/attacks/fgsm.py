@@ -49,7 +49,7 @@ class FGSM:
         while True:
             x = x.detach().requires_grad_()
             logits = problem.victims(x)
-            loss = problem.targeted_cross_entropy(logits)
+            loss = problem.cross_entropy(logits)
             yield Candidate(x, logits)
             (gradient,) = torch.autograd.grad(loss.sum(), x)
             x = problem.confine(ball.project(x - step / 255 * gradient.sign(), problem.clean))

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from segeval.goals import Goal
+
+from .goals import goal_margin, goal_probability
 
 Omega = Literal["none", "balanced", "source", "margin", "adversarial"]
 
@@ -15,23 +18,29 @@ def mean_over(values: Tensor, region: Tensor) -> Tensor:
     return (values * region).flatten(1).sum(1) / region.flatten(1).sum(1).clamp(min=1)
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """(N, H, W) cross entropy of logits (N, C, H, W) to class indices (N, H, W)."""
-    return F.cross_entropy(logits, labels, reduction="none")
-
-
 def at(scores: Tensor, labels: Tensor) -> Tensor:
     """(N, H, W) score of each pixel's class in `labels`."""
     return scores.gather(1, labels[:, None])[:, 0]
 
 
-def difference(logits: Tensor, desired: Tensor, kept: Tensor, kappa: float | None) -> Tensor:
-    """(N, H, W) cross entropy to `desired` minus that to `kept` (Eq. 6).
+def difference(goal: Goal, logits: Tensor, kept: Tensor, phi: Tensor, kappa: float | None) -> Tensor:
+    """(N, H, W) cross entropy to the desired class minus that to the kept one (Eq. 6).
 
-    The softmax cancels: it is the logit of the kept class minus that of the desired one. kappa: the margin from
-    which a pixel counts as won and no longer pulls; None leaves the loss unbounded, as printed.
+    The softmax cancels: it is the logit of the kept class minus that of the desired one. Where the goal accepts several
+    classes, it is the largest logit that it does not accept minus the largest that it does.
+
+    Args:
+        goal: in the numbers of the network's outputs.
+        logits: (N, C, H, W).
+        kept: (N, H, W) the clean prediction, in the same numbers.
+        phi: (N, H, W) bool.
+        kappa: the margin from which a pixel counts as won and no longer pulls; None leaves the loss unbounded, as
+            printed.
     """
-    margin = at(logits, kept) - at(logits, desired)
+    if goal.target is None:
+        margin = torch.where(phi, -goal_margin(goal, logits, kept), 0)
+    else:
+        margin = at(logits, kept) - at(logits, torch.where(phi, goal.target, kept))
     return margin if kappa is None else margin.clamp(min=-kappa)
 
 
@@ -49,23 +58,25 @@ def joint_labels(logits: Sequence[Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def hardness(logits: Sequence[Tensor], predicted: Tensor, phi: Tensor, target: int, kind: Omega) -> Tensor:
+def hardness(logits: Sequence[Tensor], predicted: Tensor, phi: Tensor, goal: Goal, kind: Omega) -> Tensor:
     """(N, H, W) weights ω of how hard each pixel of φ still is, 1 outside φ (Eq. 4; Eq. 11 for several networks).
 
     logits: (N, S, H, W) of the shared classes, per network; probabilities are those of the network surest of a class.
 
     none: 1.   balanced: what φ lacks in pixels to the rest of the image, so that both count alike.
     source: probability of the pixel's own clean class, rescaled by the smallest and largest class probability.
-    margin: what the adversarial class lacks to the largest, rescaled alike.   adversarial: its probability.
+    margin: what the adversarial class lacks to the largest, rescaled alike.   adversarial: its probability. Of several
+    accepted classes it is that of all together.
     """
     if kind == "none":
         return torch.ones_like(logits[0][:, 0])
     if kind == "balanced":
         inside = phi.flatten(1).sum(1).clamp(min=1)
         outside = (~phi).flatten(1).sum(1).clamp(min=1)
-        return torch.where(phi, (outside / inside)[:, None, None], 1.0)
+        ratio = torch.where(outside > 0, outside / inside, 1.0)  # where φ is all, nothing else has to be kept
+        return torch.where(phi, ratio[:, None, None], 1.0)
     probability = joint_probability(logits)
-    adversarial = probability[:, target]
+    adversarial = goal_probability(goal, probability, predicted)
     largest, smallest = probability.amax(1), probability.amin(1)
     span = (largest - smallest).clamp(min=torch.finfo(probability.dtype).tiny)
     weights = {

@@ -8,44 +8,55 @@ import torch
 from torch import Tensor
 
 from segeval.files.sets import Scope, Setting
+from segeval.goals import Goal
 from segeval.models import Segmenter
 
-from .losses import cross_entropy, mean_over
+from .goals import goal_cross_entropy
+from .losses import mean_over
 from .victims import aligned
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One iterate: images (N, 3, H, W) and the logits (N, C, H, W) each victim answers them with."""
+    """One iterate.
+
+    Attributes:
+        images: (N, 3, H, W).
+        logits: (N, C, H, W) of every victim for them.
+        restart: how often the attack has begun anew before; changes grow from step to step within one start alone.
+    """
 
     images: Tensor
     logits: tuple[Tensor, ...]
+    restart: int = 0
 
 
 @dataclass(frozen=True)
 class Problem:
     """A batch of images of one size to be attacked under one task.
 
-    clean: (N, 3, H, W).   predicted: the victims' clean prediction y_gt (Eq. 7, 10), (N, H, W) shared class indices.
-    phi: (N, H, W) bool, the pixels predicted as a source class.   sources, target: the task's classes.
-    seeds: one per image; all randomness comes from them, so a result does not depend on the batch.
-    outputs: per victim the number of its output for each shared class; empty where a class has the same number in all.
+    Attributes:
+        clean: (N, 3, H, W).
+        predicted: (N, H, W) shared class indices, the victims' clean prediction y_gt (Eq. 7, 10).
+        phi: (N, H, W) bool, the pixels predicted as a source class.
+        goal: what the attack wants of them.
+        scope: where the image may change: in φ alone ("local") or everywhere ("full").
+        segmenters: the victims.
+        seeds: one per image; all randomness comes from them, so a result does not depend on the batch.
+        steps: how many the attack is given, for schedules; the driver takes one candidate more, the start.
+        outputs: per victim the number of its output for each shared class; empty where a class has the same number in
+            all.
     """
 
     clean: Tensor
     predicted: Tensor
     phi: Tensor
-    sources: tuple[int, ...]
-    target: int
+    goal: Goal
     scope: Scope
     segmenters: tuple[Segmenter, ...]
     seeds: tuple[int, ...]
+    steps: int
     outputs: tuple[Tensor, ...] = ()
-
-    @property
-    def desired(self) -> Tensor:
-        """(N, H, W) labels the attack wants: y_adv (Eq. 8), the clean prediction with φ replaced by the target."""
-        return torch.where(self.phi, self.target, self.predicted)
 
     @property
     def region(self) -> Tensor:
@@ -56,10 +67,24 @@ class Problem:
         """Logits (N, C, H, W) of every victim."""
         return tuple(segmenter(images) for segmenter in self.segmenters)
 
-    def targeted_cross_entropy(self, logits: Sequence[Tensor]) -> Tensor:
-        """(N,) mean cross entropy to the desired labels over the region, summed over victims (Eq. 1, 8, 10)."""
-        losses = [cross_entropy(each, self.own(victim, self.desired)) for victim, each in enumerate(logits)]
+    def cross_entropy(self, logits: Sequence[Tensor]) -> Tensor:
+        """(N,) mean over the region of the cross entropy to what is desired, summed over victims (Eq. 1, 8, 10)."""
+        losses = [self.pixel_cross_entropy(victim, each) for victim, each in enumerate(logits)]
         return torch.stack([mean_over(loss, self.region) for loss in losses]).sum(0)
+
+    def pixel_cross_entropy(self, victim: int, logits: Tensor) -> Tensor:
+        """(N, H, W) `goal_cross_entropy` of a victim's logits."""
+        return goal_cross_entropy(self.own_goal(victim), logits, self.own(victim, self.predicted), self.phi)
+
+    def own_goal(self, victim: int) -> Goal:
+        """The goal in the numbers of a victim's outputs."""
+        if not self.outputs:
+            return self.goal
+        numbers: list[int] = self.outputs[victim].tolist()
+        target = None if self.goal.target is None else numbers[self.goal.target]
+        # A class that the victims do not share is none that they can predict together.
+        known = tuple(numbers[source] for source in self.goal.sources if source < len(numbers))
+        return Goal(known, target, self.goal.kind)
 
     def own(self, victim: int, labels: Tensor) -> Tensor:
         """Shared class indices (N, H, W) as numbers of a victim's outputs."""

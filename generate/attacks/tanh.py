@@ -11,7 +11,7 @@ from torch import Tensor
 from segeval.errors import ConfigurationError
 
 from .budgets import Linf
-from .losses import Omega, cross_entropy, difference, hardness, joint_labels, mean_over
+from .losses import Omega, difference, hardness, joint_labels, mean_over
 from .problem import Candidate, Problem
 
 
@@ -104,17 +104,17 @@ class Tanh:
         squares = (2 * (images - problem.clean)).square().sum(1)
         total = self.penalty * mean_over(squares, region)
         omega = self.omega if self.loss == "ce" else "none"
-        weights = hardness(problem.aligned(logits), problem.predicted, problem.phi, problem.target, omega)
+        weights = hardness(problem.aligned(logits), problem.predicted, problem.phi, problem.goal, omega)
         for victim, each in enumerate(logits):
             total = total + mean_over(weights * self.pixel_loss(problem, victim, each), region)
         return total
 
     def pixel_loss(self, problem: Problem, victim: int, logits: Tensor) -> Tensor:
-        """(N, H, W) Eq. 6, or cross entropy to the desired labels."""
-        desired = problem.own(victim, problem.desired)
+        """(N, H, W) Eq. 6, or cross entropy to what is desired."""
         if self.loss == "difference":
-            return difference(logits, desired, problem.own(victim, problem.predicted), self.kappa)
-        return cross_entropy(logits, desired)
+            kept = problem.own(victim, problem.predicted)
+            return difference(problem.own_goal(victim), logits, kept, problem.phi, self.kappa)
+        return problem.pixel_cross_entropy(victim, logits)
 
 
 def anchor(clean: Tensor) -> Tensor:
@@ -123,6 +123,8 @@ def anchor(clean: Tensor) -> Tensor:
 
 
 def still_source(problem: Problem, logits: Sequence[Tensor]) -> Tensor:
-    """(N, H, W) pixels that the victims together still predict as a source class."""
-    sources = torch.tensor(problem.sources, device=problem.phi.device)
-    return torch.isin(joint_labels(problem.aligned(logits)), sources)
+    """(N, H, W) pixels that the victims together still predict as a source class; untargeted, as the clean class."""
+    labels = joint_labels(problem.aligned(logits))
+    if problem.goal.kind == "wrong":
+        return labels == problem.predicted
+    return torch.isin(labels, torch.tensor(problem.goal.sources, device=problem.phi.device))

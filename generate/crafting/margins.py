@@ -1,4 +1,4 @@
-"""What a network makes of an attacked image: its labels, and how far the adversarial class leads inside φ."""
+"""What a network makes of an attacked image: its labels, and how far what the attack wants leads inside φ."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,12 @@ import torch
 from numpy.typing import NDArray
 
 from segeval.files.npy import Margins
+from segeval.goals import Goal
 from segeval.metrics import Labels, Mask
 from segeval.models import Segmenter
 from segeval.models.soundness import answer
+
+from ..attacks.goals import goal_margin
 
 LARGEST = float(np.finfo(np.float16).max)
 SMALLEST = float(np.finfo(np.float16).smallest_normal)  # no processor flushes it to zero
@@ -24,20 +27,29 @@ class Answer:
 
 
 @torch.inference_mode()
-def ask(segmenter: Segmenter, image: NDArray[np.uint8], phi: Mask, target: int) -> Answer:
+def ask(segmenter: Segmenter, image: NDArray[np.uint8], phi: Mask, goal: Goal, clean: Labels) -> Answer:
     """Labels and margins of one 8-bit image (H, W, 3) from one forward pass, by the path of `soundness.predict`.
 
-    phi: (H, W).   target: the adversarial class.   A margin is its fp32 logit minus the largest other one, times the
-    network's `logit_scale`.   Raises EngineError for answers that are not finite.
+    A margin is `goal_margin` of the fp32 logits, times the network's `logit_scale`: the largest logit that the goal
+    accepts minus the largest other one.
+
+    Args:
+        segmenter: the network.
+        image: (H, W, 3).
+        phi: (H, W).
+        goal: what the attack wants of φ.
+        clean: (H, W) clean prediction of the victims.
+
+    Raises:
+        EngineError: for answers that are not finite.
     """
     device = segmenter.mean.device
     logits = answer(segmenter, image, "an adversarial image") * segmenter.logit_scale
     labels: Labels = logits.argmax(1)[0].to("cpu", torch.uint8).numpy()
-    inside = logits[0][:, torch.from_numpy(phi).to(device)]  # (C, pixels of φ), a copy
-    own = inside[target].clone()
-    inside[target] = -torch.inf
-    lead: NDArray[np.float32] = (own - inside.amax(0)).cpu().numpy()
-    return Answer(labels, as_half(lead, labels[phi] == target))
+    inside = logits[..., torch.from_numpy(phi).to(device)][:, :, None]  # (1, C, 1, pixels of φ)
+    kept = torch.from_numpy(clean[phi]).to(device).long()[None, None]
+    lead: NDArray[np.float32] = goal_margin(goal, inside, kept)[0, 0].cpu().numpy()
+    return Answer(labels, as_half(lead, goal.reached(labels[phi], clean[phi])))
 
 
 def as_half(margins: NDArray[np.float32], won: Mask) -> Margins:

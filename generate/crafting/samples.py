@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from segeval.classes import source_mask
 from segeval.datasets import Example
 from segeval.errors import ConfigurationError, EngineError
 from segeval.files.images import read_png, save_png
@@ -74,7 +73,7 @@ def save_image(
     for victims in groups:
         who = victims.name
         for task in tasks:
-            mask = source_mask(labels[who], task.sources)
+            mask = task.goal.phi(labels[who])
             pixels[who, task.name] = int(np.count_nonzero(mask))
             phi[who, task.name] = save(f"phi/{who}/{task.name}/{name}.png", mask.astype(np.uint8) * 255)
     return ImageFiles(name, clean, truth, predictions, phi, pixels), labels
@@ -122,7 +121,7 @@ def attack_batch(
     """
     victims, task = job.victims, job.task
     loaded = [load(folder, file, victims.name, task.name) for file in files]
-    meters = [AttackMeter(each.phi, task.target, each.truth, task.sources) for each in loaded]
+    meters = [AttackMeter(each.phi, task.goal, each.truth, each.predicted) for each in loaded]
     problem = make_problem(job, loaded, seeds)
     attack, specs = job.trajectory.attack, job.trajectory.specs
     clean = [each.clean for each in loaded]
@@ -142,11 +141,11 @@ def make_problem(job: Job, loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> 
         clean=clean.to(device).float() / 255,
         predicted=torch.from_numpy(np.stack([each.predicted for each in loaded])).to(device).long(),
         phi=torch.from_numpy(np.stack([each.phi for each in loaded])).to(device),
-        sources=job.task.sources,
-        target=job.task.target,
+        goal=job.task.goal,
         scope=job.trajectory.specs[0].scope,
         segmenters=job.victims.segmenters,
         seeds=seeds,
+        steps=job.trajectory.specs[0].steps,
         outputs=job.victims.outputs,
     )
 
@@ -176,7 +175,7 @@ def save_sample(
     }
     if files.truth is not None:
         records["truth"] = files.truth
-    answers = {model.spec.name: ask(model, adversarial, loaded.phi, job.task.target) for model in shown}
+    answers = {model.spec.name: ask(model, adversarial, loaded.phi, job.task.goal, loaded.predicted) for model in shown}
     for model, answer in answers.items():
         made_for = model if model == victims else f"{model}/for-{victims}"
         records[f"prediction:{model}"] = files.predictions[model]

@@ -57,7 +57,7 @@ class Setup:
         self.require_fit()
         table = self.dataset.table
         resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}
-        self.tasks = [TaskRecord(name, sources, target) for name, (sources, target) in resolved.items()]
+        self.tasks = [TaskRecord(name, *goal) for name, goal in resolved.items()]
         self.groups = groups(self.models, config.victims)
 
     def require_fit(self) -> None:

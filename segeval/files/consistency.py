@@ -39,9 +39,14 @@ def require_consistent_set(manifest: AdversarialSet, where: str) -> None:
         if not SMALLEST_SCALE <= model.logit_scale <= 1 / SMALLEST_SCALE:
             raise FormatError(f"{where}: the logits of {model.name} cannot be scaled by {model.logit_scale}", HINT)
     for task in manifest.tasks:
-        if not all(0 <= label < len(manifest.table) for label in (*task.sources, task.target)):
+        wanted = () if task.target is None else (task.target,)
+        if not all(0 <= label < len(manifest.table) for label in (*task.sources, *wanted)):
             what = f"{where}: the task {task.name!r} names a class that the table {manifest.table.name} does not have"
             raise FormatError(what, HINT)
+        if (task.kind == "class") != (task.target is not None):
+            raise FormatError(
+                f"{where}: the task {task.name!r} is of the kind {task.kind!r}, its target {task.target}", HINT
+            )
 
 
 def consistent_samples(folder: SetFolder, manifest: AdversarialSet) -> Iterator[AdversarialSample]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from segeval.classes import ClassTable
+from segeval.files.earlier import of_today
+from segeval.goals import Goal, Kind
 from segeval.metrics import AttackCounts
 
 Scope = Literal["local", "full"]
@@ -42,11 +44,17 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class TaskRecord:
-    """An attack task resolved for one class table."""
+    """An attack task resolved for one class table: a name and the members of its `Goal`."""
 
     name: str
     sources: tuple[int, ...]
-    target: int
+    target: int | None
+    kind: Kind = "class"
+
+    @property
+    def goal(self) -> Goal:
+        """What the attack wants."""
+        return Goal(self.sources, self.target, self.kind)
 
 
 @dataclass(frozen=True)
@@ -203,4 +211,9 @@ class AdversarialSet:
     samples_sha256: str = ""
     skipped: tuple[SkippedSample, ...] = ()
     resize: Resize = "box"
-    schema: Literal["segeval.set/1"] = field(default="segeval.set/1")
+    schema: Literal["segeval.set/2"] = field(default="segeval.set/2")
+
+    @staticmethod
+    def upgraded(said: object) -> object:
+        """The JSON of segeval.set/1, whose tasks were all from class to class, as that of today."""
+        return of_today(said, "segeval.set/1", "segeval.set/2")

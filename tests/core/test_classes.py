@@ -11,9 +11,9 @@ from segeval.classes import (
     ClassTable,
     parse_task,
     same_classes,
-    source_mask,
 )
 from segeval.errors import ConfigurationError, UnknownNameError
+from segeval.goals import source_mask
 
 
 @pytest.mark.parametrize(("table", "classes"), [(CITYSCAPES, 19), (CAMVID, 11)])
@@ -76,7 +76,8 @@ def test_impossible_tables_are_refused(
 
 
 def named(task: str, table: ClassTable) -> tuple[list[str], str]:
-    sources, target = parse_task(task).resolve(table)
+    sources, target, kind = parse_task(task).resolve(table)
+    assert kind == "class" and target is not None
     return [table.names[index] for index in sources], table.names[target]
 
 

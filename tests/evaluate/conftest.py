@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
-from segeval.classes import CAMVID, IGNORE, TASKS, source_mask
+from segeval.classes import CAMVID, IGNORE, TASKS
 from segeval.evaluate import SurvivalReport, evaluate
 from segeval.evaluate.measure.survival import LabelMaps
 from segeval.files.encoding import encode
@@ -35,6 +35,7 @@ from segeval.files.sets import (
     TaskRecord,
 )
 from segeval.files.storage import sha256_file, write_atomic
+from segeval.goals import source_mask
 from segeval.metrics import Labels, Mask, count_attack
 from segeval_runner.recording import Recording
 
@@ -216,11 +217,11 @@ class Builder:
         place = f"{picture.number}/{model}/{task.name}/{spec.label}"
         phi = source_mask(prediction, task.sources)
         reached = phi & squares(self.rng, phi.shape, 0.8, self.plan.grain) & (picture.name not in self.plan.unreached)
-        adversarial = np.where(reached, task.target, prediction).astype(np.uint8)
+        adversarial = np.where(reached, task.target or 0, prediction).astype(np.uint8)
         noise = self.rng.integers(-2, 3, picture.clean.shape)
         attacked = np.clip(picture.clean + noise, 0, 255).astype(np.uint8)
         change = np.abs(attacked.astype(int) - picture.clean)
-        counts = count_attack(adversarial, phi, task.target, picture.truth, task.sources)
+        counts = count_attack(adversarial, phi, task.goal, picture.truth)
         steps = spec.steps - picture.number % 2  # every other image stops a step early
         root = self.folder.root
         margins = margins_of(adversarial[phi] == task.target, picture.number) if self.plan.margins else None
@@ -236,7 +237,7 @@ class Builder:
                 float(change.mean()), float(change[phi].mean()), float(np.sqrt((change**2).sum())), int(change.max())
             ),
             counts={model: counts},
-            clean_counts={model: count_attack(prediction, phi, task.target, picture.truth, task.sources)},
+            clean_counts={model: count_attack(prediction, phi, task.goal, picture.truth)},
             files={
                 **picture.files,
                 "phi": save_png(root, f"{place}/phi.png", np.where(phi, 255, 0).astype(np.uint8)),

@@ -37,6 +37,7 @@ from segeval.files.sets import (
     TaskRecord,
 )
 from segeval.files.storage import sha256_file, write_atomic
+from segeval.goals import Goal
 from segeval.metrics import count_attack
 from segeval_runner.pack import pack
 
@@ -110,7 +111,7 @@ def attacked(root: Path, number: int) -> AdversarialSample:
     """A sample of the set below, with every kind of file."""
     phi = np.indices((HEIGHT, WIDTH)).sum(axis=0) % 2 == 1
     labels = np.where(phi, 8, 3).astype(np.uint8)
-    counts = {"m": count_attack(labels, phi, 3)}
+    counts = {"m": count_attack(labels, phi, Goal((8,), 3))}
     maps = {"phi": np.where(phi, 255, 0).astype(np.uint8), "prediction:m": labels, "adversarial_prediction:m": labels}
     pictures = {"clean": picture(number), "adversarial": picture(number), "truth": labels, **maps}
     files = {name: save_png(root, f"{number}/{name.replace(':', '-')}.png", each) for name, each in pictures.items()}

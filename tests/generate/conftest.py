@@ -19,6 +19,7 @@ from segeval.files.set_folder import SetFolder
 from segeval.files.sets import CraftConfig, Scope
 from segeval.generate.attacks.problem import Problem
 from segeval.generate.crafting.craft import Crafter
+from segeval.goals import Goal
 from segeval.models import Segmenter
 from segeval.models.loading import build_network, load_spec
 from segeval.models.soundness import predict
@@ -127,7 +128,7 @@ def several_classes() -> Callable[..., Problem]:
         predicted = segmenter(clean).argmax(1)
         target, *sources = torch.bincount(predicted.flatten()).argsort(descending=True)[:5].tolist()
         phi = torch.isin(predicted, torch.tensor(sources))
-        return Problem(clean, predicted, phi, tuple(sources), target, scope, (segmenter,), (1, 2, 3))
+        return Problem(clean, predicted, phi, Goal(tuple(sources), target), scope, (segmenter,), (1, 2, 3), 9)
 
     return make
 

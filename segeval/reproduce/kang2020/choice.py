@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from segeval.classes import TASKS, parse_task, source_mask
+from segeval.classes import parse_task
 from segeval.datasets import Dataset, open_dataset
 from segeval.datasets.cityscapes import FRAMES, LAYOUT
 from segeval.datasets.files import find_root
 from segeval.errors import ConfigurationError, DataError
 from segeval.files.experiments import PARTS, ExperimentConfig, Part
+from segeval.goals import source_mask
 from segeval.places import dataset_root
 
+PAPER_TASKS = ("vru-to-vegetation", "vehicle-to-road", "vehicle-to-building")
 LIMIT = 12
 """Images of Table 1 unless asked otherwise."""
 BUDGET_LIMIT = 4
@@ -52,7 +54,7 @@ def resolve(options: Options) -> ExperimentConfig:
         known = ", ".join(MODELS)
         raise ConfigurationError(f"which models for {options.dataset}?", f"give --model; {known} have usual ones")
     split = options.split or usual_split(options)
-    tasks = options.tasks or tuple(TASKS)
+    tasks = options.tasks or PAPER_TASKS
     dataset = open_dataset(options.dataset, dataset_root(options.data_root), split, options.size)
     images = tuple(choose(dataset, tasks, options.limit, options.seed))
     return ExperimentConfig(
@@ -85,7 +87,7 @@ def choose(dataset: Dataset, tasks: Sequence[str], limit: int, seed: int) -> Ite
 
     The same images serve all tasks. Images without ground truth are taken as they come. Raises DataError if none fits.
     """
-    sources = [parse_task(task).resolve(dataset.table)[0] for task in tasks]
+    sources = [parse_task(task).resolve(dataset.table).sources for task in tasks]
     taken = 0
     for index in np.random.default_rng(seed).permutation(len(dataset)).tolist():
         if taken == limit:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segeval.classes import parse_task, source_mask
+from segeval.classes import parse_task
 from segeval.datasets import Dataset, Example, open_dataset
 from segeval.files.encoding import encode_sealed
 from segeval.files.experiments import ExperimentConfig, GradientMap, Iterate, Maps, Probe, Strip
@@ -23,6 +23,7 @@ from segeval.generate.attacks.specs import build_attack
 from segeval.generate.attacks.tanh import Tanh
 from segeval.generate.crafting.jobs import seed_of
 from segeval.generate.numerics import prepare_torch
+from segeval.goals import source_mask
 from segeval.models import Segmenter
 from segeval.models.segmenter import resizing
 from segeval.models.soundness import predict
@@ -109,10 +110,10 @@ def problem_of(config: ExperimentConfig, model: Segmenter, example: Example, tas
         clean=torch.from_numpy(example.image).permute(2, 0, 1)[None].to(device).float() / 255,
         predicted=torch.from_numpy(predicted)[None].to(device).long(),
         phi=torch.from_numpy(source_mask(predicted, task.sources))[None].to(device),
-        sources=task.sources,
-        target=task.target,
+        goal=task.goal,
         scope=scope,
         segmenters=(model,),
+        steps=config.steps,
         seeds=(seed_of(config.seed, f"{example.id}/{task.name}/tanh-{scope}-paper/{model.spec.name}"),),  # as in table1
     )
 

@@ -24,6 +24,7 @@ from segeval.files.npy import save_npy
 from segeval.files.replays import Replay
 from segeval.files.set_folder import SetFolder
 from segeval.files.storage import sha256_file, write_atomic
+from segeval.goals import Goal
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Build = Callable[..., "World"]
 Shared = tuple["World", SurvivalReport]
 MODEL = "espnet-camvid"
-TARGETS = {"vehicle-to-road": 3, "vehicle-to-building": 1}
+GOALS = {"vehicle-to-road": Goal((), 3), "vehicle-to-building": Goal((), 1)}
 
 
 def counted(world: "World") -> tuple[Sources, Counted]:
@@ -66,7 +67,7 @@ def test_rows_are_sums_over_the_samples_of_their_images(build: Build) -> None:
         for sample in (each for each in world.samples if each.attack == row.attack):
             maps = world.maps[sample.id, row.engine]
             parts = Decomposition(
-                Shape.of(maps.phi), maps.desktop_clean, maps.desktop_adversarial, maps.margins, TARGETS[sample.task], 12
+                Shape.of(maps.phi), maps.desktop_clean, maps.desktop_adversarial, maps.margins, GOALS[sample.task], 12
             )
             pixels = parts.count(maps.engine_adversarial)[place]
             images[sample.image] = images.get(sample.image, 0) + pixels

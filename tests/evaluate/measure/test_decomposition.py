@@ -21,6 +21,7 @@ from segeval.evaluate.measure.decomposition import (
     into_bins,
     named_bins,
 )
+from segeval.goals import Goal
 from segeval.metrics import Labels, Mask
 
 OUTPUTS = ("road", "car", "tree", "background")
@@ -41,7 +42,7 @@ class Scene:
 
     def count(self) -> dict[tuple[str, str], list[int]]:
         parts = Decomposition(
-            Shape.of(self.phi), self.clean, self.adversarial, self.margins, TARGET, classes=len(OUTPUTS)
+            Shape.of(self.phi), self.clean, self.adversarial, self.margins, Goal((), TARGET), classes=len(OUTPUTS)
         )
         return {(each.by, each.name): row for each, row in zip(BINS, parts.count(self.engine).tolist(), strict=True)}
 

@@ -19,12 +19,14 @@ from segeval.evaluate.report.panels import (
     painted,
     picture_size,
 )
+from segeval.goals import Goal
 
 
 def row(*values: int) -> NDArray[np.uint8]:
     return np.array([values], np.uint8)
 
 
+GOAL = Goal((1,), 3)
 MAPS = LabelMaps(
     phi=row(1, 1, 1, 1, 0) > 0,
     truth=None,
@@ -42,11 +44,11 @@ def decoded(picture: bytes, mode: str = "RGB") -> NDArray[np.uint8]:
 
 
 def test_every_fate_has_its_colour_and_the_rest_is_transparent() -> None:
-    pixels = fates(MAPS, 3)
+    pixels = fates(MAPS, GOAL)
     assert [tuple(pixel[:3]) for pixel in pixels[0, :4].tolist()] == [colour for _, colour in FATES]
     assert pixels[0, :, 3].tolist() == [255, 255, 255, 255, 0]
-    assert (decoded(fates_picture(MAPS, 3, (5, 1)), "RGBA")[0, :4] == pixels[0, :4]).all()
-    assert decoded(fates_picture(MAPS, 3, (5, 1)), "RGBA")[0, 4, 3] == 0
+    assert (decoded(fates_picture(MAPS, GOAL, (5, 1)), "RGBA")[0, :4] == pixels[0, :4]).all()
+    assert decoded(fates_picture(MAPS, GOAL, (5, 1)), "RGBA")[0, 4, 3] == 0
 
 
 def test_amplification_is_as_large_as_8_bits_allow() -> None:

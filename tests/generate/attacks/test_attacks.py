@@ -96,8 +96,8 @@ def test_records_say_what_the_saved_images_show(attack: str, crafted: Crafted, w
         assert np.array_equal(pixels(folder, sample.files["phi"]), phi.astype(np.uint8) * 255)
         assert np.array_equal(before, predict(world.victim, clean))
         assert np.array_equal(after, predict(world.victim, adversarial))
-        assert sample.counts == {name: count_attack(after, phi, task.target, truth, task.sources)}
-        assert sample.clean_counts == {name: count_attack(before, phi, task.target, truth, task.sources)}
+        assert sample.counts == {name: count_attack(after, phi, task.goal, truth)}
+        assert sample.clean_counts == {name: count_attack(before, phi, task.goal, truth)}
         assert sample.clean_counts[name].hit == 0
         change = adversarial.astype(float) - clean
         assert sample.norms.mean == pytest.approx(np.abs(change).mean())

@@ -20,6 +20,7 @@ from segeval.generate.attacks.losses import Omega
 from segeval.generate.attacks.problem import Candidate, Problem
 from segeval.generate.attacks.tanh import Tanh
 from segeval.generate.crafting.craft import Crafter
+from segeval.goals import Goal
 from segeval.models import ModelSpec, Preprocessing, Segmenter
 
 ROAD, CAR = 0, 1
@@ -149,7 +150,7 @@ def problem() -> Callable[..., Problem]:
         ramp = torch.linspace(0.05, 0.95, 24 * 32).view(24, 32)
         clean = torch.stack([torch.stack([ramp, ramp.flip(0), ramp.flip(1)]), torch.stack([ramp.flip(1), ramp, ramp])])
         predicted = segmenter(clean).argmax(1)
-        return Problem(clean, predicted, predicted == CAR, (CAR,), ROAD, scope, (segmenter,), (1, 2))
+        return Problem(clean, predicted, predicted == CAR, Goal((CAR,), ROAD), scope, (segmenter,), (1, 2), 9)
 
     return make
 

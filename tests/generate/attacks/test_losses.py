@@ -7,9 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segeval.generate.attacks.losses import cross_entropy, difference, hardness, mean_over
+from segeval.generate.attacks.losses import difference, hardness, mean_over
+from segeval.goals import Goal
 
 N, C, H, W, TARGET = 2, 5, 3, 4, 1
+GOAL = Goal((0, 2), TARGET)
 
 
 def draw(seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -26,18 +28,18 @@ def test_the_difference_is_that_of_two_cross_entropies(seed: int) -> None:
     desired = torch.where(phi, TARGET, predicted)
     to_desired = F.cross_entropy(logits, desired, reduction="none")
     to_kept = F.cross_entropy(logits, predicted, reduction="none")
-    found = difference(logits, desired, predicted, None)
+    found = difference(GOAL, logits, predicted, phi, None)
     assert torch.allclose(found, to_desired - to_kept, atol=1e-12)
     assert found.min() < -0.5
-    clamped = difference(logits, desired, predicted, 0.5)
+    clamped = difference(GOAL, logits, predicted, phi, 0.5)
     assert torch.equal(clamped, torch.where(found < -0.5, -0.5, found))
 
 
 def test_a_won_pixel_no_longer_pulls_under_kappa() -> None:
     logits = torch.tensor([[[[4.0, 0.0]], [[0.0, 4.0]]]], requires_grad=True)  # wanted: class 0; won, and not
-    zeros = torch.zeros(1, 1, 2, dtype=torch.long)
+    ones = torch.ones(1, 1, 2, dtype=torch.long)
     for kappa, expected in ((None, [-1.0, -1.0]), (5.0, [-1.0, -1.0]), (1.0, [0.0, -1.0])):
-        (gradient,) = torch.autograd.grad(difference(logits, zeros, zeros + 1, kappa).sum(), logits)
+        (gradient,) = torch.autograd.grad(difference(Goal((1,), 0), logits, ones, ones > 0, kappa).sum(), logits)
         assert gradient[0, 0, 0].tolist() == expected
 
 
@@ -45,7 +47,7 @@ def test_a_won_pixel_no_longer_pulls_under_kappa() -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_hardness_weights_pixel_by_pixel(kind: str, seed: int) -> None:
     logits, predicted, phi = draw(seed)
-    found = hardness([logits], predicted, phi, TARGET, kind)  # type: ignore[arg-type]
+    found = hardness([logits], predicted, phi, GOAL, kind)  # type: ignore[arg-type]
     for n in range(N):
         inside = sum(bool(pixel) for pixel in phi[n].flatten())
         for y in range(H):
@@ -67,15 +69,13 @@ def test_hardness_is_a_constant_and_finite_where_nothing_can_be_divided() -> Non
     labels, everything = torch.zeros(1, 2, 2, dtype=torch.long), torch.ones(1, 2, 2, dtype=torch.bool)
     for kind in ("balanced", "source", "margin", "adversarial"):
         for phi in (everything, ~everything):
-            weights = hardness([logits], labels, phi, TARGET, kind)
+            weights = hardness([logits], labels, phi, GOAL, kind)
             assert not weights.requires_grad
             assert torch.isfinite(weights).all()
 
 
-def test_cross_entropy_and_means_over_regions() -> None:
+def test_means_over_regions() -> None:
     logits, predicted, phi = draw(0)
     phi[1] = False
-    values = cross_entropy(logits, predicted)
-    expected = -logits.log_softmax(1).gather(1, predicted[:, None])[:, 0]
-    assert torch.allclose(values, expected, atol=1e-12)
+    values = -logits.log_softmax(1).gather(1, predicted[:, None])[:, 0]
     assert torch.allclose(mean_over(values, phi), torch.stack([values[0][phi[0]].mean(), torch.zeros(()).double()]))

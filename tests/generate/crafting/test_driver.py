@@ -13,9 +13,11 @@ from segeval.errors import EngineError
 from segeval.files.sets import AttackSpec, Scope, Setting
 from segeval.generate.attacks.problem import Candidate, Problem
 from segeval.generate.crafting.driver import Outcome, run_attack
+from segeval.goals import Goal
 from segeval.metrics import AttackMeter
 
 SIDE, TARGET = 4, 1
+GOAL = Goal((0,), TARGET)
 PIXELS = SIDE * SIDE
 
 
@@ -52,9 +54,9 @@ def run(
     clean = [np.full((SIDE, SIDE, 3), 100, np.uint8) for _ in range(count)]
     phi = torch.ones(count, SIDE, SIDE, dtype=torch.bool)
     images = torch.full((count, 3, SIDE, SIDE), 100 / 255)
-    problem = Problem(images, phi.long() * 0, phi, (0,), TARGET, "local", (), tuple(range(count)))
+    problem = Problem(images, phi.long() * 0, phi, GOAL, "local", (), tuple(range(count)), len(script) - 1)
     spec = AttackSpec("scripted", "default", "local", len(script) - 1, keep, stop_at, None, {})
-    meters = [AttackMeter(mask.numpy(), TARGET) for mask in phi]
+    meters = [AttackMeter(mask.numpy(), GOAL) for mask in phi]
     tick = (lambda step: None) if ticks is None else ticks.append
     limits = [[None]] * count
     return [
@@ -119,7 +121,7 @@ def test_within_a_mean_change_the_best_iterate_that_keeps_it_is_saved() -> None:
     phi = torch.ones(1, SIDE, SIDE, dtype=torch.bool)
     clean = np.full((SIDE, SIDE, 3), 100, np.uint8)
     images = torch.full((1, 3, SIDE, SIDE), 100 / 255)
-    problem = Problem(images, phi.long() * 0, phi, (0,), TARGET, "full", (), (0,))
+    problem = Problem(images, phi.long() * 0, phi, GOAL, "full", (), (0,), 4)
     limits = (None, 5.0, 2.0, 1.4, 0.5)
     specs = [AttackSpec("scripted", "default", "full", 4, "best", None, None, {}, limit) for limit in limits]
     (found,) = run_attack(
@@ -127,7 +129,7 @@ def test_within_a_mean_change_the_best_iterate_that_keeps_it_is_saved() -> None:
         specs,
         problem,
         ["victim"],
-        [AttackMeter(phi[0].numpy(), TARGET)],
+        [AttackMeter(phi[0].numpy(), GOAL)],
         [clean],
         [limits],
         lambda step: None,

@@ -20,6 +20,7 @@ from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import build_attack
 from segeval.generate.attacks.tanh import Tanh
 from segeval.generate.attacks.victims import aligned, shared_outputs, together
+from segeval.goals import Goal
 from segeval.metrics import count_attack
 from segeval.models import Segmenter
 from segeval.models.loading import load_model, load_spec
@@ -166,11 +167,11 @@ def problem_of(victims: list[Segmenter], scope: Scope) -> Problem:
         clean=torch.from_numpy(images).permute(0, 3, 1, 2).double() / 255,
         predicted=predicted,
         phi=torch.isin(predicted, torch.tensor(sources)),
-        sources=tuple(sources),
-        target=target,
+        goal=Goal(tuple(sources), target),
         scope=scope,
         segmenters=group.segmenters,
         seeds=(1, 2),
+        steps=7,
         outputs=group.outputs,
     )
 
@@ -198,10 +199,10 @@ def test_the_joint_objective_is_the_sum_over_networks_with_shared_weights(omega:
                 weight = {
                     "none": 1.0,
                     "source": (shared[source] - min(shared)) / span,
-                    "margin": (max(shared) - shared[problem.target]) / span,
-                    "adversarial": shared[problem.target],
+                    "margin": (max(shared) - shared[problem.goal.target or 0]) / span,
+                    "adversarial": shared[problem.goal.target or 0],
                 }[omega]
-                wanted = problem.target if inside else source
+                wanted = (problem.goal.target or 0) if inside else source
                 total -= (weight if inside else 1.0) * sum(np.log(values[wanted]) for values in own)
         assert float(found[n]) == pytest.approx(total / (12 * 16), rel=1e-9)
 
@@ -214,7 +215,7 @@ def test_the_local_joint_objective_sums_the_margins_over_phi() -> None:
     for n in range(2):
         pixels = problem.phi[n].nonzero().tolist()
         margins = [
-            float(each[n, int(problem.predicted[n, y, x]), y, x] - each[n, problem.target, y, x])
+            float(each[n, int(problem.predicted[n, y, x]), y, x] - each[n, problem.goal.target, y, x])
             for y, x in pixels
             for each in logits
         ]
@@ -226,7 +227,7 @@ def test_fgsm_steps_down_the_sum_of_all_cross_entropies() -> None:
     problem = problem_of(networks(PLAIN, BACKGROUND), "full")
     start, after = islice(build_attack("fgsm", "default", "full", {}).candidates(problem), 2)
     x = problem.clean.clone().requires_grad_()
-    desired = torch.where(problem.phi, problem.target, problem.predicted)
+    desired = torch.where(problem.phi, problem.goal.target or 0, problem.predicted)
     loss = sum(nn.functional.cross_entropy(model(x), desired, reduction="mean") for model in problem.segmenters)
     (gradient,) = torch.autograd.grad(loss, x)  # type: ignore[arg-type]
     assert gradient.abs().min() > 1e-9 * gradient.abs().max(), "a sign that the last digit of a double would decide"
@@ -242,7 +243,7 @@ def test_a_shrinking_mask_is_what_the_networks_together_still_see() -> None:
     for candidate in islice(attack.candidates(problem), 8):
         if before is not None:
             joint = torch.stack([each.softmax(1) for each in aligned(before.logits, problem.outputs)]).amax(0).argmax(1)
-            won = problem.phi & ~torch.isin(joint, torch.tensor(problem.sources))
+            won = problem.phi & ~torch.isin(joint, torch.tensor(problem.goal.sources))
             moved = (candidate.images != before.images).any(1)
             assert not (moved & won).any()
         before = candidate
@@ -288,7 +289,7 @@ def test_a_set_says_what_every_network_sees(joint: SetFolder, pair: tuple[str, s
             ):
                 seen = joint.labels(sample.files[key])
                 assert np.array_equal(seen, predict(model, joint.image(sample.files[image])))
-                assert counts[name] == count_attack(seen, phi, task.target, truth, task.sources)
+                assert counts[name] == count_attack(seen, phi, task.goal, truth)
     names = tuple(sorted(models))
     assert victims == {(names[0],), (names[1],), names}
 

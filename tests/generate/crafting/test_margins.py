@@ -15,6 +15,7 @@ from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample
 from segeval.generate.crafting.continuing import FOLDERS
 from segeval.generate.crafting.margins import as_half, ask
+from segeval.goals import Goal
 from segeval.metrics import Mask
 from segeval.models import Segmenter
 from segeval.models.loading import load_spec
@@ -92,7 +93,7 @@ def test_they_are_the_lead_of_the_logits(folder: SetFolder, world: Any) -> None:
             logits = Deployable(world.victim).logits(image)[0].numpy() * np.float32(
                 folder.manifest().models[0].logit_scale
             )
-        expected = margins_by_hand(logits, phi, task.target)
+        expected = margins_by_hand(logits, phi, task.target or 0)
         for margins in margins_of(folder, sample).values():
             assert margins.tolist() == pytest.approx(expected, rel=2**-10, abs=2**-14)
 
@@ -102,7 +103,7 @@ def test_labels_are_those_of_predict_and_one_forward_gives_both(world: Any) -> N
     expected = predict(world.victim, image)
     calls: list[int] = []
     hook = world.victim.network.register_forward_hook(lambda *given: calls.append(1))
-    answer = ask(world.victim, image, expected == expected[0, 0], target=0)
+    answer = ask(world.victim, image, expected == expected[0, 0], Goal((1,), 0), expected)
     hook.remove()
     assert np.array_equal(answer.labels, expected)
     assert len(calls) == 1
@@ -126,7 +127,13 @@ def test_of_equal_logits_the_first_class_leads_as_in_the_prediction(target: int)
     logits[[3, 18], 0, 1] = 5  # two tie, the first class is behind
     logits[target, 0, 2] = -1 + 1e-7  # a lead that float16 would round to none
     segmenter = Segmenter(load_spec("espnet-synthetic"), Levels(logits))
-    answer = ask(segmenter, np.zeros((1, 3, 3), np.uint8), np.ones((1, 3), np.bool_), target)
+    answer = ask(
+        segmenter,
+        np.zeros((1, 3, 3), np.uint8),
+        np.ones((1, 3), np.bool_),
+        Goal((), target),
+        np.zeros((1, 3), np.uint8),
+    )
     assert np.array_equal(answer.margins > 0, answer.labels[0] == target)
     assert answer.labels[0].tolist() == [0, 3, target]
 

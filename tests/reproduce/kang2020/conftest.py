@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segeval.classes import CAMVID, IGNORE, TASKS, source_mask
+from segeval.classes import CAMVID, IGNORE, TASKS
 from segeval.evaluate.measure import statistics
 from segeval.evaluate.measure.bootstrap import Interval, fraction
 from segeval.files.encoding import encode
@@ -42,6 +42,7 @@ from segeval.files.sets import (
     TaskRecord,
 )
 from segeval.files.storage import sha256, sha256_file, write_atomic
+from segeval.goals import source_mask
 from segeval.metrics import Labels, count_attack
 from segeval.reproduce.kang2020 import write_report
 from tests.generate.conftest import several_classes, world
@@ -215,11 +216,11 @@ class Builder:
         for model in self.plan.models if transfer else victims:
             seen = picture.predictions[model]
             share = 0.8 if model in victims else 0.1
-            attacked = np.where(phi & (self.rng.random(phi.shape) < share), task.target, seen).astype(np.uint8)
+            attacked = np.where(phi & (self.rng.random(phi.shape) < share), task.target or 0, seen).astype(np.uint8)
             files[f"prediction:{model}"] = self.save(root, f"prediction-{model}-{picture.name}.png", seen)
             files[f"adversarial_prediction:{model}"] = save_png(root, f"seen-{model}-{place}.png", attacked)
-            counts[model] = count_attack(attacked, phi, task.target, truth, task.sources)
-            clean_counts[model] = count_attack(seen, phi, task.target, truth, task.sources)
+            counts[model] = count_attack(attacked, phi, task.goal, truth)
+            clean_counts[model] = count_attack(seen, phi, task.goal, truth)
         return AdversarialSample(
             id=f"{picture.name}/{task.name}/{attack.label}/{'+'.join(victims)}",
             image=picture.name,
