@@ -68,13 +68,12 @@ def hardness(logits: Sequence[Tensor], predicted: Tensor, phi: Tensor, goal: Goa
     margin: what the adversarial class lacks to the largest, rescaled alike.   adversarial: its probability. Of several
     accepted classes it is that of all together.
     """
-    if kind == "none":
+    if kind == "none" or (kind == "balanced" and goal.kind == "wrong"):  # where φ is all, nothing else is to be kept
         return torch.ones_like(logits[0][:, 0])
     if kind == "balanced":
         inside = phi.flatten(1).sum(1).clamp(min=1)
         outside = (~phi).flatten(1).sum(1).clamp(min=1)
-        ratio = torch.where(outside > 0, outside / inside, 1.0)  # where φ is all, nothing else has to be kept
-        return torch.where(phi, ratio[:, None, None], 1.0)
+        return torch.where(phi, (outside / inside)[:, None, None], 1.0)
     probability = joint_probability(logits)
     adversarial = goal_probability(goal, probability, predicted)
     largest, smallest = probability.amax(1), probability.amin(1)

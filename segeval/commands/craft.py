@@ -49,7 +49,11 @@ def craft(
     ] = [ScopeName.LOCAL, ScopeName.FULL],
     task: Annotated[
         list[str],
-        Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET; repeatable."),
+        Option(
+            "--task",
+            help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET, the target "
+            "* for whatever else; repeatable.",
+        ),
     ] = ["vehicle-to-road"],
     preset: Annotated[
         list[str], Option("--preset", help="`default` works best, `paper` is as published; repeatable.")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from segeval.classes import TASKS
+from segeval.classes import ANY, TASKS
 from segeval.commands.options import AsJson
 from segeval.commands.text_tables import table
 from segeval.console import results
@@ -54,7 +54,12 @@ def dataset_rows() -> tuple[Row, list[Row]]:
 def task_rows() -> tuple[Row, list[Row]]:
     """Attack tasks."""
     return ("task", "source classes", "adversarial class"), [
-        (task.name, ", ".join(task.sources), task.target) for task in TASKS.values()
+        (
+            task.name,
+            "all" if task.sources == (ANY,) else ", ".join(task.sources),
+            "any other" if task.target == ANY else task.target,
+        )
+        for task in TASKS.values()
     ]
 
 

@@ -98,3 +98,9 @@ def test_channels_can_stand_in_a_file(crafted: Path, call: Call, tmp_path: Path)
     (tmp_path / "segeval.toml").write_text('[deploy]\ncorruption = ["jpeg:75", "blur:0"]\n')
     ended = call("--config", tmp_path / "segeval.toml", "deploy", crafted, "--out", tmp_path / "bundle")
     assert ended.code == 2 and "--corruption 'blur:0'" in ended.err
+
+
+def test_what_it_was_called_before_still_works_and_says_so(crafted: Path, call: Call, tmp_path: Path) -> None:
+    ended = call("deploy", crafted, "--out", tmp_path / "bundle", "--channel", "nosuch:1")
+    assert ended.code == 2 and "--channel is called --corruption now" in ended.err
+    assert "--corruption 'nosuch:1'" in ended.err

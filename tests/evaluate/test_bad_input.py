@@ -215,7 +215,7 @@ def test_two_entries_of_one_name_are_refused(build: Build, what: str) -> None:
     refused(world, FormatError, f"two {what} have the same name")
 
 
-@pytest.mark.parametrize("name", ["segeval.set/2", "segeval.replay/2"])
+@pytest.mark.parametrize("name", ["segeval.set/3", "segeval.replay/2"])
 def test_files_of_a_newer_version_are_refused(build: Build, name: str) -> None:
     """Both ways of mixing versions: an older set with a newer replay, and the reverse."""
     world = build(**SMALL)

@@ -12,6 +12,8 @@ from segeval.classes import IGNORE
 from segeval.evaluate.measure.statistics import QUANTITIES, estimate, estimates, per_image
 from segeval.evaluate.measure.survival import LabelMaps, SampleCounts, count_sample
 from segeval.files.sets import AdversarialSample, Norms, TaskRecord
+from segeval.goals import Kind
+from segeval.metrics import Labels, Mask
 
 CLASSES = 4
 TASK = TaskRecord("one-and-two-to-three", (1, 2), 3)
@@ -96,6 +98,24 @@ def test_counts_equal_the_slow_reference(maps: LabelMaps) -> None:
     assert found.survived + found.lost == found.desktop_hit
     assert found.survived + found.gained == found.engine_hit
     assert found.damage_survived <= min(found.desktop_damaged, found.engine_damaged)
+
+
+@given(label_maps(), st.data())
+@pytest.mark.parametrize("kind", ["lost", "wrong"])
+def test_other_goals_are_counted_by_their_words(kind: Kind, maps: LabelMaps, data: st.DataObject) -> None:
+    reference = data.draw(hnp.arrays(np.uint8, maps.phi.shape, elements=st.integers(0, CLASSES)))
+    task = TaskRecord("other", (1, 2) if kind == "lost" else tuple(range(CLASSES)), None, kind)
+    found = count_sample(sample(), task, "model", "model.int8", replace(maps, margins=None, reference=reference))
+
+    def reached(labels: Labels) -> Mask:
+        return np.logical_and(maps.phi, ~np.isin(labels, (1, 2)) if kind == "lost" else labels != reference)
+
+    on_desktop, on_engine = reached(maps.desktop_adversarial), reached(maps.engine_adversarial)
+    on_clean = reached(maps.engine_clean)
+    expected = (on_desktop, on_engine, on_desktop & on_engine, on_clean, on_clean & on_engine)
+    counted = (found.desktop_hit, found.engine_hit, found.survived, found.clean_hit, found.already)
+    assert counted == tuple(int(each.sum()) for each in expected)
+    assert (found.desktop_damaged, found.engine_damaged) == (found.desktop_hit, found.engine_hit)
 
 
 @given(label_maps())

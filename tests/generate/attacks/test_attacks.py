@@ -191,3 +191,21 @@ def test_stopping_early_touches_no_other_image(attack: str, crafted: Crafted) ->
         if end == 3:
             assert sample.files["adversarial"].sha256 == before.files["adversarial"].sha256
     assert len(lengths) > 1
+
+
+@pytest.mark.parametrize("attack", NAMES)
+def test_every_goal_is_pursued_and_counted_as_it_says(attack: str, crafted: Crafted, world: Any) -> None:
+    """Whatever a source class becomes, and untargeted: more than the clean image gives, by the files that are saved."""
+    first = world.config.tasks[0].partition(":")[0] + ":*"
+    folder = crafted(attack, tasks=(first, "untargeted"), presets=("default",), steps=6, limit=1)
+    name, manifest = world.victim.spec.name, folder.complete_manifest()
+    tasks = {task.name: task for task in manifest.tasks}
+    assert {task.kind for task in tasks.values()} == {"lost", "wrong"}
+    for sample in folder.samples():
+        goal = tasks[sample.task].goal
+        before, after = (folder.labels(sample.files[f"{key}prediction:{name}"]) for key in ("", "adversarial_"))
+        phi = folder.mask(sample.files["phi"])
+        reached = phi & (~np.isin(after, goal.sources) if goal.kind == "lost" else after != before)
+        assert sample.counts[name].hit == np.count_nonzero(reached) > 0
+        assert sample.clean_counts[name].hit == 0
+        assert np.array_equal(folder.margins(sample.files[f"margin:{name}"]) > 0, reached[phi])
