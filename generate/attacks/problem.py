@@ -114,8 +114,9 @@ class Attack(Protocol):
     """A generator of candidates; a frozen dataclass whose fields are the attack's hyper-parameters.
 
     presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.
-    An attack may also have `local_only`, per field the value that only the local scope knows, and, if its change grows
-    from step to step, `matched`, the fields with which it does so slowly enough to be matched to another attack's.
+    An attack may also have `local_only`, per field the value that only the local scope knows; if its change grows from
+    step to step, `matched`, the fields with which it does so slowly enough to be matched to another attack's; and if
+    it begins anew, `restarts`, how often.
     """
 
     presets: ClassVar[Mapping[tuple[str, Scope], Mapping[str, Setting]]]

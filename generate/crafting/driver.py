@@ -81,6 +81,7 @@ class Track:
 
     thresholds: (3, H, W) random numbers in [0, 1) of this image, for dithering.
     grows: whether its change grows from step to step, which attacks with `matched` say of themselves.
+    over: the restart whose change went far beyond all limits, which ends that start; -1 for none.
     """
 
     meter: AttackMeter
@@ -89,6 +90,7 @@ class Track:
     kept: list[Kept]
     curve: list[Step] = field(default_factory=list)
     grows: bool = False
+    over: int = -1
     finished: bool = False
 
     def beyond(self, change: float) -> bool:
@@ -127,7 +129,7 @@ def run_attack(
     """
     limited = any(limit is not None for row in limits for limit in row)
     thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if limited else np.zeros(len(clean))
-    grows = bool(getattr(attack, "matched", {}))
+    grows, last = bool(getattr(attack, "matched", {})), int(getattr(attack, "restarts", 0))
     tracks = [
         Track(meter, image, drawn, [Kept(spec, limit) for spec, limit in zip(specs, row, strict=True)], grows=grows)
         for meter, image, drawn, row in zip(meters, clean, thresholds, limits, strict=True)
@@ -135,7 +137,7 @@ def run_attack(
     for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
         measure(tracks, candidate, step, specs[0], victims, problem)
         tick(step)
-        if all(track.finished for track in tracks):
+        if all(track.finished or track.over == last for track in tracks):
             break
     return [[outcome(track, kept) for kept in track.kept] for track in tracks]
 
@@ -163,7 +165,7 @@ def measure(
     answers = [np.asarray(logits.detach().argmax(1).cpu().numpy(), np.uint8) for logits in candidate.logits]
     means, phi_means = mean_changes(candidate.images, problem)
     for index, track in enumerate(tracks):
-        if track.finished:
+        if track.finished or track.over == candidate.restart:
             continue
         predictions: list[Labels] = [answer[index] for answer in answers]
         counts = {name: track.meter.count(labels) for name, labels in zip(victims, predictions, strict=True)}
@@ -173,7 +175,8 @@ def measure(
         for kept in track.kept:
             kept.offer(rounded, step, (success, -means[index]))
         change = phi_means[index] if spec.scope == "local" else means[index]
-        track.finished = (spec.stop_at is not None and success >= spec.stop_at) or track.beyond(change)
+        track.finished = spec.stop_at is not None and success >= spec.stop_at
+        track.over = candidate.restart if track.beyond(change) else track.over
 
 
 def mean_changes(images: Tensor, problem: Problem) -> tuple[list[float], list[float]]:

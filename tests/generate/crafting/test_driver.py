@@ -136,3 +136,35 @@ def test_within_a_mean_change_the_best_iterate_that_keeps_it_is_saved() -> None:
     )
     assert [outcome.step for outcome in found] == [4, 2, 3, 1, 0]
     assert [int(outcome.image[0, 0, 0]) for outcome in found] == [106, 103, 102, 101, 100]
+
+
+@dataclass(frozen=True)
+class BegunAnew(Scripted):
+    """A script in starts of three steps each, whose change grows within a start."""
+
+    matched: ClassVar[Mapping[str, Setting]] = {"step": 0.1}
+    restarts: int = 1
+
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        for number, each in enumerate(super().candidates(problem)):
+            yield Candidate(each.images, each.logits, restart=number // 3)
+
+
+def test_a_start_that_goes_too_far_is_ended_and_the_next_one_is_looked_at() -> None:
+    """The limit is 2 levels; the first start leaves it for good, and the second one does better within it."""
+    script = [[(0, 0.0)], [(2, 1.0)], [(16, 9.0)], [(5, 0.0)], [(8, 2.0)], [(16, 30.0)], [(16, 30.0)]]
+    phi = torch.ones(1, SIDE, SIDE, dtype=torch.bool)
+    problem = Problem(torch.full((1, 3, SIDE, SIDE), 100 / 255), phi.long() * 0, phi, GOAL, "full", (), (0,), 6)
+    for restarts, step, taken in ((1, 4, 5), (0, 1, 2)):
+        ticks: list[int] = []
+        ((found,),) = run_attack(
+            BegunAnew(script, restarts=restarts),
+            [AttackSpec("scripted", "default", "full", 6, "best", None, None, {}, 2.0)],
+            problem,
+            ["victim"],
+            [AttackMeter(phi[0].numpy(), GOAL)],
+            [np.full((SIDE, SIDE, 3), 100, np.uint8)],
+            [[2.0]],
+            ticks.append,
+        )
+        assert (found.step, ticks[-1]) == (step, taken)
