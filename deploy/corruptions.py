@@ -4,7 +4,6 @@ Each is a pure function from a uint8 (H, W, 3) RGB image and one setting to an i
 write the function and a line in KINDS.
 """
 
-import difflib
 import io
 import math
 import re
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from segeval.errors import ConfigurationError, UnknownNameError
+from segeval.errors import ConfigurationError, UnknownNameError, nearest
 from segeval.files.images import RgbImage
 
 
@@ -112,9 +111,7 @@ def parse_corruption(spec: str) -> Corruption:
     name, _, text = spec.partition(":")
     kind = KINDS.get(name)
     if kind is None:
-        near = difflib.get_close_matches(name, KINDS, n=1)
-        hint = f"did you mean {near[0]}? " if near else f"there are {', '.join(KINDS)}; "
-        hint += written_as(near[0] if near else "jpeg")
+        hint = f"{nearest(name, KINDS)} Write it as in --corruption jpeg:{KINDS['jpeg'].example}"
         raise UnknownNameError(f"--corruption {spec!r}: there is no corruption {name!r}", hint)
     setting = float(text) if SETTING.fullmatch(text) else math.nan  # which lies in no range
     if not kind.low <= setting <= kind.high or (kind.whole and setting != int(setting)):

@@ -15,6 +15,9 @@ SegevalError                  exit code
 └── GateMissedError           1   the run is fine, the number is not
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class SegevalError(Exception):
     """Base of all expected errors.
@@ -82,3 +85,10 @@ class GateMissedError(SegevalError):
     """A numeric gate that was missed."""
 
     exit_code = 1
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """For a hint: the known names that were probably meant, or all of them, as in ``did you mean tanh?``."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names)}."

@@ -4,13 +4,12 @@ Third parties add theirs by entry point (group ``segeval.models``, ``segeval.dat
 ``package.module:attribute`` on the command line.
 """
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from segeval.errors import ConfigurationError, UnknownNameError
+from segeval.errors import ConfigurationError, UnknownNameError, nearest
 
 
 class Registry:
@@ -48,9 +47,8 @@ class Registry:
         place = places.get(name, name)
         module, _, attribute = place.partition(":")
         if not attribute or not all(part.isidentifier() for part in module.split(".")):
-            near = difflib.get_close_matches(name, places, n=3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(sorted(places))}."
-            raise UnknownNameError(f"no {self.kind} {name!r}", f"{hint} Or name your own as package.module:attribute.")
+            hint = f"{nearest(name, sorted(places))} Or name your own as package.module:attribute."
+            raise UnknownNameError(f"no {self.kind} {name!r}", hint)
         try:
             return getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as error:

@@ -1,13 +1,12 @@
 """From names, presets and ``--set key=value`` to attacks with every hyper-parameter decided."""
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import msgspec
 
-from segeval.errors import ConfigurationError, UnknownNameError
+from segeval.errors import ConfigurationError, UnknownNameError, nearest
 from segeval.files.sets import AttackSpec, CraftConfig, Scope, Setting
 from segeval.registry import ATTACKS
 
@@ -38,9 +37,7 @@ def parse_settings(settings: Iterable[str], attacks: Iterable[str]) -> dict[str,
         ]
         if not owners:
             known = sorted({parameter for attack in chosen for parameter in parameters(attack)})
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise ConfigurationError(f"no attack here has a setting {key!r}", f"{hint}settings: {', '.join(known)}")
+            raise ConfigurationError(f"no attack here has a setting {key!r}", nearest(name, known))
         for attack in owners:
             chosen[attack][name] = value
     return chosen

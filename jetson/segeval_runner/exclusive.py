@@ -64,7 +64,9 @@ def require_alone(descriptor: int, folder: Path) -> None:
 
 
 def locked_at_once(descriptor: int) -> bool:
-    """Lock an open file or folder until it is closed; False if another process has it."""
+    """Lock an open file or folder until it is closed, where that can be done; False if another process has it."""
+    if fcntl is None:
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

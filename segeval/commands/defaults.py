@@ -4,13 +4,12 @@ An option on the command line comes before the variable, the variable before the
 default. Commands and options are those of Typer.
 """
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from segeval.errors import ConfigurationError
+from segeval.errors import ConfigurationError, nearest
 
 
 def options(command: Any) -> dict[str, Any]:
@@ -47,7 +46,7 @@ def read_defaults(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str
 def defaults_of(name: str, table: Any, commands: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The values of one table."""
     if name not in commands:
-        raise ConfigurationError(f"{path}: there is no command {name!r}", f"tables are {nearest(name, commands)}")
+        raise ConfigurationError(f"{path}: there is no command {name!r}", nearest(name, commands))
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: {name} is not a table", f"write [{name}], and its options below it")
     known = options(commands[name])
@@ -55,16 +54,9 @@ def defaults_of(name: str, table: Any, commands: Mapping[str, Any], path: Path) 
     for key, value in table.items():
         option = known.get(key.replace("_", "-"))
         if option is None:
-            raise ConfigurationError(f"{path}: [{name}] has no option {key!r}", f"options are {nearest(key, known)}")
+            raise ConfigurationError(f"{path}: [{name}] has no option {key!r}", nearest(key, known))
         values[option.name] = as_typed(option, value, f"{path}: [{name}] {key}")
     return values
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """All known names, or the one that was probably meant."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"{', '.join(names)}; did you mean {near[0]}?" if near else ", ".join(names)
 
 
 def as_typed(option: Any, value: Any, where: str) -> Any:

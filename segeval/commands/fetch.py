@@ -1,6 +1,5 @@
 """``segeval fetch``."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ import typer
 from segeval.commands.options import Option, Quiet, command
 from segeval.commands.text_tables import table
 from segeval.console import progress, results, say
-from segeval.errors import FetchError, UnknownNameError
+from segeval.errors import FetchError, UnknownNameError, nearest
 from segeval.fetching.sources import SOURCES, RemoteFile, Source
 from segeval.places import cache_folder
 
@@ -64,9 +63,8 @@ def known(name: str) -> Source:
     """The source of this name. Raises UnknownNameError, with the nearest known names, if there is none."""
     if name in SOURCES:
         return SOURCES[name]
-    near = difflib.get_close_matches(name, SOURCES, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(SOURCES)}."
-    raise UnknownNameError(f"there is nothing called {name!r} to fetch", f"{hint} `segeval fetch` lists what there is")
+    hint = f"{nearest(name, SOURCES)} `segeval fetch` lists what there is"
+    raise UnknownNameError(f"there is nothing called {name!r} to fetch", hint)
 
 
 def download(inventories: Sequence["Inventory"], base: str, cache: Path, quiet: bool) -> None:

@@ -1,14 +1,12 @@
 """One download into a cache at a time: two would write into each other's unfinished files."""
 
-import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from segeval.fetching.download import storing
-
-if sys.platform != "win32":
-    import fcntl
+from segeval_runner.exclusive import POLL_S, locked_at_once
 
 
 @contextmanager
@@ -22,18 +20,9 @@ def alone(cache: Path, waits: Callable[[], None]) -> Iterator[bool]:
         cache.mkdir(parents=True, exist_ok=True)
         file = path.open("wb")
     with file:
-        yield sys.platform != "win32" and lock(file.fileno(), waits)
-
-
-def lock(descriptor: int, waits: Callable[[], None]) -> bool:
-    """Lock an open file until it is closed; a file system that cannot lock is used without. True after a wait."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        waits()
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return True
-    except OSError:
-        return False
-    return False
+        waited = not locked_at_once(file.fileno())
+        if waited:
+            waits()
+            while not locked_at_once(file.fileno()):
+                time.sleep(POLL_S)
+        yield waited

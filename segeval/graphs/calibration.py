@@ -4,14 +4,13 @@ The first calibration of a command makes the int8 that ships. Each further one m
 with a name that says what is not as by default, or of the number of images, not as in the first.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
-from segeval.errors import ConfigurationError, UnknownNameError
+from segeval.errors import ConfigurationError, UnknownNameError, nearest
 from segeval.files.bundles import CalibrationMethod, Placement
 
 PERCENTILE = 99.99
@@ -197,9 +196,7 @@ def require_known(text: str, what: str, name: str, known: Sequence[str]) -> None
     """Raise UnknownNameError, with the nearest known names, unless `name` is one of them."""
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=1)
-    guess = f"; did you mean {near[0]}?" if near else ""
-    raise UnknownNameError(f"--calibration {text!r}: there is no {what} {name!r}", f"{', '.join(known)}{guess}")
+    raise UnknownNameError(f"--calibration {text!r}: there is no {what} {name!r}", nearest(name, known))
 
 
 def wrong(text: str, why: str) -> ConfigurationError:

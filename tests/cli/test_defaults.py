@@ -148,9 +148,9 @@ def test_lists_and_single_values_are_taken_as_if_they_were_typed(call: Call, tmp
     ("text", "what", "hint"),
     [
         ("[crft]\nlimit = 2", "there is no command 'crft'", "did you mean craft?"),
-        ("limit = 2", "there is no command 'limit'", "tables are demo, craft"),
+        ("limit = 2", "there is no command 'limit'", "Known: demo, craft"),
         ("[craft]\nlimti = 2", r"\[craft\] has no option 'limti'", "did you mean limit?"),
-        ("[score]\nmodel = 'x'", r"\[score\] has no option 'model'", "options are dataset"),
+        ("[score]\nmodel = 'x'", r"\[score\] has no option 'model'", "Known: dataset"),
         ("[craft]\nsetting = 'x'", r"\[craft\] has no option 'setting'", "did you mean set?"),
         ("craft = 2", "craft is not a table", r"\[craft\]"),
         ("[craft]\nlimit = true", r"\[craft\] limit is True", "a text or a number"),

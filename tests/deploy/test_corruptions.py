@@ -180,11 +180,11 @@ def test_a_corruption_has_one_name(spec: str, name: str) -> None:
             "jpg:75",
             UnknownNameError,
             "there is no corruption 'jpg'",
-            "did you mean jpeg? write it as in --corruption jpeg:75",
+            "did you mean jpeg? Write it as in --corruption jpeg:75",
         ),
-        ("blurr:3", UnknownNameError, "there is no corruption 'blurr'", "did you mean blur? write"),
-        ("JPEG:75", UnknownNameError, "there is no corruption 'JPEG'", "there are jpeg, resize, gamma, blur, bits"),
-        ("", UnknownNameError, "there is no corruption ''", "there are jpeg"),
+        ("blurr:3", UnknownNameError, "there is no corruption 'blurr'", "did you mean blur? Write"),
+        ("JPEG:75", UnknownNameError, "there is no corruption 'JPEG'", "Known: jpeg, resize, gamma, blur, bits."),
+        ("", UnknownNameError, "there is no corruption ''", "Known: jpeg"),
     ],
 )
 def test_what_is_no_corruption_is_refused_with_its_reason(
@@ -193,7 +193,7 @@ def test_what_is_no_corruption_is_refused_with_its_reason(
     with pytest.raises(error) as caught:
         parse_corruption(spec)
     assert complaint in caught.value.what and repr(spec) in caught.value.what
-    assert hint in caught.value.hint and "write it as in" in caught.value.hint
+    assert hint in caught.value.hint and "rite it as in" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -67,7 +67,7 @@ def test_the_iterate_to_keep_can_be_chosen() -> None:
     ("changes", "words"),
     [
         ({"settings": ("penality=1",)}, ("no attack here has a setting 'penality'", "did you mean penalty?")),
-        ({"settings": ("zzz=1",)}, ("settings: anchor", "rate")),
+        ({"settings": ("zzz=1",)}, ("Known: anchor", "rate")),
         ({"settings": ("fgsm.budget=1",)}, ("fgsm.budget",)),
         ({"settings": ("tanh.step=1",), "attacks": ("fgsm", "tanh")}, ("tanh.step",)),
         ({"settings": ("budget=0.5",)}, ("tanh: a budget of 0.5", "whole levels")),
