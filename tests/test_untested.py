@@ -12,6 +12,7 @@ from tests.untested import TOOLS, Tool
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.long
 def test_a_run_without_tools_ends_with_the_commands_that_would_test_the_rest(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "SEGEVAL_DATA"} | {
         "PATH": str(tmp_path)

@@ -99,7 +99,7 @@ def require_match(spec: ModelSpec, network: nn.Module, state: Mapping[str, Tenso
     """Raise WeightsError unless `state` has exactly the parameters of `network`, with `spec`'s number of outputs."""
     own = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     given = {key: tensor for key, tensor in state.items() if not key.endswith("num_batches_tracked")}
-    optional = {key for key in own if key.startswith("auxlayer.")}
+    optional = {key for key in own if key.startswith(spec.training_only)}
     missing = sorted(own.keys() - given.keys() - optional)
     unexpected = sorted(given.keys() - own.keys())
     if missing or unexpected:

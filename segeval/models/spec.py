@@ -54,7 +54,8 @@ class ModelSpec:
     builder: ``module:function`` called with (number of outputs, state dict or None).
     outputs: class name of each output; the table's classes in their order, then any the table lacks (background).
     multiple_of: what both sides of an image must be multiples of.   size: (height, width) it was made for.
-    reported: figures its authors report, by name.
+    reported: figures its authors report, by name.   training_only: how the names of parameters begin that only training
+    needs, so that a weight file may lack them.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ModelSpec:
     licence: str
     paper: str
     reported: Mapping[str, float] = field(default_factory=dict)
+    training_only: tuple[str, ...] = ()
 
     @property
     def canonical_outputs(self) -> tuple[str, ...]:

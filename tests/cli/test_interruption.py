@@ -16,6 +16,7 @@ from segeval.files.set_folder import SetFolder
 Call = Callable[..., Any]
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_path: Path) -> None:
     options = ["craft", "--out", str(tmp_path / "set"), *world.crafting, "--limit", "1", "--steps", "15"]
     command = [sys.executable, "-m", "segeval", *options]

@@ -169,6 +169,7 @@ def test_two_processes_do_not_write_into_one_set(world: Any, tree: Tree, tmp_pat
     assert tree(SetFolder(out)) == whole
 
 
+@pytest.mark.long
 def test_crafting_64_images_takes_the_memory_of_8(world: Any, make_dataset: Any, tmp_path: Path) -> None:
     make_dataset(tmp_path / "many", 64)
     config = replace(

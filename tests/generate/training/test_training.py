@@ -80,6 +80,7 @@ def test_two_epochs_reduce_the_loss_and_leave_loadable_weights(model: str, scene
     assert load_model(f"{model}={weights}").record.name == model
 
 
+@pytest.mark.long
 def test_a_training_that_was_killed_ends_with_the_bytes_of_one_that_was_not(scenes: str, tmp_path: Path) -> None:
     """Fast-SCNN has dropout, so the random numbers of an epoch must not depend on those before it."""
     whole, resumed = tmp_path / "whole", tmp_path / "killed"
