@@ -1,6 +1,7 @@
 """Who may import whom, read off the sources, and held against what Python really imports."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -142,6 +143,18 @@ def test_a_room_imports_what_it_may() -> None:
             if target not in allowed:
                 offending.append(f"{each.module} imports {each.target}")
     assert not offending
+
+
+def test_the_page_about_the_architecture_says_the_same() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(segeval\.[a-z.]+)` \| .* \| (.*) ?\|$", page, re.MULTILINE)
+    # The core stands in the text above the table.
+    told = {room: set(re.findall(r"`(segeval\.[a-z.]+)`", allowed)) for room, allowed in rows}
+    assert told == {
+        room: {each for each in allowed if each not in (*CORE, "segeval.deploy")} for room, allowed in ROOMS.items()
+    }
+    files = re.findall(r"`((?:segeval|generate|deploy|evaluate|jetson)/[\w/.]+)`", page)
+    assert len(files) > 20 and [file for file in files if not (ROOT / file).exists() and "NAME" not in file] == []
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
