@@ -44,12 +44,12 @@ from segeval.registry import TARGETS
 from segeval_runner.manifest import CONTRACT
 from segeval_runner.ownership import NOTHING, OTHER, kind_of
 
-from .build import at_precision, counted, crafted_for, engine_name, references_of, written_and_proved
 from .bundle import hash_files, write_file, write_inputs
 from .calibration_images import CalibrationImages, choose_calibration
 from .compiler import INSTALL, Compiler, installed
 from .contents import Contents, survey
 from .corruptions import parse_corruptions
+from .engine_files import at_precision, counted, crafted_for, engine_name, references_of, written_and_proved
 from .given import Given, load_victim, require_in_set
 from .parity import Reference, evenly, measure_half, measure_parity
 from .runner_archive import RUN_SCRIPT, runner_archive

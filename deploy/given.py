@@ -9,7 +9,7 @@ from segeval.files.sets import ModelRecord
 from segeval.files.storage import sha256_file
 from segeval.models import Segmenter
 from segeval.models.loading import candidates, load, load_spec
-from segeval.models.names import ModelName
+from segeval.models.model_names import ModelName
 from segeval.places import cache_folder, data_folder
 from segeval.registry import MODELS
 

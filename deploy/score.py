@@ -30,8 +30,8 @@ from segeval.places import dataset_root
 from segeval.precision import QUANTIZED, Precision
 from segeval.progress import Progress
 
-from .build import at_precision, calibration_record, written_and_proved
 from .calibration_images import CalibrationImages, from_dataset
+from .engine_files import at_precision, calibration_record, written_and_proved
 
 Engine = Literal["torch", "fp32", "fp16", "int8", "int8-fp16"]
 Outputs = Literal["all", "classes"]

@@ -21,8 +21,8 @@ from segeval.graphs.placement import Placement
 from segeval.graphs.quantize import find_ranges, quantize
 from segeval.precision import Precision
 
-from .build import PARITY_IMAGES, PARITY_IMAGES_OF_BLOCKS, calibration_record
 from .calibration_images import CalibrationImages
+from .engine_files import PARITY_IMAGES, PARITY_IMAGES_OF_BLOCKS, calibration_record
 from .targets import Target
 
 

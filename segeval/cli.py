@@ -26,7 +26,7 @@ from segeval.commands.deploy import deploy
 from segeval.commands.doctor import doctor
 from segeval.commands.evaluate import evaluate
 from segeval.commands.fetch import fetch
-from segeval.commands.listing import ls
+from segeval.commands.ls import ls
 from segeval.commands.replay import replay
 from segeval.commands.reproduce import reproduce
 from segeval.commands.score import score

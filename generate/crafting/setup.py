@@ -11,7 +11,7 @@ from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, CraftConfig, Grouping, SkippedSample, TaskRecord
 from segeval.models import Segmenter, load_models
 from segeval.models.loading import load_spec
-from segeval.models.names import parse_model
+from segeval.models.model_names import parse_model
 from segeval.models.segmenter import resizing
 from segeval.places import dataset_root
 

@@ -130,7 +130,7 @@ def reproduce(
 
 def require_known(config: "ExperimentConfig", allow: "Sequence[str]", where: str) -> None:
     """Raise ConfigurationError if a recorded reproduction names code that is not registered and not allowed."""
-    from segeval.models.names import parse_model
+    from segeval.models.model_names import parse_model
     from segeval.registry import DATASETS, MODELS
 
     DATASETS.require_allowed(config.dataset, allow, where)

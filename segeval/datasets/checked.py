@@ -7,7 +7,7 @@ import numpy as np
 
 from segeval.classes import IGNORE, ClassTable
 from segeval.datasets.dataset import Dataset, Example
-from segeval.datasets.names import require_name
+from segeval.datasets.file_names import require_name
 from segeval.errors import DataError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segeval.classes import IGNORE, ClassTable
 from segeval.datasets.dataset import Example, Size
-from segeval.datasets.names import require_name
+from segeval.datasets.file_names import require_name
 from segeval.datasets.pixels import read_image, read_labels, require_one_orientation, resize_image, resize_labels
 from segeval.errors import DataError
 from segeval.fetching.sources import source_of

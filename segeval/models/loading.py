@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from segeval.errors import ConfigurationError, IntegrityError, WeightsError
 from segeval.fetching.sources import source_of
 from segeval.files.storage import sha256_file
-from segeval.models.names import ModelName, labelled, parse_model
+from segeval.models.model_names import ModelName, labelled, parse_model
 from segeval.models.safe import from_safetensors
 from segeval.models.segmenter import Segmenter
 from segeval.models.spec import ModelSpec, WeightsFile

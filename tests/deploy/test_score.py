@@ -10,8 +10,8 @@ from PIL import Image
 
 from segeval.classes import CAMVID, IGNORE
 from segeval.datasets import Dataset, Example, open_dataset
-from segeval.deploy.build import written_and_proved
 from segeval.deploy.calibration_images import from_dataset
+from segeval.deploy.engine_files import written_and_proved
 from segeval.deploy.score import ScoreConfig, ScoreRecord, measure, score
 from segeval.errors import ConfigurationError, DataError, UnknownNameError
 from segeval.files.encoding import decode, encode

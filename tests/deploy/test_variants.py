@@ -9,7 +9,7 @@ import pytest
 from onnx import ModelProto, numpy_helper
 
 from segeval.deploy import deploy, replay
-from segeval.deploy.build import PARITY_IMAGES_OF_BLOCKS
+from segeval.deploy.engine_files import PARITY_IMAGES_OF_BLOCKS
 from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
 from segeval.errors import ConfigurationError, EngineError
 from segeval.files.bundles import BundleFolder, BundleManifest, DeployOptions

@@ -14,8 +14,8 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from segeval.datasets import open_dataset
 from segeval.deploy import deploy, replay
-from segeval.deploy.build import at_precision, written_and_proved
 from segeval.deploy.calibration_images import from_dataset
+from segeval.deploy.engine_files import at_precision, written_and_proved
 from segeval.deploy.targets import JETPACKS
 from segeval.errors import EngineError
 from segeval.files.bundles import BundleFolder

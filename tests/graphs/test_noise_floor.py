@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from segeval.deploy import deploy
-from segeval.deploy.build import at_precision
+from segeval.deploy.engine_files import at_precision
 from segeval.files.bundles import BundleFolder, BundleManifest, NoiseFloor
 from segeval.files.encoding import decode, encode
 from segeval.files.images import RgbImage

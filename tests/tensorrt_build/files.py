@@ -10,7 +10,7 @@ import torch
 from onnx import ModelProto
 from torch import nn
 
-from segeval.deploy.build import at_precision, written_and_proved
+from segeval.deploy.engine_files import at_precision, written_and_proved
 from segeval.deploy.variants import Quantizer, Variant
 from segeval.errors import WeightsError
 from segeval.files.images import RgbImage

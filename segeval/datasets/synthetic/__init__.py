@@ -4,7 +4,7 @@
 Pillow only.
 """
 
-from segeval.datasets.synthetic.dataset import SPLITS, open_synthetic
 from segeval.datasets.synthetic.scene import Scene, render_scene
+from segeval.datasets.synthetic.splits import SPLITS, open_synthetic
 
 __all__ = ["SPLITS", "Scene", "open_synthetic", "render_scene"]

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from segeval.errors import ConfigurationError
 from segeval.models import load_models
 from segeval.models.loading import BUNDLED
-from segeval.models.names import ModelName, parse_model
+from segeval.models.model_names import ModelName, parse_model
 
 NAME = "espnet-synthetic"
 
