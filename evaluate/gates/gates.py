@@ -228,8 +228,9 @@ def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
         if (model, precision) not in run:
             what = f"--gate {gate.text!r} is about every network of the set, and {model} was not run at {precision}"
             raise ConfigurationError(what, "replay the whole bundle, then evaluate again")
+    own = rows.own
     for engine in rows.engines:
-        missing = sum(row.missing for row in rows.own if row.engine == engine.label)
+        missing = sum(row.missing for row in own if row.engine == engine.label)
         if engine.precision in precisions and (missing or not engine.complete):
             lacking = f"{missing} results are missing from its rows" if missing else "its replay is not finished"
             what = f"--gate {gate.text!r}: {engine.label} has not run every image; {lacking}"
@@ -283,7 +284,7 @@ def number(row: SurvivalRow, metric: str, rows: ReportRows, gate: Gate) -> float
     }
     value = values[metric]
     if value is None:
-        what = f"--gate {gate.text!r}: {row.engine} has no {metric} under {row.attack}"
+        what = f"--gate {gate.text!r}: {row.engine} has no {metric} under {attack_name(row.key)}"
         raise ConfigurationError(what, "without ground truth there is no mIoU; without a won pixel, no survival")
     return value
 

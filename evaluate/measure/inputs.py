@@ -16,6 +16,7 @@ from segeval.files.storage import sha256_file
 from segeval.metrics import Labels, Mask
 
 from .clean import check_truth
+from .report_records import Deployed
 from .row_key import RowKey
 
 EVERY_LABEL = 256
@@ -23,7 +24,7 @@ EVERY_LABEL = 256
 
 
 @dataclass(frozen=True)
-class Engine:
+class Engine(Deployed):
     """One engine of one replay, on images as they are or on those that went through one corruption.
 
     label: unique in the report.   keys: of its inputs that have a result.   replay_index: which replay it belongs to.
@@ -43,16 +44,6 @@ class Engine:
     def model(self) -> str:
         """Name of the model it runs."""
         return self.record.model
-
-    @property
-    def variant(self) -> str:
-        """Name of its calibration if it is not the network's first, the one that ships; else empty."""
-        return self.calibration.name if self.calibration else ""
-
-    @property
-    def ships(self) -> bool:
-        """Whether it is as it ships: the first calibration, images as they are."""
-        return not self.corruption and not self.variant
 
     def clean_key(self, image: str) -> str:
         """Key of the input that is this clean image."""

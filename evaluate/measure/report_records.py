@@ -236,8 +236,30 @@ class Curve:
         return RowKey(self.model, self.victims, self.attack, self.task)
 
 
+class Deployed:
+    """An engine of which is known how it was calibrated and what its images went through."""
+
+    calibration: Calibration | None
+    corruption: str
+
+    @property
+    def variant(self) -> str:
+        """Name of its calibration, empty for the one that ships and for engines that are not calibrated."""
+        return self.calibration.name if self.calibration else ""
+
+    @property
+    def ships(self) -> bool:
+        """Whether it is as it ships: the first calibration, images as they are."""
+        return not self.corruption and not self.variant
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only some blocks of the network are quantized."""
+        return self.calibration is not None and bool(self.calibration.only or self.calibration.without)
+
+
 @dataclass(frozen=True)
-class EngineSummary:
+class EngineSummary(Deployed):
     """An engine that was evaluated. label: its name in the rows.   replay: index into the report's replays.
 
     calibration: of an int8 engine, None if the replay has no bundle.json to tell.
@@ -258,21 +280,6 @@ class EngineSummary:
     corruption: str = ""
     arithmetic: str = ""
     noise_floor: NoiseFloor | None = None
-
-    @property
-    def variant(self) -> str:
-        """Name of its calibration, empty for the one that ships and for engines that are not calibrated."""
-        return self.calibration.name if self.calibration else ""
-
-    @property
-    def ships(self) -> bool:
-        """Whether it is as it ships: the first calibration, images as they are."""
-        return not self.corruption and not self.variant
-
-    @property
-    def is_partial(self) -> bool:
-        """Whether only some blocks of the network are quantized."""
-        return self.calibration is not None and bool(self.calibration.only or self.calibration.without)
 
 
 @dataclass(frozen=True)

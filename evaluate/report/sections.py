@@ -55,17 +55,18 @@ def model_section(report: SurvivalReport, model: str, number: int) -> ModelSecti
     """Tables and charts of one model. number: of the section, for ids that are unique in the page."""
     about = ReportRows.of(report).about(model)
     shipping = about.as_shipped
+    together, own = shipping.together, shipping.own
     coarsest = coarsest_engine(about.engines)
     engine = coarsest.label if coarsest else ""
     breakdown = [row for row in report.breakdown if row.key.alone and (row.model, row.engine) == (model, engine)]
     # Drawn by our figures from numbers and escaped names; the only markup that is not the templates' own.
     return ModelSection(
         name=model,
-        groups=attack_groups(shipping.together),
-        task_groups=attack_groups([row for row in shipping.survival if row not in shipping.together]),
+        groups=attack_groups(together),
+        task_groups=attack_groups([row for row in shipping.survival if row not in together]),
         clean=clean_rows(about),
-        survival_chart=survival_chart(shipping.own, model, number),
-        curves_chart=curves_chart(curves_of(report.curves, shipping.own), report.set.attacks, model, number),
+        survival_chart=survival_chart(own, model, number),
+        curves_chart=curves_chart(curves_of(report.curves, own), report.set.attacks, model, number),
         breakdown_chart=breakdown_chart(breakdown, report.set.attacks, model, engine, number),
         broken_down=engine,
     )

@@ -78,7 +78,7 @@ def test_engines_of_a_kind_come_with_their_rows_and_the_desktop(
 def test_what_is_about_one_model(rows: ReportRows) -> None:
     about = rows.about("b")
     assert rows.models == ("a", "b") and about.models == ("b",)
-    assert {row.model for row in (*about.survival, *about.clean)} == {"b"}
+    assert {row.model for row in about.survival} == {row.model for row in about.clean} == {"b"}
     assert labels(about.clean) == [DESKTOP, "b.fp16"] and labels(about.survival) == ["b.fp16"]
     assert rows.about("elsewhere") == ReportRows((), (), ())
 
@@ -130,7 +130,7 @@ def test_a_row_by_its_key(rows: ReportRows) -> None:
 def test_the_coarsest_engine_is_the_first_of_the_coarsest_precision_that_ships(rows: ReportRows) -> None:
     def coarsest(*names: str) -> str | None:
         found = coarsest_engine([engine for name in names for engine in rows.engines if engine.label == name])
-        return found and found.label
+        return None if found is None else found.label
 
     assert coarsest(*ENGINES) == coarsest(*reversed(ENGINES)) == "a.int8"
     assert coarsest("a.fp32", "a.int8-minmax", "a.int8+jpeg-75") == "a.fp32"

@@ -17,7 +17,7 @@ KEY = RowKey("a", ("a", "b"), "fgsm", "road", "a.int8")
 def test_every_part_tells_keys_apart() -> None:
     others = {"model": "b", "victims": ("a",), "attack": "tanh", "task": None, "engine": "a.fp32"}
     assert set(others) == set(asdict(KEY))
-    changed = [RowKey(**{**asdict(KEY), name: value}) for name, value in others.items()]  # type: ignore[arg-type]
+    changed = [RowKey(**{**asdict(KEY), name: value}) for name, value in others.items()]
     assert len({KEY, *changed}) == 1 + len(others)
 
 
