@@ -23,6 +23,7 @@ from .measure.corruption_tables import corruption_tables
 from .measure.counting import Counted, count_everything
 from .measure.inputs import Sources
 from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetSummary, SurvivalReport
+from .measure.report_rows import ReportRows
 from .measure.summary import survival_rows
 from .measure.sweep import attributions, calibration_matrices
 from .report.corruptions_csv import corruptions_csv
@@ -95,7 +96,7 @@ def in_a_file(record: object) -> bytes:
 
 def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkReport | None) -> dict[str, bytes]:
     """The files that are embedded in a report, by name: report.json as far as it tells of these, and the tables."""
-    corruptions = corruption_tables(report)
+    rows = ReportRows.of(report)
     tables = {
         "survival.csv": survival_csv(report.survival),
         "samples.csv": samples_csv(counted.rows),
@@ -103,9 +104,9 @@ def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkR
         "curves.csv": curves_csv(report.curves),
         "breakdown.csv": breakdown_csv(report.breakdown),
         "comparisons.csv": comparisons_csv(report.comparisons),
-        "corruptions.csv": corruptions_csv(corruptions),
-        "calibrations.csv": calibrations_csv(calibration_matrices(report)),
-        "attribution.csv": attribution_csv(attributions(report)),
+        "corruptions.csv": corruptions_csv(corruption_tables(rows)),
+        "calibrations.csv": calibrations_csv(calibration_matrices(rows)),
+        "attribution.csv": attribution_csv(attributions(rows)),
         "benchmark.csv": benchmark_csv(benchmark) if benchmark else b"",
         BENCHMARK: in_a_file(benchmark) if benchmark else b"",
     }
@@ -116,7 +117,6 @@ def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkR
 def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress) -> SurvivalReport:
     """The report of what was counted, without the examples of its gallery."""
     survival = tuple(survival_rows(sources, counted, seed, progress))
-    unfinished = [engine.label for engine in sources.engines if not engine.record.complete]
     plain = [engine for engine in sources.engines if not engine.corruption]
     saturating = [engine.label for engine in plain if engine.record.facts.get("saturates") is True]
     replaced = [engine.label for engine in plain if "fallback" in engine.record.facts]
@@ -137,13 +137,14 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
         )
         for engine in sources.engines
     )
-    compared = comparisons(counted.rows, survival, engines, seed, progress)
+    rows = ReportRows(survival, clean_rows(sources, counted), engines)
+    compared = comparisons(counted.rows, rows, seed, progress)
     return SurvivalReport(
-        verdict=verdict(survival, compared),
-        notes=limits(survival, unfinished, counted.missing.total(), engines, saturating, replaced, sources.not_run),
-        survival=survival,
-        clean=clean_rows(sources, counted),
-        curves=counted.curves.curves(dict.fromkeys((r.model, r.victims, r.attack, r.task) for r in survival)),
+        verdict=verdict(rows, compared),
+        notes=limits(rows, counted.missing.total(), saturating, replaced, sources.not_run),
+        survival=rows.survival,
+        clean=rows.clean,
+        curves=counted.curves.curves(dict.fromkeys(row.key.over_engines() for row in survival)),
         engines=engines,
         replays=tuple(
             ReplaySummary(replay.record.bundle_sha256, replay.complete, replay.record.environment)

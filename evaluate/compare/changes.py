@@ -10,7 +10,10 @@ from segeval.progress import Progress
 from ..measure.bootstrap import Floats, derived
 from ..measure.clean import miou_difference
 from ..measure.paired import compare, holm, paired_values, permutations_for
+from ..measure.paired_records import Paired
 from ..measure.report_records import CleanRow
+from ..measure.report_rows import ReportRows
+from ..measure.row_key import RowKey
 from ..measure.statistics import QUANTITIES
 from ..measure.survival import SampleCounts
 from ..measure.within_noise import noise_floor
@@ -23,12 +26,13 @@ COMPARED = ("survival", "engine_success", "engine_accuracy")
 
 @dataclass(frozen=True)
 class Question:
-    """One comparison to make. tested: or only measured.   a, b: values per image, nan where one does not exist."""
+    """One comparison to make. key: on the engine of A.   tested: or only measured.
+
+    a, b: values per image, nan where one does not exist.
+    """
 
     engines: Pair
-    victims: tuple[str, ...]
-    attack: str
-    task: str | None
+    key: RowKey
     quantity: str
     tested: bool
     a: Floats
@@ -37,8 +41,25 @@ class Question:
     @property
     def identity(self) -> tuple[object, ...]:
         """What tells it from every other one of its comparison."""
+        key, other = self.key, self.engines[1]
+        return key.model, key.victims, key.attack, key.task, self.quantity, key.engine, other.label
+
+    def answered(self, paired: Paired, p_holm: float | None) -> Change:
+        """The record of what came of it."""
         one, other = self.engines
-        return one.model, self.victims, self.attack, self.task, self.quantity, one.label, other.label
+        return Change(
+            model=self.key.model,
+            victims=self.key.victims,
+            attack=self.key.attack,
+            task=self.key.task,
+            precision=one.precision,
+            a_engine=one.label,
+            b_engine=other.label,
+            quantity=self.quantity,
+            paired=paired,
+            p_holm=p_holm,
+            noise_floor=noise_floor(one, other),
+        )
 
 
 def questions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Question]:
@@ -49,15 +70,14 @@ def questions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Questio
     """
     for one, other in pairs:
         for key, mine in a.samples.items():
-            model, victims, attack, engine = key
-            theirs = b.samples.get((model, victims, attack, other.label))
-            if (model, engine) != (one.model, one.label) or theirs is None:
+            theirs = b.samples.get(key.on(other.label))
+            if (key.model, key.engine) != (one.model, one.label) or theirs is None:
                 continue
             for place, (task, first, second) in enumerate(by_task(mine, theirs)):
                 for quantity in COMPARED:
                     values = paired_values(first, second, QUANTITIES[quantity])
                     if (np.isfinite(values[0]) & np.isfinite(values[1])).any():
-                        yield Question((one, other), victims, attack, task, quantity, place == 0, *values)
+                        yield Question((one, other), replace(key, task=task), quantity, place == 0, *values)
 
 
 def by_task(
@@ -84,41 +104,23 @@ def measure(asked: Sequence[Question], seed: int, progress: Progress) -> list[Ch
     """
     permutations = permutations_for(tests_of(asked))
     found = []
-    for done, question in enumerate(asked, start=1):
-        one, other = question.engines
-        drawn = derived(seed, "change", *question.identity)
-        measured = compare(question.a, question.b, drawn, permutations if question.tested else 0)
-        change = Change(
-            model=one.model,
-            victims=question.victims,
-            attack=question.attack,
-            task=question.task,
-            precision=one.precision,
-            a_engine=one.label,
-            b_engine=other.label,
-            quantity=question.quantity,
-            images=measured.images,
-            left_out=measured.left_out,
-            a=measured.first,
-            b=measured.second,
-            difference=measured.difference,
-            low=measured.low,
-            high=measured.high,
-            test=measured.test,
-            p=measured.p,
-            p_holm=None,
-            noise_floor=noise_floor(one, other),
-        )
-        found.append(change)
+    for done, each in enumerate(asked, start=1):
+        drawn = derived(seed, "change", *each.identity)
+        found.append(compare(each.a, each.b, drawn, permutations if each.tested else 0))
         progress("comparing", done, len(asked))
-    corrected = holm([change.p for change in found])
-    changes = [replace(change, p_holm=p) for change, p in zip(found, corrected, strict=True)]
-    return sorted(changes, key=lambda change: (not change.significant, change.p is None, -abs(change.difference or 0)))
+    corrected = holm([paired.p for paired in found])
+    changes = [each.answered(paired, p) for each, paired, p in zip(asked, found, corrected, strict=True)]
+    return sorted(changes, key=place)
+
+
+def place(change: Change) -> tuple[bool, bool, float]:
+    """Where a change stands."""
+    return not change.significant, change.paired.p is None, -abs(change.paired.difference or 0)
 
 
 def clean_changes(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[CleanChange]:
     """The engines of both runs on clean images."""
-    mine, theirs = ({(row.model, row.engine): row for row in run.report.clean} for run in (a, b))
+    mine, theirs = (ReportRows.of(run.report).clean_by_engine for run in (a, b))
     for one, other in pairs:
         first, second = mine.get((one.model, one.label)), theirs.get((other.model, other.label))
         if first is not None and second is not None:

@@ -7,7 +7,6 @@ from segeval.files.encoding import encode_sealed
 from segeval.files.storage import write_atomic
 from segeval.progress import Progress
 
-from ..measure.engines import is_partial
 from ..measure.paired import permutations_for
 from ..report.places import require_place
 from ..report.renewal import make_above, renewed
@@ -31,7 +30,7 @@ def compare_runs(a: Path, b: Path, seed: int, progress: Progress) -> RunComparis
     first, second = open_run(a), open_run(b)
     name_a, name_b = names_of(a, b)
     matched = match(first.report.engines, second.report.engines)
-    pairs = [pair for pair in matched.pairs if not any(map(is_partial, pair))]
+    pairs = [pair for pair in matched.pairs if not any(engine.is_partial for engine in pair)]
     asked = list(questions(first, second, pairs))
     if not asked:
         raise ConfigurationError(f"{a} and {b} have nothing in common: {reason(first, second)}", HINT)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..measure.paired import SIGNIFICANT
+from ..measure.paired_records import Paired, Tested
+from ..measure.row_key import RowKey
 from ..measure.within_noise import within_noise
 from ..report.renewal import Kept
 
@@ -36,14 +37,12 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Change:
-    """A paired difference of one quantity between the runs, B minus A, over the images that both have.
+class Change(Tested):
+    """A paired difference of one quantity between the runs over the images that both have; A is first, B second.
 
-    task: None for all tasks that both have together.   quantity: as in survival.csv.   a, b, difference: means over
-    images; low, high: 95 % interval of the difference, None where all images differ alike.   left_out: images without
-    the quantity in one of the runs.
-    test: empty with fewer than two images, and for one of several tasks.   p: two-sided; p_holm: corrected for all
-    tests of the comparison.   noise_floor: share of labels, the larger one of the two engines; None if unknown.
+    task: None for all tasks that both have together.   quantity: as in survival.csv.   paired: without a test for one
+    of several tasks.   p_holm: p corrected for all tests of the comparison.
+    noise_floor: share of labels, the larger one of the two engines; None if unknown.
     """
 
     model: str
@@ -54,27 +53,19 @@ class Change:
     a_engine: str
     b_engine: str
     quantity: str
-    images: int
-    left_out: int
-    a: float | None
-    b: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    test: Literal["", "permutation"]
-    p: float | None
+    paired: Paired
     p_holm: float | None
     noise_floor: float | None = None
 
     @property
-    def significant(self) -> bool:
-        """Whether it is larger than chance explains."""
-        return self.p_holm is not None and self.p_holm < SIGNIFICANT
+    def key(self) -> RowKey:
+        """What it is about, on the engine of A."""
+        return RowKey(self.model, self.victims, self.attack, self.task, self.a_engine)
 
     @property
     def within_noise(self) -> bool:
         """Whether it is a difference that another order of the same sums makes too."""
-        return within_noise(self.difference, self.noise_floor)
+        return within_noise(self.paired.difference, self.noise_floor)
 
 
 @dataclass(frozen=True)
@@ -117,4 +108,4 @@ class RunComparison:
     clean: tuple[CleanChange, ...]
     permutations: int
     seed: int
-    schema: Literal["segeval.compare/1"] = field(default="segeval.compare/1")
+    schema: Literal["segeval.compare/2"] = field(default="segeval.compare/2")

@@ -8,6 +8,7 @@ from rich.table import Table
 from ..report.plain_table import as_shown, lines, plain_table
 from .compare_records import RunComparison
 from .compare_wording import CLEAN_HEADINGS, HEADINGS, cells, clean_cells, only_lines, rest_line, run_line, shown
+from .findings import tested_of
 
 CAPTION = (
     "Means over the images of both runs. p: two-sided permutation test, Holm's correction for all {} tests; "
@@ -19,7 +20,7 @@ def comparison_view(comparison: RunComparison) -> Iterator[RenderableType]:
     """What to print, in order. Names are shown as they are: nothing in them is taken for markup."""
     yield lines((run_line("A", comparison.a), run_line("B", comparison.b)))
     listed = shown(comparison.changes)
-    tested = sum(change.p is not None for change in comparison.changes)
+    tested = len(tested_of(comparison.changes))
     styles = ["bold" if change.significant else "" for change in listed]
     if listed:
         yield table("What changed", HEADINGS, 3, map(cells, listed), styles, CAPTION.format(tested))

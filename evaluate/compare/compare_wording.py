@@ -20,23 +20,24 @@ def engine_name(a: str, b: str) -> str:
 
 def changed_attack(change: Change) -> str:
     """Attack, its victims if they were others than the network, and its task."""
-    return attack_name(change.attack, change.victims, change.model) + (f" {change.task}" if change.task else "")
+    return attack_name(change.key) + (f" {change.task}" if change.task else "")
 
 
 def cells(change: Change) -> tuple[str, ...]:
     """A change under `HEADINGS`."""
-    brackets = "" if change.low is None else f"[{signed(change.low)}, {signed(change.high)}]"
+    paired = change.paired
+    brackets = "" if paired.low is None else f"[{signed(paired.low)}, {signed(paired.high)}]"
     return (
         changed_attack(change),
         engine_name(change.a_engine, change.b_engine),
         WORDS[change.quantity],
-        decimals(change.a),
-        decimals(change.b),
-        signed(change.difference),
+        decimals(paired.first),
+        decimals(paired.second),
+        signed(paired.difference),
         brackets,
-        floor_cell(change.difference, change.noise_floor),
+        floor_cell(paired.difference, change.noise_floor),
         p_value(change.p_holm),
-        str(change.images),
+        str(paired.images),
     )
 
 
@@ -57,7 +58,7 @@ def clean_cells(row: CleanChange) -> tuple[str, ...]:
 def shown(changes: Sequence[Change]) -> list[Change]:
     """All significant changes, and the largest of the others."""
     significant = [change for change in changes if change.significant]
-    others = [change for change in changes if not change.significant and change.difference]
+    others = [change for change in changes if not change.significant and change.paired.difference]
     return significant + others[:MOST_OTHERS]
 
 
@@ -66,7 +67,7 @@ def rest_line(changes: Sequence[Change]) -> str:
     rest = len(changes) - len(shown(changes))
     if rest == len(changes):
         return ""
-    same = sum(not change.difference for change in changes)
+    same = sum(not change.paired.difference for change in changes)
     others = f"{rest - same} more are not significant or of single tasks" if rest > same else ""
     equal = f"{same} quantities have the same mean in both runs" if same else ""
     return "; ".join(part for part in (equal, others) if part)
@@ -74,13 +75,14 @@ def rest_line(changes: Sequence[Change]) -> str:
 
 def change_sentence(change: Change) -> str:
     """The largest change in words."""
-    brackets = "" if change.low is None else f" [{signed(change.low)}, {signed(change.high)}]"
+    paired = change.paired
+    brackets = "" if paired.low is None else f" [{signed(paired.low)}, {signed(paired.high)}]"
     noise = f" It is within the noise floor ({floor_percent(change.noise_floor)} %)." if change.within_noise else ""
     first = "The largest" if change.significant else "The largest, which may be chance"
     return (
         f"{first}: {WORDS[change.quantity]} of {changed_attack(change)} on "
-        f"{engine_name(change.a_engine, change.b_engine)} goes from {decimals(change.a)} to {decimals(change.b)}, "
-        f"{signed(change.difference)}{brackets}, {p_in_words(change.p_holm)}.{noise}"
+        f"{engine_name(change.a_engine, change.b_engine)} goes from {decimals(paired.first)} to "
+        f"{decimals(paired.second)}, {signed(paired.difference)}{brackets}, {p_in_words(change.p_holm)}.{noise}"
     )
 
 

@@ -11,15 +11,20 @@ from .runs import OpenRun
 
 def finding(changes: Sequence[Change]) -> str:
     """What changed, in a sentence or two."""
-    tested = [change for change in changes if change.p is not None]
+    tested = tested_of(changes)
     if not tested:
         return "There is only one common image, too few for a test."
-    if not any(change.difference for change in tested):
+    if not any(change.paired.difference for change in tested):
         return f"All {len(tested)} quantities that were tested have the same mean in both runs."
     significant = sum(change.significant for change in tested)
     verb = "is" if significant == 1 else "are"
     told = f"{significant or 'None'} of {len(tested)} differences {verb} more than chance explains."
     return f"{told} {change_sentence(tested[0])}"
+
+
+def tested_of(changes: Sequence[Change]) -> list[Change]:
+    """Those that were tested, and not measured alone."""
+    return [change for change in changes if change.paired.p is not None]
 
 
 def notes(a: OpenRun, b: OpenRun, same_set: bool, changes: Sequence[Change]) -> tuple[str, ...]:
@@ -37,12 +42,12 @@ def notes(a: OpenRun, b: OpenRun, same_set: bool, changes: Sequence[Change]) -> 
     common, either = len(a.images & b.images), len(a.images | b.images)
     if common < either:
         told.append(f"{common} of {either} images are in both runs; only they are compared.")
-    tests = sum(change.p is not None for change in changes)
-    blind = sum(change.p is not None and not can_be_significant(change.images, tests) for change in changes)
-    if blind and any(change.difference for change in changes if change.p is not None):
+    tested = [change.paired for change in tested_of(changes)]
+    blind = sum(not can_be_significant(paired.images, len(tested)) for paired in tested)
+    if blind and any(paired.difference for paired in tested):
         told.append(
-            f"{blind} of {tests} differences rest on too few images, or are among too many tests, to be told from "
-            "chance, however large they are."
+            f"{blind} of {len(tested)} differences rest on too few images, or are among too many tests, to be told "
+            "from chance, however large they are."
         )
     quiet = [change.noise_floor for change in changes if change.within_noise and change.noise_floor is not None]
     if quiet:

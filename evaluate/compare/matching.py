@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from ..measure.engines import variant_of
 from ..measure.report_records import EngineSummary
 
 Pair = tuple[EngineSummary, EngineSummary]
@@ -54,7 +53,7 @@ def by_name(engines: Sequence[EngineSummary]) -> Identity:
 
 def by_precision(_: Sequence[EngineSummary]) -> Identity:
     """What it is, whatever it is called."""
-    return lambda engine: (engine.model, engine.precision, variant_of(engine), engine.corruption)
+    return lambda engine: (engine.model, engine.precision, engine.variant, engine.corruption)
 
 
 def identified(engines: Sequence[EngineSummary], identity: Identity) -> dict[Hashable, EngineSummary]:

@@ -8,20 +8,21 @@ from pathlib import Path
 from segeval.errors import FormatError
 
 from ..measure.report_records import EngineSummary, SurvivalReport
+from ..measure.row_key import RowKey
 from ..measure.survival import SampleCounts
 from ..report.reading import read_whole_report
 from ..report.wording import attack_name
 from .compare_records import Only, Run
-from .samples_csv import FILE, HINT, Key, read_samples
+from .samples_csv import FILE, HINT, read_samples
 
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A report and the counts it was made from."""
+    """A report and the counts it was made from, by row of all tasks together."""
 
     folder: Path
     report: SurvivalReport
-    samples: Mapping[Key, Sequence[SampleCounts]]
+    samples: Mapping[RowKey, Sequence[SampleCounts]]
 
     @property
     def images(self) -> set[str]:
@@ -30,8 +31,8 @@ class OpenRun:
 
     @property
     def attacks(self) -> set[str]:
-        """The attacks as `Only` names them."""
-        return {described(model, victims, attack) for model, victims, attack, _ in self.samples}
+        """The attacks as `Only` names them: ``tanh-full on espnet-camvid``."""
+        return {f"{attack_name(key)} on {key.model}" for key in self.samples}
 
     @property
     def tasks(self) -> set[str]:
@@ -46,29 +47,24 @@ def open_run(folder: Path) -> OpenRun:
     """
     report, samples = read_whole_report(folder), read_samples(folder)
     known = {(engine.model, engine.label) for engine in report.engines}
-    for model, _, _, engine in samples:
-        if (model, engine) not in known:
-            raise FormatError(f"{folder / FILE}: report.json has no engine {engine} of {model}", HINT)
+    for key in samples:
+        if (key.model, key.engine) not in known:
+            raise FormatError(f"{folder / FILE}: report.json has no engine {key.engine} of {key.model}", HINT)
     require_whole(folder / FILE, report, samples)
     return OpenRun(folder, report, samples)
 
 
-def require_whole(path: Path, report: SurvivalReport, samples: Mapping[Key, Sequence[SampleCounts]]) -> None:
+def require_whole(path: Path, report: SurvivalReport, samples: Mapping[RowKey, Sequence[SampleCounts]]) -> None:
     """Raise FormatError unless the rows of samples.csv are as many as report.json says, of every group and task."""
-    told: Counter[tuple[Key, str]] = Counter()
+    told: Counter[RowKey] = Counter()
     for row in report.survival:
         if row.task is not None:  # a row of all tasks counts the same samples again
-            told[(row.model, row.victims, row.attack, row.engine), row.task] += row.samples
-    found = Counter((key, row.task) for key, rows in samples.items() for row in rows)
+            told[row.key] += row.samples
+    found = Counter(row.key for rows in samples.values() for row in rows)
     if told - found:
         raise FormatError(f"{path} has {(told & found).total()} of {told.total()} rows of report.json", HINT)
     if found - told:
         raise FormatError(f"{path} has {(found - told).total()} rows that report.json does not count", HINT)
-
-
-def described(model: str, victims: tuple[str, ...], attack: str) -> str:
-    """``tanh-full on espnet-camvid``, with the victims it was made for if they were others."""
-    return f"{attack_name(attack, victims, model)} on {model}"
 
 
 def names_of(a: Path, b: Path) -> tuple[str, str]:

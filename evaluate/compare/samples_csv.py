@@ -9,8 +9,9 @@ import msgspec
 from segeval.errors import DataError, FormatError
 from segeval.files.storage import read_lines
 
+from ..measure.row_key import RowKey
 from ..measure.survival import SampleCounts
-from ..report.report_csv import unquoted
+from ..report.report_csv import parted, unquoted
 
 FILE = "samples.csv"
 MOST_LINE = 1 << 16
@@ -19,24 +20,20 @@ MOST_PIXELS = 1 << 31
 """Of an image."""
 HINT = "is it a samples.csv as segeval evaluate writes it? Evaluate again"
 
-Key = tuple[str, tuple[str, ...], str, str]
-"""Model, victims, attack and engine."""
 
-
-def read_samples(folder: Path) -> dict[Key, list[SampleCounts]]:
-    """The rows of samples.csv by what they are about, in the order of the file.
+def read_samples(folder: Path) -> dict[RowKey, list[SampleCounts]]:
+    """The rows of samples.csv by what they are about, all tasks together, in the order of the file.
 
     Raises DataError if there is none or nothing in it, FormatError naming the line that is malformed or comes twice.
     """
     path = folder / FILE
-    groups: dict[Key, list[SampleCounts]] = {}
-    seen: set[tuple[Key, str, str]] = set()
+    groups: dict[RowKey, list[SampleCounts]] = {}
+    seen: set[tuple[RowKey, str]] = set()
     for line, row in rows_of(path):
-        key = row.model, row.victims, row.attack, row.engine
-        if (key, row.image, row.task) in seen:
+        if (row.key, row.image) in seen:
             raise FormatError(f"{path}:{line}: sample {row.sample} on {row.engine} comes twice", HINT)
-        seen.add((key, row.image, row.task))
-        groups.setdefault(key, []).append(row)
+        seen.add((row.key, row.image))
+        groups.setdefault(row.key.over_tasks(), []).append(row)
     if not groups:
         raise DataError(f"{path} has no samples", HINT)
     return groups
@@ -74,7 +71,7 @@ def text_of(path: Path) -> Iterator[str]:
 def row_from(cells: Mapping[str, str], where: str) -> SampleCounts:
     """The counts in a line; an empty cell is an unknown value. Raises FormatError."""
     known: dict[str, object] = {name: unquoted(cell) or None for name, cell in cells.items()}
-    known["victims"] = tuple(unquoted(cells.get("victims", "")).split("+"))
+    known["victims"] = parted(unquoted(cells.get("victims", "")))
     try:
         row = msgspec.convert(known, SampleCounts, strict=False)
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""benchmark.json beside a report, `segeval.benchmark/1`: encode and decode it with `segeval.files.sets`."""
+"""benchmark.json beside a report, `segeval.benchmark/1`: encode and decode it with `segeval.files.encoding`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

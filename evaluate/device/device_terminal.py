@@ -1,9 +1,8 @@
 """The table of accuracy, speed and power for a terminal."""
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..report.plain_table import as_shown, lines
+from ..report.plain_table import as_shown, lines, plain_table
 from ..report.wording import decimals, percent
 from .device_records import Accuracy, BenchmarkReport, EngineRow
 from .device_wording import latency, main_run, notes, quoted_power, throughput
@@ -13,10 +12,8 @@ HEADINGS = ("mIoU", "success", "survived %", "p50 ms", "p90 ms", "p99 ms", "imag
 
 def benchmark_table(report: BenchmarkReport) -> Table:
     """One line per engine. Success and survival are of its model's strongest attack; names are shown as they are."""
-    title = as_shown("On the device: accuracy, latency of a call in a single stream, throughput, power and energy")
-    caption = lines((*notes(report), ""))
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=SIMPLE_HEAD)
-    table.pad_edge, table.collapse_padding = False, True
+    table = plain_table("On the device: accuracy, latency of a call in a single stream, throughput, power and energy")
+    table.caption = lines((*notes(report), ""))
     runs = [run for benchmark in report.benchmarks for row in benchmark.engines for run in row.runs]
     powered = any(run.measured_energy for run in runs)  # else a note says in words that there is none
     table.add_column("engine", no_wrap=True)

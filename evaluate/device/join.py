@@ -11,8 +11,8 @@ from segeval.files.benches import COPY_AGAIN, BenchRecord, BenchRun, open_bench
 from segeval.files.replays import Environment
 
 from ..measure.inputs import Engine, Sources
-from ..measure.report_records import SurvivalReport, SurvivalRow
-from ..measure.report_rows import headline
+from ..measure.report_records import SurvivalReport
+from ..measure.report_rows import ReportRows
 from .device_records import Accuracy, Benchmark, BenchmarkReport, EngineRow
 
 ROUNDED_MS = 2e-4
@@ -124,10 +124,9 @@ def unmeasured(engine: Engine, report: SurvivalReport) -> EngineRow:
 
 def accuracy(engine: Engine, report: SurvivalReport) -> Accuracy:
     """What the report says about a replayed engine, for the attack that its model's verdict would be about."""
-    clean = next(row for row in report.clean if (row.model, row.engine) == (engine.model, engine.label))
-    rows = [row for row in report.survival if row.model == engine.model]
-    strongest = headline(rows) if rows else None
-    attacked = None if strongest is None else row_of(strongest, engine.label, rows)
+    rows = ReportRows.of(report).about(engine.model)
+    clean, strongest = rows.clean_by_engine[engine.model, engine.label], rows.strongest
+    attacked = None if strongest is None else rows.row(strongest.key.on(engine.label))
     return Accuracy(
         engine=engine.label,
         images=clean.images,
@@ -137,9 +136,3 @@ def accuracy(engine: Engine, report: SurvivalReport) -> Accuracy:
         success=None if attacked is None else attacked.engine_success,
         survival=None if attacked is None else attacked.survival,
     )
-
-
-def row_of(attack: SurvivalRow, engine: str, rows: Sequence[SurvivalRow]) -> SurvivalRow | None:
-    """The row of the same attack on another engine of the model, None where an unfinished replay has none."""
-    key = (attack.victims, attack.attack, attack.task, engine)
-    return next((row for row in rows if (row.victims, row.attack, row.task, row.engine) == key), None)

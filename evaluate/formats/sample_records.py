@@ -40,6 +40,6 @@ def sample_records(report: SurvivalReport, rows: Iterable[SampleCounts]) -> Iter
             dataset=config.dataset,
             split=config.split,
             precision=engine.precision,
-            calibration=engine.calibration.name if engine.calibration else "",
+            calibration=engine.variant,
             corruption=engine.corruption,
         )

@@ -8,6 +8,7 @@ writes them anew. A record's documentation becomes the description of its object
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def json_schema(name: str) -> dict[str, Any]:
         if "description" in definition:
             definition["description"] = inspect.cleandoc(definition["description"])
     # A record that extends another is told with what it has from there.
-    told = [inspect.cleandoc(each.__doc__ or "") for each in form.__mro__ if each is not object]
+    told = [inspect.cleandoc(each.__doc__ or "") for each in form.__mro__ if is_dataclass(each)]
     schema["$defs"][form.__name__]["description"] = "\n\n".join(told)
     return {"$schema": DIALECT, "title": title, **schema}
 

@@ -15,7 +15,7 @@ def junit(findings: Sequence[Finding]) -> bytes:
         "testsuite", name="segeval gates", tests=str(len(findings)), failures=str(missed), errors="0", skipped="0"
     )
     for finding in findings:
-        name = visible(f"{finding.gate} [{finding.described} on {finding.model}, {', '.join(finding.engines)}]")
+        name = visible(f"{finding.gate} [{finding.described} on {finding.key.model}, {', '.join(finding.engines)}]")
         case = ElementTree.SubElement(suite, "testcase", classname="segeval.gates", name=name)
         if not finding.held:
             ElementTree.SubElement(case, "failure", message=visible(f"missed: {finding.told}"))
@@ -36,7 +36,7 @@ def summary(findings: Sequence[Finding], verdict: Sequence[str]) -> str:
             "held" if finding.held else "**missed**",
             f"`{finding.gate}`",
             finding.described,
-            finding.model,
+            finding.key.model,
             numbers,
         )
         lines.append("| " + " | ".join(visible(cell).replace("|", "\\|") for cell in cells) + " |")

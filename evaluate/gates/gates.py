@@ -20,11 +20,12 @@ from typing import Any
 
 from segeval.errors import ConfigurationError
 
+from ..measure.attack_lines import rows_by_attack
 from ..measure.clean import miou_difference, same_truth
-from ..measure.engines import ships
 from ..measure.inputs import Sources
-from ..measure.report_records import DESKTOP, CleanRow, SurvivalReport, SurvivalRow
-from ..measure.report_rows import meant
+from ..measure.report_records import DESKTOP, SurvivalReport, SurvivalRow
+from ..measure.report_rows import ReportRows
+from ..measure.row_key import RowKey
 from ..report.wording import attack_name
 
 LONGEST = 1000
@@ -74,12 +75,10 @@ class Gate:
 
 @dataclass(frozen=True)
 class Finding:
-    """A gate on one attack of one network, and the numbers in it. engines: by precision."""
+    """A gate on one attack of one network, and the numbers in it. key: on all engines.   engines: by precision."""
 
     gate: str
-    model: str
-    victims: tuple[str, ...]
-    attack: str
+    key: RowKey
     engines: tuple[str, ...]
     numbers: tuple[tuple[str, float], ...]
     held: bool
@@ -87,13 +86,13 @@ class Finding:
     @property
     def described(self) -> str:
         """The attack, and whether it was made for the network alone: ``tanh-full, joint``."""
-        return attack_name(self.attack, self.victims, self.model)
+        return attack_name(self.key)
 
     @property
     def told(self) -> str:
         """In words: ``tanh-full on espnet-camvid: int8.success = 0.63``."""
         numbers = ", ".join(f"{name} = {value:.4g}" for name, value in self.numbers)
-        return f"{self.described} on {self.model}: {numbers}"
+        return f"{self.described} on {self.key.model}: {numbers}"
 
 
 def parse_gate(text: str) -> Gate:
@@ -206,53 +205,52 @@ def check(report: SurvivalReport, gates: Sequence[Gate]) -> list[Finding]:
     Raises ConfigurationError for a gate that is about nothing here, or about numbers that the report does not have.
     """
     found = []
+    rows = ReportRows.of(report).as_shipped
     for gate in gates:
-        require_whole(report, gate)
-        findings = list(findings_of(report, gate))
+        require_whole(rows, [model.name for model in report.set.models], gate)
+        findings = list(findings_of(rows, gate))
         if not findings:
-            raise fits_none(gate, (row.attack for row in meant(report.survival)))
+            raise fits_none(gate, (row.attack for row in rows.own))
         found += findings
     return found
 
 
-def require_whole(report: SurvivalReport, gate: Gate) -> None:
+def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
     """Raise ConfigurationError if a network of the set was not run at one of the gate's precisions, or an engine of
-    them, as it ships, has not run every image.
+    them has not run every image. rows: of engines as they ship.   models: of the set.
 
     Of an attack whose images are all missing there is no row, so engines are looked at, and not rows alone.
     """
     precisions = {precision for precision, _ in gate.names}
-    run = {(engine.model, engine.precision) for engine in report.engines if ships(engine)}
+    run = {(engine.model, engine.precision) for engine in rows.engines}
     known = {precision for _, precision in run}
-    for model, precision in product((model.name for model in report.set.models), sorted(precisions & known)):
+    for model, precision in product(models, sorted(precisions & known)):
         if (model, precision) not in run:
             what = f"--gate {gate.text!r} is about every network of the set, and {model} was not run at {precision}"
             raise ConfigurationError(what, "replay the whole bundle, then evaluate again")
-    for engine in report.engines:
-        missing = sum(row.missing for row in meant(report.survival) if row.engine == engine.label)
-        if engine.precision in precisions and ships(engine) and (missing or not engine.complete):
+    own = rows.own
+    for engine in rows.engines:
+        missing = sum(row.missing for row in own if row.engine == engine.label)
+        if engine.precision in precisions and (missing or not engine.complete):
             lacking = f"{missing} results are missing from its rows" if missing else "its replay is not finished"
             what = f"--gate {gate.text!r}: {engine.label} has not run every image; {lacking}"
             raise ConfigurationError(what, "finish segeval replay, then evaluate again")
 
 
-def findings_of(report: SurvivalReport, gate: Gate) -> Iterator[Finding]:
+def findings_of(rows: ReportRows, gate: Gate) -> Iterator[Finding]:
     """A gate on every attack of every network, and every choice of engines that its precisions have."""
-    rows = [row for row in meant(report.survival) if not gate.attack or row.attack == gate.attack]
-    clean = {(row.model, row.engine): row for row in report.clean}
-    for key in dict.fromkeys((row.model, row.victims, row.attack, row.task) for row in rows):
-        own = [row for row in rows if (row.model, row.victims, row.attack, row.task) == key]
+    about = [row for row in rows.own if not gate.attack or row.attack == gate.attack]
+    for key, found in rows_by_attack(about).items():
+        own = list(found.values())
         precisions = list(dict.fromkeys(precision for precision, _ in gate.names))
         for chosen in product(*(engines_of(own, precision, gate) for precision in precisions)):
             engines = dict(zip(precisions, chosen, strict=True))
             numbers = {
-                (precision, metric): number(engines[precision], metric, clean, gate) for precision, metric in gate.names
+                (precision, metric): number(engines[precision], metric, rows, gate) for precision, metric in gate.names
             }
             yield Finding(
                 gate.text,
-                key[0],
-                key[1],
-                key[2],
+                key,
                 tuple(row.engine for row in chosen),
                 tuple(
                     (f"{precision.replace('-', '_')}.{metric}", value) for (precision, metric), value in numbers.items()
@@ -269,9 +267,9 @@ def engines_of(rows: Sequence[SurvivalRow], precision: str, gate: Gate) -> list[
     return found
 
 
-def number(row: SurvivalRow, metric: str, clean: Mapping[tuple[str, str], CleanRow], gate: Gate) -> float:
+def number(row: SurvivalRow, metric: str, rows: ReportRows, gate: Gate) -> float:
     """A metric of an engine. Raises ConfigurationError where it does not exist."""
-    engine, desktop = clean[row.model, row.engine], clean[row.model, DESKTOP]
+    engine, desktop = (rows.clean_by_engine[row.model, label] for label in (row.engine, DESKTOP))
     if metric == "miou_drop" and not same_truth(engine, desktop):
         what = f"--gate {gate.text!r}: {row.engine} has {engine.images} clean images, the desktop {desktop.images}"
         raise ConfigurationError(what, "a drop of mIoU is told on the same images; replay and evaluate again")
@@ -286,7 +284,7 @@ def number(row: SurvivalRow, metric: str, clean: Mapping[tuple[str, str], CleanR
     }
     value = values[metric]
     if value is None:
-        what = f"--gate {gate.text!r}: {row.engine} has no {metric} under {row.attack}"
+        what = f"--gate {gate.text!r}: {row.engine} has no {metric} under {attack_name(row.key)}"
         raise ConfigurationError(what, "without ground truth there is no mIoU; without a won pixel, no survival")
     return value
 

@@ -13,16 +13,18 @@ Calibrations of a part of the network are ranked elsewhere and compared with not
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
-from segeval.precision import PRECISION_ORDER
 from segeval.progress import Progress
 
 from .bootstrap import derived
-from .engines import is_partial, ships, together, variant_of
 from .paired import can_be_significant, compare, holm, paired_values, permutations_for
-from .report_records import Comparison, EngineSummary, SurvivalRow
+from .paired_records import Paired
+from .report_records import Comparison, EngineSummary
+from .report_rows import ReportRows, coarsest_engine
+from .row_key import RowKey
 from .statistics import QUANTITIES
 from .survival import SampleCounts
 from .within_noise import noise_floor
@@ -30,123 +32,105 @@ from .within_noise import noise_floor
 BETWEEN_ENGINES = ("survival", "engine_success", "engine_accuracy")
 BETWEEN_ATTACKS = ("survival", "engine_success")
 
-Target = tuple[str, tuple[str, ...]]
-"""A model, and the victims of the attacks on it."""
-
 
 @dataclass(frozen=True)
-class Side:
-    """One side of a comparison."""
+class Question:
+    """What is compared. first, second: rows of one model, with attacks on the same victims.   floor: of noise."""
 
-    attack: str
-    engine: str
+    between: Literal["engines", "attacks"]
+    first: RowKey
+    second: RowKey
+    quantity: str
+    floor: float | None = None
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells it from every other of its report."""
+        one, other = self.first, self.second
+        about = (self.between, one.model, one.victims, one.task, self.quantity)
+        return (*about, one.attack, one.engine, other.attack, other.engine)
+
+    def answered(self, paired: Paired, p_holm: float | None) -> Comparison:
+        """The record of what came of it."""
+        return Comparison(
+            between=self.between,
+            model=self.first.model,
+            victims=self.first.victims,
+            task=self.first.task,
+            quantity=self.quantity,
+            first_attack=self.first.attack,
+            first_engine=self.first.engine,
+            second_attack=self.second.attack,
+            second_engine=self.second.engine,
+            paired=paired,
+            p_holm=p_holm,
+            noise_floor=self.floor,
+        )
 
 
 def comparisons(
-    counts: Sequence[SampleCounts],
-    survival: Sequence[SurvivalRow],
-    engines: Sequence[EngineSummary],
-    seed: int,
-    progress: Progress,
+    counts: Sequence[SampleCounts], rows: ReportRows, seed: int, progress: Progress
 ) -> tuple[Comparison, ...]:
     """Every comparison of a report, with p-values that are corrected for their number.
 
-    counts: of every sample on every engine.   survival, engines: of the report.   seed: of the resampling.
+    counts: of every sample on every engine.   seed: of the resampling.
     """
-    samples: dict[tuple[Target, Side], list[SampleCounts]] = {}
+    samples: dict[RowKey, list[SampleCounts]] = {}
     for row in counts:
-        samples.setdefault(((row.model, row.victims), Side(row.attack, row.engine)), []).append(row)
-    planned = list(plan(survival, engines))
-    permutations = permutations_for(len(planned))
+        samples.setdefault(row.key.over_tasks(), []).append(row)
+    asked = list(plan(rows))
+    permutations = permutations_for(len(asked))
     found = []
-    for done, pair in enumerate(planned, start=1):
-        target = pair.model, pair.victims
-        first = samples[target, Side(pair.first_attack, pair.first_engine)]
-        second = samples[target, Side(pair.second_attack, pair.second_engine)]
-        values = paired_values(first, second, QUANTITIES[pair.quantity])
-        measured = compare(*values, derived(seed, "comparison", *identity(pair)), permutations)
-        found.append(replace(pair, **asdict(measured)))
-        progress("comparing", done, len(planned))
-    corrected = holm([pair.p for pair in found])
-    return tuple(replace(pair, p_holm=p) for pair, p in zip(found, corrected, strict=True))
-
-
-def identity(pair: Comparison) -> tuple[object, ...]:
-    """What tells a comparison from every other of its report."""
-    about = (pair.between, pair.model, pair.victims, pair.task, pair.quantity)
-    return (*about, pair.first_attack, pair.first_engine, pair.second_attack, pair.second_engine)
+    for done, each in enumerate(asked, start=1):
+        first, second = (samples[key.over_tasks()] for key in (each.first, each.second))
+        values = paired_values(first, second, QUANTITIES[each.quantity])
+        found.append(compare(*values, derived(seed, "comparison", *each.identity), permutations))
+        progress("comparing", done, len(asked))
+    corrected = holm([paired.p for paired in found])
+    return tuple(each.answered(paired, p) for each, paired, p in zip(asked, found, corrected, strict=True))
 
 
 def undecidable(compared: Sequence[Comparison]) -> bool:
     """Whether none of these could come out significant: on too few images, or as one of too many tests."""
     tested = [pair for pair in compared if pair.p_holm is not None]
-    return not any(can_be_significant(pair.images, len(tested)) for pair in tested)
+    return not any(can_be_significant(pair.paired.images, len(tested)) for pair in tested)
 
 
-def plan(survival: Sequence[SurvivalRow], engines: Sequence[EngineSummary]) -> Iterator[Comparison]:
-    """What is compared, not yet measured."""
-    rows = [row for row in survival if row.model in row.victims]
-    for target in dict.fromkeys((row.model, row.victims) for row in rows):
-        own = together([row for row in rows if (row.model, row.victims) == target])
-        summaries = {engine.label: engine for engine in engines if engine.model == target[0]}
-        for attack in dict.fromkeys(row.attack for row in own):
-            labels = {row.engine for row in own if row.attack == attack}
-            present = [each for label, each in summaries.items() if label in labels and not is_partial(each)]
-            for first, second in engine_pairs(present):
-                sides = Side(attack, first.label), Side(attack, second.label)
-                floor = noise_floor(first, second)
-                yield from (unmeasured(own[0], quantity, *sides, floor) for quantity in BETWEEN_ENGINES)
-        engine = coarsest([summaries[label] for label in dict.fromkeys(row.engine for row in own)])
-        if engine is None:
-            continue
-        attacks = [row.attack for row in own if row.engine == engine.label]
-        for one, other in combinations(dict.fromkeys(attacks), 2):
-            sides = Side(one, engine.label), Side(other, engine.label)
-            yield from (unmeasured(own[0], quantity, *sides) for quantity in BETWEEN_ATTACKS)
+def plan(rows: ReportRows) -> Iterator[Question]:
+    """What is compared."""
+    for model in dict.fromkeys(row.model for row in rows.own):
+        about = rows.about(model)
+        for victims in dict.fromkeys(row.victims for row in about.own):
+            yield from _plan([row.key for row in about.own if row.victims == victims], about.engines)
 
 
-def unmeasured(row: SurvivalRow, quantity: str, first: Side, second: Side, floor: float | None = None) -> Comparison:
-    """A comparison whose numbers are still unknown. floor: of noise, of two engines."""
-    return Comparison(
-        between="engines" if first.attack == second.attack else "attacks",
-        model=row.model,
-        victims=row.victims,
-        task=row.task,
-        quantity=quantity,
-        first_attack=first.attack,
-        first_engine=first.engine,
-        second_attack=second.attack,
-        second_engine=second.engine,
-        images=0,
-        left_out=0,
-        first=None,
-        second=None,
-        difference=None,
-        low=None,
-        high=None,
-        test="",
-        p=None,
-        p_holm=None,
-        noise_floor=floor,
-    )
-
-
-def coarsest(engines: Sequence[EngineSummary]) -> EngineSummary | None:
-    """The first engine of the coarsest precision that ships; None if none does."""
-    shipping = [engine for engine in engines if ships(engine)]
-    return min(shipping, key=lambda engine: PRECISION_ORDER.index(engine.precision), default=None)
+def _plan(keys: Sequence[RowKey], engines: Sequence[EngineSummary]) -> Iterator[Question]:
+    """keys: of one model and of attacks on the same victims.   engines: of the model."""
+    attacks = dict.fromkeys(key.over_engines() for key in keys)
+    for attack in attacks:
+        present = [each for each in engines if attack.on(each.label) in keys and not each.is_partial]
+        for first, second in engine_pairs(present):
+            sides = attack.on(first.label), attack.on(second.label)
+            floor = noise_floor(first, second)
+            yield from (Question("engines", *sides, quantity, floor) for quantity in BETWEEN_ENGINES)
+    labels = {key.engine for key in keys}
+    coarsest = coarsest_engine([each for each in engines if each.label in labels])
+    if coarsest is not None:
+        shown = [key for attack in attacks if (key := attack.on(coarsest.label)) in keys]
+        for sides in combinations(shown, 2):
+            yield from (Question("attacks", *sides, quantity) for quantity in BETWEEN_ATTACKS)
 
 
 def engine_pairs(engines: Sequence[EngineSummary]) -> Iterator[tuple[EngineSummary, EngineSummary]]:
     """The engines of one model that are compared, reference first. engines: with results, in the report's order."""
-    shipping = [engine for engine in engines if ships(engine)]
-    hardest = coarsest(engines)
+    shipping = [engine for engine in engines if engine.ships]
+    hardest = coarsest_engine(engines)
     for engine in engines:
         here = [other for other in shipping if other.replay == engine.replay]
         same = [other for other in shipping if other.precision == engine.precision]
-        if engine.corruption and (variant_of(engine) or hardest is None or engine.precision != hardest.precision):
+        if engine.corruption and (engine.variant or hardest is None or engine.precision != hardest.precision):
             continue
-        if engine.corruption or variant_of(engine):
+        if engine.corruption or engine.variant:
             references = [other for other in same if other.replay == engine.replay][:1]
         else:
             references = here[:1] + same[:1]

@@ -4,11 +4,12 @@ The desktop stays what it is everywhere else: the network in torch, fp32, on the
 engine behind a corruption shows what the corruption alone destroys, and the other engines what deployment adds to that.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .engines import together, variant_of
-from .report_records import CleanRow, EngineSummary, SurvivalReport, SurvivalRow
+from .attack_lines import AttackLine, attack_lines
+from .report_records import CleanRow, EngineSummary
+from .report_rows import ReportRows
 
 
 @dataclass(frozen=True)
@@ -31,44 +32,34 @@ class CorruptionColumn:
 
 
 @dataclass(frozen=True)
-class CorruptionLine:
-    """One attack, all tasks together. cells: as many as the table has columns; None where nothing was counted."""
-
-    victims: tuple[str, ...]
-    attack: str
-    task: str | None
-    cells: tuple[SurvivalRow | None, ...]
-
-
-@dataclass(frozen=True)
 class CorruptionTable:
     """One model: attacks in rows; corruptions in columns, images as they are first, and in each of them the engines."""
 
     model: str
     columns: tuple[CorruptionColumn, ...]
-    lines: tuple[CorruptionLine, ...]
+    lines: tuple[AttackLine, ...]
 
 
-def corruption_tables(report: SurvivalReport) -> tuple[CorruptionTable, ...]:
+def corruption_tables(rows: ReportRows) -> tuple[CorruptionTable, ...]:
     """One table per model whose images went through a corruption; none if no bundle had any.
 
     Only the first calibration of an engine enters, the one that ships, and attacks that were made for the model, alone
     or with others.
     """
     tables = []
-    for model in dict.fromkeys(engine.model for engine in report.engines if engine.corruption):
-        columns = tuple(_columns(report, model))
-        lines = tuple(_lines(_overall(report.survival, model), columns))
+    for model in dict.fromkeys(engine.model for engine in rows.engines if engine.corruption):
+        about = rows.about(model).first_calibrations
+        columns = tuple(_columns(about))
+        lines = attack_lines(about.own, [column.engine for column in columns])
         tables.append(CorruptionTable(model, columns, lines))
     return tuple(tables)
 
 
-def _columns(report: SurvivalReport, model: str) -> Iterator[CorruptionColumn]:
-    engines = [engine for engine in report.engines if engine.model == model and not variant_of(engine)]
-    clean = {row.engine: row for row in report.clean if row.model == model}
-    plain = {(engine.name, engine.replay): engine.label for engine in engines if not engine.corruption}
-    for corruption in dict.fromkeys(["", *(engine.corruption for engine in engines)]):
-        for engine in engines:
+def _columns(rows: ReportRows) -> Iterator[CorruptionColumn]:
+    clean = {row.engine: row for row in rows.clean}
+    plain = {(engine.name, engine.replay): engine.label for engine in rows.uncorrupted.engines}
+    for corruption in dict.fromkeys(["", *(engine.corruption for engine in rows.engines)]):
+        for engine in rows.engines:
             if engine.corruption == corruption and engine.label in clean:
                 yield _column(engine, clean[engine.label], plain[engine.name, engine.replay])
 
@@ -84,17 +75,3 @@ def _column(engine: EngineSummary, row: CleanRow, plain: str) -> CorruptionColum
         accuracy=row.pixel_accuracy,
         equal=row.equal,
     )
-
-
-def _overall(rows: Sequence[SurvivalRow], model: str) -> list[SurvivalRow]:
-    """The rows of all tasks together, or of the only task, of attacks made for a model, whatever the images went
-    through.
-    """
-    return together([row for row in rows if row.model == model and model in row.victims and not row.variant])
-
-
-def _lines(rows: Sequence[SurvivalRow], columns: Sequence[CorruptionColumn]) -> Iterator[CorruptionLine]:
-    cells = {(row.victims, row.attack, row.task, row.engine): row for row in rows}
-    for victims, attack, task in dict.fromkeys((row.victims, row.attack, row.task) for row in rows):
-        found = (cells.get((victims, attack, task, column.engine)) for column in columns)
-        yield CorruptionLine(victims, attack, task, tuple(found))

@@ -19,17 +19,16 @@ from .curves import CurveTally
 from .decomposition import Decomposition, Shape
 from .inputs import Engine, Sources
 from .report_records import DESKTOP
+from .row_key import RowKey
 from .survival import LabelMaps, SampleCounts, count_sample
-
-RowKey = tuple[str, tuple[str, ...], str, str, str]
 
 
 @dataclass
 class Counted:
     """What the pass found.
 
-    missing: samples that an unfinished replay lacks, per row (model, victims, attack, …).   attacked: images of the set
-    that have a sample, replayed or not.   breakdown: of engines as they ship.
+    missing: samples that an unfinished replay lacks, per row.   attacked: images of the set that have a sample,
+    replayed or not.   breakdown: of engines as they ship.
     """
 
     rows: list[SampleCounts] = field(default_factory=list)
@@ -94,14 +93,14 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
         for engine in engines:
             clean_key, adversarial_key = engine.clean_key(sample.image), engine.adversarial_key(sample.id)
             if engine.pending(clean_key) or engine.pending(adversarial_key):
-                counted.missing[model, sample.victims, sample.attack, sample.task, engine.label] += 1
+                counted.missing[RowKey(model, sample.victims, sample.attack, sample.task, engine.label)] += 1
                 continue
             engine_clean = engine.labels(clean_key, sources.shape)
             engine_adversarial = engine.labels(adversarial_key, sources.shape)
             counted.clean[model, engine.label].add(sample.image, engine_clean, clean, truth)
             maps = LabelMaps(phi, truth, clean, adversarial, engine_clean, engine_adversarial, margins, reference)
             counted.rows.append(count_sample(sample, task, model, engine.label, maps))
-            if not engine.variant and not engine.corruption:
+            if engine.ships:
                 counted.breakdown.add(sample, engine, parts.count(engine_adversarial))
 
 

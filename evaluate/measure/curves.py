@@ -9,9 +9,9 @@ from segeval.files.sets import AdversarialSample, Step
 
 from .bootstrap import fraction
 from .report_records import Curve, CurvePoint
+from .row_key import RowKey
 
 Floats = NDArray[np.float64]
-CurveKey = tuple[str, tuple[str, ...], str, str | None]
 # Columns of a curve's array; the last counts samples, so that an image's norms are means over its samples.
 HIT, PHI, SOURCE_CORRECT, SOURCE, OTHER_CORRECT, OTHER, MEAN, MEAN_PHI, SAMPLES = range(9)
 
@@ -38,7 +38,7 @@ class CurveTally:
     """Sums the curves of each image's samples, per attack and task. All tasks together are summed up at the end."""
 
     def __init__(self) -> None:
-        self._images: dict[tuple[str, tuple[str, ...], str], dict[str, dict[str, Floats]]] = {}
+        self._images: dict[RowKey, dict[str, Floats]] = {}
 
     def add(self, sample: AdversarialSample) -> None:
         """Count every model of a sample that has a curve."""
@@ -46,23 +46,20 @@ class CurveTally:
             return
         for model in sample.curve[0].counts:
             curve = np.array([columns(step, model) for step in sample.curve], np.float64)
-            tasks = self._images.setdefault((model, sample.victims, sample.attack), {})
-            images = tasks.setdefault(sample.task, {})
+            images = self._images.setdefault(RowKey(model, sample.victims, sample.attack, sample.task), {})
             images[sample.image] = together(images[sample.image], curve) if sample.image in images else curve
 
-    def curves(self, keys: Iterable[CurveKey]) -> tuple[Curve, ...]:
-        """The means over images for the keys that have curves, in the order given."""
+    def curves(self, keys: Iterable[RowKey]) -> tuple[Curve, ...]:
+        """The means over images for the keys that have curves, in the order given. keys: of no engine."""
         found = ((key, self._curves_of(key)) for key in keys)
-        return tuple(Curve(*key, points=points(curves)) for key, curves in found if curves)
+        return tuple(
+            Curve(key.model, key.victims, key.attack, key.task, points(curves)) for key, curves in found if curves
+        )
 
-    def _curves_of(self, key: CurveKey) -> list[Floats]:
+    def _curves_of(self, key: RowKey) -> list[Floats]:
         """One per image."""
-        model, victims, attack, task = key
-        tasks = self._images.get((model, victims, attack), {})
-        if task is not None:
-            return list(tasks.get(task, {}).values())
         images: dict[str, Floats] = {}
-        for own in tasks.values():
+        for own in (own for each, own in self._images.items() if key.covers(each)):
             for image, curve in own.items():
                 images[image] = together(images[image], curve) if image in images else curve
         return list(images.values())

@@ -1,6 +1,6 @@
 """What an evaluation reads: one adversarial set, one or more replays of it, checked against each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,13 +16,15 @@ from segeval.files.storage import sha256_file
 from segeval.metrics import Labels, Mask
 
 from .clean import check_truth
+from .report_records import Deployed
+from .row_key import RowKey
 
 EVERY_LABEL = 256
 """More than any value of a label map: for maps whose values are not the classes of a network."""
 
 
 @dataclass(frozen=True)
-class Engine:
+class Engine(Deployed):
     """One engine of one replay, on images as they are or on those that went through one corruption.
 
     label: unique in the report.   keys: of its inputs that have a result.   replay_index: which replay it belongs to.
@@ -42,11 +44,6 @@ class Engine:
     def model(self) -> str:
         """Name of the model it runs."""
         return self.record.model
-
-    @property
-    def variant(self) -> str:
-        """Name of its calibration if it is not the network's first, the one that ships; else empty."""
-        return self.calibration.name if self.calibration else ""
 
     def clean_key(self, image: str) -> str:
         """Key of the input that is this clean image."""
@@ -156,6 +153,19 @@ class Sources:
     def shape(self) -> tuple[int, int]:
         """(height, width) of every image and label map."""
         return self.manifest.height, self.manifest.width
+
+    def ordered(self, keys: Iterable[RowKey]) -> list[RowKey]:
+        """Keys of rows in the order of the set's models, attacks and tasks, all tasks first, and of the engines."""
+        models = list(self.models)
+        attacks = [attack.label for attack in self.manifest.attacks]
+        tasks = [None, *self.tasks]
+        engines = [engine.label for engine in self.engines]
+
+        def place(key: RowKey) -> tuple[int, tuple[str, ...], int, int, int]:
+            indices = attacks.index(key.attack), tasks.index(key.task), engines.index(key.engine)
+            return models.index(key.model), key.victims, *indices
+
+        return sorted(keys, key=place)
 
     def desktop(self, sample: AdversarialSample, model: str, adversarial: bool) -> Labels:
         """A model's fp32 torch prediction of the clean or adversarial image. Raises FormatError if it is not there."""

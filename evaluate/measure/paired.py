@@ -8,44 +8,20 @@ quantity, and could not use the many images on which both values are equal.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy.stats import permutation_test
 
 from .bootstrap import Floats, averaged, fraction, interval
+from .paired_records import SIGNIFICANT, Paired
 from .statistics import per_image
 from .survival import SampleCounts
-
-SIGNIFICANT = 0.05
-"""A corrected p-value below this is called a difference."""
 
 FEWEST_PERMUTATIONS = 9999
 MOST_PERMUTATIONS = 99_999
 """Of one test, so that a large family of tests ends within minutes."""
 PERMUTATIONS_PER_TEST = 100
 BATCH_ELEMENTS = 500_000
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Second minus first. images: with both values.   left_out: images without one of them.
-
-    first, second, difference: means over the images; low, high: 95 % interval of the difference, None where all
-    images differ alike.
-    test: empty if there was none.   p: two-sided, not corrected.
-    """
-
-    images: int
-    left_out: int
-    first: float | None
-    second: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    test: Literal["", "permutation"]
-    p: float | None
 
 
 def permutations_for(tests: int) -> int:

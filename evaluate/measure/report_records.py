@@ -1,6 +1,6 @@
-"""The records of a report and their JSON form: encode and decode them with `segeval.files.sets`.
+"""The records of a report and their JSON form: encode and decode them with `segeval.files.encoding`.
 
-Rows are keyed by (model, victims, attack, task, engine). A task of None stands for all tasks together.
+Rows are keyed by (model, victims, attack, task, engine), a `RowKey`. A task of None stands for all tasks together.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,9 @@ from segeval.files.bundles import Calibration, NoiseFloor
 from segeval.files.earlier import of_today, within
 from segeval.files.replays import Environment
 from segeval.files.sets import AttackSpec, CraftConfig, ModelRecord, Scope, TaskRecord
+
+from .paired_records import Paired, Tested, nested
+from .row_key import Keyed, RowKey
 
 DESKTOP = "desktop"
 """Name of the reference in rows that stand beside the engines' rows: the network in torch, fp32, as it was attacked."""
@@ -47,7 +50,7 @@ class Perturbation:
 
 
 @dataclass(frozen=True)
-class SurvivalRow:
+class SurvivalRow(Keyed):
     """What one engine made of one attack on one model.
 
     images, samples: counted.   skipped: images without a source pixel, which were not attacked.
@@ -105,7 +108,7 @@ Dimension = Literal["margin", "border", "size", "class"]
 
 
 @dataclass(frozen=True)
-class BreakdownRow:
+class BreakdownRow(Keyed):
     """Part of a survival row: only the pixels of φ of one kind.
 
     by: margin on the desktop in logits, distance to the border of φ in pixels, pixels of the connected part of φ it
@@ -134,13 +137,12 @@ class BreakdownRow:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A paired difference of one quantity, second minus first, over the images that have both.
+class Comparison(Tested):
+    """A paired difference of one quantity, over the images that have both.
 
     between: whether two engines under one attack are compared, or two attacks on one engine.
-    quantity: a column of SurvivalRow, such as ``survival`` and ``engine_success``.   difference: mean over images;
-    low, high: its 95 % interval, None where all images differ alike.   left_out: images without one of them.
-    test: empty with fewer than two images.   p: two-sided; p_holm: corrected for all comparisons of the report.
+    quantity: a column of SurvivalRow, such as ``survival`` and ``engine_success``.
+    p_holm: p corrected for all comparisons of the report.
     noise_floor: the larger one of two engines that are compared, as a share; None between attacks, or if unknown.
     """
 
@@ -153,17 +155,19 @@ class Comparison:
     first_engine: str
     second_attack: str
     second_engine: str
-    images: int
-    left_out: int
-    first: float | None
-    second: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    test: Literal["", "permutation"]
-    p: float | None
+    paired: Paired
     p_holm: float | None
     noise_floor: float | None = None
+
+    @property
+    def first(self) -> RowKey:
+        """The row that the second one is compared with."""
+        return RowKey(self.model, self.victims, self.first_attack, self.task, self.first_engine)
+
+    @property
+    def second(self) -> RowKey:
+        """The row that is compared with the first one."""
+        return RowKey(self.model, self.victims, self.second_attack, self.task, self.second_engine)
 
 
 @dataclass(frozen=True)
@@ -226,9 +230,36 @@ class Curve:
     task: str | None
     points: tuple[CurvePoint, ...]
 
+    @property
+    def key(self) -> RowKey:
+        """What it is about; no engine has steps."""
+        return RowKey(self.model, self.victims, self.attack, self.task)
+
+
+class Deployed:
+    """An engine of which is known how it was calibrated and what its images went through."""
+
+    calibration: Calibration | None
+    corruption: str
+
+    @property
+    def variant(self) -> str:
+        """Name of its calibration, empty for the one that ships and for engines that are not calibrated."""
+        return self.calibration.name if self.calibration else ""
+
+    @property
+    def ships(self) -> bool:
+        """Whether it is as it ships: the first calibration, images as they are."""
+        return not self.corruption and not self.variant
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only some blocks of the network are quantized."""
+        return self.calibration is not None and bool(self.calibration.only or self.calibration.without)
+
 
 @dataclass(frozen=True)
-class EngineSummary:
+class EngineSummary(Deployed):
     """An engine that was evaluated. label: its name in the rows.   replay: index into the report's replays.
 
     calibration: of an int8 engine, None if the replay has no bundle.json to tell.
@@ -315,4 +346,4 @@ class SurvivalReport:
         """The JSON of segeval.report/1 as that of today."""
         for rows in ("survival", "engines"):
             said = within(said, rows, channel="corruption")
-        return of_today(said, "segeval.report/1", "segeval.report/2")
+        return of_today(nested(said, "comparisons"), "segeval.report/1", "segeval.report/2")

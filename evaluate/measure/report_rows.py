@@ -1,28 +1,104 @@
-"""Which rows of a report an answer is read off."""
+"""Which rows and engines of a report an answer is read off."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from segeval.precision import coarsest
+from segeval.precision import PRECISION_ORDER, coarsest
 
-from .engines import together
-from .report_records import SurvivalRow
-
-
-def overall(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
-    """The rows of all tasks together, or of the only task, on engines as they ship."""
-    return together([row for row in rows if row.ships])
+from .report_records import CleanRow, EngineSummary, SurvivalReport, SurvivalRow
+from .row_key import RowKey
 
 
-def meant(rows: Sequence[SurvivalRow]) -> list[SurvivalRow]:
-    """The overall rows of models that the attack was made for; how it transfers to others is no verdict on it."""
-    return [row for row in overall(rows) if row.model in row.victims]
+def coarsest_engine(engines: Sequence[EngineSummary]) -> EngineSummary | None:
+    """The first engine of the coarsest precision that ships; None if none does."""
+    shipping = [engine for engine in engines if engine.ships]
+    return min(shipping, key=lambda engine: PRECISION_ORDER.index(engine.precision), default=None)
 
 
-def headline(rows: Sequence[SurvivalRow]) -> SurvivalRow | None:
-    """The row the verdict is about: the strongest attack on the desktop, on the coarsest precision.
+@dataclass(frozen=True)
+class ReportRows:
+    """Rows of a report and the engines that they are of: all of them, or those that were asked for."""
 
-    None if no attack reached a pixel.
-    """
-    precision = coarsest({row.precision for row in rows})
-    candidates = [row for row in meant(rows) if row.precision == precision and row.survival.mean is not None]
-    return max(candidates, key=lambda row: row.desktop_success.mean or 0.0, default=None)
+    survival: tuple[SurvivalRow, ...]
+    clean: tuple[CleanRow, ...]
+    engines: tuple[EngineSummary, ...]
+
+    @classmethod
+    def of(cls, report: SurvivalReport) -> "ReportRows":
+        """All rows of a report."""
+        return cls(report.survival, report.clean, report.engines)
+
+    def about(self, model: str) -> "ReportRows":
+        """What is about one model."""
+        return ReportRows(
+            tuple(row for row in self.survival if row.model == model),
+            tuple(row for row in self.clean if row.model == model),
+            tuple(engine for engine in self.engines if engine.model == model),
+        )
+
+    @property
+    def as_shipped(self) -> "ReportRows":
+        """What is about the desktop and engines as they ship: the first calibration, images as they are."""
+        return self._where(lambda each: each.ships)
+
+    @property
+    def uncorrupted(self) -> "ReportRows":
+        """What is about images as they are, by any calibration."""
+        return self._where(lambda each: not each.corruption)
+
+    @property
+    def first_calibrations(self) -> "ReportRows":
+        """What is about the calibrations that ship, whatever the images went through."""
+        return self._where(lambda each: not each.variant)
+
+    def _where(self, keep: Callable[[SurvivalRow | EngineSummary], bool]) -> "ReportRows":
+        gone = {(engine.model, engine.label) for engine in self.engines if not keep(engine)}
+        return ReportRows(
+            tuple(row for row in self.survival if keep(row)),
+            tuple(row for row in self.clean if (row.model, row.engine) not in gone),
+            tuple(engine for engine in self.engines if keep(engine)),
+        )
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models of the engines, in order."""
+        return tuple(dict.fromkeys(engine.model for engine in self.engines))
+
+    @property
+    def together(self) -> tuple[SurvivalRow, ...]:
+        """The rows of all tasks together, or of the only task."""
+        return tuple(row for row in self.survival if row.task is None) or self.survival
+
+    @property
+    def own(self) -> tuple[SurvivalRow, ...]:
+        """Of the rows of all tasks together, those of attacks that were made for the model, alone or with others."""
+        return tuple(row for row in self.together if row.key.own)
+
+    @property
+    def headline(self) -> tuple[SurvivalRow, ...]:
+        """The attack of the verdict on every engine that ships, in order; nothing if no attack reached a pixel."""
+        strongest = self.strongest
+        if strongest is None:
+            return ()
+        key = strongest.key.over_engines()
+        return tuple(row for row in self.as_shipped.survival if row.key.over_engines() == key)
+
+    @property
+    def strongest(self) -> SurvivalRow | None:
+        """The row that the verdict is about: the strongest attack on the desktop, on the coarsest precision.
+
+        How attacks transfer to other models is no verdict on them. None if no attack reached a pixel.
+        """
+        precisions = {row.precision for row in self.survival}
+        known = [row for row in self.as_shipped.own if row.survival.mean is not None]
+        candidates = [row for row in known if row.precision == coarsest(precisions)]
+        return max(candidates, key=lambda row: row.desktop_success.mean or 0.0, default=None)
+
+    def row(self, key: RowKey) -> SurvivalRow | None:
+        """The row of this key; None where an unfinished replay has none."""
+        return next((row for row in self.survival if row.key == key), None)
+
+    @property
+    def clean_by_engine(self) -> dict[tuple[str, str], CleanRow]:
+        """The rows on clean images by model and engine, which may be the desktop."""
+        return {(row.model, row.engine): row for row in self.clean}

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from segeval.files.sets import AdversarialSample, TaskRecord
 from segeval.metrics import AttackMeter, Labels, Mask
 
+from .row_key import Keyed
+
 
 @dataclass(frozen=True)
 class LabelMaps:
@@ -37,7 +39,7 @@ class LabelMaps:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleCounts:
+class SampleCounts(Keyed):
     """One sample on one engine; a row of samples.csv. Every share in a report is a quotient of sums of these.
 
     pixels: of the image.   phi: of φ.   desktop_hit: |A|.   engine_hit: pixels of φ the engine shows as the

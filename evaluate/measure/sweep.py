@@ -10,20 +10,12 @@ from typing import Literal
 
 from segeval.files.bundles import Calibration
 
+from .attack_lines import AttackLine, attack_lines, rows_by_attack
 from .clean import miou_difference
-from .engines import is_partial, variant_of
-from .report_records import DESKTOP, EngineSummary, Estimate, SurvivalReport, SurvivalRow
-from .sweep_rows import (
-    Attack,
-    clean,
-    difference,
-    is_whole,
-    models_of,
-    quantized,
-    rows_by_attack,
-    survival,
-    survival_difference,
-)
+from .report_records import DESKTOP, EngineSummary, Estimate, SurvivalRow
+from .report_rows import ReportRows
+from .row_key import RowKey
+from .sweep_rows import difference, is_whole, quantized, survival, survival_difference
 
 
 @dataclass(frozen=True)
@@ -44,22 +36,12 @@ class CalibrationColumn:
 
 
 @dataclass(frozen=True)
-class MatrixRow:
-    """An attack under every calibration. cells: one per column, None where the engine was not shown the attack."""
-
-    victims: tuple[str, ...]
-    attack: str
-    task: str | None
-    cells: tuple[SurvivalRow | None, ...]
-
-
-@dataclass(frozen=True)
 class CalibrationMatrix:
     """Attack × calibration for one model. The first column is what ships."""
 
     model: str
     columns: tuple[CalibrationColumn, ...]
-    rows: tuple[MatrixRow, ...]
+    rows: tuple[AttackLine, ...]
 
     def heading(self, column: CalibrationColumn) -> str:
         """Name of its calibration, ``ships`` for the first; of several replays its engine, without the model's name."""
@@ -112,7 +94,8 @@ class BlockRow:
 class Attribution:
     """The blocks of one model by one mode, the one with the largest effect first.
 
-    replay: which of several it is about, as in ``orin``; empty where there is one.   attacks: made for the model.
+    replay: which of several it is about, as in ``orin``; empty where there is one.   attacks: made for the model,
+    on all engines.
     reference: what a loss is measured against, the fp32 engine of the same replay or the desktop.   whole: the engine
     that is int8 everywhere; empty if there is none.   total: that engine as a row, for what all blocks do together; its
     block is empty and its effect the mean loss. None if there is none, and by mode ``without``.
@@ -121,39 +104,35 @@ class Attribution:
     model: str
     mode: Literal["only", "without"]
     replay: str
-    attacks: tuple[Attack, ...]
+    attacks: tuple[RowKey, ...]
     reference: str
     whole: str
     blocks: tuple[BlockRow, ...]
     total: BlockRow | None
 
 
-def calibration_matrices(report: SurvivalReport) -> tuple[CalibrationMatrix, ...]:
+def calibration_matrices(rows: ReportRows) -> tuple[CalibrationMatrix, ...]:
     """One matrix per model that was replayed under at least two calibrations; those of attribution do not count."""
     found = []
-    for model in models_of(report):
-        engines = [engine for engine in quantized(report, model) if not is_partial(engine)]
+    for model in rows.models:
+        engines = [engine for engine in quantized(rows.about(model)) if not engine.is_partial]
         if len({replace(engine.calibration, name="") for engine in engines if engine.calibration}) > 1:
-            found.append(matrix(report, model, engines))
+            found.append(matrix(rows.about(model), model, engines))
     return tuple(found)
 
 
-def matrix(report: SurvivalReport, model: str, engines: Sequence[EngineSummary]) -> CalibrationMatrix:
-    """The matrix of these engines. What ships comes first."""
-    engines = sorted(engines, key=lambda engine: bool(variant_of(engine)))
-    cells = rows_by_attack(report, model)
-    rows = tuple(
-        MatrixRow(*attack, tuple(found.get(engine.label) for engine in engines))
-        for attack, found in cells.items()
-        if any(engine.label in found for engine in engines)
-    )
-    return CalibrationMatrix(model, tuple(column(report, engine) for engine in engines), rows)
+def matrix(rows: ReportRows, model: str, engines: Sequence[EngineSummary]) -> CalibrationMatrix:
+    """The matrix of these engines of a model. What ships comes first."""
+    engines = sorted(engines, key=lambda engine: bool(engine.variant))
+    lines = attack_lines(rows.uncorrupted.own, [engine.label for engine in engines])
+    shown = tuple(line for line in lines if any(line.cells))
+    return CalibrationMatrix(model, tuple(column(rows, engine) for engine in engines), shown)
 
 
-def column(report: SurvivalReport, engine: EngineSummary) -> CalibrationColumn:
+def column(rows: ReportRows, engine: EngineSummary) -> CalibrationColumn:
     """An engine on clean images."""
     assert engine.calibration is not None
-    own, desktop = clean(report, engine.model, engine.label), clean(report, engine.model, DESKTOP)
+    own, desktop = (rows.clean_by_engine.get((engine.model, label)) for label in (engine.label, DESKTOP))
     return CalibrationColumn(
         engine=engine.label,
         replay=engine.replay,
@@ -165,20 +144,21 @@ def column(report: SurvivalReport, engine: EngineSummary) -> CalibrationColumn:
     )
 
 
-def attributions(report: SurvivalReport) -> tuple[Attribution, ...]:
+def attributions(rows: ReportRows) -> tuple[Attribution, ...]:
     """The ranked blocks of every model and mode that engines of single blocks were replayed of.
 
     Those of different replays, such as of two devices, are ranked apart.
     """
     found = []
-    for model in models_of(report):
-        partial = [engine for engine in quantized(report, model) if is_partial(engine)]
+    for model in rows.models:
+        about = rows.about(model).uncorrupted
+        partial = [engine for engine in quantized(about) if engine.is_partial]
         replays = list(dict.fromkeys(engine.replay for engine in partial))
         for replay in replays:
             of_replay = [engine for engine in partial if engine.replay == replay]
             name = replay_name(of_replay[0]) if len(replays) > 1 else ""
             modes = (with_mode(of_replay, mode) for mode in ("only", "without"))
-            found += [ranked(report, engines, name) for engines in modes if engines]
+            found += [ranked(about, engines, name) for engines in modes if engines]
     return tuple(found)
 
 
@@ -187,18 +167,18 @@ def replay_name(engine: EngineSummary) -> str:
     return engine.label.removeprefix(engine.name).lstrip("@") or f"replay {engine.replay + 1}"
 
 
-def ranked(report: SurvivalReport, engines: Sequence[EngineSummary], replay: str) -> Attribution:
-    """The blocks of one model, mode and replay. replay: its name."""
+def ranked(rows: ReportRows, engines: Sequence[EngineSummary], replay: str) -> Attribution:
+    """The blocks of one model, mode and replay. rows: of the model, on images as they are.   replay: its name."""
     first = engines[0]
-    beside = [e for e in report.engines if (e.model, e.replay, e.corruption) == (first.model, first.replay, "")]
+    beside = [engine for engine in rows.engines if engine.replay == first.replay]
     reference = next((engine.label for engine in beside if engine.precision == "fp32"), DESKTOP)
-    whole = next((engine for engine in quantized(report, first.model) if engine in beside and is_whole(engine)), None)
+    whole = next((engine for engine in quantized(rows) if engine in beside and is_whole(engine)), None)
     label = whole.label if whole else ""
-    attacks = {attack: rows for attack, rows in rows_by_attack(report, first.model).items() if reached(rows, engines)}
-    blocks = [block_row(report, engine, attacks.values(), reference, label) for engine in engines]
+    attacks = {attack: found for attack, found in rows_by_attack(rows.own).items() if reached(found, engines)}
+    blocks = [block_row(rows, engine, attacks.values(), reference, label) for engine in engines]
     blocks.sort(key=lambda block: -2.0 if block.effect is None else block.effect, reverse=True)
     mode = blocks[0].mode
-    total = block_row(report, whole, attacks.values(), reference, label) if whole and mode == "only" else None
+    total = block_row(rows, whole, attacks.values(), reference, label) if whole and mode == "only" else None
     return Attribution(first.model, mode, replay, tuple(attacks), reference, label, tuple(blocks), total)
 
 
@@ -208,7 +188,7 @@ def reached(rows: Mapping[str, SurvivalRow], engines: Sequence[EngineSummary]) -
 
 
 def block_row(
-    report: SurvivalReport,
+    rows: ReportRows,
     engine: EngineSummary,
     attacks: Iterable[Mapping[str, SurvivalRow]],
     reference: str,
@@ -217,10 +197,11 @@ def block_row(
     """What one block, or the whole network, does to every attack and to clean images. attacks: rows by engine."""
     assert engine.calibration is not None
     mode: Literal["only", "without"] = "without" if engine.calibration.without else "only"
-    effects = tuple(effect_of(rows, engine.label, reference, whole) for rows in attacks)
+    effects = tuple(effect_of(found, engine.label, reference, whole) for found in attacks)
     values = [None if effect is None else effect.loss if mode == "only" else effect.gain for effect in effects]
     known = [value for value in values if value is not None]
-    own, fp32, int8 = (clean(report, engine.model, label) for label in (engine.label, reference, whole))
+    clean = rows.clean_by_engine
+    own, fp32, int8 = (clean.get((engine.model, label)) for label in (engine.label, reference, whole))
     return BlockRow(
         block="+".join(engine.calibration.only or engine.calibration.without),
         mode=mode,

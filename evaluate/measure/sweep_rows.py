@@ -1,48 +1,20 @@
-"""What sweeps read of a report: its quantized engines, their rows, and differences between what saw the same images."""
+"""What sweeps read of a report's rows: quantized engines, and differences between what saw the same images."""
 
 from segeval.precision import QUANTIZED
 
-from .engines import ships, together
-from .report_records import CleanRow, EngineSummary, SurvivalReport, SurvivalRow
-
-Attack = tuple[tuple[str, ...], str, str | None]
-"""(victims, attack, task) of a row."""
+from .report_records import EngineSummary, SurvivalRow
+from .report_rows import ReportRows
 
 
-def rows_by_attack(report: SurvivalReport, model: str) -> dict[Attack, dict[str, SurvivalRow]]:
-    """The rows of a model by attack and engine, of all tasks together or of the only task, images as they are.
-
-    Attacks that were made for other models alone are left out.
-    """
-    plain = [row for row in report.survival if row.model == model and model in row.victims and not row.corruption]
-    found: dict[Attack, dict[str, SurvivalRow]] = {}
-    for row in together(plain):
-        found.setdefault((row.victims, row.attack, row.task), {})[row.engine] = row
-    return found
-
-
-def models_of(report: SurvivalReport) -> list[str]:
-    """The models of a report's engines, in order."""
-    return list(dict.fromkeys(engine.model for engine in report.engines))
-
-
-def quantized(report: SurvivalReport, model: str) -> list[EngineSummary]:
-    """A model's engines whose calibration is known, on images as they are."""
-    return [
-        engine
-        for engine in report.engines
-        if engine.model == model and engine.precision in QUANTIZED and engine.calibration and not engine.corruption
-    ]
+def quantized(rows: ReportRows) -> list[EngineSummary]:
+    """The engines whose calibration is known, on images as they are."""
+    engines = rows.uncorrupted.engines
+    return [engine for engine in engines if engine.precision in QUANTIZED and engine.calibration]
 
 
 def is_whole(engine: EngineSummary) -> bool:
     """Whether it is the int8 engine that ships."""
-    return engine.precision == "int8" and ships(engine)
-
-
-def clean(report: SurvivalReport, model: str, engine: str) -> CleanRow | None:
-    """The row of an engine, or of the desktop, on clean images."""
-    return next((row for row in report.clean if (row.model, row.engine) == (model, engine)), None)
+    return engine.precision == "int8" and engine.ships
 
 
 def survival(row: SurvivalRow | None) -> float | None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .report_records import DESKTOP, Estimate, SurvivalReport, SurvivalRow
-from .report_rows import overall
+from .report_records import DESKTOP, Estimate, SurvivalRow
+from .report_rows import ReportRows
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Transfer:
     matrices: tuple[TransferMatrix, ...]
 
 
-def transfer(report: SurvivalReport) -> Transfer | None:
+def transfer(report: ReportRows) -> Transfer | None:
     """The matrices of a report; None if every attack was made for one model and shown to it alone."""
-    rows = overall(report.survival)
-    if all(row.victims == (row.model,) for row in rows):
+    rows = report.as_shipped.together
+    if all(row.key.alone for row in rows):
         return None
     columns = tuple(_columns(rows))
-    attacks = dict.fromkeys((row.attack, row.task) for row in rows if row.victims != (row.model,))
+    attacks = dict.fromkeys((row.attack, row.task) for row in rows if not row.key.alone)
     return Transfer(columns, tuple(_matrix(rows, columns, attack, task) for attack, task in attacks))
 
 
@@ -87,7 +87,6 @@ def _cell(rows: Sequence[SurvivalRow], column: TransferColumn) -> TransferCell |
     if not shown:
         return None
     row = max(shown, key=lambda row: row.images)
-    own = column.model in row.victims
     if column.engine == DESKTOP:
-        return TransferCell(row.desktop_success, None, own)
-    return TransferCell(row.engine_success, row.control, own)
+        return TransferCell(row.desktop_success, None, row.key.own)
+    return TransferCell(row.engine_success, row.control, row.key.own)

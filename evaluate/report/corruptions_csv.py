@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from ..measure.corruption_tables import CorruptionColumn, CorruptionLine, CorruptionTable
+from ..measure.corruption_tables import CorruptionColumn, CorruptionTable
 from ..measure.report_records import SurvivalRow
-from .report_csv import Cell, csv_bytes, survival_cells
+from .report_csv import Cell, csv_bytes, joined, survival_cells
 
 
 def corruptions_csv(tables: Iterable[CorruptionTable]) -> bytes:
     """One line per attack, corruption and engine; empty if there is no table."""
     return csv_bytes(
-        _cells(table, line, column, cell)
+        _cells(column, cell)
         for table in tables
         for line in table.lines
         for column, cell in zip(table.columns, line.cells, strict=True)
@@ -18,13 +18,11 @@ def corruptions_csv(tables: Iterable[CorruptionTable]) -> bytes:
     )
 
 
-def _cells(
-    table: CorruptionTable, line: CorruptionLine, column: CorruptionColumn, cell: SurvivalRow
-) -> dict[str, Cell]:
+def _cells(column: CorruptionColumn, cell: SurvivalRow) -> dict[str, Cell]:
     return {
-        "model": table.model,
-        "victims": "+".join(line.victims),
-        "attack": line.attack,
+        "model": cell.model,
+        "victims": joined(cell.victims),
+        "attack": cell.attack,
         "corruption": column.corruption,
         "engine": column.plain,
         "precision": column.precision,

@@ -92,7 +92,7 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
                 steps = [point.step for point in curve.points]
                 heights = [float("nan") if value is None else value for value in values]
                 dashes = (JOINT_LINES if len(curve.victims) > 1 else LINES)[scopes[curve.attack]]
-                label = attack_name(curve.attack, curve.victims, curve.model)
+                label = attack_name(curve.key)
                 axes.plot(steps, heights, color=colours[curve.attack], linestyle=dashes, label=label)
             axes.set_ylim(bottom=0, top=None if title in UNBOUNDED else 1.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -145,7 +145,7 @@ def _point(axes: Axes, row: SurvivalRow, x: float, y: float, colour: str) -> Non
         markersize=6,
         elinewidth=1,
         linestyle="none",
-        label=attack_name(row.attack, row.victims, row.model),
+        label=attack_name(row.key),
     )
 
 

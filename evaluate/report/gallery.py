@@ -172,7 +172,7 @@ def fitting_painter(
 def shipping(sources: Sources) -> list[Engine]:
     """The engines as they ship, or each model's first if none does: of the others only numbers are shown."""
     first = {engine.model: engine for engine in reversed(sources.engines)}
-    found = [engine for engine in sources.engines if not engine.variant and not engine.corruption]
+    found = [engine for engine in sources.engines if engine.ships]
     return found or [engine for engine in sources.engines if engine is first[engine.model]]
 
 

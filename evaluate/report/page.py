@@ -22,8 +22,8 @@ from ..device.section import device_section
 from ..measure.clean import same_truth
 from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
-from ..measure.engines import ships
 from ..measure.report_records import Comparison, Estimate, SurvivalReport
+from ..measure.report_rows import ReportRows
 from ..measure.sweep import attributions, calibration_matrices
 from ..measure.transfer import transfer
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
@@ -31,8 +31,18 @@ from .downloads import Download
 from .gallery import NO_GALLERY, Case, Gallery, Room
 from .palette import LegendEntry, hexadecimal
 from .panels import FATES
-from .sections import headline_rows, model_sections
-from .wording import decimals, p_value, percent, points, signed, stated_perturbation, with_interval
+from .sections import model_sections
+from .wording import (
+    all_victims,
+    attack_name,
+    decimals,
+    p_value,
+    percent,
+    points,
+    signed,
+    stated_perturbation,
+    with_interval,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 BUDGET = 2_900_000
@@ -76,8 +86,8 @@ def unbroken(sentence: str, names: Collection[str]) -> Markup:
 
 def most_significant(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Comparisons with a difference, the surest first, and of these the largest."""
-    known = [pair for pair in comparisons if pair.difference is not None]
-    known.sort(key=lambda pair: (1.0 if pair.p_holm is None else pair.p_holm, -abs(pair.difference or 0.0)))
+    known = [pair for pair in comparisons if pair.paired.difference is not None]
+    known.sort(key=lambda pair: (1.0 if pair.p_holm is None else pair.p_holm, -abs(pair.paired.difference or 0.0)))
     return known[: MOST_UNDECIDABLE if undecidable(comparisons) else MOST_COMPARISONS]
 
 
@@ -105,6 +115,8 @@ def environment(names: Collection[str]) -> Environment:
         keep_trailing_newline=True,
     )
     made.filters.update(
+        attack_name=attack_name,
+        all_victims=all_victims,
         percent=percent,
         decimals=decimals,
         with_interval=with_interval,
@@ -130,17 +142,18 @@ class Page:
 
     def __init__(self, report: SurvivalReport, benchmark: BenchmarkReport | None = None) -> None:
         text, allowed = script()
+        rows = ReportRows.of(report)
         self._environment = environment({name for row in report.survival for name in (row.attack, row.model)})
         self._parts: dict[str, Any] = {
             "report": report,
             "sections": model_sections(report),
-            "headline": headline_rows(report),
+            "headline": rows.headline,
             "engines": {engine.label: engine for engine in report.engines},
-            "shipping": [engine for engine in report.engines if ships(engine)],
-            "transfer": transfer(report),
-            "matrices": calibration_matrices(report),
-            "attributions": attributions(report),
-            "corruptions": corruption_tables(report),
+            "shipping": rows.as_shipped.engines,
+            "transfer": transfer(rows),
+            "matrices": calibration_matrices(rows),
+            "attributions": attributions(rows),
+            "corruptions": corruption_tables(rows),
             "comparisons": most_significant(report.comparisons),
             "undecidable": undecidable(report.comparisons),
             "fates": [LegendEntry(name, hexadecimal(colour)) for name, colour in FATES],

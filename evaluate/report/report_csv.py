@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..measure.report_records import BreakdownRow, CleanRow, Comparison, Curve, Estimate, SurvivalRow
+from ..measure.row_key import RowKey
 from ..measure.survival import SampleCounts
 
 ALL_TASKS = "*"
@@ -44,6 +45,16 @@ def unquoted(text: str) -> str:
     return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
+def joined(parts: Iterable[object]) -> str:
+    """Several names in one cell."""
+    return "+".join(map(str, parts))
+
+
+def parted(cell: str) -> tuple[str, ...]:
+    """The names that `joined` was given."""
+    return tuple(cell.split("+"))
+
+
 def flat(record: object) -> dict[str, Cell]:
     """The fields of a record as cells: a nested record's fields get its name in front, victims are joined with +."""
     cells: dict[str, Cell] = {}
@@ -52,7 +63,7 @@ def flat(record: object) -> dict[str, Cell]:
         if dataclasses.is_dataclass(value):
             cells.update({f"{field.name}_{name}": cell for name, cell in flat(value).items()})
         elif isinstance(value, tuple):
-            cells[field.name] = "+".join(map(str, value))
+            cells[field.name] = joined(value)
         elif field.name == "task" and value is None:
             cells[field.name] = ALL_TASKS
         else:
@@ -85,21 +96,24 @@ def breakdown_csv(rows: Iterable[BreakdownRow]) -> bytes:
 
 def comparisons_csv(rows: Iterable[Comparison]) -> bytes:
     """One line per paired comparison."""
-    return csv_bytes(map(flat, rows))
+    return csv_bytes(map(tested_cells, rows))
+
+
+def tested_cells(row: object, **names: str) -> dict[str, Cell]:
+    """A record that has a `Paired`, whose columns have no name in front, or are called otherwise: old=new."""
+    found = ((name.removeprefix("paired_"), cell) for name, cell in flat(row).items())
+    return {names.get(name, name): cell for name, cell in found}
+
+
+def attack_cells(key: RowKey) -> dict[str, Cell]:
+    """Which attack, for which victims and task."""
+    return {"victims": joined(key.victims), "attack": key.attack, "task": ALL_TASKS if key.task is None else key.task}
 
 
 def curves_csv(curves: Sequence[Curve]) -> bytes:
     """One line per curve and step."""
     return csv_bytes(
-        {
-            "model": curve.model,
-            "victims": "+".join(curve.victims),
-            "attack": curve.attack,
-            "task": ALL_TASKS if curve.task is None else curve.task,
-            **flat(point),
-        }
-        for curve in curves
-        for point in curve.points
+        {"model": curve.model, **attack_cells(curve.key), **flat(point)} for curve in curves for point in curve.points
     )
 
 

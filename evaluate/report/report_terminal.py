@@ -7,9 +7,9 @@ from rich.text import Text
 
 from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
-from ..measure.paired import SIGNIFICANT
 from ..measure.report_records import Comparison, SurvivalReport, SurvivalRow
-from ..measure.report_rows import overall
+from ..measure.report_rows import ReportRows
+from ..measure.row_key import RowKey
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
 from .plain_table import as_shown, plain_table
 from .wording import (
@@ -41,7 +41,7 @@ def survival_table(report: SurvivalReport) -> Table:
 
     Names are shown as they are: nothing in them is taken for markup.
     """
-    rows = overall(report.survival)
+    rows = ReportRows.of(report).as_shipped.together
     models = list(dict.fromkeys(row.model for row in rows))
     tasks = ", ".join(task.name for task in report.set.tasks)
     table = plain_table(f"Survival of the attacks on {', '.join(models)} ({tasks})", CAPTION)
@@ -49,9 +49,9 @@ def survival_table(report: SurvivalReport) -> Table:
         table.add_column(heading, overflow="fold")
     for heading in ("desktop", "engine", "survived %", "clean", "levels", "n"):
         table.add_column(heading, justify="right", no_wrap=True)
-    before: tuple[object, ...] = ()
+    before: RowKey | None = None
     for row in rows:
-        group = (row.model, row.victims, row.attack, row.task)
+        group = row.key.over_engines()
         if before and group != before:
             table.add_section()
         attack = _attack(row, report) if group != before else ""
@@ -64,7 +64,7 @@ def survival_table(report: SurvivalReport) -> Table:
 def _attack(row: SurvivalRow, report: SurvivalReport) -> str:
     """The attack, with what tells its row from another of the same attack."""
     several_tasks = row.task is not None and len(report.set.tasks) > 1
-    return attack_name(row.attack, row.victims, row.model) + (f" {row.task}" if several_tasks else "")
+    return attack_name(row.key) + (f" {row.task}" if several_tasks else "")
 
 
 def _numbers(row: SurvivalRow) -> tuple[str, ...]:
@@ -81,14 +81,14 @@ def _numbers(row: SurvivalRow) -> tuple[str, ...]:
 
 def corruptions_in_terminal(report: SurvivalReport) -> Iterator[Table]:
     """Per model whose images went through corruptions: a line per corruption and engine, a column per attack."""
-    for table in corruption_tables(report):
+    for table in corruption_tables(ReportRows.of(report)):
         shown = plain_table(f"Survival through the input path on {table.model}, %", CORRUPTION_CAPTION)
         for heading in ("corruption", "engine"):
             shown.add_column(heading, overflow="fold")
         for heading in (
             "mIoU",
             "equal %",
-            *(stacked(attack_name(line.attack, line.victims, table.model)) for line in table.lines),
+            *(stacked(attack_name(line.key)) for line in table.lines),
             "n",
         ):
             shown.add_column(Text(heading), justify="right", no_wrap=heading == "n")
@@ -113,9 +113,10 @@ CLEAN_CAPTION = (
 
 def clean_in_terminal(report: SurvivalReport) -> Iterator[Table]:
     """What each engine changes on clean images, beside its noise floor; nothing where no floor is known."""
-    rows = {(row.model, row.engine): row for row in report.clean}
-    plain = [each for each in report.engines if not each.corruption and (each.model, each.label) in rows]
-    known = [each for each in plain if each.noise_floor is not None]
+    rows = ReportRows.of(report)
+    clean = rows.clean_by_engine
+    measured = [engine for engine in rows.uncorrupted.engines if (engine.model, engine.label) in clean]
+    known = [engine for engine in measured if engine.noise_floor is not None]
     if not known:
         return
     table = plain_table("On clean images, %", CLEAN_CAPTION)
@@ -123,7 +124,7 @@ def clean_in_terminal(report: SurvivalReport) -> Iterator[Table]:
     for heading in ("labels changed", "noise floor", "n"):
         table.add_column(heading, justify="right", no_wrap=True)
     for engine in known:
-        row = rows[engine.model, engine.label]
+        row = clean[engine.model, engine.label]
         changed = None if row.equal is None else 1 - row.equal
         numbers = (floor_cell(changed, noise_floor(engine)), str(row.images))
         table.add_row(*map(as_shown, (engine.label, floor_percent(changed), *numbers)))
@@ -137,8 +138,8 @@ DIFFERENCE_HEADINGS = ("first", "second", "difference", "95 %", "noise %", "p", 
 def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
     """The largest differences between engines and between attacks that are more than chance, and how many there are."""
     tested = [pair for pair in report.comparisons if pair.p_holm is not None]
-    found = [pair for pair in tested if pair.p_holm is not None and pair.p_holm < SIGNIFICANT]
-    found.sort(key=lambda pair: -abs(pair.difference or 0.0))
+    found = [pair for pair in tested if pair.significant]
+    found.sort(key=lambda pair: -abs(pair.paired.difference or 0.0))
     if not tested:
         return
     counted = f"{len(found)} of {len(tested)} paired differences are more than chance explains (comparisons.csv)"
@@ -156,10 +157,11 @@ def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
         table.add_column(heading, justify="right", no_wrap=True)
     several = len({pair.model for pair in tested}) > 1
     for pair in found[:MOST_DIFFERENCES]:
-        numbers = (decimals(pair.first), decimals(pair.second), signed(pair.difference))
-        brackets = "" if pair.low is None else f"[{signed(pair.low)}, {signed(pair.high)}]"
-        floor = floor_cell(pair.difference, pair.noise_floor)
-        compared = (_compared(pair, several), *numbers, brackets, floor, p_value(pair.p_holm), str(pair.images))
+        paired = pair.paired
+        numbers = (decimals(paired.first), decimals(paired.second), signed(paired.difference))
+        brackets = "" if paired.low is None else f"[{signed(paired.low)}, {signed(paired.high)}]"
+        floor = floor_cell(paired.difference, pair.noise_floor)
+        compared = (_compared(pair, several), *numbers, brackets, floor, p_value(pair.p_holm), str(paired.images))
         table.add_row(*map(as_shown, compared))
     yield table
 
@@ -170,7 +172,7 @@ def _compared(pair: Comparison, several: bool) -> str:
         engine if several else engine.removeprefix(f"{pair.model}.")
         for engine in (pair.first_engine, pair.second_engine)
     )
-    what, made_for = pair.quantity.replace("_", " "), (pair.victims, pair.model)
+    what, attack = pair.quantity.replace("_", " "), attack_name(pair.second)
     if pair.between == "attacks":
-        return f"{what} on {second}: {attack_name(pair.second_attack, *made_for)} against {pair.first_attack}"
-    return f"{what} of {attack_name(pair.second_attack, *made_for)}: {second} against {first}"
+        return f"{what} on {second}: {attack} against {attack_name(pair.first)}"
+    return f"{what} of {attack}: {second} against {first}"

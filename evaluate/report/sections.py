@@ -1,15 +1,15 @@
 """What the report says about each model, put together from its rows. Only of engines as they ship."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from segeval.precision import PRECISION_ORDER
+from segeval.files.sets import AttackSpec
 
-from ..measure.engines import ships
-from ..measure.report_records import CleanRow, SurvivalReport, SurvivalRow
-from ..measure.report_rows import headline, overall
+from ..measure.attack_lines import rows_by_attack
+from ..measure.report_records import BreakdownRow, CleanRow, Curve, SurvivalReport, SurvivalRow
+from ..measure.report_rows import ReportRows, coarsest_engine
 from .breakdown_figure import breakdown_figure
 from .figures import curves_figure, survival_figure
 from .wording import attack_name
@@ -25,7 +25,7 @@ class AttackGroup:
     @property
     def title(self) -> str:
         """The attack, and whom it was made for if that is not the model alone that it was shown to."""
-        return attack_name(self.reference.attack, self.reference.victims, self.reference.model)
+        return attack_name(self.reference.key)
 
 
 @dataclass(frozen=True)
@@ -53,52 +53,41 @@ def model_sections(report: SurvivalReport) -> list[ModelSection]:
 
 def model_section(report: SurvivalReport, model: str, number: int) -> ModelSection:
     """Tables and charts of one model. number: of the section, for ids that are unique in the page."""
-    rows = [row for row in report.survival if row.model == model and row.ships]
-    together = [row for row in overall(report.survival) if row.model == model]
-    own = [row for row in together if model in row.victims]
-    engine = coarsest_engine(report, model)
+    about = ReportRows.of(report).about(model)
+    shipping = about.as_shipped
+    together, own = shipping.together, shipping.own
+    coarsest = coarsest_engine(about.engines)
+    engine = coarsest.label if coarsest else ""
+    breakdown = [row for row in report.breakdown if row.key.alone and (row.model, row.engine) == (model, engine)]
     # Drawn by our figures from numbers and escaped names; the only markup that is not the templates' own.
     return ModelSection(
         name=model,
         groups=attack_groups(together),
-        task_groups=attack_groups([row for row in rows if row not in together]),
-        clean=clean_rows(report, model),
+        task_groups=attack_groups([row for row in shipping.survival if row not in together]),
+        clean=clean_rows(about),
         survival_chart=survival_chart(own, model, number),
-        curves_chart=curves_chart(report, own, model, number),
-        breakdown_chart=breakdown_chart(report, model, engine, number),
+        curves_chart=curves_chart(curves_of(report.curves, own), report.set.attacks, model, number),
+        breakdown_chart=breakdown_chart(breakdown, report.set.attacks, model, engine, number),
         broken_down=engine,
     )
 
 
 def attack_groups(rows: Sequence[SurvivalRow]) -> tuple[AttackGroup, ...]:
     """Consecutive rows that differ in their engine only."""
-    groups: dict[object, list[SurvivalRow]] = {}
-    for row in rows:
-        groups.setdefault((row.victims, row.attack, row.task), []).append(row)
-    return tuple(AttackGroup(tuple(rows), max(rows, key=lambda row: row.images)) for rows in groups.values())
+    groups = (tuple(found.values()) for found in rows_by_attack(rows).values())
+    return tuple(AttackGroup(group, max(group, key=lambda row: row.images)) for group in groups)
 
 
-def coarsest_engine(report: SurvivalReport, model: str) -> str:
-    """Label of the first engine of the coarsest precision that ships; empty if none does."""
-    engines = [engine for engine in report.engines if engine.model == model and ships(engine)]
-    return min(engines, key=lambda engine: PRECISION_ORDER.index(engine.precision)).label if engines else ""
+def clean_rows(rows: ReportRows) -> tuple[CleanRow, ...]:
+    """The desktop, then the engines of a model that ship, or all if none does."""
+    shipping = rows.as_shipped.clean
+    return shipping if len(shipping) > 1 else rows.clean
 
 
-def clean_rows(report: SurvivalReport, model: str) -> tuple[CleanRow, ...]:
-    """The desktop, then the engines that ship, or all if none does."""
-    other = {engine.label for engine in report.engines if engine.model == model and not ships(engine)}
-    own = tuple(row for row in report.clean if row.model == model)
-    shipping = tuple(row for row in own if row.engine not in other)
-    return shipping if len(shipping) > 1 else own
-
-
-def headline_rows(report: SurvivalReport) -> tuple[SurvivalRow, ...]:
-    """The attack of the verdict on every engine that ships."""
-    first = headline(report.survival)
-    if first is None:
-        return ()
-    key = (first.model, first.victims, first.attack, first.task)
-    return tuple(r for r in report.survival if r.ships and (r.model, r.victims, r.attack, r.task) == key)
+def curves_of(curves: Iterable[Curve], rows: Iterable[SurvivalRow]) -> list[Curve]:
+    """The curves of the attacks that these rows are about."""
+    keys = {row.key.over_engines() for row in rows}
+    return [curve for curve in curves if curve.key in keys]
 
 
 def survival_chart(rows: Sequence[SurvivalRow], model: str, number: int) -> Markup:
@@ -111,21 +100,20 @@ def survival_chart(rows: Sequence[SurvivalRow], model: str, number: int) -> Mark
     return Markup(survival_figure(rows, f"survival-{number}", description))
 
 
-def curves_chart(report: SurvivalReport, rows: Sequence[SurvivalRow], model: str, number: int) -> Markup:
-    """The metrics of the attacks of these rows over their steps."""
-    keys = {(row.victims, row.attack, row.task) for row in rows}
-    curves = [c for c in report.curves if c.model == model and (c.victims, c.attack, c.task) in keys]
+def curves_chart(curves: Sequence[Curve], attacks: Iterable[AttackSpec], model: str, number: int) -> Markup:
+    """The metrics of attacks over their steps."""
     if not curves:
         return Markup("")
-    scopes = {attack.label: attack.scope for attack in report.set.attacks}
+    scopes = {attack.label: attack.scope for attack in attacks}
     description = (
         f"Success, accuracy, ratio and perturbation of every attack made for {model} over its steps; see curves.csv"
     )
     return Markup(curves_figure(curves, scopes, f"curves-{number}", description))
 
 
-def breakdown_chart(report: SurvivalReport, model: str, engine: str, number: int) -> Markup:
+def breakdown_chart(
+    rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpec], model: str, engine: str, number: int
+) -> Markup:
     """Survival by the properties of a pixel, of the attacks that were made for this model alone."""
-    rows = [row for row in report.breakdown if (row.model, row.victims, row.engine) == (model, (model,), engine)]
     description = f"Survival of every attack made for {model} alone on {engine}, by margin, border, size and class"
-    return Markup(breakdown_figure(rows, report.set.attacks, f"breakdown-{number}", description))
+    return Markup(breakdown_figure(rows, attacks, f"breakdown-{number}", description))

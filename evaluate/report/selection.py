@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from ..measure.row_key import RowKey
 from ..measure.survival import SampleCounts
 
 SMALLEST_PHI = 0.005
@@ -40,9 +41,9 @@ def ordered_cases(rows: Sequence[SampleCounts]) -> list[tuple[SampleCounts, str]
     rows: one per case, of its coarsest engine. First the extremes of every model, attack and task, the most successful
     attack's before others; then always an image that was shown least often so far; at the end what no attack reached.
     """
-    groups: dict[object, list[SampleCounts]] = {}
+    groups: dict[RowKey, list[SampleCounts]] = {}
     for row in rows:
-        groups.setdefault((row.model, row.victims, row.attack, row.task), []).append(row)
+        groups.setdefault(row.key.over_engines(), []).append(row)
     strongest = sorted(groups.values(), key=mean_success, reverse=True)
     chosen = [pair for group in strongest for pair in extremes(group)]
     taken = {(row.sample, row.model) for row, _ in chosen}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from ..measure.sweep import Attribution, BlockEffect, BlockRow, CalibrationColumn, CalibrationMatrix
-from .report_csv import ALL_TASKS, Cell, csv_bytes, survival_cells
+from .report_csv import Cell, attack_cells, csv_bytes, joined, survival_cells
 
 
 def calibrations_csv(matrices: Iterable[CalibrationMatrix]) -> bytes:
@@ -11,7 +11,7 @@ def calibrations_csv(matrices: Iterable[CalibrationMatrix]) -> bytes:
     return csv_bytes(
         {
             "model": matrix.model,
-            **_attack(row.victims, row.attack, row.task),
+            **attack_cells(row.key),
             **_calibration(column),
             **survival_cells(cell),
         }
@@ -48,14 +48,10 @@ def _lines(attribution: Attribution, block: BlockRow, rank: int | None) -> Itera
                 "engine": block.engine,
                 "reference": attribution.reference,
                 "whole": attribution.whole,
-                **_attack(*attack),
+                **attack_cells(attack),
                 **_effect(effect),
                 **_cost(block),
             }
-
-
-def _attack(victims: tuple[str, ...], attack: str, task: str | None) -> dict[str, Cell]:
-    return {"victims": "+".join(victims), "attack": attack, "task": ALL_TASKS if task is None else task}
 
 
 def _calibration(column: CalibrationColumn) -> dict[str, Cell]:
@@ -68,7 +64,7 @@ def _calibration(column: CalibrationColumn) -> dict[str, Cell]:
         "percentile": found.percentile,
         "calibration_images": len(found.images),
         "calibration_seed": found.seed,
-        "op_types": "+".join(found.op_types),
+        "op_types": joined(found.op_types),
         "weights": "per-channel" if found.per_channel else "per-tensor",
         "activations": found.activations,
         "placement": found.placement,

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..measure.report_records import Estimate, SurvivalReport
+from ..measure.report_rows import ReportRows
 from ..measure.sweep import Attribution, BlockEffect, BlockRow, CalibrationMatrix, attributions, calibration_matrices
 from .plain_table import as_shown, plain_table
 from .wording import attack_name, decimals, images_behind, percent, points, stacked
@@ -34,13 +35,14 @@ WITHOUT_CAPTION = (
 
 def sweeps_in_terminal(report: SurvivalReport) -> Iterator[Table]:
     """Per model a table of its calibrations and one of its blocks per mode and replay, where they were replayed."""
-    yield from map(matrix_table, calibration_matrices(report))
-    yield from map(ranking_table, attributions(report))
+    rows = ReportRows.of(report)
+    yield from map(matrix_table, calibration_matrices(rows))
+    yield from map(ranking_table, attributions(rows))
 
 
 def matrix_table(matrix: CalibrationMatrix) -> Table:
     """A line per calibration, a column per attack."""
-    attacks = [stacked(attack_name(row.attack, row.victims, matrix.model)) for row in matrix.rows]
+    attacks = [stacked(attack_name(row.key)) for row in matrix.rows]
     headings = ("mIoU", "mIoU lost", "as desktop %", *attacks, "n")
     table = _table(f"Survival by calibration on {matrix.model}, %", MATRIX_CAPTION, "calibration", headings)
     for place, column in enumerate(matrix.columns):
@@ -59,7 +61,7 @@ def ranking_table(attribution: Attribution) -> Table:
     what = "quantized alone" if only else "left in fp32"
     where = f" ({attribution.replay})" if attribution.replay else ""
     title = f"What each block of {attribution.model} does to survival, {what}{where}"
-    attacks = [stacked(attack_name(attack, victims, attribution.model)) for victims, attack, _ in attribution.attacks]
+    attacks = [stacked(attack_name(key)) for key in attribution.attacks]
     headings = (*attacks, "mean", "mIoU", "labels changed %", "n")
     table = _table(title, ONLY_CAPTION if only else WITHOUT_CAPTION, "block", headings)
     for block in attribution.blocks:

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..measure.paired import SIGNIFICANT
 from ..measure.report_records import Comparison, EngineSummary, SurvivalRow
-from ..measure.report_rows import headline, meant
+from ..measure.report_rows import ReportRows
 from .wording import attack_name, counted_images, decimals, p_in_words, percent, signed, with_interval
 
 FEW_IMAGES = 10
@@ -12,14 +11,15 @@ MOST_NAMED = 6
 """Engines that are named in one sentence."""
 
 
-def verdict(rows: Sequence[SurvivalRow], comparisons: Sequence[Comparison] = ()) -> tuple[str, ...]:
+def verdict(rows: ReportRows, comparisons: Sequence[Comparison] = ()) -> tuple[str, ...]:
     """What was found: the headline, what the precision costs if it is no chance, how far the other rows lie apart."""
-    row = headline(rows)
+    row = rows.strongest
     if row is None:
         return ("No attack reached a single pixel on the desktop, so there is nothing that could have survived.",)
     first = (
-        f"Of what {row.attack} achieved against {row.model} on the desktop, {with_interval(row.survival)} survived "
-        f"{row.precision} deployment; success on the engine is {decimals(row.engine_success.mean)}, where the clean "
+        f"Of what {attack_name(row.key)} achieved against {row.model} on the desktop, "
+        f"{with_interval(row.survival)} survived {row.precision} deployment; "
+        f"success on the engine is {decimals(row.engine_success.mean)}, where the clean "
         f"image alone gives {decimals(row.control.mean)}."
     )
     return (first, *_costs(row, comparisons), *_ranges(rows))
@@ -27,28 +27,27 @@ def verdict(rows: Sequence[SurvivalRow], comparisons: Sequence[Comparison] = ())
 
 def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """What the headline's engine changes, against the first one it is compared with, if it is more than chance."""
-    pairs = [
-        pair
-        for pair in comparisons
-        if (pair.between, pair.quantity, pair.second_engine, pair.second_attack, pair.victims)
-        == ("engines", "survival", row.engine, row.attack, row.victims)
-    ]
-    if not pairs or pairs[0].p_holm is None or pairs[0].p_holm >= SIGNIFICANT:
+    asked = ("engines", "survival", row.key)
+    pair = next((each for each in comparisons if (each.between, each.quantity, each.second) == asked), None)
+    if pair is None or not pair.significant:
         return ()
-    pair = pairs[0]
-    change, low, high = (signed(None if v is None else 100 * v, 1) for v in (pair.difference, pair.low, pair.high))
-    brackets = "" if pair.low is None else f" [{low}, {high}]"
+    paired = pair.paired
+    change, low, high = (
+        signed(None if v is None else 100 * v, 1) for v in (paired.difference, paired.low, paired.high)
+    )
+    brackets = "" if paired.low is None else f" [{low}, {high}]"
     return (
         f"Against {pair.first_engine} that is {change} points{brackets}, {p_in_words(pair.p_holm)} after "
         "correction for all comparisons of the report.",
     )
 
 
-def _ranges(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
+def _ranges(rows: ReportRows) -> tuple[str, ...]:
     """Per precision, where survival of the attacks begins and ends."""
     sentences = []
-    for precision in dict.fromkeys(row.precision for row in rows):
-        known = [row for row in meant(rows) if row.precision == precision and row.survival.mean is not None]
+    own = rows.as_shipped.own
+    for precision in dict.fromkeys(row.precision for row in rows.survival):
+        known = [row for row in own if row.precision == precision and row.survival.mean is not None]
         if len(known) < 2:
             continue
         low, high = (choose(known, key=lambda row: row.survival.mean or 0.0) for choose in (min, max))
@@ -57,8 +56,8 @@ def _ranges(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
             sentences.append(f"In {precision}, {most} % of every attack survived.")
         else:
             sentences.append(
-                f"In {precision}, survival runs from {least} % ({_which(low, rows)}) "
-                f"to {most} % ({_which(high, rows)})."
+                f"In {precision}, survival runs from {least} % ({_which(low, rows.survival)}) "
+                f"to {most} % ({_which(high, rows.survival)})."
             )
     return tuple(sentences)
 
@@ -66,7 +65,7 @@ def _ranges(rows: Sequence[SurvivalRow]) -> tuple[str, ...]:
 def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
     several = len({other.model for other in rows}) > 1
     task = f", {row.task}" if row.task and len({other.task for other in rows}) > 1 else ""
-    return attack_name(row.attack, row.victims, row.model) + (f" on {row.model}" if several else "") + task
+    return attack_name(row.key) + (f" on {row.model}" if several else "") + task
 
 
 SIMULATED = (
@@ -91,22 +90,17 @@ def left_out_engines(rows: Sequence[SurvivalRow], not_run: Mapping[str, str]) ->
 
 
 def limits(
-    rows: Sequence[SurvivalRow],
-    unfinished: Sequence[str],
-    missing: int,
-    engines: Sequence[EngineSummary],
-    saturating: Sequence[str],
-    replaced: Sequence[str],
-    not_run: Mapping[str, str],
+    report: ReportRows, missing: int, saturating: Sequence[str], replaced: Sequence[str], not_run: Mapping[str, str]
 ) -> tuple[str, ...]:
     """What a reader has to know before believing the numbers.
 
-    unfinished: labels of engines that did not run every input.   missing: samples that they lack.
-    engines: all that were evaluated.   saturating: labels of engines that add products of int8 in 16 bits.
+    missing: samples that engines which did not run every input lack.
+    saturating: labels of engines that add products of int8 in 16 bits.
     replaced: labels of engines whose file could not be built there, so that the int8 file was run.
     not_run: engines of the bundles that no replay has begun, and their models.
     """
     notes = []
+    rows, unfinished = report.survival, [engine.label for engine in report.engines if not engine.complete]
     if not_run:
         notes.append(left_out_engines(rows, not_run))
     if unfinished:
@@ -127,7 +121,7 @@ def limits(
         notes.append(
             f"Without a pixel reached on the desktop, and so without a survival: up to {counted_images(empty)} per row."
         )
-    if any(map(simulated, engines)):
+    if any(map(simulated, report.engines)):
         notes.append(SIMULATED)
     if saturating:
         notes.append(

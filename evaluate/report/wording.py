@@ -1,4 +1,4 @@
-"""How numbers are written, the same in the verdict, the terminal and the report."""
+"""How attacks are called and numbers written, the same in the verdict, the terminal and the report."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from segeval.console import visible
 
 from ..measure.report_records import Estimate, SurvivalRow
+from ..measure.row_key import RowKey
 
 
 def counted_images(number: int) -> str:
@@ -13,13 +14,18 @@ def counted_images(number: int) -> str:
     return f"{number} image" + ("" if number == 1 else "s")
 
 
-def attack_name(attack: str, victims: Sequence[str], model: str) -> str:
+def attack_name(key: RowKey) -> str:
     """An attack as a model sees it: ``tanh-full``; ``tanh-full, joint`` if it was made for this model and others;
     ``tanh-full for A`` if it was made for others alone.
     """
-    if tuple(victims) == (model,):
-        return attack
-    return f"{attack}, joint" if model in victims else f"{attack} for {' + '.join(victims)}"
+    if key.alone:
+        return key.attack
+    return f"{key.attack}, joint" if key.own else f"{key.attack} for {all_victims(key.victims)}"
+
+
+def all_victims(victims: Sequence[str]) -> str:
+    """Whom images were made for: ``A``, ``A + B``."""
+    return " + ".join(victims)
 
 
 def stacked(name: str) -> str:

@@ -1,6 +1,6 @@
 """Tables for the terminal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -68,11 +68,6 @@ def columns(rows: Sequence[tuple[float | None, ...]]) -> list[str]:
     return [
         number(mean(column), digits) for column, digits in zip(zip(*rows, strict=True), (3, 3, 3, 2, 2, 0), strict=True)
     ]
-
-
-def mapping_rows(values: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Two columns of a mapping."""
-    return [(key, str(value)) for key, value in values.items()]
 
 
 def latency_rows(done: "Replay") -> list[tuple[str, str, str, str, str]]:

@@ -105,6 +105,17 @@ def changed(commit: str, folder: Path, **members: object) -> Path:
     return folder
 
 
+def test_comparisons_of_report_1_are_read(shared: tuple[object, SurvivalReport], tmp_path: Path) -> None:
+    """There the numbers stood beside what they are of, and a corruption was called a channel."""
+    document = json.loads(encode(shared[1]))
+    flat = [{**each.pop("paired"), **each} for each in document["comparisons"]]
+    for row in (*document["survival"], *document["engines"]):
+        row["channel"] = row.pop("corruption")
+    document.update(schema="segeval.report/1", comparisons=flat)
+    (tmp_path / "report.json").write_text(json.dumps(document))
+    assert flat and read_report(tmp_path) == shared[1]
+
+
 def test_a_report_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="made by a newer segeval"):
         read_report(changed("d58716e", tmp_path / "report", schema="segeval.report/3"))

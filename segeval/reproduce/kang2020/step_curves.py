@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from segeval.evaluate.measure.curves import CurveKey
 from segeval.evaluate.measure.report_records import Curve, CurvePoint
+from segeval.evaluate.measure.row_key import RowKey
 from segeval.reproduce.kang2020.kang2020_records import EVERY_VICTIM, METHODS, SCOPES
 from segeval.reproduce.kang2020.table1 import Counted, columns_of
 
@@ -16,7 +16,7 @@ def curves(counted: Counted) -> tuple[Curve, ...]:
             label = counted.label(method, scope)
             if label is None:
                 continue
-            keys: list[CurveKey] = [(model, victims, label, None) for victims, model in columns_of(counted.models)]
+            keys = [RowKey(model, victims, label, None) for victims, model in columns_of(counted.models)]
             ours = counted.curves.curves(keys)
             found += ours
             shared = [curve for curve in ours if len(curve.victims) > 1]

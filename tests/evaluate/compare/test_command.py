@@ -54,7 +54,7 @@ def test_two_replays_of_one_set(shared: Shared, again: Path, tmp_path: Path, cap
     assert err == f"comparison: {tmp_path / 'compared' / 'compare.md'}\n"
     found: dict[str, Any] = json.loads(out)
     assert out.encode() == (tmp_path / "compared" / "compare.json").read_bytes()
-    assert (found["schema"], found["same_set"]) == ("segeval.compare/1", True)
+    assert (found["schema"], found["same_set"]) == ("segeval.compare/2", True)
     assert found["a"]["machines"] == ["a processor"] and found["b"]["machines"] == ["other"]
     with (first / "samples.csv").open(newline="") as file:
         before = [row for row in csv.DictReader(file) if row["engine"] == INT8 and row["attack"] == "fgsm-full"]
@@ -67,9 +67,9 @@ def test_two_replays_of_one_set(shared: Shared, again: Path, tmp_path: Path, cap
         for each in found["changes"]
         if (each["a_engine"], each["attack"], each["task"], each["quantity"]) == (INT8, "fgsm-full", None, "survival")
     )
-    assert change["b"] == 1.0
-    assert change["difference"] == pytest.approx(sum(1 - one / other for one, other in kept.values()) / 3)
-    fp32 = [each["difference"] for each in found["changes"] if each["a_engine"] == "espnet-camvid.fp32"]
+    assert change["paired"]["second"] == 1.0
+    assert change["paired"]["difference"] == pytest.approx(sum(1 - one / other for one, other in kept.values()) / 3)
+    fp32 = [each["paired"]["difference"] for each in found["changes"] if each["a_engine"] == "espnet-camvid.fp32"]
     assert fp32 and not any(fp32)
     latency = next(row for row in found["clean"] if row["a_engine"] == INT8)
     assert latency["b_p50_ms"] == 5.0 != latency["a_p50_ms"]

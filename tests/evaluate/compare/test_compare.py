@@ -16,8 +16,10 @@ from segeval.evaluate.compare import RunComparison, changes, compare_runs, compa
 from segeval.evaluate.evaluate import silent
 from segeval.evaluate.measure import paired
 from segeval.evaluate.measure.bootstrap import Floats
-from segeval.evaluate.measure.paired import Paired, holm
+from segeval.evaluate.measure.paired import holm
+from segeval.evaluate.measure.paired_records import Paired
 from segeval.evaluate.measure.report_records import CleanRow
+from segeval.evaluate.measure.row_key import RowKey
 from segeval.files.bundles import Calibration
 from segeval.files.encoding import decode
 
@@ -41,9 +43,9 @@ def test_a_run_does_not_differ_from_itself(run_of: RunOf) -> None:
     run = run_of("same")
     found = compare(run, run)
     assert found.same_set and found.notes == ()
-    assert {change.difference for change in found.changes} == {0.0}
+    assert {change.paired.difference for change in found.changes} == {0.0}
     assert {change.p_holm for change in found.changes if change.task is None} == {1.0}
-    assert {(change.low, change.high) for change in found.changes} == {(None, None)}
+    assert {(change.paired.low, change.paired.high) for change in found.changes} == {(None, None)}
     assert found.finding == "All 12 quantities that were tested have the same mean in both runs."
     assert "What changed" not in printed(found)
 
@@ -55,23 +57,23 @@ def test_only_what_changed_is_significant_and_it_comes_first(run_of: RunOf) -> N
     assert {change.a_engine for change in significant} == {f"{MODEL}.int8"}
     assert {change.quantity for change in significant} == {"survival", "engine_success", "engine_accuracy"}
     assert {change.task for change in significant} == {None}
-    sizes = [abs(change.difference or 0) for change in significant]
+    sizes = [abs(change.paired.difference or 0) for change in significant]
     assert sizes == sorted(sizes, reverse=True)
     for change in found.changes:
         if change.a_engine == f"{MODEL}.fp32":
-            assert (change.difference, change.p) == (0.0, None if change.task else 1.0)
+            assert (change.paired.difference, change.paired.p) == (0.0, None if change.task else 1.0)
     assert found.finding.startswith(f"{len(significant)} of 12 differences are more than chance")
 
 
 def test_only_all_tasks_together_are_tested(run_of: RunOf) -> None:
     found = compare(run_of("a", lost=0.4), run_of("b", lost=0.5))
-    tested = [change for change in found.changes if change.test]
+    tested = [change for change in found.changes if change.paired.test]
     assert len(tested) == 2 * 2 * 3 and {change.task for change in tested} == {None}  # attacks, engines, quantities
     assert list(found.changes[: len(tested)]) == tested
     single = found.changes[len(tested) :]
     assert {change.task for change in single} == {"vehicle-to-road", "vehicle-to-building"}
-    assert {(change.p, change.p_holm) for change in single} == {(None, None)}
-    assert any(change.low is not None and change.high is not None and change.high < 0 for change in single)
+    assert {(change.paired.p, change.p_holm) for change in single} == {(None, None)}
+    assert any(change.paired.low is not None and (change.paired.high or 0.0) < 0 for change in single)
     assert "single tasks of several are not tested" in " ".join(printed(found).split())
     assert found.permutations == 9999
 
@@ -79,7 +81,7 @@ def test_only_all_tasks_together_are_tested(run_of: RunOf) -> None:
 def test_a_single_task_is_tested(run_of: RunOf) -> None:
     one = ("vehicle-to-road",)
     found = compare(run_of("a", tasks=one), run_of("b", tasks=one, lost=0.5))
-    assert {(change.task, change.test) for change in found.changes} == {(*one, "permutation")}
+    assert {(change.task, change.paired.test) for change in found.changes} == {(*one, "permutation")}
 
 
 @pytest.mark.parametrize(("only", "without"), [(("encoder",), ()), ((), ("encoder",))])
@@ -107,7 +109,8 @@ def test_the_more_is_tested_the_more_permutations_are_drawn(
     monkeypatch.setattr(changes, "compare", recorded)
     values = np.array([0.1, 0.2]), np.array([0.3, 0.5])
     pair = base.engines[0], base.engines[0]
-    question = changes.Question(pair, (MODEL,), "fgsm-full", None, "survival", True, *values)
+    key = RowKey(MODEL, (MODEL,), "fgsm-full", None, pair[0].label)
+    question = changes.Question(pair, key, "survival", True, *values)
     for tests, permutations in ((101, 10_099), (150, 14_999)):
         drawn.clear()
         changes.measure([question] * tests + [replace(question, tested=False)], 0, silent)
@@ -134,18 +137,19 @@ def test_differences_are_b_minus_a_over_the_images_by_hand(run_of: RunOf) -> Non
         for each in found.changes
         if (each.attack, each.task, each.quantity, each.precision) == ("fgsm-full", None, "survival", "int8")
     )
-    assert (change.images, change.left_out) == (20, 0)
-    assert change.a == pytest.approx(np.mean(list(first.values())))
-    assert change.difference == pytest.approx(np.mean([second[image] - first[image] for image in first]))
-    assert change.difference is not None and change.low is not None and change.high is not None
-    assert change.low < change.difference < change.high < 0
-    assert [each.p_holm for each in found.changes] == holm([each.p for each in found.changes])
+    assert (change.paired.images, change.paired.left_out) == (20, 0)
+    assert change.paired.first == pytest.approx(np.mean(list(first.values())))
+    assert change.paired.difference == pytest.approx(np.mean([second[image] - first[image] for image in first]))
+    assert change.paired.difference is not None and change.paired.low is not None and change.paired.high is not None
+    assert change.paired.low < change.paired.difference < change.paired.high < 0
+    assert [each.p_holm for each in found.changes] == holm([each.paired.p for each in found.changes])
 
 
 def test_the_other_way_round_every_sign_changes(run_of: RunOf) -> None:
     a, b = run_of("a", lost=0.4), run_of("b", lost=0.5)
     there, back = compare(a, b), compare(b, a)
-    assert [-(change.difference or 0) for change in there.changes] == [change.difference for change in back.changes]
+    forth = [-(change.paired.difference or 0) for change in there.changes]
+    assert forth == [change.paired.difference for change in back.changes]
     assert there.clean[0].miou_difference == 0.0
 
 
@@ -157,7 +161,7 @@ def test_what_only_one_run_has_is_named_and_left_alone(run_of: RunOf) -> None:
     assert found.b.only.tasks == ("vehicle-to-building",) and found.b.only.images == ("elsewhere",)
     assert len(found.a.only.images) == 8
     assert {(change.attack, change.task) for change in found.changes} == {("fgsm-full", "vehicle-to-road")}
-    assert {(change.images, change.left_out) for change in found.changes} == {(12, 9)}
+    assert {(change.paired.images, change.paired.left_out) for change in found.changes} == {(12, 9)}
     assert "12 of 21 images are in both runs; only they are compared." in found.notes
     text = printed(found)
     assert f"only in A: 1 attack: tanh-local on {MODEL}" in text
@@ -204,7 +208,7 @@ def test_too_few_images_are_said_to_be_too_few(run_of: RunOf) -> None:
     assert same.notes == (), "nothing differs"
     one = compare(run_of("a", images=("x",)), run_of("b", images=("x",), lost=0.9))
     assert one.finding == "There is only one common image, too few for a test."
-    assert {change.p for change in one.changes} == {None}
+    assert {change.paired.p for change in one.changes} == {None}
 
 
 def test_without_ground_truth_accuracy_is_no_question(run_of: RunOf) -> None:
@@ -248,7 +252,7 @@ def test_the_files_read_back(run_of: RunOf, tmp_path: Path) -> None:
     write(found, tmp_path / "out")
     assert decode((tmp_path / "out" / "compare.json").read_bytes(), RunComparison, "compare.json") == found
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "compare.csv").read_text())))
-    assert [float(row["difference"]) for row in rows] == [change.difference for change in found.changes]
+    assert [float(row["difference"]) for row in rows] == [change.paired.difference for change in found.changes]
     assert {row["task"] for row in rows} == {"*", "vehicle-to-road", "vehicle-to-building"}
     markdown = (tmp_path / "out" / "compare.md").read_text()
     assert found.finding in markdown

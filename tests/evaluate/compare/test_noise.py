@@ -62,5 +62,5 @@ def test_a_larger_one_is_not(compared: Compared, more: float, changed: int | Non
     found = compared(more, changed)
     assert found.changes[0].significant and not found.changes[0].within_noise
     assert "noise floor" not in found.finding
-    small = any(0 < abs(change.difference or 0) <= (changed or 0) / 1000 for change in found.changes)
+    small = any(0 < abs(change.paired.difference or 0) <= (changed or 0) / 1000 for change in found.changes)
     assert any("noise floor" in note for note in found.notes) == small

@@ -13,7 +13,7 @@ from rich.console import Console
 from segeval.errors import ConfigurationError, DataError, FormatError, SegevalError
 from segeval.evaluate import benchmark_table, evaluate, read_benchmark_report
 from segeval.evaluate.device.device_records import Accuracy, BenchmarkReport, EngineRow
-from segeval.evaluate.measure.report_rows import headline
+from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.files.benches import open_bench
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_percentiles_and_accuracy_stand_beside_each_other(world: "World", write_
     ]
     measured = {(run["engine"], run["scenario"]): run for run in json.loads((bench / "bench.json").read_text())["runs"]}
     clean = {each.engine: each for each in report.clean}
-    first = headline(report.survival)
+    first = ReportRows.of(report).strongest
     assert first is not None
     for line in lines:
         assert float(line["miou"]) == clean[line["engine"]].miou

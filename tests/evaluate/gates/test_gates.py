@@ -23,7 +23,7 @@ from segeval.evaluate import (
 )
 from segeval.evaluate.gates.gates import METRICS, value_of
 from segeval.evaluate.measure.report_records import DESKTOP
-from segeval.evaluate.measure.report_rows import meant
+from segeval.evaluate.measure.report_rows import ReportRows
 from segeval_runner.strict import UNPRINTABLE
 
 Shared = tuple[Any, SurvivalReport]
@@ -138,16 +138,16 @@ def test_it_means_what_it_means_in_python(text: str) -> None:
 
 def test_it_is_about_every_attack_and_engine_that_it_names(shared: Shared) -> None:
     report = shared[1]
-    rows = [row for row in meant(report.survival) if row.precision == "int8"]
+    rows = [row for row in ReportRows.of(report).as_shipped.own if row.precision == "int8"]
     found = check_gates(report, [parse_gate("int8.success < 0.5")])
     assert len(found) == len(rows) > 1
     for finding, row in zip(found, rows, strict=True):
-        assert (finding.model, finding.attack, finding.engines) == (row.model, row.attack, (row.engine,))
+        assert (finding.key.model, finding.key.attack, finding.engines) == (row.model, row.attack, (row.engine,))
         assert finding.numbers == (("int8.success", row.engine_success.mean),)
         assert row.engine_success.mean is not None
         assert finding.held == (row.engine_success.mean < 0.5)
     one = rows[0].attack
-    assert {finding.attack for finding in check_gates(report, [parse_gate(f"{one}: int8.success >= 0")])} == {one}
+    assert {finding.key.attack for finding in check_gates(report, [parse_gate(f"{one}: int8.success >= 0")])} == {one}
 
 
 def test_what_was_made_jointly_is_told_from_what_was_not(shared: Shared) -> None:
@@ -155,9 +155,9 @@ def test_what_was_made_jointly_is_told_from_what_was_not(shared: Shared) -> None
     joint = [replace(row, victims=(row.model, "fast-scnn-camvid")) for row in report.survival]
     both = replace(report, survival=(*report.survival, *joint))
     found = check_gates(both, [parse_gate("int8.success > 1")])
-    attack, model = found[0].attack, found[0].model
+    attack, model = found[0].key.attack, found[0].key.model
     told = f"{attack}, joint"
-    assert [each.described for each in found if each.attack == attack] == [attack, told]
+    assert [each.described for each in found if each.key.attack == attack] == [attack, told]
     assert found[-1].told.startswith(f"{found[-1].described} on {model}: int8.success = ")
     cases = ElementTree.fromstring(gates_as_junit(found)).findall("testcase")
     names = [case.get("name") or "" for case in cases]
@@ -168,7 +168,8 @@ def test_what_was_made_jointly_is_told_from_what_was_not(shared: Shared) -> None
 
 def test_every_metric_is_that_of_the_report(shared: Shared) -> None:
     report = shared[1]
-    row = next(row for row in meant(report.survival) if row.precision == "int8" and row.survival.mean is not None)
+    rows = ReportRows.of(report).as_shipped.own
+    row = next(row for row in rows if row.precision == "int8" and row.survival.mean is not None)
     clean = {(each.model, each.engine): each.miou for each in report.clean}
     here, desktop = clean[row.model, row.engine], clean[row.model, DESKTOP]
     assert here is not None

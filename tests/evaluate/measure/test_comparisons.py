@@ -14,10 +14,11 @@ from segeval.evaluate.compare.samples_csv import read_samples
 from segeval.evaluate.evaluate import silent
 from segeval.evaluate.measure import comparisons
 from segeval.evaluate.measure.bootstrap import Floats
-from segeval.evaluate.measure.comparisons import BETWEEN_ATTACKS, BETWEEN_ENGINES, engine_pairs, plan
-from segeval.evaluate.measure.paired import Paired, compare, holm
-from segeval.evaluate.measure.report_records import Comparison, EngineSummary
-from segeval.evaluate.measure.report_rows import headline
+from segeval.evaluate.measure.comparisons import BETWEEN_ATTACKS, BETWEEN_ENGINES, Question, engine_pairs, plan
+from segeval.evaluate.measure.paired import compare, holm
+from segeval.evaluate.measure.paired_records import Paired
+from segeval.evaluate.measure.report_records import EngineSummary
+from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.evaluate.measure.statistics import QUANTITIES
 from segeval.evaluate.report.verdict import verdict
 from segeval.files.bundles import Calibration
@@ -61,11 +62,11 @@ def test_the_same_engine_of_a_later_replay_is_compared_with_the_first_replays() 
     assert found == {("fp32@0", "int8@0"), ("fp32@1", "int8@1"), ("fp32@0", "fp32@1"), ("int8@0", "int8@1")}
 
 
-def planned(report: SurvivalReport, *more: EngineSummary) -> list[Comparison]:
+def planned(report: SurvivalReport, *more: EngineSummary) -> list[Question]:
     """The plan of a report in which some engines were run as well, with the rows of its int8 engine."""
     rows = [row for row in report.survival if row.precision == "int8"]
     added = [replace(row, engine=each.label, variant="x") for row in rows for each in more]
-    return list(plan((*report.survival, *added), (*report.engines, *more)))
+    return list(plan(ReportRows((*report.survival, *added), report.clean, (*report.engines, *more))))
 
 
 def test_the_plan_of_a_report(shared: Shared) -> None:
@@ -73,14 +74,14 @@ def test_the_plan_of_a_report(shared: Shared) -> None:
     between = [pair for pair in found if pair.between == "engines"]
     fp32, fp16, int8 = (f"{MODEL}.{precision}" for precision in ("fp32", "fp16", "int8"))
     expected = set(product(("fgsm-full", "tanh-local"), (fp16, int8), BETWEEN_ENGINES))
-    assert {(pair.second_attack, pair.second_engine, pair.quantity) for pair in between} == expected
-    assert all((pair.first_engine, pair.first_attack) == (fp32, pair.second_attack) for pair in between)
+    assert {(pair.second.attack, pair.second.engine, pair.quantity) for pair in between} == expected
+    assert all(pair.first == pair.second.on(fp32) for pair in between)
     attacks = [pair for pair in found if pair.between == "attacks"]
     assert [pair.quantity for pair in attacks] == list(BETWEEN_ATTACKS)
     for pair in attacks:
-        assert (pair.first_attack, pair.second_attack) == ("fgsm-full", "tanh-local")
-        assert pair.first_engine == pair.second_engine == int8
-    assert {pair.task for pair in found} == {None}
+        assert (pair.first.attack, pair.second.attack) == ("fgsm-full", "tanh-local")
+        assert pair.first.engine == pair.second.engine == int8
+    assert {key.task for pair in found for key in (pair.first, pair.second)} == {None}
 
 
 def test_an_engine_with_a_part_of_the_network_quantized_is_compared_with_nothing(shared: Shared) -> None:
@@ -90,8 +91,8 @@ def test_an_engine_with_a_part_of_the_network_quantized_is_compared_with_nothing
 
 
 def test_attacks_on_other_networks_are_not_compared(shared: Shared) -> None:
-    elsewhere = [replace(row, victims=("fast-scnn-camvid",)) for row in shared[1].survival]
-    assert list(plan(elsewhere, shared[1].engines)) == []
+    elsewhere = tuple(replace(row, victims=("fast-scnn-camvid",)) for row in shared[1].survival)
+    assert list(plan(replace(ReportRows.of(shared[1]), survival=elsewhere))) == []
 
 
 def test_differences_follow_from_samples_csv(shared: Shared) -> None:
@@ -113,12 +114,12 @@ def test_differences_follow_from_samples_csv(shared: Shared) -> None:
         first = values(pair.first_attack, pair.first_engine, pair.quantity)
         second = values(pair.second_attack, pair.second_engine, pair.quantity)
         change = np.array([second[image] - first[image] for image in sorted(first)])
-        assert (pair.images, pair.left_out) == (3, 0)
-        assert pair.difference == pytest.approx(change.mean())
+        assert (pair.paired.images, pair.paired.left_out) == (3, 0)
+        assert pair.paired.difference == pytest.approx(change.mean())
         flips = np.array(list(product((1, -1), repeat=3))) @ change / 3
         extreme = min(np.mean(flips >= change.mean() - 1e-12), np.mean(flips <= change.mean() + 1e-12))
-        assert pair.p == pytest.approx(min(1.0, 2 * extreme))
-    assert [pair.p_holm for pair in report.comparisons] == holm([pair.p for pair in report.comparisons])
+        assert pair.paired.p == pytest.approx(min(1.0, 2 * extreme))
+    assert [pair.p_holm for pair in report.comparisons] == holm([pair.paired.p for pair in report.comparisons])
 
 
 def test_the_more_is_compared_the_more_permutations_are_drawn(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +133,7 @@ def test_the_more_is_compared_the_more_permutations_are_drawn(shared: Shared, mo
     counts = [row for rows in read_samples(world.set_root.parent / "out").values() for row in rows]
     monkeypatch.setattr(comparisons, "compare", recorded)
     monkeypatch.setattr(comparisons, "plan", lambda *_: planned(report)[:1] * 150)
-    comparisons.comparisons(counts, report.survival, report.engines, 0, silent)
+    comparisons.comparisons(counts, ReportRows.of(report), 0, silent)
     assert drawn == [14_999] * 150
 
 
@@ -141,7 +142,7 @@ def test_the_csv_has_every_comparison(shared: Shared) -> None:
     with (world.set_root.parent / "out" / "comparisons.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["quantity"], row["second_engine"], float(row["p"])) for row in rows] == [
-        (pair.quantity, pair.second_engine, pair.p) for pair in report.comparisons
+        (pair.quantity, pair.second_engine, pair.paired.p) for pair in report.comparisons
     ]
     assert {row["task"] for row in rows} == {"*"}
 
@@ -163,10 +164,11 @@ def test_three_images_are_too_few_and_the_terminal_says_so(shared: Shared) -> No
 
 def test_what_is_more_than_chance_is_shown_and_stands_in_the_verdict(shared: Shared) -> None:
     report = shared[1]
-    row = headline(report.survival)
-    assert row is not None and verdict(report.survival, report.comparisons) == verdict(report.survival)
+    rows = ReportRows.of(report)
+    row = rows.strongest
+    assert row is not None and verdict(rows, report.comparisons) == verdict(rows)
     certain = [
-        replace(pair, images=40, p_holm=0.0004)
+        replace(pair, paired=replace(pair.paired, images=40), p_holm=0.0004)
         if (pair.second_attack, pair.quantity) == (row.attack, "survival")
         else pair
         for pair in report.comparisons
@@ -175,9 +177,10 @@ def test_what_is_more_than_chance_is_shown_and_stands_in_the_verdict(shared: Sha
     assert f"survival of {row.attack}: int8 against fp32" in shown and "<0.001" in shown
     assert "engine accuracy" not in shown
     found = next(pair for pair in certain if pair.p_holm == 0.0004 and pair.second_engine == row.engine)
-    assert found.difference is not None and found.difference < 0
-    alike = [replace(pair, low=None, high=None) for pair in certain]
-    assert "points, p < 0.001" in verdict(report.survival, alike)[1]
-    sentence = verdict(report.survival, certain)[1]
-    assert sentence.startswith(f"Against {MODEL}.fp32 that is −{-100 * found.difference:.1f} points [−")
+    difference = found.paired.difference
+    assert difference is not None and difference < 0
+    alike = [replace(pair, paired=replace(pair.paired, low=None, high=None)) for pair in certain]
+    assert "points, p < 0.001" in verdict(rows, alike)[1]
+    sentence = verdict(rows, certain)[1]
+    assert sentence.startswith(f"Against {MODEL}.fp32 that is −{-100 * difference:.1f} points [−")
     assert "p < 0.001" in sentence

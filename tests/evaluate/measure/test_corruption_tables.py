@@ -16,7 +16,7 @@ from segeval.evaluate import SurvivalReport, check_gates, corruptions_in_termina
 from segeval.evaluate.measure.corruption_tables import corruption_tables
 from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.measure.report_records import DESKTOP
-from segeval.evaluate.measure.report_rows import meant
+from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.files.bundles import (
     BundledFile,
     BundleManifest,
@@ -156,16 +156,16 @@ def test_survival_is_that_of_the_label_maps_after_the_corruption(measured: Measu
 
 def test_the_table_puts_channels_beside_each_other(measured: Measured) -> None:
     world, maps, report, _ = measured
-    (table,) = corruption_tables(report)
+    (table,) = corruption_tables(ReportRows.of(report))
     assert table.model == MODEL
     assert [column.corruption for column in table.columns] == ["", "", "jpeg-75", "jpeg-75", "blur-1", "blur-1"]
     assert [column.precision for column in table.columns] == ["fp32", "int8"] * 3
     assert {column.plain for column in table.columns} == {f"{MODEL}.fp32", f"{MODEL}.int8"}
-    assert [line.attack for line in table.lines] == ["fgsm-full", "tanh-local"]
+    assert [line.key.attack for line in table.lines] == ["fgsm-full", "tanh-local"]
     for line in table.lines:
         for column, cell in zip(table.columns, line.cells, strict=True):
             assert cell is not None
-            assert (cell.attack, cell.engine, cell.precision) == (line.attack, column.engine, column.precision)
+            assert (cell.attack, cell.engine, cell.precision) == (line.key.attack, column.engine, column.precision)
     for column in table.columns:
         matrix = ConfusionMatrix(len(world.manifest.table))
         for image in ("a", "b", "c"):
@@ -183,7 +183,7 @@ def test_the_table_is_written_as_csv(measured: Measured) -> None:
     report, out = measured[2:]
     with (out / "corruptions.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    (table,) = corruption_tables(report)
+    (table,) = corruption_tables(ReportRows.of(report))
     assert len(lines) == len(table.lines) * len(table.columns)
     last = lines[-1]["attack"], f"{lines[-1]['engine']}+{lines[-1]['corruption']}"
     row = next(row for row in report.survival if (row.attack, row.engine) == last)
@@ -211,7 +211,7 @@ def test_the_terminal_shows_every_corruption_and_engine(measured: Measured) -> N
 
 def test_verdict_gates_and_examples_are_about_what_ships(measured: Measured) -> None:
     report = measured[2]
-    assert {row.engine for row in meant(report.survival)} == {f"{MODEL}.fp32", f"{MODEL}.int8"}
+    assert {row.engine for row in ReportRows.of(report).as_shipped.own} == {f"{MODEL}.fp32", f"{MODEL}.int8"}
     assert not any(corruption in sentence for sentence in report.verdict for corruption in CORRUPTIONS)
     assert {engine for _, engine in report.examples} == {f"{MODEL}.int8"}
     findings = check_gates(report, [parse_gate("int8.success < 2"), parse_gate("fp32.miou_drop < 2")])
@@ -232,7 +232,7 @@ def test_what_is_without_channels_reads_as_before(build: Build, tmp_path: Path) 
     world = build(precisions=("fp32",), names=("a", "b"), tasks=(TASK,), attacks=(("fgsm", "full"),))
     before = evaluate(world.set_root, [world.replay_root], tmp_path / "before")
     assert not (tmp_path / "before" / "corruptions.csv").exists()
-    assert corruption_tables(before) == () and list(corruptions_in_terminal(before)) == []
+    assert corruption_tables(ReportRows.of(before)) == () and list(corruptions_in_terminal(before)) == []
     through(world)
     after = evaluate(world.set_root, [world.replay_root], tmp_path / "after")
     assert tuple(row for row in after.survival if row.ships) == before.survival
@@ -278,7 +278,7 @@ def test_a_replay_that_stopped_in_a_corruption_is_unfinished_there(build: Build,
     assert not any(each.complete for each in report.engines)
     assert any(note.startswith("Partial: ") and f"{engine}+blur-1" in note for note in report.notes)
     assert any("6 results are missing" in note for note in report.notes)  # 2 after jpeg-75, 4 after blur-1
-    (table,) = corruption_tables(report)
+    (table,) = corruption_tables(ReportRows.of(report))
     assert [column.images for column in table.columns] == [2, 1, 0]
     assert [line.cells[2] for line in table.lines] == [None] * len(table.lines)
 
@@ -303,7 +303,7 @@ def test_two_replays_of_a_bundle_keep_their_channels_apart(build_at: Build, tmp_
         label for name in names for label in (name, f"{name}+jpeg-75")
     ]
     report = evaluate(worlds[0].set_root, [worlds[0].replay_root, moved], tmp_path / "out")
-    (table,) = corruption_tables(report)
+    (table,) = corruption_tables(ReportRows.of(report))
     assert [(column.corruption, column.plain) for column in table.columns] == [
         (corruption, name) for corruption in ("", "jpeg-75") for name in names
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from segeval.evaluate.measure import sweep
 from segeval.evaluate.measure.report_records import (
     DESKTOP,
     CleanRow,
@@ -17,7 +18,8 @@ from segeval.evaluate.measure.report_records import (
     SurvivalReport,
     SurvivalRow,
 )
-from segeval.evaluate.measure.sweep import attributions, calibration_matrices
+from segeval.evaluate.measure.report_rows import ReportRows
+from segeval.evaluate.measure.sweep import Attribution, CalibrationMatrix
 from segeval.evaluate.report.gallery import Gallery
 from segeval.evaluate.report.page import Page
 from segeval.evaluate.report.sweep_csv import attribution_csv, calibrations_csv
@@ -51,6 +53,14 @@ CALIBRATIONS: Mapping[str, Calibration | None] = {
     **{f"int8-only-{block}": replace(FIRST, name=f"only-{block}", only=(block,)) for block in "ab"},
     **{f"int8-without-{block}": replace(FIRST, name=f"without-{block}", without=(block,)) for block in "ab"},
 }
+
+
+def calibration_matrices(report: SurvivalReport) -> tuple[CalibrationMatrix, ...]:
+    return sweep.calibration_matrices(ReportRows.of(report))
+
+
+def attributions(report: SurvivalReport) -> tuple[Attribution, ...]:
+    return sweep.attributions(ReportRows.of(report))
 
 
 def estimate(mean: float | None) -> Estimate:
@@ -125,7 +135,7 @@ def test_the_matrix_holds_whole_calibrations_and_what_they_cost(report: Survival
     assert [column.engine for column in matrix.columns] == [f"{MODEL}.int8", f"{MODEL}.int8-minmax"]
     assert [column.miou for column in matrix.columns] == [0.58, 0.40]
     assert [column.miou_drop for column in matrix.columns] == [pytest.approx(0.02), pytest.approx(0.2)]
-    assert [row.attack for row in matrix.rows] == list(ATTACKS)
+    assert [row.key.attack for row in matrix.rows] == list(ATTACKS)
     survival = [[cell.survival.mean if cell else None for cell in row.cells] for row in matrix.rows]
     assert survival == [[0.60, 0.20], [0.80, 0.30]]
 
@@ -156,7 +166,7 @@ def test_the_row_of_all_tasks_is_taken_where_there_are_several(report: SurvivalR
     single = tuple(replace(row, task="vehicle-to-road", survival=estimate(0.0)) for row in report.survival)
     assert calibration_matrices(replace(report, survival=single + report.survival)) == calibration_matrices(report)
     (matrix,) = calibration_matrices(replace(report, survival=single))
-    assert matrix.rows[0].task == "vehicle-to-road"
+    assert matrix.rows[0].key.task == "vehicle-to-road"
 
 
 def test_blocks_are_ranked_by_what_they_take_or_give_back(report: SurvivalReport) -> None:
@@ -164,7 +174,7 @@ def test_blocks_are_ranked_by_what_they_take_or_give_back(report: SurvivalReport
     assert (only.mode, only.reference, only.whole) == ("only", f"{MODEL}.fp32", f"{MODEL}.int8")
     assert [block.block for block in only.blocks] == ["b", "a"]
     worst = only.blocks[0]
-    assert [attack for _, attack, _ in only.attacks] == list(ATTACKS)
+    assert [key.attack for key in only.attacks] == list(ATTACKS)
     assert [effect and effect.loss for effect in worst.effects] == [pytest.approx(0.30), pytest.approx(0.14)]
     assert [effect and effect.gain for effect in worst.effects] == [pytest.approx(0.10), pytest.approx(0.05)]
     assert worst.effect == pytest.approx(0.22)
@@ -245,7 +255,7 @@ def test_attacks_for_other_networks_are_not_mixed_in(report: SurvivalReport) -> 
     assert calibration_matrices(mixed) == calibration_matrices(report)
     both = tuple(replace(row, victims=(MODEL, "fast-scnn")) for row in report.survival if row.attack == "fgsm-full")
     only, _ = attributions(replace(report, survival=report.survival + both))
-    assert [victims for victims, _, _ in only.attacks] == [(MODEL,), (MODEL,), (MODEL, "fast-scnn")]
+    assert [key.victims for key in only.attacks] == [(MODEL,), (MODEL,), (MODEL, "fast-scnn")]
 
 
 def test_a_number_stays_under_its_attack_where_the_first_is_missing(report: SurvivalReport) -> None:
@@ -255,7 +265,7 @@ def test_a_number_stays_under_its_attack_where_the_first_is_missing(report: Surv
     first, last = only.blocks
     assert (first.block, last.block, last.effect) == ("a", "b", None)
     assert [effect and effect.loss for effect in last.effects] == [None, pytest.approx(0.14)]
-    assert [attack for _, attack, _ in only.attacks] == list(ATTACKS)
+    assert [key.attack for key in only.attacks] == list(ATTACKS)
     assert ["b", "–", "+14.0", "–", "+1.0", "1", "3"] in terminal(replace(report, survival=rows))
     lines = read(attribution_csv([only]))
     assert [line["attack"] for line in lines if line["block"] == "b"] == ["tanh-local"]
@@ -264,7 +274,7 @@ def test_a_number_stays_under_its_attack_where_the_first_is_missing(report: Surv
 def test_an_attack_that_reached_nothing_is_not_ranked_by(report: SurvivalReport) -> None:
     rows = tuple(replace(r, survival=estimate(None)) if r.attack == "tanh-local" else r for r in report.survival)
     only, _ = attributions(replace(report, survival=rows))
-    assert [attack for _, attack, _ in only.attacks] == ["fgsm-full"]
+    assert [key.attack for key in only.attacks] == ["fgsm-full"]
     assert only.blocks[0].effect == pytest.approx(0.30)
 
 

@@ -97,7 +97,8 @@ def test_a_difference_that_is_more_than_chance_is_named_if_it_is_noise(
     _, report, _ = measured
     pair = next(pair for pair in report.comparisons if pair.between == "engines")
     for difference, cell in ((0.004, "within 0.53"), (0.04, " 0.53")):
-        sure = replace(report, comparisons=(replace(pair, difference=difference, p_holm=0.001),))
+        paired = replace(pair.paired, difference=difference)
+        sure = replace(report, comparisons=(replace(pair, paired=paired, p_holm=0.001),))
         shown = printed(*differences_in_terminal(sure))
         assert cell in shown and ("within" in shown) == (difference < 0.0053)
 

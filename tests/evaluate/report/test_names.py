@@ -28,6 +28,7 @@ from segeval.evaluate import (
     sweeps_in_terminal,
 )
 from segeval.evaluate.compare.samples_csv import read_samples
+from segeval.evaluate.measure.row_key import RowKey
 from segeval.evaluate.report.gallery import NO_GALLERY
 from segeval.evaluate.report.page import Page
 from segeval.evaluate.report.report_csv import csv_bytes, quoted, samples_csv, unquoted
@@ -74,7 +75,7 @@ def test_samples_are_read_back_equal(tmp_path: Path, name: str) -> None:
     row = replace(BLANK, sample=name, image=name, task=name, attack=name, victims=(name, "b"), model=name, engine=name)
     data = samples_csv([row])
     (tmp_path / "samples.csv").write_bytes(data)
-    assert read_samples(tmp_path) == {(name, (name, "b"), name, name): [row]}
+    assert read_samples(tmp_path) == {RowKey(name, (name, "b"), name, None, name): [row]}
     (cells,) = csv.DictReader(io.StringIO(data.decode(), newline=""))
     assert all(not cell.startswith(("=", "+", "@", "\t", "\n")) for cell in cells.values())
 
@@ -107,7 +108,8 @@ def test_a_page_shows_them_too(hostile: SurvivalReport) -> None:
 
 
 def test_reports_of_gates_are_xml_and_one_line_a_check() -> None:
-    found = Finding("int8.success < 1", HOSTILE, (HOSTILE,), HOSTILE, (HOSTILE,), (("int8.success", 2.0),), False)
+    key = RowKey(HOSTILE, (HOSTILE,), HOSTILE, None)
+    found = Finding("int8.success < 1", key, (HOSTILE,), (("int8.success", 2.0),), False)
     suite = ElementTree.fromstring(gates_as_junit([found]))
     assert SHOWN in suite[0].attrib["name"] and SHOWN in suite[0][0].attrib["message"]
     told = gates_as_markdown([found], [HOSTILE])

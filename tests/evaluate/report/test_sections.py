@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segeval.evaluate.measure.corruption_tables import corruption_tables
+from segeval.evaluate.measure.paired_records import Paired
 from segeval.evaluate.measure.report_records import (
     BreakdownRow,
     CleanRow,
@@ -17,11 +18,12 @@ from segeval.evaluate.measure.report_records import (
     SurvivalReport,
     SurvivalRow,
 )
+from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.evaluate.measure.transfer import transfer
 from segeval.evaluate.report.breakdown_figure import breakdown_figure
 from segeval.evaluate.report.gallery import Gallery
 from segeval.evaluate.report.page import Page, most_significant
-from segeval.evaluate.report.sections import clean_rows, coarsest_engine, headline_rows, model_sections
+from segeval.evaluate.report.sections import clean_rows, model_sections
 from segeval.evaluate.report.wording import decimals
 from segeval.files.bundles import Calibration, CalibrationImage
 
@@ -45,15 +47,7 @@ def comparison(p: float | None, difference: float | None, quantity: str = "survi
         first_engine="espnet-camvid.fp32",
         second_attack="fgsm-full",
         second_engine=INT8,
-        images=3,
-        left_out=1,
-        first=0.5,
-        second=0.75,
-        difference=difference,
-        low=-0.1,
-        high=0.4,
-        test="permutation",
-        p=p,
+        paired=Paired(3, 1, 0.5, 0.75, difference, -0.1, 0.4, "permutation", p),
         p_holm=p,
     )
 
@@ -156,12 +150,12 @@ def test_every_section_is_there_and_linked_where_there_is_something(html: str) -
 
 
 def test_what_does_not_ship_is_in_its_own_section_alone(wide: SurvivalReport, html: str) -> None:
-    assert coarsest_engine(wide, "espnet-camvid") == INT8
-    assert {row.engine for row in clean_rows(wide, "espnet-camvid")} == {
+    assert [part.broken_down for part in model_sections(wide)] == [INT8, ""]
+    assert {row.engine for row in clean_rows(ReportRows.of(wide).about("espnet-camvid"))} == {
         "desktop",
         *(f"espnet-camvid.{precision}" for precision in ("fp32", "fp16", "int8")),
     }
-    assert all(row.ships for row in headline_rows(wide))
+    assert all(row.ships for row in ReportRows.of(wide).headline)
     for part in model_sections(wide):
         assert all(row.ships for group in (*part.groups, *part.task_groups) for row in group.rows)
     assert "minmax" not in section(html, "survival") and "jpeg" not in section(html, "survival")
@@ -169,7 +163,7 @@ def test_what_does_not_ship_is_in_its_own_section_alone(wide: SurvivalReport, ht
 
 
 def test_transfer_shows_who_looks_at_what_was_made_for_whom(wide: SurvivalReport, html: str) -> None:
-    found = transfer(wide)
+    found = transfer(ReportRows.of(wide))
     assert found is not None
     assert [(column.model, column.name) for column in found.columns] == [
         *(("espnet-camvid", name) for name in ("desktop", "fp32", "fp16", "int8")),
@@ -189,7 +183,7 @@ def test_transfer_shows_who_looks_at_what_was_made_for_whom(wide: SurvivalReport
 
 
 def test_no_transfer_where_every_attack_was_shown_to_its_own_model(shared: tuple["World", SurvivalReport]) -> None:
-    assert transfer(shared[1]) is None
+    assert transfer(ReportRows.of(shared[1])) is None
 
 
 def test_calibrations_stand_beside_what_they_cost(html: str) -> None:
@@ -216,9 +210,9 @@ def test_a_cell_has_success_and_what_the_clean_image_has_there(wide: SurvivalRep
 
 def test_channels_leave_out_what_was_made_for_other_networks_and_keep_joint_attacks(wide: SurvivalReport) -> None:
     widened = replace(wide, survival=(*wide.survival, *(foreign(row) for row in wide.survival)))
-    assert corruption_tables(widened) == corruption_tables(wide)
-    (table,) = corruption_tables(wide)
-    assert {line.victims for line in table.lines} == {(MODEL,), (MODEL, OTHER)}
+    assert corruption_tables(ReportRows.of(widened)) == corruption_tables(ReportRows.of(wide))
+    (table,) = corruption_tables(ReportRows.of(wide))
+    assert {line.key.victims for line in table.lines} == {(MODEL,), (MODEL, OTHER)}
 
 
 @pytest.mark.long
@@ -279,7 +273,8 @@ def test_the_surest_comparison_comes_first_and_is_marked(wide: SurvivalReport, h
 def test_where_nothing_can_be_significant_it_says_so_and_shows_few(
     shared: tuple["World", SurvivalReport], images: int, rows: int
 ) -> None:
-    pairs = tuple(replace(comparison(0.5, 0.1), images=images) for _ in range(45))
+    pair = comparison(0.5, 0.1)
+    pairs = tuple(replace(pair, paired=replace(pair.paired, images=images)) for _ in range(45))
     part = section(Page(replace(shared[1], comparisons=pairs)).render(EMPTY, ()).decode(), "comparisons")
     assert f"{rows} of 45 are shown" in part
     assert ("there are too few images" in part) == (images == 3)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from segeval.evaluate.measure.row_key import RowKey
 from segeval.evaluate.report.wording import attack_name, stacked
 
 
@@ -15,7 +16,7 @@ from segeval.evaluate.report.wording import attack_name, stacked
     ],
 )
 def test_an_attack_says_whom_it_was_made_for_unless_it_is_the_model_alone(victims: tuple[str, ...], name: str) -> None:
-    assert attack_name("tanh-full", victims, "espnet") == name
+    assert attack_name(RowKey("espnet", victims, "tanh-full", None)) == name
 
 
 def test_a_name_is_broken_where_it_can_be_and_keeps_every_letter() -> None:
