@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..measure.within_noise import floor_cell, floor_percent
-from ..report.wording import attack_name, decimals, p_in_words, p_value, signed
+from ..report.wording import attack_name, decimals, p_in_words, p_value, signed, signed_interval
 from .compare_records import Change, CleanChange, Run, RunComparison
 
 WORDS = {"survival": "survival", "engine_success": "success", "engine_accuracy": "accuracy"}
@@ -26,7 +26,6 @@ def changed_attack(change: Change) -> str:
 def cells(change: Change) -> tuple[str, ...]:
     """A change under `HEADINGS`."""
     paired = change.paired
-    brackets = "" if paired.low is None else f"[{signed(paired.low)}, {signed(paired.high)}]"
     return (
         changed_attack(change),
         engine_name(change.a_engine, change.b_engine),
@@ -34,7 +33,7 @@ def cells(change: Change) -> tuple[str, ...]:
         decimals(paired.first),
         decimals(paired.second),
         signed(paired.difference),
-        brackets,
+        signed_interval(paired),
         floor_cell(paired.difference, change.noise_floor),
         p_value(change.p_holm),
         str(paired.images),
@@ -76,13 +75,13 @@ def rest_line(changes: Sequence[Change]) -> str:
 def change_sentence(change: Change) -> str:
     """The largest change in words."""
     paired = change.paired
-    brackets = "" if paired.low is None else f" [{signed(paired.low)}, {signed(paired.high)}]"
     noise = f" It is within the noise floor ({floor_percent(change.noise_floor)} %)." if change.within_noise else ""
     first = "The largest" if change.significant else "The largest, which may be chance"
+    by = f"{signed(paired.difference)} {signed_interval(paired)}".rstrip()
     return (
         f"{first}: {WORDS[change.quantity]} of {changed_attack(change)} on "
         f"{engine_name(change.a_engine, change.b_engine)} goes from {decimals(paired.first)} to "
-        f"{decimals(paired.second)}, {signed(paired.difference)}{brackets}, {p_in_words(change.p_holm)}.{noise}"
+        f"{decimals(paired.second)}, {by}, {p_in_words(change.p_holm)}.{noise}"
     )
 
 

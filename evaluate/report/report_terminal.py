@@ -19,6 +19,7 @@ from .wording import (
     p_value,
     percent,
     signed,
+    signed_interval,
     stacked,
     stated_perturbation,
     with_interval,
@@ -159,10 +160,8 @@ def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
     for pair in found[:MOST_DIFFERENCES]:
         paired = pair.paired
         numbers = (decimals(paired.first), decimals(paired.second), signed(paired.difference))
-        brackets = "" if paired.low is None else f"[{signed(paired.low)}, {signed(paired.high)}]"
-        floor = floor_cell(paired.difference, pair.noise_floor)
-        compared = (_compared(pair, several), *numbers, brackets, floor, p_value(pair.p_holm), str(paired.images))
-        table.add_row(*map(as_shown, compared))
+        chance = (signed_interval(paired), floor_cell(paired.difference, pair.noise_floor), p_value(pair.p_holm))
+        table.add_row(*map(as_shown, (_compared(pair, several), *numbers, *chance, str(paired.images))))
     yield table
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from segeval.console import visible
 
+from ..measure.paired_records import Paired
 from ..measure.report_records import Estimate, SurvivalRow
 from ..measure.row_key import RowKey
 
@@ -92,6 +93,11 @@ def signed(difference: float | None, digits: int = 3) -> str:
         return "–"
     text = f"{abs(difference):.{digits}f}"
     return text if float(text) == 0 else f"{'−' if difference < 0 else '+'}{text}"
+
+
+def signed_interval(paired: Paired) -> str:
+    """``[−0.092, +0.013]``, or nothing where there is no interval."""
+    return "" if paired.low is None else f"[{signed(paired.low)}, {signed(paired.high)}]"
 
 
 def p_value(p: float | None) -> str:

@@ -24,6 +24,7 @@ from segeval.evaluate.report.breakdown_figure import breakdown_figure
 from segeval.evaluate.report.gallery import Gallery
 from segeval.evaluate.report.page import Page, most_significant
 from segeval.evaluate.report.sections import clean_rows, model_sections
+from segeval.evaluate.report.verdict import verdict
 from segeval.evaluate.report.wording import decimals
 from segeval.files.bundles import Calibration, CalibrationImage
 
@@ -180,6 +181,22 @@ def test_transfer_shows_who_looks_at_what_was_made_for_whom(wide: SurvivalReport
     part = section(html, "transfer")
     assert part.count('class="own"') == 2 * (4 + 2)
     assert part.count('<span class="interval">n 3</span>') == 2 * (4 + 2 + 2) and "title=" not in part
+
+
+def test_a_joint_attack_has_one_name_in_every_table_and_in_the_verdict(wide: SurvivalReport, html: str) -> None:
+    for name in ("survival", "calibration", "corruptions"):
+        part = section(html, name)
+        assert "fgsm-full, joint" in part and f"{MODEL} + {OTHER}" not in part
+    joint = tuple(replace(row, victims=(MODEL, OTHER)) for row in wide.survival)
+    pairs = tuple(replace(pair, victims=(MODEL, OTHER)) for pair in wide.comparisons)
+    rows = replace(ReportRows.of(wide), survival=joint)
+    strongest = rows.strongest
+    assert strongest is not None
+    name = f"{strongest.attack}, joint"
+    assert verdict(rows)[0].startswith(f"Of what {name} achieved against {MODEL} on the desktop, ")
+    page = Page(replace(wide, survival=joint, comparisons=pairs)).render(EMPTY, ()).decode()
+    assert f'aria-label="Survival of {name} per engine"' in page and f">of {name} survived" in page
+    assert section(page, "comparisons").count('<td class="words">fgsm-full, joint<') == 2 * 2
 
 
 def test_no_transfer_where_every_attack_was_shown_to_its_own_model(shared: tuple["World", SurvivalReport]) -> None:
