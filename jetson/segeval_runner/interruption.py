@@ -44,6 +44,8 @@ def after_imports(handler: Handler) -> Handler:
             signal.signal(signal.SIGALRM, lambda _, later: wait(signum, later))
             signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
         else:
+            if hasattr(signal, "setitimer"):
+                signal.setitimer(signal.ITIMER_REAL, 0)  # of another signal that waits: it would end the process later
             handler(signum, frame)
 
     return wait
