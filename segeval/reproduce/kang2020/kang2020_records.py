@@ -5,7 +5,7 @@ A task of None stands for all tasks together. Estimates are over images: see `se
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from segeval.evaluate.measure.report_records import Curve, Estimate
 from segeval.evaluate.report.renewal import Kept
@@ -22,14 +22,14 @@ KEPT = Kept("kang2020", FILE, ("report.html", "figures/*", *(f"{name}.csv" for n
 
 Metric = Literal["accuracy", "ratio", "success", "perturbation"]
 Method = Literal["fgsm", "tanh", "fgsm-as-tanh"]
-METHODS: tuple[Method, ...] = ("fgsm", "tanh", "fgsm-as-tanh")
+METHODS: tuple[Method, ...] = get_args(Method)
 """``fgsm-as-tanh`` is FGSM within the mean change that the tanh method made on the same image."""
 SCOPES: tuple[Scope, ...] = ("local", "full")
 EVERY_VICTIM = "*"
 """Model of a curve that is the mean over the victims of a joint attack."""
 
 Verdict = Literal["holds", "does not hold", "undecided", "not in the paper"]
-VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided", "not in the paper")
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Kind = Literal[
     "accuracy",
     "ratio",
@@ -89,6 +89,11 @@ class Cell:
     l2: Estimate
     linf: int
     paper: PaperCell | None
+
+    @property
+    def own(self) -> bool:
+        """Whether the model is one of the victims."""
+        return self.model in self.victims
 
     @property
     def perturbation(self) -> Estimate:
