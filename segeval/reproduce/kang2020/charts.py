@@ -1,6 +1,7 @@
 """The figures that are charts (1, 6 and the matched budgets), as SVG for the page and as files of their own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
@@ -23,12 +24,12 @@ from segeval.evaluate.report.figures import (
 )
 from segeval.evaluate.report.page import TEMPLATES
 from segeval.files.experiments import LEVELS
-from segeval.files.sets import Scope
 from segeval.reproduce.kang2020.figures import Figure
 from segeval.reproduce.kang2020.grid import METHOD_NAMES, SCOPE_NAMES
 from segeval.reproduce.kang2020.kang2020_csv import budget_row, curve_rows
 from segeval.reproduce.kang2020.kang2020_records import EVERY_VICTIM, SCOPES, BudgetPoint
 from segeval.reproduce.kang2020.matched_budgets import BUDGETED, places, read_off
+from segeval.reproduce.kang2020.table1 import Counted
 
 COLOURS = {"fgsm": SERIES[0], "tanh": SERIES[1]}
 PANELS = ("segmentation accuracy", "ratio of accuracy", "success rate", "perturbation, levels of 255")
@@ -43,6 +44,13 @@ def svg_file(svg: str) -> bytes:
     colours = (TEMPLATES / "colours.css").read_text(encoding="utf-8")
     style = f"<style>{colours}:root {{ color: var(--ink); background: var(--card); }}</style>"
     return f'<?xml version="1.0" encoding="utf-8"?>\n{opening}{end}{style}{body}\n'.encode()
+
+
+def charts(
+    table1: Counted | None, curves: Sequence[Curve], points: Sequence[BudgetPoint]
+) -> Sequence[Callable[[], Figure | None]]:
+    """Figure 1, Figure 6 and the matched budgets, none drawn yet; each gives None where there is nothing on it."""
+    return figure_1, partial(figure_6, table1, curves), partial(budgets_mean, points), partial(budgets_linf, points)
 
 
 def figure_1() -> Figure:
@@ -65,11 +73,12 @@ def figure_1() -> Figure:
     return Figure("fig1", "1", "The hyperbolic tangent", caption, alt, data, svg)
 
 
-def figure_6(curves: Sequence[Curve], scopes: Mapping[str, Scope], models: Sequence[str]) -> Figure | None:
-    """Four metrics by each model and the joint attack over the steps.
-
-    curves: of the attacks as published.   scopes: of the attacks, by label.
-    """
+def figure_6(table1: Counted | None, curves: Sequence[Curve]) -> Figure | None:
+    """Four metrics by each model and the joint attack over the steps. curves: of the attacks as published."""
+    if table1 is None:
+        return None
+    scopes = {label: scope for label, (_, scope) in table1.attacks.items()}
+    models = [model.name for model in table1.manifest.models]
     columns = {model: [curve for curve in curves if curve.victims == (model,)] for model in models}
     columns["joint, mean of the victims"] = [curve for curve in curves if curve.model == EVERY_VICTIM]
     columns = {title: found for title, found in columns.items() if found}
@@ -82,7 +91,11 @@ def figure_6(curves: Sequence[Curve], scopes: Mapping[str, Scope], models: Seque
         panels = drawing.subplots(len(known), len(columns), sharey="row", sharex=True, squeeze=False)
         for row, name in zip(panels, known, strict=True):
             for axes, (title, found) in zip(row, columns.items(), strict=True):
-                _steps(axes, found, scopes, name)
+                for curve in found:
+                    scope, method = scopes[curve.attack], curve.attack.partition("-")[0]
+                    label = f"{METHOD_NAMES[method]}, {SCOPE_NAMES[scope]}"
+                    over_steps(axes, curve, name, scope, color=COLOURS[method], linestyle=LINES[scope], label=label)
+                axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
                 if axes in panels[0]:
                     axes.set_title(title)
                 if axes in panels[-1]:
@@ -97,14 +110,6 @@ def figure_6(curves: Sequence[Curve], scopes: Mapping[str, Scope], models: Seque
     )
     data = tuple(row for found in columns.values() for curve in found for row in curve_rows(curve))
     return Figure("fig6", "6", "Metrics over the steps", caption, alt, data, svg)
-
-
-def _steps(axes: Axes, curves: Sequence[Curve], scopes: Mapping[str, Scope], name: str) -> None:
-    for curve in curves:
-        scope, method = scopes[curve.attack], curve.attack.partition("-")[0]
-        label = f"{METHOD_NAMES[method]}, {SCOPE_NAMES[scope]}"
-        over_steps(axes, curve, name, scope, color=COLOURS[method], linestyle=LINES[scope], label=label)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
 def budgets_mean(points: Sequence[BudgetPoint]) -> Figure | None:

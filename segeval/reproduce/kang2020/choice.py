@@ -14,11 +14,6 @@ from segeval.errors import ConfigurationError, DataError
 from segeval.files.experiments import PARTS, ExperimentConfig, Part
 from segeval.places import dataset_root
 
-LIMIT = 12
-"""Images of Table 1 unless asked otherwise."""
-BUDGET_LIMIT = 4
-"""Images of the matched budgets and of the maps, each of which takes more runs."""
-
 MODELS = {
     "camvid": ("espnet-camvid", "fast-scnn-camvid"),
     "cityscapes": ("espnet-cityscapes", "espnetv2-cityscapes"),
@@ -28,7 +23,10 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for; None and empty mean the usual choice for the dataset."""
+    """What was asked for; None and empty mean the usual choice for the dataset.
+
+    limit: images of Table 1.   budget_limit: of these, for the matched budgets and the maps, which take more runs.
+    """
 
     dataset: str
     split: str | None = None
@@ -36,8 +34,8 @@ class Options:
     size: tuple[int, int] | None = None
     models: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
-    limit: int = LIMIT
-    budget_limit: int = BUDGET_LIMIT
+    limit: int = 12
+    budget_limit: int = 4
     parts: tuple[Part, ...] = PARTS
     steps: int = 50
     batch_size: int = 1

@@ -3,11 +3,22 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations, product
-from typing import Literal
+from typing import get_args
 
 from segeval.evaluate.measure.bootstrap import derived
 from segeval.files.sets import Scope
-from segeval.reproduce.kang2020.kang2020_records import METHODS, SCOPES, Claim, Kind, Mean, Method, Side, Verdict
+from segeval.reproduce.kang2020.kang2020_records import (
+    METHODS,
+    SCOPES,
+    Claim,
+    Compared,
+    Expected,
+    Kind,
+    Mean,
+    Method,
+    Side,
+    Verdict,
+)
 from segeval.reproduce.kang2020.paper import TABLE, column_of
 from segeval.reproduce.kang2020.table1 import Counted, columns_of
 from segeval.reproduce.kang2020.tallies import Tally, mean_of
@@ -15,9 +26,8 @@ from segeval.reproduce.kang2020.tallies import Tally, mean_of
 MARGIN = 0.05
 """Success that a joint attack may lose against a single one, and that a transferred image may add to the clean one,
 for ``nearly as well`` and ``hardly``. The paper gives no number."""
-Compared = Literal["accuracy", "ratio", "success"]
-Expected = Literal["below", "above", ""]
-METRICS: tuple[Compared, ...] = ("accuracy", "ratio", "success")
+ORDERING: tuple[Compared, ...] = get_args(Compared)
+"""The metrics that Table 1 itself compares the methods by."""
 KINDS: dict[Kind, str] = {
     "accuracy": "tanh leaves less segmentation accuracy than FGSM",
     "ratio": "tanh leaves a lower ratio of accuracy than FGSM",
@@ -30,8 +40,6 @@ KINDS: dict[Kind, str] = {
     "transfer-control": f"on that other model it adds at most {MARGIN:g} success to what the clean image has there",
 }
 """What each kind of claim says."""
-ORDERING: tuple[Kind, ...] = ("accuracy", "ratio", "success")
-"""The claims that Table 1 itself makes."""
 
 
 def decide(expected: Expected, threshold: float, difference: Mean) -> Verdict:
@@ -98,7 +106,7 @@ def orderings(counted: Counted, seed: int) -> Iterator[Claim]:
     for scope, (victims, model), other in product(SCOPES, columns_of(counted.models), others):
         left, right = (shown(counted, method, scope, victims, model) for method in ("tanh", other))
         if left and right:
-            for metric in METRICS:
+            for metric in ORDERING:
                 kind: Kind = metric if other == "fgsm" else f"{metric}-matched"  # type: ignore[assignment]
                 yield compare(kind, metric, left, right, expectation(metric, scope, victims, model), 0.0, seed)
 

@@ -1,5 +1,6 @@
 """What every figure of a report has, whether it is a chart or a sheet of pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from segeval.evaluate.report.report_csv import Cell
@@ -19,9 +20,9 @@ class Figure:
     title: str
     caption: str
     alt: str
-    data: tuple[dict[str, Cell], ...]
+    data: Sequence[dict[str, Cell]]
     svg: str = ""
     rows: Rows = ()
-    classes: tuple[ClassShare, ...] = ()
-    scales: tuple[ScaledMap, ...] = ()
-    steps: tuple[StepRow, ...] = ()
+    classes: Sequence[ClassShare] = ()
+    scales: Sequence[ScaledMap] = ()
+    steps: Sequence[StepRow] = ()

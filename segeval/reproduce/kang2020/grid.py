@@ -1,4 +1,4 @@
-"""Table 1 as it is laid out: metrics and attacks down, victims across."""
+"""Table 1 as it is laid out: metrics and attacks down, victims across. And images made for one model, on others."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,6 @@ METRIC_NAMES: dict[Metric, str] = {
     "success": "Success rate",
     "perturbation": "Perturbation, levels of 255",
 }
-Place = tuple[tuple[str, ...], str, Method]
-"""Victims, model and method of a cell."""
 Placed = Sequence[Cell | None]
 """One attack, column by column."""
 CLEAN: dict[Metric, str] = {"accuracy": "clean_accuracy", "ratio": "clean_ratio", "success": "control"}
@@ -42,23 +40,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Column:
-    """Who was attacked and who looked. cell: any of the column, for its numbers of images."""
-
-    title: str
-    cell: Cell | None
-
-
-@dataclass(frozen=True)
 class Grid:
     """One half of Table 1.
 
-    groups: the metrics, by name.   misprint: whether an entry is one.   sizes: for L2 and L∞ of
-    each attack, by column.
+    columns: who was attacked and who looked, and any cell of theirs, for its numbers of images.
+    groups: the metrics, by name.   misprint: whether an entry is one.   sizes: for L2 and L∞ of each attack, by column.
     """
 
     scope: Scope
-    columns: tuple[Column, ...]
+    columns: tuple[tuple[str, Cell | None], ...]
     groups: tuple[tuple[str, tuple[Row, ...]], ...]
     misprint: bool
     sizes: tuple[tuple[str, tuple[Cell | None, ...]], ...]
@@ -66,31 +56,28 @@ class Grid:
 
 def grids(cells: Sequence[Cell], models: Sequence[str], task: str | None = None) -> list[Grid]:
     """The local and the whole-image half, as far as there are cells. task: None for all together."""
-    found = []
-    for scope in SCOPES:
-        ours: dict[Place, Cell] = {
-            (cell.victims, cell.model, cell.method): cell
-            for cell in cells
-            if cell.scope == scope and cell.task == task and cell.own
-        }
-        if ours:
-            found.append(grid(scope, ours, models))
-    return found
+    ours = [cell for cell in cells if cell.task == task and cell.own]
+    return [
+        grid(scope, [cell for cell in ours if cell.scope == scope], models)
+        for scope in SCOPES
+        if any(cell.scope == scope for cell in ours)
+    ]
 
 
-def grid(scope: Scope, cells: Mapping[Place, Cell], models: Sequence[str]) -> Grid:
-    """One half. cells: by victims, model and method."""
+def grid(scope: Scope, cells: Sequence[Cell], models: Sequence[str]) -> Grid:
+    """One half."""
+    found = {(cell.victims, cell.model, cell.method): cell for cell in cells}
     places = columns_of(models)
-    methods = [method for method in METHODS if any((*place, method) in cells for place in places)]
-    attacks = {method: [cells.get((*place, method)) for place in places] for method in methods}
+    methods = [method for method in METHODS if any((*place, method) in found for place in places)]
+    attacks = {method: [found.get((*place, method)) for place in places] for method in methods}
     anyone = [next(filter(None, column), None) for column in zip(*attacks.values(), strict=True)]
     titles = [model if len(victims) == 1 else f"joint on {model}" for victims, model in places]
     return Grid(
         scope=scope,
-        columns=tuple(map(Column, titles, anyone)),
+        columns=tuple(zip(titles, anyone, strict=True)),
         groups=tuple((name, tuple(rows(metric, scope, attacks, anyone))) for metric, name in METRIC_NAMES.items()),
-        misprint=any(cell.paper is not None and cell.paper.misprint for cell in cells.values()),
-        sizes=tuple((METHOD_NAMES[method], tuple(found)) for method, found in attacks.items()),
+        misprint=any(cell.paper is not None and cell.paper.misprint for cell in cells),
+        sizes=tuple((METHOD_NAMES[method], tuple(row)) for method, row in attacks.items()),
     )
 
 
@@ -122,3 +109,14 @@ def entry(cell: Cell | None, metric: Metric) -> Entry:
     if cell is None or cell.paper is None:
         return Entry(None if cell is None else getattr(cell, metric))
     return Entry(getattr(cell, metric), getattr(cell.paper, metric), metric == "accuracy" and cell.paper.misprint)
+
+
+def matrices(
+    cells: Sequence[Cell], models: Sequence[str]
+) -> dict[str, list[tuple[tuple[str, ...], list[Cell | None]]]]:
+    """By attack: whom its images were made for, and what each model made of these; nothing for a single model."""
+    found = {(cell.attack, cell.victims, cell.model): cell for cell in cells if cell.task is None}
+    made: dict[str, list[tuple[tuple[str, ...], list[Cell | None]]]] = {}
+    for attack, victims in dict.fromkeys(key[:2] for key in found) if len(models) > 1 else ():
+        made.setdefault(attack, []).append((victims, [found.get((attack, victims, model)) for model in models]))
+    return made

@@ -1,6 +1,6 @@
 """report.html of a reproduction: one file that asks nobody for anything."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,28 +12,26 @@ from segeval.files.encoding import encode
 from segeval.files.experiments import LEVELS
 from segeval.reproduce.kang2020.claims import MARGIN
 from segeval.reproduce.kang2020.findings import by_kind, headline
-from segeval.reproduce.kang2020.grid import METHOD_NAMES, SCOPE_NAMES, grids
+from segeval.reproduce.kang2020.grid import METHOD_NAMES, SCOPE_NAMES, grids, matrices
 from segeval.reproduce.kang2020.kang2020_records import BudgetRow, FigureRecord, Kang2020Report
 from segeval.reproduce.kang2020.paper import PRINTED
-from segeval.reproduce.kang2020.transfer_matrices import matrices
 
 OWN_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure as the page shows it: an SVG element, or a picture with the legend of its classes.
+    """A figure as the page shows it: an SVG element, drawn from numbers and escaped names, or a picture with a legend.
 
-    alt: what a picture shows, in words.   uri: of its data.
+    alt: what a picture shows, in words.   uri: of its data.   size: (width, height) of it.
     """
 
     record: FigureRecord
     alt: str
-    svg: Markup | str = ""
-    uri: str = ""
-    width: int = 0
-    height: int = 0
-    legend: tuple[LegendEntry, ...] = ()
+    svg: Markup
+    uri: str
+    size: tuple[int, int]
+    legend: tuple[LegendEntry, ...]
 
 
 def three(value: float | None) -> str:
@@ -51,26 +49,14 @@ def printed(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}".removeprefix("0") if value < 1 else f"{value:.3f}"
 
 
-@dataclass(frozen=True)
-class BudgetTable:
-    """Success by level, of one norm: a row per model, scope and attack."""
-
-    norm: str
-    rows: tuple[tuple[str, tuple[BudgetRow, ...]], ...]
-    reasons: tuple[str, ...]
-
-
-def budget_tables(rows: Sequence[BudgetRow]) -> list[BudgetTable]:
-    """One table per norm."""
-    tables = []
+def budget_tables(rows: Sequence[BudgetRow]) -> Iterator[tuple[str, dict[str, list[BudgetRow]], list[str]]]:
+    """Success by level: of each norm the rows of every model, scope and attack, and why some have no value."""
     for norm in dict.fromkeys(row.norm for row in rows):
         ours = [row for row in rows if row.norm == norm]
         names: dict[str, list[BudgetRow]] = {}
         for row in ours:
             names.setdefault(f"{row.model}, {SCOPE_NAMES[row.scope]}, {METHOD_NAMES[row.method]}", []).append(row)
-        reasons = tuple(dict.fromkeys(row.reason for row in ours if row.reason))
-        tables.append(BudgetTable(norm, tuple((name, tuple(each)) for name, each in names.items()), reasons))
-    return tables
+        yield norm, names, list(dict.fromkeys(row.reason for row in ours if row.reason))
 
 
 def render(report: Kang2020Report, shown: Sequence[Shown]) -> bytes:
@@ -85,9 +71,10 @@ def render(report: Kang2020Report, shown: Sequence[Shown]) -> bytes:
         task_tables=[(task.name, grids(report.cells, models, task.name)) for task in report.tasks],
         claims=by_kind(report.claims),
         matrices=matrices(report.cells, models),
+        models=models,
         figures=[each for each in shown if not each.record.name.startswith("budgets-")],
         budget_figures=[each for each in shown if each.record.name.startswith("budgets-")],
-        budgets=budget_tables(report.interpolated),
+        budgets=list(budget_tables(report.interpolated)),
         levels=LEVELS,
         margin=MARGIN,
         misprint=PRINTED,

@@ -20,8 +20,10 @@ FILE = "kang2020.json"
 KEPT = Kept("kang2020", FILE, ("report.html", "figures/*", *(f"{name}.csv" for name in TABLES)))
 """What is written into ``report/``."""
 
-Metric = Literal["accuracy", "ratio", "success", "perturbation"]
-Method = Literal["fgsm", "tanh", "fgsm-as-tanh"]
+Compared = Literal["accuracy", "ratio", "success"]
+Metric = Literal[Compared, "perturbation"]
+Budgeted = Literal["fgsm", "tanh"]
+Method = Literal[Budgeted, "fgsm-as-tanh"]
 METHODS: tuple[Method, ...] = get_args(Method)
 """``fgsm-as-tanh`` is FGSM within the mean change that the tanh method made on the same image."""
 SCOPES: tuple[Scope, ...] = ("local", "full")
@@ -31,16 +33,10 @@ EVERY_VICTIM = "*"
 Verdict = Literal["holds", "does not hold", "undecided", "not in the paper"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Kind = Literal[
-    "accuracy",
-    "ratio",
-    "success",
-    "accuracy-matched",
-    "ratio-matched",
-    "success-matched",
-    "joint",
-    "transfer",
-    "transfer-control",
+    Compared, "accuracy-matched", "ratio-matched", "success-matched", "joint", "transfer", "transfer-control"
 ]
+Expected = Literal["below", "above", ""]
+Quantity = Literal["radius", "within", "penalty"]
 
 
 @dataclass(frozen=True)
@@ -137,11 +133,11 @@ class Claim:
     """
 
     kind: Kind
-    metric: Literal["accuracy", "ratio", "success"]
+    metric: Compared
     scope: Scope
     left: Side
     right: Side
-    expected: Literal["below", "above", ""]
+    expected: Expected
     threshold: float
     difference: Mean
     verdict: Verdict
@@ -157,10 +153,10 @@ class BudgetPoint:
 
     set: str
     attack: str
-    method: Literal["fgsm", "tanh"]
+    method: Budgeted
     scope: Scope
     model: str
-    quantity: Literal["radius", "within", "penalty"]
+    quantity: Quantity
     limit: float
     images: int
     success: Estimate
@@ -176,7 +172,7 @@ class BudgetRow:
     """
 
     norm: Literal["mean", "linf"]
-    method: Literal["fgsm", "tanh"]
+    method: Budgeted
     scope: Scope
     model: str
     level: float

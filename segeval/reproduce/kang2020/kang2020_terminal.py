@@ -10,7 +10,7 @@ from segeval.files.experiments import ExperimentFolder
 from segeval.reproduce.kang2020.findings import headline
 from segeval.reproduce.kang2020.grid import SCOPE_NAMES
 from segeval.reproduce.kang2020.kang2020_page import printed, three
-from segeval.reproduce.kang2020.kang2020_records import FILE, Cell, Kang2020Report
+from segeval.reproduce.kang2020.kang2020_records import FILE, Kang2020Report
 
 CAPTION = (
     "Means over images, and the paper's figures for Cityscapes. clean: success on the clean image. levels: mean change "
@@ -34,7 +34,7 @@ def summary_table(folder: ExperimentFolder) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     before = ""
     for cell in rows:
-        column = attacked(cell)
+        column = f"{cell.model}, {SCOPE_NAMES[cell.scope]}{'' if len(cell.victims) == 1 else ', joint'}"
         if before and column != before:
             table.add_section()
         means = (each.mean for each in (cell.accuracy, cell.ratio, cell.success, cell.control, cell.perturbation))
@@ -57,8 +57,3 @@ def read(folder: ExperimentFolder) -> Kang2020Report:
     report = decode(data, Kang2020Report, str(path))
     require_recorded(folder.report, report.files, FILE)
     return report
-
-
-def attacked(cell: Cell) -> str:
-    """Whom, and where."""
-    return f"{cell.model}, {SCOPE_NAMES[cell.scope]}{'' if len(cell.victims) == 1 else ', joint'}"

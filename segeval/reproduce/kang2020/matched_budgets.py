@@ -2,19 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
-from typing import Literal
+from typing import get_args
 
 from segeval.evaluate.measure.bootstrap import derived
 from segeval.files.experiments import LEVELS
 from segeval.files.sets import AttackSpec, Scope
 from segeval.progress import Progress
-from segeval.reproduce.kang2020.kang2020_records import SCOPES, BudgetPoint, BudgetRow
+from segeval.reproduce.kang2020.kang2020_records import SCOPES, Budgeted, BudgetPoint, BudgetRow, Quantity
 from segeval.reproduce.kang2020.parts import Sources
 from segeval.reproduce.kang2020.tallies import Tally, mean_of
 
-Budgeted = Literal["fgsm", "tanh"]
-BUDGETED: tuple[Budgeted, ...] = ("fgsm", "tanh")
-Quantity = Literal["radius", "within", "penalty"]
+BUDGETED: tuple[Budgeted, ...] = get_args(Budgeted)
 WHOLE_LEVELS = "a saved 8-bit image changes by whole levels"
 NOT_CRAFTED = "no set with this radius"
 OUTSIDE = "outside the measured range"

@@ -2,8 +2,6 @@
 
 from segeval.files.experiments import ExperimentFolder, sets
 from segeval.files.set_folder import SetFolder
-from segeval.files.sets import ModelRecord
-from segeval.reproduce.kang2020.kang2020_records import SetRow
 
 
 class Sources:
@@ -19,21 +17,9 @@ class Sources:
         self.manifests = {name: self.set(name).complete_manifest() for name, _ in sets(self.config)}
         self.first = next(iter(self.manifests), "")
         self.manifest = self.manifests.get(self.first)
+        self.models = self.manifest.models if self.manifest else ()
         self.maps = folder.read_maps() if "maps" in self.config.parts else None
 
     def set(self, name: str) -> SetFolder:
         """The folder of a set."""
         return SetFolder(self.folder.set(name))
-
-    @property
-    def models(self) -> tuple[ModelRecord, ...]:
-        """The networks; none if there is no set."""
-        return self.manifest.models if self.manifest else ()
-
-    def set_rows(self) -> tuple[SetRow, ...]:
-        """The sets in the order in which they were made."""
-        seconds = self.experiment.seconds
-        return tuple(
-            SetRow(name, len(each.images), each.sample_count, len(each.skipped), seconds.get(name))
-            for name, each in self.manifests.items()
-        )

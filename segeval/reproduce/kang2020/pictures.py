@@ -23,7 +23,7 @@ from segeval.reproduce.kang2020.sheets import Tile, scaled, tile
 from segeval.reproduce.kang2020.shown_examples import Chosen
 
 STRIP_TILE = 256
-SCOPE_WORDS: dict[Scope, str] = {"local": "local", "full": "whole-image"}
+SCOPE_WORDS: dict[Scope, str] = {"local": "local attack", "full": "whole-image attack"}
 
 
 @dataclass
@@ -49,34 +49,25 @@ class Painter:
 
     def seen(self, sample: AdversarialSample, model: str, note: str, which: str = "adversarial_prediction") -> Tile:
         """What a model sees in an image of a sample."""
-        return self.labels(f"{model} sees", note, model, self.chosen.labels(sample.files[f"{which}:{model}"]))
+        return self.labels(f"{model} sees", note, model, self.chosen.folder.labels(sample.files[f"{which}:{model}"]))
 
     def photo(self, title: str, note: str, sample: AdversarialSample, kind: str = "adversarial") -> Tile:
         """An image of a sample."""
-        return tile(title, note, self.chosen.image(sample.files[kind]), smooth=True)
+        return tile(title, note, self.chosen.folder.image(sample.files[kind]), smooth=True)
 
     def change(self, title: str, what: str, sample: AdversarialSample) -> Tile:
         """The perturbation of a sample, scaled by Eq. 9. what: stands before the ends of the scale."""
-        clean = self.chosen.image(sample.files["clean"])
-        change = self.chosen.image(sample.files["adversarial"]).astype(np.int16) - clean
+        clean = self.chosen.folder.image(sample.files["clean"])
+        change = self.chosen.folder.image(sample.files["adversarial"]).astype(np.int16) - clean
         pixels, low, high = scaled(change)
         self.scales.append(ScaledMap(self.name, what or title, "+".join(sample.victims), low, high, "levels"))
         return tile(title, f"{what}: {ends(low, high)}" if what else ends(low, high), pixels)
 
     def figure(self, title: str, caption: str, alt: str) -> Figure:
         """What was painted."""
-        return Figure(
-            name=self.name,
-            number=self.number,
-            title=title,
-            caption=caption,
-            alt=alt,
-            data=tuple(map(flat, self.classes or self.steps)),
-            rows=self.rows,
-            classes=tuple(self.classes),
-            scales=tuple(self.scales),
-            steps=tuple(self.steps),
-        )
+        data = [flat(row) for row in self.classes or self.steps]
+        counted = (self.classes, self.scales, self.steps)
+        return Figure(self.name, self.number, title, caption, alt, data, "", self.rows, *counted)
 
 
 def ends(low: float, high: float) -> str:
@@ -104,17 +95,15 @@ def figure_2(chosen: Chosen) -> Figure | None:
 def figure_3(chosen: Chosen, scope: Scope) -> Figure | None:
     """The adversarial image made for one model, shown to every model."""
     painter = Painter(f"fig3-{scope}", "3", chosen)
-    for victim in chosen.models if len(chosen.models) > 1 else ():
-        sample = chosen.shown.get((scope, (victim,)))
-        if sample is None:
-            continue
-        made = f"made for {victim}"
-        seen = (painter.seen(sample, m, "its victim" if m == victim else made) for m in chosen.models)
-        painter.rows.append([painter.photo(made, sample.image, sample), *seen])
-    if not painter.rows:
+    samples = [sample for sample in chosen.samples(scope) if len(sample.victims) == 1]
+    if not samples or len(chosen.models) == 1:
         return None
+    for sample in samples:
+        made = f"made for {sample.victims[0]}"
+        seen = (painter.seen(sample, m, "its victim" if m in sample.victims else made) for m in chosen.models)
+        painter.rows.append([painter.photo(made, sample.image, sample), *seen])
     return painter.figure(
-        f"Transfer, {SCOPE_WORDS[scope]} attack",
+        f"Transfer, {SCOPE_WORDS[scope]}",
         "Each row: an adversarial image made for one model by the tanh method as published, then what every model sees "
         "in it.",
         f"One row for each of {', '.join(chosen.models)}: the adversarial image made for it and the label maps of all "
@@ -175,18 +164,15 @@ def load_array(root: Path, record: FileRecord) -> NDArray[np.float32]:
 def figure_7_8(chosen: Chosen, scope: Scope) -> Figure | None:
     """Adversarial images with their scaled perturbations and what their victims see."""
     painter = Painter("fig7", "7", chosen) if scope == "local" else Painter("fig8", "8", chosen)
-    for victims in chosen.groups:
-        sample = chosen.shown.get((scope, victims))
-        if sample is None:
-            continue
-        made = f"made for {victims[0] if len(victims) == 1 else 'all jointly'}"
-        shown = [painter.photo(made, change_of(sample), sample), painter.change("perturbation", "", sample)]
-        painter.rows.append([*shown, *(painter.seen(sample, model, made) for model in victims)])
-    if not painter.rows:
+    samples, name = chosen.samples(scope), painter.name
+    if not samples:
         return None
-    name = painter.name
+    for sample in samples:
+        made = f"made for {sample.victims[0] if len(sample.victims) == 1 else 'all jointly'}"
+        shown = [painter.photo(made, change_of(sample), sample), painter.change("perturbation", "", sample)]
+        painter.rows.append([*shown, *(painter.seen(sample, model, made) for model in sample.victims)])
     return painter.figure(
-        f"Adversarial images, {SCOPE_WORDS[scope]} attack",
+        f"Adversarial images, {SCOPE_WORDS[scope]}",
         f"{chosen.describe()} Perturbations are scaled by Eq. 9.",
         "One row for each model by itself and one for the joint attack: adversarial image, scaled perturbation, and "
         f"the label maps of the victims. Shares of the classes are in {name}.csv, ends of the scales in "
@@ -204,14 +190,13 @@ def strip(chosen: Chosen, progress: Strip, name: str) -> Figure:
     """One image over the steps, with its scaled change below where the clean image is known."""
     painter = Painter(name, "", chosen)
     record = chosen.clean.get(progress.image)
-    clean = None if record is None else chosen.image(record)
+    clean = None if record is None else chosen.folder.image(record)
     above: list[Tile | None] = []
     below: list[Tile | None] = []
     for each in progress.iterates:
         image = load_png(chosen.sources.folder.maps, each.image, "RGB")
         above.append(tile(f"step {each.step}", f"mean {each.mean:.2f} levels", image, STRIP_TILE, smooth=True))
-        low: int | None = None
-        high: int | None = None
+        low, high = None, None
         if clean is not None:
             change = image.astype(np.int16) - clean
             low, high = int(change.min()), int(change.max())
@@ -220,7 +205,7 @@ def strip(chosen: Chosen, progress: Strip, name: str) -> Figure:
         painter.steps.append(StepRow(*where, each.step, each.mean, low, high))
     painter.rows += [above, below] if below else [above]
     return painter.figure(
-        f"Over the steps: {progress.model}, {SCOPE_WORDS[progress.scope]} attack",
+        f"Over the steps: {progress.model}, {SCOPE_WORDS[progress.scope]}",
         f"Image {progress.image}, tanh method as published; below, the change, each scaled by Eq. 9 by itself.",
         f"The image after {', '.join(str(each.step) for each in progress.iterates)} steps, and its scaled change. "
         f"The numbers are in {name}.csv.",

@@ -1,9 +1,7 @@
 """The samples that the pictures show: one image and one task, under every group of victims."""
 
 from segeval.classes import CITYSCAPES, TABLES
-from segeval.files.images import RgbImage
 from segeval.files.sets import AdversarialSample, FileRecord, Scope
-from segeval.metrics import Labels
 from segeval.reproduce.kang2020.kang2020_records import SCOPES
 from segeval.reproduce.kang2020.parts import Sources
 from segeval.reproduce.kang2020.table1 import Counted, columns_of
@@ -14,8 +12,7 @@ Group = tuple[str, ...]
 class Chosen:
     """Samples of the tanh method as published, and how label maps are painted.
 
-    counted: of Table 1, if it was made.   models: all.   groups: each by itself, then all together.
-    outputs: class names of each model.
+    counted: of Table 1, if it was made.   models: all.   outputs: class names of each.   folder: of the samples.
     shown: by scope and victims.   mapped: by model and image, those the gradient maps belong to.   clean: by image.
     """
 
@@ -28,7 +25,6 @@ class Chosen:
         else:
             self.table, self.outputs = manifest.table, {model.name: model.outputs for model in manifest.models}
         self.models: Group = tuple(sorted(self.outputs))
-        self.groups = list(dict.fromkeys(victims for victims, _ in columns_of(self.models)))
         self.shown: dict[tuple[Scope, Group], AdversarialSample] = {}
         self.mapped: dict[tuple[str, str], AdversarialSample] = {}
         self.clean: dict[str, FileRecord] = {}
@@ -55,13 +51,10 @@ class Chosen:
         names = self.outputs.get(model, ())
         return names[label] if label < len(names) else f"class {label}"
 
-    def image(self, record: FileRecord) -> RgbImage:
-        """(H, W, 3) an image of the set."""
-        return self.folder.image(record)
-
-    def labels(self, record: FileRecord) -> Labels:
-        """(H, W) a label map of the set."""
-        return self.folder.labels(record)
+    def samples(self, scope: Scope) -> list[AdversarialSample]:
+        """What is shown of a scope: of each model by itself, then of all together."""
+        groups = dict.fromkeys(victims for victims, _ in columns_of(self.models))
+        return [self.shown[scope, victims] for victims in groups if (scope, victims) in self.shown]
 
     def describe(self) -> str:
         """Image, task and attack in words."""

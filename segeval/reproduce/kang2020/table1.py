@@ -70,8 +70,7 @@ class Counted:
 def count(sources: Sources, progress: Progress) -> Counted:
     """Read the set once, one sample at a time."""
     manifest = sources.manifests["table1"]
-    kinds = {attack.label: (method_of(attack), attack.scope) for attack in manifest.attacks}
-    counted = Counted(manifest, {label: (method, scope) for label, (method, scope) in kinds.items() if method})
+    counted = Counted(manifest, {a.label: (method, a.scope) for a in manifest.attacks if (method := method_of(a))})
     for done, sample in enumerate(sources.set("table1").samples()):
         progress("reading Table 1", done, manifest.sample_count)
         if sample.attack in counted.attacks:
@@ -97,20 +96,12 @@ def cells(counted: Counted, seed: int, progress: Progress) -> Iterator[Cell]:
     progress("intervals of Table 1", len(keys), len(keys))
 
 
-def place(counted: Counted, key: Key) -> tuple[int, ...]:
+def place(counted: Counted, key: Key) -> tuple[int, int, int, tuple[str, ...], str, int]:
     """Where a cell stands: together before single tasks, local before full, single before joint."""
     attack, victims, model, task = key
     method, scope = counted.attacks[attack]
     tasks = [None, *(each.name for each in counted.manifest.tasks)]
-    order = counted.models
-    return (
-        tasks.index(task),
-        SCOPES.index(scope),
-        len(victims),
-        *(order.index(victim) for victim in victims),
-        order.index(model),
-        METHODS.index(method),
-    )
+    return tasks.index(task), SCOPES.index(scope), len(victims), victims, model, METHODS.index(method)
 
 
 def cell(counted: Counted, key: Key, seed: int) -> Cell:

@@ -1,10 +1,8 @@
 """From a finished reproduction to its report: tables, figures with their data, one JSON file and one page."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
@@ -20,7 +18,7 @@ from segeval.files.images import png_bytes
 from segeval.files.provenance import versions
 from segeval.files.storage import write_atomic
 from segeval.progress import Progress
-from segeval.reproduce.kang2020 import charts
+from segeval.reproduce.kang2020.charts import charts, svg_file
 from segeval.reproduce.kang2020.claims import claims
 from segeval.reproduce.kang2020.figures import Figure
 from segeval.reproduce.kang2020.findings import notes
@@ -32,12 +30,11 @@ from segeval.reproduce.kang2020.kang2020_records import (
     KEPT,
     BudgetPoint,
     Cell,
-    Claim,
     ClassShare,
     FigureRecord,
-    GradientImage,
     Kang2020Report,
     ScaledMap,
+    SetRow,
     StepRow,
 )
 from segeval.reproduce.kang2020.matched_budgets import interpolated, measured
@@ -60,61 +57,22 @@ def write_report(folder: ExperimentFolder, progress: Progress) -> None:
     require_place(folder.report, KEPT)
     sources = Sources(folder)
     with renewed(folder.report, KEPT) as root:
-        table1 = count(sources, progress) if "table1" in sources.manifests else None
-        numbers = numbers_of(sources, table1, progress)
+        table1 = count(sources, progress) if "table1" in sources.config.parts else None
+        over_steps = curves(table1) if table1 else ()
+        points = measured(sources, progress) if "budgets" in sources.config.parts else ()
         gallery = Gallery(root)
-        for figure in figures(sources, table1, numbers, progress):
-            gallery.add(figure)
+        makers = (*charts(table1, over_steps, points), *pictures(Chosen(sources, table1)))
+        for done, make in enumerate(makers):
+            progress("pictures", done, len(makers))
+            if figure := make():
+                gallery.add(figure)
+        progress("pictures", len(makers), len(makers))
         gallery.shown.sort(key=lambda each: each.record.number or "9")
-        report = report_of(sources, numbers, gallery)
-        for name, data in tables(report).items():
-            if data:
-                write_atomic(root / name, data)
-        write_atomic(root / "report.html", render(report, gallery.shown))
+        found = tuple(cells(table1, sources.config.seed, progress)) if table1 else ()
+        report = report_of(sources, table1, found, over_steps, points, gallery)
+        gallery.write(tables(report) | {"report.html": render(report, gallery.shown)})
         report = replace(report, files=hashes_below(root))
         write_atomic(root / FILE, encode_sealed(report, indent=2) + b"\n")
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What a report says besides its pictures; see `Kang2020Report`."""
-
-    cells: tuple[Cell, ...]
-    claims: tuple[Claim, ...]
-    curves: tuple[Curve, ...]
-    budgets: tuple[BudgetPoint, ...]
-    gradient_images: tuple[GradientImage, ...]
-
-
-def numbers_of(sources: Sources, table1: Counted | None, progress: Progress) -> Numbers:
-    """Estimate everything. table1: None if it was not made."""
-    seed = sources.config.seed
-    return Numbers(
-        cells=tuple(cells(table1, seed, progress)) if table1 else (),
-        claims=claims(table1, seed) if table1 else (),
-        curves=curves(table1) if table1 else (),
-        budgets=measured(sources, progress),
-        gradient_images=gradient_images(sources.maps) if sources.maps else (),
-    )
-
-
-def figures(sources: Sources, table1: Counted | None, numbers: Numbers, progress: Progress) -> Iterator[Figure]:
-    """Every figure there is anything in, drawn one at a time: the charts, then the pictures."""
-    models = [model.name for model in sources.models]
-    scopes = {cell.attack: cell.scope for cell in numbers.cells}
-    makers: list[Callable[[], Figure | None]] = [
-        charts.figure_1,
-        partial(charts.figure_6, numbers.curves, scopes, models),
-        partial(charts.budgets_mean, numbers.budgets),
-        partial(charts.budgets_linf, numbers.budgets),
-        *pictures(Chosen(sources, table1)),
-    ]
-    for done, make in enumerate(makers):
-        progress("pictures", done, len(makers))
-        figure = make()
-        if figure is not None:
-            yield figure
-    progress("pictures", len(makers), len(makers))
 
 
 class Gallery:
@@ -132,40 +90,42 @@ class Gallery:
 
     def add(self, figure: Figure) -> None:
         """Write a chart, or a sheet of pictures with what was counted in it."""
-        name = figure.name
-        data = self.write(
-            {f"{name}.csv": csv_bytes(figure.data), f"{name}-scale.csv": csv_bytes(map(flat, figure.scales))}
-        )
+        path = f"figures/{figure.name}"
+        counted = {".csv": figure.data, "-scale.csv": map(flat, figure.scales)}
+        data = self.write({f"{path}{ending}": csv_bytes(rows) for ending, rows in counted.items()})
+        uri, size = "", (0, 0)
         if figure.svg:
-            files = self.write({f"{name}.svg": charts.svg_file(figure.svg)})
-            look: dict[str, Any] = {"svg": Markup(figure.svg)}  # drawn from numbers and escaped names
+            files = self.write({f"{path}.svg": svg_file(figure.svg)})
         else:
             sheet = draw(figure.rows)
-            files = self.write({f"{name}.png": png_bytes(sheet)})
-            legend = {each.name: LegendEntry(each.name, each.colour) for each in figure.classes}
-            look = {
-                "uri": uri_of(sheet),
-                "height": sheet.shape[0],
-                "width": sheet.shape[1],
-                "legend": (*legend.values(),),
-            }
-        record = FigureRecord(name, figure.number, figure.title, figure.caption, files, data)
-        self.shown.append(Shown(record, figure.alt, **look))
+            files = self.write({f"{path}.png": png_bytes(sheet)})
+            uri, size = uri_of(sheet), (sheet.shape[1], sheet.shape[0])
+        record = FigureRecord(figure.name, figure.number, figure.title, figure.caption, files, data)
+        legend = {each.name: LegendEntry(each.name, each.colour) for each in figure.classes}
+        self.shown.append(Shown(record, figure.alt, Markup(figure.svg), uri, size, tuple(legend.values())))
         self.classes += figure.classes
         self.scales += figure.scales
         self.steps += figure.steps
 
     def write(self, files: Mapping[str, bytes]) -> tuple[str, ...]:
-        """Write files below ``figures/``, those that are not empty; returns their paths below the report."""
-        kept = {f"figures/{name}": data for name, data in files.items() if data}
+        """Write files by their path below the report, those that are not empty; returns the paths."""
+        kept = {path: data for path, data in files.items() if data}
         for path, data in kept.items():
             write_atomic(self.root / path, data)
         return tuple(kept)
 
 
-def report_of(sources: Sources, numbers: Numbers, gallery: Gallery) -> Kang2020Report:
+def report_of(
+    sources: Sources,
+    table1: Counted | None,
+    found: tuple[Cell, ...],
+    over_steps: tuple[Curve, ...],
+    points: tuple[BudgetPoint, ...],
+    gallery: Gallery,
+) -> Kang2020Report:
     """The record of all that was found, but for the hashes of its files."""
     experiment, config, manifest = sources.experiment, sources.config, sources.manifest
+    images = gradient_images(sources.maps) if sources.maps else ()
     return Kang2020Report(
         config=config,
         versions=experiment.versions,
@@ -175,13 +135,20 @@ def report_of(sources: Sources, numbers: Numbers, gallery: Gallery) -> Kang2020R
         seconds={name: seconds for name, seconds in experiment.seconds.items() if name != "report"},
         height=manifest.height if manifest else None,
         width=manifest.width if manifest else None,
-        sets=sources.set_rows(),
+        sets=tuple(
+            SetRow(name, len(each.images), each.sample_count, len(each.skipped), experiment.seconds.get(name))
+            for name, each in sources.manifests.items()
+        ),
         models=sources.models,
         tasks=manifest.tasks if manifest else (),
-        notes=notes(config, [model.name for model in sources.models], numbers.cells),
-        **vars(numbers),
-        interpolated=interpolated(numbers.budgets),
-        gradients=gradient_shares(numbers.gradient_images, config.seed),
+        notes=notes(config, [model.name for model in sources.models], found),
+        cells=found,
+        claims=claims(table1, config.seed) if table1 else (),
+        curves=over_steps,
+        budgets=points,
+        interpolated=interpolated(points),
+        gradients=gradient_shares(images, config.seed),
+        gradient_images=images,
         classes=tuple(gallery.classes),
         scales=tuple(gallery.scales),
         steps=tuple(gallery.steps),
