@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -67,6 +68,7 @@ def test_every_figure_is_there_with_its_data(shared: ExperimentFolder) -> None:
             else:
                 text = (shared.root / "report" / path).read_text()
                 assert text.startswith("<?xml") and "--series-1" in text and text.rstrip().endswith("</svg>")
+                ElementTree.fromstring(text.encode())  # the style sheet's colours are text in it
 
 
 def test_figure_1_is_the_hyperbolic_tangent(shared: ExperimentFolder) -> None:
