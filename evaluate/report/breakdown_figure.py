@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from segeval.files.sets import AttackSpec
 
 from ..measure.report_records import BreakdownRow, Dimension
-from .figures import MARKERS, STYLE, colours_of, inline, key_of_colours
+from .figures import MARKERS, STYLE, colours_of, error_bars, inline, key_of_colours
 
 TITLES: dict[Dimension, str] = {
     "margin": "by margin on the desktop, logits",
@@ -57,14 +57,10 @@ def _panel(axes: Axes, rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpe
     for index, attack in enumerate(present):
         own = sorted((row for row in rows if row.attack == attack.label), key=lambda row: row.place)
         shift = SPREAD * ((index + 0.5) / len(present) - 0.5)
-        heights = [row.survival.mean or 0.0 for row in own]
         axes.errorbar(
             [places[row.place] + shift for row in own],
-            heights,
-            yerr=[
-                [_below(row, height) for row, height in zip(own, heights, strict=True)],
-                [_above(row, height) for row, height in zip(own, heights, strict=True)],
-            ],
+            [row.survival.mean or 0.0 for row in own],
+            yerr=error_bars(row.survival for row in own),
             color=colours[attack.label],
             marker=MARKERS[attack.scope],
             markersize=4,
@@ -77,11 +73,3 @@ def _panel(axes: Axes, rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpe
     crowded = len(names) * max(map(len, names)) > MOST_LETTERS
     axes.set_xticks(list(places.values()), names, rotation=30 if crowded else 0, ha="right" if crowded else "center")
     axes.set_ylim(-0.04, 1.04)
-
-
-def _below(row: BreakdownRow, mean: float) -> float:
-    return 0.0 if row.survival.low is None else max(0.0, mean - row.survival.low)
-
-
-def _above(row: BreakdownRow, mean: float) -> float:
-    return 0.0 if row.survival.high is None else max(0.0, row.survival.high - mean)

@@ -6,20 +6,22 @@ stays text: the page's own light and dark themes apply, and the same numbers giv
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from segeval.console import visible
 from segeval.files.sets import Scope
 from segeval.precision import PRECISION_ORDER
 
-from ..measure.report_records import Curve, CurvePoint, SurvivalRow
+from ..measure.report_records import Curve, CurvePoint, Estimate, SurvivalRow
 from .wording import attack_name
 
 # Placeholders that matplotlib can draw with, and the CSS they turn into.
@@ -54,8 +56,15 @@ STYLE: dict[Any, Any] = {
 }
 LINES: Mapping[Scope, str] = {"full": "solid", "local": "dashed"}
 JOINT_LINES: Mapping[Scope, str] = {"full": "dotted", "local": "dashdot"}
-UNBOUNDED = ("ratio of accuracy", "perturbation, levels of 255")
 MARKERS: Mapping[Scope, str] = {"full": "o", "local": "s"}
+MEASURES: Mapping[str, Callable[[CurvePoint, Scope], float | None]] = {
+    "success rate": lambda point, scope: point.success,
+    "segmentation accuracy": lambda point, scope: point.accuracy,
+    "ratio of accuracy": lambda point, scope: point.ratio,
+    "perturbation, levels of 255": lambda point, scope: point.mean_phi if scope == "local" else point.mean,
+}
+"""What a curve has at each step, by the title of its panel."""
+UNBOUNDED = ("ratio of accuracy", "perturbation, levels of 255")
 
 
 def colours_of(attacks: Sequence[str]) -> dict[str, str]:
@@ -70,38 +79,55 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
     scopes: of the attacks; local ones are dashed, or dash-dotted if joint, and their perturbation is over φ.
     name: prefix of the ids inside.   description: what a reader who cannot see it is told.
     """
-    measures: tuple[tuple[str, Callable[[CurvePoint, Scope], float | None]], ...] = (
-        ("success rate", lambda point, scope: point.success),
-        ("segmentation accuracy", lambda point, scope: point.accuracy),
-        (UNBOUNDED[0], lambda point, scope: point.ratio),
-        (UNBOUNDED[1], lambda point, scope: point.mean_phi if scope == "local" else point.mean),
-    )
-    known = [
-        (title, measure)
-        for title, measure in measures
-        if any(measure(point, scopes[curve.attack]) is not None for curve in curves for point in curve.points)
-    ]
+    known = known_measures(curves, scopes)
     colours = colours_of([curve.attack for curve in curves])
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 2.75 * ((len(known) + 1) // 2)), layout="constrained")
         panels = figure.subplots((len(known) + 1) // 2, 2, squeeze=False).ravel()
-        for axes, (title, measure) in zip(panels, known, strict=False):
+        for axes, title in zip(panels, known, strict=False):
             axes.set_title(title)
             for curve in curves:
-                values = [measure(point, scopes[curve.attack]) for point in curve.points]
-                steps = [point.step for point in curve.points]
-                heights = [float("nan") if value is None else value for value in values]
-                dashes = (JOINT_LINES if len(curve.victims) > 1 else LINES)[scopes[curve.attack]]
+                scope = scopes[curve.attack]
+                dashes = (JOINT_LINES if len(curve.victims) > 1 else LINES)[scope]
                 label = attack_name(curve.key)
-                axes.plot(steps, heights, color=colours[curve.attack], linestyle=dashes, label=label)
+                over_steps(axes, curve, title, scope, color=colours[curve.attack], linestyle=dashes, label=label)
             axes.set_ylim(bottom=0, top=None if title in UNBOUNDED else 1.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("step")
-            axes.margins(x=0.01)
         for axes in panels[len(known) :]:
             axes.set_visible(False)
         key_of_colours(figure, panels[0])
         return inline(figure, name, description)
+
+
+def known_measures(curves: Sequence[Curve], scopes: Mapping[str, Scope]) -> list[str]:
+    """Titles of the measures that any of the curves has. scopes: of the attacks."""
+    return [
+        title
+        for title, measure in MEASURES.items()
+        if any(measure(point, scopes[curve.attack]) is not None for curve in curves for point in curve.points)
+    ]
+
+
+def over_steps(axes: Axes, curve: Curve, title: str, scope: Scope, **look: Any) -> None:
+    """One measure of a curve, with a gap where it does not exist."""
+    values = [MEASURES[title](point, scope) for point in curve.points]
+    heights = [float("nan") if value is None else value for value in values]
+    axes.plot([point.step for point in curve.points], heights, **look)
+    axes.margins(x=0.01)
+
+
+def error_bars(estimates: Iterable[Estimate]) -> NDArray[np.float64]:
+    """(2, estimates) lengths below and above the means; 0 where there is no interval.
+
+    A bootstrap interval need not hold the mean when there are few images.
+    """
+    bounds = [(e.mean, e.low, e.high) for e in estimates]
+    lengths = [
+        (0.0, 0.0) if mean is None or low is None or high is None else (max(0.0, mean - low), max(0.0, high - mean))
+        for mean, low, high in bounds
+    ]
+    return np.array(lengths).T
 
 
 def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) -> str:
@@ -130,15 +156,11 @@ def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) ->
 
 
 def _point(axes: Axes, row: SurvivalRow, x: float, y: float, colour: str) -> None:
-    def bar(value: float, low: float | None, high: float | None) -> list[list[float]] | None:
-        # A bootstrap interval need not hold the mean when there are few images.
-        return None if low is None or high is None else [[max(0.0, value - low)], [max(0.0, high - value)]]
-
     axes.errorbar(
         [x],
         [y],
-        xerr=bar(x, row.engine_success.low, row.engine_success.high),
-        yerr=bar(y, row.survival.low, row.survival.high),
+        xerr=error_bars([row.engine_success]),
+        yerr=error_bars([row.survival]),
         color=colour,
         marker=MARKERS[row.scope],
         markerfacecolor="none" if len(row.victims) > 1 else colour,

@@ -103,10 +103,10 @@ def shown(value: Any) -> Any:
     return visible(value, "\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def environment(names: Collection[str]) -> Environment:
-    """The templates' surroundings. names: not to be broken into two lines."""
+def environment(names: Collection[str] = (), folders: Sequence[Path] = (TEMPLATES,)) -> Environment:
+    """The templates' surroundings. names: not to be broken into two lines.   folders: of the templates."""
     made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=shown,

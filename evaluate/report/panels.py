@@ -1,7 +1,7 @@
 """Pictures of a case, small enough for a page: what was shown, what was seen, what became of each attacked pixel."""
 
 import io
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,11 @@ def decimated(pixels: NDArray[Pixel], size: tuple[int, int]) -> NDArray[Pixel]:
 
 
 def _webp(image: Image.Image, quality: int = 75, lossless: bool = False) -> bytes:
+    return encoded(image, "WEBP", quality=quality, method=EFFORT, lossless=lossless)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """A picture as a file. kind: that Pillow knows, with its options."""
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=EFFORT, lossless=lossless)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()

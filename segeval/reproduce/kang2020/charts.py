@@ -1,158 +1,118 @@
 """The figures that are charts (1, 6 and the matched budgets), as SVG for the page and as files of their own."""
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from segeval.evaluate.measure.report_records import Curve, CurvePoint, Estimate
-from segeval.evaluate.report.figures import INK, LINES, SERIES, STYLE, UNBOUNDED, inline
-from segeval.evaluate.report.report_csv import Cell
+from segeval.evaluate.measure.report_records import Curve
+from segeval.evaluate.report.figures import (
+    INK,
+    LINES,
+    SERIES,
+    STYLE,
+    UNBOUNDED,
+    error_bars,
+    inline,
+    key_of_colours,
+    known_measures,
+    over_steps,
+)
+from segeval.evaluate.report.page import TEMPLATES
 from segeval.files.experiments import LEVELS
-from segeval.files.sets import Scope
-from segeval.reproduce.kang2020.grid import METHOD_NAMES
+from segeval.reproduce.kang2020.figures import Figure
+from segeval.reproduce.kang2020.grid import METHOD_NAMES, SCOPE_NAMES
+from segeval.reproduce.kang2020.kang2020_csv import budget_row, curve_rows
 from segeval.reproduce.kang2020.kang2020_records import EVERY_VICTIM, SCOPES, BudgetPoint
 from segeval.reproduce.kang2020.matched_budgets import BUDGETED, places, read_off
+from segeval.reproduce.kang2020.table1 import Counted
 
 COLOURS = {"fgsm": SERIES[0], "tanh": SERIES[1]}
-SCOPE_TITLES: dict[Scope, str] = {"local": "local", "full": "whole image"}
-STANDALONE = (
-    "<style>:root{color-scheme:light dark;color:#1c1d21;background:#fff;--grid:#e3dfd6;--series-1:#2f6fb2;"
-    "--series-2:#c8540f}@media (prefers-color-scheme:dark){:root{color:#e9e6df;background:#1b1e24;--grid:#383c45;"
-    "--series-1:#6fb0f0;--series-2:#ff9352}}</style>"
-)
-"""Colours of an SVG file, which has no page around it to say them."""
-MEASURES: tuple[tuple[str, Callable[[CurvePoint, Scope], float | None]], ...] = (
-    ("segmentation accuracy", lambda point, scope: point.accuracy),
-    (UNBOUNDED[0], lambda point, scope: point.ratio),
-    ("success rate", lambda point, scope: point.success),
-    (UNBOUNDED[1], lambda point, scope: point.mean_phi if scope == "local" else point.mean),
-)
-
+PANELS = ("segmentation accuracy", "ratio of accuracy", "success rate", "perturbation, levels of 255")
+"""Of Figure 6, from top to bottom."""
 SMALLEST_SHOWN = 0.05
 """Mean change in levels below which no point is drawn: a weak attack far to the left would take half of the axis."""
 
 
-@dataclass(frozen=True)
-class Chart:
-    """One chart. svg: element for the page.   data: rows of its CSV.   alt: what it shows, in words."""
-
-    name: str
-    number: str
-    title: str
-    caption: str
-    alt: str
-    svg: str
-    data: tuple[dict[str, Cell], ...]
-
-    @property
-    def file(self) -> bytes:
-        """The chart as an SVG file."""
-        opening, body = re.split(r"(?<=>)", self.svg, maxsplit=1)
-        return f'<?xml version="1.0" encoding="utf-8"?>\n{opening}{STANDALONE}{body}\n'.encode()
+def svg_file(svg: str) -> bytes:
+    """A chart as a file, which has no page around it to say its colours."""
+    opening, end, body = svg.partition(">")
+    colours = (TEMPLATES / "colours.css").read_text(encoding="utf-8")
+    style = f"<style>{colours}:root {{ color: var(--ink); background: var(--card); }}</style>"
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{opening}{end}{style}{body}\n'.encode()
 
 
-def figure_1() -> Chart:
+def charts(
+    table1: Counted | None, curves: Sequence[Curve], points: Sequence[BudgetPoint]
+) -> Sequence[Callable[[], Figure | None]]:
+    """Figure 1, Figure 6 and the matched budgets, none drawn yet; each gives None where there is nothing on it."""
+    return figure_1, partial(figure_6, table1, curves), partial(budgets_mean, points), partial(budgets_linf, points)
+
+
+def figure_1() -> Figure:
     """The hyperbolic tangent on [−1.5, 1.5]."""
     x = np.linspace(-1.5, 1.5, 121).round(6)
     y = np.tanh(x)
     alt = "tanh from −1.5 to 1.5: nearly the identity around 0, bending towards −1 and 1"
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 2.9), layout="constrained")
-        axes = figure.subplots()
+        drawing = Drawing(figsize=(5.2, 2.9), layout="constrained")
+        axes = drawing.subplots()
         axes.plot(x, y, color=COLOURS["tanh"], label="tanh")
         axes.plot(x, x, color=INK, linewidth=0.8, linestyle="dotted", label="identity")
         axes.set_xlim(-1.5, 1.5)
         axes.set_ylim(-1.1, 1.1)
         axes.set_xlabel("x")
-        _legend(figure, [axes])
-        svg = inline(figure, "fig1", alt)
-    data: tuple[dict[str, Cell], ...] = tuple({"x": float(a), "tanh": float(b)} for a, b in zip(x, y, strict=True))
+        key_of_colours(drawing, axes)
+        svg = inline(drawing, "fig1", alt)
+    data = tuple({"x": a, "tanh": b} for a, b in zip(x.tolist(), y.tolist(), strict=True))
     caption = "The function that Eq. 2 puts the image through. An adversarial image cannot leave the valid range."
-    return Chart("fig1", "1", "The hyperbolic tangent", caption, alt, svg, data)
+    return Figure("fig1", "1", "The hyperbolic tangent", caption, alt, data, svg)
 
 
-def figure_6(curves: Sequence[Curve], scopes: dict[str, Scope], models: Sequence[str]) -> Chart | None:
-    """Four metrics by each model and the joint attack over the steps.
-
-    curves: of the attacks as published.   scopes: of the attacks, by label.
-    """
-    columns: list[tuple[str, list[Curve]]] = [(m, [c for c in curves if c.victims == (m,)]) for m in models]
-    columns.append(("joint, mean of the victims", [c for c in curves if c.model == EVERY_VICTIM]))
-    columns = [(title, found) for title, found in columns if found]
+def figure_6(table1: Counted | None, curves: Sequence[Curve]) -> Figure | None:
+    """Four metrics by each model and the joint attack over the steps. curves: of the attacks as published."""
+    if table1 is None:
+        return None
+    scopes = {label: scope for label, (_, scope) in table1.attacks.items()}
+    models = [model.name for model in table1.manifest.models]
+    columns = {model: [curve for curve in curves if curve.victims == (model,)] for model in models}
+    columns["joint, mean of the victims"] = [curve for curve in curves if curve.model == EVERY_VICTIM]
+    columns = {title: found for title, found in columns.items() if found}
     if not columns:
         return None
-    known = [
-        (name, measure)
-        for name, measure in MEASURES
-        if any(measure(p, scopes[c.attack]) is not None for c in curves for p in c.points)
-    ]
-    shown = ", ".join(title for title, _ in columns)
-    alt = f"{len(known)} metrics over the steps for {shown}; the numbers are in fig6.csv"
+    known = sorted(known_measures(curves, scopes), key=PANELS.index)
+    alt = f"{len(known)} metrics over the steps for {', '.join(columns)}; the numbers are in fig6.csv"
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(5.0, 2.9 * len(columns)), 2.1 * len(known)), layout="constrained")
-        panels = figure.subplots(len(known), len(columns), sharey="row", sharex=True, squeeze=False)
-        for row, (name, measure) in zip(panels, known, strict=True):
-            for axes, (title, found) in zip(row, columns, strict=True):
-                _steps(axes, found, scopes, measure)
+        drawing = Drawing(figsize=(max(5.0, 2.9 * len(columns)), 2.1 * len(known)), layout="constrained")
+        panels = drawing.subplots(len(known), len(columns), sharey="row", sharex=True, squeeze=False)
+        for row, name in zip(panels, known, strict=True):
+            for axes, (title, found) in zip(row, columns.items(), strict=True):
+                for curve in found:
+                    scope, method = scopes[curve.attack], curve.attack.partition("-")[0]
+                    label = f"{METHOD_NAMES[method]}, {SCOPE_NAMES[scope]}"
+                    over_steps(axes, curve, name, scope, color=COLOURS[method], linestyle=LINES[scope], label=label)
+                axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
                 if axes in panels[0]:
                     axes.set_title(title)
                 if axes in panels[-1]:
                     axes.set_xlabel("step")
             row[0].set_ylabel(name.replace(", levels of 255", ",\nlevels of 255"))
             row[0].set_ylim(bottom=0, top=None if name in UNBOUNDED else 1.02)
-        _legend(figure, panels.ravel().tolist())
-        svg = inline(figure, "fig6", alt)
+        key_of_colours(drawing, *panels.ravel())
+        svg = inline(drawing, "fig6", alt)
     caption = (
         "Means over images of the metrics of the float image, step by step, for FGSM and the tanh method as published. "
         "Perturbation over φ for local attacks, else over the image. Step 0 is the image before the first update."
     )
-    data = tuple(row for _, found in columns for curve in found for row in curve_rows(curve))
-    return Chart("fig6", "6", "Metrics over the steps", caption, alt, svg, data)
+    data = tuple(row for found in columns.values() for curve in found for row in curve_rows(curve))
+    return Figure("fig6", "6", "Metrics over the steps", caption, alt, data, svg)
 
 
-def curve_rows(curve: Curve) -> list[dict[str, Cell]]:
-    """A curve as rows of a CSV; its model is * for the mean over the victims."""
-    return [
-        {
-            "model": curve.model,
-            "victims": "+".join(curve.victims),
-            "attack": curve.attack,
-            "step": point.step,
-            "images": point.images,
-            "accuracy": point.accuracy,
-            "ratio": point.ratio,
-            "success": point.success,
-            "mean": point.mean,
-            "mean_phi": point.mean_phi,
-        }
-        for point in curve.points
-    ]
-
-
-def _steps(
-    axes: Axes, curves: Sequence[Curve], scopes: dict[str, Scope], measure: Callable[[CurvePoint, Scope], float | None]
-) -> None:
-    for curve in curves:
-        scope, method = scopes[curve.attack], curve.attack.partition("-")[0]
-        values = [measure(point, scope) for point in curve.points]
-        axes.plot(
-            [point.step for point in curve.points],
-            [float("nan") if value is None else value for value in values],
-            color=COLOURS[method],
-            linestyle=LINES[scope],
-            label=f"{METHOD_NAMES[method]}, {SCOPE_TITLES[scope]}",
-        )
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.margins(x=0.01)
-
-
-def budgets_mean(points: Sequence[BudgetPoint]) -> Chart | None:
+def budgets_mean(points: Sequence[BudgetPoint]) -> Figure | None:
     """Success against mean change: every measured point, and the envelope that is read off."""
 
     def panel(axes: Axes, ours: Sequence[BudgetPoint]) -> None:
@@ -168,7 +128,6 @@ def budgets_mean(points: Sequence[BudgetPoint]) -> Chart | None:
         axes.set_xscale("log", base=2)
         levels = [level for level in (1 / 16, 1 / 8, *LEVELS, 8) if axes.get_xlim()[0] <= level <= axes.get_xlim()[1]]
         axes.xaxis.set_major_locator(FixedLocator(levels))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_locator(NullLocator())
 
     return _budget_chart(
@@ -184,7 +143,7 @@ def budgets_mean(points: Sequence[BudgetPoint]) -> Chart | None:
     )
 
 
-def budgets_linf(points: Sequence[BudgetPoint]) -> Chart | None:
+def budgets_linf(points: Sequence[BudgetPoint]) -> Figure | None:
     """Success within each L∞ radius."""
 
     def panel(axes: Axes, ours: Sequence[BudgetPoint]) -> None:
@@ -195,16 +154,14 @@ def budgets_linf(points: Sequence[BudgetPoint]) -> Chart | None:
                 axes.errorbar(
                     [p.limit for p in found],
                     [p.success.mean or 0.0 for p in found],
-                    yerr=np.array([_bar(p.success) for p in found]).T,
+                    yerr=error_bars(p.success for p in found),
                     color=COLOURS[method],
                     marker="o",
                     markersize=4,
                     elinewidth=1,
                     label=METHOD_NAMES[method],
                 )
-        radii = sorted({p.limit for p in ours})
-        axes.xaxis.set_major_locator(FixedLocator(radii))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_major_locator(FixedLocator(sorted({p.limit for p in ours})))
         axes.margins(x=0.1)
 
     return _budget_chart(
@@ -218,13 +175,6 @@ def budgets_linf(points: Sequence[BudgetPoint]) -> Chart | None:
     )
 
 
-def _bar(estimate: Estimate) -> tuple[float, float]:
-    """Lengths of an error bar; nothing where there is no interval, or where the mean lies outside it."""
-    if estimate.mean is None or estimate.low is None or estimate.high is None:
-        return 0.0, 0.0
-    return max(0.0, estimate.mean - estimate.low), max(0.0, estimate.high - estimate.mean)
-
-
 def _budget_chart(
     points: Sequence[BudgetPoint],
     panel: Callable[[Axes, Sequence[BudgetPoint]], None],
@@ -232,53 +182,24 @@ def _budget_chart(
     title: str,
     unit: str,
     caption: str,
-) -> Chart | None:
+) -> Figure | None:
     models = list(dict.fromkeys(point.model for point in points))
     scopes = [scope for scope in SCOPES if any(point.scope == scope for point in points)]
     if not models:
         return None
     alt = f"{title} of FGSM and the tanh method on {', '.join(models)}; the numbers are in {name}.csv"
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(5.0, 4.3 * len(models)), 2.6 * len(scopes)), layout="constrained")
-        panels = figure.subplots(len(scopes), len(models), sharex=True, sharey=True, squeeze=False)
+        drawing = Drawing(figsize=(max(5.0, 4.3 * len(models)), 2.6 * len(scopes)), layout="constrained")
+        panels = drawing.subplots(len(scopes), len(models), sharex=True, sharey=True, squeeze=False)
         for row, scope in zip(panels, scopes, strict=True):
             for axes, model in zip(row, models, strict=True):
                 panel(axes, [p for p in points if (p.scope, p.model) == (scope, model)])
-                axes.set_title(f"{model}, {SCOPE_TITLES[scope]}")
+                axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+                axes.set_title(f"{model}, {SCOPE_NAMES[scope]}")
                 axes.set_ylim(-0.02, 1.02)
                 if axes in panels[-1]:
                     axes.set_xlabel(unit)
             row[0].set_ylabel("success rate")
-        _legend(figure, panels.ravel().tolist())
-        svg = inline(figure, name, alt)
-    return Chart(name, "", title, caption, alt, svg, tuple(budget_row(point) for point in points))
-
-
-def budget_row(point: BudgetPoint) -> dict[str, Cell]:
-    """A measured point as a row of a CSV."""
-    return {
-        "model": point.model,
-        "scope": point.scope,
-        "method": point.method,
-        "set": point.set,
-        "attack": point.attack,
-        "quantity": point.quantity,
-        "limit": point.limit,
-        "images": point.images,
-        "success": point.success.mean,
-        "success_low": point.success.low,
-        "success_high": point.success.high,
-        "success_pooled": point.success.pooled,
-        "change": point.change.mean,
-        "change_low": point.change.low,
-        "change_high": point.change.high,
-        "linf": point.linf,
-    }
-
-
-def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
-    entries = {
-        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    if entries:
-        figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=4, columnspacing=1.6)
+        key_of_colours(drawing, *panels.ravel())
+        svg = inline(drawing, name, alt)
+    return Figure(name, "", title, caption, alt, tuple(map(budget_row, points)), svg)

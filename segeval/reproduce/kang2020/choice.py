@@ -16,11 +16,6 @@ from segeval.goals import source_mask
 from segeval.places import dataset_root
 
 PAPER_TASKS = ("vru-to-vegetation", "vehicle-to-road", "vehicle-to-building")
-LIMIT = 12
-"""Images of Table 1 unless asked otherwise."""
-BUDGET_LIMIT = 4
-"""Images of the matched budgets and of the maps, each of which takes more runs."""
-
 MODELS = {
     "camvid": ("espnet-camvid", "fast-scnn-camvid"),
     "cityscapes": ("espnet-cityscapes", "espnetv2-cityscapes"),
@@ -30,7 +25,10 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for; None and empty mean the usual choice for the dataset."""
+    """What was asked for; None and empty mean the usual choice for the dataset.
+
+    limit: images of Table 1.   budget_limit: of these, for the matched budgets and the maps, which take more runs.
+    """
 
     dataset: str
     split: str | None = None
@@ -38,8 +36,8 @@ class Options:
     size: tuple[int, int] | None = None
     models: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
-    limit: int = LIMIT
-    budget_limit: int = BUDGET_LIMIT
+    limit: int = 12
+    budget_limit: int = 4
     parts: tuple[Part, ...] = PARTS
     steps: int = 50
     batch_size: int = 1

@@ -1,13 +1,24 @@
 """The paper's ordering, claim by claim, with differences that are paired over images."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations, product
-from typing import Literal
+from typing import get_args
 
 from segeval.evaluate.measure.bootstrap import derived
 from segeval.files.sets import Scope
-from segeval.reproduce.kang2020.kang2020_records import METHODS, SCOPES, Claim, Kind, Mean, Method, Side, Verdict
+from segeval.reproduce.kang2020.kang2020_records import (
+    METHODS,
+    SCOPES,
+    Claim,
+    Compared,
+    Expected,
+    Kind,
+    Mean,
+    Method,
+    Side,
+    Verdict,
+)
 from segeval.reproduce.kang2020.paper import TABLE, column_of
 from segeval.reproduce.kang2020.table1 import Counted, columns_of
 from segeval.reproduce.kang2020.tallies import Tally, mean_of
@@ -15,9 +26,8 @@ from segeval.reproduce.kang2020.tallies import Tally, mean_of
 MARGIN = 0.05
 """Success that a joint attack may lose against a single one, and that a transferred image may add to the clean one,
 for ``nearly as well`` and ``hardly``. The paper gives no number."""
-Compared = Literal["accuracy", "ratio", "success"]
-Expected = Literal["below", "above", ""]
-METRICS: tuple[Compared, ...] = ("accuracy", "ratio", "success")
+ORDERING: tuple[Compared, ...] = get_args(Compared)
+"""The metrics that Table 1 itself compares the methods by."""
 KINDS: dict[Kind, str] = {
     "accuracy": "tanh leaves less segmentation accuracy than FGSM",
     "ratio": "tanh leaves a lower ratio of accuracy than FGSM",
@@ -30,8 +40,6 @@ KINDS: dict[Kind, str] = {
     "transfer-control": f"on that other model it adds at most {MARGIN:g} success to what the clean image has there",
 }
 """What each kind of claim says."""
-ORDERING: tuple[Kind, ...] = ("accuracy", "ratio", "success")
-"""The claims that Table 1 itself makes."""
 
 
 def decide(expected: Expected, threshold: float, difference: Mean) -> Verdict:
@@ -48,30 +56,59 @@ def decide(expected: Expected, threshold: float, difference: Mean) -> Verdict:
 
 def claims(counted: Counted, seed: int) -> tuple[Claim, ...]:
     """Every claim for which the set has both sides, by kind."""
-    found = [
-        *orderings(counted, seed),
-        *(claim for scope, method in product(SCOPES, METHODS[:2]) for claim in joint(counted, scope, method, seed)),
-        *(claim for scope, method in product(SCOPES, METHODS[:2]) for claim in transfer(counted, scope, method, seed)),
-    ]
     order = list(KINDS)
+    found = (*orderings(counted, seed), *joint(counted, seed), *transfer(counted, seed))
     return tuple(sorted(found, key=lambda claim: order.index(claim.kind)))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An attack shown to a model, or the clean image, of which label and method are empty, to the same model."""
+
+    label: str
+    method: Method | None
+    scope: Scope
+    victims: tuple[str, ...]
+    model: str
+    tally: Tally
+
+    def values(self, metric: Compared) -> dict[str, float]:
+        """Of every image that has one."""
+        return self.tally.values(metric if self.method else "control")
+
+    def side(self, metric: Compared, images: Sequence[str]) -> Side:
+        """As the report has it, over these images."""
+        values, sizes = self.values(metric), self.tally.values("mean_phi" if self.scope == "local" else "mean")
+        column = column_of(self.scope, self.victims, self.model)
+        return Side(
+            attack=self.label,
+            victims=self.victims,
+            model=self.model,
+            levels=_mean([sizes[image] for image in images]) if self.method else 0.0,
+            value=_mean([values[image] for image in images]),
+            paper=TABLE.get((metric, self.method, column)) if self.method and column else None,
+        )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def shown(counted: Counted, method: Method, scope: Scope, victims: tuple[str, ...], model: str) -> Shown | None:
+    """An attack as a model saw it; None if the set does not have it."""
+    label, tally = counted.label(method, scope), counted.tally(method, scope, victims, model)
+    return None if label is None or tally is None else Shown(label, method, scope, victims, model, tally)
 
 
 def orderings(counted: Counted, seed: int) -> Iterator[Claim]:
     """tanh against FGSM, as in the paper and at equal perturbation, column by column."""
-    matched: tuple[tuple[Method, bool], ...] = (("fgsm", False), ("fgsm-as-tanh", True))
-    for scope, (victims, model), (other, equal) in product(SCOPES, columns_of(counted.models), matched):
-        left = counted.tally("tanh", scope, victims, model)
-        right = counted.tally(other, scope, victims, model)
-        if left is None or right is None:
-            continue
-        for metric in METRICS:
-            kind: Kind = f"{metric}-matched" if equal else metric  # type: ignore[assignment]
-            sides = (
-                _Side(counted, "tanh", scope, victims, model, left),
-                _Side(counted, other, scope, victims, model, right),
-            )
-            yield compare(kind, metric, scope, sides, expectation(metric, scope, victims, model), 0.0, seed)
+    others: tuple[Method, ...] = ("fgsm", "fgsm-as-tanh")
+    for scope, (victims, model), other in product(SCOPES, columns_of(counted.models), others):
+        left, right = (shown(counted, method, scope, victims, model) for method in ("tanh", other))
+        if left and right:
+            for metric in ORDERING:
+                kind: Kind = metric if other == "fgsm" else f"{metric}-matched"  # type: ignore[assignment]
+                yield compare(kind, metric, left, right, expectation(metric, scope, victims, model), 0.0, seed)
 
 
 def expectation(metric: Compared, scope: Scope, victims: Sequence[str], model: str) -> Expected:
@@ -84,85 +121,40 @@ def expectation(metric: Compared, scope: Scope, victims: Sequence[str], model: s
     return "above" if TABLE["success", "tanh", column] > TABLE["success", "fgsm", column] else "below"
 
 
-def joint(counted: Counted, scope: Scope, method: Method, seed: int) -> Iterator[Claim]:
+def joint(counted: Counted, seed: int) -> Iterator[Claim]:
     """The joint attack on each victim against the attack on it alone; each over its own φ."""
     models = counted.models
-    for model in models if len(models) > 1 else ():
-        left, right = (counted.tally(method, scope, victims, model) for victims in (models, (model,)))
-        if left is not None and right is not None:
-            sides = (
-                _Side(counted, method, scope, models, model, left),
-                _Side(counted, method, scope, (model,), model, right),
-            )
-            yield compare("joint", "success", scope, sides, "above", -MARGIN, seed)
+    for scope, method, model in product(SCOPES, METHODS[:2], models if len(models) > 1 else ()):
+        left, right = (shown(counted, method, scope, victims, model) for victims in (models, (model,)))
+        if left and right:
+            yield compare("joint", "success", left, right, "above", -MARGIN, seed)
 
 
-def transfer(counted: Counted, scope: Scope, method: Method, seed: int) -> Iterator[Claim]:
+def transfer(counted: Counted, seed: int) -> Iterator[Claim]:
     """An image made for one model on another: against its victim, and against the clean image."""
-    for victim, model in permutations(counted.models, 2):
-        other, own = (counted.tally(method, scope, (victim,), shown) for shown in (model, victim))
-        if other is None or own is None:
-            continue
-        left = _Side(counted, method, scope, (victim,), model, other)
-        right = _Side(counted, method, scope, (victim,), victim, own)
-        clean = _Side(counted, None, scope, (victim,), model, other)
-        yield compare("transfer", "success", scope, (left, right), "below", 0.0, seed)
-        yield compare("transfer-control", "success", scope, (left, clean), "below", MARGIN, seed)
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One side before it is compared. method: None for the clean image."""
-
-    counted: Counted
-    method: Method | None
-    scope: Scope
-    victims: tuple[str, ...]
-    model: str
-    tally: Tally
-
-    def values(self, metric: Compared) -> dict[str, float]:
-        return self.tally.values(metric if self.method else "control")
-
-    def record(self, metric: Compared, images: Sequence[str]) -> Side:
-        values = self.values(metric)
-        sizes = self.tally.values("mean_phi" if self.scope == "local" else "mean")
-        column = column_of(self.scope, self.victims, self.model)
-        paper = TABLE.get((metric, self.method, column)) if self.method and column else None
-        return Side(
-            attack=(self.method and self.counted.label(self.method, self.scope)) or "",
-            victims=self.victims,
-            model=self.model,
-            levels=_mean([sizes[image] for image in images]) if self.method else 0.0,
-            value=_mean([values[image] for image in images]),
-            paper=paper,
-        )
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+    for scope, method, (victim, model) in product(SCOPES, METHODS[:2], permutations(counted.models, 2)):
+        left, right = (shown(counted, method, scope, (victim,), other) for other in (model, victim))
+        if left and right:
+            yield compare("transfer", "success", left, right, "below", 0.0, seed)
+            clean = replace(left, label="", method=None)
+            yield compare("transfer-control", "success", left, clean, "below", MARGIN, seed)
 
 
 def compare(
-    kind: Kind,
-    metric: Compared,
-    scope: Scope,
-    sides: tuple[_Side, _Side],
-    expected: Expected,
-    threshold: float,
-    seed: int,
+    kind: Kind, metric: Compared, left: Shown, right: Shown, expected: Expected, threshold: float, seed: int
 ) -> Claim:
     """Compare two sides over the images for which both have the metric."""
-    left, right = (side.values(metric) for side in sides)
-    images = [image for image in left if image in right]
-    about = (kind, metric, scope, *(part for side in sides for part in (side.method, side.victims, side.model)))
-    difference = mean_of([left[image] - right[image] for image in images], derived(seed, "claim", *about))
+    mine, others = left.values(metric), right.values(metric)
+    images = [image for image in mine if image in others]
+    about = (part for side in (left, right) for part in (side.method, side.victims, side.model))
+    drawn = derived(seed, "claim", kind, metric, left.scope, *about)
+    difference = mean_of([mine[image] - others[image] for image in images], drawn)
     return Claim(
         kind=kind,
         metric=metric,
-        scope=scope,
-        left=sides[0].record(metric, images),
-        right=sides[1].record(metric, images),
+        scope=left.scope,
+        left=left.side(metric, images),
+        right=right.side(metric, images),
         expected=expected,
         threshold=threshold,
         difference=difference,

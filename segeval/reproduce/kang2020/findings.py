@@ -45,13 +45,10 @@ def by_kind(claims: Sequence[Claim]) -> list[tuple[Kind, str, str, tuple[Claim, 
 
 def matched(cells: Sequence[Cell]) -> list[float]:
     """By column, FGSM's perturbation as a share of the tanh method's that it was to match."""
-    sizes = {(c.scope, c.victims, c.model, c.method): c.perturbation.mean for c in cells if c.model in c.victims}
-    found = []
-    for (*column, method), size in sizes.items():
-        limit = sizes.get((column[0], column[1], column[2], "tanh"))  # type: ignore[arg-type]
-        if method == "fgsm-as-tanh" and size is not None and limit:
-            found.append(size / limit)
-    return found
+    limits = {(c.scope, c.victims, c.model): c.perturbation.mean for c in cells if c.method == "tanh"}
+    ours = [cell for cell in cells if cell.own and cell.method == "fgsm-as-tanh"]
+    sizes = ((cell.perturbation.mean, limits.get((cell.scope, cell.victims, cell.model))) for cell in ours)
+    return [size / limit for size, limit in sizes if size is not None and limit]
 
 
 def notes(config: ExperimentConfig, models: Sequence[str], cells: Sequence[Cell]) -> tuple[str, ...]:

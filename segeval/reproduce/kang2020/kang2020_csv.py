@@ -1,117 +1,82 @@
 """The CSV files of a report: one line per number's row, the same numbers as in kang2020.json."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from segeval.evaluate.measure.report_records import Estimate
-from segeval.evaluate.report.report_csv import ALL_TASKS, Cell, csv_bytes, flat
+from segeval.evaluate.measure.report_records import Curve
+from segeval.evaluate.report.report_csv import Cell, csv_bytes, flat
 from segeval.reproduce.kang2020 import kang2020_records
-from segeval.reproduce.kang2020.kang2020_records import (
-    BudgetRow,
-    Claim,
-    ClassShare,
-    GradientImage,
-    GradientShare,
-    Mean,
-    ScaledMap,
-    StepRow,
+from segeval.reproduce.kang2020.kang2020_records import BudgetPoint, GradientShare, Kang2020Report
+
+MEAN = ("", "_low", "_high")
+ESTIMATE = (*MEAN, "_pooled", "_images", "_left_out")
+"""Endings of the columns of a mean, and of an estimate."""
+
+
+def picked(record: object, columns: Iterable[str]) -> dict[str, Cell]:
+    """Some fields of a record as cells; the mean of an estimate has the estimate's name."""
+    cells = flat(record)
+    return {column: cells.get(f"{column}_mean", cells.get(column)) for column in columns}
+
+
+def spread(names: Iterable[str], endings: Iterable[str]) -> tuple[str, ...]:
+    """The columns of several numbers."""
+    return tuple(f"{name}{ending}" for name in names for ending in endings)
+
+
+TABLE1 = (
+    *("scope", "method", "attack", "victims", "model", "task", "images", "samples", "skipped"),
+    *spread(("accuracy", "ratio", "success", "control", "clean_accuracy", "clean_ratio"), ESTIMATE),
+    *spread(("mean", "mean_phi", "l2"), ESTIMATE),
+    *("linf", "paper_accuracy", "paper_ratio", "paper_success", "paper_perturbation"),
+    *("paper_misprint", "paper_same_victims"),
+)
+TRANSFER = spread(("success", "control", "accuracy", "clean_accuracy"), ESTIMATE)
+BUDGETS = (
+    *("model", "scope", "method", "set", "attack", "quantity", "limit", "images"),
+    *("success", "success_low", "success_high", "success_pooled", "change", "change_low", "change_high", "linf"),
 )
 
-SHOWN = ("accuracy", "ratio", "success", "perturbation")
 
-
-def estimate_cells(name: str, estimate: Estimate) -> dict[str, Cell]:
-    """Mean, interval, pooled value and numbers of images."""
-    return {
-        name: estimate.mean,
-        f"{name}_low": estimate.low,
-        f"{name}_high": estimate.high,
-        f"{name}_pooled": estimate.pooled,
-        f"{name}_images": estimate.images,
-        f"{name}_left_out": estimate.left_out,
-    }
-
-
-def cell_row(cell: kang2020_records.Cell) -> dict[str, Cell]:
+def table1_row(cell: kang2020_records.Cell) -> dict[str, Cell]:
     """One cell of Table 1; the paper's figures are empty where it has none."""
-    row: dict[str, Cell] = {
-        "scope": cell.scope,
-        "method": cell.method,
-        "attack": cell.attack,
-        "victims": "+".join(cell.victims),
-        "model": cell.model,
-        "task": ALL_TASKS if cell.task is None else cell.task,
-        "images": cell.images,
-        "samples": cell.samples,
-        "skipped": cell.skipped,
+    return picked(cell, TABLE1) | {"paper_misprint": bool(cell.paper and cell.paper.misprint)}
+
+
+def transfer_row(cell: kang2020_records.Cell) -> dict[str, Cell]:
+    """One attack on one model it was shown to."""
+    where = picked(cell, ("attack", "scope", "victims", "model"))
+    return where | {"is_victim": cell.own} | picked(cell, TRANSFER)
+
+
+def curve_rows(curve: Curve) -> list[dict[str, Cell]]:
+    """A curve, step by step; its model is * for the mean over the victims."""
+    key: dict[str, Cell] = {"model": curve.model, "victims": "+".join(curve.victims), "attack": curve.attack}
+    return [key | flat(point) for point in curve.points]
+
+
+def budget_row(point: BudgetPoint) -> dict[str, Cell]:
+    """A measured point."""
+    return picked(point, BUDGETS)
+
+
+def gradient_row(share: GradientShare) -> dict[str, Cell]:
+    """The means of one model."""
+    found = picked(share, ("model", "steps", "images", *spread(("energy_in_phi", "phi_share"), MEAN)))
+    return found | {"images": share.energy_in_phi.images}
+
+
+def tables(report: Kang2020Report) -> dict[str, bytes]:
+    """The tables of a report by name; empty where a part was not made."""
+    together = [cell for cell in report.cells if cell.task is None]
+    rows: dict[str, Iterable[dict[str, Cell]]] = {
+        "table1": (table1_row(cell) for cell in together if cell.own),
+        "table1-tasks": (table1_row(cell) for cell in report.cells if cell.task is not None),
+        "claims": map(flat, report.claims),
+        "transfer": map(transfer_row, together),
+        "curves": (row for curve in report.curves for row in curve_rows(curve)),
+        "budgets": map(budget_row, report.budgets),
+        "budgets-interpolated": map(flat, report.interpolated),
+        "gradients": map(gradient_row, report.gradients),
+        "gradients-images": map(flat, report.gradient_images),
     }
-    for name in ("accuracy", "ratio", "success", "control", "clean_accuracy", "clean_ratio", "mean", "mean_phi", "l2"):
-        row |= estimate_cells(name, getattr(cell, name))
-    row["linf"] = cell.linf
-    for name in SHOWN:
-        row[f"paper_{name}"] = None if cell.paper is None else getattr(cell.paper, name)
-    row["paper_misprint"] = bool(cell.paper and cell.paper.misprint)
-    row["paper_same_victims"] = None if cell.paper is None else cell.paper.same_victims
-    return row
-
-
-def table1_csv(cells: Iterable[kang2020_records.Cell]) -> bytes:
-    """Table 1: all tasks together, on the victims."""
-    return csv_bytes(cell_row(cell) for cell in cells if cell.task is None and cell.model in cell.victims)
-
-
-def tasks_csv(cells: Iterable[kang2020_records.Cell]) -> bytes:
-    """The same for every task by itself."""
-    return csv_bytes(cell_row(cell) for cell in cells if cell.task is not None)
-
-
-def transfer_csv(cells: Iterable[kang2020_records.Cell]) -> bytes:
-    """Every image on every model it was shown to, all tasks together."""
-    return csv_bytes(
-        {
-            "attack": cell.attack,
-            "scope": cell.scope,
-            "victims": "+".join(cell.victims),
-            "model": cell.model,
-            "is_victim": cell.model in cell.victims,
-            **estimate_cells("success", cell.success),
-            **estimate_cells("control", cell.control),
-            **estimate_cells("accuracy", cell.accuracy),
-            **estimate_cells("clean_accuracy", cell.clean_accuracy),
-        }
-        for cell in cells
-        if cell.task is None
-    )
-
-
-def claims_csv(claims: Iterable[Claim]) -> bytes:
-    """One line per comparison."""
-    return csv_bytes(map(flat, claims))
-
-
-def interpolated_csv(rows: Iterable[BudgetRow]) -> bytes:
-    """Success by size of the perturbation."""
-    return csv_bytes(map(flat, rows))
-
-
-def mean_cells(name: str, mean: Mean) -> dict[str, Cell]:
-    """A mean with its interval."""
-    return {name: mean.mean, f"{name}_low": mean.low, f"{name}_high": mean.high}
-
-
-def gradients_csv(shares: Iterable[GradientShare]) -> bytes:
-    """One line per model."""
-    return csv_bytes(
-        {
-            "model": share.model,
-            "steps": "+".join(map(str, share.steps)),
-            "images": share.energy_in_phi.images,
-            **mean_cells("energy_in_phi", share.energy_in_phi),
-            **mean_cells("phi_share", share.phi_share),
-        }
-        for share in shares
-    )
-
-
-def rows_csv(rows: Sequence[ClassShare | ScaledMap | StepRow | GradientImage]) -> bytes:
-    """Plain records, one a line."""
-    return csv_bytes(map(flat, rows))
+    return {f"{name}.csv": csv_bytes(each) for name, each in rows.items()}

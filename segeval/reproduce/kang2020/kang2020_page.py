@@ -1,48 +1,37 @@
 """report.html of a reproduction: one file that asks nobody for anything."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from segeval.evaluate.report.page import TEMPLATES, fixed, shown
+from segeval.evaluate.report.page import TEMPLATES, environment, fixed
 from segeval.evaluate.report.palette import LegendEntry
-from segeval.evaluate.report.wording import decimals
 from segeval.files.encoding import encode
 from segeval.files.experiments import LEVELS
 from segeval.reproduce.kang2020.claims import MARGIN
 from segeval.reproduce.kang2020.findings import by_kind, headline
-from segeval.reproduce.kang2020.grid import METHOD_NAMES, Grid, grids
+from segeval.reproduce.kang2020.grid import METHOD_NAMES, SCOPE_NAMES, grids, matrices
 from segeval.reproduce.kang2020.kang2020_records import BudgetRow, FigureRecord, Kang2020Report
 from segeval.reproduce.kang2020.paper import PRINTED
-from segeval.reproduce.kang2020.transfer_matrices import matrices
 
 OWN_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure as the page shows it: an SVG element or a picture. alt: what it shows, in words."""
+    """A figure as the page shows it: an SVG element, drawn from numbers and escaped names, or a picture with a legend.
+
+    alt: what a picture shows, in words.   uri: of its data.   size: (width, height) of it.
+    """
 
     record: FigureRecord
     alt: str
-    svg: str = ""
-    uri: str = ""
-    width: int = 0
-    height: int = 0
-    legend: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def markup(self) -> Markup:
-        """The SVG element, drawn by charts.py from numbers and escaped names."""
-        return Markup(self.svg)
-
-    @property
-    def entries(self) -> list[LegendEntry]:
-        """Classes and their colours."""
-        return [LegendEntry(name, colour) for name, colour in self.legend.items()]
+    svg: Markup
+    uri: str
+    size: tuple[int, int]
+    legend: tuple[LegendEntry, ...]
 
 
 def three(value: float | None) -> str:
@@ -50,19 +39,9 @@ def three(value: float | None) -> str:
     return fixed(value, 3)
 
 
-def span(low: float | None, high: float | None) -> str:
-    """``0.312 to 0.450``, or nothing where there is no interval."""
-    return "" if low is None or high is None else f"{signed(low)} to {signed(high)}"
-
-
-def signed(value: float | None) -> str:
-    """Three decimals with a proper minus sign."""
-    return three(value).replace("-", "−")
-
-
-def threshold(value: float) -> str:
-    """``0``, ``−0.05``."""
-    return f"{value:g}".replace("-", "−")
+def minus(number: str) -> str:
+    """A number with a proper minus sign."""
+    return number.replace("-", "−")
 
 
 def printed(value: float | None) -> str:
@@ -70,68 +49,35 @@ def printed(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}".removeprefix("0") if value < 1 else f"{value:.3f}"
 
 
-@dataclass(frozen=True)
-class BudgetTable:
-    """Success by level, of one norm: a row per model, scope and attack."""
-
-    norm: str
-    rows: tuple[tuple[str, tuple[BudgetRow, ...]], ...]
-    reasons: tuple[str, ...]
-
-
-def budget_tables(rows: Sequence[BudgetRow]) -> list[BudgetTable]:
-    """One table per norm."""
-    tables = []
+def budget_tables(rows: Sequence[BudgetRow]) -> Iterator[tuple[str, dict[str, list[BudgetRow]], list[str]]]:
+    """Success by level: of each norm the rows of every model, scope and attack, and why some have no value."""
     for norm in dict.fromkeys(row.norm for row in rows):
         ours = [row for row in rows if row.norm == norm]
         names: dict[str, list[BudgetRow]] = {}
         for row in ours:
-            scope = "local" if row.scope == "local" else "whole image"
-            names.setdefault(f"{row.model}, {scope}, {METHOD_NAMES[row.method]}", []).append(row)
-        reasons = tuple(dict.fromkeys(row.reason for row in ours if row.reason))
-        tables.append(BudgetTable(norm, tuple((name, tuple(each)) for name, each in names.items()), reasons))
-    return tables
-
-
-def environment() -> Environment:
-    """Templates of this folder and, for the style sheet, of the evaluation."""
-    made = Environment(
-        loader=FileSystemLoader([OWN_TEMPLATES, TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    made.filters.update(
-        three=three, signed=signed, threshold=threshold, printed=printed, fixed=fixed, decimals=decimals
-    )
-    made.globals.update(span=span)
-    return made
+            names.setdefault(f"{row.model}, {SCOPE_NAMES[row.scope]}, {METHOD_NAMES[row.method]}", []).append(row)
+        yield norm, names, list(dict.fromkeys(row.reason for row in ours if row.reason))
 
 
 def render(report: Kang2020Report, shown: Sequence[Shown]) -> bytes:
     """The report as UTF-8 HTML. shown: the figures, with what is to be seen of them."""
+    made = environment(folders=(OWN_TEMPLATES, TEMPLATES))
+    made.filters.update(three=three, minus=minus, printed=printed)
     models = [model.name for model in report.models]
-    tables: list[Grid] = grids(report.cells, models)
-    html = (
-        environment()
-        .get_template("kang2020.html.j2")
-        .render(
-            report=report,
-            headline=headline(report.claims),
-            tables=tables,
-            task_tables=[(task.name, grids(report.cells, models, task.name)) for task in report.tasks],
-            claims=by_kind(report.claims),
-            matrices=matrices(report.cells, models),
-            figures=[each for each in shown if not each.record.name.startswith("budgets-")],
-            budget_figures=[each for each in shown if each.record.name.startswith("budgets-")],
-            budgets=budget_tables(report.interpolated),
-            levels=LEVELS,
-            margin=MARGIN,
-            misprint=PRINTED,
-            configuration=encode(report.config, indent=2).decode(),
-        )
+    html = made.get_template("kang2020.html.j2").render(
+        report=report,
+        headline=headline(report.claims),
+        tables=grids(report.cells, models),
+        task_tables=[(task.name, grids(report.cells, models, task.name)) for task in report.tasks],
+        claims=by_kind(report.claims),
+        matrices=matrices(report.cells, models),
+        models=models,
+        figures=[each for each in shown if not each.record.name.startswith("budgets-")],
+        budget_figures=[each for each in shown if each.record.name.startswith("budgets-")],
+        budgets=list(budget_tables(report.interpolated)),
+        levels=LEVELS,
+        margin=MARGIN,
+        misprint=PRINTED,
+        configuration=encode(report.config, indent=2).decode(),
     )
     return html.encode()

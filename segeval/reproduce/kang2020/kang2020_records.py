@@ -5,7 +5,7 @@ A task of None stands for all tasks together. Estimates are over images: see `se
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from segeval.evaluate.measure.report_records import Curve, Estimate
 from segeval.evaluate.report.renewal import Kept
@@ -20,27 +20,23 @@ FILE = "kang2020.json"
 KEPT = Kept("kang2020", FILE, ("report.html", "figures/*", *(f"{name}.csv" for name in TABLES)))
 """What is written into ``report/``."""
 
-Metric = Literal["accuracy", "ratio", "success", "perturbation"]
-Method = Literal["fgsm", "tanh", "fgsm-as-tanh"]
-METHODS: tuple[Method, ...] = ("fgsm", "tanh", "fgsm-as-tanh")
+Compared = Literal["accuracy", "ratio", "success"]
+Metric = Literal[Compared, "perturbation"]
+Budgeted = Literal["fgsm", "tanh"]
+Method = Literal[Budgeted, "fgsm-as-tanh"]
+METHODS: tuple[Method, ...] = get_args(Method)
 """``fgsm-as-tanh`` is FGSM within the mean change that the tanh method made on the same image."""
 SCOPES: tuple[Scope, ...] = ("local", "full")
 EVERY_VICTIM = "*"
 """Model of a curve that is the mean over the victims of a joint attack."""
 
 Verdict = Literal["holds", "does not hold", "undecided", "not in the paper"]
-VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided", "not in the paper")
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Kind = Literal[
-    "accuracy",
-    "ratio",
-    "success",
-    "accuracy-matched",
-    "ratio-matched",
-    "success-matched",
-    "joint",
-    "transfer",
-    "transfer-control",
+    Compared, "accuracy-matched", "ratio-matched", "success-matched", "joint", "transfer", "transfer-control"
 ]
+Expected = Literal["below", "above", ""]
+Quantity = Literal["radius", "within", "penalty"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +87,11 @@ class Cell:
     paper: PaperCell | None
 
     @property
+    def own(self) -> bool:
+        """Whether the model is one of the victims."""
+        return self.model in self.victims
+
+    @property
     def perturbation(self) -> Estimate:
         """As the paper states it: over φ for local attacks, else over the image."""
         return self.mean_phi if self.scope == "local" else self.mean
@@ -132,11 +133,11 @@ class Claim:
     """
 
     kind: Kind
-    metric: Literal["accuracy", "ratio", "success"]
+    metric: Compared
     scope: Scope
     left: Side
     right: Side
-    expected: Literal["below", "above", ""]
+    expected: Expected
     threshold: float
     difference: Mean
     verdict: Verdict
@@ -152,10 +153,10 @@ class BudgetPoint:
 
     set: str
     attack: str
-    method: Literal["fgsm", "tanh"]
+    method: Budgeted
     scope: Scope
     model: str
-    quantity: Literal["radius", "within", "penalty"]
+    quantity: Quantity
     limit: float
     images: int
     success: Estimate
@@ -171,7 +172,7 @@ class BudgetRow:
     """
 
     norm: Literal["mean", "linf"]
-    method: Literal["fgsm", "tanh"]
+    method: Budgeted
     scope: Scope
     model: str
     level: float

@@ -51,7 +51,12 @@ def make_maps(config: ExperimentConfig, models: Sequence[Segmenter], root: Path,
     examples = list(chosen(dataset, config.budget_images))
     height, width = examples[0].image.shape[:2]
     probe = probe_image(height, width)
-    jobs = [(model, example) for model in models for example in examples if has_source(model, example, record)]
+    jobs = [
+        (model, example)
+        for model in models
+        for example in examples
+        if source_mask(predict(model, example.image), record.sources).any()
+    ]
     gradients: list[GradientMap] = []
     progress: list[Strip] = []
     for number, (model, example) in enumerate(jobs):
@@ -89,11 +94,6 @@ def chosen(dataset: Dataset, ids: Sequence[str]) -> Iterator[Example]:
         yield dataset[places[name]]
 
 
-def has_source(model: Segmenter, example: Example, task: TaskRecord) -> bool:
-    """Whether a model sees a source class in an image."""
-    return bool(source_mask(predict(model, example.image), task.sources).any())
-
-
 def probe_image(height: int, width: int) -> NDArray[np.uint8]:
     """(H, W, 3) black with a white square in the centre (Fig. 4)."""
     image = np.zeros((height, width, 3), np.uint8)
@@ -102,12 +102,17 @@ def probe_image(height: int, width: int) -> NDArray[np.uint8]:
     return image
 
 
+def pixels_of(example: Example, model: Segmenter) -> Tensor:
+    """(1, 3, H, W) an image in [0, 1] where a model is."""
+    return torch.from_numpy(example.image).permute(2, 0, 1)[None].to(model.mean.device).float() / 255
+
+
 def problem_of(config: ExperimentConfig, model: Segmenter, example: Example, task: TaskRecord, scope: Scope) -> Problem:
     """One image under one victim."""
     predicted = predict(model, example.image)
     device = model.mean.device
     return Problem(
-        clean=torch.from_numpy(example.image).permute(2, 0, 1)[None].to(device).float() / 255,
+        clean=pixels_of(example, model),
         predicted=torch.from_numpy(predicted)[None].to(device).long(),
         phi=torch.from_numpy(source_mask(predicted, task.sources))[None].to(device),
         goal=task.goal,

@@ -2,41 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
-from typing import Literal
+from typing import get_args
 
 from segeval.evaluate.measure.bootstrap import derived
-from segeval.files.experiments import LEVELS, PENALTIES, RADII, ExperimentFolder
-from segeval.files.set_folder import SetFolder
-from segeval.files.sets import AdversarialSet, AttackSpec, Scope
+from segeval.files.experiments import LEVELS
+from segeval.files.sets import AttackSpec, Scope
 from segeval.progress import Progress
-from segeval.reproduce.kang2020.kang2020_records import SCOPES, BudgetPoint, BudgetRow
+from segeval.reproduce.kang2020.kang2020_records import SCOPES, Budgeted, BudgetPoint, BudgetRow, Quantity
+from segeval.reproduce.kang2020.parts import Sources
 from segeval.reproduce.kang2020.tallies import Tally, mean_of
 
-Budgeted = Literal["fgsm", "tanh"]
-BUDGETED: tuple[Budgeted, ...] = ("fgsm", "tanh")
-Quantity = Literal["radius", "within", "penalty"]
+BUDGETED: tuple[Budgeted, ...] = get_args(Budgeted)
 WHOLE_LEVELS = "a saved 8-bit image changes by whole levels"
 NOT_CRAFTED = "no set with this radius"
 OUTSIDE = "outside the measured range"
 
 
-def budget_sets() -> dict[str, tuple[Quantity, float | None]]:
-    """Names of the sets, what each of them sets, and to what; FGSM within a mean change has its own limits."""
-    return {
-        "fgsm-within": ("within", None),
-        **{f"radius-{radius}": ("radius", float(radius)) for radius in RADII},
-        **{f"penalty-{penalty}": ("penalty", float(penalty)) for penalty in PENALTIES},
-    }
-
-
-def measured(folder: ExperimentFolder, seed: int, progress: Progress) -> tuple[BudgetPoint, ...]:
-    """Every point of every set, by model, scope and attack."""
+def measured(sources: Sources, progress: Progress) -> tuple[BudgetPoint, ...]:
+    """Every point of every set but Table 1, by model, scope and attack."""
     points: list[BudgetPoint] = []
-    names = budget_sets()
-    for done, (name, (quantity, limit)) in enumerate(names.items()):
+    names = [name for name in sources.manifests if name != "table1"]
+    for done, name in enumerate(names):
         progress("matched budgets", done, len(names))
-        source = SetFolder(folder.set(name))
-        points += points_of(name, source, source.complete_manifest(), quantity, limit, seed)
+        points += points_of(sources, name)
     progress("matched budgets", len(names), len(names))
     models = list(dict.fromkeys(point.model for point in points))
     return tuple(
@@ -44,27 +32,26 @@ def measured(folder: ExperimentFolder, seed: int, progress: Progress) -> tuple[B
     )
 
 
-def points_of(
-    name: str, source: SetFolder, manifest: AdversarialSet, quantity: Quantity, limit: float | None, seed: int
-) -> Iterator[BudgetPoint]:
+def points_of(sources: Sources, name: str) -> Iterator[BudgetPoint]:
     """The points of one set, one per attack and model."""
     tallies: dict[tuple[str, str], Tally] = {}
-    for sample in source.samples():
+    for sample in sources.set(name).samples():
         for model in sample.victims:
             tallies.setdefault((sample.attack, model), Tally()).add(sample, model)
-    attacks = {attack.label: attack for attack in manifest.attacks}
+    attacks = {attack.label: attack for attack in sources.manifests[name].attacks}
     for (label, model), tally in tallies.items():
         attack = attacks[label]
+        quantity, limit = limit_of(name, attack)
         changes = tally.values("mean_phi" if attack.scope == "local" else "mean")
-        drawn = derived(seed, "budget", name, label, model)
+        drawn = derived(sources.config.seed, "budget", name, label, model)
         yield BudgetPoint(
             set=name,
             attack=label,
             method="fgsm" if attack.attack == "fgsm" else "tanh",
             scope=attack.scope,
             model=model,
-            quantity=quantity if attack.within is not None or quantity != "within" else "radius",
-            limit=_limit(attack, limit),
+            quantity=quantity,
+            limit=limit,
             images=len(tally.sums),
             success=tally.estimate("success", drawn),
             change=mean_of(list(changes.values()), drawn),
@@ -72,10 +59,14 @@ def points_of(
         )
 
 
-def _limit(attack: AttackSpec, limit: float | None) -> float:
-    if limit is not None:
-        return limit
-    return attack.within if attack.within is not None else attack.budget or 0.0
+def limit_of(name: str, attack: AttackSpec) -> tuple[Quantity, float]:
+    """What an attack was given. name: of its set, which says it unless each of its attacks has its own."""
+    kind, _, number = name.partition("-")
+    if kind == "penalty":
+        return "penalty", float(number)
+    if kind == "radius":
+        return "radius", float(number)
+    return ("radius", attack.budget or 0.0) if attack.within is None else ("within", attack.within)
 
 
 def envelope(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

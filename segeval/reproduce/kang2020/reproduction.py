@@ -21,10 +21,7 @@ from segeval.generate.numerics import is_cpu, naming_memory, one_thread, prepare
 from segeval.models import Segmenter, load_models
 from segeval.progress import Progress
 from segeval.reproduce.kang2020 import KEPT, write_report
-from segeval.reproduce.kang2020.maps import gradients_of, make_maps, opened
-
-MAPS = "maps"
-"""What the plan calls the gradient maps."""
+from segeval.reproduce.kang2020.maps import chosen, gradients_of, make_maps, opened, pixels_of
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,11 @@ class Cost:
     @property
     def estimate(self) -> float:
         """Seconds that all gradients take; attacks, files and the report add to them. One process makes the maps."""
-        workers = self.workers if self.shared else 1
-        return sum(self.alone(name) / (1 if name == MAPS else workers) for name in self.plans)
-
-    def alone(self, name: str) -> float:
-        """Seconds that the gradients of a set or part take in one process."""
-        return sum(count * self.seconds[model] for model, count in self.plans[name].gradients.items())
+        return sum(
+            count * self.seconds[model] / (self.workers if self.shared and name != "maps" else 1)
+            for name, plan in self.plans.items()
+            for model, count in plan.gradients.items()
+        )
 
 
 class Reproduction:
@@ -69,7 +65,9 @@ class Reproduction:
         plans = {name: crafter.setup.plan() for name, crafter in self.crafters.items()}
         names = [model.spec.name for model in self.models]
         if "maps" in self.config.parts:
-            plans[MAPS] = CraftPlan(len(self.config.budget_images), 0, dict.fromkeys(names, gradients_of(self.config)))
+            plans["maps"] = CraftPlan(
+                len(self.config.budget_images), 0, dict.fromkeys(names, gradients_of(self.config))
+            )
         device = self.config.device
         with one_thread(device), naming_memory(device):
             return Cost(plans, gradient_seconds(self.config, self.models), self.workers, is_cpu(device))
@@ -77,23 +75,19 @@ class Reproduction:
     def run(self, resume: bool, progress: Progress) -> Experiment:
         """Make what is not there yet, and the report anew; returns the record of the whole."""
         with only_writer(self.folder.root, "experiment"):
-            return self.run_alone(resume, progress)
-
-    def run_alone(self, resume: bool, progress: Progress) -> Experiment:
-        """See `run`."""
-        self.open(resume)
-        for name, crafter in self.crafters.items():
-            with self.timed(name):
-                crafter.run(crafter.folder.root.exists(), staged(name, progress), self.workers)
-        if "maps" in self.config.parts and not (self.folder.maps / "maps.json").exists():
-            device = self.config.device
-            with self.timed("maps"), one_thread(device), naming_memory(device):
-                make_maps(self.config, self.models, self.folder.maps, progress)
-        with self.timed("report"):
-            write_report(self.folder, progress)
-        experiment = replace(self.folder.read(), complete=True)
-        self.folder.write(experiment)
-        return experiment
+            self.open(resume)
+            for name, crafter in self.crafters.items():
+                with self.timed(name):
+                    crafter.run(crafter.folder.root.exists(), staged(name, progress), self.workers)
+            if "maps" in self.config.parts and not (self.folder.maps / "maps.json").exists():
+                device = self.config.device
+                with self.timed("maps"), one_thread(device), naming_memory(device):
+                    make_maps(self.config, self.models, self.folder.maps, progress)
+            with self.timed("report"):
+                write_report(self.folder, progress)
+            experiment = replace(self.folder.read(), complete=True)
+            self.folder.write(experiment)
+            return experiment
 
     def open(self, resume: bool) -> None:
         """Begin a record, or find that of the same configuration."""
@@ -138,14 +132,12 @@ def gradient_seconds(config: ExperimentConfig, models: Sequence[Segmenter]) -> d
 
     On a GPU that of a batch, as attacks compute it; maps are made image by image, and take longer there.
     """
-    dataset = opened(config, models)
-    example = dataset[list(dataset.ids).index(config.images[0])]
+    example = next(chosen(opened(config, models), config.images[:1]))
     batch = 1 if is_cpu(config.device) else min(config.batch_size, len(config.images))
     found = {}
     for model in models:
         model.require_size(example.image.shape[0], example.image.shape[1], f"image {example.id}")
-        pixels = torch.from_numpy(example.image).permute(2, 0, 1)[None].to(model.mean.device).float() / 255
-        pixels = pixels.repeat(batch, 1, 1, 1).requires_grad_()
+        pixels = pixels_of(example, model).repeat(batch, 1, 1, 1).requires_grad_()
         for _ in range(2):
             started = time.monotonic()
             torch.autograd.grad(model(pixels).logsumexp(1).sum(), pixels)[0].sum().item()

@@ -1,7 +1,6 @@
 """Several pictures with their titles on one sheet: a PNG for the folder and a smaller one for the page."""
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from segeval.files.images import RgbImage, png_bytes
+from segeval.evaluate.report.panels import encoded
+from segeval.files.images import RgbImage
 
 LARGEST = 512
 """Width of a tile in pixels: larger pictures are reduced, much smaller ones enlarged by a whole factor."""
@@ -48,17 +48,11 @@ def tile_size(height: int, width: int, largest: int = LARGEST) -> tuple[int, int
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def photo(title: str, note: str, pixels: RgbImage, largest: int = LARGEST) -> Tile:
-    """A photograph, reduced smoothly."""
+def tile(title: str, note: str, pixels: RgbImage, largest: int = LARGEST, smooth: bool = False) -> Tile:
+    """A picture at its size on a sheet. smooth: reduce it like a photograph; labels and noise must not be blended."""
     size = tile_size(pixels.shape[0], pixels.shape[1], largest)
-    how = Image.Resampling.LANCZOS if size[0] < pixels.shape[1] else Image.Resampling.NEAREST
+    how = Image.Resampling.LANCZOS if smooth and size[0] < pixels.shape[1] else Image.Resampling.NEAREST
     return Tile(title, note, np.asarray(Image.fromarray(pixels).resize(size, how), np.uint8))
-
-
-def plain(title: str, note: str, pixels: RgbImage, largest: int = LARGEST) -> Tile:
-    """A picture whose values must not be blended: labels, or noise."""
-    size = tile_size(pixels.shape[0], pixels.shape[1], largest)
-    return Tile(title, note, np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST), np.uint8))
 
 
 def scaled(values: NDArray[np.floating] | NDArray[np.integer]) -> tuple[RgbImage, float, float]:
@@ -74,7 +68,7 @@ def scaled(values: NDArray[np.floating] | NDArray[np.integer]) -> tuple[RgbImage
 
 def draw(rows: Rows) -> RgbImage:
     """(H, W, 3) the tiles in rows, each with its title above; None leaves a place empty."""
-    width, height = _largest(rows)
+    height, width, _ = np.max([each.pixels.shape for row in rows for each in row if each is not None], axis=0).tolist()
     across = width + GAP
     total = max(map(len, rows)) * across + GAP
     size = round(FONT_SIZE * max(1.0, total / PAGE))
@@ -83,18 +77,13 @@ def draw(rows: Rows) -> RgbImage:
     sheet = Image.new("RGB", (total, len(rows) * down + GAP), PAPER)
     pen = ImageDraw.Draw(sheet)
     for top, row in enumerate(rows):
-        for left, tile in enumerate(row):
-            if tile is not None:
+        for left, each in enumerate(row):
+            if each is not None:
                 x, y = GAP + left * across, GAP + top * down
-                pen.text((x, y), shortened(tile.title, width, size), INK, font(size))
-                pen.text((x, y + line), shortened(tile.note, width, size), MUTED, font(size))
-                sheet.paste(Image.fromarray(tile.pixels), (x, y + 2 * line))
+                pen.text((x, y), shortened(each.title, width, size), INK, font(size))
+                pen.text((x, y + line), shortened(each.note, width, size), MUTED, font(size))
+                sheet.paste(Image.fromarray(each.pixels), (x, y + 2 * line))
     return np.asarray(sheet, np.uint8)
-
-
-def _largest(rows: Rows) -> tuple[int, int]:
-    shapes = [tile.pixels.shape for row in rows for tile in row if tile is not None]
-    return max(shape[1] for shape in shapes), max(shape[0] for shape in shapes)
 
 
 def shortened(text: str, width: int, size: int = FONT_SIZE) -> str:
@@ -106,14 +95,7 @@ def shortened(text: str, width: int, size: int = FONT_SIZE) -> str:
     return text + "…"
 
 
-def file_of(sheet: RgbImage) -> bytes:
-    """The sheet as a PNG file with all its colours."""
-    return png_bytes(sheet)
-
-
 def uri_of(sheet: RgbImage) -> str:
     """The sheet as a data URI with few colours, for the page."""
     small = Image.fromarray(sheet).quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    small.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(encoded(small, "PNG", optimize=True)).decode()

@@ -1,6 +1,8 @@
 """Figure 6: the four metrics over the steps, of the attacks as published."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from segeval.evaluate.measure.report_records import Curve, CurvePoint
 from segeval.evaluate.measure.row_key import RowKey
@@ -34,15 +36,10 @@ def over_victims(curves: Sequence[Curve]) -> Curve:
 
 def mean_point(points: Sequence[CurvePoint]) -> CurvePoint:
     """Mean over the victims at one step; the perturbation is the same for all."""
-    return CurvePoint(
-        step=points[0].step,
-        images=min(point.images for point in points),
-        accuracy=_mean([point.accuracy for point in points]),
-        ratio=_mean([point.ratio for point in points]),
-        success=_mean([point.success for point in points]),
-        mean=points[0].mean,
-        mean_phi=points[0].mean_phi,
-    )
+    means: dict[str, Any] = {
+        name: _mean([getattr(point, name) for point in points]) for name in ("accuracy", "ratio", "success")
+    }
+    return replace(points[0], images=min(point.images for point in points), **means)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

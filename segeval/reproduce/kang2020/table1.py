@@ -6,11 +6,11 @@ from typing import Any
 
 from segeval.evaluate.measure.bootstrap import derived
 from segeval.evaluate.measure.curves import CurveTally
-from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, AdversarialSet, AttackSpec, Scope
 from segeval.progress import Progress
 from segeval.reproduce.kang2020.kang2020_records import METHODS, SCOPES, Cell, Method
 from segeval.reproduce.kang2020.paper import paper_cell
+from segeval.reproduce.kang2020.parts import Sources
 from segeval.reproduce.kang2020.tallies import Tally
 
 Key = tuple[str, tuple[str, ...], str, str | None]
@@ -67,11 +67,11 @@ class Counted:
         return None if label is None else self.tallies.get((label, victims, model, None))
 
 
-def count(folder: SetFolder, manifest: AdversarialSet, progress: Progress) -> Counted:
-    """Read a set once, one sample at a time."""
-    kinds = {attack.label: (method_of(attack), attack.scope) for attack in manifest.attacks}
-    counted = Counted(manifest, {label: (method, scope) for label, (method, scope) in kinds.items() if method})
-    for done, sample in enumerate(folder.samples()):
+def count(sources: Sources, progress: Progress) -> Counted:
+    """Read the set once, one sample at a time."""
+    manifest = sources.manifests["table1"]
+    counted = Counted(manifest, {a.label: (method, a.scope) for a in manifest.attacks if (method := method_of(a))})
+    for done, sample in enumerate(sources.set("table1").samples()):
         progress("reading Table 1", done, manifest.sample_count)
         if sample.attack in counted.attacks:
             counted.see(sample)
@@ -96,20 +96,12 @@ def cells(counted: Counted, seed: int, progress: Progress) -> Iterator[Cell]:
     progress("intervals of Table 1", len(keys), len(keys))
 
 
-def place(counted: Counted, key: Key) -> tuple[int, ...]:
+def place(counted: Counted, key: Key) -> tuple[int, int, int, tuple[str, ...], str, int]:
     """Where a cell stands: together before single tasks, local before full, single before joint."""
     attack, victims, model, task = key
     method, scope = counted.attacks[attack]
     tasks = [None, *(each.name for each in counted.manifest.tasks)]
-    order = counted.models
-    return (
-        tasks.index(task),
-        SCOPES.index(scope),
-        len(victims),
-        *(order.index(victim) for victim in victims),
-        order.index(model),
-        METHODS.index(method),
-    )
+    return tasks.index(task), SCOPES.index(scope), len(victims), victims, model, METHODS.index(method)
 
 
 def cell(counted: Counted, key: Key, seed: int) -> Cell:

@@ -1,35 +1,17 @@
-"""One pass over a set: sums per image, nothing else is kept. The image is the unit, as in `evaluate.statistics`."""
+"""One pass over a set: sums per image, nothing else is kept. The image is the unit, as in `measure.statistics`."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from segeval.evaluate.measure.bootstrap import averaged, fraction, interval
+from segeval.evaluate.measure.bootstrap import Floats, averaged, fraction, interval
 from segeval.evaluate.measure.report_records import Estimate
 from segeval.evaluate.measure.statistics import estimate, estimated
 from segeval.files.sets import AdversarialSample
 from segeval.reproduce.kang2020.kang2020_records import Mean
 
-Floats = NDArray[np.float64]
-
-COLUMNS = (
-    "phi",
-    "hit",
-    "clean_hit",
-    "source",
-    "source_correct",
-    "clean_source_correct",
-    "other",
-    "other_correct",
-    "clean_other_correct",
-    "mean",
-    "mean_phi",
-    "l2",
-    "samples",
-)
 SHARES: dict[str, tuple[str, ...]] = {
     "accuracy": ("source_correct", "source"),
     "ratio": ("source_correct", "source", "other_correct", "other"),
@@ -42,27 +24,14 @@ SHARES: dict[str, tuple[str, ...]] = {
     "l2": ("l2", "samples"),
 }
 """Columns that make each number of an image: a / b, or (a / b) / (c / d)."""
+COLUMNS = tuple(dict.fromkeys(column for parts in SHARES.values() for column in parts))
 
 
 def columns(sample: AdversarialSample, model: str) -> Floats:
     """(columns,) one sample as seen by one model; nan where a count is unknown."""
-    attacked, clean, norms = sample.counts[model], sample.clean_counts[model], sample.norms
-    numbers = (
-        attacked.phi,
-        attacked.hit,
-        clean.hit,
-        attacked.source,
-        attacked.source_correct,
-        clean.source_correct,
-        attacked.other,
-        attacked.other_correct,
-        clean.other_correct,
-        norms.mean,
-        norms.mean_phi,
-        norms.l2,
-        1,
-    )
-    return np.array([np.nan if number is None else number for number in numbers], np.float64)
+    clean = {f"clean_{name}": number for name, number in vars(sample.clean_counts[model]).items()}
+    numbers = {**vars(sample.counts[model]), **clean, **vars(sample.norms), "samples": 1}
+    return np.array([numbers[name] for name in COLUMNS], np.float64)
 
 
 @dataclass

@@ -1,38 +1,47 @@
 """From a finished reproduction to its report: tables, figures with their data, one JSON file and one page."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from markupsafe import Markup
+
 from segeval.evaluate.measure.bootstrap import RESAMPLES
+from segeval.evaluate.measure.report_records import Curve
+from segeval.evaluate.report.palette import LegendEntry
 from segeval.evaluate.report.places import require_place
 from segeval.evaluate.report.renewal import hashes_below, renewed
-from segeval.evaluate.report.report_csv import csv_bytes
+from segeval.evaluate.report.report_csv import csv_bytes, flat
 from segeval.files.encoding import encode_sealed
 from segeval.files.experiments import ExperimentFolder
+from segeval.files.images import png_bytes
 from segeval.files.provenance import versions
 from segeval.files.storage import write_atomic
 from segeval.progress import Progress
-from segeval.reproduce.kang2020 import charts, kang2020_csv
-from segeval.reproduce.kang2020.charts import Chart
+from segeval.reproduce.kang2020.charts import charts, svg_file
 from segeval.reproduce.kang2020.claims import claims
+from segeval.reproduce.kang2020.figures import Figure
 from segeval.reproduce.kang2020.findings import notes
 from segeval.reproduce.kang2020.gradients import gradient_images, gradient_shares
+from segeval.reproduce.kang2020.kang2020_csv import tables
 from segeval.reproduce.kang2020.kang2020_page import Shown, render
 from segeval.reproduce.kang2020.kang2020_records import (
     FILE,
     KEPT,
+    BudgetPoint,
+    Cell,
     ClassShare,
     FigureRecord,
     Kang2020Report,
     ScaledMap,
+    SetRow,
     StepRow,
 )
 from segeval.reproduce.kang2020.matched_budgets import interpolated, measured
 from segeval.reproduce.kang2020.parts import Sources
-from segeval.reproduce.kang2020.pictures import Picture, legend_of, pictures
-from segeval.reproduce.kang2020.sheets import draw, file_of, uri_of
-from segeval.reproduce.kang2020.shown_examples import choose
+from segeval.reproduce.kang2020.pictures import pictures
+from segeval.reproduce.kang2020.sheets import draw, uri_of
+from segeval.reproduce.kang2020.shown_examples import Chosen
 from segeval.reproduce.kang2020.step_curves import curves
 from segeval.reproduce.kang2020.table1 import Counted, cells, count
 
@@ -48,51 +57,75 @@ def write_report(folder: ExperimentFolder, progress: Progress) -> None:
     require_place(folder.report, KEPT)
     sources = Sources(folder)
     with renewed(folder.report, KEPT) as root:
-        table1 = sources.opened("table1")
-        counted = count(*table1, progress) if table1 else None
-        report = numbers(sources, counted, progress)
-        gallery = drawn(report, sources, counted, root, progress)
-        report = replace(
-            report,
-            classes=tuple(gallery.classes),
-            scales=tuple(gallery.scales),
-            steps=tuple(gallery.steps),
-            figures=tuple(each.record for each in gallery.shown),
-        )
-        for name, data in files_of(report, gallery).items():
-            if data:
-                write_atomic(root / name, data)
+        table1 = count(sources, progress) if "table1" in sources.config.parts else None
+        over_steps = curves(table1) if table1 else ()
+        points = measured(sources, progress) if "budgets" in sources.config.parts else ()
+        gallery = Gallery(root)
+        makers = (*charts(table1, over_steps, points), *pictures(Chosen(sources, table1)))
+        for done, make in enumerate(makers):
+            progress("pictures", done, len(makers))
+            if figure := make():
+                gallery.add(figure)
+        progress("pictures", len(makers), len(makers))
+        gallery.shown.sort(key=lambda each: each.record.number or "9")
+        found = tuple(cells(table1, sources.config.seed, progress)) if table1 else ()
+        report = report_of(sources, table1, found, over_steps, points, gallery)
+        gallery.write(tables(report) | {"report.html": render(report, gallery.shown)})
         report = replace(report, files=hashes_below(root))
         write_atomic(root / FILE, encode_sealed(report, indent=2) + b"\n")
 
 
-def drawn(
-    report: Kang2020Report, sources: Sources, counted: Counted | None, root: Path, progress: Progress
-) -> "Gallery":
-    """The figures of a report, written below `root`."""
-    chosen = choose(report.config, sources.any_set(), counted, sources.maps)
-    gallery = Gallery(root)
-    for chart in charts_of(report):
-        gallery.add_chart(chart)
-    makers = pictures(sources.folder, sources.maps, chosen)
-    for done, make in enumerate(makers):
-        progress("pictures", done, len(makers))
-        gallery.add_picture(make())
-    progress("pictures", len(makers), len(makers))
-    gallery.shown.sort(key=lambda each: each.record.number or "9")
-    return gallery
+class Gallery:
+    """Writes each figure and its data when it is drawn, and keeps what the report says and shows of it.
+
+    root: of the report.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.shown: list[Shown] = []
+        self.classes: list[ClassShare] = []
+        self.scales: list[ScaledMap] = []
+        self.steps: list[StepRow] = []
+
+    def add(self, figure: Figure) -> None:
+        """Write a chart, or a sheet of pictures with what was counted in it."""
+        path = f"figures/{figure.name}"
+        counted = {".csv": figure.data, "-scale.csv": map(flat, figure.scales)}
+        data = self.write({f"{path}{ending}": csv_bytes(rows) for ending, rows in counted.items()})
+        uri, size = "", (0, 0)
+        if figure.svg:
+            files = self.write({f"{path}.svg": svg_file(figure.svg)})
+        else:
+            sheet = draw(figure.rows)
+            files = self.write({f"{path}.png": png_bytes(sheet)})
+            uri, size = uri_of(sheet), (sheet.shape[1], sheet.shape[0])
+        record = FigureRecord(figure.name, figure.number, figure.title, figure.caption, files, data)
+        legend = {each.name: LegendEntry(each.name, each.colour) for each in figure.classes}
+        self.shown.append(Shown(record, figure.alt, Markup(figure.svg), uri, size, tuple(legend.values())))
+        self.classes += figure.classes
+        self.scales += figure.scales
+        self.steps += figure.steps
+
+    def write(self, files: Mapping[str, bytes]) -> tuple[str, ...]:
+        """Write files by their path below the report, those that are not empty; returns the paths."""
+        kept = {path: data for path, data in files.items() if data}
+        for path, data in kept.items():
+            write_atomic(self.root / path, data)
+        return tuple(kept)
 
 
-def numbers(sources: Sources, counted: Counted | None, progress: Progress) -> Kang2020Report:
-    """Everything that is not a picture."""
-    experiment = sources.experiment
-    config, seed = experiment.config, experiment.config.seed
-    found = tuple(cells(counted, seed, progress)) if counted else ()
-    points = measured(sources.folder, seed, progress) if "budgets" in config.parts else ()
+def report_of(
+    sources: Sources,
+    table1: Counted | None,
+    found: tuple[Cell, ...],
+    over_steps: tuple[Curve, ...],
+    points: tuple[BudgetPoint, ...],
+    gallery: Gallery,
+) -> Kang2020Report:
+    """The record of all that was found, but for the hashes of its files."""
+    experiment, config, manifest = sources.experiment, sources.config, sources.manifest
     images = gradient_images(sources.maps) if sources.maps else ()
-    source = sources.any_set()
-    manifest = source[1] if source else None
-    models = manifest.models if manifest else ()
     return Kang2020Report(
         config=config,
         versions=experiment.versions,
@@ -102,95 +135,25 @@ def numbers(sources: Sources, counted: Counted | None, progress: Progress) -> Ka
         seconds={name: seconds for name, seconds in experiment.seconds.items() if name != "report"},
         height=manifest.height if manifest else None,
         width=manifest.width if manifest else None,
-        sets=sources.set_rows(),
-        models=models,
+        sets=tuple(
+            SetRow(name, len(each.images), each.sample_count, len(each.skipped), experiment.seconds.get(name))
+            for name, each in sources.manifests.items()
+        ),
+        models=sources.models,
         tasks=manifest.tasks if manifest else (),
-        notes=notes(config, [model.name for model in models], found),
+        notes=notes(config, [model.name for model in sources.models], found),
         cells=found,
-        claims=claims(counted, seed) if counted else (),
-        curves=curves(counted) if counted else (),
+        claims=claims(table1, config.seed) if table1 else (),
+        curves=over_steps,
         budgets=points,
         interpolated=interpolated(points),
-        gradients=gradient_shares(images, seed),
+        gradients=gradient_shares(images, config.seed),
         gradient_images=images,
-        classes=(),
-        scales=(),
-        steps=(),
-        figures=(),
+        classes=tuple(gallery.classes),
+        scales=tuple(gallery.scales),
+        steps=tuple(gallery.steps),
+        figures=tuple(each.record for each in gallery.shown),
         evaluated_with=versions("numpy", "scipy", "matplotlib", "pillow"),
-        seed=seed,
+        seed=config.seed,
         resamples=RESAMPLES,
     )
-
-
-def charts_of(report: Kang2020Report) -> Iterator[Chart]:
-    """Figure 1, Figure 6 and the matched budgets, as far as there is anything in them."""
-    scopes = {cell.attack: cell.scope for cell in report.cells}
-    models = [model.name for model in report.models]
-    found = (
-        charts.figure_1(),
-        charts.figure_6(report.curves, scopes, models),
-        charts.budgets_mean(report.budgets),
-        charts.budgets_linf(report.budgets),
-    )
-    yield from (chart for chart in found if chart is not None)
-
-
-@dataclass
-class Gallery:
-    """Writes each figure and its data when it is made, and keeps what the page shows of it. root: ``report/``."""
-
-    root: Path
-    shown: list[Shown] = field(default_factory=list)
-    classes: list[ClassShare] = field(default_factory=list)
-    scales: list[ScaledMap] = field(default_factory=list)
-    steps: list[StepRow] = field(default_factory=list)
-
-    def add_chart(self, chart: Chart) -> None:
-        """Write a chart and its data."""
-        files = self.write({f"{chart.name}.svg": chart.file})
-        data = self.write({f"{chart.name}.csv": csv_bytes(chart.data)})
-        record = FigureRecord(chart.name, chart.number, chart.title, chart.caption, files, data)
-        self.shown.append(Shown(record, chart.alt, svg=chart.svg))
-
-    def add_picture(self, picture: Picture | None) -> None:
-        """Write a sheet and what was counted in it, if there is one."""
-        if picture is None:
-            return
-        sheet = draw(picture.rows)
-        files = self.write({f"{picture.name}.png": file_of(sheet)})
-        counted = {
-            "": kang2020_csv.rows_csv(picture.classes or picture.steps),
-            "-scale": kang2020_csv.rows_csv(picture.scales),
-        }
-        data = self.write({f"{picture.name}{suffix}.csv": rows for suffix, rows in counted.items()})
-        record = FigureRecord(picture.name, picture.number, picture.title, picture.caption, files, data)
-        height, width = sheet.shape[:2]
-        legend = legend_of(picture.classes)
-        self.shown.append(Shown(record, picture.alt, uri=uri_of(sheet), width=width, height=height, legend=legend))
-        self.classes += picture.classes
-        self.scales += picture.scales
-        self.steps += picture.steps
-
-    def write(self, files: dict[str, bytes]) -> tuple[str, ...]:
-        """Write files below ``figures/``, those that are not empty; returns their paths below the report."""
-        kept = {f"figures/{name}": data for name, data in files.items() if data}
-        for path, data in kept.items():
-            write_atomic(self.root / path, data)
-        return tuple(kept)
-
-
-def files_of(report: Kang2020Report, gallery: Gallery) -> dict[str, bytes]:
-    """The files of a report by name, figures and kang2020.json apart; empty where a part was not made."""
-    return {
-        "table1.csv": kang2020_csv.table1_csv(report.cells),
-        "table1-tasks.csv": kang2020_csv.tasks_csv(report.cells),
-        "claims.csv": kang2020_csv.claims_csv(report.claims),
-        "transfer.csv": kang2020_csv.transfer_csv(report.cells),
-        "curves.csv": csv_bytes(row for curve in report.curves for row in charts.curve_rows(curve)),
-        "budgets.csv": csv_bytes(charts.budget_row(point) for point in report.budgets),
-        "budgets-interpolated.csv": kang2020_csv.interpolated_csv(report.interpolated),
-        "gradients.csv": kang2020_csv.gradients_csv(report.gradients),
-        "gradients-images.csv": kang2020_csv.rows_csv(report.gradient_images),
-        "report.html": render(report, gallery.shown),
-    }

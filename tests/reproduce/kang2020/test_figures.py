@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from segeval.reproduce.kang2020 import write_report
 from segeval.reproduce.kang2020.charts import budgets_mean
 from segeval.reproduce.kang2020.kang2020_records import EVERY_VICTIM, BudgetPoint, Mean
 from segeval.reproduce.kang2020.kang2020_terminal import read
-from segeval.reproduce.kang2020.sheets import draw, plain, scaled, shortened, tile_size
+from segeval.reproduce.kang2020.sheets import draw, scaled, shortened, tile, tile_size
 
 Build = Callable[..., ExperimentFolder]
 
@@ -46,7 +47,7 @@ def test_tiles_are_neither_huge_nor_tiny(height: int, width: int, size: tuple[in
 def test_labels_are_enlarged_without_new_colours() -> None:
     pixels = np.zeros((2, 2, 3), np.uint8)
     pixels[0, 0] = (10, 20, 30)
-    sheet = draw([[plain("a title that is much too long for its place" * 9, "", pixels), None]])
+    sheet = draw([[tile("a title that is much too long for its place" * 9, "", pixels), None]])
     assert {(10, 20, 30), (0, 0, 0)} <= {tuple(colour) for colour in sheet.reshape(-1, 3).tolist()}
     assert shortened("abc" * 200, 100).endswith("…")
 
@@ -67,6 +68,7 @@ def test_every_figure_is_there_with_its_data(shared: ExperimentFolder) -> None:
             else:
                 text = (shared.root / "report" / path).read_text()
                 assert text.startswith("<?xml") and "--series-1" in text and text.rstrip().endswith("</svg>")
+                ElementTree.fromstring(text.encode())  # the style sheet's colours are text in it
 
 
 def test_figure_1_is_the_hyperbolic_tangent(shared: ExperimentFolder) -> None:
