@@ -124,7 +124,6 @@ class AttackTask:
         if self.sources == (ANY,):
             return Goal(tuple(range(len(table))), None, "wrong")
         found = [index for index in map(table.find, self.sources) if index is not None]
-        target = None if self.target == ANY else table.find(self.target)
         known = f"{table.name} has: {', '.join(table.names)}"
         for name in self.sources:
             if all(each.find(name) is None for each in (table, *TABLES.values())):
@@ -133,6 +132,7 @@ class AttackTask:
             raise ConfigurationError(f"task {self.name!r}: {table.name} has none of {', '.join(self.sources)}", known)
         if self.target == ANY:
             return Goal(tuple(dict.fromkeys(found)), None, "lost")
+        target = table.find(self.target)
         if target is None:
             raise ConfigurationError(f"task {self.name!r}: {table.name} has no class {self.target!r}", known)
         if target in found:
@@ -166,9 +166,10 @@ def parse_task(text: str) -> AttackTask:
     if not colon or not names or not target.strip():
         hint = f"tasks are {', '.join(TASKS)}, or SOURCE[,SOURCE…]:TARGET in class names, as in car,truck:road"
         raise UnknownNameError(f"no attack task {text!r}", hint)
-    if ANY in names and (len(names) > 1 or target.strip() != ANY):
-        raise UnknownNameError(f"no attack task {text!r}", f"{ANY} as the only source is for {ANY}:{ANY}, untargeted")
-    slug = "+".join(names) + ("-lost" if target.strip() == ANY else "-to-" + target.strip())
-    if ANY in names:
+    if names == (ANY,) and target.strip() == ANY:
         return TASKS["untargeted"]
+    if ANY in names:
+        hint = f"name the source classes, or write {ANY}:{ANY} for an untargeted attack"
+        raise UnknownNameError(f"no attack task {text!r}", hint)
+    slug = "+".join(names) + ("-lost" if target.strip() == ANY else "-to-" + target.strip())
     return AttackTask(re.sub(r"[^\w+-]+", "-", slug), names, target.strip())  # the name becomes a folder

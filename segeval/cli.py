@@ -33,7 +33,7 @@ from segeval.commands.score import score
 from segeval.commands.train import train
 from segeval.console import say, show_error
 from segeval.errors import MissingPrerequisiteError, SegevalError, StorageError
-from segeval_runner.interruption import after_imports
+from segeval_runner.interruption import after_imports, forget_waiting
 
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 
@@ -190,4 +190,5 @@ def main() -> None:
     code = run()
     for number in ENDING:  # all is done and said; Python takes a while to end
         signal.signal(number, signal.SIG_IGN)
+    forget_waiting()
     sys.exit(code)

@@ -168,4 +168,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except Exception:
         progress.fail("internal error in the runner\n" + traceback.format_exc(), "please report it")
         return EXIT_INTERNAL
+    finally:
+        interruption.forget_waiting()
     return EXIT_FINE

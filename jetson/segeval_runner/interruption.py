@@ -44,11 +44,19 @@ def after_imports(handler: Handler) -> Handler:
             signal.signal(signal.SIGALRM, lambda _, later: wait(signum, later))
             signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
         else:
-            if hasattr(signal, "setitimer"):
-                signal.setitimer(signal.ITIMER_REAL, 0)  # of another signal that waits: it would end the process later
+            forget_waiting()
             handler(signum, frame)
 
     return wait
+
+
+def forget_waiting() -> None:
+    """Forget a signal that waits for the end of an import: nothing is left that it could interrupt.
+
+    Python sets the handler of the alarm back when it ends, and an alarm that came later would kill the process.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def is_importing(frame: Optional[FrameType]) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from segeval.files.replays import Replay
+from segeval_runner import interruption
 from tests.interrupting import MANY, WORK, assert_undisturbed, started
 
 MakeBundle = Callable[..., Path]
@@ -132,3 +133,20 @@ def test_a_signal_waits_for_tensorrt_as_ctrl_c_does() -> None:
     heed = partial(signal.signal, signal.SIGTERM, signal.SIG_DFL)
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, preexec_fn=heed)
     assert said.stdout.split("\n") == ["pending True", "interrupted", ""]
+
+
+def test_a_signal_that_waits_for_an_import_is_forgotten_with_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its alarm would come when Python has set the handler back, and kill the process."""
+    heeded: list[int] = []
+    handler = interruption.after_imports(lambda number, frame: heeded.append(number))
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        monkeypatch.setattr(interruption, "is_importing", lambda frame: True)
+        handler(signal.SIGINT, None)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0 and not heeded
+        monkeypatch.setattr(interruption, "is_importing", lambda frame: False)
+        handler(signal.SIGTERM, None)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0 and heeded == [signal.SIGTERM]
+    finally:
+        interruption.forget_waiting()
+        signal.signal(signal.SIGALRM, before)
