@@ -152,10 +152,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command line and return its exit code."""
     interruption.heed()
     arguments = parser().parse_args(argv)
-    if getattr(arguments, "end_with_stdin", False):
-        interruption.end_with_stdin()
     progress = Progress(getattr(arguments, "progress", "text") == "json")
     try:
+        if getattr(arguments, "end_with_stdin", False):
+            interruption.end_with_stdin()  # which may come at once
         perform(arguments, progress)
     except RunnerError as error:
         progress.fail(error.what, error.hint)

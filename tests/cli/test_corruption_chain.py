@@ -75,7 +75,7 @@ def test_a_corruption_that_changes_nothing_changes_no_number_and_a_harsh_one_doe
         (("jpeg:abc",), "the quality is a whole number from 1 to 100"),
         (("resize:2",), "the factor is a number of at most three decimals from 0.05 to 0.99"),
         (("jpgg:75",), "did you mean jpeg?"),
-        (("sharpen:1",), "there are jpeg, resize, gamma, blur, bits"),
+        (("sharpen:1",), "Known: jpeg, resize, gamma, blur, bits"),
         (("jpeg:75", "jpeg:75"), "jpeg:75 is given twice"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
+@pytest.mark.long
 def test_every_model_is_evaluated_on_what_was_made_for_each_and_for_both(
     world: Any, call: Callable[..., Any], least_survival: Callable[..., float], tmp_path: Path
 ) -> None:

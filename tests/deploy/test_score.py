@@ -88,6 +88,7 @@ def miou_of(model: ModelProto, images: Dataset) -> float | None:
     return measure(DeployedModel(model).predict, images, 3, lambda *step: None)[0].mean_iou()
 
 
+@pytest.mark.long
 def test_deployed_files_score_as_their_labels_and_those_like_torchs(
     in_torch: ScoreRecord, fp32: ModelProto, data: Path
 ) -> None:

@@ -95,7 +95,7 @@ def no_engines(bundle: Path, manifest: dict[str, Any]) -> None:
 
 
 def next_version(bundle: Path, manifest: dict[str, Any]) -> None:
-    manifest["schema"] = "segeval.bundle/2"
+    manifest["schema"] = "segeval.bundle/3"
 
 
 def pickled_images(bundle: Path, manifest: dict[str, Any]) -> None:
@@ -164,7 +164,7 @@ def record_again(bundle: Path, manifest: dict[str, Any], name: str) -> None:
         (other_size, "does not fit the inputs"),
         (text_for_a_number, "the field 'batch' is missing or of another type"),
         (no_engines, "the field 'engines' is missing"),
-        (next_version, "made by a newer segeval: its schema is 'segeval.bundle/2', this runner reads"),
+        (next_version, "made by a newer segeval: its schema is 'segeval.bundle/3', this runner reads"),
         (pickled_images, "holds no uint8 images"),
         (other_shape, "its images have 129024"),
         (other_network, "takes and gives"),

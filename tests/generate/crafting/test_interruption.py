@@ -38,6 +38,7 @@ def crafting(config: CraftConfig, out: Path, **when: int) -> dict[str, Any]:
     return {"craft": json.loads(encode(config)), "out": str(out), **when}
 
 
+@pytest.mark.long
 def test_a_set_that_was_killed_again_and_again_has_the_bytes_of_one_that_was_not(
     world: Any, tree: Tree, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_file_of_a_kept_sample_that_was_changed_is_refused_when_the_set_is_res
     assert folder.samples_path.read_bytes() == b"".join(lines)
 
 
+@pytest.mark.long
 def test_two_processes_do_not_write_into_one_set(world: Any, tree: Tree, tmp_path: Path) -> None:
     config = replace(world.config, attacks=("fgsm",), scopes=("local",), limit=1)
     whole = tree(world.craft(tmp_path / "whole", attacks=("fgsm",), scopes=("local",), limit=1))
