@@ -6,6 +6,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 @pytest.mark.long
 def test_every_model_is_evaluated_on_what_was_made_for_each_and_for_both(
