@@ -33,7 +33,7 @@ from segeval.commands.score import score
 from segeval.commands.train import train
 from segeval.console import say, show_error
 from segeval.errors import MissingPrerequisiteError, SegevalError, StorageError
-from segeval_runner.interruption import after_imports, forget_waiting
+from segeval_runner.interruption import after_imports, came, forget_waiting
 
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 
@@ -84,27 +84,33 @@ name_variables(command_line.commands)
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code."""
+    came.clear()
     try:
         given = list(arguments) if arguments is not None else None
         result = command_line.main(given, prog_name="segeval", standalone_mode=False)
         if result == INTERRUPTED:  # Typer's answer to Ctrl-C
             return interrupted()
         return result if isinstance(result, int) else 0
-    except SegevalError as error:
-        show_error(error)
-        return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return interrupted()
     except SystemExit as left:
         if left.code == 1:  # how Rich and Typer leave when the pipe they write to was closed
             return broken_pipe()
         raise
-    except OSError as error:
-        return operating_system_error(error)
-    except ModuleNotFoundError as error:
-        return missing_module(error)
     except Exception as error:
-        return usage_or_internal(error)
+        return interrupted() if came else failed(error)
+
+
+def failed(error: Exception) -> int:
+    """Say what went wrong; the exit code."""
+    if isinstance(error, SegevalError):
+        show_error(error)
+        return error.exit_code
+    if isinstance(error, OSError):
+        return operating_system_error(error)
+    if isinstance(error, ModuleNotFoundError):
+        return missing_module(error)
+    return usage_or_internal(error)
 
 
 STOPS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))

@@ -150,6 +150,7 @@ def perform(arguments: argparse.Namespace, progress: Progress) -> None:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command line and return its exit code."""
+    interruption.came.clear()
     interruption.heed()
     arguments = parser().parse_args(argv)
     progress = Progress(getattr(arguments, "progress", "text") == "json")
@@ -157,17 +158,27 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if getattr(arguments, "end_with_stdin", False):
             interruption.end_with_stdin()  # which may come at once
         perform(arguments, progress)
-    except RunnerError as error:
-        progress.fail(error.what, error.hint)
-        return EXIT_REFUSED
     except KeyboardInterrupt:
-        progress.fail("interrupted", "run the same command again to continue; what is done is kept")
-        # Python remembers a Ctrl-C that met an exec(), as of a named tuple that is being made, and would end by SIGINT.
-        exec("")
-        return EXIT_INTERRUPTED
-    except Exception:
-        progress.fail("internal error in the runner\n" + traceback.format_exc(), "please report it")
-        return EXIT_INTERNAL
+        return interrupted(progress)
+    except Exception as error:
+        return interrupted(progress) if interruption.came else failed(error, progress)
     finally:
         interruption.forget_waiting()
     return EXIT_FINE
+
+
+def interrupted(progress: Progress) -> int:
+    """A signal, or the end of whoever started this."""
+    progress.fail("interrupted", "run the same command again to continue; what is done is kept")
+    # Python remembers a Ctrl-C that met an exec(), as of a named tuple that is being made, and would end by SIGINT.
+    exec("")
+    return EXIT_INTERRUPTED
+
+
+def failed(error: Exception, progress: Progress) -> int:
+    """What was refused says why; anything else is a bug."""
+    if isinstance(error, RunnerError):
+        progress.fail(error.what, error.hint)
+        return EXIT_REFUSED
+    progress.fail("internal error in the runner\n" + traceback.format_exc(), "please report it")
+    return EXIT_INTERNAL

@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from types import FrameType
-from typing import Any, Callable, Optional
+from typing import Any, Callable, List, Optional
 
 from segeval_runner.errors import EXIT_INTERRUPTED
 
@@ -24,6 +24,10 @@ AGAIN_S = 0.05
 IMPORTING = "<frozen importlib._bootstrap>"
 
 Handler = Callable[[int, Optional[FrameType]], Any]
+
+came: List[int] = []
+"""Signals that were to end this process. An error after one is its doing: C++ and Rust make errors of their own out of
+a KeyboardInterrupt that meets Python code which they called."""
 
 
 def heed() -> None:
@@ -45,6 +49,7 @@ def after_imports(handler: Handler) -> Handler:
             signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
         else:
             forget_waiting()
+            came.append(signum)
             handler(signum, frame)
 
     return wait

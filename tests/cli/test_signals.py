@@ -124,3 +124,31 @@ def test_a_module_is_loaded_first(tmp_path: Path, number: int) -> None:
         loaded, said = process.communicate()
     assert process.returncode == 130 and loaded == "loaded\n"
     assert "interrupted; what is finished is saved" in said and "Traceback" not in said
+
+
+MISTAKEN = """
+import time
+from segeval import cli
+from segeval.errors import WeightsError
+def command_line(*words, **options):
+    print("reading", flush=True)
+    try:
+        time.sleep(600)
+    except BaseException:
+        raise WeightsError("the file is damaged")
+cli.command_line = type("Line", (), {"main": staticmethod(command_line)})
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_error_made_of_a_signal_is_an_interruption(number: int) -> None:
+    """PyTorch says that a tensor has no shape where Ctrl-C meets it while it looks at one."""
+    command, pipe = [sys.executable, "-P", "-c", MISTAKEN], subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reading\n"
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert "interrupted; what is finished is saved" in said and "damaged" not in said
