@@ -24,11 +24,24 @@ def bench(
 ) -> BenchRecord:
     """Measure latency, throughput, power and energy of a bundle's engines here, or continue what was interrupted.
 
-    progress: called with (stage, done, total).   backend: empty for the one that the bundle is made for.
-    engines, scenarios: names, empty for all.   preset: of the rules, "quick" or "publishable".   own_rules: what
-    replaces a part of the preset, by the runner's option without dashes in front ("seconds", "warmup-seconds" …).
-    threads: 0 for one per core.   layers: time each layer as well.   without_argmax: the network alone as well.
-    Raises IntegrityError for a changed runner, EngineError for whatever the runner reports, KeyboardInterrupt.
+    Args:
+        bundle: its folder.
+        out: the folder to write to.
+        progress: called with (stage, done, total).
+        backend: empty for the one that the bundle is made for.
+        engines: names, empty for all.
+        scenarios: likewise.
+        preset: of the rules, "quick" or "publishable".
+        own_rules: what replaces a part of the preset, by the runner's option without dashes in front ("seconds",
+            "warmup-seconds" …).
+        threads: 0 for one per core.
+        layers: time each layer as well.
+        without_argmax: the network alone as well.
+
+    Raises:
+        IntegrityError: for a changed runner.
+        EngineError: for whatever the runner reports.
+        KeyboardInterrupt: if it was interrupted.
     """
     options = ["--preset", preset, *(word for name in scenarios for word in ("--scenario", name))]
     options += [word for name, value in (own_rules or {}).items() for word in (f"--{name}", str(value))]

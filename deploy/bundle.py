@@ -24,8 +24,9 @@ INDEX = "inputs/index.jsonl"
 class Input:
     """An image to bundle.
 
-    key: "clean/IMAGE", "adversarial/SAMPLE", or one of them after a corruption (`corrupted_key`).
-    load: reads it, (H, W, 3).
+    Attributes:
+        key: "clean/IMAGE", "adversarial/SAMPLE", or one of them after a corruption (`corrupted_key`).
+        load: reads it, (H, W, 3).
     """
 
     key: str

@@ -23,7 +23,12 @@ STREAM = 8
 
 @dataclass(frozen=True)
 class CalibrationImages:
-    """The chosen images. source: where they come from, in words.   load: reads the image at a position."""
+    """The chosen images.
+
+    Attributes:
+        source: where they come from, in words.
+        load: reads the image at a position.
+    """
 
     source: str
     seed: int
@@ -42,9 +47,17 @@ def choose_calibration(
 
     Images that are in the set are left out, whatever they are called. Only if the train split is not there, or has no
     other images, are the set's own clean images taken, and the record says so.
-    given: where the dataset is by now, and whether its code may run.
-    Raises DataError for an image of the train split that cannot be used, or if `given` names no dataset's folder;
-    ConfigurationError for a dataset that is not registered and not allowed.
+
+    Args:
+        manifest: of the set.
+        contents: of the bundle.
+        given: where the dataset is by now, and whether its code may run.
+        count: most images.
+        seed: of the draw, None for the set's.
+
+    Raises:
+        DataError: for an image of the train split that cannot be used, or if `given` names no dataset's folder.
+        ConfigurationError: for a dataset that is not registered and not allowed.
     """
     config = manifest.config
     DATASETS.require_allowed(config.dataset, given.allowed, "the set")
@@ -68,9 +81,17 @@ def choose_calibration(
 def from_dataset(
     dataset: Dataset, source: str, count: int, seed: int, left_out: frozenset[str] | set[str] = frozenset()
 ) -> CalibrationImages:
-    """Up to `count` random images of a data set. left_out: sha256 of images not to take.
+    """Up to `count` random images of a data set.
 
-    Raises DataError for an image that cannot be used.
+    Args:
+        dataset: to draw from.
+        source: where the images come from, in words.
+        count: most images.
+        seed: of the draw.
+        left_out: sha256 of images not to take.
+
+    Raises:
+        DataError: for an image that cannot be used.
     """
     chosen: dict[int, CalibrationImage] = {}
     for index in np.random.default_rng([seed, STREAM]).permutation(len(dataset)).tolist():
@@ -86,7 +107,14 @@ def from_dataset(
 
 
 def from_contents(contents: Contents, why: str, count: int, seed: int) -> CalibrationImages:
-    """Up to `count` random clean images of the set itself. why: there are no others."""
+    """Up to `count` random clean images of the set itself.
+
+    Args:
+        contents: of the bundle.
+        why: there are no others.
+        count: most images.
+        seed: of the draw.
+    """
     every = list(contents.clean)
     places = sorted(np.random.default_rng([seed, STREAM]).permutation(len(every))[:count].tolist())
     ids = [every[place] for place in places]

@@ -59,9 +59,15 @@ class Compiler:
             raise MissingPrerequisiteError(f"TensorRT for RTX does not work here: {why}", f"{INSTALL}, or remove it")
 
     def compile(self, file: Path, plan: Path | None = None) -> Compilation:
-        """Parse and build an ONNX file. Raises EngineError with TensorRT's reason if it is refused, StorageError.
+        """Parse and build an ONNX file.
 
-        plan: where to keep the engine, which is then for every GPU that the library builds for by itself.
+        Args:
+            file: the ONNX file.
+            plan: where to keep the engine, which is then for every GPU that the library builds for by itself.
+
+        Raises:
+            EngineError: with TensorRT's reason if it is refused.
+            StorageError: if the file cannot be read.
         """
         capabilities = [] if plan is not None else [CAPABILITY]
         answer = self._ask({"file": str(file), "plan": str(plan or ""), "capabilities": capabilities})

@@ -27,9 +27,11 @@ class Crafted:
 
 @dataclass(frozen=True)
 class Contents:
-    """The images of a set. clean, truth: by image id; truth only where it is known.
+    """The images of a set.
 
-    corruptions: what every image is run after as well, besides as it is.
+    Attributes:
+        clean, truth: by image id; truth only where it is known.
+        corruptions: what every image is run after as well, besides as it is.
     """
 
     folder: SetFolder
@@ -56,7 +58,9 @@ class Contents:
     def inputs_for(self, model: str, corruptions: bool = True) -> tuple[tuple[int, int], ...]:
         """The inputs a model runs: every clean image, and the adversarial images that crafting showed it.
 
-        corruptions: whether also after each corruption.
+        Args:
+            model: name of the network.
+            corruptions: whether also after each corruption.
         """
         clean = len(self.clean)
         own = [clean + at for at, crafted in enumerate(self.adversarial) if model in crafted.models]

@@ -65,8 +65,11 @@ def as_levels(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
 class Kind:
     """A kind of corruption.
 
-    setting: its name and range, for messages; low, high: ends of the range, which belong to it.
-    example: a setting to show.   whole: only whole numbers.
+    Attributes:
+        setting: its name and range, for messages.
+        low, high: ends of the range, which belong to it.
+        example: a setting to show.
+        whole: only whole numbers.
     """
 
     apply: Callable[[RgbImage, float], RgbImage]

@@ -76,15 +76,30 @@ def deploy(
 ) -> BundleManifest:
     """Write a bundle of every model of a set at every precision.
 
-    precisions: None for those that the target has by default.
-    calibrations: as in ``minmax`` or ``percentile,percentile=99.9``; see `parse_calibrations`. The first makes the int8
-    that ships, each other an int8 of its own beside it.   calibration_images: of those that do not say.
-    attribute: an int8 file for every block of each network as well, with only that block quantized, or all but it.
-    corruptions: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
-    given: files that the set does not carry, and code that it may bring.   tell: called with what a person should know.
     A bundle of the same set and options that is there already is verified and returned.
-    Raises DataError or IntegrityError for the set, ConfigurationError for options or `out`, WeightsError,
-    EngineError for a file that breaks a rule or that NVIDIA's compiler refuses, MissingPrerequisiteError, StorageError.
+
+    Args:
+        set_root: a finished set.
+        out: the folder to write to.
+        target: name of the registered target.
+        precisions: None for those that the target has by default.
+        calibrations: as in ``minmax`` or ``percentile,percentile=99.9``; see `parse_calibrations`. The first makes the
+            int8 that ships, each other an int8 of its own beside it.
+        calibration_images: of those that do not say.
+        batch: images per call of an engine.
+        dla: number of the deep learning accelerator, None for the GPU.
+        corruptions: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
+        attribute: an int8 file for every block of each network as well, with only that block quantized, or all but it.
+        given: files that the set does not carry, and code that it may bring.
+        tell: called with what a person should know.
+        progress: called with the stage, what is done of it and its total.
+
+    Raises:
+        ConfigurationError: for options or `out`.
+        IntegrityError, DataError: for the set.
+        WeightsError: if the weights that were attacked are not here.
+        EngineError: for a file that breaks a rule or that NVIDIA's compiler refuses.
+        MissingPrerequisiteError, StorageError: for what the machine lacks.
     """
     torch.set_flush_denormal(True)
     folder = SetFolder(set_root)
@@ -195,10 +210,14 @@ def existing(out: Path, reference: SetReference, target: str, options: DeployOpt
 
 @dataclass(frozen=True)
 class ModelDeployment:
-    """One model on its way into an unfinished bundle. part: its folder.   size: (height, width).   victim: loads it.
+    """One model on its way into an unfinished bundle.
 
-    calibrations: with their images, the one that ships first; none if no quantized precision was asked for.
-    compiler: builds every file that is for TensorRT, if it is installed.
+    Attributes:
+        part: its folder.
+        size: (height, width).
+        victim: loads it.
+        calibrations: with their images, the one that ships first; none if no quantized precision was asked for.
+        compiler: builds every file that is for TensorRT, if it is installed.
     """
 
     part: Path
@@ -279,7 +298,17 @@ class ModelDeployment:
         variant: Variant,
         calibration: Calibration | None,
     ) -> EngineRecord:
-        """Write, prove and measure one file. form: the precision whose rules it follows."""
+        """Write, prove and measure one file.
+
+        Args:
+            segmenter: the network.
+            model: the exported file.
+            references: PyTorch's answers, to compare with.
+            precision: of the engine.
+            form: the precision whose rules it follows.
+            variant: which calibration it is of.
+            calibration: its images and settings, None for float files.
+        """
         name = engine_name(self.record.name, precision, variant.name)
         file = f"models/{name}.onnx"
         model = written_and_proved(self.part, file, model, form, variant.spec, variant.nodes)
@@ -312,9 +341,14 @@ class ModelDeployment:
         )
 
     def compiled(self, file: str, plan: str | None = None) -> Compilation | None:
-        """What NVIDIA's compiler makes of a written file, if it is here. Raises EngineError if it refuses the file.
+        """What NVIDIA's compiler makes of a written file, if it is here.
 
-        plan: where in the bundle the engine is kept.
+        Args:
+            file: of the bundle, relative to its root.
+            plan: where in the bundle the engine is kept.
+
+        Raises:
+            EngineError: if it refuses the file.
         """
         if self.compiler is None:
             return None

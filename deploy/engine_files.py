@@ -37,7 +37,13 @@ HALF_ADVERSARIAL_IMAGES = 4
 
 
 def at_precision(fp32: ModelProto, precision: Precision, quantized: Callable[[], ModelProto]) -> ModelProto:
-    """An exported file at another precision. quantized: makes the int8 file; called for those that begin with it."""
+    """An exported file at another precision.
+
+    Args:
+        fp32: the exported file.
+        precision: of the engine.
+        quantized: makes the int8 file; called for those that begin with it.
+    """
     if precision in QUANTIZED:
         return quantized() if precision == "int8" else to_int8_fp16(quantized())
     return to_fp16(fp32) if precision == "fp16" else fp32
@@ -51,9 +57,17 @@ def written_and_proved(
     spec: CalibrationSpec,
     nodes: Collection[str] | None = None,
 ) -> ModelProto:
-    """Write an ONNX file below `root`, read it back and check its rules. spec, nodes: of a quantized file.
+    """Write an ONNX file below `root`, read it back and check its rules.
 
     Raises EngineError, StorageError.
+
+    Args:
+        root: the folder that paths are relative to.
+        file: of the bundle, relative to its root.
+        model: what to write.
+        precision: of the engine.
+        spec: of a quantized file.
+        nodes: likewise.
     """
     write_file(root, file, model.SerializeToString())
     read = onnx.load(root / file)
@@ -65,7 +79,13 @@ def written_and_proved(
 
 
 def engine_name(model: str, precision: Precision, variant: str = "") -> str:
-    """Name of an engine, of its file and of its folder in a replay. variant: name of its calibration."""
+    """Name of an engine, of its file and of its folder in a replay.
+
+    Args:
+        model: name of the network.
+        precision: of the engine.
+        variant: name of its calibration.
+    """
     name = re.sub(r"[^A-Za-z0-9_+-]+", "-", model).strip("-") + f".{precision}"
     return f"{name}-{variant}" if variant else name
 

@@ -16,9 +16,13 @@ from segeval.registry import MODELS
 
 @dataclass(frozen=True)
 class Given:
-    """weights: files by the name that a network has in the set.   data_root: of the set's dataset, None for the set's.
+    """What the user gives beside a set: files that it does not carry, and code that it may bring.
 
-    allowed: ``package.module:attribute`` of networks and datasets whose code may be imported; registered ones always.
+    Attributes:
+        weights: files by the name that a network has in the set.
+        data_root: of the set's dataset, None for the set's.
+        allowed: ``package.module:attribute`` of networks and datasets whose code may be imported; registered ones
+            always.
     """
 
     weights: Mapping[str, Path] = field(default_factory=dict)
@@ -42,9 +46,16 @@ def require_in_set(given: Given, models: Sequence[ModelRecord]) -> None:
 
 
 def load_victim(record: ModelRecord, beside: Path, given: Given) -> Segmenter:
-    """The network that was attacked, from the weight file with the recorded hash. beside: the set's folder.
+    """The network that was attacked, from the weight file with the recorded hash.
 
-    Raises ConfigurationError for code that is not allowed, WeightsError if no file has that hash.
+    Args:
+        record: what the set says about it.
+        beside: the set's folder.
+        given: files and code that the user named.
+
+    Raises:
+        ConfigurationError: for code that is not allowed.
+        WeightsError: if no file has that hash.
     """
     source = record.source or record.name
     MODELS.require_allowed(source, given.allowed, "the set")

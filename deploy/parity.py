@@ -50,9 +50,13 @@ def measure_parity(
 ) -> Parity:
     """Compare a deployed file with torch.
 
-    references: at least one.   classes: of the class table; other labels count as wrong.
-    unoptimised: also compare the file with itself without graph optimisation.
-    integers: type of the activations that are multiplied as integers where ONNX Runtime has a kernel; empty for none.
+    Args:
+        model: the deployed file.
+        references: at least one.
+        classes: of the class table; other labels count as wrong.
+        unoptimised: also compare the file with itself without graph optimisation.
+        integers: type of the activations that are multiplied as integers where ONNX Runtime has a kernel; empty for
+            none.
     """
     deployed = DeployedModel(model, integers=integers)
     plain = DeployedModel(model, optimised=False) if unoptimised else None
@@ -86,8 +90,15 @@ def measure_half(
 ) -> HalfArithmetic:
     """Compare a file of fp16 or int8-fp16 in half arithmetic with torch, and look for its largest activation.
 
-    engine: its name.   references: at least one.   adversarial: key and image; only activations are looked at.
-    Raises EngineError if an activation passes what half precision can hold, or if a logit is not finite.
+    Args:
+        engine: its name.
+        model: the deployed file.
+        references: at least one.
+        adversarial: key and image; only activations are looked at.
+        classes: number of the network's outputs.
+
+    Raises:
+        EngineError: if an activation passes what half precision can hold, or if a logit is not finite.
     """
     half = HalfModel(model)
     watch = Peaks(engine, half.layers)

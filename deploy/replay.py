@@ -20,9 +20,19 @@ def replay(
 ) -> Replay:
     """Run a bundle here, or continue a run that was interrupted.
 
-    progress: called with (stage, done, total).   backend: empty for the one that the bundle is made for.
-    engines: names, empty for all.   threads: 0 for one per core.
-    Raises IntegrityError for a changed runner, EngineError for whatever the runner reports, KeyboardInterrupt.
+    Args:
+        bundle: its folder.
+        out: the folder to write to.
+        progress: called with (stage, done, total).
+        backend: empty for the one that the bundle is made for.
+        engines: names, empty for all.
+        warmup: calls before the first that is timed.
+        threads: 0 for one per core.
+
+    Raises:
+        IntegrityError: for a changed runner.
+        EngineError: for whatever the runner reports.
+        KeyboardInterrupt: if it was interrupted.
     """
     run_engines("replay", bundle, out, progress, backend, engines, threads, ["--warmup", str(warmup)])
     return Replay.open(out)

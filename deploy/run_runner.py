@@ -45,9 +45,20 @@ def run_engines(
 ) -> None:
     """Run a command of the runner on a bundle's engines to its end. The runner never outlives this process.
 
-    command: "replay" or "bench".   backend: empty for the one that the bundle is made for.   engines: names, empty for
-    all.   threads: 0 for one per core.   options: that this command alone has.
-    Raises IntegrityError for a changed runner, EngineError for whatever the runner reports, KeyboardInterrupt.
+    Args:
+        command: "replay" or "bench".
+        bundle: its folder.
+        out: the folder to write to.
+        progress: called with the stage, what is done of it and its total.
+        backend: empty for the one that the bundle is made for.
+        engines: names, empty for all.
+        threads: 0 for one per core.
+        options: that this command alone has.
+
+    Raises:
+        IntegrityError: for a changed runner.
+        EngineError: for whatever the runner reports.
+        KeyboardInterrupt: if it was interrupted.
     """
     words = ["--bundle", str(bundle), "--out", str(out), "--threads", str(threads)]
     words += ["--progress", "json", "--end-with-stdin", *options]
@@ -71,7 +82,11 @@ def trusted_runner(bundle: Path, command: str) -> Path:
     """The bundle's runner, checked before it is started: from then on it checks everything else itself.
 
     It must be the one that this segeval would put into a bundle. That a bundle's manifest records its own runner proves
-    nothing of who wrote the two, and the runner's code runs here.   command: that a hint names.
+    nothing of who wrote the two, and the runner's code runs here.
+
+    Args:
+        bundle: its folder.
+        command: that a hint names.
     """
     recorded = BundleFolder(bundle).manifest().files.get(RUNNER)
     path = inside(bundle, RUNNER)
@@ -85,7 +100,14 @@ def trusted_runner(bundle: Path, command: str) -> Path:
 
 
 def require_own(path: Path, recorded: str, where: str, hint: str) -> None:
-    """Raise IntegrityError unless a runner is this segeval's. recorded: its hash.   where: it is about to run."""
+    """Raise IntegrityError unless a runner is this segeval's.
+
+    Args:
+        path: the runner.
+        recorded: its hash.
+        where: it is about to run.
+        hint: what the user can do.
+    """
     if recorded != sha256(runner_archive()):
         what = f"{path} is not the runner of this segeval: it came with the bundle, and its code would run {where}"
         raise IntegrityError(what, hint)

@@ -42,11 +42,15 @@ Predict = Callable[[RgbImage], Labels]
 class ScoreConfig:
     """Everything that decides a score.
 
-    model: NAME or NAME=WEIGHTS.   split: empty for the dataset's default.
-    size: (height, width) images are brought to, None for the dataset's own.
-    outputs: "classes" takes the argmax over the class table alone, without a network's background output.
-    limit: score the first images only.   calibration, calibration_images, seed: of the int8 file, whose calibration
-    images are drawn from the dataset's train split as `segeval deploy` draws them.   device: for torch.
+    Attributes:
+        model: NAME or NAME=WEIGHTS.
+        split: empty for the dataset's default.
+        size: (height, width) images are brought to, None for the dataset's own.
+        outputs: "classes" takes the argmax over the class table alone, without a network's background output.
+        limit: score the first images only.
+        calibration, calibration_images, seed: of the int8 file, whose calibration images are drawn from the dataset's
+            train split as `segeval deploy` draws them.
+        device: for torch.
     """
 
     model: str
@@ -67,13 +71,20 @@ class ScoreConfig:
 class ScoreRecord:
     """A score. Shares in 0..1 over all pixels of all images.
 
-    images: how many had ground truth and were scored.   miou: over the classes that the ground truth has,
-    `classes_in_truth` of them; pixels labelled IGNORE do not count.
-    miou_ignored_as_errors: predictions on them are false positives, as ESPNet's authors count.
-    class_average: mean recall of the classes.   iou: per class, None for one that the ground truth does not have.
-    calibration: of the int8 file.   seconds: spent on inference alone.   unlabelled: images without ground truth, not
-    scored.   left_out: images beside them that belong to other splits.   doubt: what speaks against the score.
-    classes_only_predicted: classes that are predicted on labelled pixels although the ground truth has none of them.
+    Attributes:
+        images: how many had ground truth and were scored.
+        miou: over the classes that the ground truth has, `classes_in_truth` of them; pixels labelled IGNORE do not
+            count.
+        miou_ignored_as_errors: predictions on them are false positives, as ESPNet's authors count.
+        class_average: mean recall of the classes.
+        iou: per class, None for one that the ground truth does not have.
+        calibration: of the int8 file.
+        seconds: spent on inference alone.
+        unlabelled: images without ground truth, not scored.
+        left_out: images beside them that belong to other splits.
+        doubt: what speaks against the score.
+        classes_only_predicted: classes that are predicted on labelled pixels although the ground truth has none of
+            them.
     """
 
     config: ScoreConfig
@@ -190,7 +201,9 @@ def require_same_classes(segmenter: Segmenter, data: Dataset, name: str) -> None
 def torch_engine(segmenter: Segmenter, outputs: int) -> Predict:
     """The network in torch, through the same normalization as the deployed files.
 
-    outputs: the argmax is taken over this many of the network's outputs, counted from the first.
+    Args:
+        segmenter: the network.
+        outputs: the argmax is taken over this many of the network's outputs, counted from the first.
     """
     # Denormal numbers slow these networks down several times on a CPU and change no label.
     torch.set_flush_denormal(True)

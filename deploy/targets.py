@@ -20,7 +20,12 @@ BYTES_PER_CLASS = 8
 
 @dataclass(frozen=True)
 class JetPack:
-    """Releases of NVIDIA's software for Jetson with one TensorRT. name: their versions.   l4t: Jetson Linux."""
+    """Releases of NVIDIA's software for Jetson with one TensorRT.
+
+    Attributes:
+        name: their versions.
+        l4t: Jetson Linux.
+    """
 
     name: str
     l4t: str
@@ -47,12 +52,17 @@ DLA_AGX_ORIN = (*DLA_TO_6, JETPACK_7_2_2)
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of device. precisions: those its engine runs.   backend: the runner's engine there.
+    """A kind of device.
 
-    jetpacks: releases that it runs, for a Jetson.   tensorrt: oldest and newest version elsewhere.
-    memory_gb: of the smallest module, 0 if unknown here.   dla_cores: deep learning accelerators of the largest module;
-    None if only the device can tell.   dla_jetpacks: the releases whose TensorRT can use them.
-    ahead: engines are built on the desktop and carried in the bundle.
+    Attributes:
+        precisions: those its engine runs.
+        backend: the runner's engine there.
+        jetpacks: releases that it runs, for a Jetson.
+        tensorrt: oldest and newest version elsewhere.
+        memory_gb: of the smallest module, 0 if unknown here.
+        dla_cores: deep learning accelerators of the largest module. None if only the device can tell.
+        dla_jetpacks: the releases whose TensorRT can use them.
+        ahead: engines are built on the desktop and carried in the bundle.
     """
 
     name: str

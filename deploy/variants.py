@@ -30,8 +30,10 @@ from .targets import Target
 class Variant:
     """One int8 file of a network.
 
-    name: as in ``minmax`` or ``only-level1``; empty for the file that ships.   nodes: names of those that are
-    quantized, None for all of the calibration.   only, without: the block that is quantized, or that is not.
+    Attributes:
+        name: as in ``minmax`` or ``only-level1``; empty for the file that ships.
+        nodes: names of those that are quantized, None for all of the calibration.
+        only, without: the block that is quantized, or that is not.
     """
 
     spec: CalibrationSpec
@@ -86,7 +88,8 @@ def variants(
 class Quantizer:
     """Makes the int8 files of one network, and finds ranges once for all files that share them.
 
-    images: chosen for a calibration, each (H, W, 3) RGB.
+    Attributes:
+        images: chosen for a calibration, each (H, W, 3) RGB.
     """
 
     def __init__(

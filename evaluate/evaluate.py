@@ -54,15 +54,21 @@ def evaluate(
 ) -> SurvivalReport:
     """Measure how much of each attack survived, and write the report.
 
-    set_root: a finished adversarial set.   replays: of that set; an unfinished one is evaluated as far as it got, and
-    the report says so.   out: gets report.html, report.json, survival.csv, clean.csv, curves.csv, breakdown.csv and the
-    samples as samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to compare,
-    corruptions.csv if images were corrupted, calibrations.csv and attribution.csv if there were several int8 files.
-    seed: of the bootstrap.   progress: called with the stage, what is done of it and its total.
-    benches: benchmarks of the replayed bundles; with them `out` gets benchmark.csv and benchmark.json as well.
-    label_maps: write every label map of the replays as PNG into `out`/labels.
-    The same input gives the same bytes. A report that is in `out` already is replaced as a whole, or stays.
     Raises DataError, ConfigurationError, FormatError, IntegrityError, StorageError.
+
+    The same input gives the same bytes. A report that is in `out` already is replaced as a whole, or stays.
+
+    Args:
+        set_root: a finished adversarial set.
+        replays: of that set; an unfinished one is evaluated as far as it got, and the report says so.
+        out: gets report.html, report.json, survival.csv, clean.csv, curves.csv, breakdown.csv and the samples as
+            samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to compare,
+            corruptions.csv if images were corrupted, calibrations.csv and attribution.csv if there were several int8
+            files.
+        seed: of the bootstrap.
+        progress: called with the stage, what is done of it and its total.
+        benches: benchmarks of the replayed bundles; with them `out` gets benchmark.csv and benchmark.json as well.
+        label_maps: write every label map of the replays as PNG into `out`/labels.
     """
     require_place(out, KEPT)
     sources = Sources(set_root, replays)
@@ -167,7 +173,12 @@ def clean_rows(sources: Sources, counted: Counted) -> tuple[CleanRow, ...]:
 
 
 def set_summary(sources: Sources, attacked: int) -> SetSummary:
-    """What the report says about the set; folders of the machine it was made on stay out of it. attacked: images."""
+    """What the report says about the set; folders of the machine it was made on stay out of it.
+
+    Args:
+        sources: what the report is made from.
+        attacked: images.
+    """
     manifest = sources.manifest
     return SetSummary(
         sha256=sources.sha256,

@@ -23,7 +23,8 @@ Rgb = tuple[int, int, int]
 class ClassTable:
     """Names and colours of the classes of a dataset, in label order.
 
-    canonical: the Cityscapes name each class corresponds to; tables are aligned by it.
+    Attributes:
+        canonical: the Cityscapes name each class corresponds to; tables are aligned by it.
     """
 
     name: str

@@ -33,7 +33,9 @@ messages = Console(stderr=True, highlight=False)
 def visible(text: str, keep: str = "") -> str:
     """A text from elsewhere in which control characters and changes of the writing direction are seen, not obeyed.
 
-    keep: those of them that are left as they are.
+    Args:
+        text: to be shown.
+        keep: those of them that are left as they are.
     """
     return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 

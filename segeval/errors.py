@@ -22,7 +22,9 @@ from collections.abc import Iterable
 class SegevalError(Exception):
     """Base of all expected errors.
 
-    what: the problem and where it is.   hint: what the user can do about it; may be empty.
+    Attributes:
+        what: the problem and where it is.
+        hint: what the user can do about it; may be empty.
     """
 
     exit_code = 2

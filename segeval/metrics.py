@@ -24,9 +24,12 @@ def share(part: float | None, whole: float | None) -> float | None:
 class AttackCounts:
     """Pixel counts of one prediction under one attack task.
 
-    phi: pixels of φ.   hit: pixels of φ predicted as the goal wants them.
-    source, source_correct: ground-truth source pixels, and those still predicted as their own class.
-    other, other_correct: the same for all other labelled pixels.   The four are None without ground truth.
+    Attributes:
+        phi: pixels of φ.
+        hit: pixels of φ predicted as the goal wants them.
+        source, source_correct: ground-truth source pixels, and those still predicted as their own class; None without
+            ground truth.
+        other, other_correct: the same for all other labelled pixels.
     """
 
     phi: int
@@ -115,8 +118,11 @@ def count_attack(
 class ConfusionMatrix:
     """Full-resolution pixel counts over a data set: rows are ground truth, columns predictions.
 
-    classes: C.   The matrix has one more row for IGNORE pixels and one more column for predictions
-    outside the table (a network's extra background output), so that both ways of counting can be read off it.
+    One more row is for IGNORE pixels, one more column for predictions outside the table (a network's extra background
+    output), so that both ways of counting can be read off it.
+
+    Attributes:
+        classes: number of classes in the table.
     """
 
     def __init__(self, classes: int) -> None:
@@ -149,7 +155,9 @@ class ConfusionMatrix:
 
         There is nothing of such a class to find: as 0, a single pixel of it would cost a mean over 12 classes a
         twelfth. Its pixels are missing from the class that they are of, and so count there.
-        ignored_are_errors: count predictions on IGNORE pixels as false positives, as ESPNet's authors do.
+
+        Args:
+            ignored_are_errors: count predictions on IGNORE pixels as false positives, as ESPNet's authors do.
         """
         c = self.classes
         hit = np.diag(self.counts)[:c].astype(np.float64)

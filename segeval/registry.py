@@ -30,7 +30,12 @@ class Registry:
     def require_allowed(self, name: str, allowed: Collection[str], where: str) -> None:
         """Raise ConfigurationError for code that a file names and the user did not: loading it would run it.
 
-        Registered names are always allowed.   allowed: ``package.module:attribute``.   where: the file that names it.
+        Registered names are always allowed.
+
+        Args:
+            name: of the network or dataset.
+            allowed: ``package.module:attribute``.
+            where: the file that names it.
         """
         if name not in self.places() and name not in allowed:
             raise ConfigurationError(

@@ -57,7 +57,13 @@ print(json.dumps(names[{function!r}](json.loads({request!r}))))
 
 
 class Connection:
-    """A device. python: its interpreter.   config: for ssh -F.   patience: seconds to wait for one that is lost."""
+    """A device.
+
+    Attributes:
+        python: its interpreter.
+        config: for ssh -F.
+        patience: seconds to wait for one that is lost.
+    """
 
     def __init__(
         self, destination: Destination, python: str = "python3", config: Path | None = None, patience: float = 600.0
@@ -80,7 +86,14 @@ class Connection:
         return RemoteError(f"{self.destination.text}: {what}", hint)
 
     def run(self, words: Sequence[str], given: bytes = b"") -> bytes:
-        """What a command on the device answers on stdout. given: its stdin.   Raises RemoteError."""
+        """What a command on the device answers on stdout.
+
+        Raises RemoteError.
+
+        Args:
+            words: the command and its arguments.
+            given: its stdin.
+        """
         with self.process(words) as process:
             assert process.stdin is not None and process.stdout is not None
             process.stdin.write(given)
@@ -168,7 +181,15 @@ class Connection:
         return self.error(f"{command} ended with code {code}\n{said.strip()}")
 
     def persist(self, lost: ConnectionLostError, since: float, attempt: int) -> None:
-        """Wait before another attempt. since: when the device last answered.   Raises the error if that is too long."""
+        """Wait before another attempt.
+
+        Raises the error if that is too long.
+
+        Args:
+            lost: how the connection was lost.
+            since: when the device last answered.
+            attempt: number of the attempt, from 1.
+        """
         if time.monotonic() - since > self.patience:
             raise lost
         self._cancelled.wait(min(2.0**attempt, LONGEST_PAUSE))

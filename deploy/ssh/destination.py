@@ -17,7 +17,14 @@ MOST_PORTS = 65535
 
 @dataclass(frozen=True)
 class Destination:
-    """text: as it was typed.   user: empty for ssh's own choice.   host: IPv6 in brackets.   port: 0 likewise."""
+    """A device as ssh reaches it.
+
+    Attributes:
+        text: as it was typed.
+        user: empty for ssh's own choice.
+        host: IPv6 in brackets.
+        port: 0 for ssh's own choice.
+    """
 
     text: str
     user: str

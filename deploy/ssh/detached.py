@@ -57,7 +57,13 @@ class Stopped(msgspec.Struct, frozen=True):
 
 @dataclass
 class Seen:
-    """What is known of a run so far. run: its id.   at: offset in its log.   code: its exit code, if it said one."""
+    """What is known of a run so far.
+
+    Attributes:
+        run: its id.
+        at: offset in its log.
+        code: its exit code, if it said one.
+    """
 
     run: str = ""
     at: int = 0

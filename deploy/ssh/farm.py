@@ -74,7 +74,14 @@ def stop_on_hosts(bundle: Path, out: Path, destinations: Sequence[Destination], 
 def on_each(
     destinations: Sequence[Destination], out: Path, remote: Remote, work: Callable[[int, Connection, Path], Result]
 ) -> list[Outcome[Result]]:
-    """Do something with every device at the same time. work: called with its number, connection and folder."""
+    """Do something with every device at the same time.
+
+    Args:
+        destinations: the devices.
+        out: folder that gets one folder per device.
+        remote: how to reach them.
+        work: called with its number, connection and folder.
+    """
     connections = [Connection(each, remote.python, remote.ssh_config) for each in destinations]
     folders = [out / each.folder if len(destinations) > 1 else out for each in destinations]
 

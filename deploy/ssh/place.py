@@ -25,7 +25,12 @@ PLAIN = re.compile(r"(?:~/)?[A-Za-z0-9_./@%+=:,-]*")
 
 @dataclass(frozen=True)
 class Note:
-    """remote.json in a folder of results. host: as it was typed.   bundle_sha256: identity of the bundle."""
+    """remote.json in a folder of results.
+
+    Attributes:
+        host: as it was typed.
+        bundle_sha256: identity of the bundle.
+    """
 
     host: str
     bundle_sha256: str

@@ -58,7 +58,11 @@ class Shipment:
         return {"base": base, "bundle": f"{self.sha256[:DIGITS]}/{BUNDLE}", "files": files}
 
     def missing(self, here: dict[str, str]) -> dict[str, int]:
-        """Size of each file that is not there as it should be. here: hashes of those that are there."""
+        """Size of each file that is not there as it should be.
+
+        Args:
+            here: hashes of those that are there.
+        """
         return {name: file.bytes for name, file in self.files.items() if here.get(name) != file.sha256}
 
     def runs(self) -> int:
@@ -94,7 +98,13 @@ def ask(connection: Connection, shipment: Shipment, base: str) -> Answer:
 
 
 def preflight(connection: Connection, shipment: Shipment, base: str) -> Answer:
-    """Raises RemoteError for what would make the replay fail later. base: as the user names it."""
+    """Raises RemoteError for what would make the replay fail later.
+
+    Args:
+        connection: to the device.
+        shipment: the bundle that is sent.
+        base: as the user names it.
+    """
     found = ask(connection, shipment, base)
     require_plain(found.base, "--remote-dir")
     if found.refused is not None:
@@ -120,7 +130,11 @@ def no_space(connection: Connection, found: Answer, needed: int, to_send: int) -
 def require_engine(connection: Connection, shipment: Shipment, place: Place, backend: str) -> None:
     """Raise RemoteError unless the runner is there as it is here, and its engine works.
 
-    backend: empty for the one that the bundle is made for.
+    Args:
+        connection: to the device.
+        shipment: the bundle that is sent.
+        place: where it lies on the device.
+        backend: empty for the one that the bundle is made for.
     """
     made_for = shipment.manifest.run.backend
     request = {"runner": place.runner, "sha256": shipment.files[RUNNER].sha256, "backend": backend or made_for}

@@ -37,7 +37,14 @@ class Packed(msgspec.Struct, frozen=True):
 def fetch(connection: Connection, place: Place, shipment: Shipment, out: Path, progress: Progress) -> Replay:
     """The replay in `out`, as it is on the device.
 
-    progress: called with bytes.   Raises RemoteError, IntegrityError, FormatError, StorageError.
+    Raises RemoteError, IntegrityError, FormatError, StorageError.
+
+    Args:
+        connection: to the device.
+        place: where it lies on the device.
+        shipment: the bundle that is sent.
+        out: the folder to write to.
+        progress: called with bytes.
     """
     words = [connection.python, place.runner, "pack", place.replay, "--to", place.results, "--progress", "json"]
     packed = decoded(connection, connection.run(words), Packed)

@@ -22,9 +22,17 @@ UNDER_WAY = re.compile(rb"\s*([\d.,]+)\s+\d+%\s")
 def push(
     connection: Connection, root: Path, files: Mapping[str, int], target: str, rsync: bool, progress: Tick
 ) -> None:
-    """Send files below `root` into the folder `target`. files: sizes by path.   rsync: whether the device has it.
+    """Send files below `root` into the folder `target`.
 
     Raises RemoteError.
+
+    Args:
+        connection: to the device.
+        root: the folder here.
+        files: sizes by path.
+        target: the folder there.
+        rsync: whether the device has it.
+        progress: called with bytes.
     """
     if files and rsync and shutil.which("rsync"):
         with_rsync(connection, root, files, target, progress)

@@ -14,7 +14,13 @@ class ConnectionLostError(RemoteError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """pattern: in ssh's messages.   what, hint: see SegevalError; {ssh} is what to type.   passing: may end."""
+    """A reason for which ssh fails.
+
+    Attributes:
+        pattern: in ssh's messages.
+        what, hint: see SegevalError; {ssh} is what to type.
+        passing: may end.
+    """
 
     pattern: str
     what: str
@@ -62,7 +68,12 @@ LOST = Refusal("", "the connection was lost", "run the same command again: it co
 
 
 def refusal(destination: Destination, said: str) -> RemoteError:
-    """The error for an ssh that failed. said: its stderr."""
+    """The error for an ssh that failed.
+
+    Args:
+        destination: that ssh was to reach.
+        said: its stderr.
+    """
     found = next((each for each in REFUSALS if re.search(each.pattern, said)), LOST)
     port = f"-p {destination.port} " if destination.port else ""
     lines = [line.strip() for line in said.splitlines() if line.strip(" \r@")]

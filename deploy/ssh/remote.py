@@ -22,7 +22,13 @@ PUSH = "push"
 
 @dataclass(frozen=True)
 class Remote:
-    """How devices are used. base: folder there.   python: its interpreter.   ssh_config: None for the user's own."""
+    """How devices are used.
+
+    Attributes:
+        base: folder there.
+        python: its interpreter.
+        ssh_config: None for the user's own.
+    """
 
     base: str = "~/.cache/segeval"
     python: str = "python3"
@@ -40,7 +46,12 @@ class Remote:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Of the runner. backend: empty for the one that the bundle is made for.   threads: 0 for one per core."""
+    """Of the runner.
+
+    Attributes:
+        backend: empty for the one that the bundle is made for.
+        threads: 0 for one per core.
+    """
 
     backend: str = ""
     engines: Sequence[str] = ()
@@ -58,9 +69,18 @@ class RunOptions:
 def replay_on(
     connection: Connection, shipment: Shipment, out: Path, base: str, options: RunOptions, progress: Progress
 ) -> Replay:
-    """Run a bundle on a device, or go on with that; the results are in `out` then. base: folder there.
+    """Run a bundle on a device, or go on with that; the results are in `out` then.
 
-    progress: called with (stage, done, total).   Raises RemoteError and what the steps raise.
+    Args:
+        connection: to the device.
+        shipment: the bundle that is sent.
+        out: the folder to write to.
+        base: folder there.
+        options: of the run.
+        progress: called with (stage, done, total).
+
+    Raises:
+        RemoteError: and what the steps raise.
     """
     with only_writer(out, "remote", "replay"):
         replay_id = noted(out, connection.destination.text, shipment.sha256)
@@ -74,10 +94,20 @@ def replay_on(
 def deliver(
     connection: Connection, shipment: Shipment, place: Place, found: Answer, backend: str, progress: Progress
 ) -> None:
-    """Send what is missing. found: by preflight.   Raises RemoteError.
+    """Send what is missing.
 
-    The runner comes first: it is the one to ask for the engine, and once it is proved, it proves all other files
-    before each replay.
+    The runner comes first: it is the one to ask for the engine, and once it is proved, it proves all other files before
+    each replay.
+
+    Raises RemoteError.
+
+    Args:
+        connection: to the device.
+        shipment: the bundle that is sent.
+        place: where it lies on the device.
+        found: by preflight.
+        backend: name of the engine's kind.
+        progress: called with the stage, what is done of it and its total.
     """
     missing = shipment.missing(found.here)
     total = sum(missing.values())

@@ -26,9 +26,12 @@ COMPARED = ("survival", "engine_success", "engine_accuracy")
 
 @dataclass(frozen=True)
 class Question:
-    """One comparison to make. key: on the engine of A.   tested: or only measured.
+    """One comparison to make.
 
-    a, b: values per image, nan where one does not exist.
+    Attributes:
+        key: on the engine of A.
+        tested: or only measured.
+        a, b: values per image, nan where one does not exist.
     """
 
     engines: Pair
@@ -128,7 +131,13 @@ def clean_changes(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Cle
 
 
 def clean_change(a: CleanRow, b: CleanRow, floor: float | None) -> CleanChange:
-    """One engine on clean images. floor: of noise, 0..1."""
+    """One engine on clean images.
+
+    Args:
+        a: the first run's row.
+        b: the second run's.
+        floor: of noise, 0..1.
+    """
     return CleanChange(
         model=a.model,
         precision=a.precision,

@@ -25,7 +25,13 @@ class Only:
 
 @dataclass(frozen=True)
 class Run:
-    """One of the two reports. name: of its folder.   machines, backends: of its replays.   images: in samples.csv."""
+    """One of the two reports.
+
+    Attributes:
+        name: of its folder.
+        machines, backends: of its replays.
+        images: in samples.csv.
+    """
 
     name: str
     set_sha256: str
@@ -40,9 +46,12 @@ class Run:
 class Change(Tested):
     """A paired difference of one quantity between the runs over the images that both have; A is first, B second.
 
-    task: None for all tasks that both have together.   quantity: as in survival.csv.   paired: without a test for one
-    of several tasks.   p_holm: p corrected for all tests of the comparison.
-    noise_floor: share of labels, the larger one of the two engines; None if unknown.
+    Attributes:
+        task: None for all tasks that both have together.
+        quantity: as in survival.csv.
+        paired: without a test for one of several tasks.
+        p_holm: p corrected for all tests of the comparison.
+        noise_floor: share of labels, the larger one of the two engines; None if unknown.
     """
 
     model: str
@@ -72,9 +81,10 @@ class Change(Tested):
 class CleanChange:
     """An engine of both runs on clean images; not tested, since mIoU is one number over all images.
 
-    miou_difference: B minus A, in -1..1, over the classes of the ground truth; None unless both rest on the same.
-    p50_ms: median latency of a call; None where the replay has none.
-    noise_floor: share of labels, the larger one of the two engines; None if unknown.
+    Attributes:
+        miou_difference: B minus A, in -1..1, over the classes of the ground truth; None unless both rest on the same.
+            p50_ms: median latency of a call; None where the replay has none.
+        noise_floor: share of labels, the larger one of the two engines; None if unknown.
     """
 
     model: str
@@ -93,10 +103,14 @@ class CleanChange:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """compare.json. changes: significant ones first, then other tested ones, each by size.   notes: what limits it.
+    """compare.json.
 
-    permutations: of a test, at most; of the 2 ** images that exist, all where they are no more.   seed: of the draws.
-    same_set: whether both runs are of the same adversarial images.
+    Attributes:
+        changes: significant ones first, then other tested ones, each by size.
+        notes: what limits it.
+        permutations: of a test, at most; of the 2 ** images that exist, all where they are no more.
+        seed: of the draws.
+        same_set: whether both runs are of the same adversarial images.
     """
 
     a: Run

@@ -76,7 +76,14 @@ def names_of(a: Path, b: Path) -> tuple[str, str]:
 
 
 def summary(name: str, run: OpenRun, other: OpenRun, unmatched: Sequence[EngineSummary]) -> Run:
-    """What the comparison says about a run. unmatched: its engines that the other run lacks."""
+    """What the comparison says about a run.
+
+    Args:
+        name: of the run.
+        run: the run.
+        other: the one that it is compared with.
+        unmatched: its engines that the other run lacks.
+    """
     report = run.report
     return Run(
         name=name,

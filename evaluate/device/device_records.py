@@ -22,10 +22,13 @@ NotReplayed = Annotated[str, Meta(pattern="^not replayed")]
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What an engine's labels are worth. engine: its name in the report.
+    """What an engine's labels are worth.
 
-    images, miou, pixel_accuracy: of the clean images, None without ground truth.   attack: the model's strongest on the
-    desktop, None if none reached a pixel.   success, survival: of it on this engine, None if it was not replayed yet.
+    Attributes:
+        engine: its name in the report.
+        images, miou, pixel_accuracy: of the clean images, None without ground truth.
+        attack: the model's strongest on the desktop, None if none reached a pixel.
+        success, survival: of it on this engine, None if it was not replayed yet.
     """
 
     engine: str
@@ -39,9 +42,12 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class EngineRow:
-    """One engine of one version on one machine. runs: by scenario; none if it was not benchmarked.
+    """One engine of one version on one machine.
 
-    without_argmax: its network alone, None if that was not measured.   layers: None if it was not profiled.
+    Attributes:
+        runs: by scenario; none if it was not benchmarked.
+        without_argmax: its network alone, None if that was not measured.
+        layers: None if it was not profiled.
     """
 
     engine: str
@@ -61,7 +67,12 @@ class EngineRow:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One bench.json. bundle_sha256: whose engines ran.   preset, rules: by which it was measured."""
+    """One bench.json.
+
+    Attributes:
+        bundle_sha256: whose engines ran.
+        preset, rules: by which it was measured.
+    """
 
     bundle_sha256: str
     environment: Environment

@@ -101,7 +101,12 @@ def device_memory(row: EngineRow) -> str:
 
 
 def power_and_energy(run: BenchRun, net: bool = False) -> tuple[str, str]:
-    """Power, and in small the energy per image; in words if there is none. net: also without the idle machine's."""
+    """Power, and in small the energy per image; in words if there is none.
+
+    Args:
+        run: of the benchmark.
+        net: also without the idle machine's.
+    """
     used = run.measured_energy
     if used is None:
         return "not available", ""

@@ -62,7 +62,13 @@ def check_percentiles(run: BenchRun, path: Path) -> None:
 
 
 def benchmark_report(sources: Sources, records: Sequence[BenchRecord], report: SurvivalReport) -> BenchmarkReport:
-    """Put what was benchmarked beside what was replayed. records: of `open_benches`."""
+    """Put what was benchmarked beside what was replayed.
+
+    Args:
+        sources: what the report is made from.
+        records: of `open_benches`.
+        report: the survival report.
+    """
     replayed: dict[Identity, list[Engine]] = {}
     for engine in (engine for engine in sources.engines if not engine.corruption):
         replay, ran = sources.replays[engine.replay_index].record, engine.record
@@ -91,7 +97,16 @@ def row_of_runs(
     sources: Sources,
     report: SurvivalReport,
 ) -> EngineRow:
-    """The row of a benchmarked engine. record: what has the runs.   engines: replays of it; the furthest one counts."""
+    """The row of a benchmarked engine.
+
+    Args:
+        runs: of this engine.
+        record: what has the runs.
+        engines: replays of it; the furthest one counts.
+        key: which engine it is.
+        sources: what the report is made from.
+        report: the survival report.
+    """
     run = runs[0]
     same = (run.engine, run.backend, run.backend_version)
     alone = (each for each in record.without_argmax if (each.engine, each.backend, each.backend_version) == same)

@@ -24,7 +24,10 @@ PASSES = ("solid", "dashed", "dotted", "dashdot")
 def latency_figure(runs: Sequence[BenchRun], name: str, description: str) -> str:
     """The empirical distribution of each run's calls; dots are the percentiles that their number supports.
 
-    runs: single streams, one per engine.   name: prefix of the ids inside.   description: for who cannot see it.
+    Args:
+        runs: single streams, one per engine.
+        name: prefix of the ids inside.
+        description: for who cannot see it.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 3.6), layout="constrained")
@@ -46,7 +49,15 @@ def latency_figure(runs: Sequence[BenchRun], name: str, description: str) -> str
 
 
 def draw(axes: Axes, run: BenchRun, latencies: NDArray[np.float64], colour: str, style: str) -> None:
-    """One curve. latencies: ascending."""
+    """One curve.
+
+    Args:
+        axes: to draw into.
+        run: whose latencies they are.
+        latencies: ascending.
+        colour: of the line.
+        style: of the line, as matplotlib names it.
+    """
     count = len(latencies)
     chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int))
     steps = np.concatenate([latencies[:1], latencies[chosen]])

@@ -19,7 +19,12 @@ FOLDER = "labels"
 
 
 def palette_png(labels: Labels, colours: NDArray[np.uint8]) -> bytes:
-    """PNG of an (H, W) label map, which reads back as class indices. colours: (classes, 3) RGB."""
+    """PNG of an (H, W) label map, which reads back as class indices.
+
+    Args:
+        labels: (H, W) class indices.
+        colours: (classes, 3) RGB.
+    """
     image = Image.fromarray(labels)
     image.putpalette(colours.tobytes())
     buffer = io.BytesIO()

@@ -25,10 +25,16 @@ ROW_GROUP = 1024
 
 
 def write_samples(out: Path, report: SurvivalReport, rows: Iterable[SampleCounts]) -> None:
-    """Write samples.jsonl and samples.parquet beside the samples.csv in `out`. Raises StorageError.
+    """Write samples.jsonl and samples.parquet beside the samples.csv in `out`.
 
     Parquet says in its metadata which samples.csv has the same rows; report.json has its hash.
-    rows: can be gone through twice.
+
+    Raises StorageError.
+
+    Args:
+        out: folder of the report.
+        report: the survival report.
+        rows: can be gone through twice.
     """
     metadata = {
         "schema": SAMPLES_SCHEMA,
@@ -48,7 +54,15 @@ def write_jsonl(path: Path, records: Iterable[SampleRecord]) -> None:
 
 
 def write_parquet(path: Path, records: Iterable[SampleRecord], metadata: Mapping[str, str]) -> None:
-    """Row groups of `ROW_GROUP` rows. metadata: of the file, as text by name. Raises StorageError."""
+    """Row groups of `ROW_GROUP` rows.
+
+    Raises StorageError.
+
+    Args:
+        path: the file.
+        records: one per row.
+        metadata: of the file, as text by name.
+    """
     import pyarrow
     from pyarrow.parquet import ParquetWriter
 

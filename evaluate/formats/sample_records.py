@@ -14,9 +14,12 @@ SAMPLES_SCHEMA: Literal["segeval.samples/2"] = "segeval.samples/2"
 class SampleRecord(SampleCounts):
     """One sample on one engine, with what tells it from the rows of other reports.
 
-    set: sha256 of the set's set.json.   dataset, split: its images.   precision: of the engine.
-    calibration: name of the engine's calibration, empty for the first of its network and for engines without one.
-    corruption: what the image went through before the engine, empty for nothing.
+    Attributes:
+        set: sha256 of the set's set.json.
+        dataset, split: its images.
+        precision: of the engine.
+        calibration: name of the engine's calibration, empty for the first of its network and for engines without one.
+        corruption: what the image went through before the engine, empty for nothing.
     """
 
     set: str

@@ -65,7 +65,12 @@ Names = Mapping[tuple[str, str], float]
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate. attack: the only one it is about, empty for all.   names: (precision, metric) pairs in it."""
+    """One gate.
+
+    Attributes:
+        attack: the only one it is about, empty for all.
+        names: (precision, metric) pairs in it.
+    """
 
     text: str
     attack: str
@@ -75,7 +80,12 @@ class Gate:
 
 @dataclass(frozen=True)
 class Finding:
-    """A gate on one attack of one network, and the numbers in it. key: on all engines.   engines: by precision."""
+    """A gate on one attack of one network, and the numbers in it.
+
+    Attributes:
+        key: on all engines.
+        engines: by precision.
+    """
 
     gate: str
     key: RowKey
@@ -217,9 +227,14 @@ def check(report: SurvivalReport, gates: Sequence[Gate]) -> list[Finding]:
 
 def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
     """Raise ConfigurationError if a network of the set was not run at one of the gate's precisions, or an engine of
-    them has not run every image. rows: of engines as they ship.   models: of the set.
+    them has not run every image.
 
     Of an attack whose images are all missing there is no row, so engines are looked at, and not rows alone.
+
+    Args:
+        rows: of engines as they ship.
+        models: of the set.
+        gate: the condition.
     """
     precisions = {precision for precision, _ in gate.names}
     run = {(engine.model, engine.precision) for engine in rows.engines}

@@ -9,7 +9,12 @@ from .row_key import RowKey
 
 @dataclass(frozen=True)
 class AttackLine:
-    """One attack. key: of all engines.   cells: one per column, None where the engine has no row of the attack."""
+    """One attack.
+
+    Attributes:
+        key: of all engines.
+        cells: one per column, None where the engine has no row of the attack.
+    """
 
     key: RowKey
     cells: tuple[SurvivalRow | None, ...]
@@ -24,5 +29,10 @@ def rows_by_attack(rows: Iterable[SurvivalRow]) -> dict[RowKey, dict[str, Surviv
 
 
 def attack_lines(rows: Iterable[SurvivalRow], engines: Sequence[str]) -> tuple[AttackLine, ...]:
-    """A line per attack on one model. engines: labels, of the columns."""
+    """A line per attack on one model.
+
+    Args:
+        rows: of one model.
+        engines: labels, of the columns.
+    """
     return tuple(AttackLine(key, tuple(map(own.get, engines))) for key, own in rows_by_attack(rows).items())

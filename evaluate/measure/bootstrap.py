@@ -23,9 +23,13 @@ NO_INTERVAL: Interval = (None, None, "")
 
 
 def derived(seed: int, *key: object) -> int:
-    """The seed of one row. seed: of the report.   key: names and numbers that tell the row from every other.
+    """The seed of one row.
 
     Rows draw independently of each other, and what one draws does not depend on which others there are.
+
+    Args:
+        seed: of the report.
+        *key: names and numbers that tell the row from every other.
     """
     text = json.dumps([seed, *key])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
@@ -59,10 +63,11 @@ def widened(images: int) -> float:
 def intervals(quantities: Sequence[Floats], seed: int) -> list[Interval]:
     """Bootstrap intervals of quotients of sums over the same images, and how each was found.
 
-    quantities: (images, 2 or 4) each, as `fraction` takes them; all are resampled alike.   seed: of the row.
-    Asked for at the level of `widened`. BCa; percentile where BCa does not exist (a statistic that no resample
-    exceeds). None for n < 2, and none where all images are alike: every resample would give the same value, and the
-    bootstrap would call certain what it knows nothing about.
+    Args:
+        quantities: (images, 2 or 4) each, as `fraction` takes them; all are resampled alike.
+        seed: of the row. Asked for at the level of `widened`. BCa; percentile where BCa does not exist (a statistic
+            that no resample exceeds). None for n < 2, and none where all images are alike: every resample would give
+            the same value, and the bootstrap would call certain what it knows nothing about.
     """
     found = [NO_INTERVAL] * len(quantities)
     varying = [place for place, parts in enumerate(quantities) if varies(parts)]
@@ -109,14 +114,23 @@ def resampled(quantities: Sequence[Floats], seed: int) -> list[Floats]:
 
 
 def times_drawn(drawn: NDArray[np.int64]) -> Floats:
-    """(draws, images) how often each image is in each draw. drawn: (draws, images) numbers of images; is changed."""
+    """(draws, images) how often each image is in each draw.
+
+    Args:
+        drawn: (draws, images) numbers of images; is changed.
+    """
     draws, images = drawn.shape
     drawn += np.arange(0, draws * images, images)[:, None]
     return np.bincount(drawn.ravel(), minlength=draws * images).reshape(draws, images).astype(np.float64)
 
 
 def bounds(parts: Floats, drawn: Floats) -> Interval:
-    """The interval of one quantity. parts: (images, 2 or 4) on a grid.   drawn: its values in the resamples."""
+    """The interval of one quantity.
+
+    Args:
+        parts: (images, 2 or 4) on a grid.
+        drawn: its values in the resamples.
+    """
     level = widened(len(parts))
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     levels = corrected(parts, drawn, tails)

@@ -26,7 +26,13 @@ class BreakdownTally:
         self._tasks: set[str] = set()
 
     def add(self, sample: AdversarialSample, engine: Engine, counts: Counts) -> None:
-        """Add a sample on one engine. counts: of `Decomposition.count`."""
+        """Add a sample on one engine.
+
+        Args:
+            sample: record of the adversarial image.
+            engine: the engine.
+            counts: of `Decomposition.count`.
+        """
         key = RowKey(engine.model, sample.victims, sample.attack, None, engine.label)
         images = self._images.setdefault(key, {})
         self._tasks.add(sample.task)
@@ -54,7 +60,15 @@ class BreakdownTally:
 
 
 def breakdown_row(key: RowKey, precision: str, own: Bin, pixels: Counts, survival: Estimate) -> BreakdownRow:
-    """One bin of one engine under one attack. pixels: (images, columns)."""
+    """One bin of one engine under one attack.
+
+    Args:
+        key: of the row.
+        precision: of the engine.
+        own: the bin.
+        pixels: (images, columns).
+        survival: of all bins together.
+    """
     phi, desktop_hit, engine_hit, survived = pixels.sum(axis=0).tolist()
     return BreakdownRow(
         **asdict(key),

@@ -15,7 +15,8 @@ from .report_records import CleanRow, Latency
 class CleanTally:
     """Counts of one engine, or of the desktop, over the clean images; every image enters once.
 
-    classes: of the class table; predictions beyond it (a background output) count as wrong.
+    Attributes:
+        classes: of the class table; predictions beyond it (a background output) count as wrong.
     """
 
     def __init__(self, model: str, engine: str, precision: str, classes: int) -> None:

@@ -35,7 +35,12 @@ BETWEEN_ATTACKS = ("survival", "engine_success")
 
 @dataclass(frozen=True)
 class Question:
-    """What is compared. first, second: rows of one model, with attacks on the same victims.   floor: of noise."""
+    """What is compared.
+
+    Attributes:
+        first, second: rows of one model, with attacks on the same victims.
+        floor: of noise.
+    """
 
     between: Literal["engines", "attacks"]
     first: RowKey
@@ -73,7 +78,11 @@ def comparisons(
 ) -> tuple[Comparison, ...]:
     """Every comparison of a report, with p-values that are corrected for their number.
 
-    counts: of every sample on every engine.   seed: of the resampling.
+    Args:
+        counts: of every sample on every engine.
+        rows: of the report.
+        seed: of the resampling.
+        progress: called with the stage, what is done of it and its total.
     """
     samples: dict[RowKey, list[SampleCounts]] = {}
     for row in counts:
@@ -122,7 +131,11 @@ def _plan(keys: Sequence[RowKey], engines: Sequence[EngineSummary]) -> Iterator[
 
 
 def engine_pairs(engines: Sequence[EngineSummary]) -> Iterator[tuple[EngineSummary, EngineSummary]]:
-    """The engines of one model that are compared, reference first. engines: with results, in the report's order."""
+    """The engines of one model that are compared, reference first.
+
+    Args:
+        engines: with results, in the report's order.
+    """
     shipping = [engine for engine in engines if engine.ships]
     hardest = coarsest_engine(engines)
     for engine in engines:

@@ -16,9 +16,13 @@ from .report_rows import ReportRows
 class CorruptionColumn:
     """One engine behind one corruption, on the clean images.
 
-    corruption: as in ``jpeg-75``; empty for images as they are.   engine: its label in the report's rows; plain: that
-    of the same engine without a corruption.   images: clean ones that were compared.   miou, accuracy: of the labelled
-    pixels, None without ground truth.   equal: share of pixels labelled as on the desktop without the corruption.
+    Attributes:
+        corruption: as in ``jpeg-75``; empty for images as they are.
+        engine: its label in the report's rows.
+        plain: that of the same engine without a corruption.
+        images: clean ones that were compared.
+        miou, accuracy: of the labelled pixels, None without ground truth.
+        equal: share of pixels labelled as on the desktop without the corruption.
     """
 
     corruption: str

@@ -27,8 +27,10 @@ from .survival import LabelMaps, SampleCounts, count_sample
 class Counted:
     """What the pass found.
 
-    missing: samples that an unfinished replay lacks, per row.   attacked: images of the set that have a sample,
-    replayed or not.   breakdown: of engines as they ship.
+    Attributes:
+        missing: samples that an unfinished replay lacks, per row.
+        attacked: images of the set that have a sample, replayed or not.
+        breakdown: of engines as they ship.
     """
 
     rows: list[SampleCounts] = field(default_factory=list)

@@ -50,7 +50,11 @@ class CurveTally:
             images[sample.image] = together(images[sample.image], curve) if sample.image in images else curve
 
     def curves(self, keys: Iterable[RowKey]) -> tuple[Curve, ...]:
-        """The means over images for the keys that have curves, in the order given. keys: of no engine."""
+        """The means over images for the keys that have curves, in the order given.
+
+        Args:
+            keys: of no engine.
+        """
         found = ((key, self._curves_of(key)) for key in keys)
         return tuple(
             Curve(key.model, key.victims, key.attack, key.task, points(curves)) for key, curves in found if curves
@@ -72,7 +76,12 @@ def points(curves: Sequence[Floats]) -> tuple[CurvePoint, ...]:
 
 
 def point(step: int, rows: Floats) -> CurvePoint:
-    """Means over images of one step; rows: (images, columns)."""
+    """Means over images of one step;
+
+    Args:
+        step: number of the step.
+        rows: (images, columns).
+    """
     success = fraction(rows[:, [HIT, PHI]])
     return CurvePoint(
         step=step,

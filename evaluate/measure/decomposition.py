@@ -79,7 +79,13 @@ def into_bins(values: NDArray[Any], edges: tuple[float, ...]) -> Bins:
 
 @dataclass(frozen=True)
 class Bin:
-    """One bin. name: as in ``1–2``, or of a class.   place: in the order of its dimension.   low, high: its edges."""
+    """One bin.
+
+    Attributes:
+        name: as in ``1–2``, or of a class.
+        place: in the order of its dimension.
+        low, high: its edges.
+    """
 
     by: Dimension
     name: str
@@ -89,7 +95,11 @@ class Bin:
 
 
 def named_bins(outputs: tuple[str, ...]) -> tuple[Bin, ...]:
-    """Every bin of a network, dimension after dimension. outputs: class name of each of its outputs."""
+    """Every bin of a network, dimension after dimension.
+
+    Args:
+        outputs: class name of each of its outputs.
+    """
     bins: Mapping[Dimension, Iterable[Bin]] = {
         "margin": spans("margin", 0, MARGIN_EDGES),
         "border": spans("border", 1, BORDER_EDGES),
@@ -109,8 +119,12 @@ def spans(by: Dimension, start: float, edges: tuple[float, ...]) -> Iterator[Bin
 class Decomposition:
     """The pixels of φ of one sample under one network, sorted into bins.
 
-    desktop_clean, desktop_adversarial: (H, W) labels.   margins: over the pixels of φ, None if they were not saved.
-    goal: what the attack wants.   classes: outputs of the network.   reference: as in `LabelMaps`.
+    Attributes:
+        desktop_clean, desktop_adversarial: (H, W) labels.
+        margins: over the pixels of φ, None if they were not saved.
+        goal: what the attack wants.
+        classes: outputs of the network.
+        reference: as in `LabelMaps`.
     """
 
     def __init__(

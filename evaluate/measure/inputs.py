@@ -27,8 +27,11 @@ EVERY_LABEL = 256
 class Engine(Deployed):
     """One engine of one replay, on images as they are or on those that went through one corruption.
 
-    label: unique in the report.   keys: of its inputs that have a result.   replay_index: which replay it belongs to.
-    corruption: as in ``jpeg-75``, empty for images as they are.
+    Attributes:
+        label: unique in the report.
+        keys: of its inputs that have a result.
+        replay_index: which replay it belongs to.
+        corruption: as in ``jpeg-75``, empty for images as they are.
     """
 
     label: str
@@ -103,10 +106,16 @@ def require_told_apart(replay: Replay) -> None:
 
 
 def engines_of(label: str, results: EngineResults, index: int, bundle: BundleManifest | None) -> Iterator[Engine]:
-    """A replayed engine on images as they are, then behind each corruption. label: of the first; index: of the replay.
+    """A replayed engine on images as they are, then behind each corruption.
 
     Corruptions are those of the bundle that the engine was to run, and of the results. A replay that has not come to a
     corruption of its bundle is unfinished there too.
+
+    Args:
+        label: of the first.
+        results: of the replay.
+        index: of the replay.
+        bundle: manifest of the bundle, None if it is not here.
     """
     record = results.engine
     deployed = next((engine for engine in bundle.engines if engine.name == record.name), None) if bundle else None

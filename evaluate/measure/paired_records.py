@@ -10,11 +10,15 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Paired:
-    """Second minus first. images: with both values.   left_out: images without one of them.
+    """Second minus first.
 
-    first, second, difference: means over the images; low, high: 95 % interval of the difference, None where all
-    images differ alike.
-    test: empty if there was none, as with fewer than two images.   p: two-sided, not corrected.
+    Attributes:
+        images: with both values.
+        left_out: images without one of them.
+        first, second, difference: means over the images.
+        low, high: 95 % interval of the difference, None where all images differ alike.
+        test: empty if there was none, as with fewer than two images.
+        p: two-sided, not corrected.
     """
 
     images: int

@@ -23,9 +23,13 @@ DESKTOP = "desktop"
 class Estimate:
     """A share over images, each image counting once, and over all their pixels together.
 
-    mean: over images.   low, high: its 95 % interval.   pooled, pooled_low, pooled_high: the same for the pooled value.
-    images: that entered.   left_out: images of the row for which the share does not exist.
-    method: how the interval of the mean was found; empty if there is none (one image, or all of them alike).
+    Attributes:
+        mean: over images.
+        low, high: its 95 % interval.
+        pooled, pooled_low, pooled_high: the same for the pooled value.
+        images: that entered.
+        left_out: images of the row for which the share does not exist.
+        method: how the interval of the mean was found; empty if there is none (one image, or all of them alike).
     """
 
     mean: float | None
@@ -53,16 +57,20 @@ class Perturbation:
 class SurvivalRow(Keyed):
     """What one engine made of one attack on one model.
 
-    images, samples: counted.   skipped: images without a source pixel, which were not attacked.
-    missing: samples an unfinished replay does not have.   desktop_*: the network in torch, fp32, on the same images.
-    gained: pixels of φ that the engine shows as the adversarial class and the desktop does not, over φ.
-    already: pixels of φ that the engine shows as the adversarial class with and without the attack, over φ.
-    damage: of the pixels of φ that left the source classes on the desktop, whatever they became, the share that did
-    on the engine too; desktop_damage, engine_damage, clean_damage: such pixels over φ, the last on the clean image.
-    margin_survived, margin_lost: mean over images of the mean margin on the desktop (adversarial minus best other
-    logit, fp32) of pixels that survived and of those that did not; None where the set has no margins.
-    variant: name of the calibration if it is not the network's first.   corruption: what the images went through before
-    the engine, as in ``jpeg-75``; both empty for what ships.
+    Attributes:
+        images, samples: counted.
+        skipped: images without a source pixel, which were not attacked.
+        missing: samples an unfinished replay does not have.
+        desktop_*: the network in torch, fp32, on the same images.
+        gained: pixels of φ that the engine shows as the adversarial class and the desktop does not, over φ.
+        already: pixels of φ that the engine shows as the adversarial class with and without the attack, over φ.
+        damage: of the pixels of φ that left the source classes on the desktop, whatever they became, the share that did
+            on the engine too;
+        desktop_damage, engine_damage, clean_damage: such pixels over φ, the last on the clean image.
+        margin_survived, margin_lost: mean over images of the mean margin on the desktop (adversarial minus best other
+            logit, fp32) of pixels that survived and of those that did not; None where the set has no margins.
+        variant: name of the calibration if it is not the network's first.
+        corruption: what the images went through before the engine, as in ``jpeg-75``; both empty for what ships.
     """
 
     model: str
@@ -111,10 +119,14 @@ Dimension = Literal["margin", "border", "size", "class"]
 class BreakdownRow(Keyed):
     """Part of a survival row: only the pixels of φ of one kind.
 
-    by: margin on the desktop in logits, distance to the border of φ in pixels, pixels of the connected part of φ it
-    lies in, or the class that the desktop saw there without the attack.   bin: of it, as in ``1–2``; place: in order.
-    low, high: its edges, of which the lower belongs to it; None for a class, and where it is open.
-    images: with a pixel of A of this kind.   phi, desktop_hit, engine_hit, survived: pixels, over all images.
+    Attributes:
+        by: margin on the desktop in logits, distance to the border of φ in pixels, pixels of the connected part of φ it
+            lies in, or the class that the desktop saw there without the attack.
+        bin: of it, as in ``1–2``.
+        place: in order.
+        low, high: its edges, of which the lower belongs to it; None for a class, and where it is open.
+        images: with a pixel of A of this kind.
+        phi, desktop_hit, engine_hit, survived: pixels, over all images.
     """
 
     model: str
@@ -140,10 +152,11 @@ class BreakdownRow(Keyed):
 class Comparison(Tested):
     """A paired difference of one quantity, over the images that have both.
 
-    between: whether two engines under one attack are compared, or two attacks on one engine.
-    quantity: a column of SurvivalRow, such as ``survival`` and ``engine_success``.
-    p_holm: p corrected for all comparisons of the report.
-    noise_floor: the larger one of two engines that are compared, as a share; None between attacks, or if unknown.
+    Attributes:
+        between: whether two engines under one attack are compared, or two attacks on one engine.
+        quantity: a column of SurvivalRow, such as ``survival`` and ``engine_success``.
+        p_holm: p corrected for all comparisons of the report.
+        noise_floor: the larger one of two engines that are compared, as a share; None between attacks, or if unknown.
     """
 
     between: Literal["engines", "attacks"]
@@ -172,7 +185,12 @@ class Comparison(Tested):
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds per call of the engine, after the warm-up. inputs: measured.   batch: images in one call."""
+    """Milliseconds per call of the engine, after the warm-up.
+
+    Attributes:
+        inputs: measured.
+        batch: images in one call.
+    """
 
     inputs: int
     batch: int
@@ -185,11 +203,15 @@ class Latency:
 class CleanRow:
     """One engine, or the desktop, on the clean images of the samples.
 
-    images: compared with the desktop.   labelled: of these, with ground truth.   equal: share of pixels labelled as
-    on the desktop.   confusion: rows are ground truth, columns predictions; the last row is ignored pixels, the last
-    column predictions outside the class table. None without ground truth.
-    miou: over the classes that the ground truth has, `classes_in_truth` of them.   classes_only_predicted: classes that
-    are predicted on labelled pixels although it has none of them. Both None without ground truth.
+    Attributes:
+        images: compared with the desktop.
+        labelled: of these, with ground truth.
+        equal: share of pixels labelled as on the desktop.
+        confusion: rows are ground truth, columns predictions; the last row is ignored pixels, the last column
+            predictions outside the class table. None without ground truth.
+        miou: over the classes that the ground truth has, `classes_in_truth` of them.
+        classes_only_predicted: classes that are predicted on labelled pixels although it has none of them. Both None
+            without ground truth.
     """
 
     model: str
@@ -260,12 +282,15 @@ class Deployed:
 
 @dataclass(frozen=True)
 class EngineSummary(Deployed):
-    """An engine that was evaluated. label: its name in the rows.   replay: index into the report's replays.
+    """An engine that was evaluated.
 
-    calibration: of an int8 engine, None if the replay has no bundle.json to tell.
-    corruption: what its images went through, as in ``jpeg-75``; empty for images as they are.
-    arithmetic: what numbers it computed with, in words; empty if its record does not say.
-    noise_floor: of its file; None if the replay has no bundle.json to tell, or deployment did not measure it.
+    Attributes:
+        label: its name in the rows.
+        replay: index into the report's replays.
+        calibration: of an int8 engine, None if the replay has no bundle.json to tell.
+        corruption: what its images went through, as in ``jpeg-75``; empty for images as they are.
+        arithmetic: what numbers it computed with, in words; empty if its record does not say.
+        noise_floor: of its file; None if the replay has no bundle.json to tell, or deployment did not measure it.
     """
 
     label: str
@@ -295,7 +320,9 @@ class ReplaySummary:
 class SetSummary:
     """The adversarial set as its manifest describes it.
 
-    images: that were asked for.   attacked: of these, with at least one sample; only they were replayed clean as well.
+    Attributes:
+        images: that were asked for.
+        attacked: of these, with at least one sample; only they were replayed clean as well.
     """
 
     sha256: str
@@ -317,11 +344,14 @@ class SetSummary:
 class SurvivalReport:
     """Everything a report says (report.json).
 
-    verdict: the finding in sentences, the main one first.   notes: what limits it.
-    examples: (sample id, engine) pairs shown as pictures.   resamples, seed: of the bootstrap.
-    breakdown, comparisons: parts of the rows, and paired tests between them.
-    files: SHA-256 of the other files of the report, by path; empty in reports of earlier versions. The copy inside of
-    the page has only those that are in the page as well.
+    Attributes:
+        verdict: the finding in sentences, the main one first.
+        notes: what limits it.
+        examples: (sample id, engine) pairs shown as pictures.
+        resamples, seed: of the bootstrap.
+        breakdown, comparisons: parts of the rows, and paired tests between them.
+        files: SHA-256 of the other files of the report, by path; empty in reports of earlier versions. The copy inside
+            of the page has only those that are in the page as well.
     """
 
     verdict: tuple[str, ...]

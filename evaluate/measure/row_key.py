@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 class RowKey:
     """What tells a row from every other: images made for the victims by the attack, shown to the model on the engine.
 
-    task: None for all tasks together.   engine: empty for all engines, and for what is measured on none.
+    Attributes:
+        task: None for all tasks together.
+        engine: empty for all engines, and for what is measured on none.
     """
 
     model: str

@@ -86,7 +86,14 @@ def alike(keys: Sequence[Hashable]) -> list[list[int]]:
 
 
 def record(parts: Floats, images: int, alone: Interval, together: Interval) -> Estimate:
-    """One quantity. parts: its counts where it exists.   images: all of them.   alone, together: mean's and pooled."""
+    """One quantity.
+
+    Args:
+        parts: its counts where it exists.
+        images: all of them.
+        alone: mean's and pooled.
+        together: likewise.
+    """
     used = len(parts)
     if not used:
         return Estimate(None, None, None, None, None, None, 0, images, "")

@@ -22,10 +22,14 @@ from .row_key import Keyed
 class LabelMaps:
     """What the counting looks at, (H, W) each.
 
-    phi: pixels the attack wants to change.   truth: ground truth with IGNORE, or None.
-    desktop_*: torch, fp32.   engine_*: the deployed network.   *_clean, *_adversarial: the image that was shown.
-    margins: over the pixels of φ, row by row, of the desktop on the adversarial image in logits; None if not saved.
-    reference: clean prediction of the victims, which an untargeted attack leads away from; None where none does.
+    Attributes:
+        phi: pixels the attack wants to change.
+        truth: ground truth with IGNORE, or None.
+        desktop_*: torch, fp32.
+        engine_*: the deployed network.
+        *_clean, *_adversarial: the image that was shown.
+        margins: over the pixels of φ, row by row, of the desktop on the adversarial image in logits; None if not saved.
+        reference: clean prediction of the victims, which an untargeted attack leads away from; None where none does.
     """
 
     phi: Mask
@@ -42,17 +46,24 @@ class LabelMaps:
 class SampleCounts(Keyed):
     """One sample on one engine; a row of samples.csv. Every share in a report is a quotient of sums of these.
 
-    pixels: of the image.   phi: of φ.   desktop_hit: |A|.   engine_hit: pixels of φ the engine shows as the
-    adversarial class.   survived: pixels of A among them.   clean_hit: pixels of φ that the engine shows as the
-    adversarial class on the clean image.   changed, changed_phi: pixels of the image and of φ that the engine labels
-    differently from the desktop on the clean image.   source, other: ground-truth source pixels, and other labelled
-    pixels; *_correct: those that are right on the adversarial image. None without ground truth.
-    mean, mean_phi, l2, linf: the perturbation in 0–255 levels.
-    already: pixels of φ that the engine shows as the adversarial class on both images.
-    desktop_damaged, engine_damaged: pixels of φ shown as no source class of the task on the adversarial image;
-    damage_survived: on both.   clean_damaged: on the engine's clean image.
-    margin_survived_sum, margin_lost_sum: of the desktop's margins, in logits, over the pixels of A that survived, and
-    over the others. None without margins.
+    Attributes:
+        pixels: of the image.
+        phi: of φ.
+        desktop_hit: |A|.
+        engine_hit: pixels of φ the engine shows as the adversarial class.
+        survived: pixels of A among them.
+        clean_hit: pixels of φ that the engine shows as the adversarial class on the clean image.
+        changed, changed_phi: pixels of the image and of φ that the engine labels differently from the desktop on the
+            clean image.
+        source, other: ground-truth source pixels, and other labelled pixels;
+        *_correct: those that are right on the adversarial image. None without ground truth.
+        mean, mean_phi, l2, linf: the perturbation in 0–255 levels.
+        already: pixels of φ that the engine shows as the adversarial class on both images.
+        desktop_damaged, engine_damaged: pixels of φ shown as no source class of the task on the adversarial image.
+        damage_survived: on both.
+        clean_damaged: on the engine's clean image.
+        margin_survived_sum, margin_lost_sum: of the desktop's margins, in logits, over the pixels of A that survived,
+            and over the others. None without margins.
     """
 
     sample: str

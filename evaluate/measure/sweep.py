@@ -20,10 +20,12 @@ from .sweep_rows import difference, is_whole, quantized, survival, survival_diff
 
 @dataclass(frozen=True)
 class CalibrationColumn:
-    """A quantized engine on clean images. replay: index into the report's replays.
+    """A quantized engine on clean images.
 
-    miou_drop: mIoU of the desktop minus its own, in -1..1; None without ground truth, or where it saw fewer images.
-    equal: share of pixels labelled as on the desktop.
+    Attributes:
+        replay: index into the report's replays.
+        miou_drop: mIoU of the desktop minus its own, in -1..1; None without ground truth, or where it saw fewer images.
+        equal: share of pixels labelled as on the desktop.
     """
 
     engine: str
@@ -54,9 +56,11 @@ class CalibrationMatrix:
 class BlockEffect:
     """One attack on an engine of which one block, or all but one, is quantized.
 
-    loss: survival on fp32 minus survival here.   gain: survival here minus survival on the whole int8 engine.
-    Both are differences of means over images, in -1..1, and None where one of the two does not exist or rests on other
-    images. They are not tested, and have no interval; survival has one.
+    Attributes:
+        loss: survival on fp32 minus survival here.
+        gain: survival here minus survival on the whole int8 engine. Both are differences of means over images, in
+            -1..1, and None where one of the two does not exist or rests on other images. They are not tested, and have
+            no interval; survival has one.
     """
 
     survival: Estimate
@@ -66,13 +70,17 @@ class BlockEffect:
 
 @dataclass(frozen=True)
 class BlockRow:
-    """A block of the network. mode: whether only it is quantized, or everything without it.
+    """A block of the network.
 
-    effects: one per attack of the attribution, None where the engine was not shown it.
-    effect: what it is ranked by, the mean loss of ``only`` and the mean gain of ``without``; None unless every attack
-    has one.   miou_drop: mIoU of fp32 minus its own.   miou_gain: its own minus that of the whole int8 engine, both in
-    -1..1, None where one is not known or they rest on other images.
-    equal: share of pixels labelled as on the desktop.
+    Attributes:
+        mode: whether only it is quantized, or everything without it.
+        effects: one per attack of the attribution, None where the engine was not shown it.
+        effect: what it is ranked by, the mean loss of ``only`` and the mean gain of ``without``; None unless every
+            attack has one.
+        miou_drop: mIoU of fp32 minus its own.
+        miou_gain: its own minus that of the whole int8 engine, both in -1..1, None where one is not known or they rest
+            on other images.
+        equal: share of pixels labelled as on the desktop.
     """
 
     block: str
@@ -94,11 +102,13 @@ class BlockRow:
 class Attribution:
     """The blocks of one model by one mode, the one with the largest effect first.
 
-    replay: which of several it is about, as in ``orin``; empty where there is one.   attacks: made for the model,
-    on all engines.
-    reference: what a loss is measured against, the fp32 engine of the same replay or the desktop.   whole: the engine
-    that is int8 everywhere; empty if there is none.   total: that engine as a row, for what all blocks do together; its
-    block is empty and its effect the mean loss. None if there is none, and by mode ``without``.
+    Attributes:
+        replay: which of several it is about, as in ``orin``; empty where there is one.
+        attacks: made for the model, on all engines.
+        reference: what a loss is measured against, the fp32 engine of the same replay or the desktop.
+        whole: the engine that is int8 everywhere; empty if there is none.
+        total: that engine as a row, for what all blocks do together; its block is empty and its effect the mean loss.
+            None if there is none, and by mode ``without``.
     """
 
     model: str
@@ -168,7 +178,13 @@ def replay_name(engine: EngineSummary) -> str:
 
 
 def ranked(rows: ReportRows, engines: Sequence[EngineSummary], replay: str) -> Attribution:
-    """The blocks of one model, mode and replay. rows: of the model, on images as they are.   replay: its name."""
+    """The blocks of one model, mode and replay.
+
+    Args:
+        rows: of the model, on images as they are.
+        engines: in the report's order.
+        replay: its name.
+    """
     first = engines[0]
     beside = [engine for engine in rows.engines if engine.replay == first.replay]
     reference = next((engine.label for engine in beside if engine.precision == "fp32"), DESKTOP)
@@ -183,7 +199,12 @@ def ranked(rows: ReportRows, engines: Sequence[EngineSummary], replay: str) -> A
 
 
 def reached(rows: Mapping[str, SurvivalRow], engines: Sequence[EngineSummary]) -> bool:
-    """Whether an attack has anything that one of these engines could keep. rows: by engine."""
+    """Whether an attack has anything that one of these engines could keep.
+
+    Args:
+        rows: by engine.
+        engines: in the report's order.
+    """
     return any(survival(rows.get(engine.label)) is not None for engine in engines)
 
 
@@ -194,7 +215,15 @@ def block_row(
     reference: str,
     whole: str,
 ) -> BlockRow:
-    """What one block, or the whole network, does to every attack and to clean images. attacks: rows by engine."""
+    """What one block, or the whole network, does to every attack and to clean images.
+
+    Args:
+        rows: of the report.
+        engine: with the block.
+        attacks: rows by engine.
+        reference: label of the engine without it.
+        whole: label of the int8 engine with every block.
+    """
     assert engine.calibration is not None
     mode: Literal["only", "without"] = "without" if engine.calibration.without else "only"
     effects = tuple(effect_of(found, engine.label, reference, whole) for found in attacks)

@@ -18,9 +18,11 @@ class TransferColumn:
 
 @dataclass(frozen=True)
 class TransferCell:
-    """Success over the φ of the victims. own: whether the model is one of them.
+    """Success over the φ of the victims.
 
-    control: what it shows as the adversarial class there on the clean image; None for the desktop.
+    Attributes:
+        own: whether the model is one of them.
+        control: what it shows as the adversarial class there on the clean image; None for the desktop.
     """
 
     success: Estimate

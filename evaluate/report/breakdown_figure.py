@@ -26,8 +26,11 @@ MOST_LETTERS = 42
 def breakdown_figure(rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpec], name: str, description: str) -> str:
     """One panel per property, one line per attack with intervals; empty text where nothing can be drawn.
 
-    rows: of one model and engine, and of the attacks made for it.   attacks: of the set, for their colours.
-    name: prefix of the ids inside.   description: what a reader who cannot see it is told.
+    Args:
+        rows: of one model and engine, and of the attacks made for it.
+        attacks: of the set, for their colours.
+        name: prefix of the ids inside.
+        description: what a reader who cannot see it is told.
     """
     known = [row for row in rows if row.survival.mean is not None]
     shown = [by for by in TITLES if len({row.bin for row in known if row.by == by}) > 1]

@@ -29,9 +29,12 @@ TYPES = {"csv": "text/csv", "json": "application/json", "jsonl": "application/js
 
 @dataclass(frozen=True)
 class Download:
-    """A file beside the report. bytes: of it.   name: that it is saved under, with .gz if it is compressed.
+    """A file beside the report.
 
-    uri: a data URI; empty if there was no room to embed it.
+    Attributes:
+        bytes: of it.
+        name: that it is saved under, with .gz if it is compressed.
+        uri: a data URI; empty if there was no room to embed it.
     """
 
     file: str
@@ -48,7 +51,9 @@ class Download:
 def downloads(files: Mapping[str, bytes], room: int) -> tuple[Download, ...]:
     """The files in their order, embedded as far as they fit. The same bytes each time.
 
-    files: of MAIN and OTHERS.   room: bytes of the page; the main tables are embedded even if it is too small for them.
+    Args:
+        files: of MAIN and OTHERS.
+        room: bytes of the page; the main tables are embedded even if it is too small for them.
     """
     packed = {file: _packed(file, data) for file, data in files.items()}
     room -= LINK * len(files)

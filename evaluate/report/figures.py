@@ -75,9 +75,11 @@ def colours_of(attacks: Sequence[str]) -> dict[str, str]:
 def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: str, description: str) -> str:
     """The four metrics of each attack over its steps, means over images.
 
-    curves: of one model, one per attack and victims, of which it is one; joint ones are dotted.
-    scopes: of the attacks; local ones are dashed, or dash-dotted if joint, and their perturbation is over φ.
-    name: prefix of the ids inside.   description: what a reader who cannot see it is told.
+    Args:
+        curves: of one model, one per attack and victims, of which it is one; joint ones are dotted.
+        scopes: of the attacks; local ones are dashed, or dash-dotted if joint, and their perturbation is over φ.
+        name: prefix of the ids inside.
+        description: what a reader who cannot see it is told.
     """
     known = known_measures(curves, scopes)
     colours = colours_of([curve.attack for curve in curves])
@@ -101,7 +103,12 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
 
 
 def known_measures(curves: Sequence[Curve], scopes: Mapping[str, Scope]) -> list[str]:
-    """Titles of the measures that any of the curves has. scopes: of the attacks."""
+    """Titles of the measures that any of the curves has.
+
+    Args:
+        curves: of the figure.
+        scopes: of the attacks.
+    """
     return [
         title
         for title, measure in MEASURES.items()
@@ -133,7 +140,10 @@ def error_bars(estimates: Iterable[Estimate]) -> NDArray[np.float64]:
 def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) -> str:
     """Success on the engine against survival with its interval, one panel per precision and one point per attack.
 
-    rows: of one model and of attacks made for it, without the single tasks; the points of joint attacks are hollow.
+    Args:
+        rows: of one model and of attacks made for it, without the single tasks; the points of joint attacks are hollow.
+        name: prefix of the ids inside.
+        description: what a reader who cannot see it is told.
     """
     precisions = [
         precision for precision in reversed(PRECISION_ORDER) if any(row.precision == precision for row in rows)

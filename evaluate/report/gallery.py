@@ -37,7 +37,12 @@ MOST_CASES = 150
 
 @dataclass(frozen=True)
 class Seen:
-    """What one engine made of a case. engine: without its model's name.   adversarial, clean, fates: its pictures."""
+    """What one engine made of a case.
+
+    Attributes:
+        engine: without its model's name.
+        adversarial, clean, fates: its pictures.
+    """
 
     engine: str
     counts: SampleCounts
@@ -48,9 +53,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Case:
-    """A sample on one model. why: it comes first, or empty.   seen: per engine, the coarsest first.
+    """A sample on one model.
 
-    clean, adversarial, change, desktop_*: names of pictures.   factor: by which the change is amplified.
+    Attributes:
+        why: it comes first, or empty.
+        seen: per engine, the coarsest first.
+        clean, adversarial, change, desktop_*: names of pictures.
+        factor: by which the change is amplified.
     """
 
     why: str
@@ -70,9 +79,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Gallery:
-    """What a page shows. width, height: of its pictures.   possible: cases there are.   classes: that occur in maps.
+    """What a page shows.
 
-    pictures: WebP as base64, by name.
+    Attributes:
+        width, height: of its pictures.
+        possible: cases there are.
+        classes: that occur in maps.
+        pictures: WebP as base64, by name.
     """
 
     cases: tuple[Case, ...]
@@ -98,7 +111,12 @@ NO_GALLERY = Gallery((), 0, 1, 1, (), {})
 
 @dataclass(frozen=True)
 class Room:
-    """What a gallery may take. bytes: of the page.   markup: bytes that a case takes there without its pictures."""
+    """What a gallery may take.
+
+    Attributes:
+        bytes: of the page.
+        markup: bytes that a case takes there without its pictures.
+    """
 
     bytes: int
     markup: Callable[[Case], int]
@@ -126,7 +144,14 @@ class Album:
 
 
 def gallery(sources: Sources, rows: Sequence[SampleCounts], room: Room, progress: Progress) -> Gallery:
-    """The cases that fit, on every engine that ships. rows: of all engines."""
+    """The cases that fit, on every engine that ships.
+
+    Args:
+        sources: what the report is made from.
+        rows: of all engines.
+        room: in the page.
+        progress: called with the stage, what is done of it and its total.
+    """
     engines = shipping(sources)
     by_case = rows_by_case(rows, engines)
     ordered = ordered_cases([of_case[0] for of_case in by_case.values()])
@@ -155,7 +180,14 @@ def fitting_painter(
     cases: Sequence[tuple[AdversarialSample, Sequence[SampleCounts]]],
     room: Room,
 ) -> "Painter":
-    """One of the largest pictures with which a case of every image fits, or of the smallest. cases: to be shown."""
+    """One of the largest pictures with which a case of every image fits, or of the smallest.
+
+    Args:
+        sources: what the report is made from.
+        engines: in the report's order.
+        cases: to be shown.
+        room: in the page.
+    """
     first: dict[str, int] = {}
     for place, (sample, _) in enumerate(cases):
         first.setdefault(sample.image, place)
@@ -207,7 +239,13 @@ class Painter:
         self.labels: set[tuple[str, int]] = set()
 
     def case(self, sample: AdversarialSample, rows: Sequence[SampleCounts], why: str) -> Case:
-        """One case. rows: of it, one per engine."""
+        """One case.
+
+        Args:
+            sample: record of the adversarial image.
+            rows: of it, one per engine.
+            why: it was chosen.
+        """
         model = rows[0].model
         clean, adversarial = self.sources.image(sample, "clean"), self.sources.image(sample, "adversarial")
         seen_clean = self.sources.desktop(sample, model, adversarial=False)

@@ -104,7 +104,12 @@ def shown(value: Any) -> Any:
 
 
 def environment(names: Collection[str] = (), folders: Sequence[Path] = (TEMPLATES,)) -> Environment:
-    """The templates' surroundings. names: not to be broken into two lines.   folders: of the templates."""
+    """The templates' surroundings.
+
+    Args:
+        names: not to be broken into two lines.
+        folders: of the templates.
+    """
     made = Environment(
         loader=FileSystemLoader(folders),
         autoescape=True,
@@ -167,7 +172,12 @@ class Page:
         }
 
     def render(self, gallery: Gallery, downloads: Sequence[Download]) -> bytes:
-        """UTF-8 HTML. gallery: with its pictures.   downloads: the files beside it."""
+        """UTF-8 HTML.
+
+        Args:
+            gallery: with its pictures.
+            downloads: the files beside it.
+        """
         template = self._environment.get_template("report.html.j2")
         return template.render(self._parts, gallery=gallery, downloads=downloads).encode()
 
@@ -176,7 +186,11 @@ class Page:
         return BUDGET - len(self.render(gallery, ()))
 
     def room(self, files: int) -> Room:
-        """For a gallery. files: bytes kept free for those that are embedded."""
+        """For a gallery.
+
+        Args:
+            files: bytes kept free for those that are embedded.
+        """
         return Room(self.left(NO_GALLERY) - files, self._case_size)
 
     def _case_size(self, case: Case) -> int:

@@ -42,7 +42,13 @@ def photo(pixels: RgbImage, size: tuple[int, int]) -> bytes:
 
 
 def painted(labels: Labels, colours: NDArray[np.uint8], size: tuple[int, int]) -> bytes:
-    """A label map in its classes' colours as lossless WebP, 2.7 KB where a palette PNG takes 4.6. colours: (256, 3)."""
+    """A label map in its classes' colours as lossless WebP, 2.7 KB where a palette PNG takes 4.6.
+
+    Args:
+        labels: (H, W) class indices.
+        colours: (256, 3).
+        size: (width, height) of the picture.
+    """
     return _webp(Image.fromarray(colours[decimated(labels, size)]), lossless=True)
 
 
@@ -78,7 +84,12 @@ def fates(maps: LabelMaps, goal: Goal) -> NDArray[np.uint8]:
 
 
 def decimated(pixels: NDArray[Pixel], size: tuple[int, int]) -> NDArray[Pixel]:
-    """Every n-th pixel, so that neither labels nor noise are blended. size: (width, height)."""
+    """Every n-th pixel, so that neither labels nor noise are blended.
+
+    Args:
+        pixels: (H, W) or (H, W, 3).
+        size: (width, height).
+    """
     width, height = size
     rows = (np.arange(height) + 0.5) * pixels.shape[0] / height
     columns = (np.arange(width) + 0.5) * pixels.shape[1] / width
@@ -91,7 +102,13 @@ def _webp(image: Image.Image, quality: int = 75, lossless: bool = False) -> byte
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """A picture as a file. kind: that Pillow knows, with its options."""
+    """A picture as a file.
+
+    Args:
+        image: id of the image.
+        kind: that Pillow knows, with its options.
+        **options: as the command line gave them.
+    """
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()

@@ -31,9 +31,12 @@ AGAIN = "make it again, or copy the whole folder again"
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept in a folder. kind: as in `segeval_runner.ownership`.   record: the file that makes it one.
+    """What is kept in a folder.
 
-    names: patterns of the paths of all others, in which a star also stands for slashes.
+    Attributes:
+        kind: as in `segeval_runner.ownership`.
+        record: the file that makes it one.
+        names: patterns of the paths of all others, in which a star also stands for slashes.
     """
 
     kind: str
@@ -180,7 +183,12 @@ def hashes_of(files: Mapping[str, bytes]) -> dict[str, str]:
 def require_recorded(folder: Path, files: Mapping[str, str], record: str) -> None:
     """Raise IntegrityError if a file of a report is not the one that its record tells of.
 
-    Files that were not copied along are not missed here. files: SHA-256 by name; empty in reports of earlier versions.
+    Files that were not copied along are not missed here.
+
+    Args:
+        folder: of the report.
+        files: SHA-256 by name; empty in reports of earlier versions.
+        record: name of the file that holds the hashes.
     """
     for name, expected in files.items():
         path = inside(folder, name)

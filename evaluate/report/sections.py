@@ -30,9 +30,11 @@ class AttackGroup:
 
 @dataclass(frozen=True)
 class ModelSection:
-    """What the report says about one model. *_chart: SVG elements, or empty.
+    """What the report says about one model.
 
-    broken_down: label of the engine of the breakdown chart.
+    Attributes:
+        *_chart: SVG elements, or empty.
+        broken_down: label of the engine of the breakdown chart.
     """
 
     name: str
@@ -52,7 +54,13 @@ def model_sections(report: SurvivalReport) -> list[ModelSection]:
 
 
 def model_section(report: SurvivalReport, model: str, number: int) -> ModelSection:
-    """Tables and charts of one model. number: of the section, for ids that are unique in the page."""
+    """Tables and charts of one model.
+
+    Args:
+        report: the survival report.
+        model: name of the network.
+        number: of the section, for ids that are unique in the page.
+    """
     about = ReportRows.of(report).about(model)
     shipping = about.as_shipped
     together, own = shipping.together, shipping.own
@@ -91,7 +99,13 @@ def curves_of(curves: Iterable[Curve], rows: Iterable[SurvivalRow]) -> list[Curv
 
 
 def survival_chart(rows: Sequence[SurvivalRow], model: str, number: int) -> Markup:
-    """Success against survival, by precision. rows: of attacks made for the model."""
+    """Success against survival, by precision.
+
+    Args:
+        rows: of attacks made for the model.
+        model: name of the network.
+        number: of the section.
+    """
     if not rows:
         return Markup("")
     description = (

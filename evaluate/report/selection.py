@@ -38,8 +38,10 @@ def mean_success(rows: Sequence[SampleCounts]) -> float:
 def ordered_cases(rows: Sequence[SampleCounts]) -> list[tuple[SampleCounts, str]]:
     """Every row once: the extremes of each attack, then the others by image, and why they come where they do.
 
-    rows: one per case, of its coarsest engine. First the extremes of every model, attack and task, the most successful
-    attack's before others; then always an image that was shown least often so far; at the end what no attack reached.
+    Args:
+        rows: one per case, of its coarsest engine. First the extremes of every model, attack and task, the most
+            successful attack's before others; then always an image that was shown least often so far; at the end what
+            no attack reached.
     """
     groups: dict[RowKey, list[SampleCounts]] = {}
     for row in rows:

@@ -94,10 +94,12 @@ def limits(
 ) -> tuple[str, ...]:
     """What a reader has to know before believing the numbers.
 
-    missing: samples that engines which did not run every input lack.
-    saturating: labels of engines that add products of int8 in 16 bits.
-    replaced: labels of engines whose file could not be built there, so that the int8 file was run.
-    not_run: engines of the bundles that no replay has begun, and their models.
+    Args:
+        report: its rows.
+        missing: samples that engines which did not run every input lack.
+        saturating: labels of engines that add products of int8 in 16 bits.
+        replaced: labels of engines whose file could not be built there, so that the int8 file was run.
+        not_run: engines of the bundles that no replay has begun, and their models.
     """
     notes = []
     rows, unfinished = report.survival, [engine.label for engine in report.engines if not engine.complete]

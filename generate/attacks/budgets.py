@@ -44,8 +44,12 @@ def to_bytes(
 ) -> NDArray[np.uint8]:
     """An image (3, H, W) in [0, 1] as 8-bit (H, W, 3): rounded to nearest, then kept within the budget.
 
-    thresholds: (3, H, W) in [0, 1); with them a change is rounded up where its fraction is above the threshold.
-    A radius that is no whole number allows only the whole levels below it, since a saved image has no others.
+    Args:
+        image: (3, H, W) in [0, 1].
+        clean: (H, W, 3), the 8-bit clean image.
+        radius: L-infinity budget in levels, None for none.
+        thresholds: (3, H, W) in [0, 1); with them a change is rounded up where its fraction is above the threshold. A
+            radius that is no whole number allows only the whole levels below it, since a saved image has no others.
     """
     image = image.detach().cpu() if image.device.type == "mps" else image.detach()  # which has no float64
     before = torch.from_numpy(clean).permute(2, 0, 1).to(image.device)

@@ -16,7 +16,9 @@ from .problem import Candidate, Problem
 class FGSM:
     """Iterative FGSM as the baseline of Kang et al. 2020 (Eq. 1), descending towards the desired labels.
 
-    budget: L-infinity radius in 0–255 levels.   step: change per iteration in levels, a quarter of the budget if None.
+    Attributes:
+        budget: L-infinity radius in 0–255 levels.
+        step: change per iteration in levels, a quarter of the budget if None.
     """
 
     presets: ClassVar = {

@@ -39,7 +39,13 @@ def goal_margin(goal: Goal, logits: Tensor, clean: Tensor) -> Tensor:
 
 
 def goal_probability(goal: Goal, probability: Tensor, clean: Tensor) -> Tensor:
-    """(N, H, W) of what the goal accepts. probability: (N, C, H, W) of each class."""
+    """(N, H, W) of what the goal accepts.
+
+    Args:
+        goal: what the attack wants.
+        probability: (N, C, H, W) of each class.
+        clean: (N, H, W) clean prediction.
+    """
     if goal.target is not None:
         return probability[:, goal.target]
     return probability.masked_fill(rejected(goal, probability, clean), 0).sum(1)

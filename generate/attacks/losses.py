@@ -47,7 +47,8 @@ def difference(goal: Goal, logits: Tensor, kept: Tensor, phi: Tensor, kappa: flo
 def joint_probability(logits: Sequence[Tensor]) -> Tensor:
     """(N, S, H, W) probability of each class in the network that is surest of it (Eq. 10, 11).
 
-    logits: of the shared classes, per network.
+    Args:
+        logits: of the shared classes, per network.
     """
     return torch.stack([each.softmax(1) for each in logits]).amax(0)
 
@@ -61,12 +62,19 @@ def joint_labels(logits: Sequence[Tensor]) -> Tensor:
 def hardness(logits: Sequence[Tensor], predicted: Tensor, phi: Tensor, goal: Goal, kind: Omega) -> Tensor:
     """(N, H, W) weights ω of how hard each pixel of φ still is, 1 outside φ (Eq. 4; Eq. 11 for several networks).
 
-    logits: (N, S, H, W) of the shared classes, per network; probabilities are those of the network surest of a class.
+    * ``none``: 1.
+    * ``balanced``: what φ lacks in pixels to the rest of the image, so that both count alike.
+    * ``source``: probability of the pixel's own clean class, rescaled by the smallest and largest class probability.
+    * ``margin``: what the adversarial class lacks to the largest, rescaled alike.
+    * ``adversarial``: its probability; of several accepted classes that of all together.
 
-    none: 1.   balanced: what φ lacks in pixels to the rest of the image, so that both count alike.
-    source: probability of the pixel's own clean class, rescaled by the smallest and largest class probability.
-    margin: what the adversarial class lacks to the largest, rescaled alike.   adversarial: its probability. Of several
-    accepted classes it is that of all together.
+    Args:
+        logits: (N, S, H, W) of the shared classes, per network; probabilities are those of the network surest of a
+            class.
+        predicted: (N, H, W) clean prediction.
+        phi: (N, H, W) bool.
+        goal: what the attack wants.
+        kind: which weights.
     """
     if kind == "none" or (kind == "balanced" and goal.kind == "wrong"):  # where φ is all, nothing else is to be kept
         return torch.ones_like(logits[0][:, 0])

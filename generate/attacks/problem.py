@@ -100,7 +100,13 @@ class Problem:
         return torch.where(self.phi[:, None], clipped, self.clean) if self.scope == "local" else clipped
 
     def uniform(self, low: float, high: float, stream: int) -> Tensor:
-        """(N, 3, H, W) uniform random numbers in [low, high), drawn per image on the CPU. stream: tells draws apart."""
+        """(N, 3, H, W) uniform random numbers in [low, high), drawn per image on the CPU.
+
+        Args:
+            low: smallest number.
+            high: above the largest.
+            stream: tells draws apart.
+        """
         drawn = [torch.rand(self.clean.shape[1:], generator=generator(seed, stream)) for seed in self.seeds]
         return low + (high - low) * torch.stack(drawn).to(self.clean)
 
@@ -113,10 +119,12 @@ def generator(seed: int, stream: int) -> torch.Generator:
 class Attack(Protocol):
     """A generator of candidates; a frozen dataclass whose fields are the attack's hyper-parameters.
 
-    presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.
     An attack may also have `local_only`, per field the value that only the local scope knows; if its change grows from
     step to step, `matched`, the fields with which it does so slowly enough to be matched to another attack's; and if
     it begins anew, `restarts`, how often.
+
+    Attributes:
+        presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.
     """
 
     presets: ClassVar[Mapping[tuple[str, Scope], Mapping[str, Setting]]]

@@ -19,12 +19,15 @@ from .problem import Candidate, Problem
 class Tanh:
     """Optimise a scale W and an offset ξ per pixel and channel; the image is tanh(W ⊙ a(I) + ξ), in [-1, 1].
 
-    penalty: weight λ of the mean squared perturbation (summed over channels, in units of [-1, 1]).
-    rate: Adam's learning rate.   anchor: a(I), `atanh` of the clean image so that it starts there, `literal` the
-    image itself as printed, or `accumulate`, the image of the step before.   loss: cross entropy (`ce`) or, for
-    the local scope, Eq. 6 (`difference`); kappa bounds the latter.   omega: weights of the cross entropy (Eq. 4).
-    mask: φ stays that of the clean image (`frozen`) or is inferred again each step (`shrinking`).
-    budget: L-infinity radius in 0–255 levels that the image is clipped to, none as published.
+    Attributes:
+        penalty: weight λ of the mean squared perturbation (summed over channels, in units of [-1, 1]).
+        rate: Adam's learning rate.
+        anchor: a(I), `atanh` of the clean image so that it starts there, `literal` the image itself as printed, or
+            `accumulate`, the image of the step before.
+        loss: cross entropy (`ce`) or, for the local scope, Eq. 6 (`difference`); kappa bounds the latter.
+        omega: weights of the cross entropy (Eq. 4).
+        mask: φ stays that of the clean image (`frozen`) or is inferred again each step (`shrinking`).
+        budget: L-infinity radius in 0–255 levels that the image is clipped to, none as published.
     """
 
     presets: ClassVar = {

@@ -20,7 +20,8 @@ from .losses import joint_labels
 class Victims:
     """Networks that one perturbation is to fool, in the order of their names, so that no other order counts.
 
-    outputs: per network the numbers of its outputs that all of them have, by class name; empty for a single one.
+    Attributes:
+        outputs: per network the numbers of its outputs that all of them have, by class name; empty for a single one.
     """
 
     segmenters: tuple[Segmenter, ...]
@@ -72,7 +73,12 @@ def shared_outputs(specs: Sequence[ModelSpec], device: torch.device) -> tuple[Te
 
 
 def aligned(logits: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Logits (N, S, H, W) of the shared classes, of every network. outputs: of `Victims`."""
+    """Logits (N, S, H, W) of the shared classes, of every network.
+
+    Args:
+        logits: (N, C, H, W) of every network.
+        outputs: of `Victims`.
+    """
     if not outputs:
         return tuple(logits)
     return tuple(each.index_select(1, own) for each, own in zip(logits, outputs, strict=True))

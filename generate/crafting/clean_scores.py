@@ -18,7 +18,12 @@ class CleanScores:
         self._matrices: dict[str, ConfusionMatrix] = {}
 
     def add(self, example: Example, predictions: Mapping[str, Labels]) -> None:
-        """Count an image. predictions: (H, W) per network."""
+        """Count an image.
+
+        Args:
+            example: image and ground truth.
+            predictions: (H, W) per network.
+        """
         if example.labels is None:
             return
         self.images += 1

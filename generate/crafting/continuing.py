@@ -47,7 +47,13 @@ def clear(folder: SetFolder) -> None:
 
 
 def refusal(root: Path, found: AdversarialSet, changed: Sequence[str]) -> tuple[str, str]:
-    """That a folder holds another set than the one asked for, and what to do. changed: see `differences`."""
+    """That a folder holds another set than the one asked for, and what to do.
+
+    Args:
+        root: the folder.
+        found: manifest of the set in it.
+        changed: see `differences`.
+    """
     names = ", ".join(changed)
     if changed[0] not in MADE_FROM:
         what = f"{root} holds a set that was made with other options ({names})"

@@ -39,12 +39,19 @@ class Crafter:
     ) -> AdversarialSet:
         """Craft everything that is not there yet; returns the manifest of the complete set.
 
-        workers: processes, which on a GPU share it; on the CPU their number changes no byte.
-        tell: called with what a person should know of the networks before they are attacked.
-        Raises ConfigurationError if the folder holds another set, or this one and `resume` is not given, or if another
-        process is at it, or for a network that answers with probabilities; DataError for an image that cannot be used
-        or has changed since the set was begun, or if no image has a source pixel; EngineError for a network whose
-        answers are not finite or whose loss is flat, or if it takes more memory than there is.
+        Args:
+            resume: go on with the set that is there.
+            progress: called with the stage, what is done of it and its total.
+            workers: processes, which on a GPU share it; on the CPU their number changes no byte.
+            tell: called with what a person should know of the networks before they are attacked.
+
+        Raises:
+            ConfigurationError: if the folder holds another set, or this one and `resume` is not given, or if another
+                process is at it, or for a network that answers with probabilities.
+            DataError: for an image that cannot be used or has changed since the set was begun, or if no image has a
+                source pixel.
+            EngineError: for a network whose answers are not finite or whose loss is flat, or if it takes more memory
+                than there is.
         """
         require_own(self.folder.root, "set")
         with one_thread(self.setup.config.device), naming_memory(self.setup.config.device):
@@ -55,7 +62,15 @@ class Crafter:
     def run_alone(
         self, fresh: AdversarialSet, resume: bool, progress: Progress, workers: int, tell: Callable[[str], None]
     ) -> AdversarialSet:
-        """See `run`. fresh: the manifest before the first image."""
+        """See `run`.
+
+        Args:
+            fresh: the manifest before the first image.
+            resume: go on with the set that is there.
+            progress: called with the stage, what is done of it and its total.
+            workers: number of processes.
+            tell: called with what a person should know.
+        """
         manifest = opened(self.folder, fresh, resume)
         if manifest.complete:
             return manifest

@@ -27,7 +27,9 @@ DITHER = 1000
 class Kept:
     """The iterate of one image that would be saved now, by the rule of one spec.
 
-    limit: mean change in levels that the saved image may have, None for any.   step: -1 while there is none.
+    Attributes:
+        limit: mean change in levels that the saved image may have, None for any.
+        step: -1 while there is none.
     """
 
     spec: AttackSpec
@@ -79,9 +81,10 @@ class Rounded:
 class Track:
     """One image on its way: the curve so far, and an iterate for every spec.
 
-    thresholds: (3, H, W) random numbers in [0, 1) of this image, for dithering.
-    grows: whether its change grows from step to step, which attacks with `matched` say of themselves.
-    over: the restart whose change went far beyond all limits, which ends that start; -1 for none.
+    Attributes:
+        thresholds: (3, H, W) random numbers in [0, 1) of this image, for dithering.
+        grows: whether its change grows from step to step, which attacks with `matched` say of themselves.
+        over: the restart whose change went far beyond all limits, which ends that start; -1 for none.
     """
 
     meter: AttackMeter
@@ -102,8 +105,9 @@ class Track:
 class Outcome:
     """The chosen iterate of one image, 8-bit (H, W, 3), the step it was reached after, and the curve.
 
-    step: -1 where no iterate keeps the limit; the image is the clean one.   curve: empty for an iterate that a limit
-    chose from another spec's trajectory.
+    Attributes:
+        step: -1 where no iterate keeps the limit; the image is the clean one.
+        curve: empty for an iterate that a limit chose from another spec's trajectory.
     """
 
     image: NDArray[np.uint8]
@@ -123,9 +127,15 @@ def run_attack(
 ) -> list[list[Outcome]]:
     """Attack a batch; entry k of a curve is what k steps reached. Gives per image an outcome for every spec.
 
-    specs: they differ only in which iterate they save.   victims: their names, in the order of the problem's
-    segmenters.   meters, clean: per image.   limits: per image and spec, the mean change in levels that the saved
-    image may have.   tick: called with the number of steps taken.
+    Args:
+        attack: the attack.
+        specs: they differ only in which iterate they save.
+        problem: images, victims and goal.
+        victims: their names, in the order of the problem's segmenters.
+        meters: per image.
+        clean: likewise.
+        limits: per image and spec, the mean change in levels that the saved image may have.
+        tick: called with the number of steps taken.
     """
     limited = any(limit is not None for row in limits for limit in row)
     thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if limited else np.zeros(len(clean))

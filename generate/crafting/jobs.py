@@ -26,7 +26,12 @@ class Job:
         return len(self.images) * len(self.trajectory.specs)
 
     def sample_id(self, image: str, attack: str) -> str:
-        """Id of one of its samples. attack: label of its spec."""
+        """Id of one of its samples.
+
+        Args:
+            image: id of the image.
+            attack: label of its spec.
+        """
         return f"{image}/{self.task.name}/{attack}/{self.victims.name}"
 
     @property
@@ -40,7 +45,12 @@ class Job:
         return all(self.sample_id(image, label) in changes for image in self.images for label in matched)
 
     def limits(self, image: str, changes: Mapping[str, float]) -> list[float | None]:
-        """Per spec the mean change that the saved image may have. changes: of the samples so far, by id."""
+        """Per spec the mean change that the saved image may have.
+
+        Args:
+            image: id of the image.
+            changes: of the samples so far, by id.
+        """
         specs = self.trajectory.specs
         return [changes[self.sample_id(image, spec.match)] if spec.match else spec.within for spec in specs]
 

@@ -20,7 +20,12 @@ SMALLEST = float(np.finfo(np.float16).smallest_normal)  # no processor flushes i
 
 @dataclass(frozen=True)
 class Answer:
-    """labels: (H, W).   margins: over the pixels of φ, row by row, in logits; positive exactly where φ is won."""
+    """What a network says of one image.
+
+    Attributes:
+        labels: (H, W).
+        margins: over the pixels of φ, row by row, in logits; positive exactly where φ is won.
+    """
 
     labels: Labels
     margins: Margins

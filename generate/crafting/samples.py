@@ -30,9 +30,11 @@ RgbImage = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """What is on disk for one image. predictions: per model, and per group of victims.
+    """What is on disk for one image.
 
-    phi, phi_pixels: per (group of victims, task).
+    Attributes:
+        predictions: per model, and per group of victims.
+        phi, phi_pixels: per (group of victims, task).
     """
 
     id: str
@@ -53,8 +55,19 @@ def save_image(
 ) -> tuple[ImageFiles, dict[str, Labels]]:
     """Save an image, its ground truth, the clean predictions of models and groups, and the groups' masks φ.
 
-    keep: samples may rest on what is there; raises ConfigurationError if it is another picture.
-    Gives as well the predictions, per model and group.
+    Args:
+        folder: of the set.
+        example: image and ground truth.
+        models: every network of the set.
+        groups: of victims.
+        tasks: to be attacked.
+        keep: samples may rest on what is there.
+
+    Returns:
+        What is on disk now, and the predictions per model and group.
+
+    Raises:
+        ConfigurationError: if another picture is there that is to be kept.
     """
     root, name = folder.root, example.id
 
@@ -116,8 +129,14 @@ def attack_batch(
 ) -> list[AdversarialSample]:
     """Attack the images of a job and save the results; a record per image and spec, measured on the saved files.
 
-    shown: the models that see the adversarial images, the victims among them.   limits: per image and spec, the mean
-    change in levels that the saved image may have.
+    Args:
+        folder: of the set.
+        job: what to attack, and how.
+        shown: the models that see the adversarial images, the victims among them.
+        files: what is on disk for each image.
+        limits: per image and spec, the mean change in levels that the saved image may have.
+        seeds: one per image.
+        tick: called with the number of steps taken.
     """
     victims, task = job.victims, job.task
     loaded = [load(folder, file, victims.name, task.name) for file in files]

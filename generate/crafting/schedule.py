@@ -64,7 +64,12 @@ class Schedule:
                 self.report(number + 1)
 
     def run_side_by_side(self, processes: Workers, ahead: int) -> None:
-        """Run the jobs in several processes. ahead: most jobs that are handed out and not kept yet."""
+        """Run the jobs in several processes.
+
+        Args:
+            processes: that take the jobs.
+            ahead: most jobs that are handed out and not kept yet.
+        """
         waiting: deque[tuple[int, Future[list[AdversarialSample]]]] = deque()
 
         def collect() -> None:

@@ -39,7 +39,8 @@ class CraftPlan:
 class Setup:
     """What a crafting configuration names, opened and checked against each other: images, victims, attacks, tasks.
 
-    models: those of the configuration, where they are loaded already.
+    Attributes:
+        models: those of the configuration, where they are loaded already.
     """
 
     def __init__(self, config: CraftConfig, models: Sequence[Segmenter] = ()) -> None:
@@ -121,7 +122,15 @@ class Setup:
         limits: Sequence[Sequence[float | None]],
         tick: Callable[[int], None],
     ) -> list[AdversarialSample]:
-        """Carry out one job and save its images in a set. limits: per image and spec, mean change that is allowed."""
+        """Carry out one job and save its images in a set.
+
+        Args:
+            folder: of the set.
+            job: what to attack, and how.
+            files: on disk, per image.
+            limits: per image and spec, mean change that is allowed.
+            tick: called with the number of steps taken.
+        """
         attack = job.trajectory.specs[0].label
         seeds = tuple(seed_of(self.config.seed, job.sample_id(image, attack)) for image in job.images)
         shown = self.models if self.config.transfer else job.victims.segmenters

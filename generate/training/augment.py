@@ -33,8 +33,10 @@ class Augmented(NamedTuple):
 class Augmentation:
     """Random scale, crop, mirror and colour.
 
-    crop: (height, width) of what the network sees.   scale: smallest and largest zoom.
-    colour: largest relative change of brightness, contrast and saturation.
+    Attributes:
+        crop: (height, width) of what the network sees.
+        scale: smallest and largest zoom.
+        colour: largest relative change of brightness, contrast and saturation.
     """
 
     crop: tuple[int, int]

@@ -10,15 +10,22 @@ from segeval.errors import ConfigurationError
 class TrainConfig:
     """Everything that decides the result of a training.
 
-    rate: peak learning rate.   warm_up: share of the steps until it is reached.   auxiliary: weight of each
-    auxiliary loss.   averaging: decay of the weights' average per step.   crop: (height, width).
-    initial: what to start from: a weight file of this network, or NAME[=WEIGHTS] of a registered one whose output
-    layers are taken over class by class; empty for random weights.   teacher: NAME[=WEIGHTS] of a network whose class
-    probabilities are learnt beside the labels, weighted by `distillation`; empty for none.   colour: `Augmentation`'s.
-    lovasz: weight of the Lovász-softmax loss beside the cross entropy.   hold_out: beginning of the names of the
-    training images that are validated on instead of trained on; empty to validate on `validation_split`.
-    loss_stride: the loss is taken at the crop's resolution divided by this.
-    validate_every: epochs between validations; the last epoch is always validated.
+    Attributes:
+        rate: peak learning rate.
+        warm_up: share of the steps until it is reached.
+        auxiliary: weight of each auxiliary loss.
+        averaging: decay of the weights' average per step.
+        crop: (height, width).
+        initial: what to start from: a weight file of this network, or NAME[=WEIGHTS] of a registered one whose output
+            layers are taken over class by class; empty for random weights.
+        teacher: NAME[=WEIGHTS] of a network whose class probabilities are learnt beside the labels, weighted by
+            `distillation`; empty for none.
+        colour: `Augmentation`'s.
+        lovasz: weight of the Lovász-softmax loss beside the cross entropy.
+        hold_out: beginning of the names of the training images that are validated on instead of trained on; empty to
+            validate on `validation_split`.
+        loss_stride: the loss is taken at the crop's resolution divided by this.
+        validate_every: epochs between validations; the last epoch is always validated.
     """
 
     model: str

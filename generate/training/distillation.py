@@ -75,7 +75,9 @@ def outputs_of(teacher: ModelSpec, student: ModelSpec) -> list[int]:
 def soft_cross_entropy(logits: Tensor, soft: Tensor) -> Tensor:
     """Mean over pixels of the cross entropy to probabilities (N, C, h, w); pixels whose probabilities are 0 add none.
 
-    logits: (N, C, H, W) at any resolution, resampled to that of the probabilities.
+    Args:
+        logits: (N, C, H, W) at any resolution, resampled to that of the probabilities.
+        soft: (N, C, h, w) probabilities.
     """
     resampled = F.interpolate(logits, soft.shape[2:], mode="bilinear", align_corners=False)
     return -(soft * resampled.log_softmax(1)).sum(1).mean()

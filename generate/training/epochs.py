@@ -28,7 +28,12 @@ ZIP = b"PK\x03\x04"
 
 
 class Run:
-    """One training, from its first step to its last. network: as it starts.   soft: what the teacher sees, or None."""
+    """One training, from its first step to its last.
+
+    Attributes:
+        network: as it starts.
+        soft: what the teacher sees, or None.
+    """
 
     def __init__(
         self,

@@ -48,7 +48,13 @@ def merged(
 ) -> dict[str, Tensor]:
     """The donor's parameters; where a layer is as wide as the number of outputs, only the rows of shared classes.
 
-    widths: numbers of outputs of both.   A parameter that cannot be taken over is left out.
+    A parameter that cannot be taken over is left out.
+
+    Args:
+        network: that gets the parameters.
+        donor: that has them.
+        pairs: (output of the network, output of the donor) of shared classes.
+        widths: numbers of outputs of both.
     """
     taken: dict[str, Tensor] = {}
     own, given = network.state_dict(), donor.state_dict()

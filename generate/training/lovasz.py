@@ -10,8 +10,12 @@ from segeval.classes import IGNORE
 def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean over the classes that occur of the convex extension of 1 - IoU, all images of the batch taken together.
 
-    logits: (N, C, H, W).   labels: (N, H, W) int64; pixels that are IGNORE do not count.   Returns a number in [0, 1];
-    with probabilities of 0 and 1 it is exactly 1 - IoU, mean over the classes of the labels.
+    Args:
+        logits: (N, C, H, W).
+        labels: (N, H, W) int64; pixels that are IGNORE do not count.
+
+    Returns:
+        A number in [0, 1]; with probabilities of 0 and 1 it is exactly 1 - IoU, mean over the classes of the labels.
     """
     counted = labels != IGNORE
     probabilities = logits.softmax(1).movedim(1, 0)[:, counted]

@@ -39,7 +39,12 @@ Report = Callable[["EpochReport"], None]
 
 @dataclass(frozen=True)
 class EpochReport:
-    """Where a training stands. loss: mean over the epoch.   miou: on validation, of the averaged weights; or None."""
+    """Where a training stands.
+
+    Attributes:
+        loss: mean over the epoch.
+        miou: on validation, of the averaged weights; or None.
+    """
 
     epoch: int
     epochs: int

@@ -18,8 +18,17 @@ def build(
 ) -> List[Dict[str, Any]]:
     """Load every engine once, so that what is built lies in the cache, and say how each runs here.
 
-    asked_for: backend, empty for the one that the bundle is made for.   names: of engines, empty for all of them.
-    Returns per engine its name, backend, seconds to load it and the backend's facts. Raises BundleError, BackendError.
+    Raises BundleError, BackendError.
+
+    Args:
+        root: of the bundle.
+        asked_for: backend, empty for the one that the bundle is made for.
+        names: of engines, empty for all of them.
+        settings: as the command line gave them.
+        progress: told of every engine.
+
+    Returns:
+        Per engine its name, backend, seconds to load it and the backend's facts.
     """
     bundle = Bundle(root)
     engines = chosen(bundle, names)

@@ -22,7 +22,12 @@ HEADER = re.compile(rb"\{'descr': '\|u1', 'fortran_order': False, 'shape': \(([0
 
 
 class Bundle:
-    """A bundle folder. data: bundle.json as it is.   sha256: of that, the bundle's identity."""
+    """A bundle folder.
+
+    Attributes:
+        data: bundle.json as it is.
+        sha256: of that, the bundle's identity.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -60,7 +65,11 @@ class Bundle:
             raise BundleError("{} cannot be read: {}".format(path, error), AGAIN) from error
 
     def verify(self, progress: Callable[[int, int], None]) -> None:
-        """Prove that every file is the recorded one. progress: called with (bytes checked, bytes in all)."""
+        """Prove that every file is the recorded one.
+
+        Args:
+            progress: called with (bytes checked, bytes in all).
+        """
         files = self.manifest.files
         total = sum(file.size for file in files.values())
         done = 0

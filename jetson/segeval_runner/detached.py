@@ -143,8 +143,15 @@ def follow(folder: Path, run: str, offset: int, say: Say) -> None:
 def stop(folder: Path, word: str = "") -> bool:
     """End a run as Ctrl-C would, or, if it does not heed that, by force; what it has done is kept.
 
-    word: spare a run whose command does not have it.   Returns whether there was one to stop. Raises OutputError if it
-    runs on.
+    Args:
+        folder: of the run.
+        word: spare a run whose command does not have it.
+
+    Returns:
+        Whether there was one to stop.
+
+    Raises:
+        OutputError: if it runs on.
     """
     if not is_running(folder):
         return False

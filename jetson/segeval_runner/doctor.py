@@ -29,9 +29,13 @@ LITTLE_GB = 2.0
 
 
 def examine(machine: Machine, folder: Path) -> Dict[str, Any]:
-    """Everything that `doctor --json` says. folder: where a bundle lies, whose disk counts.
+    """Everything that `doctor --json` says.
 
     A part that this machine does not have is None.
+
+    Args:
+        machine: to be examined.
+        folder: where a bundle lies, whose disk counts.
     """
     works: Dict[str, str] = {}
     lacking: Dict[str, Dict[str, str]] = {}

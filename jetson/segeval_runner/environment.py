@@ -34,9 +34,12 @@ def cpu_model() -> str:
 
 
 def environment(backends: Dict[str, str], threads: int, root: Path = Path("/")) -> Dict[str, Any]:
-    """What a replay records about its machine. backends: version of each engine that ran.   threads: it was given.
+    """What a replay records about its machine.
 
-    root: the folder that stands for ``/`` where the device's module, Jetson Linux and JetPack are looked for.
+    Args:
+        backends: version of each engine that ran.
+        threads: it was given.
+        root: the folder that stands for ``/`` where the device's module, Jetson Linux and JetPack are looked for.
     """
     found = {
         "runner": __version__,

@@ -14,7 +14,12 @@ EXIT_INTERRUPTED = 130
 
 
 class RunnerError(Exception):
-    """An expected failure. what: the problem and where it is.   hint: what to do about it; may be empty."""
+    """An expected failure.
+
+    Attributes:
+        what: the problem and where it is.
+        hint: what to do about it; may be empty.
+    """
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)

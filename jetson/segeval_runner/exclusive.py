@@ -26,9 +26,16 @@ ELSEWHERE = "choose another folder with --out"
 def only_writer(folder: Path, own: str, beginning: Sequence[str] = ()) -> Iterator[None]:
     """Hold a folder that is new, vacant or of our own kind; it is made if it is not there.
 
-    The lock leaves no file, and ends with the process however that ends. own, beginning: see `ownership.refusal`.
-    Raises OutputError if the folder holds something else, if another process holds it, or if it cannot be written.
-    On Windows, and on a file system that cannot lock, nobody is kept out.
+    The lock leaves no file, and ends with the process however that ends.
+
+    Args:
+        folder: to hold.
+        own: see `ownership.refusal`.
+        beginning: likewise.
+
+    Raises:
+        OutputError: if the folder holds something else, if another process holds it, or if it cannot be written. On
+            Windows, and on a file system that cannot lock, nobody is kept out.
     """
     require_own(folder, own, beginning)
     with explaining(folder):

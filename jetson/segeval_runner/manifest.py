@@ -47,11 +47,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Engine:
-    """One model at one precision. inputs: half-open ranges of the inputs it runs.
+    """One model at one precision.
 
-    flagged_file: instead of `file` for a backend that takes precisions from flags; None if there is no other.
-    plan: an engine that was built from `file`, None if there is none.
-    integers: type of the activations, if it is an int8 file placed so that integer kernels can run it; else empty.
+    Attributes:
+        inputs: half-open ranges of the inputs it runs.
+        flagged_file: instead of `file` for a backend that takes precisions from flags; None if there is no other.
+        plan: an engine that was built from `file`, None if there is none.
+        integers: type of the activations, if it is an int8 file placed so that integer kernels can run it; else empty.
     """
 
     name: str
@@ -100,9 +102,12 @@ class RunDefaults:
 
 @dataclass(frozen=True)
 class Manifest:
-    """bundle.json. size: (height, width) of every image.   index: file with the key of each input.
+    """bundle.json.
 
-    contract: what the ONNX files keep; see `Backend.contract`.
+    Attributes:
+        size: (height, width) of every image.
+        index: file with the key of each input.
+        contract: what the ONNX files keep; see `Backend.contract`.
     """
 
     set_sha256: str

@@ -14,7 +14,12 @@ UNFINISHED = ".part"
 
 
 class Kind(NamedTuple):
-    """What a command makes. words: what it is called.   manifests: what lies in its folder, the first names it."""
+    """What a command makes.
+
+    Attributes:
+        words: what it is called.
+        manifests: what lies in its folder, the first names it.
+    """
 
     name: str
     words: str
@@ -57,7 +62,9 @@ def kind_in(folder: Path) -> Optional[Kind]:
 def is_vacant(folder: Path, beginning: Sequence[str] = ()) -> bool:
     """Whether a folder is not there, or holds nothing that counts.
 
-    beginning: names of what a command that was killed leaves there before its first manifest.
+    Args:
+        folder: to look into.
+        beginning: names of what a command that was killed leaves there before its first manifest.
     """
     if not folder.exists() and not folder.is_symlink():
         return True
@@ -70,7 +77,13 @@ def refusal(folder: Path, own: str, beginning: Sequence[str] = ()) -> str:
     """Why a command may not write into a folder, as a sentence without its full stop; empty if it may.
 
     It may if the folder is not there, vacant or of its own kind, whatever else is in it.
-    own: name of the kind of what the command makes.   beginning: see `is_vacant`.   Raises OSError.
+
+    Raises OSError.
+
+    Args:
+        folder: to be written into.
+        own: name of the kind of what the command makes.
+        beginning: see `is_vacant`.
     """
     mine = next(kind for kind in KINDS if kind.name == own)
     if mine.fits(folder) or is_vacant(folder, beginning):

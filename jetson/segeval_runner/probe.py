@@ -25,8 +25,8 @@ Files = Dict[str, Any]
 def probe(request: Dict[str, Any]) -> Dict[str, Any]:
     """Answer a request {"base": folder, "bundle": path of the bundle below it, "files": Files}, and make the folders.
 
-    base: absolute.   refused: why nothing can be written there, None if it can.   free: bytes.   here: hash of each
-    file that is there already with the right size, whatever is in it.
+    The answer has ``base``, absolute; ``refused``, why nothing can be written there, None if it can; ``free``, bytes;
+    and ``here``, the hash of each file that is there already with the right size, whatever is in it.
     """
     base = Path.cwd() / Path(request["base"]).expanduser()
     bundle = base / request["bundle"]

@@ -73,8 +73,11 @@ def open_to_append(path: Path) -> FileIO:
 class Recording:
     """The results of one engine. Opening it finds what an earlier run completed; `cut` drops what it left half-done.
 
-    done: how many inputs have a result.   keys: of the inputs, in the order in which they are run.
-    batch: results are kept in whole batches, so that a resumed run puts the same images into the same batches.
+    done: how many inputs have a result.
+
+    Attributes:
+        keys: of the inputs, in the order in which they are run.
+        batch: results are kept in whole batches, so that a resumed run puts the same images into the same batches.
     """
 
     def __init__(self, folder: Path, keys: List[str], batch: int) -> None:
@@ -133,7 +136,16 @@ class Recording:
     def append(
         self, key: str, labels: np.ndarray[Any, Any], latency_ms: float, stages: Optional[Dict[str, float]] = None
     ) -> None:
-        """Keep one uint8 (H, W) label map. stages: see `Backend.stages`. Raises OutputError."""
+        """Keep one uint8 (H, W) label map.
+
+        Raises OutputError.
+
+        Args:
+            key: of the image.
+            labels: (H, W) class indices.
+            latency_ms: of its call.
+            stages: see `Backend.stages`.
+        """
         if not self._is_cut:
             self.cut()
         stream = zlib.compress(np.ascontiguousarray(labels).tobytes(), LEVEL)

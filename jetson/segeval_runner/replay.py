@@ -34,9 +34,12 @@ TELEMETRY_PERIOD_S = 0.5
 
 
 class Options(NamedTuple):
-    """What was asked for. backend: empty for the bundle's.   engines: names, empty for all.
+    """What was asked for.
 
-    settings: `threads` are 0 for one per core.
+    Attributes:
+        backend: empty for the bundle's.
+        engines: names, empty for all.
+        settings: `threads` are 0 for one per core.
     """
 
     bundle: Path
@@ -112,9 +115,15 @@ def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
 
 
 def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:
-    """The record in a replay folder, or a new one. here: the environment of this run.
+    """The record in a replay folder, or a new one.
 
-    Raises OutputError for a replay of another bundle, begun on another machine or with other threads, or changed since.
+    Args:
+        out: folder of the replay.
+        bundle: that is replayed.
+        here: the environment of this run.
+
+    Raises:
+        OutputError: for a replay of another bundle, begun on another machine or with other threads, or changed since.
     """
     if not (out / FILE).exists():
         set_sha256 = bundle.manifest.set_sha256
@@ -168,7 +177,11 @@ class EngineRun:
         self.indices = engine.indices()
 
     def run(self, record: Dict[str, Any]) -> None:
-        """Replay from where the recording ends, and say so in replay.json. record: what replay.json holds."""
+        """Replay from where the recording ends, and say so in replay.json.
+
+        Args:
+            record: what replay.json holds.
+        """
         name, total = self.engine.name, len(self.indices)
         job = self.job()  # refused before anything is written
         earlier: Dict[str, Any] = next((entry for entry in record["engines"] if entry.get("name") == name), {})

@@ -19,7 +19,12 @@ from segeval.places import cache_folder, data_folder
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was tried. found: what it said.   remedy: the command that would add it, empty if it works."""
+    """One thing that was tried.
+
+    Attributes:
+        found: what it said.
+        remedy: the command that would add it, empty if it works.
+    """
 
     name: str
     works: bool

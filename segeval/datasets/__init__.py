@@ -17,10 +17,15 @@ def open_dataset(
 ) -> CheckedDataset:
     """Open a registered dataset, or the user's own ``package.module:function``.
 
-    root: its folder; None lets the dataset look at its usual place.   split: empty for the dataset's default.
-    size: (height, width) to bring images to.   resize: how, if the dataset lets one choose.
-    What its examples hold is checked when they are read.
-    Raises UnknownNameError, ConfigurationError for an impossible size, DataError if the folder or split is not there.
+    Args:
+        name: registered, or ``package.module:function``.
+        root: its folder; None lets the dataset look at its usual place.
+        split: empty for the dataset's default.
+        size: (height, width) to bring images to.
+        resize: how, if the dataset lets one choose. What its examples hold is checked when they are read.
+
+    Raises:
+        UnknownNameError, ConfigurationError: for an impossible size, DataError if the folder or split is not there.
     """
     if size is not None and min(size) < 1:
         raise ConfigurationError(f"images cannot be {size[0]}x{size[1]}", "a size is height x width in pixels")

@@ -18,8 +18,14 @@ def open_camvid(
 ) -> FileDataset:
     """The 367, 101 or 233 frames of a split, 360×480 unless `size` (height, width) says otherwise.
 
-    root: the folder with ``train/`` and ``trainannot/``; None looks at the usual places.
-    Raises DataError if the folder or split is missing, or an image has no label file or the other way round.
+    Args:
+        root: the folder with ``train/`` and ``trainannot/``; None looks at the usual places.
+        split: of the dataset.
+        size: (height, width), None for the usual one.
+        resize: how images are brought to the size.
+
+    Raises:
+        DataError: if the folder or split is missing, or an image has no label file or the other way round.
     """
     if split not in SPLITS:
         raise DataError(f"camvid has no split {split!r}", f"splits: {', '.join(SPLITS)}")

@@ -12,9 +12,12 @@ from segeval.errors import DataError
 
 
 class CheckedDataset:
-    """A dataset that refuses examples of another form than `Example` says. name: of the dataset, for messages.
+    """A dataset that refuses examples of another form than `Example` says.
 
     Raises DataError for a class table that is none, and for ids that are no file names or occur twice.
+
+    Attributes:
+        name: of the dataset, for messages.
     """
 
     def __init__(self, name: str, dataset: Dataset) -> None:
@@ -63,7 +66,14 @@ class CheckedDataset:
 
 
 def require_array(value: Any, where: str, shape: str, fits: Any) -> None:
-    """Raise DataError unless `value` is a uint8 array of a shape that fits. shape: in words."""
+    """Raise DataError unless `value` is a uint8 array of a shape that fits.
+
+    Args:
+        value: what was given.
+        where: it comes from, for the message.
+        shape: in words.
+        fits: tells whether a shape fits.
+    """
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.size and fits(value.shape):
         return
     found = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"

@@ -40,9 +40,16 @@ def open_cityscapes(
 ) -> FileDataset:
     """The frames of a split, 512×1024 as in the paper unless `size` (height, width) says otherwise.
 
-    root: the folder with ``leftImg8bit/`` and ``gtFine/``; or a bare folder of frames, whose split is that of the
-    frame's city ("all" takes every frame). None looks at the usual places. Frames without label file are unlabelled.
-    Raises DataError if the folder or split is missing or empty.
+    Args:
+        root: the folder with ``leftImg8bit/`` and ``gtFine/``; or a bare folder of frames, whose split is that of the
+            frame's city ("all" takes every frame). None looks at the usual places. Frames without label file are
+            unlabelled.
+        split: of the dataset.
+        size: (height, width), None for the usual one.
+        resize: how images are brought to the size.
+
+    Raises:
+        DataError: if the folder or split is missing or empty.
     """
     folder = find_root("cityscapes", root, LAYOUT, also=(FRAMES,))
     official = folder / "leftImg8bit"

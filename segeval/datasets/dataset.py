@@ -15,7 +15,12 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Example:
-    """One image. image: (H, W, 3) RGB uint8.   labels: (H, W) uint8 with IGNORE, or None if unknown."""
+    """One image.
+
+    Attributes:
+        image: (H, W, 3) RGB uint8.
+        labels: (H, W) uint8 with IGNORE, or None if unknown.
+    """
 
     id: str
     image: NDArray[np.uint8]

@@ -43,8 +43,14 @@ def label_values(table: ClassTable, ignored: int = IGNORE) -> dict[int, int]:
 def find_root(name: str, root: Path | None, layout: str, also: Sequence[str] = ()) -> Path:
     """The folder of a dataset: `root`, else ``$SEGEVAL_DATA/name``, else ``segeval/name`` in the user's cache.
 
-    layout: what is expected inside, for the message.   also: other names it may have in ``$SEGEVAL_DATA``.
-    Raises DataError if there is no such folder.
+    Args:
+        name: of the dataset.
+        root: as the user gave it, None to look for it.
+        layout: what is expected inside, for the message.
+        also: other names it may have in ``$SEGEVAL_DATA``.
+
+    Raises:
+        DataError: if there is no such folder.
     """
     if root is not None:
         return need_folder(root, layout)
@@ -124,9 +130,12 @@ def check_ids(pairs: Sequence[Pair]) -> None:
 class FileDataset:
     """Images and label files on disk, read when asked for.
 
-    size: (height, width) to bring both to, None to leave them.   resize: how.
-    left_out: names of images that lie there as well and belong to other splits.
     Raises DataError if there is no image, or a name is unsafe or occurs twice.
+
+    Attributes:
+        size: (height, width) to bring both to, None to leave them.
+        resize: how.
+        left_out: names of images that lie there as well and belong to other splits.
     """
 
     def __init__(

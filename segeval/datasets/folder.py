@@ -23,9 +23,15 @@ def open_folder(
 ) -> FileDataset:
     """PNG and JPEG images, with 8-bit masks that hold indices into the class list and 255 for pixels that never count.
 
-    root: the folder with ``classes.txt`` and ``images/``. A folder without split folders holds one set of images,
-    which every split names. size: (height, width) to bring images to, None to leave them.
-    Raises DataError if something is missing, or the class list is malformed.
+    Args:
+        root: the folder with ``classes.txt`` and ``images/``. A folder without split folders holds one set of images,
+            which every split names.
+        split: of the dataset.
+        size: (height, width) to bring images to, None to leave them.
+        resize: how images are brought to the size.
+
+    Raises:
+        DataError: if something is missing, or the class list is malformed.
     """
     if root is None:
         raise DataError("the folder dataset needs a folder", f"give it with --data-root. Expected inside: {LAYOUT}")

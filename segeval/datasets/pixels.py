@@ -66,11 +66,15 @@ def read_image(path: Path) -> RgbImage:
 def read_values(path: Path, meant: Collection[int]) -> NDArray[np.uint8]:
     """(H, W) values of a label file, upright: the grey levels of a grey picture, the indices of a coloured palette.
 
-    meant: the values that have a meaning. A PNG optimiser stores a grey picture with a palette of its grey levels, one
-    entry for each level there is; so where the palette is grey the levels count. If the indices make sense as well, and
-    no optimiser left this palette, it is anybody's guess: some entries are used by no pixel, or there is nothing but
-    black and white, which fits into one bit without a palette.
-    Raises DataError if the file cannot be read, or says two things.
+    Args:
+        path: the file.
+        meant: the values that have a meaning. A PNG optimiser stores a grey picture with a palette of its grey levels,
+            one entry for each level there is; so where the palette is grey the levels count. If the indices make sense
+            as well, and no optimiser left this palette, it is anybody's guess: some entries are used by no pixel, or
+            there is nothing but black and white, which fits into one bit without a palette.
+
+    Raises:
+        DataError: if the file cannot be read, or says two things.
     """
     with opening(path) as image:
         if image.mode not in ("L", "P", "1"):
@@ -112,8 +116,13 @@ def spans(values: Mapping[int, int]) -> str:
 def read_labels(path: Path, values: Mapping[int, int], table: ClassTable) -> Labels:
     """(H, W) uint8 labels of an 8-bit grey or palette PNG, upright, translated into `table`; see `read_values`.
 
-    values: what each value of the file means, an index into `table` or IGNORE.
-    Raises DataError if the file cannot be read, is ambiguous, or holds a value without meaning.
+    Args:
+        path: the file.
+        values: what each value of the file means, an index into `table` or IGNORE.
+        table: the classes.
+
+    Raises:
+        DataError: if the file cannot be read, is ambiguous, or holds a value without meaning.
     """
     layout = png_layout(path)
     if layout is not None and layout[1] == GREY and layout[0] < 8:

@@ -12,7 +12,12 @@ PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Inventory:
-    """The files of a source.   missing: not there.   different: there, with another content than recorded."""
+    """The files of a source.
+
+    Attributes:
+        missing: not there.
+        different: there, with another content than recorded.
+    """
 
     source: Source
     files: Sequence[RemoteFile]

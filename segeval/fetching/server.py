@@ -23,7 +23,8 @@ OUT_OF_RANGE = 416
 class CutError(Exception):
     """What another try may cure: a connection that broke, a server that is busy.
 
-    wait: seconds that the server asks for.
+    Attributes:
+        wait: seconds that the server asks for.
     """
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
@@ -55,7 +56,7 @@ class SafeRedirects(HTTPRedirectHandler):
 
 
 class Server:
-    """base: the URL before OWNER/REPOSITORY/COMMIT/PATH."""
+    """A server of repositories. base: the URL before OWNER/REPOSITORY/COMMIT/PATH."""
 
     def __init__(self, base: str) -> None:
         parts = urlsplit(base)

@@ -25,8 +25,12 @@ COMMITS = {
 class RemoteFile:
     """A file of a public repository.
 
-    path: where it belongs, below the cache folder.   repository: OWNER/NAME.   origin: its path in there.
-    digest: ``sha256:…``, or ``git:…`` for the id that git gives to its content.   size: in bytes, None if not known.
+    Attributes:
+        path: where it belongs, below the cache folder.
+        repository: OWNER/NAME.
+        origin: its path in there.
+        digest: ``sha256:…``, or ``git:…`` for the id that git gives to its content.
+        size: in bytes, None if not known.
     """
 
     path: str
@@ -41,8 +45,10 @@ class RemoteFile:
 class Source:
     """Something that is fetched by its name.
 
-    title: what it is, for a sentence.   at_least: bytes that are certain to come, where sizes are not known.
-    goes_on: arguments of the command that uses it.
+    Attributes:
+        title: what it is, for a sentence.
+        at_least: bytes that are certain to come, where sizes are not known.
+        goes_on: arguments of the command that uses it.
     """
 
     name: str

@@ -65,9 +65,13 @@ class PackedLatencies:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Images per second. engine: of the engine calls alone.   with_io: by the clock on the wall, reading included.
+    """Images per second.
 
     In a throughput run, whose calls overlap, both are by the clock.
+
+    Attributes:
+        engine: of the engine calls alone.
+        with_io: by the clock on the wall, reading included.
     """
 
     engine: float
@@ -84,9 +88,13 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class SteadinessRecord:
-    """steady: None where it could not be told.   drift: from beginning to end, relative.   noise: what may be chance.
+    """Whether latency stayed the same over a run.
 
-    medians_ms: of equal parts of the run, in order.
+    Attributes:
+        steady: None where it could not be told.
+        drift: from beginning to end, relative.
+        noise: what may be chance.
+        medians_ms: of equal parts of the run, in order.
     """
 
     steady: bool | None
@@ -97,9 +105,11 @@ class SteadinessRecord:
 
 @dataclass(frozen=True)
 class Energy:
-    """Energy per image over a window, by `formula`. idle_w and net_j_per_image are None without an idle window.
+    """Energy per image over a window, by `formula`.
 
-    note: why they are.
+    Attributes:
+        idle_w, net_j_per_image: None without an idle window.
+        note: why they are None.
     """
 
     formula: str
@@ -124,11 +134,14 @@ class Flag:
 class BenchRun:
     """One engine in one scenario.
 
-    latency: percentiles ("p50", …) by what they are of: "engine", "read", "with_io" (latency runs), the stages that the
-    engine tells, and "enqueue", the host's time for queueing a call. Of a throughput run, whose calls overlap,
-    "interval" from one answer to the next in place of "engine", and no stages.   unsupported: why percentiles are
-    missing.   seconds: from the first call to the end of the last.
-    other_cores: that other processes kept busy, None if unknown.   publishable: by the publishable rules, no doubts.
+    Attributes:
+        latency: percentiles ("p50", …) by what they are of: "engine", "read", "with_io" (latency runs), the stages that
+            the engine tells, and "enqueue", the host's time for queueing a call. Of a throughput run, whose calls
+            overlap, "interval" from one answer to the next in place of "engine", and no stages.
+        unsupported: why percentiles are missing.
+        seconds: from the first call to the end of the last.
+        other_cores: that other processes kept busy, None if unknown.
+        publishable: by the publishable rules, no doubts.
     """
 
     engine: str
@@ -196,7 +209,12 @@ class BenchRun:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer or node of an engine. name, kind: the engine's, kind empty if unknown.   ms: median of its calls."""
+    """A layer or node of an engine.
+
+    Attributes:
+        name, kind: the engine's, kind empty if unknown.
+        ms: median of its calls.
+    """
 
     name: str
     kind: str
@@ -232,10 +250,14 @@ class LayerProfile:
 
 @dataclass(frozen=True)
 class BenchRecord:
-    """bench.json. bundle_sha256: of the bundle's bundle.json.   set_sha256: of the set's set.json.
+    """bench.json.
 
-    preset: "quick", "publishable", or "custom" for rules of the user's own.   without_argmax: latency runs of networks
-    alone.   layers: of the engines that were profiled.
+    Attributes:
+        bundle_sha256: of the bundle's bundle.json.
+        set_sha256: of the set's set.json.
+        preset: "quick", "publishable", or "custom" for rules of the user's own.
+        without_argmax: latency runs of networks alone.
+        layers: of the engines that were profiled.
     """
 
     bundle_sha256: str

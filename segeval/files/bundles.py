@@ -48,13 +48,19 @@ class CalibrationImage:
 class Calibration:
     """How the int8 ranges were found; survival can depend on it more than on anything else.
 
-    percentile: share of the absolute activations inside the range, in percent; None for the other methods.
-    source: where the images come from, in words.   op_types: the ONNX operators that were quantized.
-    name: tells it from the others of its network, as in ``minmax``; empty for the first, which is the one that ships.
-    per_channel: weights have a scale per output channel, else one in all.   activations: their type.
-    only: blocks of the network that are quantized, empty for all.   without: blocks that are not.
-    placement: where values are rounded.   too_small: names of the convolutions that ``fused`` leaves exact.
-    not_on_tensorrt_8: names of those that are exact in the file for TensorRT 8, which has no int8 kernel for them.
+    Attributes:
+        percentile: share of the absolute activations inside the range, in percent; None for the other methods.
+        source: where the images come from, in words.
+        op_types: the ONNX operators that were quantized.
+        name: tells it from the others of its network, as in ``minmax``; empty for the first, which is the one that
+            ships.
+        per_channel: weights have a scale per output channel, else one in all.
+        activations: their type.
+        only: blocks of the network that are quantized, empty for all.
+        without: blocks that are not.
+        placement: where values are rounded.
+        too_small: names of the convolutions that ``fused`` leaves exact.
+        not_on_tensorrt_8: names of those that are exact in the file for TensorRT 8, which has no int8 kernel for them.
     """
 
     method: CalibrationMethod
@@ -82,10 +88,14 @@ class Calibration:
 class HalfArithmetic:
     """An fp16 or int8-fp16 file in half arithmetic: the result of every operator is rounded to half precision.
 
-    images: clean ones.   equal: share of their pixels with torch's label.   miou: as in `Parity`.
-    peak: largest absolute result of an operator on these and on so many `adversarial` images, before it is rounded;
-    from 65,520 on it would become infinite, and above 65,504 a file is refused.   layer: the operator that gave it.
-    input: key of the image.
+    Attributes:
+        images: clean ones.
+        equal: share of their pixels with torch's label.
+        miou: as in `Parity`.
+        peak: largest absolute result of an operator on these and on so many `adversarial` images, before it is rounded.
+            from 65,520 on it would become infinite, and above 65,504 a file is refused.
+        layer: the operator that gave it.
+        input: key of the image.
     """
 
     images: int
@@ -101,10 +111,13 @@ class HalfArithmetic:
 class Parity:
     """A deployed file, as ONNX Runtime runs it on a CPU, against torch on clean images.
 
-    images: how many.   equal: share of pixels with torch's label.   miou, torch_miou: on the images whose ground
-    truth is known, None if there is none.   unoptimised_equal: share of pixels with the label that the same file gives
-    without graph optimisation (int8 and int8-fp16 only); what is missing to 1 was changed by the engine's own kernels.
-    half: the same on a device that computes in half precision; None at other precisions.
+    Attributes:
+        images: how many.
+        equal: share of pixels with torch's label.
+        miou, torch_miou: on the images whose ground truth is known, None if there is none.
+        unoptimised_equal: share of pixels with the label that the same file gives without graph optimisation (int8 and
+            int8-fp16 only); what is missing to 1 was changed by the engine's own kernels.
+        half: the same on a device that computes in half precision; None at other precisions.
     """
 
     images: int
@@ -124,10 +137,13 @@ class Parity:
 class Compilation:
     """What NVIDIA's own compiler made of a file, on the desktop and without a GPU.
 
-    library: as in ``TensorRT-RTX 1.7.1.116``.   capability: of the GPUs that it was built for, as in ``8.6``; empty
-    for all that the library builds for by itself.
-    convolutions, conversions: how many layers by the types they read and write, as in ``int8 to fp32``; conversions are
-    those that turn other types into int8.   warnings: what the compiler said.
+    Attributes:
+        library: as in ``TensorRT-RTX 1.7.1.116``.
+        capability: of the GPUs that it was built for, as in ``8.6``; empty for all that the library builds for by
+            itself.
+        convolutions, conversions: how many layers by the types they read and write, as in ``int8 to fp32``; conversions
+            are those that turn other types into int8.
+        warnings: what the compiler said.
     """
 
     library: str
@@ -141,7 +157,12 @@ class Compilation:
 
 @dataclass(frozen=True)
 class Plan:
-    """An engine that was built on the desktop. file: as the library wrote it.   version: of the library that did."""
+    """An engine that was built on the desktop.
+
+    Attributes:
+        file: as the library wrote it.
+        version: of the library that did.
+    """
 
     file: str
     version: str
@@ -151,8 +172,10 @@ class Plan:
 class NoiseFloor:
     """How many labels of clean images another order of summation changes in a file: no effect is told below that.
 
-    images, pixels: compared.   changed: pixels labelled otherwise than by the file as it is, by the other order; "runs
-    of 4": each operator with weights as the sum of two, which four neighbouring products join in turn.
+    Attributes:
+        images, pixels: compared.
+        changed: pixels labelled otherwise than by the file as it is, by the other order; "runs of 4": each operator
+            with weights as the sum of two, which four neighbouring products join in turn.
     """
 
     images: Annotated[int, Meta(ge=1)]
@@ -174,16 +197,19 @@ class NoiseFloor:
 class EngineRecord:
     """One model at one precision.
 
-    file: ONNX file.   batch: static batch size.   classes: number of labels the network can give.
-    inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown; the
-    same after every corruption if it `ships`.
-    flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT before
-    10), and could not read int8-fp16 of opset 19, or has no kernel for some operators of `file`; None if it is `file`
-    that it reads, and if no such engine is meant.
-    compiled: None where the target has no TensorRT, or no compiler was at hand.   plan: built from `file`, where the
-    target takes engines that are.
-    noise_floor: of `file` on ONNX Runtime's CPU; None if it was not measured, as where a part of the network alone
-    is in int8, or has no sum that could be reordered.
+    Attributes:
+        file: ONNX file.
+        batch: static batch size.
+        classes: number of labels the network can give.
+        inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown;
+            the same after every corruption if it `ships`.
+        flagged_file: in place of `file` where the engine takes precisions from flags, not from the file (TensorRT
+            before 10), and could not read int8-fp16 of opset 19, or has no kernel for some operators of `file`; None if
+            it is `file` that it reads, and if no such engine is meant.
+        compiled: None where the target has no TensorRT, or no compiler was at hand.
+        plan: built from `file`, where the target takes engines that are.
+        noise_floor: of `file` on ONNX Runtime's CPU; None if it was not measured, as where a part of the network alone
+            is in int8, or has no sum that could be reordered.
     """
 
     name: str
@@ -223,7 +249,12 @@ class Shard:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The images to run. height, width: of every image.   index: file with the key of each."""
+    """The images to run.
+
+    Attributes:
+        height, width: of every image.
+        index: file with the key of each.
+    """
 
     count: int
     height: int
@@ -251,10 +282,13 @@ class SetReference:
 class DeployOptions:
     """What was asked for; a bundle of the same set, version and options is the same bundle.
 
-    calibration, calibration_images: of the int8 that ships.   sweep: every calibration in full, the one that ships
-    first, as in ``percentile,percentile=99.9,images=32``; empty if those two say it all.
-    attribute: for which modes every block of a network has a file.
-    dla: None for the GPU.   corruptions: what the images are run after as well, as in ``jpeg-75``.
+    Attributes:
+        calibration, calibration_images: of the int8 that ships.
+        sweep: every calibration in full, the one that ships first, as in ``percentile,percentile=99.9,images=32``;
+            empty if those two say it all.
+        attribute: for which modes every block of a network has a file.
+        dla: None for the GPU.
+        corruptions: what the images are run after as well, as in ``jpeg-75``.
     """
 
     precisions: tuple[Precision, ...]
@@ -271,8 +305,10 @@ class DeployOptions:
 class RunDefaults:
     """What the runner takes where it is not told otherwise; its options of these names come first.
 
-    backend: of the runner.   workspace_mb: most memory for building an engine, 0 for the engine's own choice.
-    dla: deep learning accelerator, None for the GPU.
+    Attributes:
+        backend: of the runner.
+        workspace_mb: most memory for building an engine, 0 for the engine's own choice.
+        dla: deep learning accelerator, None for the GPU.
     """
 
     backend: str = "onnxruntime"
@@ -282,9 +318,12 @@ class RunDefaults:
 
 @dataclass(frozen=True)
 class BundleManifest:
-    """bundle.json. segeval: the version that wrote it.   files: every file but bundle.json itself, by path.
+    """bundle.json.
 
-    contract: what every ONNX file keeps, see CONTRACT; 1 where it is not said.
+    Attributes:
+        segeval: the version that wrote it.
+        files: every file but bundle.json itself, by path.
+        contract: what every ONNX file keeps, see CONTRACT; 1 where it is not said.
     """
 
     segeval: str

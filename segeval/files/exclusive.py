@@ -18,9 +18,14 @@ def only_writer(folder: Path, *own: str) -> Iterator[None]:
     """Hold a folder, which is made if it is not there; it leaves no file, and ends with the process however that ends.
 
     A folder that is removed in the block is not made again: see `held`.
-    own: names of the kinds that the command makes; see `KINDS`.
-    Raises ConfigurationError if another process holds it or it holds something else, StorageError. On Windows, and on
-    a file system that cannot lock, nobody is kept out.
+
+    Args:
+        folder: to hold.
+        *own: names of the kinds that the command makes; see `KINDS`.
+
+    Raises:
+        ConfigurationError: if another process holds it or it holds something else, StorageError. On Windows, and on a
+            file system that cannot lock, nobody is kept out.
     """
     require_own(folder, *own)
     with explaining(folder):

@@ -31,8 +31,11 @@ PENALTIES = (10, 100, 1000, 10_000, 100_000)
 class ExperimentConfig:
     """Everything that decides a reproduction.
 
-    models: NAME or NAME=WEIGHTS; the joint attack is on all of them.   images: ids of the images of Table 1.
-    budget_images: of these, the ones that the matched budgets and the maps are made from.   parts: what is made.
+    Attributes:
+        models: NAME or NAME=WEIGHTS; the joint attack is on all of them.
+        images: ids of the images of Table 1.
+        budget_images: of these, the ones that the matched budgets and the maps are made from.
+        parts: what is made.
     """
 
     dataset: str
@@ -53,7 +56,12 @@ class ExperimentConfig:
 
 @dataclass(frozen=True)
 class Experiment:
-    """experiment.json. seconds: spent on each set and part, by name.   machine: in words."""
+    """experiment.json.
+
+    Attributes:
+        seconds: spent on each set and part, by name.
+        machine: in words.
+    """
 
     config: ExperimentConfig
     versions: Mapping[str, str]
@@ -76,8 +84,10 @@ class Probe:
 class GradientMap:
     """Gradient of ξ at one step of the whole-image tanh attack on one image (Fig. 5).
 
-    gradient: .npy, float32 (3, H, W), kept for the first image of a model.   energy_in_phi: share of its squares that
-    lies in φ.   phi_share: share of the image that φ is.
+    Attributes:
+        gradient: .npy, float32 (3, H, W), kept for the first image of a model.
+        energy_in_phi: share of its squares that lies in φ.
+        phi_share: share of the image that φ is.
     """
 
     model: str
@@ -109,7 +119,12 @@ class Strip:
 
 @dataclass(frozen=True)
 class Maps:
-    """maps.json. task: that the maps were made for.   probe_image: PNG."""
+    """maps.json.
+
+    Attributes:
+        task: that the maps were made for.
+        probe_image: PNG.
+    """
 
     task: str
     probe_image: FileRecord

@@ -32,9 +32,14 @@ def opening(path: Path) -> Iterator[Image.Image]:
 
 
 def read_png(path: Path, mode: str) -> NDArray[np.uint8]:
-    """An 8-bit image. mode: "RGB" gives (H, W, 3), "L" the stored grey or palette values as (H, W).
+    """An 8-bit image.
 
-    Raises DataError if the file is missing, truncated or of another kind.
+    Args:
+        path: the file.
+        mode: "RGB" gives (H, W, 3), "L" the stored grey or palette values as (H, W).
+
+    Raises:
+        DataError: if the file is missing, truncated or of another kind.
     """
     with opening(path) as image:
         if mode == "L" and image.mode not in ("L", "P", "1"):

@@ -21,8 +21,15 @@ def new_folder(out: Path, own: str, tell: Callable[[str], None] = lambda text: N
     """A folder to fill that becomes `out` when the block ends well, and vanishes when it does not.
 
     What an earlier process left half-done when it was killed is removed first, and `tell` is called with its name.
-    own: kind of what `out` gets.
-    Raises ConfigurationError if `out` is in use, StorageError.
+
+    Args:
+        out: the folder to make.
+        own: kind of what `out` gets.
+        tell: called with what a person should know.
+
+    Raises:
+        ConfigurationError: if `out` is in use.
+        StorageError: if it cannot be written.
     """
     require_own(out, own)
     if out.exists() and any(out.iterdir()):

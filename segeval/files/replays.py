@@ -43,9 +43,12 @@ Classes = Annotated[int, Meta(ge=1, le=255)]
 
 @dataclass(frozen=True)
 class Environment:
-    """The machine of a replay. threads: CPU threads the engines were given.   backends: version by name.
+    """The machine of a replay.
 
-    device: of a Jetson its "model", "jetson_linux" and "jetpack"; other boards may have a "model" too.
+    Attributes:
+        threads: CPU threads the engines were given.
+        backends: version by name.
+        device: of a Jetson its "model", "jetson_linux" and "jetpack"; other boards may have a "model" too.
     """
 
     runner: str
@@ -72,9 +75,14 @@ class Environment:
 class ReplayedEngine:
     """One model at one precision on one engine.
 
-    folder: where its results lie.   inputs: how many it was to run.   complete: whether it ran them all.
-    warmup: unmeasured runs before the first.   load_ms: time to load the model.
-    facts: what the engine says about how it runs the model.   telemetry: of the machine while the images ran.
+    Attributes:
+        folder: where its results lie.
+        inputs: how many it was to run.
+        complete: whether it ran them all.
+        warmup: unmeasured runs before the first.
+        load_ms: time to load the model.
+        facts: what the engine says about how it runs the model.
+        telemetry: of the machine while the images ran.
     """
 
     name: str
@@ -97,7 +105,12 @@ class ReplayedEngine:
 
 @dataclass(frozen=True)
 class ReplayRecord:
-    """replay.json. bundle_sha256: of the bundle's bundle.json.   set_sha256: of the set's set.json."""
+    """replay.json.
+
+    Attributes:
+        bundle_sha256: of the bundle's bundle.json.
+        set_sha256: of the set's set.json.
+    """
 
     bundle_sha256: str
     set_sha256: str
@@ -110,8 +123,11 @@ class ReplayRecord:
 class Result:
     """A line of results.jsonl.
 
-    offset, bytes, crc32: of the compressed label map in labels.bin.   latency_ms: of the engine call that computed it.
-    stages: of these, milliseconds on the device by "host_to_device", "compute" and "device_to_host", if it tells them.
+    Attributes:
+        offset, bytes, crc32: of the compressed label map in labels.bin.
+        latency_ms: of the engine call that computed it.
+        stages: of these, milliseconds on the device by "host_to_device", "compute" and "device_to_host", if it tells
+            them.
     """
 
     key: str

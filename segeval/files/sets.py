@@ -28,9 +28,12 @@ class FileRecord:
 class ModelRecord:
     """The network that was attacked, as far as another machine needs to know it.
 
-    weights: as the user gave them, empty for the registered file.   outputs: class name of each network output.
-    source: what it is loaded by, a registered name or ``package.module:attribute``; empty for `name`.
-    logit_scale: what its logits were multiplied by in the attacks' losses and in the margins, 1 for a usual network.
+    Attributes:
+        weights: as the user gave them, empty for the registered file.
+        outputs: class name of each network output.
+        source: what it is loaded by, a registered name or ``package.module:attribute``; empty for `name`.
+        logit_scale: what its logits were multiplied by in the attacks' losses and in the margins, 1 for a usual
+            network.
     """
 
     name: str
@@ -61,10 +64,13 @@ class TaskRecord:
 class AttackSpec:
     """An attack with every hyper-parameter.
 
-    budget: L-infinity radius in 0–255 levels, None for an unbounded attack.
-    keep: which iterate is saved.   stop_at: success at which an image is finished, None to take every step.
-    within: mean change in levels, over φ for the local scope and else over the image, that the saved image may have.
-    match: label of an attack whose mean change on the same image is that limit; empty for none.
+    Attributes:
+        budget: L-infinity radius in 0–255 levels, None for an unbounded attack.
+        keep: which iterate is saved.
+        stop_at: success at which an image is finished, None to take every step.
+        within: mean change in levels, over φ for the local scope and else over the image, that the saved image may
+            have.
+        match: label of an attack whose mean change on the same image is that limit; empty for none.
     """
 
     attack: str
@@ -91,8 +97,11 @@ class AttackSpec:
 class Norms:
     """Size of a perturbation of the saved 8-bit image, in 0–255 levels.
 
-    mean: mean absolute change over all pixels and channels.   mean_phi: the same over φ.
-    l2: root of the summed squares.   linf: largest change.
+    Attributes:
+        mean: mean absolute change over all pixels and channels.
+        mean_phi: the same over φ.
+        l2: root of the summed squares.
+        linf: largest change.
     """
 
     mean: float
@@ -105,7 +114,8 @@ class Norms:
 class Step:
     """One iterate of an attack on one image, measured on the float image the network saw.
 
-    mean, mean_phi: as in `Norms`.
+    Attributes:
+        mean, mean_phi: as in `Norms`.
     """
 
     mean: float
@@ -117,13 +127,16 @@ class Step:
 class AdversarialSample:
     """One adversarial image, measured on the saved 8-bit file after reading it back.
 
-    id: ``image/task/attack/victims``.   attack: label of its AttackSpec.   seed: of this image's random numbers.
-    best_step: the iterate that was saved, counted from 0; -1 where none keeps the limit and it is the clean image.
-    counts: on the adversarial image, per victim and per other model it was shown to, over the victims' φ.
-    files: clean, adversarial, phi, and where known truth; per model it was shown to ``prediction:NAME`` (of the clean
-    image), ``adversarial_prediction:NAME`` and ``margin:NAME`` (`SetFolder.margins`; older sets have none); for
-    several victims also ``prediction:A+B``, where φ is from. All PNG, margins .npy.
-    curve: every step that was taken, per victim; empty for an iterate of another spec's trajectory (`within`).
+    Attributes:
+        id: ``image/task/attack/victims``.
+        attack: label of its AttackSpec.
+        seed: of this image's random numbers.
+        best_step: the iterate that was saved, counted from 0; -1 where none keeps the limit and it is the clean image.
+        counts: on the adversarial image, per victim and per other model it was shown to, over the victims' φ.
+        files: clean, adversarial, phi, and where known truth; per model it was shown to ``prediction:NAME`` (of the
+            clean image), ``adversarial_prediction:NAME`` and ``margin:NAME`` (`SetFolder.margins`; older sets have
+            none); for several victims also ``prediction:A+B``, where φ is from. All PNG, margins .npy.
+        curve: every step that was taken, per victim; empty for an iterate of another spec's trajectory (`within`).
     """
 
     id: str
@@ -153,13 +166,15 @@ class SkippedSample:
 class CraftConfig:
     """Everything that decides what `segeval craft` computes; two runs with equal configurations give equal bytes.
 
-    models: NAME or NAME=WEIGHTS.   victims: whether each model is attacked by itself, all of them by one perturbation,
-    or both.   transfer: show every adversarial image to all models, not to its victims alone.
-    within: save for every attack also the best iterates within these mean changes, in levels.
-    match: ATTACK=REFERENCE, craft ATTACK once more within the mean change of REFERENCE on the same image.
-    ids: of the images to attack, in this order; empty for all of them.
-    size: (height, width) images are brought to, None to leave them.
-    settings: KEY=VALUE overrides of attack parameters.
+    Attributes:
+        models: NAME or NAME=WEIGHTS.
+        victims: whether each model is attacked by itself, all of them by one perturbation, or both.
+        transfer: show every adversarial image to all models, not to its victims alone.
+        within: save for every attack also the best iterates within these mean changes, in levels.
+        match: ATTACK=REFERENCE, craft ATTACK once more within the mean change of REFERENCE on the same image.
+        ids: of the images to attack, in this order; empty for all of them.
+        size: (height, width) images are brought to, None to leave them.
+        settings: KEY=VALUE overrides of attack parameters.
     """
 
     dataset: str
@@ -190,10 +205,13 @@ class CraftConfig:
 class AdversarialSet:
     """Manifest of an adversarial set (set.json).
 
-    table: the classes of the dataset, whole, so that nobody needs the dataset to read the set.
-    height, width: of every image.   images: ids in order.   tasks: per class table, per task name.
-    resize: how images were brought to that size, and those of a calibration are.
-    samples_sha256: of samples.jsonl, empty until the set is complete.
+    Attributes:
+        table: the classes of the dataset, whole, so that nobody needs the dataset to read the set.
+        height, width: of every image.
+        images: ids in order.
+        tasks: per class table, per task name.
+        resize: how images were brought to that size, and those of a calibration are.
+        samples_sha256: of samples.jsonl, empty until the set is complete.
     """
 
     config: CraftConfig

@@ -13,9 +13,13 @@ NotAvailable = Annotated[str, Meta(pattern="^not available")]
 
 @dataclass(frozen=True)
 class Power:
-    """Power over a window, W. quantity: what it is called.   rails: whose sum it is.
+    """Power over a window, W.
 
-    samples: it is made from.   seconds: between the first and the last of them.
+    Attributes:
+        quantity: what it is called.
+        rails: whose sum it is.
+        samples: it is made from.
+        seconds: between the first and the last of them.
     """
 
     quantity: str
@@ -49,10 +53,15 @@ class Overhead:
 class Telemetry:
     """A machine over a window.
 
-    source: where power comes from.   power: of the module, as is energy.   board_power: of module and carrier
-    board, None where nothing measures it (Thor's VIN does).   rails_mw, temperatures_c, clocks_mhz, cooling: by sensor;
-    what was unreadable is absent.   memory_mb: the most in use.   events: over-current events in it, by counter.
-    power_modes: in the order in which they were seen.   period_s: between two samples.
+    Attributes:
+        source: where power comes from.
+        power: of the module, as is energy.
+        board_power: of module and carrier board, None where nothing measures it (Thor's VIN does).
+        rails_mw, temperatures_c, clocks_mhz, cooling: by sensor; what was unreadable is absent.
+        memory_mb: the most in use.
+        events: over-current events in it, by counter.
+        power_modes: in the order in which they were seen.
+        period_s: between two samples.
     """
 
     source: str

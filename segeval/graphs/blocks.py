@@ -56,7 +56,10 @@ def quantizable(fp32: ModelProto, op_types: Sequence[str]) -> list[str]:
 def divided(paths: Mapping[str, Path], total: int, depth: int = 0) -> Iterator[tuple[Path, Nodes]]:
     """Groups of nodes that share their path up to `depth` or, where those are too large, further down.
 
-    paths: by node, ending in the node's own name.   total: nodes of the network.
+    Args:
+        paths: by node, ending in the node's own name.
+        total: nodes of the network.
+        depth: names of a path that are looked at.
     """
     groups: dict[Path, dict[str, Path]] = {}
     for name, path in paths.items():

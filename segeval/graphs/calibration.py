@@ -33,10 +33,14 @@ EXAMPLE = "for example percentile,percentile=99.9,images=64"
 class CalibrationSpec:
     """One way to find int8 ranges.
 
-    percentile: share of the activations inside the range, in percent; heeded by that method alone.   images: at most
-    so many.   seed: decides which, None for the set's.   op_types: ONNX operators to quantize, as KNOWN_OP_TYPES has
-    them; of ``accurate`` alone.   per_channel: weights have a scale per output channel, else one in all.
-    activations: symmetric int8, or uint8 with a zero-point.   placement: where values are rounded; see `placement`.
+    Attributes:
+        percentile: share of the activations inside the range, in percent; heeded by that method alone.
+        images: at most so many.
+        seed: decides which, None for the set's.
+        op_types: ONNX operators to quantize, as KNOWN_OP_TYPES has them; of ``accurate`` alone.
+        per_channel: weights have a scale per output channel, else one in all.
+        activations: symmetric int8, or uint8 with a zero-point.
+        placement: where values are rounded; see `placement`.
     """
 
     method: CalibrationMethod = "percentile"
@@ -71,7 +75,8 @@ class CalibrationSpec:
     def name(self, images: int = IMAGES) -> str:
         """The method, and what is not as usual: ``minmax``, ``percentile-99.9-Conv+Add``. It may name a file.
 
-        images: the usual number; everything else is usual by default.
+        Args:
+            images: the usual number; everything else is usual by default.
         """
         return "-".join((self.method, *(short for _, _, short in self._changes(CalibrationSpec(images=images)))))
 
@@ -101,10 +106,15 @@ class CalibrationSpec:
 
 
 def parse_calibrations(texts: Sequence[str], images: int = IMAGES) -> tuple[CalibrationSpec, ...]:
-    """Each ``METHOD[,KEY=VALUE…]``. images: of those that do not say.
+    """Each ``METHOD[,KEY=VALUE…]``.
 
-    Raises ConfigurationError naming the text and what is wrong in it, or if there are none or one is given twice;
-    UnknownNameError for a method or a key that does not exist.
+    Args:
+        texts: as the command line has them.
+        images: of those that do not say.
+
+    Raises:
+        ConfigurationError: naming the text and what is wrong in it, or if there are none or one is given twice;
+            UnknownNameError for a method or a key that does not exist.
     """
     found: list[CalibrationSpec] = []
     for text in texts:

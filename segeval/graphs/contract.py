@@ -14,7 +14,12 @@ ADVICE = "this file must not be used; report which model and versions it came fr
 
 
 def broken(where: str, rule: str) -> EngineError:
-    """The error for a file that breaks a rule. where: the node, tensor or file."""
+    """The error for a file that breaks a rule.
+
+    Args:
+        where: the node, tensor or file.
+        rule: that it breaks.
+    """
     return EngineError(f"{where}: {rule}", ADVICE)
 
 

@@ -76,7 +76,12 @@ def network_of(model: ModelProto) -> ModelProto:
 
 
 def with_network(model: ModelProto, network: ModelProto) -> ModelProto:
-    """A file with its middle part exchanged. network: of the same input, output and opset as `network_of` gives."""
+    """A file with its middle part exchanged.
+
+    Args:
+        model: the file.
+        network: of the same input, output and opset as `network_of` gives.
+    """
     before = Extractor(model).extract_model([IMAGE], [NETWORK_INPUT])
     after = Extractor(model).extract_model([NETWORK_OUTPUT], [LABELS])
     parts = (before.graph, network.graph, after.graph)

@@ -53,8 +53,11 @@ REMEDY = (
 class HalfResult:
     """What half arithmetic gave for an image.
 
-    labels: (H, W).   finite: whether all logits are.   peaks: the largest absolute result of each layer before it is
-    rounded; after a layer that overflowed they may be infinite or not a number.
+    Attributes:
+        labels: (H, W).
+        finite: whether all logits are.
+        peaks: the largest absolute result of each layer before it is rounded; after a layer that overflowed they may be
+            infinite or not a number.
     """
 
     labels: Labels
@@ -95,7 +98,12 @@ class Peaks:
     found: list[HalfResult] = field(default_factory=list)
 
     def add(self, key: str, result: HalfResult) -> None:
-        """Note an image. key: of it."""
+        """Note an image.
+
+        Args:
+            key: of it.
+            result: of the image.
+        """
         self.keys.append(key)
         self.found.append(result)
 

@@ -62,17 +62,24 @@ def takes_flags(tensorrt: str) -> bool:
 def needs_flagged_file(precision: Precision, tensorrt: Collection[str], lacking: Collection[str] = ()) -> bool:
     """Whether there must be a second file, made like int8, since some of these versions cannot read the first.
 
-    lacking: operators that TensorRT 8 has no int8 kernel for.
+    Args:
+        precision: of the engine.
+        tensorrt: versions of TensorRT.
+        lacking: operators that TensorRT 8 has no int8 kernel for.
     """
     both = len({takes_flags(version) for version in tensorrt}) == 2
     return both and (precision == "int8-fp16" or (precision == "int8" and bool(lacking)))
 
 
 def file_form(precision: Precision, tensorrt: Collection[str]) -> Precision:
-    """The precision by whose rules the file is made. tensorrt: the versions it is for; empty for another engine.
+    """The precision by whose rules the file is made.
 
     Where all of them take the precision from flags, int8-fp16 is made like int8. Where only some do, the file is for
     the others; see `needs_flagged_file`.
+
+    Args:
+        precision: of the engine.
+        tensorrt: the versions it is for; empty for another engine.
     """
     by_flags = [takes_flags(version) for version in tensorrt]
     return "int8" if precision == "int8-fp16" and by_flags and all(by_flags) else precision

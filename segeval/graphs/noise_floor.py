@@ -34,9 +34,11 @@ LINEAR = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 @dataclass(frozen=True)
 class Weights:
-    """Where an operator has its stored weights. position: of its inputs.
+    """Where an operator has its stored weights.
 
-    pairs: the QuantizeLinear and DequantizeLinear that they come through, if any, in this order.
+    Attributes:
+        position: of its inputs.
+        pairs: the QuantizeLinear and DequantizeLinear that they come through, if any, in this order.
     """
 
     position: int
@@ -45,9 +47,15 @@ class Weights:
 
 
 def measure_noise_floor(model: ModelProto, images: Iterable[RgbImage]) -> NoiseFloor | None:
-    """Compare the labels of a file with those of its other orders, on ONNX Runtime's CPU. images: at least one.
+    """Compare the labels of a file with those of its other orders, on ONNX Runtime's CPU.
 
-    None if it has no operator with stored weights, so that there is nothing to add up otherwise. Raises EngineError.
+    None if it has no operator with stored weights, so that there is nothing to add up otherwise.
+
+    Raises EngineError.
+
+    Args:
+        model: the deployed file.
+        images: at least one.
     """
     others = {f"runs of {run}": reordered(model, run) for run in RUNS}
     sessions = {name: DeployedModel(other, simulated=True) for name, other in others.items() if other is not None}
@@ -67,7 +75,9 @@ def measure_noise_floor(model: ModelProto, images: Iterable[RgbImage]) -> NoiseF
 def reordered(model: ModelProto, run: int) -> ModelProto | None:
     """The same network with every sum of products added up as two; None if there is none in it.
 
-    run: how many neighbouring products go into the same of the two.
+    Args:
+        model: the file.
+        run: how many neighbouring products go into the same of the two.
     """
     other = ModelProto()
     other.CopyFrom(model)

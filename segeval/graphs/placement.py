@@ -39,9 +39,11 @@ Place = tuple[str, int]
 def too_small(shape: Sequence[int], group: int) -> bool:
     """Whether a convolution has too few channels to gain by int8; the rule of NVIDIA's ModelOpt 0.47.
 
-    shape: of the weights, (out, in per group, kernel…). One with 16 channels in and out gains. Of the others a grouped
-    one does with a multiple of 8 channels out and a kernel of 3 or more, and one without groups with 16 channels on
-    one side, a multiple of 8 on one side and a square kernel.
+    Args:
+        shape: of the weights, (out, in per group, kernel…). One with 16 channels in and out gains. Of the others a
+            grouped one does with a multiple of 8 channels out and a kernel of 3 or more, and one without groups with 16
+            channels on one side, a multiple of 8 on one side and a square kernel.
+        group: number of its groups.
     """
     out, taken, *kernel = shape
     if min(out, taken) >= WIDE:

@@ -29,9 +29,11 @@ TYPES = {"fp32": (np.float32, TensorProto.FLOAT), "fp16": (np.float16, TensorPro
 
 
 class QuantizedGraph:
-    """A file with int8 operators, indexed for checking. precision: int8 or int8-fp16.
+    """A file with int8 operators, indexed for checking.
 
-    spec, chosen: what is to be quantized and how; names of None for all operators of the types.
+    Attributes:
+        precision: int8 or int8-fp16.
+        spec, chosen: what is to be quantized and how; names of None for all operators of the types.
     """
 
     def __init__(
@@ -85,8 +87,11 @@ def check_qdq(
 ) -> None:
     """Raise EngineError, naming node and rule, unless `model` follows every rule.
 
-    spec: how it was quantized.   precision: int8 or int8-fp16.   nodes: names of those that must be quantized, and no
-    other; None for all operators that `spec` names.
+    Args:
+        model: the file as it was read back.
+        spec: how it was quantized.
+        precision: int8 or int8-fp16.
+        nodes: names of those that must be quantized, and no other; None for all operators that `spec` names.
     """
     graph = QuantizedGraph(model, spec, precision, nodes)
     outside = graph.normalization()

@@ -47,14 +47,24 @@ class OneImage(CalibrationDataReader):  # type: ignore[misc]
 
 
 def to_int8(fp32: ModelProto, images: Iterable[RgbImage], spec: CalibrationSpec) -> ModelProto:
-    """The same file with its network in int8 QDQ form. images: (H, W, 3) RGB, for calibration, taken one at a time."""
+    """The same file with its network in int8 QDQ form.
+
+    Args:
+        fp32: the exported file.
+        images: (H, W, 3) RGB, for calibration, taken one at a time.
+        spec: how to quantize.
+    """
     return quantize(fp32, find_ranges(fp32, images, spec), spec)
 
 
 def quantize(fp32: ModelProto, ranges: Any, spec: CalibrationSpec, nodes: Collection[str] | None = None) -> ModelProto:
     """The same file with its network in QDQ form, by ranges that were found.
 
-    nodes: names of those that may be quantized, at least one; None for all of the operators that `spec` names.
+    Args:
+        fp32: the exported file.
+        ranges: per tensor, as ONNX Runtime's calibrator gives them.
+        spec: how it is quantized.
+        nodes: names of those that may be quantized, at least one; None for all of the operators that `spec` names.
     """
     network = network_of(fp32)
     placement = Placement(network, spec, nodes)

@@ -25,11 +25,17 @@ def open_session(
     threads: int = 0,
     simulated: bool = False,
 ) -> onnxruntime.InferenceSession:
-    """A CPU session with denormals flushed. optimised: let ONNX Runtime rewrite the graph. Raises EngineError.
+    """A CPU session with denormals flushed.
 
-    integers: type of the activations that it multiplies as integers where it has a kernel; empty for none.
-    simulated: multiply rounded values in fp32 everywhere.   keep: file for the graph that it made of the model.
-    threads: of the processor, 0 for all.
+    Raises EngineError.
+
+    Args:
+        model: to be run.
+        optimised: let ONNX Runtime rewrite the graph.
+        integers: type of the activations that it multiplies as integers where it has a kernel; empty for none.
+        keep: file for the graph that it made of the model.
+        threads: of the processor, 0 for all.
+        simulated: multiply rounded values in fp32 everywhere.
     """
     options = session_options(threads, integers, simulated or has_half_scales(model))
     if not optimised:
@@ -56,7 +62,9 @@ def has_half_scales(model: ModelProto) -> bool:
 def operators_run(model: ModelProto, integers: str = "") -> Counter[str]:
     """How often each operator stands in the graph that ONNX Runtime makes of a file: ``QLinearConv`` adds up integers.
 
-    integers: as of `open_session`.
+    Args:
+        model: the file.
+        integers: as of `open_session`.
     """
     with tempfile.TemporaryDirectory(prefix="segeval-graph-") as folder:
         file = Path(folder) / "graph.onnx"

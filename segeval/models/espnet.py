@@ -98,7 +98,8 @@ class ESP(DilatedPyramid):
 class Encoder(nn.Module):
     """ESPNet-C: three levels at 1/2, 1/4 and 1/8 of the image, each also shown the shrunken image.
 
-    p, q: number of ESP modules at 1/4 and 1/8 (the paper's depth multipliers α2, α3).
+    Attributes:
+        p, q: number of ESP modules at 1/4 and 1/8 (the paper's depth multipliers α2, α3).
     """
 
     def __init__(self, classes: int, p: int, q: int) -> None:
@@ -134,7 +135,8 @@ def upsample(classes: int) -> nn.ConvTranspose2d:
 class ESPNet(nn.Module):
     """Encoder and light-weight decoder. Sides must be multiples of 8.
 
-    image_in_decoder: the last convolution also sees the pooled image (the CamVid weights' decoder).
+    Attributes:
+        image_in_decoder: the last convolution also sees the pooled image (the CamVid weights' decoder).
     """
 
     def __init__(self, classes: int, p: int = 2, q: int = 8, image_in_decoder: bool = False) -> None:

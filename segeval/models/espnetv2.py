@@ -31,10 +31,12 @@ GROUPS = {("conv", "bn", "act"): "cbr", ("conv", "bn"): "cb", ("bn", "act"): "br
 class Architecture:
     """What a state dict says about the ESPNetv2 it belongs to.
 
-    widths: channels at 1/2, 1/4, 1/8 and 1/16 of the image; the defaults are the paper's s = 1.
-    depths: number of pyramids at 1/8 and 1/16 besides the one that strides.
-    decoder: channels of the decoder at 1/16, 1/8 and 1/4.   projection: those that its pyramids work on.
-    encoder_grouped, decoder_grouped: blocks are named by group and number.
+    Attributes:
+        widths: channels at 1/2, 1/4, 1/8 and 1/16 of the image; the defaults are the paper's s = 1.
+        depths: number of pyramids at 1/8 and 1/16 besides the one that strides.
+        decoder: channels of the decoder at 1/16, 1/8 and 1/4.
+        projection: those that its pyramids work on.
+        encoder_grouped, decoder_grouped: blocks are named by group and number.
     """
 
     classes: int
@@ -228,7 +230,8 @@ class Scaled(nn.Conv2d):
 class PyramidPooling(nn.Module):
     """Convolutions of the projected map at five resolutions, merged channel by channel.
 
-    normalised: normalise and rectify the output; the last one, whose outputs are the logits, has a bias instead.
+    Attributes:
+        normalised: normalise and rectify the output; the last one, whose outputs are the logits, has a bias instead.
     """
 
     def __init__(self, channels: int, projection: int, out: int, normalised: bool = True) -> None:

@@ -181,8 +181,9 @@ class AuxiliaryHead(nn.Sequential):
 class FastSCNN(nn.Module):
     """Two branches that share their first layers. Sides of any size from 32 pixels.
 
-    stem_padding, align_corners: 1 and False keep every map aligned with the image; the published Cityscapes
-    weights were trained with 0 and True.
+    Attributes:
+        stem_padding, align_corners: 1 and False keep every map aligned with the image; the published Cityscapes weights
+            were trained with 0 and True.
     """
 
     def __init__(self, classes: int, stem_padding: int = 1, align_corners: bool = False) -> None:

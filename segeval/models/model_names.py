@@ -12,7 +12,13 @@ from segeval.registry import MODELS
 
 @dataclass(frozen=True)
 class ModelName:
-    """A network that was asked for. name: what it is loaded by.   weights: empty for its own.   label: in the set."""
+    """A network that was asked for.
+
+    Attributes:
+        name: what it is loaded by.
+        weights: empty for its own.
+        label: in the set.
+    """
 
     name: str
     weights: str

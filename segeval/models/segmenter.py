@@ -15,9 +15,11 @@ LEVELS = 255.0
 class Segmenter(nn.Module):
     """A frozen network that takes RGB images in [0, 1] and normalises them itself.
 
-    weights: what the user asked for, empty for the registered file.   weights_sha256: of the file that was read.
-    source: what it is loaded by, a registered name or ``package.module:attribute``.
-    logit_scale: what its logits are multiplied by while it is attacked; see `soundness.scale_of`.
+    Attributes:
+        weights: what the user asked for, empty for the registered file.
+        weights_sha256: of the file that was read.
+        source: what it is loaded by, a registered name or ``package.module:attribute``.
+        logit_scale: what its logits are multiplied by while it is attacked; see `soundness.scale_of`.
     """
 
     mean: Tensor
@@ -82,7 +84,15 @@ class Segmenter(nn.Module):
 
 
 def require_logits(answer: object, spec: ModelSpec, given: Tensor) -> Tensor:
-    """What a network answered, if it is logits (N, C, H, W). given: its input.   Raises ConfigurationError."""
+    """What a network answered, if it is logits (N, C, H, W).
+
+    Raises ConfigurationError.
+
+    Args:
+        answer: of the network.
+        spec: the network's.
+        given: its input.
+    """
     if isinstance(answer, Tensor) and torch._C._get_tracing_state() is not None:
         return answer  # sizes are no plain numbers there, and were checked before
     size, kind = given.shape[2:], str(given.dtype).removeprefix("torch.")

@@ -26,7 +26,13 @@ SUMS_TO_ONE = 1e-3
 def answer(segmenter: Segmenter, image: NDArray[np.uint8], where: str) -> Tensor:
     """Logits (1, C, H, W) of one 8-bit image (H, W, 3), through the same path as the deployed graph.
 
-    where: the image, for the message.   Raises EngineError if one is not finite: an argmax over NaN is some class.
+    Args:
+        segmenter: the network.
+        image: (H, W, 3) RGB.
+        where: the image, for the message.
+
+    Raises:
+        EngineError: if one is not finite: an argmax over NaN is some class.
     """
     logits = Deployable(segmenter).logits(torch.from_numpy(image)[None].to(segmenter.mean.device))
     if not bool(logits.isfinite().all()):

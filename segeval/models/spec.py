@@ -14,10 +14,12 @@ Channels = tuple[float, float, float]
 class Preprocessing:
     """The network's own normalization of an image.
 
-    mean, std: per channel in RGB order, in 0–255 levels; the network sees (level − mean) / std.
-    bgr: hand the channels over in blue, green, red order.
-    resize: how its authors bring images to its size.
     Raises ConfigurationError for a mean or std that can only be meant for images in 0–1.
+
+    Attributes:
+        mean, std: per channel in RGB order, in 0–255 levels; the network sees (level − mean) / std.
+        bgr: hand the channels over in blue, green, red order.
+        resize: how its authors bring images to its size.
     """
 
     mean: Channels
@@ -37,8 +39,11 @@ class Preprocessing:
 class WeightsFile:
     """A published or bundled weight file.
 
-    file: its name.   sha256: of its bytes.   source: where it comes from.
-    bundled: it lies in the package itself.
+    Attributes:
+        file: its name.
+        sha256: of its bytes.
+        source: where it comes from.
+        bundled: it lies in the package itself.
     """
 
     file: str
@@ -51,11 +56,13 @@ class WeightsFile:
 class ModelSpec:
     """A registered network.
 
-    builder: ``module:function`` called with (number of outputs, state dict or None).
-    outputs: class name of each output; the table's classes in their order, then any the table lacks (background).
-    multiple_of: what both sides of an image must be multiples of.   size: (height, width) it was made for.
-    reported: figures its authors report, by name.   training_only: how the names of parameters begin that only training
-    needs, so that a weight file may lack them.
+    Attributes:
+        builder: ``module:function`` called with (number of outputs, state dict or None).
+        outputs: class name of each output; the table's classes in their order, then any the table lacks (background).
+        multiple_of: what both sides of an image must be multiples of.
+        size: (height, width) it was made for.
+        reported: figures its authors report, by name.
+        training_only: how the names of parameters begin that only training needs, so that a weight file may lack them.
     """
 
     name: str

@@ -10,9 +10,12 @@ HALF_ON_ARM = "asimdhp"
 
 
 def onnx_runtime(precision: str, half_kernels: bool, integers: bool = False) -> str:
-    """ONNX Runtime on a CPU. half_kernels: whether it has them for this processor.
+    """ONNX Runtime on a CPU.
 
-    integers: whether the file is placed for integer kernels, and they are switched on.
+    Args:
+        precision: of the engine.
+        half_kernels: whether it has them for this processor.
+        integers: whether the file is placed for integer kernels, and they are switched on.
     """
     half = "fp16 where ONNX Runtime has a kernel, fp32 elsewhere" if half_kernels else "fp32, weights rounded to fp16"
     if precision == "int8" and integers:
@@ -41,7 +44,14 @@ def onnx_cuda(precision: str, tf32: bool) -> str:
 
 
 def openvino(precision: str, computes_in: str, int8_convolutions: int, saturates: bool) -> str:
-    """OpenVINO. computes_in: "f32" or "f16".   saturates: whether sums of int8 products are cut to 16 bits."""
+    """OpenVINO.
+
+    Args:
+        precision: of the engine.
+        computes_in: "f32" or "f16".
+        int8_convolutions: how many of them the file has.
+        saturates: whether sums of int8 products are cut to 16 bits.
+    """
     real = "fp16" if computes_in == "f16" else "fp32"
     if real == "fp32" and precision in ("fp16", "int8-fp16"):
         real += ", weights rounded to fp16"
@@ -52,7 +62,12 @@ def openvino(precision: str, computes_in: str, int8_convolutions: int, saturates
 
 
 def tensorrt(precision: str, weak: bool) -> str:
-    """TensorRT without TF32. weak: the builder chooses among the types that it may take; otherwise the file decides."""
+    """TensorRT without TF32.
+
+    Args:
+        precision: of the engine.
+        weak: the builder chooses among the types that it may take; otherwise the file decides.
+    """
     types = {"fp16": "fp16", "int8": "int8", "int8-fp16": "int8, fp16"}
     if precision not in types:
         return "fp32 without TF32"

@@ -17,18 +17,27 @@ Report = Callable[[str, int, int], None]
 
 
 class Plan(NamedTuple):
-    """An engine that was built elsewhere. file: as the library wrote it.   version: of the library that did."""
+    """An engine that was built elsewhere.
+
+    Attributes:
+        file: as the library wrote it.
+        version: of the library that did.
+    """
 
     file: Path
     version: str
 
 
 class Job(NamedTuple):
-    """One deployed model to run. file: ONNX.   sha256: of it.   shape: (batch, height, width) of its input.
+    """One deployed model to run.
 
-    fallback: what to run in its place where the engine cannot build it; None if there is nothing else.
-    plan: the engine that the bundle carries for it, None if there is none.
-    integers: type of the activations that are to be multiplied as integers where a kernel does; empty for none.
+    Attributes:
+        file: ONNX.
+        sha256: of it.
+        shape: (batch, height, width) of its input.
+        fallback: what to run in its place where the engine cannot build it; None if there is nothing else.
+        plan: the engine that the bundle carries for it, None if there is none.
+        integers: type of the activations that are to be multiplied as integers where a kernel does; empty for none.
     """
 
     file: Path
@@ -43,12 +52,16 @@ class Job(NamedTuple):
 class Settings(NamedTuple):
     """How engines are run here; a backend takes what concerns it.
 
-    threads: CPU threads.   cache: folder for what is built on this machine.   memory: how device memory is reached,
-    "auto", "pycuda" or "cudart".   workspace_mb: most memory for building an engine, 0 for the engine's own choice,
-    None for a share of what is free where CPU and GPU share their memory, and else the engine's own choice.
-    cuda_graph: launch a call as one graph.   dla: core of the deep learning accelerator, -1 for the GPU.
-    prebuilt: run engines that the bundle carries, which are native code.   without_argmax: compute the network alone;
-    the labels of a call then mean nothing.
+    Attributes:
+        threads: CPU threads.
+        cache: folder for what is built on this machine.
+        memory: how device memory is reached, "auto", "pycuda" or "cudart".
+        workspace_mb: most memory for building an engine, 0 for the engine's own choice, None for a share of what is
+            free where CPU and GPU share their memory, and else the engine's own choice.
+        cuda_graph: launch a call as one graph.
+        dla: core of the deep learning accelerator, -1 for the GPU.
+        prebuilt: run engines that the bundle carries, which are native code.
+        without_argmax: compute the network alone. the labels of a call then mean nothing.
     """
 
     threads: int
@@ -62,7 +75,12 @@ class Settings(NamedTuple):
 
 
 class LayerTime(NamedTuple):
-    """What a layer of an engine takes. name, kind: as the engine calls them.   ms: median over some calls."""
+    """What a layer of an engine takes.
+
+    Attributes:
+        name, kind: as the engine calls them.
+        ms: median over some calls.
+    """
 
     name: str
     kind: str

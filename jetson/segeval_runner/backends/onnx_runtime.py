@@ -36,10 +36,13 @@ instruction that cuts sums off where the processor has no VNNI.
 
 
 def session_options(threads: int, integers: str = "", simulated: bool = False) -> Any:
-    """Every graph optimisation, denormals flushed to zero. integers: as of `Job`.
+    """Every graph optimisation, denormals flushed to zero.
 
-    simulated: multiply rounded values in fp32 everywhere. So a file of int8-fp16 must: integer kernels take no scales
-    in fp16, and ONNX Runtime would put some in all the same.
+    Args:
+        threads: 0 for one per core.
+        integers: as of `Job`.
+        simulated: multiply rounded values in fp32 everywhere. So a file of int8-fp16 must: integer kernels take no
+            scales in fp16, and ONNX Runtime would put some in all the same.
     """
     options = import_engine().SessionOptions()
     if simulated:
@@ -55,14 +58,26 @@ def session_options(threads: int, integers: str = "", simulated: bool = False) -
 
 
 def left_out(integers: str) -> List[str]:
-    """The graph optimisations that are left out. integers: as of `Job`."""
+    """The graph optimisations that are left out.
+
+    Args:
+        integers: as of `Job`.
+    """
     return [] if integers else UNFAITHFUL
 
 
 def open_session(job: Job, options: Any, providers: Sequence[Any], hint: str = "", integers: str = "") -> Any:
-    """An InferenceSession of the job's file. Raises BackendError if it does not load or is not a deployed model.
+    """An InferenceSession of the job's file.
 
-    hint: what to do if it does not load.   integers: as of `Job`, where this engine has integer kernels.
+    Args:
+        job: what to load.
+        options: of `session_options`.
+        providers: ONNX Runtime's, in order of preference.
+        hint: what to do if it does not load.
+        integers: as of `Job`, where this engine has integer kernels.
+
+    Raises:
+        BackendError: if it does not load or is not a deployed model.
     """
     try:
         session = import_engine().InferenceSession(

@@ -42,10 +42,15 @@ STEP = 0.25
 
 
 class BenchOptions(NamedTuple):
-    """What was asked for. backend: empty for the bundle's.   engines, scenarios: names, empty for all there are.
+    """What was asked for.
 
-    preset: name of the rules, or "custom".   settings: `threads` are 0 for one per core.
-    layers: whether to time each layer as well.   without_argmax: whether to measure the network alone as well.
+    Attributes:
+        backend: empty for the bundle's.
+        engines, scenarios: names, empty for all there are.
+        preset: name of the rules, or "custom".
+        settings: `threads` are 0 for one per core.
+        layers: whether to time each layer as well.
+        without_argmax: whether to measure the network alone as well.
     """
 
     bundle: Path
@@ -113,7 +118,15 @@ def names(entries: Sequence[Dict[str, Any]]) -> List[str]:
 
 
 def scenarios_of(backend: Type[Backend], asked_for: Sequence[str]) -> Sequence[str]:
-    """The scenarios to run. asked_for: empty for all that the backend has. Raises BackendError for one it has not."""
+    """The scenarios to run.
+
+    Args:
+        backend: the engine's kind.
+        asked_for: empty for all that the backend has.
+
+    Raises:
+        BackendError: for one it has not.
+    """
     if backend.calls_ahead:
         return asked_for or SCENARIOS
     if THROUGHPUT in asked_for:

@@ -23,7 +23,12 @@ Flag = Dict[str, str]
 
 
 def flag(kind: str, detail: str) -> Flag:
-    """A doubt about a run. kind: a few words a program can match.   detail: for people, with the numbers."""
+    """A doubt about a run.
+
+    Args:
+        kind: a few words a program can match.
+        detail: for people, with the numbers.
+    """
     return {"kind": kind, "detail": detail}
 
 
@@ -56,7 +61,12 @@ def other_cores(before: CpuTime, after: CpuTime) -> Optional[float]:
 
 
 def busy_flags(cores: Optional[float], when: str) -> List[Flag]:
-    """Other work. when: "before the run" or "during the run"."""
+    """Other work.
+
+    Args:
+        cores: that other processes kept busy, None if unknown.
+        when: "before the run" or "during the run".
+    """
     if cores is None or cores <= OTHER_CORES:
         return []
     return [flag("other work", "other processes kept {:.2f} cores busy {}".format(cores, when))]
@@ -69,7 +79,12 @@ def throttle_flags(summary: Dict[str, Any]) -> List[Flag]:
 
 
 def telemetry_flags(rows: List[Row], summary: Dict[str, Any]) -> List[Flag]:
-    """What the telemetry of a run casts doubt on. summary: of the same rows, see Monitor.summary."""
+    """What the telemetry of a run casts doubt on.
+
+    Args:
+        rows: telemetry of the run.
+        summary: of the same rows, see Monitor.summary.
+    """
     flags = throttle_flags(summary)
     for name, increase in summary["events"].items():
         if increase > 0:

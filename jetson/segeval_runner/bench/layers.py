@@ -14,9 +14,14 @@ CALLS = 20
 
 
 def profiled(active: Backend, load: Load, report: Callable[[float], None]) -> Dict[str, Any]:
-    """What bench.json says about the layers of an engine. report: called with the share that is done.
+    """What bench.json says about the layers of an engine.
 
     call_ms: of a whole call while it was profiled; more than the sum of the layers, and more than without a profiler.
+
+    Args:
+        active: the engine.
+        load: images to call it with.
+        report: called with the share that is done.
     """
     took: List[float] = []
 

@@ -27,12 +27,15 @@ AHEAD = 2
 
 
 class Timings:
-    """The calls of a run. started, ended: time.monotonic().   engine_ms: the engine call alone.
+    """The calls of a run.
 
-    Of a throughput run, where calls overlap, engine_ms is the time from one answer to the next.
-    with_io_ms: of a latency run also reading the images and copying the labels out; of others empty, since reading goes
-    on beside the calls.   read_ms: reading alone.   stages_ms: on the device, where the engine tells; "enqueue" is the
-    host's share of them.
+    Attributes:
+        started, ended: time.monotonic().
+        engine_ms: the engine call alone; of a throughput run, where calls overlap, from one answer to the next.
+        with_io_ms: of a latency run also reading the images and copying the labels out; of others empty, since reading
+            goes on beside the calls.
+        read_ms: reading alone.
+        stages_ms: on the device, where the engine tells; "enqueue" is the host's share of them.
     """
 
     def __init__(self) -> None:
@@ -54,9 +57,16 @@ class Timings:
 
 
 class Loop:
-    """Runs an engine. infer: the call.   stages: of the latest call.   load: gives the images.   pipeline: calls ahead.
+    """Runs an engine.
 
-    check: raises if labels cannot be right.   batch: images of a call.   report: called with the share that is done.
+    Attributes:
+        infer: the call.
+        stages: of the latest call.
+        load: gives the images.
+        pipeline: calls ahead.
+        check: raises if labels cannot be right.
+        batch: images of a call.
+        report: called with the share that is done.
     """
 
     def __init__(

@@ -19,9 +19,13 @@ CONFIDENCE = 0.99
 class Rules(NamedTuple):
     """One preset. Counts and durations are the least; both must be reached.
 
-    warmup_calls, warmup_s: unmeasured.   seconds: measured.   calls: of a latency run.   images: of others.
-    idle_s: nothing is done before each run, to measure the idle machine and who else works on it.
-    period_s: between samples of the telemetry.
+    Attributes:
+        warmup_calls, warmup_s: unmeasured.
+        seconds: measured.
+        calls: of a latency run.
+        images: of others.
+        idle_s: nothing is done before each run, to measure the idle machine and who else works on it.
+        period_s: between samples of the telemetry.
     """
 
     warmup_calls: int

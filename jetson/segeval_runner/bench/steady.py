@@ -20,8 +20,13 @@ RANGE_DOUBT = 6.0
 
 
 class Steadiness(NamedTuple):
-    """steady: None where the calls are too few or too noisy to tell.   drift: relative, from beginning to end.
-    noise: drift that may be chance.   medians: of the windows, in ms.
+    """Whether latency stayed the same over a run.
+
+    Attributes:
+        steady: None where the calls are too few or too noisy to tell.
+        drift: relative, from beginning to end.
+        noise: drift that may be chance.
+        medians: of the windows, in ms.
     """
 
     steady: Optional[bool]

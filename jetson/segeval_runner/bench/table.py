@@ -12,7 +12,11 @@ HEADER = ("engine", "scenario", "p50 ms", "p90 ms", "p99 ms", "with I/O", "image
 
 
 def table(record: Dict[str, Any]) -> str:
-    """Every run on a line, then what is to be known about them. record: of bench.json."""
+    """Every run on a line, then what is to be known about them.
+
+    Args:
+        record: of bench.json.
+    """
     runs = [*record["runs"], *({**run, "scenario": "no argmax"} for run in record["without_argmax"])]
     rows = [HEADER, *(row(run) for run in runs)]
     widths = [max(len(cells[column]) for cells in rows) for column in range(len(HEADER))]
@@ -49,7 +53,12 @@ def milliseconds(percentiles: Dict[str, Dict[str, float]], name: str) -> str:
 
 
 def notes(record: Dict[str, Any], runs: List[Dict[str, Any]]) -> List[str]:
-    """What the numbers are, why some are missing, and every doubt. runs: those of the table."""
+    """What the numbers are, why some are missing, and every doubt.
+
+    Args:
+        record: bench.json.
+        runs: those of the table.
+    """
     rules = record["rules"]
     least = "preset {}: at least {:g} s, {} calls (latency) or {} images (offline, throughput)"
     lines = [least.format(record["preset"], rules["seconds"], rules["calls"], rules["images"])]

@@ -13,10 +13,14 @@ KINDS = ("auto", "pycuda", "cudart")
 
 
 def open_cuda(kind: str, graphs: bool = False) -> Cuda:
-    """The first visible device. kind: "pycuda", "cudart", or "auto" for the first of them that works.
+    """The first visible device.
 
-    graphs: whether CUDA graphs are wanted; pycuda has none, so "auto" is then "cudart".
-    Raises BackendError that says what is missing.
+    Args:
+        kind: "pycuda", "cudart", or "auto" for the first of them that works.
+        graphs: whether CUDA graphs are wanted; pycuda has none, so "auto" is then "cudart".
+
+    Raises:
+        BackendError: that says what is missing.
     """
     if kind not in KINDS:
         raise BackendError("no way to device memory {!r}".format(kind), "ways are: {}".format(", ".join(KINDS)))

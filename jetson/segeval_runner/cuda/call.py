@@ -17,7 +17,8 @@ STAGES = ("host_to_device", "compute", "device_to_host")
 class DeviceCall:
     """Memory, stream and events for the calls of one model, one at a time.
 
-    shape: (batch, height, width) of the model's input.
+    Attributes:
+        shape: (batch, height, width) of the model's input.
     """
 
     def __init__(self, cuda: Cuda, shape: Tuple[int, int, int]) -> None:
@@ -44,9 +45,13 @@ class DeviceCall:
             self._taken = taken.pop_all()
 
     def run(self, images: np.ndarray[Any, Any], compute: Callable[[], None]) -> np.ndarray[Any, Any]:
-        """uint8 (N, H, W, 3) images to int32 (N, H, W) labels. Raises BackendError.
+        """uint8 (N, H, W, 3) images to int32 (N, H, W) labels.
 
-        compute: queues the model into `stream`; reads the buffer `images`, fills the buffer `labels`.
+        Raises BackendError.
+
+        Args:
+            images: uint8 (N, H, W, 3).
+            compute: queues the model into `stream`; reads the buffer `images`, fills the buffer `labels`.
         """
         self.begin(images, compute)
         return self.finish()

@@ -68,7 +68,9 @@ HINTS = {
 class Library:
     """A loaded libcudart. Raises BackendError if it lacks a function.
 
-    functions: the library.   name: where it came from.
+    Attributes:
+        functions: the library.
+        name: where it came from.
     """
 
     def __init__(self, functions: ctypes.CDLL, name: str) -> None:

@@ -18,7 +18,9 @@ from segeval_runner.errors import BackendError
 class Resource(ABC):
     """Something of the device that is given back once; giving it back again does nothing.
 
-    what: its name in errors.   thing: what the implementation knows it by.
+    Attributes:
+        what: its name in errors.
+        thing: what the implementation knows it by.
     """
 
     what = "resource"

@@ -67,10 +67,17 @@ def window_power(points: Points) -> Window:
 
 
 def energy(load: Points, idle: Points, seconds: float, images: int) -> Union[Dict[str, Any], str]:
-    """Energy per image, by FORMULA. seconds: length of the window in which `images` images were run.
+    """Energy per image, by FORMULA.
 
-    Returns text that begins with NOT_AVAILABLE if the samples under load are too few; without enough samples of the
-    idle machine only the gross energy is given.
+    Args:
+        load: power while the engine ran.
+        idle: power before, with nothing to do.
+        seconds: length of the window in which `images` images were run.
+        images: number of images.
+
+    Returns:
+        Text that begins with NOT_AVAILABLE if the samples under load are too few; without enough samples of the idle
+        machine only the gross energy is given.
     """
     lacking, lacking_idle = shortage(load), shortage(idle)
     if lacking:

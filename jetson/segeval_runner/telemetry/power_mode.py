@@ -14,7 +14,12 @@ SECONDS = 5.0
 
 
 def power_mode(root: Path, command: Optional[str]) -> Optional[str]:
-    """The mode as the files say, else as the command does. command: where nvpmodel is, None without it."""
+    """The mode as the files say, else as the command does.
+
+    Args:
+        root: of the file system.
+        command: where nvpmodel is, None without it.
+    """
     return mode_from_files(root) or (mode_from_command(command) if command else None)
 
 

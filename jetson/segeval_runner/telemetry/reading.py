@@ -8,9 +8,14 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 class Reading(NamedTuple):
     """What was readable at one moment; what was not is absent.
 
-    rails_mw: power by rail.   temperatures_c: by zone.   clocks_mhz: of "cpu" (the fastest core), "gpu" and "emc".
-    memory_mb: in use.   cooling: state of each cooling device that slows something down, 0 when it does nothing.
-    events: over-current events so far.   power_mode: of nvpmodel.
+    Attributes:
+        rails_mw: power by rail.
+        temperatures_c: by zone.
+        clocks_mhz: of "cpu" (the fastest core), "gpu" and "emc".
+        memory_mb: in use.
+        cooling: state of each cooling device that slows something down, 0 when it does nothing.
+        events: over-current events so far.
+        power_mode: of nvpmodel.
     """
 
     rails_mw: Dict[str, float]
@@ -27,7 +32,13 @@ Row = Tuple[float, Reading]
 
 
 def series(rows: List[Row], part: str, name: str) -> List[float]:
-    """Every value of one sensor. part: a field of Reading that is a dictionary."""
+    """Every value of one sensor.
+
+    Args:
+        rows: of the telemetry.
+        part: a field of Reading that is a dictionary.
+        name: of the sensor.
+    """
     found = (getattr(reading, part).get(name) for _, reading in rows)
     return [value for value in found if value is not None]
 

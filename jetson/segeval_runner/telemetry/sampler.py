@@ -14,9 +14,14 @@ MOST_ROWS = 8_000
 
 
 class Sampler:
-    """Samples while it is entered. read: gives a reading.   period_s: between two readings at first.
+    """Samples while it is entered.
 
-    busy_s, cpu_s: wall-clock and CPU seconds spent on reading so far.   elapsed_s: since it was entered.
+    busy_s, cpu_s: wall-clock and CPU seconds spent on reading so far.
+
+    Attributes:
+        read: gives a reading.
+        period_s: between two readings at first.
+        elapsed_s: since it was entered.
     """
 
     def __init__(self, read: Callable[[], Reading], period_s: float, most_rows: int = MOST_ROWS) -> None:

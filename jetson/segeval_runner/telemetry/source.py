@@ -24,7 +24,12 @@ NO_SOURCE = "no power rails, no tegrastats and no RAPL counter can be read on th
 
 
 class Machine(NamedTuple):
-    """Where to look. root: of the file system.   path: where programs are looked for, None for the usual places."""
+    """Where to look.
+
+    Attributes:
+        root: of the file system.
+        path: where programs are looked for, None for the usual places.
+    """
 
     root: Path = Path("/")
     path: Optional[str] = None

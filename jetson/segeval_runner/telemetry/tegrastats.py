@@ -53,7 +53,12 @@ def parse_clocks(line: str) -> Dict[str, float]:
 
 
 class Tegrastats:
-    """A running tegrastats. command: where it is.   period_s: between two of its lines."""
+    """A running tegrastats.
+
+    Attributes:
+        command: where it is.
+        period_s: between two of its lines.
+    """
 
     def __init__(self, command: str, period_s: float) -> None:
         interval = str(max(1, round(period_s * 1000)))

@@ -74,7 +74,12 @@ def figure_1() -> Figure:
 
 
 def figure_6(table1: Counted | None, curves: Sequence[Curve]) -> Figure | None:
-    """Four metrics by each model and the joint attack over the steps. curves: of the attacks as published."""
+    """Four metrics by each model and the joint attack over the steps.
+
+    Args:
+        table1: the run of Table 1, None without it.
+        curves: of the attacks as published.
+    """
     if table1 is None:
         return None
     scopes = {label: scope for label, (_, scope) in table1.attacks.items()}

@@ -27,7 +27,9 @@ MODELS = {
 class Options:
     """What was asked for; None and empty mean the usual choice for the dataset.
 
-    limit: images of Table 1.   budget_limit: of these, for the matched budgets and the maps, which take more runs.
+    Attributes:
+        limit: images of Table 1.
+        budget_limit: of these, for the matched budgets and the maps, which take more runs.
     """
 
     dataset: str

@@ -10,9 +10,16 @@ from segeval.reproduce.kang2020.sheets import Rows
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure. name: of its files.   number: the paper's figure.   alt: what a reader who cannot see it is told.
+    """One figure.
 
-    data: rows of its CSV.   svg: of a chart, for the page.   rows: of a sheet; classes, scales, steps: counted there.
+    Attributes:
+        name: of its files.
+        number: the paper's figure.
+        alt: what a reader who cannot see it is told.
+        data: rows of its CSV.
+        svg: of a chart, for the page.
+        rows: of a sheet.
+        classes, scales, steps: counted there.
     """
 
     name: str

@@ -24,7 +24,12 @@ CLEAN: dict[Metric, str] = {"accuracy": "clean_accuracy", "ratio": "clean_ratio"
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands in one place. paper: its figure, if it has one.   misprint: it is not what is printed."""
+    """What stands in one place.
+
+    Attributes:
+        paper: its figure, if it has one.
+        misprint: it is not what is printed.
+    """
 
     estimate: Estimate | None
     paper: float | None = None
@@ -43,8 +48,11 @@ class Row:
 class Grid:
     """One half of Table 1.
 
-    columns: who was attacked and who looked, and any cell of theirs, for its numbers of images.
-    groups: the metrics, by name.   misprint: whether an entry is one.   sizes: for L2 and L∞ of each attack, by column.
+    Attributes:
+        columns: who was attacked and who looked, and any cell of theirs, for its numbers of images.
+        groups: the metrics, by name.
+        misprint: whether an entry is one.
+        sizes: for L2 and L∞ of each attack, by column.
     """
 
     scope: Scope
@@ -55,7 +63,13 @@ class Grid:
 
 
 def grids(cells: Sequence[Cell], models: Sequence[str], task: str | None = None) -> list[Grid]:
-    """The local and the whole-image half, as far as there are cells. task: None for all together."""
+    """The local and the whole-image half, as far as there are cells.
+
+    Args:
+        cells: of all tasks.
+        models: names of the networks.
+        task: None for all together.
+    """
     ours = [cell for cell in cells if cell.task == task and cell.own]
     return [
         grid(scope, [cell for cell in ours if cell.scope == scope], models)
@@ -84,7 +98,11 @@ def grid(scope: Scope, cells: Sequence[Cell], models: Sequence[str]) -> Grid:
 def rows(metric: Metric, scope: Scope, attacks: Mapping[Method, Placed], anyone: Placed) -> Iterator[Row]:
     """The rows of one metric: the clean image, then the attacks; perturbation has a second row for the other region.
 
-    anyone: any cell of each column.
+    Args:
+        metric: what is in the rows.
+        scope: local or the whole image.
+        attacks: cells by attack.
+        anyone: any cell of each column.
     """
     if metric in CLEAN:
         yield Row("clean image", entries(anyone, CLEAN[metric]))

@@ -23,7 +23,10 @@ OWN_TEMPLATES = Path(__file__).parent / "templates"
 class Shown:
     """A figure as the page shows it: an SVG element, drawn from numbers and escaped names, or a picture with a legend.
 
-    alt: what a picture shows, in words.   uri: of its data.   size: (width, height) of it.
+    Attributes:
+        alt: what a picture shows, in words.
+        uri: of its data.
+        size: (width, height) of it.
     """
 
     record: FigureRecord
@@ -60,7 +63,12 @@ def budget_tables(rows: Sequence[BudgetRow]) -> Iterator[tuple[str, dict[str, li
 
 
 def render(report: Kang2020Report, shown: Sequence[Shown]) -> bytes:
-    """The report as UTF-8 HTML. shown: the figures, with what is to be seen of them."""
+    """The report as UTF-8 HTML.
+
+    Args:
+        report: of the reproduction.
+        shown: the figures, with what is to be seen of them.
+    """
     made = environment(folders=(OWN_TEMPLATES, TEMPLATES))
     made.filters.update(three=three, minus=minus, printed=printed)
     models = [model.name for model in report.models]

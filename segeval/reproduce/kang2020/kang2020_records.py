@@ -43,8 +43,9 @@ Quantity = Literal["radius", "within", "penalty"]
 class PaperCell:
     """What the paper prints for one attack on one model.
 
-    misprint: the accuracy is not what is printed, see `paper.MISPRINT`.
-    same_victims: of a joint attack, whether it is on ESPNet and Fast-SCNN here too.
+    Attributes:
+        misprint: the accuracy is not what is printed, see `paper.MISPRINT`.
+        same_victims: of a joint attack, whether it is on ESPNet and Fast-SCNN here too.
     """
 
     accuracy: float
@@ -59,10 +60,14 @@ class PaperCell:
 class Cell:
     """One attack made for `victims` and shown to `model`: of Table 1 if the model is a victim, else of the transfer.
 
-    attack: label in the set.   images: that were attacked.   skipped: images without a source pixel.
-    control, clean_accuracy, clean_ratio: success, accuracy and ratio on the clean image, over the same φ.
-    mean, mean_phi, l2: size of the perturbation in 0–255 levels, where an image's value is the mean over its samples
-    and `pooled` the mean over all samples.   linf: the largest change of all.
+    Attributes:
+        attack: label in the set.
+        images: that were attacked.
+        skipped: images without a source pixel.
+        control, clean_accuracy, clean_ratio: success, accuracy and ratio on the clean image, over the same φ.
+        mean, mean_phi, l2: size of the perturbation in 0–255 levels, where an image's value is the mean over its
+            samples and `pooled` the mean over all samples.
+        linf: the largest change of all.
     """
 
     attack: str
@@ -110,9 +115,13 @@ class Mean:
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison. attack: empty for the clean image.   levels: perturbation, as the paper states it.
+    """One side of a comparison.
 
-    value: mean over the images that both sides have.   paper: its figure.
+    Attributes:
+        attack: empty for the clean image.
+        levels: perturbation, as the paper states it.
+        value: mean over the images that both sides have.
+        paper: its figure.
     """
 
     attack: str
@@ -127,9 +136,10 @@ class Side:
 class Claim:
     """One comparison that the paper's text or table makes.
 
-    difference: left − right, paired over images.   expected, threshold: it holds where the whole interval lies on this
-    side of the threshold, does not hold where the whole interval lies on the other, and else is undecided.
-    expected is empty where the paper says nothing.
+    Attributes:
+        difference: left − right, paired over images.
+        expected, threshold: it holds where the whole interval lies on this side of the threshold, does not hold where
+            the whole interval lies on the other, and else is undecided. expected is empty where the paper says nothing.
     """
 
     kind: Kind
@@ -147,8 +157,11 @@ class Claim:
 class BudgetPoint:
     """One attack at one setting on one model by itself, measured on the saved images.
 
-    set, attack: where it comes from.   limit: what was set, L∞ radius, mean change or penalty, as `quantity` says.
-    change: mean change in levels, over φ for local attacks and else over the image.   linf: largest change of all.
+    Attributes:
+        set, attack: where it comes from.
+        limit: what was set, L∞ radius, mean change or penalty, as `quantity` says.
+        change: mean change in levels, over φ for local attacks and else over the image.
+        linf: largest change of all.
     """
 
     set: str
@@ -166,9 +179,12 @@ class BudgetPoint:
 
 @dataclass(frozen=True)
 class BudgetRow:
-    """Success at one size of the perturbation. reason: why there is none.
+    """Success at one size of the perturbation.
 
     norm ``mean``: interpolated between measured points, without interval.   ``linf``: measured at that radius.
+
+    Attributes:
+        reason: why there is none.
     """
 
     norm: Literal["mean", "linf"]
@@ -184,7 +200,12 @@ class BudgetRow:
 
 @dataclass(frozen=True)
 class GradientShare:
-    """Where the gradient of ξ lies. energy_in_phi: share of its squares.   phi_share: of the image."""
+    """Where the gradient of ξ lies.
+
+    Attributes:
+        energy_in_phi: share of its squares.
+        phi_share: of the image.
+    """
 
     model: str
     steps: tuple[int, ...]
@@ -229,7 +250,12 @@ class ScaledMap:
 
 @dataclass(frozen=True)
 class StepRow:
-    """One image of a strip. mean: change in levels over the image.   minimum, maximum: of the change, where known."""
+    """One image of a strip.
+
+    Attributes:
+        mean: change in levels over the image.
+        minimum, maximum: of the change, where known.
+    """
 
     figure: str
     model: str
@@ -243,7 +269,12 @@ class StepRow:
 
 @dataclass(frozen=True)
 class FigureRecord:
-    """A figure of the report. number: of the paper's figure, empty if it has none.   files, data: below ``report/``."""
+    """A figure of the report.
+
+    Attributes:
+        number: of the paper's figure, empty if it has none.
+        files, data: below ``report/``.
+    """
 
     name: str
     number: str
@@ -255,7 +286,12 @@ class FigureRecord:
 
 @dataclass(frozen=True)
 class SetRow:
-    """A set that was crafted. images: asked for.   skipped: (image, task, victims) without a source pixel."""
+    """A set that was crafted.
+
+    Attributes:
+        images: asked for.
+        skipped: (image, task, victims) without a source pixel.
+    """
 
     name: str
     images: int
@@ -268,9 +304,12 @@ class SetRow:
 class Kang2020Report:
     """Everything a report says (kang2020.json).
 
-    versions: of what made the sets.   evaluated_with: of what made the report.   resamples, seed: of the bootstrap.
-    height, width: of every image, None where no set was made.   files: SHA-256 of the other files of the report, by
-    path; empty in reports of earlier versions.
+    Attributes:
+        versions: of what made the sets.
+        evaluated_with: of what made the report.
+        resamples, seed: of the bootstrap.
+        height, width: of every image, None where no set was made.
+        files: SHA-256 of the other files of the report, by path; empty in reports of earlier versions.
     """
 
     config: ExperimentConfig

@@ -60,7 +60,12 @@ def points_of(sources: Sources, name: str) -> Iterator[BudgetPoint]:
 
 
 def limit_of(name: str, attack: AttackSpec) -> tuple[Quantity, float]:
-    """What an attack was given. name: of its set, which says it unless each of its attacks has its own."""
+    """What an attack was given.
+
+    Args:
+        name: of its set, which says it unless each of its attacks has its own.
+        attack: of the set.
+    """
     kind, _, number = name.partition("-")
     if kind == "penalty":
         return "penalty", float(number)

@@ -56,7 +56,13 @@ class Painter:
         return tile(title, note, self.chosen.folder.image(sample.files[kind]), smooth=True)
 
     def change(self, title: str, what: str, sample: AdversarialSample) -> Tile:
-        """The perturbation of a sample, scaled by Eq. 9. what: stands before the ends of the scale."""
+        """The perturbation of a sample, scaled by Eq. 9.
+
+        Args:
+            title: stands above it.
+            what: stands before the ends of the scale.
+            sample: record of the adversarial image.
+        """
         clean = self.chosen.folder.image(sample.files["clean"])
         change = self.chosen.folder.image(sample.files["adversarial"]).astype(np.int16) - clean
         pixels, low, high = scaled(change)

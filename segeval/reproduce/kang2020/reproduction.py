@@ -26,9 +26,13 @@ from segeval.reproduce.kang2020.maps import chosen, gradients_of, make_maps, ope
 
 @dataclass(frozen=True)
 class Cost:
-    """What a reproduction takes. plans: per set or part.   seconds: of one gradient, per model, measured now.
+    """What a reproduction takes.
 
-    workers: processes.   shared: whether they share the time, as on the CPU; on a GPU they use it together.
+    Attributes:
+        plans: per set or part.
+        seconds: of one gradient, per model, measured now.
+        workers: processes.
+        shared: whether they share the time, as on the CPU; on a GPU they use it together.
     """
 
     plans: Mapping[str, CraftPlan]
@@ -49,7 +53,8 @@ class Cost:
 class Reproduction:
     """One reproduction in one directory. Raises ConfigurationError if the directory holds something else.
 
-    workers: processes; on a GPU they share it.
+    Attributes:
+        workers: processes; on a GPU they share it.
     """
 
     def __init__(self, config: ExperimentConfig, out: Path, workers: int = 1) -> None:

@@ -26,7 +26,12 @@ COLOURS = 128
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture on a sheet. pixels: (H, W, 3), already reduced.   note: a second line, pale."""
+    """One picture on a sheet.
+
+    Attributes:
+        pixels: (H, W, 3), already reduced.
+        note: a second line, pale.
+    """
 
     title: str
     note: str
@@ -38,7 +43,11 @@ Rows = Sequence[Sequence[Tile | None]]
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """The typeface that comes with matplotlib, so that every machine draws the same pixels. size: in pixels."""
+    """The typeface that comes with matplotlib, so that every machine draws the same pixels.
+
+    Args:
+        size: in pixels.
+    """
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
@@ -49,16 +58,27 @@ def tile_size(height: int, width: int, largest: int = LARGEST) -> tuple[int, int
 
 
 def tile(title: str, note: str, pixels: RgbImage, largest: int = LARGEST, smooth: bool = False) -> Tile:
-    """A picture at its size on a sheet. smooth: reduce it like a photograph; labels and noise must not be blended."""
+    """A picture at its size on a sheet.
+
+    Args:
+        title: stands above it.
+        note: stands below it.
+        pixels: (H, W, 3) RGB.
+        largest: (width, height) that it may have at most.
+        smooth: reduce it like a photograph; labels and noise must not be blended.
+    """
     size = tile_size(pixels.shape[0], pixels.shape[1], largest)
     how = Image.Resampling.LANCZOS if smooth and size[0] < pixels.shape[1] else Image.Resampling.NEAREST
     return Tile(title, note, np.asarray(Image.fromarray(pixels).resize(size, how), np.uint8))
 
 
 def scaled(values: NDArray[np.floating] | NDArray[np.integer]) -> tuple[RgbImage, float, float]:
-    """Eq. 9: (M − min) / (max − min) · 255 over all pixels and channels, and both ends. values: (H, W, 3).
+    """Eq. 9: (M − min) / (max − min) · 255 over all pixels and channels, and both ends.
 
     A map without any difference becomes middle grey.
+
+    Args:
+        values: (H, W, 3).
     """
     low, high = float(values.min()), float(values.max())
     if low == high:
@@ -87,7 +107,13 @@ def draw(rows: Rows) -> RgbImage:
 
 
 def shortened(text: str, width: int, size: int = FONT_SIZE) -> str:
-    """A text cut so that it is at most `width` pixels wide. size: of the letters."""
+    """A text cut so that it is at most `width` pixels wide.
+
+    Args:
+        text: to be shown.
+        width: in pixels.
+        size: of the letters.
+    """
     if font(size).getlength(text) <= width:
         return text
     while text and font(size).getlength(text + "…") > width:

@@ -12,8 +12,14 @@ Group = tuple[str, ...]
 class Chosen:
     """Samples of the tanh method as published, and how label maps are painted.
 
-    counted: of Table 1, if it was made.   models: all.   outputs: class names of each.   folder: of the samples.
-    shown: by scope and victims.   mapped: by model and image, those the gradient maps belong to.   clean: by image.
+    Attributes:
+        counted: of Table 1, if it was made.
+        models: all.
+        outputs: class names of each.
+        folder: of the samples.
+        shown: by scope and victims.
+        mapped: by model and image, those the gradient maps belong to.
+        clean: by image.
     """
 
     def __init__(self, sources: Sources, counted: Counted | None) -> None:

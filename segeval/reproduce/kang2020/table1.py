@@ -28,9 +28,11 @@ def method_of(attack: AttackSpec) -> Method | None:
 
 @dataclass
 class Counted:
-    """What one pass over the set found. attacks: that are rows of the table, by label.
+    """What one pass over the set found.
 
-    first: image and task of the first sample of the joint attack, or of any if there is none.
+    Attributes:
+        attacks: that are rows of the table, by label.
+        first: image and task of the first sample of the joint attack, or of any if there is none.
     """
 
     manifest: AdversarialSet

@@ -49,10 +49,16 @@ from segeval.reproduce.kang2020.table1 import Counted, cells, count
 def write_report(folder: ExperimentFolder, progress: Progress) -> None:
     """Write ``report/`` of a reproduction anew, from whatever parts its configuration has.
 
-    progress: called with the stage, what is done of it and its total. The same input gives the same bytes. A report
-    that is there already is replaced as a whole, or stays.
-    Raises ConfigurationError if something else lies there, DataError, FormatError, IntegrityError for a part that is
-    unfinished or damaged, StorageError.
+    The same input gives the same bytes. A report that is there already is replaced as a whole, or stays.
+
+    Args:
+        folder: of the reproduction.
+        progress: called with the stage, what is done of it and its total.
+
+    Raises:
+        ConfigurationError: if something else lies there, DataError, FormatError, IntegrityError for a part that is
+            unfinished or damaged.
+        StorageError: if the report cannot be written.
     """
     require_place(folder.report, KEPT)
     sources = Sources(folder)
@@ -78,7 +84,8 @@ def write_report(folder: ExperimentFolder, progress: Progress) -> None:
 class Gallery:
     """Writes each figure and its data when it is drawn, and keeps what the report says and shows of it.
 
-    root: of the report.
+    Attributes:
+        root: of the report.
     """
 
     def __init__(self, root: Path) -> None:

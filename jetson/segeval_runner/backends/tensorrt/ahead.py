@@ -14,7 +14,12 @@ CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
 
 
 class Ahead(NamedTuple):
-    """engine: serialized.   facts: "library", "capabilities", what `summary` says, "engine_bytes", "warnings"."""
+    """An engine that was built on another machine than it is for.
+
+    Attributes:
+        engine: serialized.
+        facts: "library", "capabilities", what `summary` says, "engine_bytes", "warnings".
+    """
 
     engine: bytes
     facts: Dict[str, Any]

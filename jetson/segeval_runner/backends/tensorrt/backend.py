@@ -69,7 +69,12 @@ class TensorRT(Backend):
             self._taken = taken.pop_all()
 
     def contexts(self, engine: trt.ICudaEngine, facts: Dict[str, Any]) -> Contexts:
-        """Where the contexts of an engine come from. facts: of the engine and the device that it runs on."""
+        """Where the contexts of an engine come from.
+
+        Args:
+            engine: as it was loaded.
+            facts: of the engine and the device that it runs on.
+        """
         from segeval_runner.backends.tensorrt.contexts import Contexts
 
         return Contexts(engine)

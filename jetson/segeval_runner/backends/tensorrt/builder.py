@@ -19,9 +19,12 @@ MEBIBYTE = 1 << 20
 
 
 class Built(NamedTuple):
-    """engine: serialized.   timing: what was measured to build it, for the next build on this device, or nothing.
+    """What a build gives.
 
-    notes: what a record must say about the build: "warnings", and who chose the type of the "normalization".
+    Attributes:
+        engine: serialized.
+        timing: what was measured to build it, for the next build on this device, or nothing.
+        notes: what a record must say about the build: "warnings", and who chose the type of the "normalization".
     """
 
     engine: bytes
@@ -34,7 +37,12 @@ class UnbuildableError(BackendError):
 
 
 class Builder:
-    """Builds one job. typing: "weak" or "strong", see versions.py.   stop: whether to give up."""
+    """Builds one job.
+
+    Attributes:
+        typing: "weak" or "strong", see versions.py.
+        stop: whether to give up.
+    """
 
     def __init__(
         self, job: Job, settings: Settings, typing: str, log: Log, report: Report, stop: Callable[[], bool]
@@ -47,7 +55,13 @@ class Builder:
         self.stop = stop
 
     def build(self, timing: Optional[bytes]) -> Optional[Built]:
-        """The engine, or None if it was stopped (8.x cannot be). timing: of an earlier build. Raises BackendError."""
+        """The engine, or None if it was stopped (8.x cannot be).
+
+        Raises BackendError.
+
+        Args:
+            timing: of an earlier build.
+        """
         name = "build " + self.job.file.name
         self.report(name, 0, 1)
         try:

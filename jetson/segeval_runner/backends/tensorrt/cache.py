@@ -46,7 +46,13 @@ class Cache:
             raise BackendError("cannot make {}: {}".format(folder, error.strerror), ELSEWHERE) from error
 
     def path(self, stem: str, kind: str, key: Key) -> Path:
-        """Where a file with this key lies. stem: for who looks into the folder.   kind: its end."""
+        """Where a file with this key lies.
+
+        Args:
+            stem: for who looks into the folder.
+            kind: its end.
+            key: what the file was made from.
+        """
         text = json.dumps(key, sort_keys=True)
         return self.folder / "{}-{}.{}".format(stem, hashlib.sha256(text.encode("utf-8")).hexdigest()[:12], kind)
 

@@ -29,7 +29,9 @@ class Contexts:
 class CompilingContexts(Contexts):
     """Of TensorRT for RTX: kernels are compiled when a context first runs, and kept in a file for the next start.
 
-    key: what the compiled kernels depend on.   stem: for who looks into the folder.
+    Attributes:
+        key: what the compiled kernels depend on.
+        stem: for who looks into the folder.
     """
 
     def __init__(self, engine: trt.ICudaEngine, cache: Cache, stem: str, key: Key) -> None:

@@ -20,10 +20,13 @@ FLOAT_BYTES = 4
 class Execution:
     """Queues a network into the stream of a call, reading its images and filling its labels.
 
-    shape: (N, H, W).   settings: with `cuda_graph` the network is launched as one CUDA graph instead of kernel by
-    kernel; the copies stay outside, so that they can be timed. A network `without_argmax` gets memory of its own for
-    its logits, and nobody writes the labels. Raises BackendError for an engine with other tensors, and where memory
-    does not suffice.
+    A network `without_argmax` gets memory of its own for its logits, and nobody writes the labels. Raises BackendError
+    for an engine with other tensors, and where memory does not suffice.
+
+    Attributes:
+        shape: (N, H, W).
+        settings: with `cuda_graph` the network is launched as one CUDA graph instead of kernel by kernel; the copies
+            stay outside, so that they can be timed.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from typing import Iterator, Optional
 
 
 class Interrupt:
-    """pending: whether Ctrl-C was pressed."""
+    """Remembers that Ctrl-C was pressed, in `pending`."""
 
     pending = False
 

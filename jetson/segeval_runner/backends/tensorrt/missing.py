@@ -15,6 +15,8 @@ DLA_REMEDY = (
 def remedy(error: Exception, install: str) -> str:
     """What helps against an error of the import, whose text names the library that the loader misses.
 
-    install: how the module is installed.
+    Args:
+        error: of the import.
+        install: how the module is installed.
     """
     return DLA_REMEDY if DLA_COMPILER in str(error) else install

@@ -9,10 +9,12 @@ from segeval_runner.backends.tensorrt.progress import Phases
 
 
 class Monitor(trt.IProgressMonitor):
-    """say: called with the name of an outermost phase and its percentage.   stop: whether to give up the build.
+    """An exception must not leave these methods: TensorRT's own frames, which do not expect one, lie in between. So
+    what `say` raises is kept in `error`, the build is told to stop, and who started it raises the error.
 
-    An exception must not leave these methods: TensorRT's own frames, which do not expect one, lie in between. So what
-    `say` raises is kept in `error`, the build is told to stop, and who started it raises the error.
+    Attributes:
+        say: called with the name of an outermost phase and its percentage.
+        stop: whether to give up the build.
     """
 
     def __init__(self, say: Callable[[str, int], None], stop: Callable[[], bool]) -> None:

@@ -9,7 +9,7 @@ from segeval_runner.backends.tensorrt.library import trt
 
 
 class Profiler(trt.IProfiler):
-    """calls: of each call that was begun the milliseconds by layer, in the engine's order."""
+    """Notes in `calls`, for each call that was begun, the milliseconds by layer, in the engine's order."""
 
     def __init__(self) -> None:
         trt.IProfiler.__init__(self)

@@ -7,7 +7,13 @@ from typing import Callable, Dict, Optional
 
 
 class Phase:
-    """A part of a build. steps: it has.   done: of them.   inner: share of the current step that is done, 0 to 1."""
+    """A part of a build.
+
+    Attributes:
+        steps: it has.
+        done: of them.
+        inner: share of the current step that is done, 0 to 1.
+    """
 
     def __init__(self, parent: Optional[str], steps: int) -> None:
         self.parent = parent
@@ -23,7 +29,8 @@ class Phase:
 class Phases:
     """Puts the phases together: a phase inside another is the step that the other is at.
 
-    say: called with the name of an outermost phase and its percentage.
+    Attributes:
+        say: called with the name of an outermost phase and its percentage.
     """
 
     def __init__(self, say: Callable[[str, int], None]) -> None:
