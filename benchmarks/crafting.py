@@ -32,7 +32,7 @@ def floor(problem: Problem) -> float:
     """Seconds of one forward and backward pass to the image."""
     started = time.perf_counter()
     images = problem.clean.clone().requires_grad_()
-    loss = problem.cross_entropy(problem.victims(images)).sum()
+    loss = problem.loss(problem.logits(images)).sum()
     torch.autograd.grad(loss, images)
     return time.perf_counter() - started
 
@@ -60,7 +60,7 @@ def main(
             phi=torch.from_numpy(phi)[None],
             goal=goal,
             scope=spec.scope,
-            segmenters=(segmenter,),
+            networks=(segmenter,),
             seeds=(0,),
             steps=steps,
         )

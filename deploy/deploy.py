@@ -331,6 +331,7 @@ class ModelDeployment:
             compiled=compiled,
             plan=Plan(plan, compiled.library.rpartition(" ")[2]) if plan and compiled else None,
             noise_floor=self.noise_floor(name, model, references) if variant.nodes is None else None,
+            weights_sha256=segmenter.weights_sha256,
         )
 
     def noise_floor(self, name: str, model: ModelProto, references: Sequence[Reference]) -> NoiseFloor | None:

@@ -50,8 +50,8 @@ class FGSM:
         x = problem.clean
         while True:
             x = x.detach().requires_grad_()
-            logits = problem.victims(x)
-            loss = problem.cross_entropy(logits)
+            logits = problem.logits(x)
+            loss = problem.loss(logits)
             yield Candidate(x, logits)
             (gradient,) = torch.autograd.grad(loss.sum(), x)
             x = problem.confine(ball.project(x - step / 255 * gradient.sign(), problem.clean))

@@ -6,6 +6,9 @@ from torch import Tensor
 
 from segeval.goals import Goal
 
+LEAD = 0.05
+"""Logits by which one side of an evasive attack is to win, and the other not."""
+
 
 def goal_cross_entropy(goal: Goal, logits: Tensor, clean: Tensor, phi: Tensor) -> Tensor:
     """-log of the probability of what is desired of each pixel: what the goal accepts in φ, the clean class elsewhere.
@@ -36,6 +39,27 @@ def goal_margin(goal: Goal, logits: Tensor, clean: Tensor) -> Tensor:
     refused = rejected(goal, logits, clean)
     accepted = logits.masked_fill(refused, -torch.inf).amax(1)
     return accepted - logits.masked_fill(~refused, -torch.inf).amax(1)
+
+
+def evasive_loss(goal: Goal, logits: Tensor, clean: Tensor, phi: Tensor, unaware: bool) -> Tensor:
+    """What a network lacks of its part in an attack that one sees and another does not.
+
+    Inside φ a deployed file is to reach the goal and the desktop is not to, each by `LEAD`; what is reached pulls no
+    more, so that a pixel rests where the two disagree. Outside φ nothing is to change.
+
+    Args:
+        goal: in the numbers of the network's outputs.
+        logits: (N, C, H, W).
+        clean: (N, H, W) clean prediction, in the same numbers.
+        phi: (N, H, W) bool.
+        unaware: whether the network is the one that is not to notice.
+
+    Returns:
+        (N, H, W), 0 or above.
+    """
+    margin = goal_margin(goal, logits, clean)
+    lacks = (LEAD + margin if unaware else LEAD - margin).clamp(min=0)
+    return torch.where(phi, lacks, F.cross_entropy(logits, clean, reduction="none"))
 
 
 def goal_probability(goal: Goal, probability: Tensor, clean: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from segeval.files.sets import Scope, Setting
 from segeval.goals import Goal
-from segeval.models import Segmenter
+from segeval.models import Network
 
-from .goals import goal_cross_entropy
+from .goals import evasive_loss, goal_cross_entropy
 from .losses import mean_over
 from .victims import aligned
 
@@ -22,7 +22,7 @@ class Candidate:
 
     Attributes:
         images: (N, 3, H, W).
-        logits: (N, C, H, W) of every victim for them.
+        logits: (N, C, H, W) of every network for them.
         restart: how often the attack has begun anew before; changes grow from step to step within one start alone.
     """
 
@@ -41,11 +41,13 @@ class Problem:
         phi: (N, H, W) bool, the pixels predicted as a source class.
         goal: what the attack wants of them.
         scope: where the image may change: in φ alone ("local") or everywhere ("full").
-        segmenters: the victims.
+        networks: whose logits the attack looks at: the victims, or files that were deployed of them.
         seeds: one per image; all randomness comes from them, so a result does not depend on the batch.
         steps: how many the attack is given, for schedules; the driver takes one candidate more, the start.
-        outputs: per victim the number of its output for each shared class; empty where a class has the same number in
-            all.
+        outputs: per network the number of its output for each shared class; empty where a class has the same number
+            in all.
+        unaware: per network whether it is to see nothing of the attack; empty if none is.
+        rounds: whether the networks see images as they would be saved, in whole levels, which deployed files demand.
     """
 
     clean: Tensor
@@ -53,45 +55,54 @@ class Problem:
     phi: Tensor
     goal: Goal
     scope: Scope
-    segmenters: tuple[Segmenter, ...]
+    networks: tuple[Network, ...]
     seeds: tuple[int, ...]
     steps: int
     outputs: tuple[Tensor, ...] = ()
+    unaware: tuple[bool, ...] = ()
+    rounds: bool = False
 
     @property
     def region(self) -> Tensor:
         """(N, H, W) bool, the pixels the attack may change and answers for: φ, or the whole image."""
         return self.phi if self.scope == "local" else torch.ones_like(self.phi)
 
-    def victims(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Logits (N, C, H, W) of every victim."""
-        return tuple(segmenter(images) for segmenter in self.segmenters)
+    def logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Logits (N, C, H, W) of every network."""
+        seen = whole_levels(images) if self.rounds else images
+        return tuple(network(seen) for network in self.networks)
 
-    def cross_entropy(self, logits: Sequence[Tensor]) -> Tensor:
-        """(N,) mean over the region of the cross entropy to what is desired, summed over victims (Eq. 1, 8, 10)."""
-        losses = [self.pixel_cross_entropy(victim, each) for victim, each in enumerate(logits)]
+    def loss(self, logits: Sequence[Tensor]) -> Tensor:
+        """(N,) mean over the region of `pixel_loss`, summed over the networks (Eq. 1, 8, 10)."""
+        losses = [self.pixel_loss(number, each) for number, each in enumerate(logits)]
         return torch.stack([mean_over(loss, self.region) for loss in losses]).sum(0)
 
-    def pixel_cross_entropy(self, victim: int, logits: Tensor) -> Tensor:
-        """(N, H, W) `goal_cross_entropy` of a victim's logits."""
-        return goal_cross_entropy(self.own_goal(victim), logits, self.own(victim, self.predicted), self.phi)
+    def pixel_loss(self, network: int, logits: Tensor) -> Tensor:
+        """(N, H, W) how far a network is from what is desired of it.
 
-    def own_goal(self, victim: int) -> Goal:
-        """The goal in the numbers of a victim's outputs."""
+        The cross entropy to what is desired; where one network is to notice nothing, `evasive_loss` of all of them.
+        """
+        goal, clean = self.own_goal(network), self.own(network, self.predicted)
+        if any(self.unaware):
+            return evasive_loss(goal, logits, clean, self.phi, self.unaware[network])
+        return goal_cross_entropy(goal, logits, clean, self.phi)
+
+    def own_goal(self, network: int) -> Goal:
+        """The goal in the numbers of a network's outputs."""
         if not self.outputs:
             return self.goal
-        numbers: list[int] = self.outputs[victim].tolist()
+        numbers: list[int] = self.outputs[network].tolist()
         target = None if self.goal.target is None else numbers[self.goal.target]
         # A class that the victims do not share is none that they can predict together.
         known = tuple(numbers[source] for source in self.goal.sources if source < len(numbers))
         return Goal(known, target, self.goal.kind)
 
-    def own(self, victim: int, labels: Tensor) -> Tensor:
-        """Shared class indices (N, H, W) as numbers of a victim's outputs."""
-        return self.outputs[victim][labels] if self.outputs else labels
+    def own(self, network: int, labels: Tensor) -> Tensor:
+        """Shared class indices (N, H, W) as numbers of a network's outputs."""
+        return self.outputs[network][labels] if self.outputs else labels
 
     def aligned(self, logits: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Every victim's logits of the shared classes, (N, S, H, W)."""
+        """Every network's logits of the shared classes, (N, S, H, W)."""
         return aligned(logits, self.outputs)
 
     def confine(self, images: Tensor) -> Tensor:
@@ -109,6 +120,11 @@ class Problem:
         """
         drawn = [torch.rand(self.clean.shape[1:], generator=generator(seed, stream)) for seed in self.seeds]
         return low + (high - low) * torch.stack(drawn).to(self.clean)
+
+
+def whole_levels(images: Tensor) -> Tensor:
+    """Images in [0, 1] rounded to the 256 levels of a file; the gradient passes as if they were not."""
+    return images + ((images * 255).round() / 255 - images).detach()
 
 
 def generator(seed: int, stream: int) -> torch.Generator:

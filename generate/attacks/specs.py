@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from segeval.errors import ConfigurationError, UnknownNameError, nearest
-from segeval.files.sets import AttackSpec, CraftConfig, Scope, Setting
+from segeval.files.sets import AttackSpec, CraftConfig, MadeOn, Scope, Setting
 from segeval.registry import ATTACKS
 
 from .problem import Attack
@@ -76,7 +76,7 @@ class Trajectory:
 
 
 def resolve(config: CraftConfig) -> list[Trajectory]:
-    """Every combination of attack, scope and preset, in that order; then the attacks that are matched to another."""
+    """Every combination of attack, scope, preset and what it is made on; then the attacks matched to another."""
     if config.stop_at is not None and (config.within or config.match):
         raise ConfigurationError(
             "--stop-at with --within or --match: an image would stop at an iterate beyond its limit", "leave one out"
@@ -91,9 +91,10 @@ def resolve(config: CraftConfig) -> list[Trajectory]:
         for scope in config.scopes:
             for preset in config.presets:
                 attack = build_attack(name, preset, scope, settings[name])
-                spec = describe(name, preset, scope, attack, config)
-                within = (replace(spec, within=limit, keep="best") for limit in config.within)
-                resolved.append(Trajectory(attack, (spec, *within)))
+                for on in config.on:
+                    spec = describe(name, preset, scope, attack, config, on)
+                    within = (replace(spec, within=limit, keep="best") for limit in config.within)
+                    resolved.append(Trajectory(attack, (spec, *within)))
     references = [trajectory.specs[0] for trajectory in resolved]
     for name, reference in matches:
         own = [spec for spec in references if spec.attack == short_name(reference)]
@@ -119,11 +120,11 @@ def matched(name: str, reference: AttackSpec, settings: Mapping[str, str], confi
     """
     finer = getattr(ATTACKS.load(name), "matched", {})
     attack = build_attack(name, "default", reference.scope, {**finer, **settings})
-    spec = describe(name, "matched" if finer else "default", reference.scope, attack, config)
+    spec = describe(name, "matched" if finer else "default", reference.scope, attack, config, reference.on)
     return Trajectory(attack, (replace(spec, match=reference.label, keep="best"),))
 
 
-def describe(name: str, preset: str, scope: Scope, attack: Attack, config: CraftConfig) -> AttackSpec:
+def describe(name: str, preset: str, scope: Scope, attack: Attack, config: CraftConfig, on: MadeOn) -> AttackSpec:
     """The record of one attack."""
     return AttackSpec(
         attack=short_name(name),
@@ -134,4 +135,6 @@ def describe(name: str, preset: str, scope: Scope, attack: Attack, config: Craft
         stop_at=config.stop_at,
         budget=attack.radius,
         parameters=asdict(attack),  # type: ignore[call-overload]
+        on=on,
+        engines=() if on == "fp32" else config.engines,
     )

@@ -77,7 +77,7 @@ class Tanh:
         while True:
             drawn = self.bounded((torch.tanh(scale * start + offset) + 1) / 2, problem.clean)
             images = torch.where(active[:, None], drawn, current) if problem.scope == "local" else drawn
-            logits = problem.victims(images)
+            logits = problem.logits(images)
             yield Candidate(images, logits)
             objective = self.objective(problem, images, logits, active)
             scale.grad, offset.grad = torch.autograd.grad(objective.sum(), (scale, offset))
@@ -102,22 +102,22 @@ class Tanh:
         return images if self.budget is None else Linf(self.budget).project(images, clean)
 
     def objective(self, problem: Problem, images: Tensor, logits: Sequence[Tensor], active: Tensor) -> Tensor:
-        """(N,) classification loss summed over victims, plus the penalty."""
+        """(N,) classification loss summed over the networks, plus the penalty."""
         region = active if problem.scope == "local" else problem.region
         squares = (2 * (images - problem.clean)).square().sum(1)
         total = self.penalty * mean_over(squares, region)
         omega = self.omega if self.loss == "ce" else "none"
         weights = hardness(problem.aligned(logits), problem.predicted, problem.phi, problem.goal, omega)
-        for victim, each in enumerate(logits):
-            total = total + mean_over(weights * self.pixel_loss(problem, victim, each), region)
+        for network, each in enumerate(logits):
+            total = total + mean_over(weights * self.pixel_loss(problem, network, each), region)
         return total
 
-    def pixel_loss(self, problem: Problem, victim: int, logits: Tensor) -> Tensor:
-        """(N, H, W) Eq. 6, or cross entropy to what is desired."""
-        if self.loss == "difference":
-            kept = problem.own(victim, problem.predicted)
-            return difference(problem.own_goal(victim), logits, kept, problem.phi, self.kappa)
-        return problem.pixel_cross_entropy(victim, logits)
+    def pixel_loss(self, problem: Problem, network: int, logits: Tensor) -> Tensor:
+        """(N, H, W) Eq. 6, or what the problem has for a loss."""
+        if self.loss == "difference" and not any(problem.unaware):
+            kept = problem.own(network, problem.predicted)
+            return difference(problem.own_goal(network), logits, kept, problem.phi, self.kappa)
+        return problem.pixel_loss(network, logits)
 
 
 def anchor(clean: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ def anchor(clean: Tensor) -> Tensor:
 
 
 def still_source(problem: Problem, logits: Sequence[Tensor]) -> Tensor:
-    """(N, H, W) pixels that the victims together still predict as a source class; untargeted, as the clean class."""
+    """(N, H, W) pixels that the networks together still predict as a source class; untargeted, as the clean class."""
     labels = joint_labels(problem.aligned(logits))
     if problem.goal.kind == "wrong":
         return labels == problem.predicted

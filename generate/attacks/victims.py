@@ -1,6 +1,6 @@
 """The networks that one attack is made for: one, or several attacked together (Kang et al. 2020, Eq. 10 and 11)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segeval.files.sets import MadeOn
 from segeval.metrics import Labels
-from segeval.models import ModelSpec, Segmenter
+from segeval.models import ModelSpec, Network, Segmenter
 from segeval.models.segmenter import Deployable
 from segeval.models.soundness import predict
 
@@ -51,6 +52,46 @@ class Victims:
             ]
             found: Labels = joint_labels(aligned(logits, self.outputs))[0].to("cpu", torch.uint8).numpy()
         return found
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What the gradients of an attack come from: the victims, files that were deployed of them, or both.
+
+    Attributes:
+        names: of the victims and of the files, ``espnet-camvid`` and ``espnet-camvid.int8``.
+        networks: in the same order.
+        outputs: as of `Victims`, one for each network here.
+        unaware: whether each is to see nothing of the attack.
+    """
+
+    names: tuple[str, ...]
+    networks: tuple[Network, ...]
+    outputs: tuple[Tensor, ...]
+    unaware: tuple[bool, ...]
+
+
+def attacked(victims: Victims, on: MadeOn, engines: Sequence[str], deployed: Mapping[str, Network]) -> Attacked:
+    """What an attack on these victims is made on.
+
+    Args:
+        victims: the float networks.
+        on: which of them and their files.
+        engines: the files, as in ``int8``.
+        deployed: the files by name, as in ``espnet-camvid.int8``.
+    """
+    found: list[tuple[str, Network, int, bool]] = []
+    for number, (name, segmenter) in enumerate(zip(victims.names, victims.segmenters, strict=True)):
+        if on != "int8":
+            found.append((name, segmenter, number, on == "evasive"))
+        if on != "fp32":
+            found += [(f"{name}.{engine}", deployed[f"{name}.{engine}"], number, False) for engine in engines]
+    return Attacked(
+        names=tuple(name for name, *_ in found),
+        networks=tuple(network for _, network, *_ in found),
+        outputs=tuple(victims.outputs[number] for *_, number, _ in found) if victims.outputs else (),
+        unaware=tuple(unaware for *_, unaware in found),
+    )
 
 
 def together(segmenters: Sequence[Segmenter]) -> Victims:

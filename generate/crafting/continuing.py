@@ -8,7 +8,7 @@ from segeval.errors import ConfigurationError
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
 
-MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions", "resize")
+MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions", "resize", "deployed")
 """What decides the result besides the options."""
 FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction", "margin")
 

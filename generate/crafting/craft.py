@@ -109,6 +109,8 @@ class Crafter:
             require_logits_of(model, logits)
             require_repeatable(model, first.image, logits, f"image {first.id}")
             model.logit_scale = scale_of(logits)
+        for deployed in self.setup.deployed.values():
+            deployed.require_size(height, width, f"image {first.id}")
         return AdversarialSet(
             config=self.setup.config,
             table=self.setup.dataset.table,
@@ -121,6 +123,7 @@ class Crafter:
             versions=versions("torch", "numpy", "pillow"),
             revision=revision(),
             resize=self.setup.resize,
+            deployed=tuple(deployed.file for deployed in self.setup.deployed.values()),
         )
 
     def save_images(self, scores: CleanScores, progress: Progress) -> dict[str, ImageFiles]:

@@ -1,6 +1,6 @@
 """Runs an attack: owns steps, measuring, the best iterate, curves and early stop, for every attack alike."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from segeval.errors import EngineError
 from segeval.files.sets import AttackSpec, Step
-from segeval.metrics import AttackMeter, Labels
+from segeval.metrics import AttackCounts, AttackMeter, Labels
 
 from ..attacks.budgets import mean_change, to_bytes
 from ..attacks.problem import Attack, Candidate, Problem
@@ -119,7 +119,7 @@ def run_attack(
     attack: Attack,
     specs: Sequence[AttackSpec],
     problem: Problem,
-    victims: Sequence[str],
+    names: Sequence[str],
     meters: Sequence[AttackMeter],
     clean: Sequence[NDArray[np.uint8]],
     limits: Sequence[Sequence[float | None]],
@@ -131,7 +131,7 @@ def run_attack(
         attack: the attack.
         specs: they differ only in which iterate they save.
         problem: images, victims and goal.
-        victims: their names, in the order of the problem's segmenters.
+        names: of the problem's networks.
         meters: per image.
         clean: likewise.
         limits: per image and spec, the mean change in levels that the saved image may have.
@@ -145,7 +145,7 @@ def run_attack(
         for meter, image, drawn, row in zip(meters, clean, thresholds, limits, strict=True)
     ]
     for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
-        measure(tracks, candidate, step, specs[0], victims, problem)
+        measure(tracks, candidate, step, specs[0], names, problem)
         tick(step)
         if all(track.finished or track.over == last for track in tracks):
             break
@@ -164,7 +164,7 @@ def taken(attack: Attack, problem: Problem, steps: int) -> Iterator[Candidate]:
 
 
 def measure(
-    tracks: Sequence[Track], candidate: Candidate, step: int, spec: AttackSpec, victims: Sequence[str], problem: Problem
+    tracks: Sequence[Track], candidate: Candidate, step: int, spec: AttackSpec, names: Sequence[str], problem: Problem
 ) -> None:
     """Add one candidate to every unfinished image's curve, and keep it where it is the one to save.
 
@@ -178,15 +178,31 @@ def measure(
         if track.finished or track.over == candidate.restart:
             continue
         predictions: list[Labels] = [answer[index] for answer in answers]
-        counts = {name: track.meter.count(labels) for name, labels in zip(victims, predictions, strict=True)}
+        counts = {name: track.meter.count(labels) for name, labels in zip(names, predictions, strict=True)}
         track.curve.append(Step(means[index], phi_means[index], counts))
-        success = min((each.success or 0.0 for each in counts.values()), default=0.0)
+        success = success_of(track.meter, predictions, counts, problem.unaware)
         rounded = Rounded(candidate.images[index], track, spec)
         for kept in track.kept:
             kept.offer(rounded, step, (success, -means[index]))
         change = phi_means[index] if spec.scope == "local" else means[index]
         track.finished = spec.stop_at is not None and success >= spec.stop_at
         track.over = candidate.restart if track.beyond(change) else track.over
+
+
+def success_of(
+    meter: AttackMeter, predictions: Sequence[Labels], counts: Mapping[str, AttackCounts], unaware: Sequence[bool]
+) -> float:
+    """The success of one image, 0 to 1: that of the network it is smallest on.
+
+    Where some networks are to notice nothing, it is the share of φ on which they all show what they show on the clean
+    image, while all others are fooled.
+    """
+    if not any(unaware):
+        return min((each.success or 0.0 for each in counts.values()), default=0.0)
+    evaded = meter.phi.copy()
+    for labels, calm in zip(predictions, unaware, strict=True):
+        evaded &= labels == meter.clean if calm else meter.goal.reached(labels, meter.clean)
+    return int(np.count_nonzero(evaded)) / max(meter.phi_pixels, 1)
 
 
 def mean_changes(images: Tensor, problem: Problem) -> tuple[list[float], list[float]]:

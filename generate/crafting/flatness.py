@@ -16,10 +16,11 @@ IMAGES = 3
 
 
 def require_gradients(folder: SetFolder, jobs: Sequence[Job], files: Mapping[str, ImageFiles]) -> None:
-    """Raise EngineError if the gradient of the loss is zero all over the first images of a group of victims."""
-    first = {job.victims.name: job for job in reversed(jobs)}
-    for name, job in first.items():
-        of_task = (each.images for each in jobs if each.victims.name == name and each.task == job.task)
+    """Raise EngineError if the gradient of the loss is zero all over the first images of what attacks are made on."""
+    first = {job.attacked.names: job for job in reversed(jobs)}
+    for names, job in first.items():
+        name = "+".join(names)
+        of_task = (each.images for each in jobs if each.attacked.names == names and each.task == job.task)
         images = list(islice(dict.fromkeys(image for batch in of_task for image in batch), IMAGES))
         if all(flat(folder, job, files[image]) for image in images):
             raise EngineError(
@@ -33,7 +34,7 @@ def flat(folder: SetFolder, job: Job, files: ImageFiles) -> bool:
     """Whether the cross entropy to the desired labels (Eq. 8) has no gradient at the clean image."""
     problem = make_problem(job, [load(folder, files, job.victims.name, job.task.name)], (0,))
     x = problem.clean.requires_grad_()
-    loss = problem.cross_entropy(problem.victims(x)).sum()
+    loss = problem.loss(problem.logits(x)).sum()
     if not loss.requires_grad:
         return True
     (gradient,) = torch.autograd.grad(loss, x)

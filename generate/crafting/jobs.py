@@ -8,14 +8,19 @@ from itertools import accumulate
 from segeval.files.sets import TaskRecord
 
 from ..attacks.specs import Trajectory
-from ..attacks.victims import Victims
+from ..attacks.victims import Attacked, Victims
 
 
 @dataclass(frozen=True)
 class Job:
-    """One batch: images of one victim, or of several attacked together, under one attack and task."""
+    """One batch: images of one victim, or of several attacked together, under one attack and task.
+
+    Attributes:
+        attacked: what the attack is made on.
+    """
 
     victims: Victims
+    attacked: Attacked
     trajectory: Trajectory
     task: TaskRecord
     images: tuple[str, ...]

@@ -144,7 +144,7 @@ def attack_batch(
     problem = make_problem(job, loaded, seeds)
     attack, specs = job.trajectory.attack, job.trajectory.specs
     clean = [each.clean for each in loaded]
-    outcomes = run_attack(attack, specs, problem, victims.names, meters, clean, limits, tick)
+    outcomes = run_attack(attack, specs, problem, job.attacked.names, meters, clean, limits, tick)
     return [
         save_sample(folder, job, spec, shown, file, image, meter, outcome, seed)
         for file, image, meter, found, seed in zip(files, loaded, meters, outcomes, seeds, strict=True)
@@ -162,10 +162,12 @@ def make_problem(job: Job, loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> 
         phi=torch.from_numpy(np.stack([each.phi for each in loaded])).to(device),
         goal=job.task.goal,
         scope=job.trajectory.specs[0].scope,
-        segmenters=job.victims.segmenters,
+        networks=job.attacked.networks,
         seeds=seeds,
         steps=job.trajectory.specs[0].steps,
-        outputs=job.victims.outputs,
+        outputs=job.attacked.outputs,
+        unaware=job.attacked.unaware,
+        rounds=job.trajectory.specs[0].on != "fp32",
     )
 
 

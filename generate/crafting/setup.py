@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from segeval.classes import parse_task, same_classes
 from segeval.datasets import open_dataset
@@ -15,9 +16,10 @@ from segeval.models.model_names import parse_model
 from segeval.models.segmenter import resizing
 from segeval.places import dataset_root
 
-from ..attacks.specs import resolve
-from ..attacks.victims import Victims, together
+from ..attacks.specs import Trajectory, resolve
+from ..attacks.victims import Attacked, Victims, attacked, together
 from ..numerics import prepare_torch
+from .deployed import open_deployed
 from .jobs import Job, seed_of
 from .samples import ImageFiles, attack_batch
 
@@ -60,6 +62,7 @@ class Setup:
         resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}
         self.tasks = [TaskRecord(name, *goal) for name, goal in resolved.items()]
         self.groups = groups(self.models, config.victims)
+        self.deployed = open_deployed(config, self.models)
 
     def require_fit(self) -> None:
         """Raise unless every victim knows the dataset's classes and no name would be used twice."""
@@ -83,9 +86,11 @@ class Setup:
     def plan(self) -> CraftPlan:
         """Counts that an image without a source pixel, or an early stop, can only lower."""
         each = len(self.chosen) * len(self.tasks)
-        steps = each * len(self.trajectories) * self.config.steps
-        attacked = Counter(name for victims in self.groups for name in victims.names)
-        gradients = {name: times * steps for name, times in attacked.items()}
+        steps = each * self.config.steps
+        names = (
+            self.attacked(victims, trajectory).names for victims in self.groups for trajectory in self.trajectories
+        )
+        gradients = {name: times * steps for name, times in Counter(chain.from_iterable(names)).items()}
         return CraftPlan(len(self.chosen), each * len(self.specs) * len(self.groups), gradients)
 
     def jobs(self, files: Mapping[str, ImageFiles]) -> Iterator[Job]:
@@ -97,7 +102,12 @@ class Setup:
                     images = [name for name, file in files.items() if file.phi_pixels[key]]
                     for start in range(0, len(images), self.batch_size):
                         batch = tuple(images[start : start + self.batch_size])
-                        yield Job(victims, trajectory, task, batch)
+                        yield Job(victims, self.attacked(victims, trajectory), trajectory, task, batch)
+
+    def attacked(self, victims: Victims, trajectory: Trajectory) -> Attacked:
+        """What an attack on these victims is made on."""
+        spec = trajectory.specs[0]
+        return attacked(victims, spec.on, spec.engines, self.deployed)
 
     @property
     def batch_size(self) -> int:

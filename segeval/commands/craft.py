@@ -7,6 +7,7 @@ from segeval.commands.options import (
     DataRoot,
     Dataset,
     Device,
+    OnName,
     Option,
     Out,
     Quiet,
@@ -29,6 +30,8 @@ from segeval.files.sets import AdversarialSample, AdversarialSet, CraftConfig
 
 if TYPE_CHECKING:
     from segeval.generate.crafting.setup import CraftPlan
+
+DEFAULT_ENGINE = "int8"
 
 
 def craft(
@@ -61,6 +64,26 @@ def craft(
     setting: Annotated[
         list[str],
         Option("--set", metavar="KEY=VALUE", help="Change a parameter, as in fgsm.budget=4; repeatable."),
+    ] = [],
+    on: Annotated[
+        list[OnName],
+        Option(
+            "--on",
+            help="What an attack is made on: the network (fp32), its deployed file (int8), both, or the file so that "
+            "the network does not notice (evasive); repeatable.",
+        ),
+    ] = [OnName.FP32],
+    bundle: Annotated[
+        Path | None, Option("--bundle", help="Bundle with the deployed files for --on.", show_default=False)
+    ] = None,
+    engine: Annotated[
+        list[str],
+        Option(
+            "--engine",
+            metavar="PRECISION[-CALIBRATION]",
+            help="File of the bundle for --on, as in int8 or int8-entropy; several are attacked together.",
+            show_default="int8",
+        ),
     ] = [],
     victims: Annotated[
         list[VictimsName],
@@ -107,6 +130,10 @@ def craft(
         --model espnet-cityscapes=my.pth --attack fgsm --set budget=4 --task car,truck:road
 
     \b
+    segeval craft --out runs/adaptive --dataset camvid --model espnet-camvid --limit 20 \\
+        --on fp32 --on int8 --on evasive --bundle runs/set-bundle
+
+    \b
     segeval craft --out runs/joint --dataset cityscapes --split all --transfer --victims each --victims joint \\
         --model espnet-cityscapes --model espnetv2-cityscapes
     """
@@ -137,6 +164,9 @@ def craft(
         batch_size=batch_size,
         seed=seed,
         device=device,
+        on=tuple(each.value for each in on),
+        bundle=str(bundle.absolute()) if bundle else None,
+        engines=tuple(dict.fromkeys(engine or [DEFAULT_ENGINE])) if deployed_too(on) or engine else (),
     )
     crafter = Crafter(config, out)
     if not quiet:
@@ -150,6 +180,11 @@ def craft(
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were left out")
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *own)}")
+
+
+def deployed_too(on: list[OnName]) -> bool:
+    """Whether anything is made on deployed files."""
+    return set(on) != {OnName.FP32}
 
 
 def code_of(manifest: AdversarialSet) -> list[str]:

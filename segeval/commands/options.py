@@ -52,6 +52,15 @@ class ScopeName(StrEnum):
     FULL = "full"
 
 
+class OnName(StrEnum):
+    """What an attack is made on."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
+    BOTH = "both"
+    EVASIVE = "evasive"
+
+
 class VictimsName(StrEnum):
     """Who is attacked by one perturbation."""
 

@@ -210,6 +210,7 @@ class EngineRecord:
         plan: built from `file`, where the target takes engines that are.
         noise_floor: of `file` on ONNX Runtime's CPU; None if it was not measured, as where a part of the network alone
             is in int8, or has no sum that could be reordered.
+        weights_sha256: of the weights that it was exported from; empty in bundles of earlier versions.
     """
 
     name: str
@@ -227,6 +228,12 @@ class EngineRecord:
     compiled: Compilation | None = None
     plan: Plan | None = None
     noise_floor: NoiseFloor | None = None
+    weights_sha256: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its precision, with the name of its calibration unless that is the one that ships: ``int8-entropy``."""
+        return self.precision if self.ships or self.calibration is None else f"{self.precision}-{self.calibration.name}"
 
     def indices(self) -> list[int]:
         """The inputs it runs, in order."""

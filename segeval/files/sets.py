@@ -1,7 +1,7 @@
 """The records of an adversarial set: what was attacked, how, and what came of it. All are frozen dataclasses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from segeval.classes import ClassTable
@@ -14,6 +14,13 @@ Grouping = Literal["each", "joint"]
 Resize = Literal["opencv", "pillow", "box"]
 """How images are brought to another size; see `segeval.datasets.pixels.resize_image`."""
 Setting = str | int | float | bool | None
+
+MadeOn = Literal["fp32", "int8", "both", "evasive"]
+"""What the gradients of an attack come from: the float network, files that were deployed of it, or both.
+
+``int8`` means the deployed files alone, of whatever precision; ``evasive`` asks for both, and for images that the files
+fall for while the float network shows what it shows on the clean image (Hao et al. 2022, DIVA, arXiv:2204.10933).
+"""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,8 @@ class AttackSpec:
         within: mean change in levels, over φ for the local scope and else over the image, that the saved image may
             have.
         match: label of an attack whose mean change on the same image is that limit; empty for none.
+        on: what its gradients come from.
+        engines: the deployed files among that, as in ``int8``, ``int8-entropy``; empty for the float network alone.
     """
 
     attack: str
@@ -83,14 +92,32 @@ class AttackSpec:
     parameters: Mapping[str, Setting]
     within: float | None = None
     match: str = ""
+    on: MadeOn = "fp32"
+    engines: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
-        """Name of the attack on disk and in tables, as in ``tanh-local-paper``, ``fgsm-full-as-tanh``."""
+        """Name of the attack on disk and in tables, as in ``tanh-local-paper``, ``fgsm-full-on-int8``."""
         preset = "" if self.preset == "default" or self.match else f"-{self.preset}"
         within = "" if self.within is None else f"-within-{self.within:g}"
         match = f"-as-{self.match.replace(f'-{self.scope}', '', 1)}" if self.match else ""
-        return f"{self.attack}-{self.scope}{preset}{within}{match}"
+        return f"{self.attack}-{self.scope}{preset}{within}{match}{self.made_on}"
+
+    @property
+    def made_on(self) -> str:
+        """The end of its label: what it was made on, empty for the float network."""
+        files = "+".join(self.engines)
+        return {
+            "fp32": "",
+            "int8": f"-on-{files}",
+            "both": f"-on-fp32+{files}",
+            "evasive": f"-on-{files}-not-fp32",
+        }[self.on]
+
+    @property
+    def on_float(self) -> "AttackSpec":
+        """The same attack made on the float network."""
+        return replace(self, on="fp32", engines=())
 
 
 @dataclass(frozen=True)
@@ -175,6 +202,9 @@ class CraftConfig:
         ids: of the images to attack, in this order; empty for all of them.
         size: (height, width) images are brought to, None to leave them.
         settings: KEY=VALUE overrides of attack parameters.
+        on: what every attack is made on, one after another.
+        bundle: folder of the bundle with the deployed files that attacks are made on, None if they are made on none.
+        engines: which of its files: a precision, with the name of a calibration behind it as in ``int8-entropy``.
     """
 
     dataset: str
@@ -199,6 +229,24 @@ class CraftConfig:
     batch_size: int = 1
     seed: int = 0
     device: str = "cpu"
+    on: tuple[MadeOn, ...] = ("fp32",)
+    bundle: str | None = None
+    engines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeployedFile:
+    """A deployed file that attacks were made on.
+
+    Attributes:
+        model: name of the network.
+        engine: which of its files, as in `AttackSpec.engines`.
+        sha256: of the ONNX file.
+    """
+
+    model: str
+    engine: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -212,6 +260,7 @@ class AdversarialSet:
         tasks: per class table, per task name.
         resize: how images were brought to that size, and those of a calibration are.
         samples_sha256: of samples.jsonl, empty until the set is complete.
+        deployed: the files that attacks were made on besides the float networks.
     """
 
     config: CraftConfig
@@ -229,6 +278,7 @@ class AdversarialSet:
     samples_sha256: str = ""
     skipped: tuple[SkippedSample, ...] = ()
     resize: Resize = "box"
+    deployed: tuple[DeployedFile, ...] = ()
     schema: Literal["segeval.set/2"] = field(default="segeval.set/2")
 
     @staticmethod

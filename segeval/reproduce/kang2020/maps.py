@@ -117,7 +117,7 @@ def problem_of(config: ExperimentConfig, model: Segmenter, example: Example, tas
         phi=torch.from_numpy(source_mask(predicted, task.sources))[None].to(device),
         goal=task.goal,
         scope=scope,
-        segmenters=(model,),
+        networks=(model,),
         steps=config.steps,
         seeds=(seed_of(config.seed, f"{example.id}/{task.name}/tanh-{scope}-paper/{model.spec.name}"),),  # as in table1
     )

@@ -148,6 +148,6 @@ def test_too_little_memory_names_what_to_do(
     def full(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Problem, "victims", full)
+    monkeypatch.setattr(Problem, "logits", full)
     told = refusal(EngineError, lambda: world.craft(tmp_path / "set", **QUICK))
     assert "too little memory" in told and "--batch-size" in told

@@ -169,7 +169,7 @@ def problem_of(victims: list[Segmenter], scope: Scope) -> Problem:
         phi=torch.isin(predicted, torch.tensor(sources)),
         goal=Goal(tuple(sources), target),
         scope=scope,
-        segmenters=group.segmenters,
+        networks=group.segmenters,
         seeds=(1, 2),
         steps=7,
         outputs=group.outputs,
@@ -180,9 +180,9 @@ def problem_of(victims: list[Segmenter], scope: Scope) -> Problem:
 def test_the_joint_objective_is_the_sum_over_networks_with_shared_weights(omega: Any) -> None:
     """Eq. 8, 10 and 11 in plain loops; each network is asked for its own output of the class."""
     problem = problem_of(networks(PLAIN, SHUFFLED), "full")
-    logits = problem.victims(problem.clean)
+    logits = problem.logits(problem.clean)
     found = Tanh(penalty=0, omega=omega).objective(problem, problem.clean, logits, problem.phi)
-    tables = [segmenter.spec.outputs for segmenter in problem.segmenters]
+    tables = [segmenter.spec.outputs for segmenter in problem.networks]
     names = [tables[0][number] for number in problem.outputs[0].tolist()]
     chances = [each.double().softmax(1) for each in logits]
     for n in range(2):
@@ -210,7 +210,7 @@ def test_the_joint_objective_is_the_sum_over_networks_with_shared_weights(omega:
 def test_the_local_joint_objective_sums_the_margins_over_phi() -> None:
     """Eq. 6 and 10."""
     problem = problem_of(networks(PLAIN, BACKGROUND), "local")
-    logits = problem.victims(problem.clean)
+    logits = problem.logits(problem.clean)
     found = Tanh(penalty=0, loss="difference").objective(problem, problem.clean, logits, problem.phi)
     for n in range(2):
         pixels = problem.phi[n].nonzero().tolist()
@@ -228,7 +228,7 @@ def test_fgsm_steps_down_the_sum_of_all_cross_entropies() -> None:
     start, after = islice(build_attack("fgsm", "default", "full", {}).candidates(problem), 2)
     x = problem.clean.clone().requires_grad_()
     desired = torch.where(problem.phi, problem.goal.target or 0, problem.predicted)
-    loss = sum(nn.functional.cross_entropy(model(x), desired, reduction="mean") for model in problem.segmenters)
+    loss = sum(nn.functional.cross_entropy(model(x), desired, reduction="mean") for model in problem.networks)
     (gradient,) = torch.autograd.grad(loss, x)  # type: ignore[arg-type]
     assert gradient.abs().min() > 1e-9 * gradient.abs().max(), "a sign that the last digit of a double would decide"
     expected = (problem.clean - 0.5 / 255 * gradient.sign()).clamp(0, 1)

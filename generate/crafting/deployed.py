@@ -1,0 +1,106 @@
+"""The files of a bundle as networks to attack: the victim is then what ships, not what was trained."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from segeval.errors import ConfigurationError, IntegrityError, WeightsError
+from segeval.files.bundles import BundleFolder, EngineRecord
+from segeval.files.sets import CraftConfig, DeployedFile
+from segeval.files.storage import inside, sha256
+from segeval.models import Segmenter
+
+
+class Deployed(nn.Module):
+    """A deployed file of a network as a `Network`: the logits that it takes the argmax of.
+
+    Attributes:
+        file: which it is.
+        base: the float network, whose `logit_scale` its logits are multiplied by too.
+        size: (height, width) of its images.
+    """
+
+    def __init__(self, file: DeployedFile, base: Segmenter, graph: nn.Module, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.file, self.graph, self.size = file, graph, size
+        self.spec = base.spec
+        self._base = (base,)  # no part of this module: its weights are not this file's
+
+    @property
+    def name(self) -> str:
+        """What it is called among what attacks are made on."""
+        return f"{self.file.model}.{self.file.engine}"
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W)."""
+        logits: Tensor = self.graph(images)
+        scale = self._base[0].logit_scale
+        return logits if scale == 1 else logits * scale
+
+    def require_size(self, height: int, width: int, where: str) -> None:
+        """Raise ConfigurationError if the file takes images of another size than those that are attacked."""
+        if self.size != (height, width):
+            raise ConfigurationError(
+                f"{self.name} takes images of {self.size[0]}x{self.size[1]}, {where} is {height}x{width}",
+                "deploy a set of these images, and give its bundle with --bundle",
+            )
+
+
+def open_deployed(config: CraftConfig, models: Sequence[Segmenter]) -> dict[str, Deployed]:
+    """The files that the attacks of a configuration are made on, by name as in ``espnet-camvid.int8``.
+
+    Raises:
+        ConfigurationError: if no bundle was given, or it has not such a file of each network.
+        IntegrityError: for a file that was changed.
+        WeightsError: if it was made of other weights than those that are attacked.
+        EngineError: for a file with operators that have no gradient here.
+    """
+    if set(config.on) == {"fp32"}:
+        if config.bundle or config.engines:
+            hint = "say what is to be made on it: --on int8, both or evasive"
+            raise ConfigurationError("--bundle and --engine are for attacks on deployed files", hint)
+        return {}
+    if config.bundle is None:
+        raise ConfigurationError("attacks on deployed files need a bundle", "name it: --bundle BUNDLE")
+    bundle = Path(config.bundle)
+    records = BundleFolder(bundle).manifest()
+    found = (
+        read(bundle, record, model, records.files[record.file].sha256)
+        for model in models
+        for record in wanted(records.engines, model, config.engines, bundle)
+    )
+    return {deployed.name: deployed for deployed in found}
+
+
+def wanted(
+    engines: Sequence[EngineRecord], model: Segmenter, labels: Sequence[str], bundle: Path
+) -> Iterator[EngineRecord]:
+    """The records of a network's files with these labels. Raises ConfigurationError, WeightsError."""
+    own = {record.label: record for record in engines if record.model == model.spec.name}
+    for label in labels:
+        if label not in own:
+            what = f"the bundle {bundle} has no {label} file of {model.spec.name}"
+            there = f"--engine is one of {', '.join(own)}" if own else "deploy a set of this network first"
+            raise ConfigurationError(what, there)
+        record = own[label]
+        if record.weights_sha256 and record.weights_sha256 != model.weights_sha256:
+            raise WeightsError(
+                f"{record.file} in {bundle} was made of other weights than those of {model.spec.name}",
+                "attack the network that was deployed, or deploy this one",
+            )
+        yield record
+
+
+def read(bundle: Path, record: EngineRecord, base: Segmenter, recorded: str) -> Deployed:
+    """One file as a network on the device of its float network. Raises IntegrityError, EngineError."""
+    import onnx
+
+    from segeval.graphs.differentiable import GraphSegmenter
+
+    data = inside(bundle, record.file).read_bytes()
+    if sha256(data) != recorded:
+        raise IntegrityError(f"{record.file} in {bundle} was changed", "deploy again")
+    graph = GraphSegmenter(onnx.load_from_string(data))
+    file = DeployedFile(base.spec.name, record.label, recorded)
+    return Deployed(file, base, graph, (record.height, record.width)).to(base.mean.device)
