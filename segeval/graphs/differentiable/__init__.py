@@ -1,0 +1,1 @@
+"""A deployed file as a differentiable module."""
