@@ -5,11 +5,18 @@ from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
+import torch
 from numpy.typing import NDArray
-from onnx import defs
+from onnx import ModelProto, TensorProto, defs, helper, numpy_helper
+from onnx.checker import ValidationError, check_model
+from onnx.shape_inference import InferenceError
+from torch import Tensor
+from torch.autograd import gradcheck
 
 from segeval.errors import EngineError
+from segeval.graphs.differentiable.graph import DifferentiableGraph
 from segeval.graphs.differentiable.registry import OPERATORS
 from segeval.graphs.differentiable.steps import OLDEST
 from tests.graphs.differentiable.node_tests import NodeTest, as_array, computed, node_tests, stored
@@ -44,8 +51,14 @@ REFUSED = {
 """What the error says, and the tests whose models are refused with it."""
 STORED = "that is no constant of the file"
 """What the error says where an input of the test is a constant in every file of a network."""
-RESTING = frozenset({"ArgMax", "ArgMin", "Ceil", "Floor", "Round", "QuantizeLinear", "Cast", "Shape", "Size"})
-"""Operators without a gradient, or with one that passes straight through a rounding: test_rounding has it."""
+RESTING = frozenset({"Cast", "Ceil", "Constant", "Floor", "QuantizeLinear", "Range", "Round"})
+"""Operators of numbers alone, and those whose gradient passes straight through a rounding: test_rounding has it."""
+POSITIVE = frozenset({"Log", "Pow", "Sqrt"})
+"""Operators of positive values."""
+FORMERLY_ATTRIBUTES = {"ReduceSum": 13, "Split": 13, "Squeeze": 13, "Unsqueeze": 13} | {
+    name: 18 for name in OPERATORS if name.startswith("Reduce") and name != "ReduceSum"
+}
+"""The version from which on axes, or the sizes of a split, are an input."""
 
 
 def names() -> list[str]:
@@ -101,3 +114,111 @@ def test_as_onnx_defines_it(name: str) -> None:
             assert STORED in error.what or "has no values" in error.what
         else:
             compare(found, outputs, test)
+
+
+def at_version(model: ModelProto, version: int) -> ModelProto:
+    """A model of one operator as one of an older definition of it. It need not be valid."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    copy.opset_import[0].version, copy.ir_version = max(version, OLDEST), 8
+    node, constants = copy.graph.node[0], {tensor.name: tensor for tensor in copy.graph.initializer}
+    if version < FORMERLY_ATTRIBUTES.get(node.op_type, 0) and len(node.input) > 1:
+        name = "split" if node.op_type == "Split" else "axes"
+        values = numpy_helper.to_array(constants[node.input[1]]).tolist()
+        node.attribute.extend([helper.make_attribute(name, values)] if values else [])
+        copy.graph.initializer.remove(constants[node.input[1]])
+        del node.input[1]
+    if node.op_type == "Resize" and version == 11:
+        empty = [position for position in (1, 2) if not node.input[position]]
+        for position in empty:  # these inputs had to be there
+            node.input[position] = f"none{position}"
+            copy.graph.initializer.append(numpy_helper.from_array(np.zeros(0, np.float32), f"none{position}"))
+    return copy
+
+
+OLDER = [(name, each) for name, operator in OPERATORS.items() for each in operator.versions[:-1] if each <= 21]
+"""Definitions that ONNX's own tests, which are of the newest, say nothing of, as far as files of today have them."""
+
+
+def in_onnx_runtime(model: ModelProto, inputs: list[Any]) -> list[NDArray[Any]] | None:
+    """What ONNX Runtime computes without any optimisation; None if it has not got this."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        found: list[NDArray[Any]] = session.run(
+            None, {model.graph.input[0].name: as_array(inputs[0])} if inputs else {}
+        )
+    except Exception:  # they have no base of their own
+        return None
+    return found
+
+
+@pytest.mark.parametrize(("operator", "version"), OLDER)
+def test_older_definitions_are_computed_as_onnx_runtime_does(operator: str, version: int) -> None:
+    compared = 0
+    for test in node_tests().values():
+        if test.operators != {operator}:
+            continue
+        inputs, _ = test.sets[0]
+        model, rest = stored(test.model, inputs)
+        older = at_version(model, version)
+        try:
+            check_model(older, full_check=True)
+            found = computed(older, rest)
+        except (ValidationError, InferenceError, EngineError):
+            continue
+        expected = in_onnx_runtime(older, rest)
+        if expected is not None:
+            compare(found, expected, test)
+            compared += 1
+    assert compared
+
+
+def differentiable_tests() -> list[str]:
+    """Tests of real numbers that are no rounding, and computed."""
+    found = []
+    for name, test in node_tests().items():
+        ends = [*test.model.graph.input, *test.model.graph.output]
+        kinds = {end.type.tensor_type.elem_type for end in (ends[0], ends[-1])}
+        if not refusals(name) and not test.operators & RESTING and kinds <= {TensorProto.FLOAT, TensorProto.DOUBLE}:
+            found.append(name)
+    return found
+
+
+def real(values: NDArray[Any]) -> NDArray[Any]:
+    """Real values in float64, others as they are."""
+    return values.astype(np.float64) if np.issubdtype(values.dtype, np.floating) else np.array(values)
+
+
+def apart(values: Tensor, positive: bool, rng: np.random.Generator) -> Tensor:
+    """Other values of this shape: no two of them equal, none of them round."""
+    spread = torch.from_numpy(rng.permutation(np.linspace(-2, 2, values.numel())) + 0.0137)
+    return (spread.abs() + 0.2 if positive else spread).reshape(values.shape)
+
+
+def test_every_operator_with_a_gradient_is_tested_for_it() -> None:
+    without = {"ArgMax", "ArgMin", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Shape", "Size"}
+    without |= {"And", "Or", "Not", "Xor", "ConstantOfShape", "DequantizeLinear"} | RESTING
+    tested = {name for test in differentiable_tests() for name in node_tests()[test].operators}
+    assert OPERATORS.keys() - tested <= without
+
+
+@pytest.mark.parametrize("name", differentiable_tests())
+def test_the_gradient_is_the_limit_of_differences(name: str) -> None:
+    """In float64, with a gradient to every real input that need not be a constant of the file."""
+    test, rng = node_tests()[name], np.random.default_rng(0)
+    model, inputs = test.model, test.sets[0][0]
+    try:
+        graph = DifferentiableGraph(model).double()
+    except EngineError:
+        model, inputs = stored(model, inputs)
+        graph = DifferentiableGraph(model).double()
+    given = [torch.from_numpy(real(as_array(values))) for values in inputs]
+    if given[0].is_floating_point():
+        given[0] = apart(given[0], bool(test.operators & POSITIVE), rng)
+    parameters = OPERATORS[model.graph.node[0].op_type].parameters if len(model.graph.node) == 1 else ()
+    for place, each in enumerate(given):
+        each.requires_grad_(each.is_floating_point() and place not in parameters)
+    assert gradcheck(graph, given, fast_mode=True)

@@ -82,6 +82,6 @@ def spread(node: Node) -> Spread:
         return lambda each, x: each.repeat_interleave(block, axis).narrow(axis, 0, x.shape[axis])
     if scale.numel() == 1:
         return lambda each, x: each.reshape(())
-    if scale.ndim != 1:
+    if scale.ndim != 1 or node.version < 13:
         raise node.refusal(f"a scale of {tuple(scale.shape)} without block_size")
     return lambda each, x: each.view([-1 if n == axis % x.ndim else 1 for n in range(x.ndim)])

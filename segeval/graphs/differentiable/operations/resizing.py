@@ -36,7 +36,7 @@ class Resize:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.mode = node.one_of("mode", "nearest", "linear", "cubic")
-        kinds = ("align_corners", "asymmetric", "pytorch_half_pixel", "tf_half_pixel_for_nn", "half_pixel_symmetric")
+        kinds = ("align_corners", "asymmetric", "pytorch_half_pixel", "half_pixel_symmetric")
         self.places = node.one_of("coordinate_transformation_mode", "half_pixel", *kinds)
         self.nearest = node.one_of("nearest_mode", "round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
         self.coefficient = node.attribute("cubic_coeff_a", CUBIC)
@@ -140,8 +140,6 @@ def origins(given: int, size: int, factor: np.float32, places: str) -> NDArray[n
         return n * np.float32(given - 1) / np.float32(max(size - 1, 1))
     if places == "pytorch_half_pixel" and size == 1:
         return np.zeros(1, np.float32)
-    if places == "tf_half_pixel_for_nn":
-        return (n + half) / factor
     x = (n + half) / factor - half
     if places == "half_pixel_symmetric":
         adjusted = np.float32(size) / (factor * np.float32(given))

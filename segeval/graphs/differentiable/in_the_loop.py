@@ -1,0 +1,83 @@
+"""The values of an engine with the gradient of the file: what is attacked is what the engine really computes.
+
+    y = engine(x),   dy/dx = d graph(x)/dx
+
+A simulation in floating point is not what an engine computes to the last level. Where that matters, the engine's own
+logits are the values, and the graph lends its gradient alone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from onnx import ModelProto, TensorProto, helper
+from torch import Tensor, nn
+
+from segeval.errors import EngineError
+from segeval.graphs.differentiable.segmenter import batch_of, logits_of
+from segeval.graphs.session import open_session
+from segeval.models.segmenter import LEVELS
+
+
+class Replaced(torch.autograd.Function):
+    """y = values, with the gradient of what they replace."""
+
+    @staticmethod
+    def forward(ctx: Any, replaced: Tensor, values: Tensor) -> Tensor:
+        """Two tensors of one shape to the second."""
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """The gradient as it comes, to the first."""
+        return gradient, None
+
+
+class EngineInTheLoop(nn.Module):
+    """A module whose logits are an engine's and whose gradient is a graph's."""
+
+    def __init__(self, graph: nn.Module, engine: Callable[[Tensor], Tensor]) -> None:
+        """graph, engine: both from (N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W)."""
+        super().__init__()
+        self.graph = graph
+        self.engine = engine
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W). Raises EngineError if the engine's have another shape."""
+        logits: Tensor = self.graph(images)
+        values = self.engine(images.detach()).to(logits)
+        if values.shape != logits.shape:
+            what = f"the engine gives {tuple(values.shape)}, its graph {tuple(logits.shape)}"
+            raise EngineError(what, "give an engine that was built of this file, and that returns its logits")
+        y: Tensor = Replaced.apply(logits, values)  # type: ignore[no-untyped-call]
+        return y
+
+
+class OnnxRuntimeLogits:
+    """The logits of a deployed file as ONNX Runtime computes them, a function for `EngineInTheLoop`."""
+
+    def __init__(self, model: ModelProto, integers: str = "", simulated: bool = False) -> None:
+        """Open a file. integers, simulated: as of `open_session`. Raises EngineError."""
+        self._logits, self._batch = logits_of(model), batch_of(model)
+        self._session = open_session(with_output(model, self._logits), integers=integers, simulated=simulated)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1], rounded to 8 bits, to logits (N, C, H, W)."""
+        levels = (images * LEVELS).round().clamp(0, LEVELS).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        found = []
+        for start in range(0, len(levels), self._batch):
+            part = levels[start : start + self._batch]
+            given = np.concatenate([part, np.repeat(part[-1:], self._batch - len(part), axis=0)])
+            (logits,) = self._session.run([self._logits], {self._session.get_inputs()[0].name: given})
+            found.append(torch.from_numpy(logits[: len(part)]))
+        return torch.cat(found)
+
+
+def with_output(model: ModelProto, name: str) -> ModelProto:
+    """The same file that also returns one of its values, in float32."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    if name not in {output.name for output in copy.graph.output}:
+        copy.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return copy
