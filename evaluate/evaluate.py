@@ -16,6 +16,7 @@ from .device.device_records import BenchmarkReport
 from .device.join import benchmark_report, open_benches
 from .formats.label_maps import write_label_maps
 from .formats.sample_files import write_samples
+from .measure.adaptive import adaptive_tables
 from .measure.bootstrap import RESAMPLES
 from .measure.clean import measure_latency
 from .measure.comparisons import comparisons
@@ -26,6 +27,7 @@ from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetS
 from .measure.report_rows import ReportRows
 from .measure.summary import survival_rows
 from .measure.sweep import attributions, calibration_matrices
+from .report.adaptive_csv import adaptive_csv
 from .report.corruptions_csv import corruptions_csv
 from .report.downloads import downloads, kept_free
 from .report.gallery import gallery
@@ -36,7 +38,7 @@ from .report.reading import KEPT
 from .report.renewal import hashes_below, hashes_of, make_above, renewed
 from .report.report_csv import breakdown_csv, clean_csv, comparisons_csv, curves_csv, samples_csv, survival_csv
 from .report.sweep_csv import attribution_csv, calibrations_csv
-from .report.verdict import limits, verdict
+from .report.verdict import audited, limits, verdict
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -63,8 +65,8 @@ def evaluate(
         replays: of that set; an unfinished one is evaluated as far as it got, and the report says so.
         out: gets report.html, report.json, survival.csv, clean.csv, curves.csv, breakdown.csv and the samples as
             samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to compare,
-            corruptions.csv if images were corrupted, calibrations.csv and attribution.csv if there were several int8
-            files.
+            adaptive.csv if attacks were made on deployed files, corruptions.csv if images were corrupted,
+            calibrations.csv and attribution.csv if there were several int8 files.
         seed: of the bootstrap.
         progress: called with the stage, what is done of it and its total.
         benches: benchmarks of the replayed bundles; with them `out` gets benchmark.csv and benchmark.json as well.
@@ -110,6 +112,7 @@ def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkR
         "curves.csv": curves_csv(report.curves),
         "breakdown.csv": breakdown_csv(report.breakdown),
         "comparisons.csv": comparisons_csv(report.comparisons),
+        "adaptive.csv": adaptive_csv(adaptive_tables(rows, report.comparisons, report.set)),
         "corruptions.csv": corruptions_csv(corruption_tables(rows)),
         "calibrations.csv": calibrations_csv(calibration_matrices(rows)),
         "attribution.csv": attribution_csv(attributions(rows)),
@@ -140,13 +143,15 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             corruption=engine.corruption,
             arithmetic=str(engine.record.facts.get("arithmetic", "")),
             noise_floor=engine.noise_floor,
+            file_sha256=engine.file_sha256,
         )
         for engine in sources.engines
     )
     rows = ReportRows(survival, clean_rows(sources, counted), engines)
-    compared = comparisons(counted.rows, rows, seed, progress)
+    about = set_summary(sources, len(counted.attacked))
+    compared = comparisons(counted.rows, rows, about.attacks, seed, progress)
     return SurvivalReport(
-        verdict=verdict(rows, compared),
+        verdict=(*verdict(rows, compared), *audited(adaptive_tables(rows, compared, about))),
         notes=limits(rows, counted.missing.total(), saturating, replaced, sources.not_run),
         survival=rows.survival,
         clean=rows.clean,
@@ -157,7 +162,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             for replay in sources.replays
         ),
         examples=(),
-        set=set_summary(sources, len(counted.attacked)),
+        set=about,
         versions=versions(),
         seed=seed,
         resamples=RESAMPLES,
@@ -194,6 +199,7 @@ def set_summary(sources: Sources, attacked: int) -> SetSummary:
         images=len(manifest.images),
         attacked=attacked,
         samples=manifest.sample_count,
+        deployed=manifest.deployed,
     )
 
 

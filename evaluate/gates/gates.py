@@ -12,7 +12,7 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import isfinite
 from pathlib import Path
@@ -22,6 +22,7 @@ from segeval.errors import ConfigurationError
 
 from ..measure.attack_lines import rows_by_attack
 from ..measure.clean import miou_difference, same_truth
+from ..measure.comparisons import float_attacks
 from ..measure.inputs import Sources
 from ..measure.report_records import DESKTOP, SurvivalReport, SurvivalRow
 from ..measure.report_rows import ReportRows
@@ -29,11 +30,14 @@ from ..measure.row_key import RowKey
 from ..report.wording import attack_name
 
 LONGEST = 1000
+GAP = "adaptive_gap"
 ATTACK_FIRST = re.compile(r"\s*([A-Za-z0-9_.+-]+)\s*:(.*)", re.DOTALL)
 METRICS: Mapping[str, str] = {
     "survival": "share of the pixels won on the desktop that the engine shows as won",
     "success": "share of the attacked pixels that the engine shows as the adversarial class",
     "control": "the same share of the clean image",
+    "evaded": "share of the attacked pixels that the engine shows as won, and the desktop as without the attack",
+    GAP: "success minus that of the same attack made on the float network; of attacks made on deployed files",
     "accuracy": "segmentation accuracy on the attacked image",
     "levels": "mean change of the image in levels",
     "miou": "mIoU on the clean images",
@@ -216,9 +220,10 @@ def check(report: SurvivalReport, gates: Sequence[Gate]) -> list[Finding]:
     """
     found = []
     rows = ReportRows.of(report).as_shipped
+    pairs = float_attacks(report.set.attacks)
     for gate in gates:
         require_whole(rows, [model.name for model in report.set.models], gate)
-        findings = list(findings_of(rows, gate))
+        findings = list(findings_of(rows, gate, pairs))
         if not findings:
             raise fits_none(gate, (row.attack for row in rows.own))
         found += findings
@@ -252,16 +257,26 @@ def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
             raise ConfigurationError(what, "finish segeval replay, then evaluate again")
 
 
-def findings_of(rows: ReportRows, gate: Gate) -> Iterator[Finding]:
-    """A gate on every attack of every network, and every choice of engines that its precisions have."""
+def findings_of(rows: ReportRows, gate: Gate, pairs: Mapping[str, str]) -> Iterator[Finding]:
+    """A gate on every attack of every network, and every choice of engines that its precisions have.
+
+    Args:
+        rows: of engines as they ship.
+        gate: the condition.
+        pairs: attacks made on deployed files, with the same ones made on the float network. A gate on their gap is
+            about no other attack.
+    """
     about = [row for row in rows.own if not gate.attack or row.attack == gate.attack]
+    if any(metric == GAP for _, metric in gate.names):
+        about = [row for row in about if row.attack in pairs]
     for key, found in rows_by_attack(about).items():
         own = list(found.values())
         precisions = list(dict.fromkeys(precision for precision, _ in gate.names))
         for chosen in product(*(engines_of(own, precision, gate) for precision in precisions)):
             engines = dict(zip(precisions, chosen, strict=True))
             numbers = {
-                (precision, metric): number(engines[precision], metric, rows, gate) for precision, metric in gate.names
+                (precision, metric): number(engines[precision], metric, rows, gate, pairs)
+                for precision, metric in gate.names
             }
             yield Finding(
                 gate.text,
@@ -282,7 +297,14 @@ def engines_of(rows: Sequence[SurvivalRow], precision: str, gate: Gate) -> list[
     return found
 
 
-def number(row: SurvivalRow, metric: str, rows: ReportRows, gate: Gate) -> float:
+def gap(row: SurvivalRow, rows: ReportRows, pairs: Mapping[str, str]) -> float | None:
+    """Success of an attack minus that of the same one made on the float network, on the same engine."""
+    plain = rows.row(replace(row.key, attack=pairs.get(row.attack, "")))
+    here, there = row.engine_success.mean, plain.engine_success.mean if plain else None
+    return None if here is None or there is None else here - there
+
+
+def number(row: SurvivalRow, metric: str, rows: ReportRows, gate: Gate, pairs: Mapping[str, str]) -> float:
     """A metric of an engine. Raises ConfigurationError where it does not exist."""
     engine, desktop = (rows.clean_by_engine[row.model, label] for label in (row.engine, DESKTOP))
     if metric == "miou_drop" and not same_truth(engine, desktop):
@@ -292,6 +314,8 @@ def number(row: SurvivalRow, metric: str, rows: ReportRows, gate: Gate) -> float
         "survival": row.survival.mean,
         "success": row.engine_success.mean,
         "control": row.control.mean,
+        "evaded": row.evaded.mean if row.evaded else None,
+        GAP: gap(row, rows, pairs),
         "accuracy": row.engine_accuracy.mean,
         "levels": row.perturbation.mean,
         "miou": engine.miou,

@@ -7,16 +7,19 @@ each the answer to a question a reader has, over all tasks together, for the net
 * what another machine changes: an engine against the same one of a later replay;
 * what another calibration changes: against the first one of that precision, the one that ships;
 * what a corruption changes: against the same engine on images as they are, in the coarsest precision;
-* which attack survives better: every two attacks with the same victims, on the coarsest engine alone.
+* which attack survives better: every two attacks with the same victims, on the coarsest engine alone;
+* what an attacker gains who has the engine: an attack made on the float network against the same one made on deployed
+  files, on every engine (the adaptive gap).
 
 Calibrations of a part of the network are ranked elsewhere and compared with nothing here.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
+from segeval.files.sets import AttackSpec
 from segeval.progress import Progress
 
 from .bootstrap import derived
@@ -42,7 +45,7 @@ class Question:
         floor: of noise.
     """
 
-    between: Literal["engines", "attacks"]
+    between: Literal["engines", "attacks", "adaptive"]
     first: RowKey
     second: RowKey
     quantity: str
@@ -74,20 +77,21 @@ class Question:
 
 
 def comparisons(
-    counts: Sequence[SampleCounts], rows: ReportRows, seed: int, progress: Progress
+    counts: Sequence[SampleCounts], rows: ReportRows, attacks: Sequence[AttackSpec], seed: int, progress: Progress
 ) -> tuple[Comparison, ...]:
     """Every comparison of a report, with p-values that are corrected for their number.
 
     Args:
         counts: of every sample on every engine.
         rows: of the report.
+        attacks: of the set.
         seed: of the resampling.
         progress: called with the stage, what is done of it and its total.
     """
     samples: dict[RowKey, list[SampleCounts]] = {}
     for row in counts:
         samples.setdefault(row.key.over_tasks(), []).append(row)
-    asked = list(plan(rows))
+    asked = [*plan(rows, float_attacks(attacks)), *adaptive_questions(rows, attacks)]
     permutations = permutations_for(len(asked))
     found = []
     for done, each in enumerate(asked, start=1):
@@ -105,15 +109,33 @@ def undecidable(compared: Sequence[Comparison]) -> bool:
     return not any(can_be_significant(pair.paired.images, len(tested)) for pair in tested)
 
 
-def plan(rows: ReportRows) -> Iterator[Question]:
-    """What is compared."""
+def plan(rows: ReportRows, adaptive: Collection[str] = ()) -> Iterator[Question]:
+    """What is compared besides. adaptive: attacks that `adaptive_questions` compares with others."""
     for model in dict.fromkeys(row.model for row in rows.own):
         about = rows.about(model)
         for victims in dict.fromkeys(row.victims for row in about.own):
-            yield from _plan([row.key for row in about.own if row.victims == victims], about.engines)
+            yield from _plan([row.key for row in about.own if row.victims == victims], about.engines, adaptive)
 
 
-def _plan(keys: Sequence[RowKey], engines: Sequence[EngineSummary]) -> Iterator[Question]:
+def float_attacks(attacks: Sequence[AttackSpec]) -> dict[str, str]:
+    """Of each attack that was made on deployed files, by label, the label of the same one made on the float network."""
+    labels = {spec.label for spec in attacks}
+    found = {spec.label: spec.on_float.label for spec in attacks if spec.on != "fp32"}
+    return {label: other for label, other in found.items() if other in labels}
+
+
+def adaptive_questions(rows: ReportRows, attacks: Sequence[AttackSpec]) -> Iterator[Question]:
+    """What is gained by making an attack on deployed files, on every engine that is whole."""
+    whole = {engine.label for engine in rows.engines if not engine.is_partial}
+    keys = {row.key for row in rows.own}
+    pairs = float_attacks(attacks)
+    for key in (row.key for row in rows.own if row.attack in pairs and row.engine in whole):
+        first = replace(key, attack=pairs[key.attack])
+        if first in keys:
+            yield Question("adaptive", first, key, "engine_success")
+
+
+def _plan(keys: Sequence[RowKey], engines: Sequence[EngineSummary], adaptive: Collection[str]) -> Iterator[Question]:
     """keys: of one model and of attacks on the same victims.   engines: of the model."""
     attacks = dict.fromkeys(key.over_engines() for key in keys)
     for attack in attacks:
@@ -125,7 +147,7 @@ def _plan(keys: Sequence[RowKey], engines: Sequence[EngineSummary]) -> Iterator[
     labels = {key.engine for key in keys}
     coarsest = coarsest_engine([each for each in engines if each.label in labels])
     if coarsest is not None:
-        shown = [key for attack in attacks if (key := attack.on(coarsest.label)) in keys]
+        shown = [key for attack in attacks if (key := attack.on(coarsest.label)) in keys and key.attack not in adaptive]
         for sides in combinations(shown, 2):
             yield from (Question("attacks", *sides, quantity) for quantity in BETWEEN_ATTACKS)
 

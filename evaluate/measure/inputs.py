@@ -32,6 +32,7 @@ class Engine(Deployed):
         keys: of its inputs that have a result.
         replay_index: which replay it belongs to.
         corruption: as in ``jpeg-75``, empty for images as they are.
+        file_sha256: of its ONNX file, empty if no bundle.json tells.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Engine(Deployed):
     calibration: Calibration | None
     corruption: str = ""
     noise_floor: NoiseFloor | None = None
+    file_sha256: str = ""
 
     @property
     def model(self) -> str:
@@ -120,6 +122,7 @@ def engines_of(label: str, results: EngineResults, index: int, bundle: BundleMan
     record = results.engine
     deployed = next((engine for engine in bundle.engines if engine.name == record.name), None) if bundle else None
     calibration, floor = (deployed.calibration, deployed.noise_floor) if deployed else (None, None)
+    file = bundle.files[deployed.file].sha256 if bundle and deployed else ""
     keys: dict[str, set[str]] = {"": set()}
     if bundle and deployed and deployed.ships:
         keys.update((corruption, set()) for corruption in bundle.options.corruptions)
@@ -127,7 +130,7 @@ def engines_of(label: str, results: EngineResults, index: int, bundle: BundleMan
         keys.setdefault(corruption_of(key), set()).add(key)
     for corruption, own in keys.items():
         called = f"{label}+{corruption}" if corruption else label
-        yield Engine(called, record, results, frozenset(own), index, calibration, corruption, floor)
+        yield Engine(called, record, results, frozenset(own), index, calibration, corruption, floor, file)
 
 
 class Sources:

@@ -10,7 +10,7 @@ from typing import Literal
 from segeval.files.bundles import Calibration, NoiseFloor
 from segeval.files.earlier import of_today, within
 from segeval.files.replays import Environment
-from segeval.files.sets import AttackSpec, CraftConfig, ModelRecord, Scope, TaskRecord
+from segeval.files.sets import AttackSpec, CraftConfig, DeployedFile, ModelRecord, Scope, TaskRecord
 
 from .paired_records import Paired, Tested, nested
 from .row_key import Keyed, RowKey
@@ -64,6 +64,8 @@ class SurvivalRow(Keyed):
         desktop_*: the network in torch, fp32, on the same images.
         gained: pixels of φ that the engine shows as the adversarial class and the desktop does not, over φ.
         already: pixels of φ that the engine shows as the adversarial class with and without the attack, over φ.
+        evaded: pixels of φ that the engine shows as the adversarial class, and the desktop as on the clean image, over
+            φ: what is to be seen on the device alone.
         damage: of the pixels of φ that left the source classes on the desktop, whatever they became, the share that did
             on the engine too;
         desktop_damage, engine_damage, clean_damage: such pixels over φ, the last on the clean image.
@@ -105,6 +107,7 @@ class SurvivalRow(Keyed):
     margin_lost: Estimate | None = None
     variant: str = ""
     corruption: str = ""
+    evaded: Estimate | None = None
 
     @property
     def ships(self) -> bool:
@@ -153,13 +156,14 @@ class Comparison(Tested):
     """A paired difference of one quantity, over the images that have both.
 
     Attributes:
-        between: whether two engines under one attack are compared, or two attacks on one engine.
+        between: whether two engines under one attack are compared, two attacks on one engine, or on one engine an
+            attack that was made on the float network and the same one made on deployed files (adaptive).
         quantity: a column of SurvivalRow, such as ``survival`` and ``engine_success``.
         p_holm: p corrected for all comparisons of the report.
         noise_floor: the larger one of two engines that are compared, as a share; None between attacks, or if unknown.
     """
 
-    between: Literal["engines", "attacks"]
+    between: Literal["engines", "attacks", "adaptive"]
     model: str
     victims: tuple[str, ...]
     task: str | None
@@ -291,6 +295,7 @@ class EngineSummary(Deployed):
         corruption: what its images went through, as in ``jpeg-75``; empty for images as they are.
         arithmetic: what numbers it computed with, in words; empty if its record does not say.
         noise_floor: of its file; None if the replay has no bundle.json to tell, or deployment did not measure it.
+        file_sha256: of its ONNX file; empty if the replay has no bundle.json to tell.
     """
 
     label: str
@@ -305,6 +310,7 @@ class EngineSummary(Deployed):
     corruption: str = ""
     arithmetic: str = ""
     noise_floor: NoiseFloor | None = None
+    file_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -323,6 +329,7 @@ class SetSummary:
     Attributes:
         images: that were asked for.
         attacked: of these, with at least one sample; only they were replayed clean as well.
+        deployed: files that attacks were made on.
     """
 
     sha256: str
@@ -338,6 +345,7 @@ class SetSummary:
     images: int
     attacked: int
     samples: int
+    deployed: tuple[DeployedFile, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ QUANTITIES: dict[str, tuple[str, ...]] = {
     "engine_ratio": ("engine_source_correct", "source", "engine_other_correct", "other"),
     "gained": ("gained", "phi"),
     "already": ("already", "phi"),
+    "evaded": ("evaded", "phi"),
     "damage": ("damage_survived", "desktop_damaged"),
     "desktop_damage": ("desktop_damaged", "phi"),
     "engine_damage": ("engine_damaged", "phi"),

@@ -62,6 +62,8 @@ class SampleCounts(Keyed):
         desktop_damaged, engine_damaged: pixels of φ shown as no source class of the task on the adversarial image.
         damage_survived: on both.
         clean_damaged: on the engine's clean image.
+        evaded: pixels of φ that the engine shows as the adversarial class, while the desktop shows what it does on the
+            clean image.
         margin_survived_sum, margin_lost_sum: of the desktop's margins, in logits, over the pixels of A that survived,
             and over the others. None without margins.
     """
@@ -98,6 +100,7 @@ class SampleCounts(Keyed):
     clean_damaged: int = 0
     margin_survived_sum: float | None = None
     margin_lost_sum: float | None = None
+    evaded: int = 0
 
     @property
     def gained(self) -> int:
@@ -165,4 +168,5 @@ def count_sample(sample: AdversarialSample, task: TaskRecord, model: str, engine
         clean_damaged=int(np.count_nonzero(phi & goal.damaged(maps.engine_clean, reference))),
         margin_survived_sum=margin_survived,
         margin_lost_sum=margin_lost,
+        evaded=int(np.count_nonzero(hit & (maps.desktop_adversarial == maps.desktop_clean))),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 MAIN = (
     "survival.csv",
     "comparisons.csv",
+    "adaptive.csv",
     "calibrations.csv",
     "attribution.csv",
     "corruptions.csv",

@@ -19,6 +19,7 @@ from segeval.files.encoding import encode
 from ..device import device_wording as benchmark_words
 from ..device.device_records import BenchmarkReport
 from ..device.section import device_section
+from ..measure.adaptive import adaptive_tables
 from ..measure.clean import same_truth
 from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
@@ -155,6 +156,7 @@ class Page:
             "headline": rows.headline,
             "engines": {engine.label: engine for engine in report.engines},
             "shipping": rows.as_shipped.engines,
+            "adaptive": adaptive_tables(rows, report.comparisons, report.set),
             "transfer": transfer(rows),
             "matrices": calibration_matrices(rows),
             "attributions": attributions(rows),

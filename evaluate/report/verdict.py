@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from ..measure.adaptive import AdaptiveTable
 from ..measure.report_records import Comparison, EngineSummary, SurvivalRow
 from ..measure.report_rows import ReportRows
-from .wording import attack_name, counted_images, decimals, p_in_words, percent, signed, with_interval
+from .wording import attack_name, counted_images, decimals, p_in_words, percent, points, signed, with_interval
 
 FEW_IMAGES = 10
 MOST_NAMED = 6
@@ -23,6 +24,37 @@ def verdict(rows: ReportRows, comparisons: Sequence[Comparison] = ()) -> tuple[s
         f"image alone gives {decimals(row.control.mean)}."
     )
     return (first, *_costs(row, comparisons), *_ranges(rows))
+
+
+def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
+    """What an attacker gains who has the engine, and what of that a desktop audit would not have seen."""
+    shipping = [
+        (line, cell)
+        for table in tables
+        for line in table.lines
+        for engine, cell in zip(table.engines, line.cells, strict=True)
+        if cell is not None and engine.ships
+    ]
+    gaps = [(line, cell, cell.gap) for line, cell in shipping if cell.gap is not None]
+    evading = [(line, cell.row, cell.row.evaded) for line, cell in shipping if line.spec.on == "evasive"]
+    sentences = []
+    if gaps:
+        line, cell, gap = max(gaps, key=lambda found: found[2].difference or 0.0)
+        brackets = "" if gap.low is None else f" [{points(gap.low)}, {points(gap.high)}]"
+        sentences.append(
+            f"Made on {line.made_on} instead of the float network, {line.spec.on_float.label} reaches "
+            f"{decimals(gap.second)} on {cell.row.engine} instead of {decimals(gap.first)}: an adaptive gap of "
+            f"{points(gap.difference)} points{brackets}, {p_in_words(cell.p_holm)}."
+        )
+    known = [(line, row, evaded) for line, row, evaded in evading if evaded is not None]
+    if known:
+        line, row, evaded = max(known, key=lambda found: found[2].mean or 0.0)
+        sentences.append(
+            f"A desktop audit would not have seen it all: {line.spec.label} changes {with_interval(evaded)} of the "
+            f"attacked pixels on {row.engine} where the desktop shows what it shows on the clean image; its success on "
+            f"the desktop is {decimals(line.desktop.mean)}."
+        )
+    return tuple(sentences)
 
 
 def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
 """Goals as losses and margins of logits: what an attack descends, and how far a pixel is from being reached."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segeval.goals import Goal
 
-LEAD = 0.05
-"""Logits by which one side of an evasive attack is to win, and the other not."""
+SOFTNESS = 1.0
+"""Logits over which a step of a margin is smooth: about what rounding to int8 changes."""
 
 
 def goal_cross_entropy(goal: Goal, logits: Tensor, clean: Tensor, phi: Tensor) -> Tensor:
@@ -41,25 +43,40 @@ def goal_margin(goal: Goal, logits: Tensor, clean: Tensor) -> Tensor:
     return accepted - logits.masked_fill(~refused, -torch.inf).amax(1)
 
 
-def evasive_loss(goal: Goal, logits: Tensor, clean: Tensor, phi: Tensor, unaware: bool) -> Tensor:
-    """What a network lacks of its part in an attack that one sees and another does not.
+def evasive_loss(
+    goals: Sequence[Goal], logits: Sequence[Tensor], clean: Sequence[Tensor], phi: Tensor, unaware: Sequence[bool]
+) -> Tensor:
+    """What is lacking of pixels that deployed files see and the desktop does not.
 
-    Inside φ a deployed file is to reach the goal and the desktop is not to, each by `LEAD`; what is reached pulls no
-    more, so that a pixel rests where the two disagree. Outside φ nothing is to change.
+    DIVA (Hao et al. 2022, arXiv:2204.10933) adds the probability that one network is fooled to the one with which the
+    other stays right. Here every pixel of φ needs both, so they are multiplied, and what the desktop notices counts by
+    itself. Smooth steps of the margins stand for the probabilities: pixels far from the boundary, where the networks do
+    not differ, pull least.
 
     Args:
-        goal: in the numbers of the network's outputs.
-        logits: (N, C, H, W).
-        clean: (N, H, W) clean prediction, in the same numbers.
+        goals: per network, in the numbers of its outputs.
+        logits: (N, C, H, W) per network.
+        clean: (N, H, W) clean prediction, in the numbers of each.
         phi: (N, H, W) bool.
-        unaware: whether the network is the one that is not to notice.
+        unaware: per network, whether it is one that is not to notice.
 
     Returns:
-        (N, H, W), 0 or above.
+        (N, H, W), -1 where all is reached. Outside φ no network is to notice anything.
     """
-    margin = goal_margin(goal, logits, clean)
-    lacks = (LEAD + margin if unaware else LEAD - margin).clamp(min=0)
-    return torch.where(phi, lacks, F.cross_entropy(logits, clean, reduction="none"))
+    calm, fooled = torch.ones_like(logits[0][:, 0]), []
+    for goal, each, labels, notices_nothing in zip(goals, logits, clean, unaware, strict=True):
+        stays = torch.sigmoid(clean_margin(each, labels) / SOFTNESS)
+        if notices_nothing:
+            calm = calm * stays
+        else:
+            fooled.append(torch.where(phi, torch.sigmoid(goal_margin(goal, each, labels) / SOFTNESS), stays))
+    return 1 - calm - calm * torch.stack(fooled).mean(0)
+
+
+def clean_margin(logits: Tensor, clean: Tensor) -> Tensor:
+    """(N, H, W) logit of the clean class minus the largest other one."""
+    others = logits.scatter(1, clean[:, None], -torch.inf)
+    return logits.gather(1, clean[:, None])[:, 0] - others.amax(1)
 
 
 def goal_probability(goal: Goal, probability: Tensor, clean: Tensor) -> Tensor:

@@ -73,19 +73,16 @@ class Problem:
         return tuple(network(seen) for network in self.networks)
 
     def loss(self, logits: Sequence[Tensor]) -> Tensor:
-        """(N,) mean over the region of `pixel_loss`, summed over the networks (Eq. 1, 8, 10)."""
-        losses = [self.pixel_loss(number, each) for number, each in enumerate(logits)]
-        return torch.stack([mean_over(loss, self.region) for loss in losses]).sum(0)
+        """(N,) mean over the region of `pixel_losses`, summed up (Eq. 1, 8, 10)."""
+        return torch.stack([mean_over(loss, self.region) for loss in self.pixel_losses(logits)]).sum(0)
 
-    def pixel_loss(self, network: int, logits: Tensor) -> Tensor:
-        """(N, H, W) how far a network is from what is desired of it.
-
-        The cross entropy to what is desired; where one network is to notice nothing, `evasive_loss` of all of them.
-        """
-        goal, clean = self.own_goal(network), self.own(network, self.predicted)
+    def pixel_losses(self, logits: Sequence[Tensor]) -> list[Tensor]:
+        """(N, H, W) per network the cross entropy to what is desired; `evasive_loss` of all where one is unaware."""
+        goals = [self.own_goal(number) for number in range(len(logits))]
+        clean = [self.own(number, self.predicted) for number in range(len(logits))]
         if any(self.unaware):
-            return evasive_loss(goal, logits, clean, self.phi, self.unaware[network])
-        return goal_cross_entropy(goal, logits, clean, self.phi)
+            return [evasive_loss(goals, logits, clean, self.phi, self.unaware)]
+        return [goal_cross_entropy(*each, self.phi) for each in zip(goals, logits, clean, strict=True)]
 
     def own_goal(self, network: int) -> Goal:
         """The goal in the numbers of a network's outputs."""

@@ -108,16 +108,18 @@ class Tanh:
         total = self.penalty * mean_over(squares, region)
         omega = self.omega if self.loss == "ce" else "none"
         weights = hardness(problem.aligned(logits), problem.predicted, problem.phi, problem.goal, omega)
-        for network, each in enumerate(logits):
-            total = total + mean_over(weights * self.pixel_loss(problem, network, each), region)
+        for loss in self.pixel_losses(problem, logits):
+            total = total + mean_over(weights * loss, region)
         return total
 
-    def pixel_loss(self, problem: Problem, network: int, logits: Tensor) -> Tensor:
-        """(N, H, W) Eq. 6, or what the problem has for a loss."""
-        if self.loss == "difference" and not any(problem.unaware):
-            kept = problem.own(network, problem.predicted)
-            return difference(problem.own_goal(network), logits, kept, problem.phi, self.kappa)
-        return problem.pixel_loss(network, logits)
+    def pixel_losses(self, problem: Problem, logits: Sequence[Tensor]) -> list[Tensor]:
+        """(N, H, W) per network Eq. 6, or what the problem has for losses."""
+        if self.loss == "ce" or any(problem.unaware):
+            return problem.pixel_losses(logits)
+        return [
+            difference(problem.own_goal(number), each, problem.own(number, problem.predicted), problem.phi, self.kappa)
+            for number, each in enumerate(logits)
+        ]
 
 
 def anchor(clean: Tensor) -> Tensor:

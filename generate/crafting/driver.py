@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class Kept:
     limit: float | None
     image: NDArray[np.uint8] | None = None
     step: int = -1
-    score: tuple[float, float] = (-1.0, 0.0)
+    score: tuple[float, float] = (-inf, 0.0)
 
     def offer(self, rounded: "Rounded", step: int, score: tuple[float, float]) -> None:
         """Keep an iterate if it is the one to save."""
@@ -192,17 +193,18 @@ def measure(
 def success_of(
     meter: AttackMeter, predictions: Sequence[Labels], counts: Mapping[str, AttackCounts], unaware: Sequence[bool]
 ) -> float:
-    """The success of one image, 0 to 1: that of the network it is smallest on.
+    """The success of one image, at most 1: that of the network it is smallest on.
 
-    Where some networks are to notice nothing, it is the share of φ on which they all show what they show on the clean
-    image, while all others are fooled.
+    Where some networks are to notice nothing, it is the share of φ on which they show what they show on the clean
+    image while the others are fooled, a mean over these, minus the share on which one of them notices something.
     """
     if not any(unaware):
         return min((each.success or 0.0 for each in counts.values()), default=0.0)
-    evaded = meter.phi.copy()
-    for labels, calm in zip(predictions, unaware, strict=True):
-        evaded &= labels == meter.clean if calm else meter.goal.reached(labels, meter.clean)
-    return int(np.count_nonzero(evaded)) / max(meter.phi_pixels, 1)
+    seen = list(zip(predictions, unaware, strict=True))
+    calm = np.logical_and.reduce([labels == meter.clean for labels, quiet in seen if quiet]) & meter.phi
+    fooled = [calm & meter.goal.reached(labels, meter.clean) for labels, quiet in seen if not quiet]
+    evaded = np.mean([np.count_nonzero(each) for each in fooled])
+    return float(evaded - meter.phi_pixels + np.count_nonzero(calm)) / max(meter.phi_pixels, 1)
 
 
 def mean_changes(images: Tensor, problem: Problem) -> tuple[list[float], list[float]]:

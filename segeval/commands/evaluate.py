@@ -47,6 +47,7 @@ def evaluate(
         --gate 'int8.success < 0.5' --gate 'tanh-full: int8.miou_drop < 0.02 and int8.survival < 0.9'
     """
     from segeval.evaluate import (
+        adaptive_in_terminal,
         benchmark_table,
         check_gates,
         clean_in_terminal,
@@ -75,7 +76,8 @@ def evaluate(
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:
         results.print(survival_table(report))
-        for tables in (clean_in_terminal, corruptions_in_terminal, sweeps_in_terminal, differences_in_terminal):
+        beside = (adaptive_in_terminal, clean_in_terminal, corruptions_in_terminal, sweeps_in_terminal)
+        for tables in (*beside, differences_in_terminal):
             for table in tables(report):
                 results.print(table)
         if bench:

@@ -133,7 +133,7 @@ def test_the_more_is_compared_the_more_permutations_are_drawn(shared: Shared, mo
     counts = [row for rows in read_samples(world.set_root.parent / "out").values() for row in rows]
     monkeypatch.setattr(comparisons, "compare", recorded)
     monkeypatch.setattr(comparisons, "plan", lambda *_: planned(report)[:1] * 150)
-    comparisons.comparisons(counts, ReportRows.of(report), 0, silent)
+    comparisons.comparisons(counts, ReportRows.of(report), report.set.attacks, 0, silent)
     assert drawn == [14_999] * 150
 
 
