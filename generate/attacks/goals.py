@@ -12,6 +12,10 @@ SOFTNESS = 1.0
 """Logits over which a step of a margin is smooth: about what rounding to int8 changes."""
 
 
+OUTSIDE = 0.1
+"""Weight of what is outside φ in an evasive attack: with 1 it finds a third as much, with 0 it changes all around."""
+
+
 def goal_cross_entropy(goal: Goal, logits: Tensor, clean: Tensor, phi: Tensor) -> Tensor:
     """-log of the probability of what is desired of each pixel: what the goal accepts in φ, the clean class elsewhere.
 
@@ -61,7 +65,8 @@ def evasive_loss(
         unaware: per network, whether it is one that is not to notice.
 
     Returns:
-        (N, H, W), -1 where all is reached. Outside φ no network is to notice anything.
+        (N, H, W), -1 where all is reached. Outside φ no network is to notice anything, which all together weighs
+        `OUTSIDE` times as much as φ.
     """
     calm, fooled = torch.ones_like(logits[0][:, 0]), []
     for goal, each, labels, notices_nothing in zip(goals, logits, clean, unaware, strict=True):
@@ -70,7 +75,10 @@ def evasive_loss(
             calm = calm * stays
         else:
             fooled.append(torch.where(phi, torch.sigmoid(goal_margin(goal, each, labels) / SOFTNESS), stays))
-    return 1 - calm - calm * torch.stack(fooled).mean(0)
+    lacking = 1 - calm - calm * torch.stack(fooled).mean(0)
+    inside = phi.flatten(1).sum(1)
+    weight = OUTSIDE * inside / (phi[0].numel() - inside).clamp(min=1)
+    return torch.where(phi, lacking, weight[:, None, None] * lacking)
 
 
 def clean_margin(logits: Tensor, clean: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segeval.generate.attacks.goals import goal_cross_entropy, goal_margin, goal_probability
+from segeval.generate.attacks.goals import evasive_loss, goal_cross_entropy, goal_margin, goal_probability
 from segeval.generate.attacks.losses import difference
 from segeval.goals import Goal
 
@@ -73,3 +73,41 @@ def test_the_difference_of_several_accepted_classes_is_their_lead_turned_round(g
     found = difference(goal, logits, clean, phi, None)
     assert torch.equal(found, torch.where(phi, -goal_margin(goal, logits, clean), 0))
     assert difference(goal, logits, clean, phi, 0.5).min() >= -0.5
+
+
+def test_an_evasive_loss_is_what_both_networks_lack() -> None:
+    """Two files and one network that is not to notice, pixel by pixel in plain numbers."""
+    goal, unaware = Goal((0, 2), 1), (True, False, False)
+    _, clean, phi = draw()
+    generator = torch.Generator().manual_seed(6)
+    logits = [3 * torch.randn(N, C, H, W, generator=generator, dtype=torch.float64) for _ in unaware]
+    loss = evasive_loss([goal] * 3, logits, [clean] * 3, phi, unaware)
+
+    def lead(network: int, n: int, y: int, x: int, label: int) -> float:
+        own = logits[network][n, :, y, x].tolist()
+        return 1 / (1 + math.exp(-(own[label] - max(own[:label] + own[label + 1 :]))))
+
+    for n in range(N):
+        inside = int(phi[n].sum())
+        for y in range(H):
+            for x in range(W):
+                here = int(clean[n, y, x])
+                calm = lead(0, n, y, x, here)
+                fooled = sum(lead(file, n, y, x, 1 if phi[n, y, x] else here) for file in (1, 2)) / 2
+                weight = 1 if phi[n, y, x] else 0.1 * inside / (H * W - inside)
+                assert float(loss[n, y, x]) == pytest.approx(weight * (1 - calm - calm * fooled))
+
+
+def test_an_evasive_loss_is_least_where_the_file_is_fooled_and_the_network_is_not() -> None:
+    goal, clean, phi = Goal((0,), 1), torch.zeros(1, 1, 1, dtype=torch.long), torch.ones(1, 1, 1, dtype=torch.bool)
+    right, fooled = (torch.tensor([lead, 0.0]).view(1, 2, 1, 1) for lead in (9.0, -9.0))
+    losses = {
+        (one is fooled, other is fooled): float(
+            evasive_loss([goal] * 2, [one, other], [clean] * 2, phi, (True, False)).sum()
+        )
+        for one in (right, fooled)
+        for other in (right, fooled)
+    }
+    assert losses[False, True] == pytest.approx(-1, abs=1e-3)
+    assert min(losses, key=losses.__getitem__) == (False, True)
+    assert losses[True, True] > losses[False, False]  # a desktop that notices is worse than nothing achieved

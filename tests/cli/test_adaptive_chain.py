@@ -1,0 +1,136 @@
+"""Attacks made on the deployed file: from a bundle to a report that says what a desktop audit would have missed."""
+
+import csv
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segeval.files.bundles import BundleFolder
+from segeval.files.set_folder import SetFolder
+
+Call = Callable[..., Any]
+MODEL = "espnet-synthetic"
+PLAIN, ON, BOTH, EVASIVE = "fgsm-full", "fgsm-full-on-int8", "fgsm-full-on-fp32+int8", "fgsm-full-on-int8-not-fp32"
+ATTACK = ("--attack", "fgsm", "--scope", "full", "--set", "fgsm.budget=1", "--steps", "4")
+EVERY = ("--on", "fp32", "--on", "int8", "--on", "both", "--on", "evasive")
+CALIBRATION = ("--calibration-images", "2", "--precision", "fp32,int8")
+
+
+def made(ended: Any) -> None:
+    assert ended.code == 0, ended.err
+
+
+@pytest.fixture(scope="module")
+def crafted(tmp_path_factory: pytest.TempPathFactory, world: Any, spawn: Call) -> Mapping[str, Path]:
+    """A set, its bundle, and a set of attacks made on that."""
+    root = tmp_path_factory.mktemp("adaptive")
+    out = {name: root / name for name in ("set", "bundle", "adaptive")}
+    made(spawn("craft", "--out", out["set"], *world.crafting, *ATTACK, "--workers", 1))
+    made(spawn("deploy", out["set"], "--out", out["bundle"], *CALIBRATION))
+    on = (*EVERY, "--bundle", out["bundle"])
+    made(spawn("craft", "--out", out["adaptive"], *world.crafting, *ATTACK, *on, "--workers", 2))
+    return out
+
+
+def test_the_chain(crafted: Mapping[str, Path], call: Call, tmp_path: Path) -> None:
+    out = {name: tmp_path / name for name in ("bundle", "replay", "report")}
+    calibrations = ("--calibration", "percentile", "--calibration", "minmax")
+    made(call("deploy", crafted["adaptive"], "--out", out["bundle"], *CALIBRATION, *calibrations))
+    made(call("replay", out["bundle"], "--out", out["replay"], "--warmup", 0, "--threads", 1))
+    ended = call("evaluate", crafted["adaptive"], out["replay"], "--out", out["report"])
+    made(ended)
+    assert "made on, judged on" in ended.out and "A desktop audit would not have seen it all" in " ".join(
+        ended.out.split()
+    )
+    page = (out["report"] / "report.html").read_text(encoding="utf-8")
+    assert "Would a desktop audit have seen it?" in page
+    with (out["report"] / "samples.csv").open(encoding="utf-8", newline="") as file:
+        samples = list(csv.DictReader(file))
+    with (out["report"] / "adaptive.csv").open(encoding="utf-8", newline="") as file:
+        lines = {(line["made_on"], line["engine"]): line for line in csv.DictReader(file)}
+
+    def shares(attack: str, engine: str, column: str) -> dict[str, float]:
+        own = [row for row in samples if (row["attack"], row["engine"]) == (attack, engine)]
+        return {row["image"]: int(row[column]) / int(row["phi"]) for row in own}
+
+    def judged(gate: str) -> Any:
+        return call("evaluate", crafted["adaptive"], out["replay"], "--out", out["report"], "--gate", gate)
+
+    engines = [f"{MODEL}.{end}" for end in ("fp32", "int8", "int8-minmax")]
+    names = {"fp32": PLAIN, "int8": ON, "fp32+int8": BOTH, "int8, not fp32": EVASIVE}
+    assert list(lines) == [(name, engine) for name in names for engine in engines]
+    for (name, engine), line in lines.items():
+        attack = names[name]
+        hit, plain = shares(attack, engine, "engine_hit"), shares(PLAIN, engine, "engine_hit")
+        assert float(line["engine_success_mean"]) == pytest.approx(np.mean(list(hit.values())))
+        assert float(line["evaded_mean"]) == pytest.approx(np.mean(list(shares(attack, engine, "evaded").values())))
+        gap = np.mean([hit[image] - plain[image] for image in hit])
+        assert line["gap_difference"] == "" if attack == PLAIN else float(line["gap_difference"]) == pytest.approx(gap)
+        # A bundle of the same images and calibration has the very file that the attack was made on.
+        assert line["made_on_this_file"] == str(int(attack != PLAIN and engine.endswith(".int8")))
+    made(judged("int8.adaptive_gap < 1 and int8.evaded < 1"))
+    missed = judged(f"{EVASIVE}: int8.evaded < 0")
+    assert missed.code == 1 and "int8.evaded = " in missed.err
+    strange = judged(f"{PLAIN}: int8.adaptive_gap < 1")
+    assert strange.code == 2 and "fits no attack of the report" in strange.err
+
+
+def test_the_set_says_what_was_attacked(crafted: Mapping[str, Path], world: Any) -> None:
+    manifest = SetFolder(crafted["adaptive"]).complete_manifest()
+    assert [spec.label for spec in manifest.attacks] == [PLAIN, ON, BOTH, EVASIVE]
+    record = next(e for e in BundleFolder(crafted["bundle"]).manifest().engines if e.precision == "int8")
+    (deployed,) = manifest.deployed
+    assert (deployed.model, deployed.engine) == (MODEL, "int8")
+    assert deployed.sha256 == BundleFolder(crafted["bundle"]).manifest().files[record.file].sha256
+    assert record.weights_sha256 == manifest.models[0].weights_sha256
+    samples = list(SetFolder(crafted["adaptive"]).samples())
+    names = {sample.attack: tuple(sample.curve[0].counts) for sample in samples}
+    file = f"{MODEL}.int8"
+    assert names == {PLAIN: (MODEL,), ON: (file,), BOTH: (MODEL, file), EVASIVE: (MODEL, file)}
+    assert all(set(sample.counts) == {MODEL} and sample.victims == (MODEL,) for sample in samples)
+
+
+def test_the_attack_on_the_network_is_what_it_was_without_the_files(crafted: Mapping[str, Path]) -> None:
+    one, other = (
+        [sample for sample in SetFolder(crafted[name]).samples() if sample.attack == PLAIN]
+        for name in ("set", "adaptive")
+    )
+    assert [sample.files["adversarial"].sha256 for sample in one] == [s.files["adversarial"].sha256 for s in other]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--engine", "int8-entropy"), "has no int8-entropy file of espnet-synthetic"),
+        (("--size", "32x64"), "takes images of 64x128"),
+        (("--model", "espnet-synthetic"), "was made of other weights"),
+    ],
+)
+def test_a_bundle_that_does_not_fit_is_refused(
+    crafted: Mapping[str, Path], world: Any, call: Call, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    given = list(world.crafting)
+    if options[0] == "--model":
+        at = given.index("--model")
+        del given[at : at + 2]
+    on = ("--on", "int8", "--bundle", crafted["bundle"])
+    ended = call("craft", "--out", tmp_path / "set", *given, *ATTACK, *on, *options)
+    assert ended.code == 2 and message in " ".join(ended.err.split()), ended.err
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_file_that_was_changed_is_refused(
+    crafted: Mapping[str, Path], world: Any, call: Call, tmp_path: Path
+) -> None:
+    other = tmp_path / "bundle"
+    shutil.copytree(crafted["bundle"], other)
+    file = other / "models" / f"{MODEL}.int8.onnx"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    ended = call("craft", "--out", tmp_path / "set", *world.crafting, *ATTACK, "--on", "int8", "--bundle", other)
+    assert ended.code == 2 and "was changed" in ended.err

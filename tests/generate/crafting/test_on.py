@@ -1,0 +1,85 @@
+"""What an attack is made on: names, networks, what counts as success, and images as a file takes them."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+
+from segeval.errors import ConfigurationError
+from segeval.files.sets import CraftConfig, MadeOn
+from segeval.generate.attacks.problem import whole_levels
+from segeval.generate.attacks.specs import resolve
+from segeval.generate.attacks.victims import attacked, together
+from segeval.generate.crafting.deployed import open_deployed
+from segeval.generate.crafting.driver import success_of
+from segeval.goals import Goal
+from segeval.metrics import AttackCounts, AttackMeter
+from segeval.models import load_models
+
+CONFIG = CraftConfig(dataset="folder", models=("espnet-synthetic",), attacks=("fgsm",), scopes=("full",))
+EVERY: tuple[MadeOn, ...] = get_args(MadeOn)
+
+
+def test_an_attack_is_named_after_what_it_was_made_on() -> None:
+    config = replace(CONFIG, on=EVERY, engines=("int8", "int8-entropy"), match=("fgsm=fgsm",))
+    found = [trajectory.specs[0].label for trajectory in resolve(config)]
+    ends = ["", "-on-int8+int8-entropy", "-on-fp32+int8+int8-entropy", "-on-int8+int8-entropy-not-fp32"]
+    assert found[:4] == [f"fgsm-full{end}" for end in ends]
+    assert found[4:] == [f"fgsm-full-as-fgsm{end}{end}" for end in ends]
+    assert {trajectory.specs[0].on_float.label for trajectory in resolve(replace(config, match=()))} == {"fgsm-full"}
+
+
+def test_what_is_attacked_is_the_network_its_files_or_both() -> None:
+    victims = together(load_models(["espnet-synthetic", "fast-scnn-synthetic"]))
+    files = {f"{name}.{engine}": victims.segmenters[0] for name in victims.names for engine in ("int8", "fp16")}
+    found = {on: attacked(victims, on, ("int8", "fp16"), files) for on in EVERY}
+    espnet, fast_scnn = victims.names
+    assert found["fp32"].names == victims.names
+    assert found["int8"].names == (f"{espnet}.int8", f"{espnet}.fp16", f"{fast_scnn}.int8", f"{fast_scnn}.fp16")
+    both = (espnet, f"{espnet}.int8", f"{espnet}.fp16", fast_scnn, f"{fast_scnn}.int8", f"{fast_scnn}.fp16")
+    assert found["both"].names == found["evasive"].names == both
+    assert found["evasive"].unaware == (True, False, False) * 2
+    assert not any(found["int8"].unaware + found["both"].unaware + found["fp32"].unaware)
+    assert all(len(each.outputs) == len(each.names) == len(each.networks) for each in found.values())
+
+
+def test_success_is_what_the_files_show_and_the_network_does_not() -> None:
+    phi = np.array([[True, True, True, True, False]])
+    clean = np.zeros((1, 5), np.uint8)
+    meter = AttackMeter(phi, Goal((0,), 1), None, clean)
+    file, other, network = (np.array([row], np.uint8) for row in ([1, 1, 1, 0, 1], [1, 0, 0, 0, 0], [0, 0, 1, 0, 1]))
+    assert success_of(meter, [network, file], {}, (True, False)) == pytest.approx((2 - 1) / 4)
+    assert success_of(meter, [network, file, other], {}, (True, False, False)) == pytest.approx((1.5 - 1) / 4)
+    counts = {"a": AttackCounts(4, 3), "b": AttackCounts(4, 1)}
+    assert success_of(meter, [file, other], counts, (False, False)) == pytest.approx(1 / 4)
+
+
+def test_a_file_sees_whole_levels_and_the_gradient_passes() -> None:
+    images = (torch.rand(1, 3, 8, 8, dtype=torch.float64) * 0.9 + 0.05).requires_grad_()
+    seen = whole_levels(images)
+    torch.testing.assert_close(seen * 255, (images * 255).round())
+    (gradient,) = torch.autograd.grad((3 * seen).sum(), images)
+    assert (gradient == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"on": ("int8",)}, "need a bundle"),
+        ({"bundle": "somewhere"}, "for attacks on deployed files"),
+        ({"engines": ("int8",)}, "for attacks on deployed files"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        open_deployed(replace(CONFIG, **changes), [])  # type: ignore[arg-type]
+
+
+def test_labels_stay_apart() -> None:
+    """The label is the attack's place on disk: none may be another's."""
+    config = replace(CONFIG, on=EVERY, engines=("int8",))
+    labels = sorted(trajectory.specs[0].label for trajectory in resolve(config))
+    assert len(labels) == 4 and all(one != other for one, other in pairwise(labels))
