@@ -125,8 +125,8 @@ def float_attacks(attacks: Sequence[AttackSpec]) -> dict[str, str]:
 
 
 def adaptive_questions(rows: ReportRows, attacks: Sequence[AttackSpec]) -> Iterator[Question]:
-    """What is gained by making an attack on deployed files, on every engine that is whole."""
-    whole = {engine.label for engine in rows.engines if not engine.is_partial}
+    """What is gained by making an attack on deployed files, on every whole engine and images as they are."""
+    whole = {engine.label for engine in rows.uncorrupted.engines if not engine.is_partial}
     keys = {row.key for row in rows.own}
     pairs = float_attacks(attacks)
     for key in (row.key for row in rows.own if row.attack in pairs and row.engine in whole):

@@ -9,31 +9,41 @@ from ..measure.adaptive import AdaptiveCell, adaptive_tables
 from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
 from .plain_table import as_shown, plain_table
-from .wording import decimals, points, stacked
+from .wording import decimals, points
 
 CAPTION = (
-    "Success, means over images; behind it the gap to the same attack made on the float network, in points, and below "
-    "it, where there is any, the share of the attacked pixels that the engine alone shows. *: made on this very file."
+    "Success, means over images. gap: to the same attack made on the float network, in points. alone: of the attacked "
+    "pixels, what the engine shows as the adversarial class while the desktop shows what it does on the clean image. "
+    "*: made on this very file. Corrupted images are in adaptive.csv."
 )
 
 
 def adaptive_in_terminal(report: SurvivalReport) -> Iterator[Table]:
-    """Per network and attack that was made on deployed files: a line per thing it was made on, a column per engine."""
-    for table in adaptive_tables(ReportRows.of(report), report.comparisons, report.set):
+    """Per network and attack that was made on deployed files: lines by what it was made on, a column per engine."""
+    for table in adaptive_tables(ReportRows.of(report).uncorrupted, report.comparisons, report.set):
         shown = plain_table(f"{table.attack} on {' + '.join(table.victims)}: made on, judged on", CAPTION)
         shown.add_column("made on", overflow="fold")
         for heading in ("desktop", *(engine.label.removeprefix(f"{table.model}.") for engine in table.engines)):
-            shown.add_column(Text(stacked(heading)), justify="right")
+            shown.add_column(Text(heading), justify="right", overflow="fold")
         for line in table.lines:
-            shown.add_row(*map(as_shown, (line.made_on, decimals(line.desktop.mean), *map(told, line.cells))))
+            shown.add_row(*map(as_shown, (line.made_on, decimals(line.desktop.mean), *map(success, line.cells))))
+            if line.spec.on != "fp32":
+                shown.add_row(*map(as_shown, ("  gap", "", *map(gap, line.cells))))
+                shown.add_row(*map(as_shown, ("  alone", "", *map(alone, line.cells))))
+            shown.add_section()
         yield shown
 
 
-def told(cell: AdaptiveCell | None) -> str:
-    """``0.48* +13.1``, with the evaded share in a second line."""
-    if cell is None:
-        return "–"
-    gap = "" if cell.gap is None else f" {points(cell.gap.difference)}"
-    evaded = cell.row.evaded.mean if cell.row.evaded else None
-    alone = f"\n{decimals(evaded)} alone" if evaded else ""
-    return f"{decimals(cell.row.engine_success.mean)}{'*' if cell.seen else ''}{gap}{alone}"
+def success(cell: AdaptiveCell | None) -> str:
+    """``0.48*``."""
+    return "–" if cell is None else f"{decimals(cell.row.engine_success.mean)}{'*' if cell.seen else ''}"
+
+
+def gap(cell: AdaptiveCell | None) -> str:
+    """``+13.1``."""
+    return points(cell.gap.difference) if cell is not None and cell.gap is not None else "–"
+
+
+def alone(cell: AdaptiveCell | None) -> str:
+    """``0.07``."""
+    return decimals(cell.row.evaded.mean) if cell is not None and cell.row.evaded is not None else "–"

@@ -44,7 +44,7 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
         sentences.append(
             f"Made on {line.made_on} instead of the float network, {line.spec.on_float.label} reaches "
             f"{decimals(gap.second)} on {cell.row.engine} instead of {decimals(gap.first)}: an adaptive gap of "
-            f"{points(gap.difference)} points{brackets}, {p_in_words(cell.p_holm)}."
+            f"{points(gap.difference)} points{brackets}, {p_in_words(cell.p_holm)} after correction."
         )
     known = [(line, row, evaded) for line, row, evaded in evading if evaded is not None]
     if known:
