@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, IntegrityError, WeightsError
 from segeval.files.bundles import BundleFolder, EngineRecord
-from segeval.files.sets import CraftConfig, DeployedFile
+from segeval.files.sets import CraftConfig, DeployedFile, Forward
 from segeval.files.storage import inside, sha256
 from segeval.models import Segmenter
 
@@ -57,16 +57,16 @@ def open_deployed(config: CraftConfig, models: Sequence[Segmenter]) -> dict[str,
         EngineError: for a file with operators that have no gradient here.
     """
     if set(config.on) == {"fp32"}:
-        if config.bundle or config.engines:
+        if config.bundle or config.engines or config.forward != "graph":
             hint = "say what is to be made on it: --on int8, both or evasive"
-            raise ConfigurationError("--bundle and --engine are for attacks on deployed files", hint)
+            raise ConfigurationError("--bundle, --engine and --forward are for attacks on deployed files", hint)
         return {}
     if config.bundle is None:
         raise ConfigurationError("attacks on deployed files need a bundle", "name it: --bundle BUNDLE")
     bundle = Path(config.bundle)
     records = BundleFolder(bundle).manifest()
     found = (
-        read(bundle, record, model, records.files[record.file].sha256)
+        read(bundle, record, model, records.files[record.file].sha256, config.forward)
         for model in models
         for record in wanted(records.engines, model, config.engines, bundle)
     )
@@ -92,15 +92,19 @@ def wanted(
         yield record
 
 
-def read(bundle: Path, record: EngineRecord, base: Segmenter, recorded: str) -> Deployed:
+def read(bundle: Path, record: EngineRecord, base: Segmenter, recorded: str, forward: Forward) -> Deployed:
     """One file as a network on the device of its float network. Raises IntegrityError, EngineError."""
     import onnx
 
+    from segeval.graphs.differentiable.in_the_loop import EngineInTheLoop, OnnxRuntimeLogits
     from segeval.graphs.differentiable.segmenter import GraphSegmenter
 
     data = inside(bundle, record.file).read_bytes()
     if sha256(data) != recorded:
         raise IntegrityError(f"{record.file} in {bundle} was changed", "deploy again")
-    graph = GraphSegmenter(onnx.load_from_string(data))
+    model = onnx.load_from_string(data)
+    graph: nn.Module = GraphSegmenter(model)
+    if forward == "onnxruntime":
+        graph = EngineInTheLoop(graph, OnnxRuntimeLogits(model))
     file = DeployedFile(base.spec.name, record.label, recorded)
     return Deployed(file, base, graph, (record.height, record.width)).to(base.mean.device)

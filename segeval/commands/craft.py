@@ -85,6 +85,10 @@ def craft(
             show_default="int8",
         ),
     ] = [],
+    forward: Annotated[
+        Literal["graph", "onnxruntime"],
+        Option("--forward", help="What computes the logits of a deployed file; the gradient is always the graph's."),
+    ] = "graph",
     victims: Annotated[
         list[VictimsName],
         Option("--victims", help="Attack each model by itself, or all by one perturbation (joint); repeatable."),
@@ -167,6 +171,7 @@ def craft(
         on=tuple(each.value for each in on),
         bundle=str(bundle.absolute()) if bundle else None,
         engines=tuple(dict.fromkeys(engine or [DEFAULT_ENGINE])) if deployed_too(on) or engine else (),
+        forward=forward,
     )
     crafter = Crafter(config, out)
     if not quiet:

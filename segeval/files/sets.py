@@ -23,6 +23,10 @@ fall for while the float network shows what it shows on the clean image (Hao et 
 """
 
 
+Forward = Literal["graph", "onnxruntime"]
+"""What computes the logits of a deployed file: the graph that its gradient comes from, or an engine."""
+
+
 @dataclass(frozen=True)
 class FileRecord:
     """A file inside a set or bundle. path: relative to its root, with forward slashes."""
@@ -205,6 +209,7 @@ class CraftConfig:
         on: what every attack is made on, one after another.
         bundle: folder of the bundle with the deployed files that attacks are made on, None if they are made on none.
         engines: which of its files: a precision, with the name of a calibration behind it as in ``int8-entropy``.
+        forward: what computes their logits.
     """
 
     dataset: str
@@ -232,6 +237,7 @@ class CraftConfig:
     on: tuple[MadeOn, ...] = ("fp32",)
     bundle: str | None = None
     engines: tuple[str, ...] = ()
+    forward: Forward = "graph"
 
 
 @dataclass(frozen=True)

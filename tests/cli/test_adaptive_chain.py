@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnxruntime import InferenceSession
 
 from segeval.files.bundles import BundleFolder
 from segeval.files.set_folder import SetFolder
@@ -100,6 +101,20 @@ def test_the_attack_on_the_network_is_what_it_was_without_the_files(crafted: Map
         for name in ("set", "adaptive")
     )
     assert [sample.files["adversarial"].sha256 for sample in one] == [s.files["adversarial"].sha256 for s in other]
+
+
+def test_an_engine_in_the_loop_computes_what_the_attack_looks_at(
+    crafted: Mapping[str, Path], world: Any, call: Call, tmp_path: Path
+) -> None:
+    """Of the first image ONNX Runtime's labels are the curve's, step 0 of which is the clean image."""
+    on = ("--on", "int8", "--bundle", crafted["bundle"], "--forward", "onnxruntime", "--workers", 1)
+    made(call("craft", "--out", tmp_path / "set", *world.crafting, *ATTACK, *on))
+    folder = SetFolder(tmp_path / "set")
+    manifest, (sample, *_) = folder.complete_manifest(), folder.samples()
+    session = InferenceSession(crafted["bundle"] / "models" / f"{MODEL}.int8.onnx")
+    labels = session.run(None, {"image": folder.image(sample.files["clean"])[None]})[0][0]
+    hit = manifest.tasks[0].goal.reached(labels.astype(np.uint8)) & folder.mask(sample.files["phi"])
+    assert sample.curve[0].counts[f"{MODEL}.int8"].hit == np.count_nonzero(hit)
 
 
 @pytest.mark.parametrize(

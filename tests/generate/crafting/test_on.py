@@ -70,6 +70,7 @@ def test_a_file_sees_whole_levels_and_the_gradient_passes() -> None:
     [
         ({"on": ("int8",)}, "need a bundle"),
         ({"bundle": "somewhere"}, "for attacks on deployed files"),
+        ({"forward": "onnxruntime"}, "for attacks on deployed files"),
         ({"engines": ("int8",)}, "for attacks on deployed files"),
     ],
 )
