@@ -5,6 +5,7 @@
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def test_the_numbers_are_those_they_gave(tmp_path: Path) -> None:
     assert (
         {row.corruption for row in then.survival} == {engine.corruption for engine in then.engines} == {"", "jpeg-75"}
     )
-    assert now.survival == then.survival and now.engines == then.engines
+    assert tuple(replace(row, evaded=None) for row in now.survival) == then.survival
+    assert tuple(replace(engine, file_sha256="") for engine in now.engines) == then.engines
     assert now.clean == then.clean and now.comparisons == then.comparisons
 
 

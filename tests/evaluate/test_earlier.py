@@ -72,7 +72,7 @@ def test_a_report_is_read_without_what_was_not_measured(commit: str) -> None:
 def measured_then(row: SurvivalRow) -> SurvivalRow:
     """The row without the columns that came later."""
     optional: dict[str, Any] = dict.fromkeys(
-        ("gained", "already", "damage", "desktop_damage", "engine_damage", "clean_damage")
+        ("gained", "already", "damage", "desktop_damage", "engine_damage", "clean_damage", "evaded")
     )
     return replace(row, margin_survived=None, margin_lost=None, **optional)
 

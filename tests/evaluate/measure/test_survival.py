@@ -157,7 +157,7 @@ def test_hand_computed_counts() -> None:
     assert (found.source, found.desktop_source_correct, found.engine_source_correct) == (4, 0, 1)
     assert (found.other, found.desktop_other_correct, found.engine_other_correct) == (3, 2, 2)
     assert (found.mean, found.mean_phi, found.l2, found.linf) == (0.5, 1.5, 20.0, 4)
-    assert (found.gained, found.lost, found.already) == (1, 2, 1)
+    assert (found.gained, found.lost, found.already, found.evaded) == (1, 2, 1, 1)
     assert (found.desktop_damaged, found.engine_damaged, found.damage_survived, found.clean_damaged) == (4, 3, 2, 1)
     assert (found.margin_survived_sum, found.margin_lost_sum) == (6.0, 0.75)
 
@@ -178,6 +178,7 @@ def test_hand_computed_shares() -> None:
         "engine_ratio": pytest.approx((1 / 4) / (2 / 3)),
         "gained": 1 / 5,
         "already": 1 / 5,
+        "evaded": 1 / 5,
         "damage": 2 / 4,
         "desktop_damage": 4 / 5,
         "engine_damage": 3 / 5,
