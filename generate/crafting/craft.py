@@ -123,7 +123,7 @@ class Crafter:
             versions=versions("torch", "numpy", "pillow"),
             revision=revision(),
             resize=self.setup.resize,
-            deployed=tuple(deployed.file for deployed in self.setup.deployed.values()),
+            deployed=self.setup.deployed_files,
         )
 
     def save_images(self, scores: CleanScores, progress: Progress) -> dict[str, ImageFiles]:

@@ -96,8 +96,7 @@ def read(bundle: Path, record: EngineRecord, base: Segmenter, recorded: str, for
     """One file as a network on the device of its float network. Raises IntegrityError, EngineError."""
     import onnx
 
-    from segeval.graphs.differentiable.in_the_loop import EngineInTheLoop, OnnxRuntimeLogits
-    from segeval.graphs.differentiable.segmenter import GraphSegmenter
+    from segeval.graphs.differentiable import EngineInTheLoop, GraphSegmenter, OnnxRuntimeLogits
 
     data = inside(bundle, record.file).read_bytes()
     if sha256(data) != recorded:

@@ -9,7 +9,7 @@ from segeval.classes import parse_task, same_classes
 from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError
 from segeval.files.set_folder import SetFolder
-from segeval.files.sets import AdversarialSample, CraftConfig, Grouping, SkippedSample, TaskRecord
+from segeval.files.sets import AdversarialSample, CraftConfig, DeployedFile, Grouping, SkippedSample, TaskRecord
 from segeval.models import Segmenter, load_models
 from segeval.models.loading import load_spec
 from segeval.models.model_names import parse_model
@@ -77,6 +77,11 @@ class Setup:
                     f"{self.dataset.table.name}",
                     "choose a model made for these classes: segeval ls models",
                 )
+
+    @property
+    def deployed_files(self) -> tuple[DeployedFile, ...]:
+        """The files that attacks are made on besides the networks."""
+        return tuple(deployed.file for deployed in self.deployed.values())
 
     @property
     def left_out(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from types import TracebackType
 from segeval.errors import EngineError, IntegrityError
 from segeval.files.held import held
 from segeval.files.set_folder import SetFolder
-from segeval.files.sets import AdversarialSample, CraftConfig, ModelRecord
+from segeval.files.sets import AdversarialSample, CraftConfig, DeployedFile, ModelRecord
 
 from ..numerics import use_one_thread
 from .samples import ImageFiles
@@ -36,11 +36,16 @@ here: "Worker | Exception"
 
 @dataclass(frozen=True)
 class Order:
-    """What every process is to attack. models: what the parent has loaded, and this set's manifest names."""
+    """What every process is to attack.
+
+    Attributes:
+        models, deployed: what the parent has loaded, and this set's manifest names.
+    """
 
     config: CraftConfig
     root: Path
     models: tuple[ModelRecord, ...]
+    deployed: tuple[DeployedFile, ...]
     files: Mapping[str, ImageFiles]
 
 
@@ -62,6 +67,8 @@ class Worker:
             if model.record != expected:
                 hint = "restore them, or craft into a new folder"
                 raise IntegrityError(f"the weights of {expected.name} were changed while crafting", hint)
+        if self.setup.deployed_files != order.deployed:
+            raise IntegrityError("the bundle was changed while crafting", "restore it, or craft into a new folder")
 
 
 def start(order: Order, parent: int) -> None:

@@ -3,6 +3,7 @@
 import csv
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 from onnxruntime import InferenceSession
 
+from segeval.errors import IntegrityError
 from segeval.files.bundles import BundleFolder
+from segeval.files.encoding import encode_sealed
 from segeval.files.set_folder import SetFolder
+from segeval.generate.crafting.craft import Crafter
 
 Call = Callable[..., Any]
 MODEL = "espnet-synthetic"
@@ -149,3 +153,24 @@ def test_a_file_that_was_changed_is_refused(
     file.write_bytes(data)
     ended = call("craft", "--out", tmp_path / "set", *world.crafting, *ATTACK, "--on", "int8", "--bundle", other)
     assert ended.code == 2 and "was changed" in ended.err
+
+
+def test_a_bundle_that_is_changed_meanwhile_is_noticed(crafted: Mapping[str, Path], world: Any, tmp_path: Path) -> None:
+    """The other processes open it again; a set names one file, and holds images made on that one alone."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(crafted["bundle"], bundle)
+    config = replace(
+        SetFolder(crafted["adaptive"]).complete_manifest().config, on=("int8",), bundle=str(bundle), engines=("int8",)
+    )
+
+    def exchange(stage: str, done: int, total: int) -> None:
+        if stage == "clean predictions" and done == total:
+            manifest = BundleFolder(bundle).manifest()
+            files = {record.precision: record.file for record in manifest.engines}
+            other = (bundle / files["fp32"]).read_bytes()
+            (bundle / files["int8"]).write_bytes(other)
+            changed = {**manifest.files, files["int8"]: manifest.files[files["fp32"]]}
+            (bundle / "bundle.json").write_bytes(encode_sealed(replace(manifest, files=changed)))
+
+    with pytest.raises(IntegrityError, match="the bundle was changed while crafting"):
+        Crafter(config, tmp_path / "set").run(False, exchange, workers=2)

@@ -10,6 +10,7 @@ from onnx import ModelProto, TensorProto
 from torch import Tensor, nn
 
 from segeval.errors import EngineError
+from segeval.graphs.contract import tensors
 from segeval.graphs.differentiable.node import Compute, Working, dtype_of
 from segeval.graphs.differentiable.steps import Reader, Step, Value
 
@@ -124,7 +125,11 @@ class DifferentiableGraph(nn.Module):
 
 
 def check(model: ModelProto) -> None:
-    """Raise EngineError unless ONNX's own checker accepts a file and it holds nothing but tensors."""
+    """Raise EngineError unless ONNX's own checker accepts a file, and it is whole and holds nothing but tensors."""
+    for name, tensor in tensors(model):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            what = f"the file keeps the values of {tensor.name or name} in another one"
+            raise EngineError(what, "save the network as a single ONNX file")
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # of several libraries

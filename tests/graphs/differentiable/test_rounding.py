@@ -8,9 +8,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 from torch import Tensor
 
 from segeval.errors import EngineError
+from segeval.graphs.contract import tensors
 from segeval.graphs.differentiable import DifferentiableGraph
 from segeval.graphs.differentiable.node import Working
 from segeval.graphs.differentiable.steps import Reader
@@ -220,6 +222,11 @@ def test_other_faults_are_named() -> None:
         DifferentiableGraph(identity, ["z"])
     with pytest.raises(EngineError, match=r"x is \(3,\); the file takes \(2,\)"):
         DifferentiableGraph(identity)(torch.zeros(3))
+    elsewhere = file([helper.make_node("Add", ["x", "w"], ["y"])], {"w": np.ones(2, np.float32)}, (2,))
+    for _, tensor in tensors(elsewhere):
+        set_external_data(tensor, "/etc/hostname")
+    with pytest.raises(EngineError, match="keeps the values of w in another one"):
+        DifferentiableGraph(elsewhere)
     with pytest.raises(EngineError, match="2 were given"):
         DifferentiableGraph(identity)(torch.zeros(2), torch.zeros(2))
     identity.opset_import[0].version = 9
