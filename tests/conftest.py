@@ -17,9 +17,11 @@ FIRST = ("runner/test_python38.py", "cli/", "generate/")
 
 
 def pytest_configure() -> None:
-    """Heed Ctrl-C, which tests press: a shell lets its background jobs ignore it, and they would wait for ever."""
+    """Heed Ctrl-C and SIGHUP, which tests send: shells let background jobs ignore the one, nohup the other."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -107,6 +107,7 @@ def test_the_attack_on_the_network_is_what_it_was_without_the_files(crafted: Map
     assert [sample.files["adversarial"].sha256 for sample in one] == [s.files["adversarial"].sha256 for s in other]
 
 
+@pytest.mark.long
 def test_an_engine_in_the_loop_computes_what_the_attack_looks_at(
     crafted: Mapping[str, Path], world: Any, call: Call, tmp_path: Path
 ) -> None:
@@ -155,6 +156,7 @@ def test_a_file_that_was_changed_is_refused(
     assert ended.code == 2 and "was changed" in ended.err
 
 
+@pytest.mark.long
 def test_a_bundle_that_is_changed_meanwhile_is_noticed(crafted: Mapping[str, Path], world: Any, tmp_path: Path) -> None:
     """The other processes open it again; a set names one file, and holds images made on that one alone."""
     bundle = tmp_path / "bundle"

@@ -334,6 +334,7 @@ def test_a_training_ends_with_weights_that_can_be_scored(world: Any, call: Call,
     assert "mIoU" in scored.out
 
 
+@pytest.mark.long
 def test_int8_on_the_sets_own_images_is_warned_of(chain: Chain, world: Any, call: Call, tmp_path: Path) -> None:
     assert "warning" not in chain.deploy.err
     assert "unoptimised" in chain.deploy.out

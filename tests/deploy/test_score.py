@@ -104,6 +104,7 @@ def test_deployed_files_score_as_their_labels_and_those_like_torchs(
         assert abs(found.pixel_accuracy - in_torch.pixel_accuracy) <= unsettled / labelled < 0.1
 
 
+@pytest.mark.long
 def test_int8_is_calibrated_on_the_train_split(in_torch: ScoreRecord, fp32: ModelProto, data: Path) -> None:
     int8 = score(replace(ESPNET, engine="int8"))
     test, train = (open_dataset("camvid", data / "camvid", split) for split in ("test", "train"))

@@ -274,6 +274,7 @@ def test_it_goes_the_whole_way_and_is_calibrated_once(make_set: MakeSet, dataset
         assert np.array_equal(found[each.where], each.labels[each.where])
 
 
+@pytest.mark.long
 def test_a_profile_of_both_kinds_holds_both_files_and_the_runner_takes_its_own(
     make_set: MakeSet, tmp_path: Path
 ) -> None:
@@ -309,6 +310,7 @@ def test_a_profile_of_both_kinds_holds_both_files_and_the_runner_takes_its_own(
         parse(json.dumps(sealed(manifest)).encode())
 
 
+@pytest.mark.long
 def test_a_profile_of_flags_holds_the_int8_file_under_its_own_name(make_set: MakeSet, tmp_path: Path) -> None:
     bundle = deploy(
         make_set(range(2), networks=ONE), tmp_path / "bundle", "jetson-xavier", ("int8", "int8-fp16"), ("minmax",)

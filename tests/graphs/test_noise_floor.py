@@ -144,6 +144,7 @@ def test_int8_has_more_of_it_than_fp32(files: dict[tuple[str, Precision], ModelP
     assert single.share < 1e-4 < whole.share
 
 
+@pytest.mark.long
 def test_a_bundle_has_one_per_engine_but_for_blocks_and_earlier_ones_load(make_set: MakeSet, tmp_path: Path) -> None:
     root = make_set(range(4), networks=("espnet-synthetic",))
     bundle = deploy(root, tmp_path / "bundle", "cpu", ("fp32", "int8"), ("minmax",), attribute=("only",))

@@ -34,8 +34,8 @@ def frame(data: Path, model: str, name: str) -> Tensor:
     ("model", "file"),
     [
         ("espnet-camvid", "espnet_p_2_q_8_camvid.npz"),
-        ("espnet-cityscapes", "espnet_p_2_q_8.npz"),
-        ("espnetv2-cityscapes", "espnetv2_s_1.0_city_1024x512.npz"),
+        pytest.param("espnet-cityscapes", "espnet_p_2_q_8.npz", marks=pytest.mark.long),
+        pytest.param("espnetv2-cityscapes", "espnetv2_s_1.0_city_1024x512.npz", marks=pytest.mark.long),
     ],
 )
 def test_published_weights_answer_as_their_authors_code_does(data: Path, model: str, file: str) -> None:

@@ -68,6 +68,7 @@ def test_images_become_logits_with_a_gradient_while_the_network_stays_frozen(nam
     assert all(torch.equal(value, before[key]) for key, value in segmenter.state_dict().items())
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_networks_can_be_scripted(name: str, random_model: Random) -> None:

@@ -46,6 +46,7 @@ def test_a_second_replay_into_a_folder_is_refused_and_changes_nothing(
     assert_undisturbed(out, MANY)
 
 
+@pytest.mark.long
 def test_a_second_benchmark_into_a_folder_is_refused(make_bundle: MakeBundle, runner: Runner, tmp_path: Path) -> None:
     bundle, out = make_bundle(), tmp_path / "out"
     short = ["--warmup", 1, "--warmup-seconds", 0, "--seconds", 0.01, "--calls", 3, "--images", 3, "--idle-seconds", 0]

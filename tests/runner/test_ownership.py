@@ -98,6 +98,7 @@ def test_the_runner_writes_into_no_folder_of_another(
     assert f"{out} holds {holds}" in refused(runner(make_bundle(), *words), out)
 
 
+@pytest.mark.long
 def test_replay_and_benchmark_keep_out_of_each_others_folders(
     make_bundle: MakeBundle, runner: Runner, tmp_path: Path
 ) -> None:

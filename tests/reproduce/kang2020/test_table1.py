@@ -114,6 +114,7 @@ def test_the_csv_files_say_the_same(shared: ExperimentFolder) -> None:
     assert sum(row["is_victim"] == "False" for row in transfer) == 6 * 2
 
 
+@pytest.mark.long
 def test_the_order_in_which_the_models_were_given_changes_no_cell(build_at: Build, tmp_path: Path) -> None:
     models = ("fast-scnn-camvid", "espnet-camvid")
     found = []

@@ -98,6 +98,7 @@ def test_the_same_input_gives_the_same_bytes(build_at: Build, tmp_path: Path) ->
     assert contents(folder) == first
 
 
+@pytest.mark.long
 def test_names_are_text(build_at: Build, tmp_path: Path) -> None:
     folder = build_at(tmp_path, names=("a",), tasks=("vehicle-to-road",), dataset=HOSTILE, outputs=OUTPUTS)
     write_report(folder, silent)
