@@ -37,6 +37,7 @@ class Node:
         version: Of its operator's definition: the opset that introduced it.
         stored: The value of every input that is a constant of the file, on the CPU; None for others.
         types: The element type of every input, 0 for one that is left out.
+        shape: Of its first input, if that is fixed.
         half: Whether its first output is FLOAT16 in the file.
         working: The type of what is computed in floating point.
     """
@@ -45,6 +46,7 @@ class Node:
     version: int
     stored: Sequence[Tensor | None]
     types: Sequence[int]
+    shape: tuple[int, ...] | None
     half: bool
     working: Working
     read: set[str] = field(default_factory=set)

@@ -157,8 +157,10 @@ class Reader:
 
     def _node(self, proto: NodeProto, version: int) -> Node:
         types = [self.values.get(name, Value()).element if name else 0 for name in proto.input]
+        stored = [self.constants.get(name) for name in proto.input]
+        shape = self.values.get(proto.input[0], Value()).fixed if proto.input else None
         half = self.values.get(proto.output[0], Value()).element == TensorProto.FLOAT16
-        return Node(proto, version, [self.constants.get(name) for name in proto.input], types, half, self.working)
+        return Node(proto, version, stored, types, shape, half, self.working)
 
     def _require_types(self, node: Node, operator: Operator) -> None:
         """Raise EngineError for a type of values that the operator does not compute."""

@@ -7,6 +7,7 @@ places and weights per axis, as the operator's definition has it. Places are com
 import functools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,13 @@ KERNELS = {3: {"linear": "linear"}, 4: {"linear": "bilinear", "cubic": "bicubic"
 """What PyTorch calls a mode, by number of axes."""
 CUBIC = -0.75
 """The coefficient of PyTorch's polynomials."""
+
+
+class Target(NamedTuple):
+    """What becomes of an axis."""
+
+    factor: np.float32
+    size: int
 
 
 class Resize:
@@ -52,8 +60,12 @@ class Resize:
         self, x: Tensor, roi: Tensor | None = None, scales: Tensor | None = None, sizes: Tensor | None = None
     ) -> Tensor:
         """An image to one of the size that one of the others gives."""
-        axes = [axis % x.ndim for axis in self.axes] if self.axes is not None else list(range(x.ndim))
-        inputs = [x.shape[axis] for axis in axes]
+        return self.resized(x, self.plan(x.shape, scales, sizes))
+
+    def plan(self, shape: Sequence[int], scales: Tensor | None, sizes: Tensor | None) -> dict[int, Target]:
+        """What becomes of every axis that changes. Raises EngineError where ONNX's own implementations differ."""
+        axes = [axis % len(shape) for axis in self.axes] if self.axes is not None else list(range(len(shape)))
+        inputs = [shape[axis] for axis in axes]
         if sizes is not None and sizes.numel():
             factors, outputs = self.by_sizes(inputs, sizes.tolist())
         elif scales is not None:
@@ -61,7 +73,10 @@ class Resize:
             outputs = [math.floor(size * float(scale)) for size, scale in zip(inputs, factors, strict=True)]
         else:
             raise self.node.refusal("neither scales nor sizes")
-        return self.resized(x, {a: (f, o) for a, f, o in zip(axes, factors, outputs, strict=True) if f != 1})
+        targets = {a: Target(f, o) for a, f, o in zip(axes, factors, outputs, strict=True) if f != 1}
+        for axis, target in targets.items():
+            self.require_clear(shape[axis], target)
+        return targets
 
     def by_sizes(self, inputs: Sequence[int], sizes: Sequence[int]) -> tuple[list[np.float32], list[int]]:
         """Factors and sizes of the result along every axis."""
@@ -71,13 +86,11 @@ class Resize:
         factor = min(factors) if self.policy == "not_larger" else max(factors)
         return [factor] * len(inputs), [math.floor(float(factor) * size + 0.5) for size in inputs]
 
-    def resized(self, x: Tensor, axes: dict[int, tuple[np.float32, int]]) -> Tensor:
-        """An image resized along some axes, by a factor and to a size each."""
-        for axis, (factor, size) in axes.items():
-            self.require_clear(x.shape[axis], factor, size)
+    def resized(self, x: Tensor, axes: dict[int, Target]) -> Tensor:
+        """An image resized along some axes."""
         if self.is_native(x, axes):
             mode = KERNELS[x.ndim][self.mode]
-            shape = [axes[axis][1] if axis in axes else x.shape[axis] for axis in range(2, x.ndim)]
+            shape = [axes[axis].size if axis in axes else x.shape[axis] for axis in range(2, x.ndim)]
             return functional.interpolate(x, shape, mode=mode, align_corners=self.places == "align_corners")
         for axis, (factor, size) in axes.items():
             options = (self.mode, self.places, self.nearest, self.coefficient, self.inside)
@@ -85,15 +98,16 @@ class Resize:
             x = combined(x, axis, places, weights)
         return x
 
-    def require_clear(self, given: int, factor: np.float32, size: int) -> None:
-        """Refuse where ONNX's own implementations differ: a factor that gives no whole size, or a size of 1."""
+    def require_clear(self, given: int, target: Target) -> None:
+        """Refuse a factor that gives no whole size, or a size of 1, where these are not clear. given: the size."""
+        factor, size = target
         whole = abs(given * float(factor) - size) < 1e-4
         if self.places == "align_corners" and not whole:
             raise self.node.refusal(f"align_corners from {given} to {size} by a factor of {factor}")
         if self.places == "pytorch_half_pixel" and size == 1 and self.mode != "linear":
             raise self.node.refusal(f"pytorch_half_pixel to a size of 1 with mode {self.mode}")
 
-    def is_native(self, x: Tensor, axes: dict[int, tuple[np.float32, int]]) -> bool:
+    def is_native(self, x: Tensor, axes: dict[int, Target]) -> bool:
         """Whether PyTorch computes the same."""
         exact = all(np.float32(size) / np.float32(x.shape[axis]) == factor for axis, (factor, size) in axes.items())
         known = self.mode in KERNELS.get(x.ndim, {}) and min(axes, default=0) >= 2 and exact
@@ -168,4 +182,8 @@ def combined(x: Tensor, axis: int, places: NDArray[np.int64], weights: NDArray[n
 
 def resize(node: Node) -> Compute:
     """See `Resize`. Raises EngineError."""
-    return Resize(node).compute
+    found = Resize(node)
+    scales, sizes = ([*node.stored, None, None, None][place] for place in (2, 3))
+    if node.shape is not None and (scales is not None or sizes is not None):
+        found.plan(node.shape, scales, sizes)
+    return found.compute
