@@ -172,6 +172,6 @@ def _compared(pair: Comparison, several: bool) -> str:
         for engine in (pair.first_engine, pair.second_engine)
     )
     what, attack = pair.quantity.replace("_", " "), attack_name(pair.second)
-    if pair.between == "attacks":
+    if pair.between != "engines":
         return f"{what} on {second}: {attack} against {attack_name(pair.first)}"
     return f"{what} of {attack}: {second} against {first}"

@@ -35,7 +35,9 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
         for engine, cell in zip(table.engines, line.cells, strict=True)
         if cell is not None and engine.ships
     ]
-    gaps = [(line, cell, cell.gap) for line, cell in shipping if cell.gap is not None]
+    gaps = [
+        (line, cell, cell.gap) for line, cell in shipping if cell.gap is not None and (cell.gap.difference or 0) > 0
+    ]
     evading = [(line, cell.row, cell.row.evaded) for line, cell in shipping if line.spec.on == "evasive"]
     sentences = []
     if gaps:
@@ -43,10 +45,10 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
         brackets = "" if gap.low is None else f" [{points(gap.low)}, {points(gap.high)}]"
         sentences.append(
             f"Made on {line.made_on} instead of the float network, {line.spec.on_float.label} reaches "
-            f"{decimals(gap.second)} on {cell.row.engine} instead of {decimals(gap.first)}: an adaptive gap of "
+            f"{decimals(gap.second)} on {cell.row.engine} instead of {decimals(gap.first)}: the largest adaptive gap, "
             f"{points(gap.difference)} points{brackets}, {p_in_words(cell.p_holm)} after correction."
         )
-    known = [(line, row, evaded) for line, row, evaded in evading if evaded is not None]
+    known = [(line, row, evaded) for line, row, evaded in evading if evaded is not None and evaded.mean]
     if known:
         line, row, evaded = max(known, key=lambda found: found[2].mean or 0.0)
         sentences.append(

@@ -106,7 +106,7 @@ class Tanh:
         region = active if problem.scope == "local" else problem.region
         squares = (2 * (images - problem.clean)).square().sum(1)
         total = self.penalty * mean_over(squares, region)
-        omega = self.omega if self.loss == "ce" else "none"
+        omega = "none" if self.loss != "ce" or any(problem.unaware) else self.omega
         weights = hardness(problem.aligned(logits), problem.predicted, problem.phi, problem.goal, omega)
         for loss in self.pixel_losses(problem, logits):
             total = total + mean_over(weights * loss, region)

@@ -17,10 +17,11 @@ IMAGES = 3
 
 def require_gradients(folder: SetFolder, jobs: Sequence[Job], files: Mapping[str, ImageFiles]) -> None:
     """Raise EngineError if the gradient of the loss is zero all over the first images of what attacks are made on."""
-    first = {job.attacked.names: job for job in reversed(jobs)}
-    for names, job in first.items():
-        name = "+".join(names)
-        of_task = (each.images for each in jobs if each.attacked.names == names and each.task == job.task)
+    first = {(job.attacked.names, job.attacked.unaware): job for job in reversed(jobs)}
+    for asked, job in first.items():
+        name = "+".join(job.attacked.names)
+        alike = [each for each in jobs if (each.attacked.names, each.attacked.unaware) == asked]
+        of_task = (each.images for each in alike if each.task == job.task)
         images = list(islice(dict.fromkeys(image for batch in of_task for image in batch), IMAGES))
         if all(flat(folder, job, files[image]) for image in images):
             raise EngineError(

@@ -104,7 +104,8 @@ class AttackSpec:
         """Name of the attack on disk and in tables, as in ``tanh-local-paper``, ``fgsm-full-on-int8``."""
         preset = "" if self.preset == "default" or self.match else f"-{self.preset}"
         within = "" if self.within is None else f"-within-{self.within:g}"
-        match = f"-as-{self.match.replace(f'-{self.scope}', '', 1)}" if self.match else ""
+        reference = self.match.removesuffix(self.made_on).replace(f"-{self.scope}", "", 1)
+        match = f"-as-{reference}" if self.match else ""
         return f"{self.attack}-{self.scope}{preset}{within}{match}{self.made_on}"
 
     @property
@@ -121,7 +122,7 @@ class AttackSpec:
     @property
     def on_float(self) -> "AttackSpec":
         """The same attack made on the float network."""
-        return replace(self, on="fp32", engines=())
+        return replace(self, on="fp32", engines=(), match=self.match.removesuffix(self.made_on))
 
 
 @dataclass(frozen=True)
