@@ -83,7 +83,7 @@ class CleanChange:
 
     Attributes:
         miou_difference: B minus A, in -1..1, over the classes of the ground truth; None unless both rest on the same.
-            p50_ms: median latency of a call; None where the replay has none.
+        a_p50_ms, b_p50_ms: median latency of a call; None where the replay has none.
         noise_floor: share of labels, the larger one of the two engines; None if unknown.
     """
 

@@ -63,11 +63,13 @@ def widened(images: int) -> float:
 def intervals(quantities: Sequence[Floats], seed: int) -> list[Interval]:
     """Bootstrap intervals of quotients of sums over the same images, and how each was found.
 
+    Asked for at the level of `widened`. BCa; percentile where BCa does not exist (a statistic that no resample
+    exceeds). None for n < 2, and none where all images are alike: every resample would give the same value, and the
+    bootstrap would call certain what it knows nothing about.
+
     Args:
         quantities: (images, 2 or 4) each, as `fraction` takes them; all are resampled alike.
-        seed: of the row. Asked for at the level of `widened`. BCa; percentile where BCa does not exist (a statistic
-            that no resample exceeds). None for n < 2, and none where all images are alike: every resample would give
-            the same value, and the bootstrap would call certain what it knows nothing about.
+        seed: of the row.
     """
     found = [NO_INTERVAL] * len(quantities)
     varying = [place for place, parts in enumerate(quantities) if varies(parts)]

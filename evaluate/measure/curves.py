@@ -76,7 +76,7 @@ def points(curves: Sequence[Floats]) -> tuple[CurvePoint, ...]:
 
 
 def point(step: int, rows: Floats) -> CurvePoint:
-    """Means over images of one step;
+    """Means over images of one step.
 
     Args:
         step: number of the step.

@@ -105,9 +105,9 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     """A picture as a file.
 
     Args:
-        image: id of the image.
-        kind: that Pillow knows, with its options.
-        **options: as the command line gave them.
+        image: the picture.
+        kind: a format that Pillow knows.
+        **options: of that format.
     """
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)

@@ -52,7 +52,7 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
     if known:
         line, row, evaded = max(known, key=lambda found: found[2].mean or 0.0)
         sentences.append(
-            f"A desktop audit would not have seen it all: {line.spec.label} changes {with_interval(evaded)} of the "
+            f"A desktop audit would not have seen it all: {line.spec.label} is seen on {with_interval(evaded)} of the "
             f"attacked pixels on {row.engine} where the desktop shows what it shows on the clean image; its success on "
             f"the desktop is {decimals(line.desktop.mean)}."
         )
