@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segeval.errors import ConfigurationError, UnknownNameError
+from segeval.errors import ConfigurationError, UnknownNameError, nearest
 from segeval.goals import Goal
 
 IGNORE = 255
@@ -52,6 +52,24 @@ class ClassTable:
                     return index
         return None
 
+    def find_all(self, name: str) -> tuple[int, ...]:
+        """Indices of every class that a name means, ignoring case; none if there is none.
+
+        A canonical name and its synonyms mean all classes with that canonical name: ``person`` is person and
+        pedestrian in a table that has both. A class's own name that is no canonical one means that class alone.
+        """
+        own = self.find(name)
+        if own is not None and self.canonical[own].casefold() != name.casefold():
+            return (own,)
+        wanted = (name.casefold(), canonical_name(name))
+        return tuple(index for index, each in enumerate(self.canonical) if each.casefold() in wanted)
+
+    def named(self, name: str) -> str:
+        """For a hint: the classes that were probably meant by a name that is none, and all there are."""
+        known = f"{self.name} has: {', '.join(self.names)}"
+        near = nearest(name.casefold(), [each.casefold() for each in dict.fromkeys((*self.names, *self.canonical))])
+        return f"{near} {known}" if near.startswith("did you mean") else known
+
     def colours(self) -> NDArray[np.uint8]:
         """(256, 3) RGB lookup table: ``colours()[labels]`` paints a label map. Values outside the table are black."""
         lookup = np.zeros((256, 3), np.uint8)
@@ -62,6 +80,14 @@ class ClassTable:
 def same_classes(a: ClassTable, b: ClassTable) -> bool:
     """Whether an index means the same in both tables: the same canonical names in the same order."""
     return a.canonical == b.canonical
+
+
+def class_difference(a: ClassTable, b: ClassTable) -> str:
+    """In words, the first thing in which the classes of two tables differ; empty if an index means the same in both."""
+    for index, (one, other) in enumerate(zip(a.canonical, b.canonical, strict=False)):
+        if one != other:
+            return f"class {index} is {a.names[index]!r} in {a.name} and {b.names[index]!r} in {b.name}"
+    return "" if len(a) == len(b) else f"{a.name} has {len(a)} classes, {b.name} {len(b)}"
 
 
 CITYSCAPES = ClassTable(
@@ -97,6 +123,29 @@ CAMVID = ClassTable(
 
 TABLES = {table.name: table for table in (CITYSCAPES, CAMVID)}
 
+SYNONYMS = {
+    "people": "person", "human": "person", "cyclist": "rider", "motorcyclist": "rider", "automobile": "car",
+    "lorry": "truck", "motorbike": "motorcycle", "bike": "bicycle", "street": "road", "footpath": "sidewalk",
+    "trees": "vegetation",
+}  # fmt: skip
+"""Further names of Cityscapes classes, beside those that CamVid uses."""
+
+
+def canonical_name(name: str) -> str:
+    """The Cityscapes name of a class that is known by this or another name, else the name itself in small letters.
+
+    ``traffic_light`` and ``traffic-light`` are ``traffic light``.
+    """
+    spelled = name.casefold()
+    for each in (spelled, re.sub(r"[-_\s]+", " ", spelled)):
+        for table in (CITYSCAPES, CAMVID):
+            index = table.find(each)
+            if index is not None:
+                return table.canonical[index]
+        if each in SYNONYMS:
+            return SYNONYMS[each]
+    return spelled
+
 
 @dataclass(frozen=True)
 class AttackTask:
@@ -105,7 +154,7 @@ class AttackTask:
     Attributes:
         name: of the task, in paths and tables.
         sources: canonical (Cityscapes) class names, so that one task serves every class table; ANY alone is all of
-            them, and any other class than a pixel's own is as good.
+            them but the adversarial class. With ANY as target too, any other class than a pixel's own is as good.
         target: name of the adversarial class; ANY for whatever is no source class.
     """
 
@@ -122,23 +171,44 @@ class AttackTask:
             ConfigurationError: if the table lacks the adversarial class or every source class, or if no table knows a
                 name.
         """
-        if self.sources == (ANY,):
+        if self.sources == (ANY,) and self.target == ANY:
             return Goal(tuple(range(len(table))), None, "wrong")
-        found = [index for index in map(table.find, self.sources) if index is not None]
-        known = f"{table.name} has: {', '.join(table.names)}"
+        target = self._target(table)
+        if self.sources == (ANY,):
+            return self._goal(tuple(index for index in range(len(table)) if index != target), target, table)
+        found = tuple(dict.fromkeys(index for name in self.sources for index in table.find_all(name)))
         for name in self.sources:
-            if all(each.find(name) is None for each in (table, *TABLES.values())):
-                raise ConfigurationError(f"task {self.name!r}: there is no class {name!r}", known)
-        if not found:
-            raise ConfigurationError(f"task {self.name!r}: {table.name} has none of {', '.join(self.sources)}", known)
+            if not any(each.find_all(name) for each in (table, *TABLES.values())):
+                raise ConfigurationError(f"task {self.name!r}: there is no class {name!r}", table.named(name))
+        return self._goal(found, target, table)
+
+    def _target(self, table: ClassTable) -> int | None:
+        """Index of the adversarial class, None for any. Raises ConfigurationError if it is none or several."""
         if self.target == ANY:
-            return Goal(tuple(dict.fromkeys(found)), None, "lost")
-        target = table.find(self.target)
-        if target is None:
-            raise ConfigurationError(f"task {self.name!r}: {table.name} has no class {self.target!r}", known)
-        if target in found:
+            return None
+        found = table.find_all(self.target)
+        if len(found) > 1:
+            own = ", ".join(table.names[index] for index in found)
+            exact = [index for index in found if table.names[index].casefold() == self.target.casefold()]
+            if len(exact) != 1:
+                raise ConfigurationError(
+                    f"task {self.name!r}: {self.target!r} is several classes of {table.name}: {own}"
+                )
+            return exact[0]
+        if not found:
+            raise ConfigurationError(
+                f"task {self.name!r}: {table.name} has no class {self.target!r}", table.named(self.target)
+            )
+        return found[0]
+
+    def _goal(self, sources: tuple[int, ...], target: int | None, table: ClassTable) -> Goal:
+        """The goal, once it was checked that there are sources and that the adversarial class is none of them."""
+        if not sources:
+            what = f"task {self.name!r}: {table.name} has none of {', '.join(self.sources)}"
+            raise ConfigurationError(what, table.named(self.sources[0]))
+        if target in sources:
             raise ConfigurationError(f"task {self.name!r}: {self.target!r} is both source and adversarial class")
-        return Goal(tuple(dict.fromkeys(found)), target)
+        return Goal(sources, target, "lost" if target is None else "class")
 
 
 ANY = "*"
@@ -159,7 +229,11 @@ TASKS = {
 
 
 def parse_task(text: str) -> AttackTask:
-    """A task by name, or the user's own as ``car,truck:road``; ``car,truck:*`` accepts whatever they become."""
+    """A task by name, or the user's own as ``car,truck:road``.
+
+    ``car,truck:*`` accepts whatever they become, ``*:road`` starts from every other class, ``*:*`` is untargeted.
+    Raises UnknownNameError for what is none.
+    """
     if text in TASKS:
         return TASKS[text]
     sources, colon, target = text.partition(":")
@@ -169,8 +243,25 @@ def parse_task(text: str) -> AttackTask:
         raise UnknownNameError(f"no attack task {text!r}", hint)
     if names == (ANY,) and target.strip() == ANY:
         return TASKS["untargeted"]
-    if ANY in names:
-        hint = f"name the source classes, or write {ANY}:{ANY} for an untargeted attack"
+    if ANY in names and len(names) > 1:
+        hint = f"{ANY} is every class: write {ANY}:{target.strip()}, or name the source classes"
         raise UnknownNameError(f"no attack task {text!r}", hint)
-    slug = "+".join(names) + ("-lost" if target.strip() == ANY else "-to-" + target.strip())
+    slug = "+".join("any" if name == ANY else name for name in names)
+    slug += "-lost" if target.strip() == ANY else "-to-" + target.strip()
     return AttackTask(re.sub(r"[^\w+-]+", "-", slug), names, target.strip())  # the name becomes a folder
+
+
+def tasks_of(table: ClassTable) -> dict[str, Goal]:
+    """What can be asked of a class table, as ``--task`` takes it, and what it means there.
+
+    First the named tasks that the table can serve, then each class lost and each class as the adversarial one. Any
+    SOURCE[,SOURCE…]:TARGET of its names can be asked for besides.
+    """
+    spelled = [*TASKS, *(f"{name}:{ANY}" for name in table.names), *(f"{ANY}:{name}" for name in table.names)]
+    goals: dict[str, Goal] = {}
+    for text in spelled:
+        try:
+            goals[text] = parse_task(text).resolve(table)
+        except ConfigurationError:
+            continue  # the table lacks what this task is about
+    return goals

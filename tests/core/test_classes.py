@@ -9,8 +9,10 @@ from segeval.classes import (
     TASKS,
     AttackTask,
     ClassTable,
+    class_difference,
     parse_task,
     same_classes,
+    tasks_of,
 )
 from segeval.errors import ConfigurationError, UnknownNameError
 from segeval.goals import source_mask
@@ -135,6 +137,54 @@ def test_what_is_no_task_is_refused(text: str) -> None:
 def test_tasks_that_a_table_cannot_serve_are_refused(task: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         parse_task(task).resolve(CAMVID)
+
+
+CROWD = ClassTable(
+    "crowd", ("person", "pedestrian", "street", "bike"), ((0, 0, 0),) * 4, ("person", "person", "road", "bicycle")
+)
+
+
+@pytest.mark.parametrize(
+    ("task", "sources", "target"),
+    [
+        ("person:road", (0, 1), 2),  # a canonical name means all that have it
+        ("pedestrian:road", (1,), 2),  # an own name one class alone
+        ("human,bicycle:Street", (0, 1, 3), 2),
+        ("bike:person", (3,), 0),  # of several the one that is called so
+        ("*:pedestrian", (0, 2, 3), 1),
+        ("person:*", (0, 1), None),
+    ],
+)
+def test_synonyms_mean_every_class_of_that_kind(task: str, sources: tuple[int, ...], target: int | None) -> None:
+    assert parse_task(task).resolve(CROWD)[:2] == (sources, target)
+
+
+def test_an_adversarial_class_that_is_several_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="'human' is several classes of crowd: person, pedestrian"):
+        parse_task("bike:human").resolve(CROWD)
+
+
+@pytest.mark.parametrize("task", ["stret:person", "person:stret"])
+def test_a_class_that_does_not_exist_brings_what_was_meant_and_what_there_is(task: str) -> None:
+    with pytest.raises(ConfigurationError, match="no class 'stret'") as caught:
+        parse_task(task).resolve(CROWD)
+    assert caught.value.hint == "did you mean street? crowd has: person, pedestrian, street, bike"
+
+
+@pytest.mark.parametrize("table", [CITYSCAPES, CAMVID, CROWD], ids=lambda table: table.name)
+def test_what_can_be_asked_of_a_table_is_what_it_can_serve(table: ClassTable) -> None:
+    found = tasks_of(table)
+    assert found == {text: parse_task(text).resolve(table) for text in found}
+    for index, name in enumerate(table.names):
+        assert index in found[f"{name}:*"].sources and found[f"*:{name}"].target == index
+    assert ("vehicle-to-road" in found) == (table.find("car") is not None)
+
+
+def test_tables_that_differ_say_where() -> None:
+    assert class_difference(CAMVID, CAMVID) == ""
+    assert class_difference(CAMVID, CITYSCAPES) == "class 0 is 'Sky' in camvid and 'road' in cityscapes"
+    shorter = ClassTable("short", CAMVID.names[:4], CAMVID.palette[:4], CAMVID.canonical[:4])
+    assert class_difference(shorter, CAMVID) == "short has 4 classes, camvid 11"
 
 
 def test_a_source_mask_marks_the_source_classes_alone() -> None:

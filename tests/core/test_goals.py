@@ -46,6 +46,7 @@ def test_what_is_wrong_needs_the_clean_prediction() -> None:
         ("vehicle-lost", "vehicle-lost", "lost"),
         ("untargeted", "untargeted", "wrong"),
         ("*:*", "untargeted", "wrong"),
+        ("*:road", "any-to-road", "class"),
     ],
 )
 def test_tasks_are_written_with_a_star_for_whatever_it_is(text: str, name: str, kind: str) -> None:
@@ -55,11 +56,15 @@ def test_tasks_are_written_with_a_star_for_whatever_it_is(text: str, name: str, 
     assert kind != "wrong" or goal.sources == tuple(range(19))
 
 
+def test_every_class_but_the_adversarial_one_is_a_source() -> None:
+    assert parse_task("*:sky").resolve(CITYSCAPES) == Goal(tuple(index for index in range(19) if index != 10), 10)
+
+
 def test_a_source_class_that_the_table_does_not_have_is_left_out_of_what_is_to_be_lost() -> None:
     assert parse_task("vehicle-lost").resolve(CAMVID) == Goal((8,), None, "lost")
 
 
-@pytest.mark.parametrize("text", ["*:road", "*,car:*", "car:"])
+@pytest.mark.parametrize("text", ["*,car:*", "*,car:road", "car:"])
 def test_a_star_beside_classes_means_nothing(text: str) -> None:
     with pytest.raises(UnknownNameError, match="no attack task"):
         parse_task(text)
