@@ -84,13 +84,15 @@ def has_class_list(folder: Path) -> bool:
 
 
 def read_class_list(folder: Path, table: ClassTable | None) -> ClassList:
-    """The class list of a folder, or `table` where it has none. Raises DataError if it has two, or none is to be had."""
+    """The class list of a folder, or `table` where it has none. Raises DataError if it has two, or there is none."""
+    if not has_class_list(folder):
+        if table is None:
+            raise DataError(f"{folder} has no class list, {CLASS_LIST} or {CLASS_FILE}", f"Expected inside: {LAYOUT}")
+        return ClassList(table, label_values(table), stated=True)
     if (folder / CLASS_FILE).exists():
         if (folder / CLASS_LIST).exists():
             raise DataError(f"{folder} has both {CLASS_FILE} and {CLASS_LIST}", "remove one of them")
         return read_class_file(folder / CLASS_FILE)
-    if table is not None and not has_class_list(folder):
-        return ClassList(table, label_values(table), stated=True)
     return read_text_list(folder / CLASS_LIST)
 
 
