@@ -41,7 +41,7 @@ from segeval.models import Segmenter
 from segeval.precision import HALF, QUANTIZED, Precision
 from segeval.progress import Progress
 from segeval.registry import TARGETS
-from segeval_runner.manifest import CONTRACT
+from segeval_runner.manifest import CONTRACT, WITH_OWN
 from segeval_runner.ownership import NOTHING, OTHER, kind_of
 
 from .bundle import hash_files, write_file, write_inputs
@@ -51,6 +51,8 @@ from .contents import Contents, survey
 from .corruptions import parse_corruptions
 from .engine_files import at_precision, counted, crafted_for, engine_name, references_of, written_and_proved
 from .given import Given, load_victim, require_in_set
+from .own_engines import OwnDeployment
+from .own_files import OwnGiven, own_files
 from .parity import Reference, evenly, measure_half, measure_parity
 from .runner_archive import RUN_SCRIPT, runner_archive
 from .targets import Target
@@ -70,6 +72,8 @@ def deploy(
     dla: int | None = None,
     corruptions: Sequence[str] = (),
     attribute: Sequence[AttributionMode] = (),
+    engine_files: Sequence[str] = (),
+    engine_cards: Sequence[str] = (),
     given: Given = NONE_GIVEN,
     tell: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda stage, done, total: None,
@@ -90,6 +94,8 @@ def deploy(
         dla: number of the deep learning accelerator, None for the GPU.
         corruptions: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
         attribute: an int8 file for every block of each network as well, with only that block quantized, or all but it.
+        engine_files: quantized files and built engines of the user's, as in ``mine=net-int8.onnx``; see `own_files`.
+        engine_cards: what describes them, as in ``mine=net-int8.toml``, where that does not lie beside them.
         given: files that the set does not carry, and code that it may bring.
         tell: called with what a person should know.
         progress: called with the stage, what is done of it and its total.
@@ -105,6 +111,7 @@ def deploy(
     folder = SetFolder(set_root)
     manifest = folder.complete_manifest()
     require_in_set(given, manifest.models)
+    own = own_files(engine_files, engine_cards, manifest.models)
     reference = SetReference(sha256_file(folder.manifest_path))
     passing = parse_corruptions(corruptions)
     names = tuple(corruption.name for corruption in passing)
@@ -119,6 +126,7 @@ def deploy(
         corruptions=names,
         sweep=() if len(specs) == 1 and specs[0].plain else tuple(spec.text for spec in specs),
         attribute=tuple(dict.fromkeys(attribute)),
+        own=tuple(each.option for each in own),
     )
     if device.ahead and not installed():
         what = f"target {target} builds its engines here, and TensorRT for RTX is not installed"
@@ -139,8 +147,9 @@ def deploy(
         with compiler_for(device) as compiler:
             for record in manifest.models:
                 victim = partial(load_victim, record, set_root, given)
+                brought = [each for each in own if each.model == record.name]
                 model = ModelDeployment(
-                    part, record, victim, contents, size, device, options, chosen, compiler, progress
+                    part, record, victim, contents, size, device, options, chosen, brought, compiler, progress
                 )
                 engines += model.engines()
         write_file(part, "runner.pyz", runner_archive(), executable=True)
@@ -148,7 +157,7 @@ def deploy(
         files = hash_files(part)
         run = RunDefaults(device.backend, device.workspace_mb, dla)
         bundle = BundleManifest(
-            segeval.__version__, reference, target, options, tuple(engines), inputs, files, run, CONTRACT
+            segeval.__version__, reference, target, options, tuple(engines), inputs, files, run, contract_of(options)
         )
         write_file(part, "bundle.json", encode_sealed(bundle, indent=2) + b"\n")
     return bundle
@@ -203,9 +212,14 @@ def existing(out: Path, reference: SetReference, target: str, options: DeployOpt
         return None
     found = folder.manifest()
     made = (found.segeval, found.contract, found.set, found.target, found.options)
-    if made != (segeval.__version__, CONTRACT, reference, target, options):
+    if made != (segeval.__version__, contract_of(options), reference, target, options):
         raise ConfigurationError(f"{out} holds another bundle", "choose another folder with --out, or remove it")
     return folder.verify()
+
+
+def contract_of(options: DeployOptions) -> int:
+    """What the files of a bundle keep: one with files of the user's is nothing for an earlier runner."""
+    return WITH_OWN if options.own else CONTRACT
 
 
 @dataclass(frozen=True)
@@ -217,6 +231,7 @@ class ModelDeployment:
         size: (height, width).
         victim: loads it.
         calibrations: with their images, the one that ships first; none if no quantized precision was asked for.
+        brought: files of the user's that compute it as well.
         compiler: builds every file that is for TensorRT, if it is installed.
     """
 
@@ -228,6 +243,7 @@ class ModelDeployment:
     target: Target
     options: DeployOptions
     calibrations: dict[CalibrationSpec, CalibrationImages]
+    brought: Sequence[OwnGiven]
     compiler: Compiler | None
     progress: Progress
 
@@ -251,9 +267,18 @@ class ModelDeployment:
             images = self.calibrations[variant.spec] if precision in QUANTIZED else None
             calibration = None if images is None else variant.record(images, fp32, lacking)
             engine = self.engine(segmenter, model, references, precision, form, variant, calibration)
-            file = self.flagged_file(engine, form, quantizer, flagged)
+            file = self.flagged_file(engine, precision, form, quantizer, flagged)
             found.append(replace(engine, flagged_file=file))
-        return found
+        return found + [self.own_engine(each, segmenter, references) for each in self.brought]
+
+    def own_engine(self, given: OwnGiven, segmenter: Segmenter, references: Sequence[Reference]) -> EngineRecord:
+        """An engine whose file the user brought."""
+        self.progress(f"check {given.engine}", 0, 1)
+        spec, inputs = segmenter.spec, self.contents.inputs_for(self.record.name)
+        about = (self.size, self.options.batch, len(spec.outputs), len(spec.table), inputs, references)
+        engine = OwnDeployment(self.part, given, *about, self.compiler, self.target.ahead).engine()
+        self.progress(f"check {given.engine}", 1, 1)
+        return engine
 
     def require_comparable(self, lacking: Sequence[str]) -> None:
         """Raise ConfigurationError for blocks of which some cannot be quantized on every device of the target."""
@@ -278,15 +303,17 @@ class ModelDeployment:
         images = self.calibrations[spec]
         return counted(images, len(images.images), partial(self.progress, f"calibrate {self.record.name}"))
 
-    def flagged_file(self, engine: EngineRecord, form: Precision, quantizer: Quantizer, variant: Variant) -> str | None:
+    def flagged_file(
+        self, engine: EngineRecord, precision: Precision, form: Precision, quantizer: Quantizer, variant: Variant
+    ) -> str | None:
         """The file of an engine for those that take precisions from flags, written if it is another one."""
         lacking = engine.calibration.not_on_tensorrt_8 if engine.calibration is not None else ()
-        if needs_flagged_file(engine.precision, self.target.tensorrt_versions, lacking):
+        if needs_flagged_file(precision, self.target.tensorrt_versions, lacking):
             name = f"models/{engine.name}.flags.onnx"
             written_and_proved(self.part, name, quantizer.file(variant), "int8", variant.spec, variant.nodes)
             self.compiled(name)
             return name
-        return None if form == engine.precision else engine.file
+        return None if form == precision else engine.file
 
     def engine(
         self,

@@ -114,6 +114,11 @@ def as_labels(answer: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return answer[:, 0] if answer.shape[1] == 1 else answer[..., 0]
 
 
+def label_size(shape: Tuple[int, ...]) -> Tuple[int, ...]:
+    """(h, w) of label maps of this shape."""
+    return shape[1:] if len(shape) == 3 else shape[2:] if shape[1] == 1 else shape[1:3]
+
+
 def resized(values: np.ndarray[Any, Any], size: Tuple[int, int], how: str) -> np.ndarray[Any, Any]:
     """(..., h, w) values at another size (H, W); see `Output.resize`."""
     height, width = size
@@ -161,7 +166,7 @@ def answer_faults(shape: Tuple[int, ...], given: Output, batch: int, size: Tuple
     if given.kind == "labels":
         fits = len(shape) == 3 or (len(shape) == 4 and 1 in (shape[1], shape[3]))
         wanted = "(N, h, w), (N, 1, h, w) or (N, h, w, 1)"
-        inner = () if not fits else shape[1:] if len(shape) == 3 else shape[2:] if shape[1] == 1 else shape[1:3]
+        inner = label_size(shape) if fits else ()
     else:
         fits = len(shape) == 4
         inner = () if not fits else shape[2:] if given.layout == "NCHW" else shape[1:3]
