@@ -132,6 +132,7 @@ def deploy(
         what = f"target {target} builds its engines here, and TensorRT for RTX is not installed"
         raise MissingPrerequisiteError(what, INSTALL)
     require_sensible(device, options, manifest)
+    require_runs_engines(device, own)
     require_calibrations(device, options.precisions, specs, options.attribute)
     there = existing(out, reference, target, options)
     if there is not None:
@@ -201,6 +202,14 @@ def require_sensible(target: Target, options: DeployOptions, manifest: Adversari
     names = [engine_name(model.name, "fp32") for model in models]
     if len(set(names)) != len(names):
         raise ConfigurationError(f"two models of the set would have the same file name: {', '.join(names)}")
+
+
+def require_runs_engines(target: Target, own: Sequence[OwnGiven]) -> None:
+    """Raise ConfigurationError for a built engine that nothing on the device could run."""
+    built = next((each for each in own if each.format == "tensorrt"), None)
+    if built is not None and not target.tensorrt_versions:
+        what = f"--engine-file {built.name}={built.file}: TensorRT built it, and target {target.name} has none"
+        raise ConfigurationError(what, "give a --target with TensorRT, as jetson; what it can, ONNX Runtime runs here")
 
 
 def existing(out: Path, reference: SetReference, target: str, options: DeployOptions) -> BundleManifest | None:

@@ -162,10 +162,16 @@ def deploy(
     if remote is not None:
         from segeval.deploy.ssh import RunOptions
 
-        replay_on_hosts(out, results_folder, host, remote, RunOptions(), quiet)
+        replay_on_hosts(out, results_folder, host, remote, RunOptions(prebuilt=carries(bundle)), quiet)
         return
-    say(two_lines(out))
-    say(f"next: {command('replay', out, '--out', results_folder)}")
+    prebuilt = ["--prebuilt"] * carries(bundle)
+    say(two_lines(out, prebuilt))
+    say(f"next: {command('replay', out, '--out', results_folder, *prebuilt)}")
+
+
+def carries(bundle: "BundleManifest") -> bool:
+    """Whether a bundle holds engines of the user's, who trusts them, having given them."""
+    return any(engine.own is not None and engine.own.format == "tensorrt" for engine in bundle.engines)
 
 
 def weight_files(texts: "Sequence[str]") -> dict[str, Path]:
