@@ -258,10 +258,12 @@ class ModelDeployment:
 
     def engines(self) -> list[EngineRecord]:
         """Write a file for every precision, prove its rules and measure its parity with torch."""
-        self.progress(f"export {self.record.name}", 0, 1)
         segmenter = self.victim()
-        fp32 = export_fp32(segmenter, *self.size, self.options.batch)
         references = references_of(segmenter, self.contents)
+        # First, since they may be refused, and calibration takes long.
+        own = [self.own_engine(each, segmenter, references) for each in self.brought]
+        self.progress(f"export {self.record.name}", 0, 1)
+        fp32 = export_fp32(segmenter, *self.size, self.options.batch)
         self.progress(f"export {self.record.name}", 1, 1)
         quantizer = Quantizer(fp32, self.calibrating)
         versions = self.target.tensorrt_versions
@@ -278,7 +280,7 @@ class ModelDeployment:
             engine = self.engine(segmenter, model, references, precision, form, variant, calibration)
             file = self.flagged_file(engine, precision, form, quantizer, flagged)
             found.append(replace(engine, flagged_file=file))
-        return found + [self.own_engine(each, segmenter, references) for each in self.brought]
+        return found + own
 
     def own_engine(self, given: OwnGiven, segmenter: Segmenter, references: Sequence[Reference]) -> EngineRecord:
         """An engine whose file the user brought."""

@@ -1,4 +1,4 @@
-"""How the user describes a file of his own: a TOML file that says what its input and its output are."""
+"""How the user describes a file of their own: a TOML file that says what its input and its output are."""
 
 import tomllib
 from collections.abc import Mapping, Sequence

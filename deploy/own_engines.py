@@ -29,6 +29,8 @@ from .tried import Tried, wrong_size
 
 MOST_BYTES = 8 << 30
 """Of a built engine."""
+LONGEST = 500
+"""Characters of what a compiler says of a file."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ class OwnDeployment:
         try:
             found = self.compiler.compile(self.part / record.file, None if plan is None else self.part / plan)
         except EngineError as error:
-            return replace(record, own=replace(record.own, refused=error.what))
+            refused = " ".join(error.what.replace(f"{self.part}/", "").split())
+            return replace(record, own=replace(record.own, refused=refused[:LONGEST]))
         return replace(record, compiled=found, plan=plan_of(plan, found))
 
 

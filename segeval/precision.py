@@ -24,7 +24,7 @@ def coarsest(precisions: Collection[str]) -> str:
 
 
 def own_name(engine: str, precision: str) -> str:
-    """What the user called a file of his own, ``mine`` of ``espnet-camvid.mine``; empty for a file of segeval's.
+    """What the user called a file of their own, ``mine`` of ``espnet-camvid.mine``; empty for a file of segeval's.
 
     Args:
         engine: its name in the bundle.

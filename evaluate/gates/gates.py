@@ -2,7 +2,7 @@
 
 A gate is ``EXPRESSION`` or ``ATTACK: EXPRESSION``. In an expression stand numbers, names ``PRECISION.METRIC``, + - * /,
 comparisons, ``and``, ``or``, ``not`` and parentheses. PRECISION is fp32, fp16, int8 or int8_fp16, or what the user
-called a file of his own, with _ in place of -; the metrics are in METRICS. It must hold for every attack on every
+called a file of their own, with _ in place of -; the metrics are in METRICS. It must hold for every attack on every
 network that it was made for, and for every engine of the precision; on a file of the user's, where a network has it.
 
 Read with Python's own parser and walked node by node: nothing is evaluated that is not listed here.

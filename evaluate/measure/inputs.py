@@ -51,7 +51,7 @@ class Engine(Deployed):
 
     @property
     def own(self) -> str:
-        """What the user called its file, if he brought it."""
+        """What the user called its file, if they brought it."""
         return own_name(self.record.name, self.record.precision)
 
     @property

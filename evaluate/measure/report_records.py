@@ -74,7 +74,7 @@ class SurvivalRow(Keyed):
             logit, fp32) of pixels that survived and of those that did not; None where the set has no margins.
         variant: name of the calibration if it is not the network's first.
         corruption: what the images went through before the engine, as in ``jpeg-75``; both empty for what ships.
-        own: what the user called the engine's file, if he brought it.
+        own: what the user called the engine's file, if they brought it.
     """
 
     model: str
@@ -304,7 +304,7 @@ class EngineSummary(Deployed):
         arithmetic: what numbers it computed with, in words; empty if its record does not say.
         noise_floor: of its file; None if the replay has no bundle.json to tell, or deployment did not measure it.
         file_sha256: of its file; empty if the replay has no bundle.json to tell.
-        own: what the user called its file, if he brought it.
+        own: what the user called its file, if they brought it.
         own_file: what is known of that; None if the replay has no bundle.json to tell.
     """
 

@@ -28,6 +28,7 @@ class Own:
         integers: type of its quantized activations, empty if there are none.
         input, output: of a built engine; None of an ONNX file.
         classes: of the network, for a built engine.
+        refused: why NVIDIA's compiler takes no such ONNX file, empty if it does or was not asked.
     """
 
     format: str
@@ -36,6 +37,7 @@ class Own:
     input: Optional[Input] = None
     output: Optional[Output] = None
     classes: int = 0
+    refused: str = ""
 
 
 def own_of(record: Any, precision: str, classes: int) -> Optional[Own]:
@@ -52,7 +54,8 @@ def own_of(record: Any, precision: str, classes: int) -> Optional[Own]:
         raise malformed("an engine of precision {!r} has a field 'own'".format(precision))
     own = take(record, "own", dict)
     if one_of(own, "format", (ONNX, TENSORRT)) == ONNX:
-        return Own(ONNX, one_of(own, "like", LIKE), one_of(own, "integers", ("", "int8", "uint8")))
+        like, integers = one_of(own, "like", LIKE), one_of(own, "integers", ("", "int8", "uint8"))
+        return Own(ONNX, like, integers, refused=take_text(own, "refused"))
     return Own(
         TENSORRT, "", "", input_of(take(own, "input", dict)), output_of(take(own, "output", dict), classes), classes
     )

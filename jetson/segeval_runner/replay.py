@@ -79,7 +79,7 @@ def version_of(backend: Type[Backend], asked_for: str) -> str:
 
 
 def chosen(bundle: Bundle, names: Sequence[str], backend: Type[Backend], prebuilt: bool) -> List[Engine]:
-    """The engines with these names, or all that a backend can run. Nothing is loaded, and none is left for later.
+    """The engines with these names, or all that a backend can run, as far as the bundle tells. Nothing is loaded yet.
 
     Args:
         bundle: that holds them.
@@ -103,7 +103,9 @@ def chosen(bundle: Bundle, names: Sequence[str], backend: Type[Backend], prebuil
         if names or not wanted:
             what = "{} cannot run {}: TensorRT built it".format(backend.name, native[0])
             raise BackendError(what, "give --backend tensorrt on the device that it was built for")
-    elif native and not prebuilt:
+    if backend.runs_engines and not names:
+        wanted = [engine for engine in wanted if engine.own is None or not engine.own.refused]
+    if native and backend.runs_engines and not prebuilt:
         what = "{} is an engine that came with the bundle: native code, of which hashes do not say who made it"
         hint = "if you trust who made the bundle, add --prebuilt; else name the others with --engine"
         raise BundleError(what.format(native[0]), hint)

@@ -72,13 +72,15 @@ def replay(
 
 
 def say_what_cannot_run_here(bundle: Path, done: "Replay") -> None:
-    """Which engines of a bundle the backend passed over."""
+    """Which engines of a bundle the backend passed over, and why."""
     from segeval.files.bundles import BundleFolder
 
     begun = {engine.name for engine in done.engines}
-    left = [engine.name for engine in BundleFolder(bundle).manifest().engines if engine.name not in begun]
-    if left:
-        say(f"not run: {', '.join(left)}; TensorRT built it, for the device that has --backend tensorrt")
+    for engine in BundleFolder(bundle).manifest().engines:
+        if engine.own is not None and engine.name not in begun:
+            built = engine.own.format == "tensorrt"
+            why = "TensorRT built it, for a device with --backend tensorrt" if built else "TensorRT does not take it"
+            say(f"not run: {engine.name}; {why}")
 
 
 def show_latencies(done: "Replay") -> None:
