@@ -48,7 +48,12 @@ def goal_margin(goal: Goal, logits: Tensor, clean: Tensor) -> Tensor:
 
 
 def evasive_loss(
-    goals: Sequence[Goal], logits: Sequence[Tensor], clean: Sequence[Tensor], phi: Tensor, unaware: Sequence[bool]
+    goals: Sequence[Goal],
+    logits: Sequence[Tensor],
+    clean: Sequence[Tensor],
+    shown: Sequence[Tensor],
+    phi: Tensor,
+    unaware: Sequence[bool],
 ) -> Tensor:
     """What is lacking of pixels that deployed files see and the desktop does not.
 
@@ -60,7 +65,8 @@ def evasive_loss(
     Args:
         goals: per network, in the numbers of its outputs.
         logits: (N, C, H, W) per network.
-        clean: (N, H, W) clean prediction, in the numbers of each.
+        clean: (N, H, W) clean prediction of the victims together, in the numbers of each.
+        shown: (N, H, W) what each shows on the clean image by itself.
         phi: (N, H, W) bool.
         unaware: per network, whether it is one that is not to notice.
 
@@ -69,8 +75,8 @@ def evasive_loss(
         `OUTSIDE` times as much as φ.
     """
     calm, fooled = torch.ones_like(logits[0][:, 0]), []
-    for goal, each, labels, notices_nothing in zip(goals, logits, clean, unaware, strict=True):
-        stays = torch.sigmoid(clean_margin(each, labels) / SOFTNESS)
+    for goal, each, labels, own, notices_nothing in zip(goals, logits, clean, shown, unaware, strict=True):
+        stays = torch.sigmoid(clean_margin(each, own) / SOFTNESS)
         if notices_nothing:
             calm = calm * stays
         else:

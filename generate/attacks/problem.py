@@ -47,7 +47,9 @@ class Problem:
         outputs: per network the number of its output for each shared class; empty where a class has the same number
             in all.
         unaware: per network whether it is to see nothing of the attack; empty if none is.
-        rounds: whether the networks see images as they would be saved, in whole levels, which deployed files demand.
+        shown: per network (N, H, W) what it shows on the clean image itself, in the numbers of its outputs, which of
+            several victims differs from `predicted`; empty where it does not.
+        whole_levels: whether the networks see images as they would be saved, which deployed files demand.
     """
 
     clean: Tensor
@@ -60,7 +62,8 @@ class Problem:
     steps: int
     outputs: tuple[Tensor, ...] = ()
     unaware: tuple[bool, ...] = ()
-    rounds: bool = False
+    shown: tuple[Tensor, ...] = ()
+    whole_levels: bool = False
 
     @property
     def region(self) -> Tensor:
@@ -69,7 +72,7 @@ class Problem:
 
     def logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits (N, C, H, W) of every network."""
-        seen = whole_levels(images) if self.rounds else images
+        seen = rounded(images) if self.whole_levels else images
         return tuple(network(seen) for network in self.networks)
 
     def loss(self, logits: Sequence[Tensor]) -> Tensor:
@@ -81,7 +84,7 @@ class Problem:
         goals = [self.own_goal(number) for number in range(len(logits))]
         clean = [self.own(number, self.predicted) for number in range(len(logits))]
         if any(self.unaware):
-            return [evasive_loss(goals, logits, clean, self.phi, self.unaware)]
+            return [evasive_loss(goals, logits, clean, self.shown or clean, self.phi, self.unaware)]
         return [goal_cross_entropy(*each, self.phi) for each in zip(goals, logits, clean, strict=True)]
 
     def own_goal(self, network: int) -> Goal:
@@ -119,7 +122,7 @@ class Problem:
         return low + (high - low) * torch.stack(drawn).to(self.clean)
 
 
-def whole_levels(images: Tensor) -> Tensor:
+def rounded(images: Tensor) -> Tensor:
     """Images in [0, 1] rounded to the 256 levels of a file; the gradient passes as if they were not."""
     return images + ((images * 255).round() / 255 - images).detach()
 
@@ -132,9 +135,10 @@ def generator(seed: int, stream: int) -> torch.Generator:
 class Attack(Protocol):
     """A generator of candidates; a frozen dataclass whose fields are the attack's hyper-parameters.
 
-    An attack may also have `local_only`, per field the value that only the local scope knows; if its change grows from
-    step to step, `matched`, the fields with which it does so slowly enough to be matched to another attack's; and if
-    it begins anew, `restarts`, how often.
+    An attack may also have `local_only`, per field the value that only the local scope knows; `own_loss`, the fields of
+    a loss that is not the problem's, which an evasive attack has no use for; if its change grows from step to step,
+    `matched`, the fields with which it does so slowly enough to be matched to another attack's; and if it begins anew,
+    `restarts`, how often.
 
     Attributes:
         presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.

@@ -48,13 +48,15 @@ def parameters(attack: str) -> tuple[str, ...]:
     return tuple(field.name for field in fields(ATTACKS.load(attack)))
 
 
-def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, Setting]) -> Attack:
+def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, Setting], on: MadeOn = "fp32") -> Attack:
     """An attack with its preset and settings. Raises UnknownNameError, ConfigurationError."""
     form: Any = ATTACKS.load(name)
     known = sorted({"default", *(given for given, _ in form.presets)})
     if preset not in known:
         raise UnknownNameError(f"attack {name!r} has no preset {preset!r}", f"presets: {', '.join(known)}")
     chosen = {**form.presets.get((preset, scope), {}), **settings}
+    if on == "evasive":
+        chosen = without_own_loss(name, getattr(form, "own_loss", ()), chosen, settings)
     try:
         attack: Attack = msgspec.convert(chosen, form, strict=False)
     except msgspec.ValidationError as error:
@@ -65,6 +67,27 @@ def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, Se
                 f"attack {name!r}: {key}={value} is of the local scope", "craft with --scope local"
             )
     return attack
+
+
+def without_own_loss(
+    name: str, own_loss: Collection[str], chosen: Mapping[str, Setting], settings: Collection[str]
+) -> dict[str, Setting]:
+    """What is chosen of an attack that descends the evasive loss instead of its own.
+
+    Raises ConfigurationError for a setting of its own loss, which would do nothing.
+
+    Args:
+        name: of the attack.
+        own_loss: the parameters of its own loss.
+        chosen: parameters of the preset and settings.
+        settings: the parameters that were asked for.
+    """
+    if useless := sorted(set(own_loss) & set(settings)):
+        raise ConfigurationError(
+            f"attack {name!r}: {useless[0]} is of its own loss, an evasive attack has another",
+            f"leave --set {useless[0]} out, or craft --on evasive by itself",
+        )
+    return {key: value for key, value in chosen.items() if key not in own_loss}
 
 
 @dataclass(frozen=True)
@@ -90,8 +113,8 @@ def resolve(config: CraftConfig) -> list[Trajectory]:
     for name in config.attacks:
         for scope in config.scopes:
             for preset in config.presets:
-                attack = build_attack(name, preset, scope, settings[name])
                 for on in config.on:
+                    attack = build_attack(name, preset, scope, settings[name], on)
                     spec = describe(name, preset, scope, attack, config, on)
                     within = (replace(spec, within=limit, keep="best") for limit in config.within)
                     resolved.append(Trajectory(attack, (spec, *within)))
@@ -119,7 +142,7 @@ def matched(name: str, reference: AttackSpec, settings: Mapping[str, str], confi
     Its settings `matched` are taken where it has some: steps so small that an iterate comes close to the limit.
     """
     finer = getattr(ATTACKS.load(name), "matched", {})
-    attack = build_attack(name, "default", reference.scope, {**finer, **settings})
+    attack = build_attack(name, "default", reference.scope, {**finer, **settings}, reference.on)
     spec = describe(name, "matched" if finer else "default", reference.scope, attack, config, reference.on)
     return Trajectory(attack, (replace(spec, match=reference.label, keep="best"),))
 
@@ -137,4 +160,5 @@ def describe(name: str, preset: str, scope: Scope, attack: Attack, config: Craft
         parameters=asdict(attack),  # type: ignore[call-overload]
         on=on,
         engines=() if on == "fp32" else config.engines,
+        whole_levels=set(config.on) != {"fp32"},
     )

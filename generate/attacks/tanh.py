@@ -36,6 +36,7 @@ class Tanh:
         ("default", "full"): {"omega": "balanced"},
     }
     local_only: ClassVar = {"loss": "difference", "mask": "shrinking"}
+    own_loss: ClassVar = ("loss", "kappa", "omega", "mask")
 
     penalty: float = 1000.0
     rate: float = 0.01
@@ -106,15 +107,15 @@ class Tanh:
         region = active if problem.scope == "local" else problem.region
         squares = (2 * (images - problem.clean)).square().sum(1)
         total = self.penalty * mean_over(squares, region)
-        omega = "none" if self.loss != "ce" or any(problem.unaware) else self.omega
+        omega = self.omega if self.loss == "ce" else "none"
         weights = hardness(problem.aligned(logits), problem.predicted, problem.phi, problem.goal, omega)
         for loss in self.pixel_losses(problem, logits):
             total = total + mean_over(weights * loss, region)
         return total
 
     def pixel_losses(self, problem: Problem, logits: Sequence[Tensor]) -> list[Tensor]:
-        """(N, H, W) per network Eq. 6, or what the problem has for losses."""
-        if self.loss == "ce" or any(problem.unaware):
+        """(N, H, W) per network Eq. 6, or the losses of the problem."""
+        if self.loss == "ce":
             return problem.pixel_losses(logits)
         return [
             difference(problem.own_goal(number), each, problem.own(number, problem.predicted), problem.phi, self.kappa)

@@ -60,12 +60,14 @@ class Attacked:
 
     Attributes:
         names: of the victims and of the files, ``espnet-camvid`` and ``espnet-camvid.int8``.
+        models: the victim that each is, or was deployed of.
         networks: in the same order.
         outputs: as of `Victims`, one for each network here.
         unaware: whether each is to see nothing of the attack.
     """
 
     names: tuple[str, ...]
+    models: tuple[str, ...]
     networks: tuple[Network, ...]
     outputs: tuple[Tensor, ...]
     unaware: tuple[bool, ...]
@@ -88,6 +90,7 @@ def attacked(victims: Victims, on: MadeOn, engines: Sequence[str], deployed: Map
             found += [(f"{name}.{engine}", deployed[f"{name}.{engine}"], number, False) for engine in engines]
     return Attacked(
         names=tuple(name for name, *_ in found),
+        models=tuple(victims.names[number] for *_, number, _ in found),
         networks=tuple(network for _, network, *_ in found),
         outputs=tuple(victims.outputs[number] for *_, number, _ in found) if victims.outputs else (),
         unaware=tuple(unaware for *_, unaware in found),

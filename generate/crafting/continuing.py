@@ -10,6 +10,8 @@ from segeval.files.sets import AdversarialSet, CraftConfig
 
 MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions", "resize", "deployed")
 """What decides the result besides the options."""
+PLACES = ("bundle",)
+"""Options that only say where something lies; what it is stands among `MADE_FROM`."""
 FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction", "margin")
 
 
@@ -69,7 +71,9 @@ def refusal(root: Path, found: AdversarialSet, changed: Sequence[str]) -> tuple[
 def differences(found: AdversarialSet, fresh: AdversarialSet) -> list[str]:
     """Names of what decides the result and differs between two manifests."""
     options = [
-        name for name in CraftConfig.__dataclass_fields__ if getattr(found.config, name) != getattr(fresh.config, name)
+        name
+        for name in CraftConfig.__dataclass_fields__
+        if name not in PLACES and getattr(found.config, name) != getattr(fresh.config, name)
     ]
     inputs = [name for name in MADE_FROM if getattr(found, name) != getattr(fresh, name)]
     return options or inputs

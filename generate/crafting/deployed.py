@@ -79,12 +79,21 @@ def wanted(
     """The records of a network's files with these labels. Raises ConfigurationError, WeightsError."""
     own = {record.label: record for record in engines if record.model == model.spec.name}
     for label in labels:
+        if label == "fp32":
+            raise ConfigurationError(
+                "--engine fp32 computes what the network does", "make the attack on the network: --on fp32"
+            )
         if label not in own:
             what = f"the bundle {bundle} has no {label} file of {model.spec.name}"
             there = f"--engine is one of {', '.join(own)}" if own else "deploy a set of this network first"
             raise ConfigurationError(what, there)
         record = own[label]
-        if record.weights_sha256 and record.weights_sha256 != model.weights_sha256:
+        if not record.weights_sha256:
+            raise WeightsError(
+                f"the bundle {bundle} does not say which weights {record.file} was made of",
+                "it was made by an earlier segeval: deploy the set again",
+            )
+        if record.weights_sha256 != model.weights_sha256:
             raise WeightsError(
                 f"{record.file} in {bundle} was made of other weights than those of {model.spec.name}",
                 "attack the network that was deployed, or deploy this one",

@@ -174,6 +174,7 @@ def measure(
     if not all(bool(each.isfinite().all()) for each in (candidate.images, *candidate.logits)):
         raise EngineError(f"{spec.label} diverged at step {step}", "change its settings with --set, or report this")
     answers = [np.asarray(logits.detach().argmax(1).cpu().numpy(), np.uint8) for logits in candidate.logits]
+    shown = [np.asarray(labels.cpu().numpy(), np.uint8) for labels in problem.shown] if any(problem.unaware) else []
     means, phi_means = mean_changes(candidate.images, problem)
     for index, track in enumerate(tracks):
         if track.finished or track.over == candidate.restart:
@@ -181,7 +182,7 @@ def measure(
         predictions: list[Labels] = [answer[index] for answer in answers]
         counts = {name: track.meter.count(labels) for name, labels in zip(names, predictions, strict=True)}
         track.curve.append(Step(means[index], phi_means[index], counts))
-        success = success_of(track.meter, predictions, counts, problem.unaware)
+        success = success_of(track.meter, predictions, counts, problem.unaware, [labels[index] for labels in shown])
         rounded = Rounded(candidate.images[index], track, spec)
         for kept in track.kept:
             kept.offer(rounded, step, (success, -means[index]))
@@ -191,18 +192,29 @@ def measure(
 
 
 def success_of(
-    meter: AttackMeter, predictions: Sequence[Labels], counts: Mapping[str, AttackCounts], unaware: Sequence[bool]
+    meter: AttackMeter,
+    predictions: Sequence[Labels],
+    counts: Mapping[str, AttackCounts],
+    unaware: Sequence[bool],
+    shown: Sequence[Labels],
 ) -> float:
     """The success of one image, at most 1: that of the network it is smallest on.
 
     Where some networks are to notice nothing, it is the share of φ on which they show what they show on the clean
     image while the others are fooled, a mean over these, minus the share on which one of them notices something.
+
+    Args:
+        meter: of the image.
+        predictions: per network.
+        counts: per network.
+        unaware: per network whether it is to notice nothing.
+        shown: per network what it shows on the clean image; needed where one is to notice nothing.
     """
     if not any(unaware):
         return min((each.success or 0.0 for each in counts.values()), default=0.0)
-    seen = list(zip(predictions, unaware, strict=True))
-    calm = np.logical_and.reduce([labels == meter.clean for labels, quiet in seen if quiet]) & meter.phi
-    fooled = [calm & meter.goal.reached(labels, meter.clean) for labels, quiet in seen if not quiet]
+    seen = list(zip(predictions, shown, unaware, strict=True))
+    calm = np.logical_and.reduce([labels == own for labels, own, quiet in seen if quiet]) & meter.phi
+    fooled = [calm & meter.goal.reached(labels, meter.clean) for labels, _, quiet in seen if not quiet]
     evaded = np.mean([np.count_nonzero(each) for each in fooled])
     return float(evaded - meter.phi_pixels + np.count_nonzero(calm)) / max(meter.phi_pixels, 1)
 

@@ -1,12 +1,13 @@
 """From images to files: clean images with what victims see in them, and attacked ones, measured after reading back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from segeval.datasets import Example
 from segeval.errors import ConfigurationError, EngineError
@@ -103,19 +104,26 @@ def unchanged(root: Path, path: str, pixels: NDArray[np.uint8]) -> FileRecord:
 
 @dataclass(frozen=True)
 class Loaded:
-    """One image read back from the set. predicted: by the victims together."""
+    """One image read back from the set.
+
+    Attributes:
+        predicted: by the victims together.
+        shown: by each of them alone.
+    """
 
     clean: RgbImage
     predicted: Labels
+    shown: Mapping[str, Labels]
     phi: Mask
     truth: Labels | None
 
 
-def load(folder: SetFolder, files: ImageFiles, victims: str, task: str) -> Loaded:
+def load(folder: SetFolder, files: ImageFiles, victims: Victims, task: str) -> Loaded:
     """Read an image and everything known about it back from the set."""
     truth = None if files.truth is None else folder.labels(files.truth)
-    predicted = folder.labels(files.predictions[victims])
-    return Loaded(folder.image(files.clean), predicted, folder.mask(files.phi[victims, task]), truth)
+    predicted = folder.labels(files.predictions[victims.name])
+    shown = {name: folder.labels(files.predictions[name]) for name in victims.names}
+    return Loaded(folder.image(files.clean), predicted, shown, folder.mask(files.phi[victims.name, task]), truth)
 
 
 def attack_batch(
@@ -139,7 +147,7 @@ def attack_batch(
         tick: called with the number of steps taken.
     """
     victims, task = job.victims, job.task
-    loaded = [load(folder, file, victims.name, task.name) for file in files]
+    loaded = [load(folder, file, victims, task.name) for file in files]
     meters = [AttackMeter(each.phi, task.goal, each.truth, each.predicted) for each in loaded]
     problem = make_problem(job, loaded, seeds)
     attack, specs = job.trajectory.attack, job.trajectory.specs
@@ -155,19 +163,24 @@ def attack_batch(
 def make_problem(job: Job, loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> Problem:
     """The images of a job as tensors on the victims' device."""
     device = job.victims.segmenters[0].mean.device
-    clean = torch.stack([torch.from_numpy(each.clean).permute(2, 0, 1) for each in loaded])
+    spec, attacked = job.trajectory.specs[0], job.attacked
+
+    def stacked(maps: Iterable[NDArray[np.generic]]) -> Tensor:
+        return torch.from_numpy(np.stack(list(maps))).to(device)
+
     return Problem(
-        clean=clean.to(device).float() / 255,
-        predicted=torch.from_numpy(np.stack([each.predicted for each in loaded])).to(device).long(),
-        phi=torch.from_numpy(np.stack([each.phi for each in loaded])).to(device),
+        clean=stacked(each.clean.transpose(2, 0, 1) for each in loaded).float() / 255,
+        predicted=stacked(each.predicted for each in loaded).long(),
+        phi=stacked(each.phi for each in loaded),
         goal=job.task.goal,
-        scope=job.trajectory.specs[0].scope,
-        networks=job.attacked.networks,
+        scope=spec.scope,
+        networks=attacked.networks,
         seeds=seeds,
-        steps=job.trajectory.specs[0].steps,
-        outputs=job.attacked.outputs,
-        unaware=job.attacked.unaware,
-        rounds=job.trajectory.specs[0].on != "fp32",
+        steps=spec.steps,
+        outputs=attacked.outputs,
+        unaware=attacked.unaware,
+        shown=tuple(stacked(each.shown[model] for each in loaded).long() for model in attacked.models),
+        whole_levels=spec.whole_levels,
     )
 
 

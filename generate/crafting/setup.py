@@ -146,7 +146,7 @@ class Setup:
             limits: per image and spec, mean change that is allowed.
             tick: called with the number of steps taken.
         """
-        attack = job.trajectory.specs[0].label
+        attack = job.trajectory.specs[0].on_float.label  # the same random numbers, whatever it is made on
         seeds = tuple(seed_of(self.config.seed, job.sample_id(image, attack)) for image in job.images)
         shown = self.models if self.config.transfer else job.victims.segmenters
         return attack_batch(folder, job, shown, [files[image] for image in job.images], limits, seeds, tick)

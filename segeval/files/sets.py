@@ -84,6 +84,8 @@ class AttackSpec:
         match: label of an attack whose mean change on the same image is that limit; empty for none.
         on: what its gradients come from.
         engines: the deployed files among that, as in ``int8``, ``int8-entropy``; empty for the float network alone.
+        whole_levels: whether networks see every iterate rounded to whole levels, as deployed files must. Where a set
+            has attacks on files, all its attacks do, so that two of them differ in what they were made on alone.
     """
 
     attack: str
@@ -98,6 +100,7 @@ class AttackSpec:
     match: str = ""
     on: MadeOn = "fp32"
     engines: tuple[str, ...] = ()
+    whole_levels: bool = False
 
     @property
     def label(self) -> str:

@@ -99,12 +99,23 @@ def test_the_set_says_what_was_attacked(crafted: Mapping[str, Path], world: Any)
     assert all(set(sample.counts) == {MODEL} and sample.victims == (MODEL,) for sample in samples)
 
 
-def test_the_attack_on_the_network_is_what_it_was_without_the_files(crafted: Mapping[str, Path]) -> None:
-    one, other = (
-        [sample for sample in SetFolder(crafted[name]).samples() if sample.attack == PLAIN]
+def test_attacks_on_the_network_and_on_its_files_start_alike(crafted: Mapping[str, Path]) -> None:
+    """With the random numbers of the attack on the network, that of a set without files too."""
+    seeds = {
+        name: {(sample.attack, sample.image): sample.seed for sample in SetFolder(crafted[name]).samples()}
         for name in ("set", "adaptive")
-    )
-    assert [sample.files["adversarial"].sha256 for sample in one] == [s.files["adversarial"].sha256 for s in other]
+    }
+    assert len(seeds["adaptive"]) == 4 * len(seeds["set"])
+    assert all(seed == seeds["set"][PLAIN, image] for (_, image), seed in seeds["adaptive"].items())
+
+
+def test_a_set_is_continued_though_its_bundle_was_moved(
+    crafted: Mapping[str, Path], world: Any, call: Call, tmp_path: Path
+) -> None:
+    shutil.copytree(crafted["adaptive"], tmp_path / "set")
+    shutil.copytree(crafted["bundle"], tmp_path / "elsewhere")
+    on = (*EVERY, "--bundle", tmp_path / "elsewhere", "--resume")
+    made(call("craft", "--out", tmp_path / "set", *world.crafting, *ATTACK, *on, "--workers", 2))
 
 
 @pytest.mark.long
@@ -125,6 +136,7 @@ def test_an_engine_in_the_loop_computes_what_the_attack_looks_at(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--engine", "fp32"), "computes what the network does"),
         (("--engine", "int8-entropy"), "has no int8-entropy file of espnet-synthetic"),
         (("--size", "32x64"), "takes images of 64x128"),
         (("--model", "espnet-synthetic"), "was made of other weights"),

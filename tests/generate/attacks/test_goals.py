@@ -81,7 +81,7 @@ def test_an_evasive_loss_is_what_both_networks_lack() -> None:
     _, clean, phi = draw()
     generator = torch.Generator().manual_seed(6)
     logits = [3 * torch.randn(N, C, H, W, generator=generator, dtype=torch.float64) for _ in unaware]
-    loss = evasive_loss([goal] * 3, logits, [clean] * 3, phi, unaware)
+    loss = evasive_loss([goal] * 3, logits, [clean] * 3, [clean] * 3, phi, unaware)
 
     def lead(network: int, n: int, y: int, x: int, label: int) -> float:
         own = logits[network][n, :, y, x].tolist()
@@ -103,7 +103,7 @@ def test_an_evasive_loss_is_least_where_the_file_is_fooled_and_the_network_is_no
     right, fooled = (torch.tensor([lead, 0.0]).view(1, 2, 1, 1) for lead in (9.0, -9.0))
     losses = {
         (one is fooled, other is fooled): float(
-            evasive_loss([goal] * 2, [one, other], [clean] * 2, phi, (True, False)).sum()
+            evasive_loss([goal] * 2, [one, other], [clean] * 2, [clean] * 2, phi, (True, False)).sum()
         )
         for one in (right, fooled)
         for other in (right, fooled)

@@ -10,7 +10,7 @@ import torch
 
 from segeval.errors import ConfigurationError
 from segeval.files.sets import CraftConfig, MadeOn
-from segeval.generate.attacks.problem import whole_levels
+from segeval.generate.attacks.problem import rounded
 from segeval.generate.attacks.specs import resolve
 from segeval.generate.attacks.victims import attacked, together
 from segeval.generate.crafting.deployed import open_deployed
@@ -52,15 +52,17 @@ def test_success_is_what_the_files_show_and_the_network_does_not() -> None:
     clean = np.zeros((1, 5), np.uint8)
     meter = AttackMeter(phi, Goal((0,), 1), None, clean)
     file, other, network = (np.array([row], np.uint8) for row in ([1, 1, 1, 0, 1], [1, 0, 0, 0, 0], [0, 0, 1, 0, 1]))
-    assert success_of(meter, [network, file], {}, (True, False)) == pytest.approx((2 - 1) / 4)
-    assert success_of(meter, [network, file, other], {}, (True, False, False)) == pytest.approx((1.5 - 1) / 4)
+    assert success_of(meter, [network, file], {}, (True, False), [clean] * 2) == pytest.approx((2 - 1) / 4)
+    assert success_of(meter, [network, file, other], {}, (True, False, False), [clean] * 3) == pytest.approx(
+        (1.5 - 1) / 4
+    )
     counts = {"a": AttackCounts(4, 3), "b": AttackCounts(4, 1)}
-    assert success_of(meter, [file, other], counts, (False, False)) == pytest.approx(1 / 4)
+    assert success_of(meter, [file, other], counts, (False, False), []) == pytest.approx(1 / 4)
 
 
 def test_a_file_sees_whole_levels_and_the_gradient_passes() -> None:
     images = (torch.rand(1, 3, 8, 8, dtype=torch.float64) * 0.9 + 0.05).requires_grad_()
-    seen = whole_levels(images)
+    seen = rounded(images)
     torch.testing.assert_close(seen * 255, (images * 255).round())
     (gradient,) = torch.autograd.grad((3 * seen).sum(), images)
     assert (gradient == 3).all()
@@ -78,6 +80,26 @@ def test_a_file_sees_whole_levels_and_the_gradient_passes() -> None:
 def test_options_that_do_not_go_together_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         open_deployed(replace(CONFIG, **changes), [])  # type: ignore[arg-type]
+
+
+def test_a_pair_differs_in_what_it_was_made_on_alone() -> None:
+    """Else a gap between two attacks would be that of rounding, or of other random numbers."""
+    assert not any(trajectory.specs[0].whole_levels for trajectory in resolve(CONFIG))
+    config = replace(CONFIG, attacks=("tanh", "fgsm"), on=("fp32", "int8", "both"), engines=("int8",))
+    specs = [trajectory.specs[0] for trajectory in resolve(config)]
+    assert all(spec.whole_levels for spec in specs)
+    for spec in specs:
+        assert spec.on_float in specs
+
+
+def test_an_evasive_attack_has_a_loss_of_its_own() -> None:
+    evasive = replace(CONFIG, attacks=("tanh",), presets=("paper",), scopes=("local",), on=("evasive",))
+    ((spec,),) = (trajectory.specs for trajectory in resolve(replace(evasive, engines=("int8",))))
+    assert spec.parameters["loss"] == "ce" and spec.parameters["omega"] == "none"
+    for setting in ("mask=shrinking", "tanh.omega=source", "kappa=1"):
+        with pytest.raises(ConfigurationError, match="is of its own loss"):
+            resolve(replace(evasive, settings=(setting,)))
+    assert resolve(replace(evasive, settings=("penalty=10",)))[0].specs[0].parameters["penalty"] == 10
 
 
 def test_labels_stay_apart() -> None:
