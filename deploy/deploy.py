@@ -286,8 +286,19 @@ class ModelDeployment:
         """An engine whose file the user brought."""
         self.progress(f"check {given.engine}", 0, 1)
         spec, inputs = segmenter.spec, self.contents.inputs_for(self.record.name)
-        about = (self.size, self.options.batch, len(spec.outputs), len(spec.table), inputs, references)
-        engine = OwnDeployment(self.part, given, *about, self.compiler, self.target.ahead).engine()
+        engine = OwnDeployment(
+            part=self.part,
+            given=given,
+            size=self.size,
+            batch=self.options.batch,
+            classes=len(spec.outputs),
+            table=len(spec.table),
+            weights_sha256=segmenter.weights_sha256,
+            inputs=inputs,
+            references=references,
+            compiler=self.compiler,
+            ahead=self.target.ahead,
+        ).engine()
         self.progress(f"check {given.engine}", 1, 1)
         return engine
 

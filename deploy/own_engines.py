@@ -43,6 +43,7 @@ class OwnDeployment:
         batch: images per call, of a file that leaves it open.
         classes: of the network.
         table: classes of the class table.
+        weights_sha256: of the network.
         inputs: that the engine is to run.
         references: PyTorch's answers, to compare with.
         compiler: builds ONNX files, if the bundle is for TensorRT and it is installed.
@@ -55,6 +56,7 @@ class OwnDeployment:
     batch: int
     classes: int
     table: int
+    weights_sha256: str
     inputs: tuple[tuple[int, int], ...]
     references: Sequence[Reference]
     compiler: Compiler | None
@@ -78,6 +80,7 @@ class OwnDeployment:
             inputs=self.inputs,
             calibration=None,
             parity=parity,
+            weights_sha256=self.weights_sha256,
             own=own,
         )
 

@@ -214,8 +214,8 @@ class EngineRecord:
         noise_floor: of `file` on ONNX Runtime's CPU; None if it was not measured, as where a part of the network alone
             is in int8, or has no sum that could be reordered.
         parity: None of an engine of the user's, which cannot run here.
-        weights_sha256: of the weights that it was exported from; empty in bundles of earlier versions, and of a file
-            that the user brought.
+        weights_sha256: of the weights that it was exported from, or of the network that the user says a file of theirs
+            computes; empty in bundles of earlier versions.
         own: whose file it is, if the user brought it.
     """
 
