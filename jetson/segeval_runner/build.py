@@ -31,8 +31,8 @@ def build(
         Per engine its name, backend, seconds to load it and the backend's facts.
     """
     bundle = Bundle(root)
-    engines = chosen(bundle, names)
     backend = load_backend(asked_for or bundle.manifest.run.backend)
+    engines = chosen(bundle, names, backend, settings.prebuilt)
     version = version_of(backend, asked_for)
     bundle.verify(lambda done, total: progress.update("verify", done, total))
     settings = settings._replace(threads=settings.threads or usable_cores())

@@ -53,8 +53,8 @@ class Options(NamedTuple):
 def replay(options: Options, progress: Progress) -> List[str]:
     """Run a bundle, or take up an interrupted replay where it stopped. Returns the names of the engines it ran."""
     bundle = Bundle(options.bundle)
-    engines = chosen(bundle, options.engines)
     backend = load_backend(options.backend or bundle.manifest.run.backend)
+    engines = chosen(bundle, options.engines, backend, options.settings.prebuilt)
     version = version_of(backend, options.backend)
     bundle.verify(lambda done, total: progress.update("verify", done, total))
     keys = bundle.keys()
@@ -78,14 +78,38 @@ def version_of(backend: Type[Backend], asked_for: str) -> str:
         raise BackendError(error.what, "{}\n  {}".format(error.hint, other)) from error
 
 
-def chosen(bundle: Bundle, names: Sequence[str]) -> List[Engine]:
-    """The engines with these names, or all of them."""
+def chosen(bundle: Bundle, names: Sequence[str], backend: Type[Backend], prebuilt: bool) -> List[Engine]:
+    """The engines with these names, or all that a backend can run, as far as the bundle tells. Nothing is loaded yet.
+
+    Args:
+        bundle: that holds them.
+        names: empty for all.
+        backend: that is to run them.
+        prebuilt: whether native code of the bundle may run.
+
+    Raises:
+        BundleError: for an unknown name, or native code that may not run.
+        BackendError: for an engine that was named and that the backend cannot run, or if it can run none.
+    """
     engines = bundle.manifest.engines
     known = [engine.name for engine in engines]
     for name in names:
         if name not in known:
             raise BundleError("the bundle has no engine {!r}".format(name), "engines are: {}".format(", ".join(known)))
-    return [engine for engine in engines if not names or engine.name in names]
+    wanted = [engine for engine in engines if not names or engine.name in names]
+    native = [engine.name for engine in wanted if engine.built_elsewhere]
+    if native and not backend.runs_engines:
+        wanted = [engine for engine in wanted if not engine.built_elsewhere]
+        if names or not wanted:
+            what = "{} cannot run {}: TensorRT built it".format(backend.name, native[0])
+            raise BackendError(what, "give --backend tensorrt on the device that it was built for")
+    if backend.runs_engines and not names:
+        wanted = [engine for engine in wanted if engine.own is None or not engine.own.refused]
+    if native and backend.runs_engines and not prebuilt:
+        what = "{} is an engine that came with the bundle: native code, of which hashes do not say who made it"
+        hint = "if you trust who made the bundle, add --prebuilt; else name the others with --engine"
+        raise BundleError(what.format(native[0]), hint)
+    return wanted
 
 
 def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
@@ -95,14 +119,15 @@ def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
         hint = "it was made by an earlier segeval: deploy the set again; --backend onnxruntime runs it as it is"
         raise BackendError(what.format(bundle.root, backend.name), hint)
     shape = (engine.batch, engine.height, engine.width)
-
     plan = None if engine.plan is None else Plan(bundle.path(engine.plan.file), engine.plan.version)
 
     def of_file(file: str, precision: str, fallback: Optional[Job] = None) -> Job:
-        own = plan if file == engine.file else None
+        built = plan if file == engine.file else None
         sha256 = bundle.manifest.files[file].sha256
-        return Job(bundle.path(file), sha256, precision, shape, fallback, own, engine.integers)
+        return Job(bundle.path(file), sha256, precision, shape, fallback, built, engine.integers, engine.own)
 
+    if engine.own is not None:
+        return of_file(engine.file, engine.own.like or engine.precision)
     if not ((engine.precision == MIXED or engine.flagged_file is not None) and backend.takes_flags()):
         # TensorRT 10.16 does not build fp16 scales on Orin (NVIDIA/TensorRT#4832). By its types the other is int8.
         other = engine.flagged_file if engine.precision == MIXED else None

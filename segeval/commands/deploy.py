@@ -76,6 +76,23 @@ def deploy(
         ),
     ] = [],
     channel: Annotated[list[str], Option("--channel", hidden=True, help="What --corruption was called before.")] = [],
+    engine_file: Annotated[
+        list[str],
+        Option(
+            "--engine-file",
+            metavar="[MODEL.]NAME=FILE",
+            help="A file of yours joins the bundle as engine NAME: .onnx, quantized by whatever, or .engine or .plan "
+            "built by TensorRT; repeatable. See docs/own-engine.md.",
+        ),
+    ] = [],
+    engine_card: Annotated[
+        list[str],
+        Option(
+            "--engine-card",
+            metavar="[MODEL.]NAME=FILE",
+            help="TOML that says how its images are prepared and what it answers, if it lies not beside it.",
+        ),
+    ] = [],
     model: Annotated[
         list[str],
         Option("--model", metavar="NAME=FILE", help="Weights of a network of the set, if they moved; repeatable."),
@@ -127,6 +144,8 @@ def deploy(
             dla,
             [*corruption, *channel],
             attribute=modes(attribute),
+            engine_files=engine_file,
+            engine_cards=engine_card,
             given=Given(weight_files(model), dataset_root(data_root), frozenset(allow)),
             progress=tick,
             tell=say,
@@ -134,6 +153,7 @@ def deploy(
     show_parity(bundle)
     show_compilations(bundle)
     show_left_out(bundle)
+    show_own(bundle)
     warn_of_calibration(bundle)
     say_where_the_accelerator_is(bundle)
     if bundle.options.corruptions:
@@ -142,10 +162,16 @@ def deploy(
     if remote is not None:
         from segeval.deploy.ssh import RunOptions
 
-        replay_on_hosts(out, results_folder, host, remote, RunOptions(), quiet)
+        replay_on_hosts(out, results_folder, host, remote, RunOptions(prebuilt=carries(bundle)), quiet)
         return
-    say(two_lines(out))
-    say(f"next: {command('replay', out, '--out', results_folder)}")
+    prebuilt = ["--prebuilt"] * carries(bundle)
+    say(two_lines(out, prebuilt))
+    say(f"next: {command('replay', out, '--out', results_folder, *prebuilt)}")
+
+
+def carries(bundle: "BundleManifest") -> bool:
+    """Whether a bundle holds engines of the user's, who trusts them, having given them."""
+    return any(engine.own is not None and engine.own.format == "tensorrt" for engine in bundle.engines)
 
 
 def weight_files(texts: "Sequence[str]") -> dict[str, Path]:
@@ -169,18 +195,19 @@ def show_parity(bundle: "BundleManifest") -> None:
     """How near each deployed file is to torch on clean images, and to the end of half precision."""
     from segeval.precision import LARGEST_HALF
 
+    compared = [(engine, engine.parity) for engine in bundle.engines if engine.parity is not None]
     rows = [
         (
             engine.name,
-            number(100 * engine.parity.equal, 3),
-            number(None if engine.parity.half is None else 100 * engine.parity.half.equal, 3),
-            number(None if engine.parity.unoptimised_equal is None else 100 * engine.parity.unoptimised_equal, 3),
+            number(100 * parity.equal, 3),
+            number(None if parity.half is None else 100 * parity.half.equal, 3),
+            number(None if parity.unoptimised_equal is None else 100 * parity.unoptimised_equal, 3),
             number(100 * engine.noise_floor.share if engine.noise_floor else None, 3),
-            number(engine.parity.miou),
-            number(engine.parity.miou_difference, 4),
-            str(engine.parity.images),
+            number(parity.miou),
+            number(parity.miou_difference, 4),
+            str(parity.images),
         )
-        for engine in bundle.engines
+        for engine, parity in compared
     ]
     headings = (
         "engine",
@@ -193,8 +220,8 @@ def show_parity(bundle: "BundleManifest") -> None:
         "images",
     )
     results.print(table(headings, rows, "Parity on clean images"))
-    for engine in bundle.engines:
-        half = engine.parity.half
+    for engine, parity in compared:
+        half = parity.half
         if half is not None:
             peak = f"{half.peak:,.{0 if half.peak >= 100 else 1}f} of {LARGEST_HALF:,.0f}"
             results.print(
@@ -261,6 +288,20 @@ def show_left_out(bundle: "BundleManifest") -> None:
         if found is not None and found.not_on_tensorrt_8:
             count = len(found.not_on_tensorrt_8)
             say(f"{engine.name}: {count} grouped convolutions stay exact for TensorRT 8, which has no kernel for them")
+
+
+def show_own(bundle: "BundleManifest") -> None:
+    """What was found of the files that the user brought, and what speaks against them."""
+    for engine in bundle.engines:
+        own = engine.own
+        if own is None:
+            continue
+        if own.doubt:
+            say(f"warning: {engine.name} is likely not described as it is: {own.doubt}")
+        if own.refused:
+            say(f"warning: {engine.name} runs on no TensorRT: {own.refused}")
+        if own.format == "tensorrt":
+            say(f"{engine.name}: a built engine is neither run nor checked here; its device does both")
 
 
 def warn_of_calibration(bundle: "BundleManifest") -> None:

@@ -68,8 +68,8 @@ class BenchOptions(NamedTuple):
 def benchmark(options: BenchOptions, progress: Progress, machine: Machine) -> Dict[str, Any]:
     """Measure, or take up an interrupted benchmark where it stopped. Returns what bench.json holds."""
     bundle = Bundle(options.bundle)
-    engines = chosen(bundle, options.engines)
     backend = load_backend(options.backend or bundle.manifest.run.backend)
+    engines = chosen(bundle, options.engines, backend, options.settings.prebuilt)
     version = version_of(backend, options.backend)
     scenarios = scenarios_of(backend, options.scenarios)
     require_abilities(backend, options)
