@@ -83,6 +83,16 @@ DATASETS = Registry(
         "synthetic": "segeval.datasets.synthetic:open_synthetic",
     },
 )
+SOURCES = Registry(
+    "source",
+    {
+        "exported": "segeval.models.cards.torch_files:open_exported",
+        "factory": "segeval.models.cards.factories:open_factory",
+        "onnx": "segeval.graphs.given.network:open_onnx",
+        "torchscript": "segeval.models.cards.torch_files:open_torchscript",
+    },
+)
+"""Where the network of a model card may come from: functions from the card to its network."""
 ATTACKS = Registry(
     "attack",
     {

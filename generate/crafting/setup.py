@@ -84,6 +84,11 @@ class Setup:
         return tuple(deployed.file for deployed in self.deployed.values())
 
     @property
+    def said(self) -> list[str]:
+        """What a person should know of how the networks were read."""
+        return [line for model in self.models for line in model.said]
+
+    @property
     def left_out(self) -> tuple[str, ...]:
         """Names of images that lie beside those of the split and belong to other ones."""
         return tuple(self.dataset.left_out)

@@ -42,7 +42,8 @@ def craft(
         Option(
             "--model",
             metavar="[LABEL=]NAME[=WEIGHTS]",
-            help="Network to attack; repeatable, see --victims.",
+            help="Network to attack, a name from `segeval ls models` or a model card FILE.toml; repeatable, see "
+            "--victims.",
         ),
     ],
     attack: Annotated[list[str], Option("--attack", help="A name from `segeval ls attacks`; repeatable.")] = ["tanh"],
@@ -196,7 +197,9 @@ def code_of(manifest: AdversarialSet) -> list[str]:
     """What a set names that is not registered: code that `segeval deploy` imports only if it is allowed to."""
     from segeval.registry import DATASETS, MODELS
 
-    models = [model.source for model in manifest.models if model.source not in MODELS.places()]
+    cards = [model.card.code for model in manifest.models if model.card is not None and model.card.code]
+    plain = [model.source for model in manifest.models if model.card is None]
+    models = [*cards, *(source for source in plain if source not in MODELS.places())]
     dataset = manifest.config.dataset
     return [*models, *([] if dataset in DATASETS.places() else [dataset])]
 

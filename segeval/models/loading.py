@@ -1,6 +1,7 @@
 """From a name to a network with its weights. Weight files are data from strangers: read, never executed."""
 
 import pickle
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from segeval.errors import ConfigurationError, IntegrityError, WeightsError
 from segeval.fetching.sources import source_of
 from segeval.files.storage import sha256_file
-from segeval.models.model_names import ModelName, labelled, parse_model
+from segeval.models.cards import is_card, load_card, read_card
+from segeval.models.model_names import FILES, ModelName, labelled, parse_model
 from segeval.models.safe import from_safetensors
 from segeval.models.segmenter import Segmenter
 from segeval.models.spec import ModelSpec, WeightsFile
@@ -24,16 +26,36 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 
 
 def load_spec(name: str) -> ModelSpec:
-    """The specification behind a registered name or ``package.module:attribute``."""
+    """The specification behind a registered name, ``package.module:attribute`` or the path of a model card.
+
+    Raises UnknownNameError, ConfigurationError, with the way to a model card where one is needed.
+    """
+    if is_card(name):
+        return read_card(Path(name).expanduser()).spec
+    require_no_file(name)
     spec = MODELS.load(name)
     if not isinstance(spec, ModelSpec):
-        raise ConfigurationError(f"model {name!r} is a {type(spec).__name__}, not a ModelSpec")
+        what = f"model {name!r} is a {type(spec).__name__}, not a ModelSpec"
+        raise ConfigurationError(what, f'put it into a model card: [source] factory = "{name}" (docs/own-network.md)')
     if spec.outputs[: len(spec.table)] != spec.table.names:
         raise ConfigurationError(
             f"model {name!r}: its outputs do not begin with the classes of {spec.table.name}, in their order",
             "list the table's classes first, then outputs that the table lacks",
         )
     return spec
+
+
+def require_no_file(name: str) -> None:
+    """Raise ConfigurationError for a file in place of a network's name: a card must say what it is."""
+    if name.casefold().endswith(FILES):
+        kind = "an ONNX file" if name.casefold().endswith(".onnx") else "a file"
+        hint = f"write one: segeval model init {name}" if kind == "an ONNX file" else "write one: docs/own-network.md"
+        raise ConfigurationError(
+            f"{name} is {kind}, and says neither its classes nor how it takes images; a model card does", hint
+        )
+    if re.match(r"[^:]*\.py:", name):
+        hint = f'write a model card with [source] factory = "{name}" (docs/own-network.md)'
+        raise ConfigurationError(f"{name} is code, which says neither classes nor how it takes images", hint)
 
 
 def load_model(text: str, device: str = "cpu") -> Segmenter:
@@ -64,6 +86,11 @@ def load_models(texts: Sequence[str], device: str = "cpu") -> list[Segmenter]:
 
 def load(asked: ModelName, device: str = "cpu") -> Segmenter:
     """See `load_model`."""
+    if is_card(asked.name):
+        if asked.weights:
+            what = f"--model {asked.name}={asked.weights}: a model card names its own weights"
+            raise ConfigurationError(what, "write them into a card of their own: [source] weights")
+        return load_card(asked.name, asked.label, device)
     spec = load_spec(asked.name)
     path = Path(asked.weights).expanduser() if asked.weights else find_weights(spec)
     state = read_state(path)
