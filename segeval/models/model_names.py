@@ -49,7 +49,7 @@ def parse_model(text: str) -> ModelName:
 
 
 def is_model(name: str) -> bool:
-    """Whether a text names a network: a registered one, ``package.module:attribute``, a card, or a file that needs one."""
+    """Whether a text names a network: registered, ``package.module:attribute``, a card, or a file that needs one."""
     return name in MODELS.places() or ":" in name or name.casefold().endswith((CARD, *FILES))
 
 

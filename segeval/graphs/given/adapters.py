@@ -1,4 +1,4 @@
-"""What lies between a file's own input and output and the network of ours: NCHW in, one logit per class and pixel out."""
+"""What lies around a file of the user's: before it NCHW images, behind it one logit for every class and pixel."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -92,7 +92,7 @@ def answer_of(model: ModelProto, name: str, path: Path) -> str:
 def logits_behind(model: ModelProto, answer: str, path: Path) -> tuple[str, int]:
     """What the ArgMax behind a label map reads, and along which axis it looks.
 
-    Raises ConfigurationError if something else lies between the ArgMax and the labels, naming what to put into the card.
+    Raises ConfigurationError, naming what to put into the card, if something else lies between ArgMax and labels.
     """
     producers = producers_of(model)
     name = answer
@@ -101,7 +101,7 @@ def logits_behind(model: ModelProto, answer: str, path: Path) -> tuple[str, int]
     node = producers.get(name)
     if node is not None and node.op_type == "ArgMax":
         axis = next((helper.get_attribute_value(each) for each in node.attribute if each.name == "axis"), 0)
-        return node.input[0], int(axis)
+        return str(node.input[0]), int(axis)
     found = next((each for each in reversed(model.graph.node) if each.op_type == "ArgMax"), None)
     what = f"{path}: {answer} is said to hold labels, and is no ArgMax of logits"
     what += f" but {node.op_type} {node.name}" if node is not None else ""
@@ -157,7 +157,8 @@ def computed(model: ModelProto, name: str, path: Path) -> NDArray[Any]:
     shape = [axis.dim_value for axis in image.type.tensor_type.shape.dim]
     try:
         session = open_session(asked, optimised=False)
-        return session.run([name], {image.name: np.zeros(shape, np.float32)})[0]
+        values: NDArray[Any] = session.run([name], {image.name: np.zeros(shape, np.float32)})[0]
+        return values
     except Exception as error:  # of ONNX Runtime, without a base of its own
         reason = str(error).strip().splitlines()[0][:300]
         raise ConfigurationError(

@@ -33,7 +33,7 @@ from segeval.models.cards.opening import Opened, require_file
 class OnnxNetwork(nn.Module):
     """A float ONNX file as a network: normalized images in, logits of the images' size out.
 
-    One graph serves both ends: it is computed with a gradient where the network is attacked, and is what lies inside the
+    One graph serves both ends: it is computed with a gradient where the network is attacked, and lies inside the
     deployed file. It is made for every size of images anew, as the file's open sizes are fixed by them.
 
     Attributes:
@@ -106,7 +106,7 @@ class OnnxNetwork(nn.Module):
     def forward(self, normal: Tensor) -> Tensor:
         """(N, 3, H, W) as the card says to logits (N, C, H, W); images one by one, so that none depends on another."""
         graph = self._at((normal.shape[2], normal.shape[3])).to(normal.device)
-        return torch.cat([graph(image)[0] for image in normal.split(1)])
+        return torch.cat([graph(image)[0] for image in torch.split(normal, 1)])
 
     def _at(self, size: tuple[int, int]) -> nn.Module:
         """The graph for images of a size."""

@@ -18,9 +18,16 @@ from segeval.graphs.session import open_session
 
 NEWEST = 23
 """The newest opset whose operators were compared with those of opset 17."""
-WIDENED = ["AveragePool", "Cast", "Concat", "Constant", "ConstantOfShape", "Conv", "ConvTranspose", "Div", "DepthToSpace", "DequantizeLinear", "Dropout", "Elu", "Equal", "Expand", "Flatten", "Gather", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LpPool", "MaxPool", "QuantizeLinear", "Reshape", "Selu", "Shape", "Size", "Softplus", "Softsign", "SpaceToDepth", "Squeeze", "ThresholdedRelu", "Tile", "Transpose", "Unsqueeze"]
+WIDENED = frozenset(
+    """
+    AveragePool Cast Concat Constant ConstantOfShape Conv ConvTranspose Div DepthToSpace DequantizeLinear Dropout Elu
+    Equal Expand Flatten Gather GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity InstanceNormalization
+    LpPool MaxPool QuantizeLinear Reshape Selu Shape Size Softplus Softsign SpaceToDepth Squeeze ThresholdedRelu Tile
+    Transpose Unsqueeze
+    """.split()  # noqa: SIM905
+)
 """Operators that were only given more types or attributes, and compute what they did where none of these is used."""
-ADDED = {
+ADDED: Mapping[str, Mapping[str, Any]] = {
     "Cast": {"saturate": 1},
     "QuantizeLinear": {"saturate": 1, "block_size": 0, "output_dtype": 0},
     "DequantizeLinear": {"block_size": 0, "output_dtype": 0},
@@ -288,7 +295,8 @@ def require_equal(before: ModelProto, after: ModelProto, where: str) -> None:
     """Raise EngineError unless ONNX Runtime computes the same of two files, on random numbers.
 
     Args:
-        before, after: files of one input of a fixed shape, in float32.
+        before: a file of one input of a fixed shape, in float32.
+        after: the same in another opset.
         where: the file, for messages.
     """
     shape = [axis.dim_value for axis in before.graph.input[0].type.tensor_type.shape.dim]

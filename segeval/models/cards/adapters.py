@@ -1,5 +1,6 @@
 """What lies between a network in PyTorch and ours, as its card says: the same that an ONNX file gets as nodes."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,13 +41,13 @@ class Adapted(nn.Module):
         except (RuntimeError, TypeError, ValueError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            size = "x".join(map(str, normal.shape[2:]))
+            given = "x".join(str(int(side)) for side in normal.shape[2:])
             reason = str(error).strip().splitlines()[-1][:300] if str(error).strip() else type(error).__name__
-            what = f"{self.card.path}: the network fails on images of {size}: {reason}"
+            what = f"{self.card.path}: the network fails on images of {given}: {reason}"
             raise ConfigurationError(what, "do layout, size and multiple_of of [input] fit it?") from error
         scores = self.scores(chosen(answer, self.card))
-        size = normal.shape[2:]
-        if torch._C._get_tracing_state() is not None or scores.shape[2:] != size:
+        size = sides(normal)
+        if sides(scores) != size:
             scores = functional.interpolate(scores, size=size, **MODES[self.card.output.resize])
         return self.logits(scores)
 
@@ -74,6 +75,13 @@ class Adapted(nn.Module):
             shares = torch.cat([1 - scores, scores], 1) if single else scores
             return shares.clamp(LEAST, 1).log()
         return torch.cat([scores * 0, scores], 1) if single else scores
+
+
+def sides(images: Tensor) -> tuple[int, int]:
+    """(height, width) of images, as numbers also where PyTorch traces them: a file is made for one size."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return int(images.shape[2]), int(images.shape[3])
 
 
 def chosen(answer: Any, card: ModelCard) -> Tensor:

@@ -38,7 +38,7 @@ def open_factory(card: ModelCard) -> Opened:
     if weights is not None:
         load_weights(network, weights, card)
     files = tuple(path for path in (file, weights) if path is not None)
-    said = ()
+    said: tuple[str, ...] = ()
     if weights is None and any(True for _ in network.parameters()):
         said = (f"{card.name}: its card names no weights; its parameters are those that {card.source.named} gives it",)
     return Opened(Adapted(network.eval(), card), files, said)

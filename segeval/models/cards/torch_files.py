@@ -1,6 +1,7 @@
 """Networks that PyTorch saved with their code: TorchScript, and programs of torch.export."""
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +18,32 @@ def open_torchscript(card: ModelCard) -> Opened:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it announces the end of TorchScript
-            network = torch.jit.load(str(path), map_location="cpu")
+            network = Scripted(torch.jit.load(str(path), map_location="cpu"))  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise WeightsError(
             f"{path} is no TorchScript file: {first_line(error)}", "save it by torch.jit.save"
         ) from error
     return Opened(Adapted(network.eval(), card), (path,))
+
+
+class Scripted(nn.Module):
+    """A TorchScript network that can be exported as a part of another one.
+
+    PyTorch does not trace calls of a script module that was read from a file. It does those of a function, and the
+    graph of a frozen module, whose parameters are constants in it, is one.
+    """
+
+    def __init__(self, network: torch.jit.ScriptModule) -> None:
+        super().__init__()
+        self.network = network.eval()
+        graph = torch.jit.freeze(self.network).graph.copy()
+        torch._C._jit_pass_inline(graph)
+        graph.eraseInput(0)  # the module itself, which nobody reads any more
+        self.function = torch._C._create_function_from_graph("forward", graph)
+
+    def forward(self, images: Tensor) -> Any:
+        """What the network answers."""
+        return (self.network if torch._C._get_tracing_state() is None else self.function)(images)
 
 
 def open_exported(card: ModelCard) -> Opened:
@@ -57,7 +78,9 @@ class OneByOne(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Answers to images, in one tensor."""
         answers: Tensor = (
-            self.network(images) if len(images) == 1 else torch.cat([self.network(each) for each in images.split(1)])
+            self.network(images)
+            if len(images) == 1
+            else torch.cat([self.network(each) for each in torch.split(images, 1)])
         )
         return answers
 
