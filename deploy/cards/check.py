@@ -94,7 +94,8 @@ def clean_score(segmenter: Segmenter, data: Dataset) -> Iterator[Finding]:
         example = data[index]
         if example.labels is None:
             continue
-        segmenter.require_size(*example.image.shape[:2], f"image {example.id}")
+        height, width = example.image.shape[:2]
+        segmenter.require_size(height, width, f"image {example.id}")
         seen.append(predict(segmenter, example.image, f"image {example.id}"))
         matrix.update(example.labels, seen[-1])
         images += 1

@@ -15,7 +15,7 @@ from segeval.graphs.given import OnnxNetwork
 from segeval.graphs.given.file import answer_of, computed, logits_behind, of_shape, producers_of, read_float
 from segeval.models.cards import ModelCard, Source
 from segeval.models.cards.reading import as_toml, read_card, usual_colour
-from segeval_runner.described import Input, Kind, Output
+from segeval_runner.described import Input, Kind, Layout, Output
 
 from .trials import Labelled, Trial, trials
 
@@ -91,7 +91,7 @@ def described(file: Path, out: Path, table: ClassTable | None) -> Draft:
     return Draft(card, unsure)
 
 
-def layout_of(image: Tensor, file: Path) -> str:
+def layout_of(image: Tensor, file: Path) -> Layout:
     """NCHW or NHWC, by where the three channels are. Raises EngineError if they are nowhere."""
     if image.shape[1] == 3:
         return "NCHW"

@@ -1,7 +1,9 @@
 """From a name to a network with its weights. Weight files are data from strangers: read, never executed."""
 
+import inspect
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +94,7 @@ def load(asked: ModelName, device: str = "cpu") -> Segmenter:
             raise ConfigurationError(what, "write them into a card of their own: [source] weights")
         return load_card(asked.name, asked.label, device)
     spec = load_spec(asked.name)
-    path = Path(asked.weights).expanduser() if asked.weights else find_weights(spec)
+    path = Path(asked.weights).expanduser() if asked.weights else find_weights(spec, asked.name)
     state = read_state(path)
     network = build_network(spec, state, str(path))
     if asked.label:
@@ -106,6 +108,11 @@ def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: st
     Raises WeightsError, naming `where`, if the parameters belong to something else.
     """
     builder = Registry("builder", {}).load(spec.builder)
+    try:
+        inspect.signature(builder).bind(len(spec.outputs), state)
+    except TypeError as error:
+        what = f"{spec.name}: its builder {spec.builder} takes {inspect.signature(builder)}"
+        raise ConfigurationError(what, "let it take the number of outputs and a state dict, or None") from error
     try:
         network: nn.Module = builder(len(spec.outputs), state)
     except WeightsError as error:
@@ -157,11 +164,17 @@ def some(what: str, keys: list[str]) -> str:
     return f"{what} {', '.join(keys[:3])}{more}; "
 
 
-def find_weights(spec: ModelSpec) -> Path:
-    """Where the registered weight file lies, checked against its hash. Raises WeightsError if it is nowhere."""
-    weights = spec.weights
+def find_weights(spec: ModelSpec, called: str = "") -> Path:
+    """Where the registered weight file lies, checked against its hash. Raises WeightsError if it is nowhere.
+
+    Args:
+        spec: of the network.
+        called: what it is loaded by, if that is not its name.
+    """
+    weights, called = spec.weights, called or spec.name
     if weights is None:
-        raise WeightsError(f"{spec.name} has no weights of its own", f"give a file: --model {spec.name}=WEIGHTS")
+        hint = f"give a file: --model {called}=WEIGHTS; a network that needs none is named by a model card"
+        raise WeightsError(f"{spec.name} has no weights of its own", f"{hint} (docs/own-network.md)")
     places = candidates(weights)
     path = next((place for place in places if place.is_file()), None)
     if path is None:
@@ -170,12 +183,12 @@ def find_weights(spec: ModelSpec) -> Path:
         get = f"segeval fetch {source.name}" if source else f"get them from {weights.source}"
         raise WeightsError(
             f"the weights of {spec.name} ({weights.file}) are not here; looked for\n{looked}",
-            f"{get}, or give a file: --model {spec.name}=WEIGHTS",
+            f"{get}, or give a file: --model {called}=WEIGHTS",
         )
     if sha256_file(path) != weights.sha256:
         raise WeightsError(
             f"{path} is not the registered file: its sha256 is not {weights.sha256}",
-            f"to use other weights name them: --model {spec.name}={path}",
+            f"to use other weights name them: --model {called}={path}",
         )
     return path
 
@@ -204,7 +217,23 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise WeightsError(f"there is no weight file {path}", "check the part after = in --model NAME=WEIGHTS")
+    require_no_network(path)
     return flat_state(read_tensors(path), path)
+
+
+def require_no_network(path: Path) -> None:
+    """Raise WeightsError for a file that holds a whole network: ONNX, TorchScript or a program of torch.export."""
+    kind, source = ("an ONNX file", "onnx") if path.suffix.casefold() == ".onnx" else ("", "")
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            inside = {name.partition("/")[2] for name in archive.namelist()}
+        if any(name.startswith("code/") for name in inside):
+            kind, source = "a TorchScript file", "torchscript"
+        elif "archive_format" in inside or "serialized_exported_program.json" in inside:
+            kind, source = "a file of torch.export", "exported"
+    if kind:
+        hint = f'name it in a model card: [source] {source} = "{path.name}" (docs/own-network.md)'
+        raise WeightsError(f"{path} is {kind}, a whole network, and no file of weights", hint)
 
 
 def read_tensors(path: Path) -> Any:

@@ -63,9 +63,10 @@ def labelled(names: Sequence[ModelName]) -> list[ModelName]:
     found = [each if counts[each.label or each.name] == 1 else replace(each, label=with_file(each)) for each in names]
     doubled = [name for name, count in Counter(each.label or each.name for each in found).items() if count > 1]
     if doubled:
+        file = "" if found[0].name.casefold().endswith(CARD) else "=WEIGHTS"
         raise ConfigurationError(
             f"model {doubled[0]!r} is given more than once",
-            f"leave one of them out, or give it a name of its own: --model LABEL={found[0].name}=WEIGHTS",
+            f"leave one of them out, or give it a name of its own: --model LABEL={found[0].name}{file}",
         )
     return found
 

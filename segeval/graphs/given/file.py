@@ -76,11 +76,15 @@ def answer_of(model: ModelProto, name: str, path: Path) -> str:
 
     Raises ConfigurationError if there is no such value, or several outputs and no name.
     """
-    outputs = {value.name: described(value) for value in model.graph.output}
+    outputs: dict[str, Tensor] = {value.name: described(value) for value in model.graph.output}
     if name:
         values = [*outputs, *producers_of(model)]
         if name not in values:
-            raise ConfigurationError(f"{path} has no value {name!r}, the card's output.name", nearest(name, values))
+            near = nearest(name, values)
+            hint = (
+                near if near.startswith("did you mean") else f"its outputs are {', '.join(map(str, outputs.values()))}"
+            )
+            raise ConfigurationError(f"{path} has no value {name!r}, the card's output.name", hint)
         return name
     if len(outputs) != 1:
         found = ", ".join(map(str, outputs.values()))
@@ -124,10 +128,10 @@ def of_shape(model: ModelProto, image: Tensor, shape: tuple[int, ...], path: Pat
         ConfigurationError: if the file takes other sizes.
     """
     if any(own and own != asked for own, asked in zip(image.shape[1:], shape[1:], strict=True)):
+        if image.shape[1 if shape[1] == 3 else 3] not in (0, 3):
+            raise ConfigurationError(what, "is input.layout (NCHW or NHWC) of the card right?")
         height, width = image.shape[2:] if image.shape[1] == 3 else image.shape[1:3]
-        what = f"{path} takes {image}, not {shape}"
-        only = f"[{height}, {width}] to [input] of the card as size, and craft with --size {height}x{width}"
-        hint = f"add {only}" if height and width else "is layout (NCHW or NHWC) right?"
+        hint = f"add size = [{height}, {width}] to [input] of the card, and craft with --size {height}x{width}"
         raise ConfigurationError(what, hint)
     fixed = with_shape(model, shape)
     if image.shape != shape:  # what the file says of its values is of other images

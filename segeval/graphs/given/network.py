@@ -75,7 +75,7 @@ class OnnxNetwork(nn.Module):
             found.append(f"{self.card.name}: its ArgMax is left out; attacked is what it reads, {self._answer.name}")
         opset = opset_of(self._model)
         if opset != OPSET:
-            found.append(f"{self.card.name}: opset {opset} is converted to {OPSET}, and ONNX Runtime computes the same")
+            found.append(f"{self.card.name}: opset {opset} is converted to {OPSET}, which must compute the same")
         return tuple(found)
 
     def graph(self, height: int, width: int, batch: int = 1) -> ModelProto:

@@ -80,7 +80,7 @@ class Adapted(nn.Module):
 def sides(images: Tensor) -> tuple[int, int]:
     """(height, width) of images, as numbers also where PyTorch traces them: a file is made for one size."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore")  # of the tracer, that the size becomes fixed
         return int(images.shape[2]), int(images.shape[3])
 
 

@@ -4,8 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +17,7 @@ from segeval.models.cards.adapters import Adapted
 from segeval.models.cards.card import ModelCard
 from segeval.models.cards.opening import Opened, require_file
 from segeval.models.loading import read_state, some
+from segeval.registry import importable
 
 
 def open_factory(card: ModelCard) -> Opened:
@@ -78,18 +78,6 @@ def module_from(file: Path) -> ModuleType:
     with importable(file.parent.resolve()):
         spec.loader.exec_module(module)
     return module
-
-
-@contextmanager
-def importable(*folders: Path) -> Iterator[None]:
-    """Let Python import from these folders too, after all others."""
-    added = [str(folder) for folder in folders if str(folder) not in sys.path]
-    sys.path.extend(added)
-    try:
-        yield
-    finally:
-        for folder in added:
-            sys.path.remove(folder)
 
 
 def attribute_of(module: ModuleType, name: str, card: ModelCard) -> Any:
