@@ -128,6 +128,7 @@ def of_shape(model: ModelProto, image: Tensor, shape: tuple[int, ...], path: Pat
         ConfigurationError: if the file takes other sizes.
     """
     if any(own and own != asked for own, asked in zip(image.shape[1:], shape[1:], strict=True)):
+        what = f"{path} takes {image}, not {shape}"
         if image.shape[1 if shape[1] == 3 else 3] not in (0, 3):
             raise ConfigurationError(what, "is input.layout (NCHW or NHWC) of the card right?")
         height, width = image.shape[2:] if image.shape[1] == 3 else image.shape[1:3]

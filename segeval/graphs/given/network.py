@@ -23,7 +23,7 @@ from segeval.graphs.given.adapters import (
     with_camera,
     without_last,
 )
-from segeval.graphs.given.file import answer_of, computed, logits_behind, of_shape, read_float
+from segeval.graphs.given.file import answer_of, computed, logits_behind, of_shape, producers_of, read_float
 from segeval.graphs.given.opset import at_opset_17, opset_of, require_equal
 from segeval.models import Preprocessing
 from segeval.models.cards.card import ModelCard
@@ -65,7 +65,9 @@ class OnnxNetwork(nn.Module):
         if given.kind != "labels":
             return Answer(name, (), given.kind, given.layout == "NHWC")
         logits, axis = logits_behind(self._model, name, self.path)
-        return Answer(logits, (), "logits", axis in (3, -1))
+        behind = producers_of(self._model).get(logits)
+        sure = behind is not None and behind.op_type in ("Softmax", "Sigmoid")
+        return Answer(logits, (), "probabilities" if sure else "logits", axis in (3, -1))
 
     @property
     def said(self) -> tuple[str, ...]:

@@ -128,7 +128,8 @@ def reduce(older: Older, node: NodeProto) -> None:
     """Axes as an attribute again."""
     if len(node.input) > 1 and node.input[1]:
         axes = older.constant(node.input[1], node, "axes")
-        node.attribute.append(helper.make_attribute("axes", [int(axis) for axis in axes.flatten()]))
+        if axes.size:
+            node.attribute.append(helper.make_attribute("axes", [int(axis) for axis in axes.flatten()]))
     idle = pop(node, "noop_with_empty_axes", 0)
     if idle and not any(attribute.name == "axes" for attribute in node.attribute):
         node.op_type = "Identity"

@@ -35,6 +35,14 @@ class Adapted(nn.Module):
 
     def forward(self, normal: Tensor) -> Tensor:
         """Logits of images. Raises ConfigurationError for an answer that is not what the card says."""
+        if torch._C._get_tracing_state() is None:
+            return self.answered(normal)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer's, that sizes become fixed: a file is made for one size
+            return self.answered(normal)
+
+    def answered(self, normal: Tensor) -> Tensor:
+        """See `forward`."""
         last = self.card.input.layout == "NHWC"
         try:
             answer = self.inner(normal.permute(0, 2, 3, 1) if last else normal)
@@ -78,10 +86,8 @@ class Adapted(nn.Module):
 
 
 def sides(images: Tensor) -> tuple[int, int]:
-    """(height, width) of images, as numbers also where PyTorch traces them: a file is made for one size."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the tracer, that the size becomes fixed
-        return int(images.shape[2]), int(images.shape[3])
+    """(height, width) of images, as numbers also where PyTorch traces them."""
+    return int(images.shape[2]), int(images.shape[3])
 
 
 def chosen(answer: Any, card: ModelCard) -> Tensor:

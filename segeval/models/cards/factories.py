@@ -70,11 +70,12 @@ def module_of(card: ModelCard, place: str, file: Path | None) -> ModuleType:
 
 def module_from(file: Path) -> ModuleType:
     """A Python file as a module, with what lies beside it importable."""
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    name = f"{file.stem} of {file.parent.resolve()}"  # another card may have a file of the same name
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ConfigurationError(f"{file} is no Python file", "write ./FILE.py:function")
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(file.stem, module)  # dataclasses and pickles look their module up
+    sys.modules[name] = module  # dataclasses and pickles look their module up
     with importable(file.parent.resolve()):
         spec.loader.exec_module(module)
     return module
