@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -224,16 +225,23 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def require_no_network(path: Path) -> None:
     """Raise WeightsError for a file that holds a whole network: ONNX, TorchScript or a program of torch.export."""
     kind, source = ("an ONNX file", "onnx") if path.suffix.casefold() == ".onnx" else ("", "")
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            inside = {name.partition("/")[2] for name in archive.namelist()}
-        if any(name.startswith("code/") for name in inside):
-            kind, source = "a TorchScript file", "torchscript"
-        elif "archive_format" in inside or "serialized_exported_program.json" in inside:
-            kind, source = "a file of torch.export", "exported"
+    names = {name.partition("/")[2] for name in names_in(path)}
+    if any(name.startswith("code/") for name in names):
+        kind, source = "a TorchScript file", "torchscript"
+    elif "archive_format" in names or "serialized_exported_program.json" in names:
+        kind, source = "a file of torch.export", "exported"
     if kind:
         hint = f'name it in a model card: [source] {source} = "{path.name}" (docs/own-network.md)'
         raise WeightsError(f"{path} is {kind}, a whole network, and no file of weights", hint)
+
+
+def names_in(path: Path) -> list[str]:
+    """Names of the members of a zip archive; none of what is no whole one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, EOFError):
+        return []
 
 
 def read_tensors(path: Path) -> Any:

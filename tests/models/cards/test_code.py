@@ -155,6 +155,7 @@ def test_weights_of_a_file(tmp_path: Path) -> None:
         load_model(card(tmp_path, NET.replace("3", "4") + '\nweights = "w.safetensors"'))
 
 
+@pytest.mark.long
 def test_torchscript_and_torch_export(tmp_path: Path) -> None:
     network = classes_in_code(tmp_path)["Plain"](3).eval()
     example = torch.zeros(1, 3, 32, 48)
@@ -162,7 +163,7 @@ def test_torchscript_and_torch_export(tmp_path: Path) -> None:
         wanted = nn.functional.interpolate(network(prepared((32, 48))), (32, 48), mode="bilinear")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.trace(network, example), tmp_path / "net.ts")
+        torch.jit.save(torch.jit.trace(network, example), tmp_path / "net.ts")  # type: ignore[no-untyped-call]
         torch.export.save(torch.export.export(network, (example,)), tmp_path / "net.pt2")
     for kind, file in (("torchscript", "net.ts"), ("exported", "net.pt2")):
         agree(load_model(card(tmp_path, f'{kind} = "{file}"', "")), wanted, (32, 48))
