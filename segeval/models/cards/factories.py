@@ -20,6 +20,10 @@ from segeval.models.loading import read_state, some
 from segeval.registry import importable
 
 
+LONGEST = 200
+"""Characters of a signature in a message."""
+
+
 def open_factory(card: ModelCard) -> Opened:
     """The network that the function of a card builds, with the parameters of its weight file if it names one.
 
@@ -31,7 +35,7 @@ def open_factory(card: ModelCard) -> Opened:
     function = attribute_of(module_of(card, place, file), name, card)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = called(function, arguments_of(card), card)
+        network = called(function, arguments_of(card), card, card.source.named)
     if not isinstance(network, nn.Module):
         what = f"{card.path}: {card.source.named} gives a {type(network).__name__}, not a torch.nn.Module"
         raise ConfigurationError(what, "name a function or class that returns the network")
@@ -105,25 +109,37 @@ def argument(value: Any, card: ModelCard) -> Any:
         return value
     place, _, name = str(value["factory"]).rpartition(":")
     inner = {key: argument(each, card) for key, each in value.items() if key != "factory"}
-    return called(attribute_of(module_of(card, place, None), name, card), inner, card)
+    return called(attribute_of(module_of(card, place, None), name, card), inner, card, str(value["factory"]))
 
 
-def called(function: Any, arguments: Mapping[str, Any], card: ModelCard) -> Any:
-    """What a factory gives. Raises ConfigurationError for another signature, or if it fails."""
+def called(function: Any, arguments: Mapping[str, Any], card: ModelCard, named: str) -> Any:
+    """What a factory gives. Raises ConfigurationError if it fails, as for arguments that it does not take.
+
+    Args:
+        function: the factory; what is no function is what it would give.
+        arguments: by name.
+        card: for messages.
+        named: the factory, for messages.
+    """
     if not callable(function):
         return function if not arguments else refuse_arguments(card)
     try:
-        inspect.signature(function).bind(**arguments)
-    except TypeError as error:
-        what = f"{card.path}: {card.source.named}{inspect.signature(function)}: {error}"
-        raise ConfigurationError(what, "give what it needs: [source.arguments] name = value") from error
-    except ValueError:
-        pass  # a built-in without a signature
-    try:
         return function(**arguments)
     except Exception as error:  # somebody else's code
-        what = f"{card.path}: {card.source.named} fails: {type(error).__name__}: {error}"
-        raise ConfigurationError(what, "check [source.arguments] of the card") from error
+        what = f"{card.path}: {named} fails: {type(error).__name__}: {error}"
+        hint = "check [source.arguments] of the card"
+        if isinstance(error, TypeError):
+            hint += f"; it takes {signature_of(function)}"
+        raise ConfigurationError(what, hint) from error
+
+
+def signature_of(function: Any) -> str:
+    """The parameters of a function, cut if they are many."""
+    try:
+        text = str(inspect.signature(function))
+    except (TypeError, ValueError):
+        return "what its documentation says"  # a built-in
+    return text if len(text) <= LONGEST else text[:LONGEST] + " ..."
 
 
 def refuse_arguments(card: ModelCard) -> Any:

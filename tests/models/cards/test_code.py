@@ -196,7 +196,12 @@ def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
     [
         (NET, "", "answers with a dict of out, aux", "write [output] name"),
         (NET, 'name = "uot"', "output.name is 'uot'", "did you mean out?"),
-        (NET.replace("classes", "clases"), "", "missing a required argument: 'classes'", "[source.arguments]"),
+        (
+            NET.replace("classes", "clases"),
+            "",
+            "unexpected keyword argument 'clases'",
+            "it takes (classes, stride=8, body=None)",
+        ),
         (NET.replace("Net", "Nte"), "", "has no 'Nte'", "did you mean Net?"),
         (NET.replace("code_of_mine", "code_of_yours"), "", "there is no file", "from the card's folder"),
         ('factory = "./code_of_mine.py:wide"', "", "gives a int, not a torch.nn.Module", ""),
