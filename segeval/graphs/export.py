@@ -18,6 +18,7 @@ from onnx.utils import Extractor
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
+from segeval.graphs.decomposed import without_layer_normalization
 from segeval.models import Deployable, Preprocessing, Segmenter
 
 OPSET = 17
@@ -82,12 +83,12 @@ def simplified(model: ModelProto) -> ModelProto:
     """A file with its network simplified, from which all precisions start.
 
     Folds constants, without which fp16 conversion fails on computed ones, and batch normalization into convolutions,
-    which the pairs of QDQ would prevent later.
+    which the pairs of QDQ would prevent later; takes operators apart that TensorRT 8.5 does not have.
     """
     with tempfile.TemporaryDirectory(prefix="segeval-export-") as folder:
         # As a file: given a model, it hands constants over by a way on which Resize does not find its sizes.
         network, simple = Path(folder) / "network.onnx", Path(folder) / "simple.onnx"
-        onnx.save(network_of(model), network)
+        onnx.save(without_layer_normalization(network_of(model)), network)
         quant_pre_process(network, simple, skip_symbolic_shape=True)
         return with_network(model, onnx.load(simple))
 

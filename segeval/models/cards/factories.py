@@ -19,7 +19,6 @@ from segeval.models.cards.opening import Opened, require_file
 from segeval.models.loading import read_state, some
 from segeval.registry import importable
 
-
 LONGEST = 200
 """Characters of a signature in a message."""
 
