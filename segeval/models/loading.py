@@ -108,6 +108,9 @@ def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: st
 
     Raises WeightsError, naming `where`, if the parameters belong to something else.
     """
+    if not spec.builder:
+        what = f"{spec.name} is named by a model card: it can be attacked and deployed, not trained or built anew"
+        raise ConfigurationError(what, "train it where it was made, or choose a network of `segeval ls models`")
     builder = Registry("builder", {}).load(spec.builder)
     try:
         inspect.signature(builder).bind(len(spec.outputs), state)

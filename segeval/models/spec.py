@@ -57,7 +57,8 @@ class ModelSpec:
     """A registered network.
 
     Attributes:
-        builder: ``module:function`` called with (number of outputs, state dict or None).
+        builder: ``module:function`` called with (number of outputs, state dict or None); empty if a model card is
+            what it is loaded by.
         outputs: class name of each output; the table's classes in their order, then any the table lacks (background).
         multiple_of: what both sides of an image must be multiples of.
         size: (height, width) it was made for; zeros if nobody says.

@@ -96,7 +96,7 @@ class ModelCard:
             raise ConfigurationError(f"{self.path}: [input] {error.what}", "is range what white is there?") from error
         return ModelSpec(
             name=self.name,
-            builder=self.source.named,
+            builder="",
             outputs=self.outputs,
             table=self.table,
             preprocessing=preprocessing,
