@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -189,17 +189,15 @@ def is_quantized(node: NodeProto) -> bool:
     return name in ("QuantizeLinear", "DequantizeLinear") or name.startswith("QLinear") or name.endswith("Integer")
 
 
-def activation_type(model: ModelProto) -> Literal["", "int8", "uint8"]:
-    """Type of the activations that a file quantizes; empty if there are none, or of several types."""
+def has_unsigned_activations(model: ModelProto) -> bool:
+    """Whether a file quantizes to uint8: products of those a processor may cut off when it adds them up."""
     types = {name: tensor.data_type for name, tensor in tensors(model)}
     found = set()
     for node in model.graph.node:
         if node.op_type == "QuantizeLinear":
             zero = node.input[2] if len(node.input) > 2 else ""
             found.add(types.get(zero, TensorProto.UINT8))
-    if found == {TensorProto.INT8}:
-        return "int8"
-    return "uint8" if found == {TensorProto.UINT8} else ""
+    return found == {TensorProto.UINT8}
 
 
 def renamed(graph: GraphProto, names: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from segeval.errors import EngineError
 from segeval.graphs.brought import (
     Tensor,
-    activation_type,
+    has_unsigned_activations,
     input_of,
     keeps_contract,
     like,
@@ -30,7 +30,7 @@ CLASSES = 4
 RNG = np.random.default_rng(1)
 IMAGES = RNG.integers(0, 256, (2, *SIZE, 3), dtype=np.uint8)
 HALF, FLOAT, UINT8 = TensorProto.FLOAT16, TensorProto.FLOAT, TensorProto.UINT8
-NORMAL = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.1)}
+NORMAL: dict[str, Any] = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.1)}
 Value = Any
 
 
@@ -64,11 +64,8 @@ def network(
     inner = (-(-SIZE[0] // stride), -(-SIZE[1] // stride))
     shape: tuple[Any, ...] = (batch, classes, *inner)
     if ends == "probabilities":
-        nodes.append(
-            helper.make_node(
-                "Softmax" if classes > 1 else "Sigmoid", [last], ["p"], **{"axis": 1} if classes > 1 else {}
-            )
-        )
+        several: dict[str, Any] = {"axis": 1} if classes > 1 else {}
+        nodes.append(helper.make_node("Softmax" if classes > 1 else "Sigmoid", [last], ["p"], **several))
         last = "p"
     if ends == "labels":
         nodes.append(helper.make_node("ArgMax", [last], ["index"], axis=1, keepdims=1))
@@ -162,9 +159,9 @@ def test_what_a_file_computes_with_is_told_by_its_operators() -> None:
         del eight.graph.initializer[1:]
         eight.graph.initializer.extend([numpy_helper.from_array(np.array(zero), "zero")])
         eight.graph.node.insert(0, helper.make_node("QuantizeLinear", ["x", "s", "zero"], ["q"]))
-        assert (like(eight), activation_type(eight)) == ("int8", kind)
+        assert (like(eight), has_unsigned_activations(eight)) == ("int8", kind == "uint8")
         del eight.graph.node[0]
-    assert (like(network()), like(half), activation_type(half)) == ("fp32", "fp16", "")
+    assert (like(network()), like(half), has_unsigned_activations(half)) == ("fp32", "fp16", False)
     eight.graph.node.insert(0, helper.make_node("QLinearConv", ["x"] * 8, ["q"]))
     assert like(eight) == "int8"
 

@@ -373,8 +373,8 @@ class IExecutionContext(Double):
         """The label of a pixel is its brightest channel; the logits of a pixel are all the same."""
         world, addresses = self.library.world, self.values["addresses"]
         if world.own:
-            (image, _, _), (scores, _, _) = world.own
-            world.cuda.memory[addresses[scores]][:] = world.cuda.memory[addresses[image]]
+            given, answer = (tensor for tensor, _, _ in world.own)
+            world.cuda.memory[addresses[answer]][:] = world.cuda.memory[addresses[given]]
             return
         image = world.cuda.memory[addresses["image"]].reshape((*world.shape, 3))
         if self.values["output"] == "network_output":
