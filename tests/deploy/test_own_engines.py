@@ -23,6 +23,7 @@ from segeval.files.encoding import encode
 from segeval.files.images import RgbImage
 from segeval.files.set_folder import SetFolder
 from segeval.files.storage import sha256_file
+from segeval.graphs.export import export_fp32
 from segeval.graphs.wrapping import OURS
 from segeval.metrics import ConfusionMatrix
 from segeval.models import Segmenter
@@ -190,9 +191,9 @@ def test_a_wrong_description_is_doubted_in_numbers(
     assert own.doubt.endswith(tuple(f"100.0 % with {each}" for each in right))
 
 
-def test_a_file_that_keeps_the_contract_needs_no_card(make_set: MakeSet, exported: Any, tmp_path: Path) -> None:
+def test_a_file_that_keeps_the_contract_needs_no_card(make_set: MakeSet, victims: Victims, tmp_path: Path) -> None:
     root = make_set(range(3), networks=(NETWORK,))
-    (tmp_path / "ours.onnx").write_bytes(exported[NETWORK].SerializeToString())
+    (tmp_path / "ours.onnx").write_bytes(export_fp32(victims[NETWORK], HEIGHT, WIDTH).SerializeToString())
     made = deploy(root, tmp_path / "b", precisions=("fp16",), engine_files=[f"mine={tmp_path / 'ours.onnx'}"])
     own = made.engines[1]
     assert own.parity is not None and own.parity.equal > 0.999
