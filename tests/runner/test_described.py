@@ -84,6 +84,8 @@ def test_classes_in_another_order_get_the_networks_numbers() -> None:
     assert np.array_equal(label_maps(given, Output(classes=order), SIZE), expected)
     labels = given.argmax(1)
     assert np.array_equal(label_maps(labels, Output("labels", classes=order), SIZE), expected)
+    labels[0, 0, :3] = (-1, 3, 255)
+    assert label_maps(labels, Output("labels", classes=order), SIZE)[0, 0, :3].tolist() == [-1, -1, -1], "no class's"
 
 
 @pytest.mark.parametrize(
