@@ -29,9 +29,9 @@ from segeval.metrics import ConfusionMatrix
 from segeval.models import Segmenter
 from segeval_runner.backends import load_backend
 from segeval_runner.bundle import Bundle
+from segeval_runner.choice import chosen
 from segeval_runner.errors import BackendError, BundleError
 from segeval_runner.manifest import CONTRACT, WITH_OWN
-from segeval_runner.replay import chosen
 from tests.graphs.conftest import HEIGHT, NETWORKS, WIDTH
 
 MakeSet = Callable[..., Path]
