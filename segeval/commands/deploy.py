@@ -91,7 +91,7 @@ def deploy(
         Option(
             "--engine-card",
             metavar="[MODEL.]NAME=FILE",
-            help="TOML that says how its images are prepared and what it answers, if it lies not beside it.",
+            help="TOML that says how its images are prepared and what it answers, if that is not beside it.",
         ),
     ] = [],
     model: Annotated[

@@ -268,9 +268,9 @@ def check_compiler(built: BundleManifest) -> None:
 
 
 NAMES = [
-    ("int8=f.onnx", "engines of segeval's are called"),
-    ("int8-mine=f.onnx", "engines of segeval's are called"),
-    ("own=f.onnx", "engines of segeval's are called"),
+    ("int8=f.onnx", "reads like an engine that segeval makes"),
+    ("int8-mine=f.onnx", "reads like an engine that segeval makes"),
+    ("own=f.onnx", "reads like an engine that segeval makes"),
     ("../x=f.onnx", "no network '.'"),
     ("a/b=f.onnx", "can be no name"),
     ("-x=f.onnx", "can be no name"),
@@ -281,8 +281,8 @@ NAMES = [
     ("mine=gone.onnx", "is not there"),
     ("mine=.", "is a folder"),
     ("mine=empty.onnx", "is empty"),
-    ("mine=f.bin", "what a .bin file is"),
-    ("mine=f", "without a suffix"),
+    ("mine=f.bin", "does not end like"),
+    ("mine=f", "does not end like"),
     ("mine=f.engine", "target cpu has none"),
 ]
 
