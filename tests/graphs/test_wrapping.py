@@ -209,6 +209,10 @@ def test_data_beside_a_file_is_read_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "in" / "link.bin").symlink_to(tmp_path / "w.bin")
     read = read_onnx(saved(tmp_path / "in" / "f.onnx", outside("w.bin")))
     assert np.array_equal(numpy_helper.to_array(read.graph.initializer[0]), weights)
+    with (tmp_path / "in" / "w.bin").open("r+b") as file:
+        file.truncate(2 << 30)  # a hole, which takes no space
+    with pytest.raises(EngineError, match="larger than 2 GiB"):
+        read_onnx(tmp_path / "in" / "f.onnx")
     for location in ("../w.bin", str(tmp_path / "w.bin"), "link.bin"):
         with pytest.raises(EngineError, match="outside of its folder"):
             read_onnx(saved(tmp_path / "in" / "f.onnx", outside(location)))
