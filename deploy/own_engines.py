@@ -11,7 +11,6 @@ from segeval.files.bundles import Compilation, EngineRecord, Parity, Plan
 from segeval.files.own import OwnFile
 from segeval.files.storage import read_file
 from segeval.graphs.brought import (
-    activation_type,
     input_of,
     keeps_contract,
     like,
@@ -25,7 +24,7 @@ from .doubts import doubt
 from .engine_cards import EXAMPLE
 from .own_files import OwnGiven
 from .parity import Reference, measure_parity
-from .tried import Tried, wrong_size
+from .tried import Tried, integers_of, wrong_size
 
 MOST_BYTES = 8 << 30
 """Of a built engine."""
@@ -110,7 +109,7 @@ class OwnDeployment:
             model, predict, others = tried.wrapped(), tried.predict(given.input), tried.others()
         else:
             self.require_contract(model)
-            deployed = DeployedModel(model, integers=activation_type(model))
+            deployed = DeployedModel(model, integers=integers_of(model))
             predict = deployed.predict
             others = {"red and blue exchanged": lambda image: deployed.predict(image[..., ::-1])}
         file = f"models/{given.engine}.onnx"
@@ -119,7 +118,7 @@ class OwnDeployment:
         own = replace(
             self.described,
             like=like(model),
-            integers=activation_type(model),
+            integers=integers_of(model),
             doubt=doubt(predict, others, self.references, self.classes),
         )
         parity = measure_parity(model, self.references, self.table, quantized, own.integers)

@@ -101,7 +101,7 @@ def require_new(text: str, name: str, others: Sequence[str]) -> None:
         raise ConfigurationError(f"--engine-file {text}: {name!r} can be no name of an engine", hint)
     plain = spelled(name)
     if any(plain == known or plain.startswith(f"{known}-") for known in RESERVED):
-        what = f"--engine-file {text}: engines of segeval's are called as {name!r} is"
+        what = f"--engine-file {text}: {name!r} reads like an engine that segeval makes"
         raise ConfigurationError(what, f"choose another name, as in --engine-file my-{name}=...")
     if plain in map(spelled, others):
         what = f"--engine-file {text}: another engine of this network has that name, but for -, _ and capital letters"
@@ -117,9 +117,7 @@ def own_file(model: str, name: str, file: Path, card: Path | None, models: Seque
     """A file with its description. Raises ConfigurationError for a suffix or a card that cannot be."""
     format = FORMATS.get(file.suffix.lower())
     if format is None:
-        what = (
-            f"--engine-file {name}={file}: what a {file.suffix or 'file without a suffix'} file is, nobody knows here"
-        )
+        what = f"--engine-file {name}={file}: its name does not end like an ONNX file or a TensorRT engine"
         raise ConfigurationError(what, f"it ends in one of {', '.join(FORMATS)}")
     beside = file.with_suffix(".toml")
     card = card or (beside if beside.is_file() else None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from segeval.errors import EngineError
 from segeval.files.images import RgbImage
-from segeval.graphs.brought import Tensor, activation_type, input_of, output_of, with_shape
+from segeval.graphs.brought import Tensor, has_unsigned_activations, input_of, output_of, with_shape
 from segeval.graphs.session import open_session
 from segeval.graphs.wrapping import wrapped
 from segeval.metrics import Labels
@@ -24,6 +24,20 @@ def wrong_size(file: Path, image: Tensor, wanted: Sequence[int]) -> EngineError:
     """The error for a file that takes other images than the set has."""
     what = f"{file} takes {image}, and the images of the set are ({', '.join(map(str, wanted))})"
     return EngineError(what, "correct input.layout, or craft the set with the --size that the file takes")
+
+
+def integers_of(model: ModelProto) -> Literal["", "uint8"]:
+    """What ONNX Runtime must be told to multiply exactly; empty for a file that it cannot load so, or need not.
+
+    int8 it leaves in the floating point of the file's own meaning.
+    """
+    if not has_unsigned_activations(model):
+        return ""
+    try:
+        open_session(model, integers="uint8")
+    except EngineError:
+        return ""
+    return "uint8"
 
 
 class Tried:
@@ -49,7 +63,7 @@ class Tried:
         self.batch, self.file = batch, file
         self.model = with_shape(model, shape)
         try:
-            self._session = open_session(self.model, integers=activation_type(model))
+            self._session = open_session(self.model, integers=integers_of(self.model))
         except EngineError as error:
             raise EngineError(f"{file}: {error.what}", "does it run in ONNX Runtime by itself?") from error
         shape = self._run(np.zeros((batch, *size, 3), np.uint8), wanted).shape

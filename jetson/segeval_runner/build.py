@@ -8,9 +8,10 @@ from typing import Any, Dict, List, Sequence
 
 from segeval_runner.backends import Settings, load_backend
 from segeval_runner.bundle import Bundle
+from segeval_runner.choice import chosen
 from segeval_runner.environment import usable_cores
 from segeval_runner.progress import Progress
-from segeval_runner.replay import chosen, job_of, version_of
+from segeval_runner.replay import job_of, version_of
 
 
 def build(

@@ -96,6 +96,9 @@ def label_maps(answer: np.ndarray[Any, Any], given: Output, size: Tuple[int, int
         answer: as `answer_shape` says.
         given: what it is.
         size: (H, W) of the images.
+
+    Returns:
+        The network's classes; -1 for a label that no class of the file has.
     """
     if given.kind == "labels":
         labels = resized(as_labels(answer), size, "nearest").astype(np.int32)
@@ -104,7 +107,11 @@ def label_maps(answer: np.ndarray[Any, Any], given: Output, size: Tuple[int, int
         scores = resized(scores.astype(np.float32), size, given.resize)
         single = scores.shape[1] == 1
         labels = (scores[:, 0] > given.threshold if single else scores.argmax(1)).astype(np.int32)
-    return np.array(given.classes, np.int32)[labels] if given.classes else labels
+    if not given.classes:
+        return labels
+    count = len(given.classes)
+    known = (labels >= 0) & (labels < count)
+    return np.array([*given.classes, -1], np.int32)[np.where(known, labels, count)]
 
 
 def as_labels(answer: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

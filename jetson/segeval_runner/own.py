@@ -25,7 +25,7 @@ class Own:
     Attributes:
         format: ONNX or TENSORRT.
         like: of an ONNX file the precision whose arithmetic it has, by its operators and constants; else empty.
-        integers: type of its quantized activations, empty if there are none.
+        integers: as of `Job`; "uint8" or empty, as int8 stays in floating point.
         input, output: of a built engine; None of an ONNX file.
         classes: of the network, for a built engine.
         refused: why NVIDIA's compiler takes no such ONNX file, empty if it does or was not asked.
@@ -54,7 +54,7 @@ def own_of(record: Any, precision: str, classes: int) -> Optional[Own]:
         raise malformed("an engine of precision {!r} has a field 'own'".format(precision))
     own = take(record, "own", dict)
     if one_of(own, "format", (ONNX, TENSORRT)) == ONNX:
-        like, integers = one_of(own, "like", LIKE), one_of(own, "integers", ("", "int8", "uint8"))
+        like, integers = one_of(own, "like", LIKE), one_of(own, "integers", ("", "uint8"))
         return Own(ONNX, like, integers, refused=take_text(own, "refused"))
     return Own(
         TENSORRT, "", "", input_of(take(own, "input", dict)), output_of(take(own, "output", dict), classes), classes

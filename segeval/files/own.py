@@ -16,7 +16,7 @@ class OwnFile:
         sha256, bytes: of that file; an ONNX file is wrapped in the bundle and has another hash there.
         format: of it. What the runner knows of a "tensorrt" engine is `input` and `output` alone.
         like: of an ONNX file the precision whose arithmetic it has, by its operators and constants.
-        integers: type of its quantized activations, empty if there are none.
+        integers: "uint8" where ONNX Runtime must be told to add up the products of such activations exactly.
         input, output: how it was described; None where the file takes and gives what every file of a bundle does.
         doubt: why the description is likely wrong, in words; empty if nothing speaks against it, or nothing could be
             run here.
@@ -28,7 +28,7 @@ class OwnFile:
     bytes: int
     format: Literal["onnx", "tensorrt"]
     like: Precision | Literal[""] = ""
-    integers: Literal["", "int8", "uint8"] = ""
+    integers: Literal["", "uint8"] = ""
     input: Input | None = None
     output: Output | None = None
     doubt: str = ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,7 +19,7 @@ from segeval.precision import Precision
 
 LEAST_OPSET = 11
 """Before it Resize and the quantized operators are others."""
-MOST_BYTES = 2 << 30
+MOST_BYTES = (2 << 30) - (1 << 20)
 """Of an ONNX file, with its external data: what a message of protobuf can hold."""
 KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
 """ONNX's own operators, and those that every ONNX Runtime brings along, as for quantized addition."""
@@ -59,8 +59,7 @@ def read_onnx(path: Path) -> ModelProto:
         EngineError: for a file that is no ONNX file, names data elsewhere, has operators of somebody's own, or is of an
             opset before 11.
     """
-    if path.stat().st_size > MOST_BYTES:
-        raise EngineError(f"{path} is larger than 2 GiB", "an ONNX file of that size keeps its weights outside")
+    require_small(path, path.stat().st_size)
     try:
         model = onnx.load(path, load_external_data=False)
     except DecodeError as error:
@@ -73,8 +72,8 @@ def read_onnx(path: Path) -> ModelProto:
         raise EngineError(what, "export it again, or convert it with onnx.version_converter")
     require_known_operators(model, path)
     outside = [tensor for _, tensor in tensors(model) if uses_external_data(tensor)]
-    for tensor in outside:
-        require_beside(tensor, path)
+    beside = {require_beside(tensor, path) for tensor in outside}
+    require_small(path, path.stat().st_size + sum(found.stat().st_size for found in beside))
     if outside:
         load_external_data_for_model(model, str(path.parent))
     return model
@@ -102,8 +101,14 @@ def all_nodes(nodes: Any) -> Iterator[NodeProto]:
                 yield from all_nodes(graph.node)
 
 
-def require_beside(tensor: TensorProto, path: Path) -> None:
-    """Raise EngineError unless the data of a tensor lies beside or below the file that names it."""
+def require_small(path: Path, size: int) -> None:
+    """Raise EngineError for a file that could not be written again as a whole."""
+    if size > MOST_BYTES:
+        raise EngineError(f"{path} is larger than 2 GiB, with its data", "no bundle takes a network of that size")
+
+
+def require_beside(tensor: TensorProto, path: Path) -> Path:
+    """Where the data of a tensor lies. Raises EngineError unless that is beside or below the file that names it."""
     location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
     try:
         found = inside(path.parent, location)
@@ -112,6 +117,7 @@ def require_beside(tensor: TensorProto, path: Path) -> None:
         raise EngineError(what, "put it beside the .onnx file, and save that again") from error
     if not found.is_file():
         raise EngineError(f"{path}: {location}, the data of {tensor.name}, is missing", "put it beside the .onnx file")
+    return found
 
 
 def input_of(model: ModelProto, path: Path) -> Tensor:
@@ -189,17 +195,15 @@ def is_quantized(node: NodeProto) -> bool:
     return name in ("QuantizeLinear", "DequantizeLinear") or name.startswith("QLinear") or name.endswith("Integer")
 
 
-def activation_type(model: ModelProto) -> Literal["", "int8", "uint8"]:
-    """Type of the activations that a file quantizes; empty if there are none, or of several types."""
+def has_unsigned_activations(model: ModelProto) -> bool:
+    """Whether a file quantizes to uint8: products of those a processor may cut off when it adds them up."""
     types = {name: tensor.data_type for name, tensor in tensors(model)}
     found = set()
     for node in model.graph.node:
         if node.op_type == "QuantizeLinear":
             zero = node.input[2] if len(node.input) > 2 else ""
             found.add(types.get(zero, TensorProto.UINT8))
-    if found == {TensorProto.INT8}:
-        return "int8"
-    return "uint8" if found == {TensorProto.UINT8} else ""
+    return found == {TensorProto.UINT8}
 
 
 def renamed(graph: GraphProto, names: dict[str, str]) -> None:

@@ -23,12 +23,13 @@ from segeval_runner.bench.measure import Loop, Timings
 from segeval_runner.bench.rules import SCENARIOS, Rules
 from segeval_runner.bench.steady import steadiness
 from segeval_runner.bundle import Bundle
+from segeval_runner.choice import chosen
 from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError, BundleError, ConditionError
 from segeval_runner.exclusive import only_writer
 from segeval_runner.manifest import Engine
 from segeval_runner.progress import Progress
-from segeval_runner.replay import EngineRun, Options, chosen, version_of
+from segeval_runner.replay import EngineRun, Options, version_of
 from segeval_runner.telemetry import Machine, Monitor
 from segeval_runner.telemetry.energy import energy, module_power
 from segeval_runner.telemetry.reading import Row

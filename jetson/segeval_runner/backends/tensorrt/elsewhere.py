@@ -27,7 +27,7 @@ AGAIN = "describe it as it is, and deploy it again"
 def loaded(job: Job, settings: Settings, log: Log) -> Engine:
     """The engine of a job as its file has it. Raises BackendError if it does not load here, or another was asked for.
 
-    Whether its code may run was decided before (`segeval_runner.replay.chosen`).
+    Whether its code may run was decided before (`segeval_runner.choice.chosen`).
     """
     if settings.without_argmax or settings.dla >= 0:
         what = "{} was built before: neither its output nor where it runs can be chosen".format(job.file.name)
