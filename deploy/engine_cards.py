@@ -2,14 +2,14 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Literal
 
 from segeval.errors import ConfigurationError, nearest
-from segeval_runner.described import Colour, Input, Kind, Layout, Output, Resize, Three
-from segeval_runner.own import MOST_LEVEL
+from segeval.models.cards.reading import input_of, output_of
+from segeval.models.cards.tables import Table
+from segeval_runner.described import Input, Layout, Output
 
 MOST_BYTES = 1 << 20
 """Of a card."""
@@ -25,55 +25,6 @@ EXAMPLE = """\
     [output]
     kind = "logits"            # or "probabilities", "labels"
 """
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of a card. Every error names the file and the key."""
-
-    file: Path
-    name: str
-    values: Mapping[str, Any]
-
-    def error(self, key: str, what: str, hint: str = "") -> ConfigurationError:
-        """The error for one key."""
-        return ConfigurationError(f"{self.file}: {self.name}.{key} {what}", hint)
-
-    def require_known(self, known: Sequence[str]) -> None:
-        """Raise ConfigurationError for a key that no card has."""
-        for key in self.values:
-            if key not in known:
-                raise self.error(key, "is no key of a card", nearest(key, known))
-
-    def one_of(self, key: str, known: Sequence[str], usual: str | None) -> str:
-        """A word. usual: where it is not said, None if it must be."""
-        value = self.values.get(key, usual)
-        if value is None:
-            raise self.error(key, "is missing", f"it is one of {', '.join(known)}")
-        if value not in known:
-            raise self.error(key, f"is {value!r}", nearest(str(value), known))
-        return str(value)
-
-    def text(self, key: str) -> str:
-        """A text, empty where it is not said."""
-        value = self.values.get(key, "")
-        if not isinstance(value, str) or not value.isprintable():
-            raise self.error(key, f"is {value!r}, not a name")
-        return value
-
-    def number(self, key: str, value: Any) -> float:
-        """A finite number of a usual size."""
-        if type(value) not in (int, float) or not isfinite(value) or abs(value) > MOST_LEVEL:
-            raise self.error(key, f"holds {value!r}, not a number")
-        return float(value)
-
-    def three(self, key: str, usual: Three) -> Three:
-        """A number per channel."""
-        value = self.values.get(key, list(usual))
-        if not isinstance(value, list) or len(value) != 3:
-            raise self.error(key, f"is {value!r}, not three numbers, one per channel in the file's order")
-        found = [self.number(key, each) for each in value]
-        return found[0], found[1], found[2]
 
 
 def read_card(file: Path, classes: Sequence[str]) -> tuple[Input, Output]:
@@ -101,17 +52,9 @@ def read_card(file: Path, classes: Sequence[str]) -> tuple[Input, Output]:
 
 
 def card_input(table: Table) -> Input:
-    """The table [input]. Range must be said, since nothing else tells levels from shares."""
+    """The table [input], in the words of a model card."""
     table.require_known(INPUT)
-    if "range" not in table.values:
-        raise table.error("range", "is missing", "1 if white is 1, 255 if levels stay as they are")
-    brightest = table.number("range", table.values["range"])
-    std = table.three("std", (1.0, 1.0, 1.0))
-    if brightest <= 0 or min(std) <= 0:
-        raise table.error("range" if brightest <= 0 else "std", "must be above 0")
-    layout = cast("Layout", table.one_of("layout", get_args(Layout), None))
-    colour = cast("Colour", table.one_of("colour", get_args(Colour), None))
-    return Input(layout, colour, brightest, table.three("mean", (0.0, 0.0, 0.0)), std)
+    return input_of(table)
 
 
 def card_output(table: Table, layout: Layout, classes: Sequence[str]) -> Output:
@@ -123,13 +66,7 @@ def card_output(table: Table, layout: Layout, classes: Sequence[str]) -> Output:
         classes: the network's, in its order.
     """
     table.require_known(OUTPUT)
-    return Output(
-        cast("Kind", table.one_of("kind", get_args(Kind), None)),
-        cast("Layout", table.one_of("layout", get_args(Layout), layout)),
-        cast("Resize", table.one_of("resize", get_args(Resize), "bilinear")),
-        table.text("name"),
-        class_order(table, classes),
-    )
+    return replace(output_of(table, layout), classes=class_order(table, classes))
 
 
 def class_order(table: Table, classes: Sequence[str]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from segeval.files.storage import sha256
 from segeval.models.cards.card import EXAMPLE, ModelCard, Source, SourceKind
 from segeval.models.cards.tables import Table
 from segeval.models.model_names import LABEL
-from segeval_runner.described import Colour, Input, Kind, Layout, Output, Resize, Three
+from segeval_runner.described import Colour, Input, Kind, Layout, Output, Resize
 
 MOST_BYTES = 1 << 20
 """Of a card."""
@@ -47,7 +47,8 @@ def read_card(path: Path) -> ModelCard:
     source = source_of(whole.table("source"))
     image, about = whole.table("input"), whole.table("about", required=False)
     image.require_known(INPUT)
-    wanted = input_of(image)
+    wanted, given = input_of(image), whole.table("output")
+    given.require_known(OUTPUT)
     table, extra = classes_of(whole.table("classes"), name)
     about.require_known(ABOUT)
     reported = about.table("reported", required=False)
@@ -57,7 +58,7 @@ def read_card(path: Path) -> ModelCard:
         name=name,
         source=source,
         input=wanted,
-        output=output_of(whole.table("output"), wanted.layout),
+        output=output_of(given, wanted.layout),
         size=size_of(image),
         multiple_of=image.whole("multiple_of", image.values.get("multiple_of", 1)),
         table=table,
@@ -97,13 +98,13 @@ def input_of(table: Table) -> Input:
         raise table.error("range", "is missing", "1 if white is 1, 255 if levels stay as they are")
     brightest = table.number("range", table.values["range"])
     if brightest <= 0:
-        raise table.error("range", f"is {brightest:g}", "it is what white is, as in 1 or 255")
-    std = cast("Three", table.numbers("std", 3, (1, 1, 1)))
+        raise table.error("range", "must be above 0", "it is what white is, as in 1 or 255")
+    std = table.three("std", (1.0, 1.0, 1.0))
     if min(std) <= 0:
         raise table.error("std", "must be above 0")
     layout = cast("Layout", table.one_of("layout", get_args(Layout), None))
     colour = cast("Colour", table.one_of("colour", get_args(Colour), None))
-    return Input(layout, colour, brightest, cast("Three", table.numbers("mean", 3, (0, 0, 0))), std)
+    return Input(layout, colour, brightest, table.three("mean", (0.0, 0.0, 0.0)), std)
 
 
 def size_of(table: Table) -> tuple[int, int] | None:
@@ -118,7 +119,6 @@ def size_of(table: Table) -> tuple[int, int] | None:
 
 def output_of(table: Table, layout: Layout) -> Output:
     """The table [output]. layout: of the input, which the output has too unless it says otherwise."""
-    table.require_known(OUTPUT)
     return Output(
         cast("Kind", table.one_of("kind", get_args(Kind), None)),
         cast("Layout", table.one_of("layout", get_args(Layout), layout)),

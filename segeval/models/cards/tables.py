@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import ConfigurationError, nearest
+from segeval_runner.described import Three
+from segeval_runner.own import MOST_LEVEL
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,18 @@ class Table:
         return tuple(value)
 
     def number(self, key: str, value: Any) -> float:
-        """A finite number."""
-        if type(value) not in (int, float) or not isfinite(value):
+        """A finite number of a usual size."""
+        if type(value) not in (int, float) or not isfinite(value) or abs(value) > MOST_LEVEL:
             raise self.error(key, f"holds {value!r}, not a number")
         return float(value)
 
-    def numbers(self, key: str, count: int, usual: Sequence[float]) -> tuple[float, ...]:
-        """So many numbers, in a list."""
+    def three(self, key: str, usual: Three) -> Three:
+        """A number per channel."""
         value = self.values.get(key, list(usual))
-        if not isinstance(value, list) or len(value) != count:
-            raise self.error(key, f"is {value!r}, not a list of {count} numbers")
-        return tuple(self.number(key, each) for each in value)
+        if not isinstance(value, list) or len(value) != 3:
+            raise self.error(key, f"is {value!r}, not three numbers, one per channel in the file's order")
+        found = [self.number(key, each) for each in value]
+        return found[0], found[1], found[2]
 
     def whole(self, key: str, value: Any, most: int = 1 << 16) -> int:
         """A whole number from 1 to `most`."""

@@ -143,6 +143,7 @@ def test_a_single_channel(tmp_path: Path) -> None:
 
 
 def test_weights_of_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(2)
     network = classes_in_code(tmp_path)["Net"](3)
     save_file(network.state_dict(), tmp_path / "w.safetensors")
     segmenter = load_model(card(tmp_path, NET + '\nweights = "w.safetensors"'))
@@ -157,6 +158,7 @@ def test_weights_of_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_torchscript_and_torch_export(tmp_path: Path) -> None:
+    torch.manual_seed(2)
     network = classes_in_code(tmp_path)["Plain"](3).eval()
     example = torch.zeros(1, 3, 32, 48)
     with torch.no_grad():
