@@ -55,7 +55,8 @@ class Registry:
         place = places.get(name, name)
         module, _, attribute = place.partition(":")
         if not attribute or not all(part.isidentifier() for part in module.split(".")):
-            hint = f"{nearest(name, sorted(places))} Or name your own as package.module:attribute."
+            card = ", or by a model card FILE.toml" if self.kind == "model" else ""
+            hint = f"{nearest(name, sorted(places))} Or name your own as package.module:attribute{card}."
             raise UnknownNameError(f"no {self.kind} {name!r}", hint)
         try:
             with importable(*([] if name in places else [Path.cwd()])):
