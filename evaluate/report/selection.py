@@ -47,8 +47,8 @@ def ordered_cases(rows: Sequence[SampleCounts], on_files: Collection[str] = ()) 
 
     Args:
         rows: one per case, of its coarsest engine. First the extremes of every model, attack and task, the most
-            successful attack's before others, and those of attacks on deployed files last; then always an image that was shown least often so far; at the end what
-            no attack reached.
+            successful attack's before others, and those of attacks on deployed files last; then always an image that
+            was shown least often so far; at the end what no attack reached.
         on_files: labels of the attacks that were made on deployed files.
     """
     groups: dict[RowKey, list[SampleCounts]] = {}

@@ -61,8 +61,8 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
     if known:
         line, row, evaded = max(known, key=lambda found: found[2].mean or 0.0)
         sentences.append(
-            f"A desktop audit would not have seen it all: {line.spec.label} evaded it on {with_interval(evaded)} of the "
-            f"attacked pixels, which {row.engine} shows as the adversarial class under the attack alone, while the "
+            f"A desktop audit would not have seen it all: {line.spec.label} evaded it on {with_interval(evaded)} of "
+            f"the attacked pixels, which {row.engine} shows as the adversarial class under the attack alone, while the "
             f"desktop shows what it shows on the clean image; its success on the desktop is "
             f"{decimals(line.desktop.mean)}."
         )

@@ -137,7 +137,7 @@ def test_an_engine_in_the_loop_computes_what_the_attack_looks_at(
     ("options", "message"),
     [
         (("--engine", "fp32"), "computes what the network does"),
-        (("--engine", "int8-entropy"), "has no int8-entropy file of espnet-synthetic"),
+        (("--engine", "int8-entropy"), "has no int8-entropy file"),
         (("--size", "32x64"), "takes images of 64x128"),
         (("--model", "espnet-synthetic"), "was made of other weights"),
     ],
