@@ -144,6 +144,8 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             arithmetic=str(engine.record.facts.get("arithmetic", "")),
             noise_floor=engine.noise_floor,
             file_sha256=engine.file_sha256,
+            own=engine.own,
+            own_file=engine.own_file,
         )
         for engine in sources.engines
     )

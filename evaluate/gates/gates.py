@@ -1,8 +1,9 @@
 """Gates: comparisons of a report's numbers that a build must hold, such as ``int8.success < 0.5``.
 
 A gate is ``EXPRESSION`` or ``ATTACK: EXPRESSION``. In an expression stand numbers, names ``PRECISION.METRIC``, + - * /,
-comparisons, ``and``, ``or``, ``not`` and parentheses. PRECISION is fp32, fp16, int8 or int8_fp16; the metrics are in
-METRICS. It must hold for every attack on every network that it was made for, and for every engine of the precision;
+comparisons, ``and``, ``or``, ``not`` and parentheses. PRECISION is fp32, fp16, int8 or int8_fp16, or what the user
+called a file of their own, with _ in place of -; the metrics are in METRICS. It must hold for every attack on every
+network that it was made for, and for every engine of the precision; on a file of the user's, where a network has it;
 with survival in it, for every attack that was made on the float network.
 
 Read with Python's own parser and walked node by node: nothing is evaluated that is not listed here.
@@ -188,7 +189,12 @@ def named(node: ast.Attribute, text: str) -> tuple[str, str]:
             f"--gate {text!r}: {ast.unparse(node)!r} is no number of the report",
             f"behind the dot: {', '.join(METRICS)}",
         )
-    return node.value.id.replace("_", "-"), node.attr
+    return spelled(node.value.id), node.attr
+
+
+def spelled(kind: str) -> str:
+    """A precision, or what the user called a file, as gates compare it: in an expression - would subtract."""
+    return kind.replace("_", "-")
 
 
 def require_known(gates: Sequence[Gate], set_root: Path, replays: Sequence[Path]) -> None:
@@ -199,7 +205,7 @@ def require_known(gates: Sequence[Gate], set_root: Path, replays: Sequence[Path]
     if not gates:
         return
     sources = Sources(set_root, replays)
-    run = [engine.record.precision for engine in sources.engines]
+    run = [spelled(engine.kind) for engine in sources.engines]
     for gate in gates:
         attacks_of(gate, sources.manifest.attacks)
         for precision, _ in gate.names:
@@ -248,8 +254,8 @@ def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
         gate: the condition.
     """
     precisions = {precision for precision, _ in gate.names}
-    run = {(engine.model, engine.precision) for engine in rows.engines}
-    known = {precision for _, precision in run}
+    run = {(engine.model, spelled(engine.kind)) for engine in rows.engines}
+    known = {spelled(engine.kind) for engine in rows.engines if not engine.own}
     for model, precision in product(models, sorted(precisions & known)):
         if (model, precision) not in run:
             what = f"--gate {gate.text!r} is about every network of the set, and {model} was not run at {precision}"
@@ -257,7 +263,7 @@ def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
     own = rows.own
     for engine in rows.engines:
         missing = sum(row.missing for row in own if row.engine == engine.label)
-        if engine.precision in precisions and (missing or not engine.complete):
+        if spelled(engine.kind) in precisions and (missing or not engine.complete):
             lacking = f"{missing} results are missing from its rows" if missing else "its replay is not finished"
             what = f"--gate {gate.text!r}: {engine.label} has not run every image; {lacking}"
             raise ConfigurationError(what, "finish segeval replay, then evaluate again")
@@ -276,6 +282,9 @@ def findings_of(rows: ReportRows, gate: Gate, attacks: Collection[str], pairs: M
     for key, found in rows_by_attack(about).items():
         own = list(found.values())
         precisions = list(dict.fromkeys(precision for precision, _ in gate.names))
+        of_others = {spelled(engine.own) for engine in rows.engines if engine.own and engine.model != key.model}
+        if of_others.intersection(precisions).difference(spelled(row.kind) for row in own):
+            continue
         for chosen in product(*(engines_of(own, precision, gate) for precision in precisions)):
             engines = dict(zip(precisions, chosen, strict=True))
             numbers = {
@@ -295,9 +304,9 @@ def findings_of(rows: ReportRows, gate: Gate, attacks: Collection[str], pairs: M
 
 def engines_of(rows: Sequence[SurvivalRow], precision: str, gate: Gate) -> list[SurvivalRow]:
     """The rows of a precision. Raises ConfigurationError if there is none."""
-    found = [row for row in rows if row.precision == precision]
+    found = [row for row in rows if spelled(row.kind) == precision]
     if not found:
-        raise not_run(gate, precision, (row.precision for row in rows))
+        raise not_run(gate, precision, (row.kind for row in rows))
     return found
 
 
@@ -353,6 +362,6 @@ def value_of(node: Any, numbers: Names, text: str) -> float | bool:
             except ZeroDivisionError as error:
                 raise ConfigurationError(f"--gate {text!r} divides by 0", "compare a product instead") from error
         case ast.Attribute(value=ast.Name(id=precision), attr=metric):
-            return numbers[precision.replace("_", "-"), metric]
+            return numbers[spelled(precision), metric]
         case _:
             return float(node.value)

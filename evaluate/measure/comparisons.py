@@ -164,7 +164,7 @@ def engine_pairs(engines: Sequence[EngineSummary]) -> Iterator[tuple[EngineSumma
     hardest = coarsest_engine(engines)
     for engine in engines:
         here = [other for other in shipping if other.replay == engine.replay]
-        same = [other for other in shipping if other.precision == engine.precision]
+        same = [other for other in shipping if other.kind == engine.kind]
         if engine.corruption and (engine.variant or hardest is None or engine.precision != hardest.precision):
             continue
         if engine.corruption or engine.variant:

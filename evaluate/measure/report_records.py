@@ -9,6 +9,7 @@ from typing import Literal
 
 from segeval.files.bundles import Calibration, NoiseFloor
 from segeval.files.earlier import of_today, within
+from segeval.files.own import OwnFile
 from segeval.files.replays import Environment
 from segeval.files.sets import AttackSpec, CraftConfig, DeployedFile, ModelRecord, Scope, TaskRecord
 
@@ -74,6 +75,7 @@ class SurvivalRow(Keyed):
             logit, fp32) of pixels that survived and of those that did not; None where the set has no margins.
         variant: name of the calibration if it is not the network's first.
         corruption: what the images went through before the engine, as in ``jpeg-75``; both empty for what ships.
+        own: what the user called the engine's file, if they brought it.
     """
 
     model: str
@@ -109,6 +111,12 @@ class SurvivalRow(Keyed):
     variant: str = ""
     corruption: str = ""
     evaded: Estimate | None = None
+    own: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What its engine is among those of its network: its precision, or what the user called its file."""
+        return self.own or self.precision
 
     @property
     def ships(self) -> bool:
@@ -302,7 +310,9 @@ class EngineSummary(Deployed):
         corruption: what its images went through, as in ``jpeg-75``; empty for images as they are.
         arithmetic: what numbers it computed with, in words; empty if its record does not say.
         noise_floor: of its file; None if the replay has no bundle.json to tell, or deployment did not measure it.
-        file_sha256: of the ONNX file that was run; empty if the replay does not tell, or has no bundle.json.
+        file_sha256: of the file that was run; empty if the replay does not tell, or has no bundle.json.
+        own: what the user called its file, if they brought it.
+        own_file: what is known of that; None if the replay has no bundle.json to tell.
     """
 
     label: str
@@ -318,6 +328,13 @@ class EngineSummary(Deployed):
     arithmetic: str = ""
     noise_floor: NoiseFloor | None = None
     file_sha256: str = ""
+    own: str = ""
+    own_file: OwnFile | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is among those of its network: its precision, or what the user called its file."""
+        return self.own or self.precision
 
 
 @dataclass(frozen=True)

@@ -143,25 +143,26 @@ def error_bars(estimates: Iterable[Estimate]) -> NDArray[np.float64]:
 
 
 def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) -> str:
-    """Success on the engine against survival with its interval, one panel per precision and one point per attack.
+    """Success on the engine against survival with its interval, one point per attack.
+
+    There is a panel per precision and per file of the user's.
 
     Args:
         rows: of one model and of attacks made for it, without the single tasks; the points of joint attacks are hollow.
         name: prefix of the ids inside.
         description: what a reader who cannot see it is told.
     """
-    precisions = [
-        precision for precision in reversed(PRECISION_ORDER) if any(row.precision == precision for row in rows)
-    ]
+    finest_first = sorted(rows, key=lambda row: -PRECISION_ORDER.index(row.precision))
+    kinds = list(dict.fromkeys(row.kind for row in finest_first))
     colours = colours_of([row.attack for row in rows])
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 3.6), layout="constrained")
-        panels = figure.subplots(1, len(precisions), sharey=True, squeeze=False).ravel()
-        for axes, precision in zip(panels, precisions, strict=True):
+        panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False).ravel()
+        for axes, kind in zip(panels, kinds, strict=True):
             for row in rows:
-                if row.precision == precision and row.survival.mean is not None and row.engine_success.mean is not None:
+                if row.kind == kind and row.survival.mean is not None and row.engine_success.mean is not None:
                     _point(axes, row, row.engine_success.mean, row.survival.mean, colours[row.attack])
-            axes.set_title(precision)
+            axes.set_title(kind)
             axes.set_xlim(-0.04, 1.04)
             axes.set_ylim(-0.04, 1.04)
             axes.set_xlabel("success on the engine")

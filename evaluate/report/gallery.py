@@ -211,7 +211,7 @@ def shipping(sources: Sources) -> list[Engine]:
 
 
 def rows_by_case(rows: Sequence[SampleCounts], engines: Sequence[Engine]) -> dict[tuple[str, str], list[SampleCounts]]:
-    """The rows of every (sample, model) on these engines, of the coarsest precision first."""
+    """The rows of every (sample, model) on these engines, those that the verdict is about first."""
     rank = {(e.label, e.model): (PRECISION_ORDER.index(e.record.precision), place) for place, e in enumerate(engines)}
     found: dict[tuple[str, str], list[SampleCounts]] = {}
     for row in rows:

@@ -118,12 +118,12 @@ CLEAN_CAPTION = (
 
 
 def clean_in_terminal(report: SurvivalReport) -> Iterator[Table]:
-    """What each engine changes on clean images, beside its noise floor; nothing where no floor is known."""
+    """What each engine changes on clean images, beside its noise floor, if known; nothing where no floor is."""
     rows = ReportRows.of(report)
     clean = rows.clean_by_engine
     measured = [engine for engine in rows.uncorrupted.engines if (engine.model, engine.label) in clean]
-    known = [engine for engine in measured if engine.noise_floor is not None]
-    if not known:
+    known = [engine for engine in measured if engine.noise_floor is not None or engine.own]
+    if all(engine.noise_floor is None for engine in known):
         return
     table = plain_table("On clean images, %", CLEAN_CAPTION)
     table.add_column("engine", overflow="fold")

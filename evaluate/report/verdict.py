@@ -27,7 +27,7 @@ def verdict(rows: ReportRows, comparisons: Sequence[Comparison] = ()) -> tuple[s
         return ("No attack reached a single pixel on the desktop, so there is nothing that could have survived.",)
     first = (
         f"Of what {attack_name(row.key)} achieved against {row.model} on the desktop, "
-        f"{with_interval(row.survival)} survived {row.precision} deployment; "
+        f"{with_interval(row.survival)} survived {deployment(row)}; "
         f"success on the engine is {decimals(row.engine_success.mean)}, where the clean "
         f"image alone gives {decimals(row.control.mean)}."
     )
@@ -93,20 +93,20 @@ def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ..
 
 
 def _ranges(rows: ReportRows) -> tuple[str, ...]:
-    """Per precision, where survival of the attacks begins and ends."""
+    """Per precision and file of the user's, where survival of the attacks begins and ends."""
     sentences = []
     own = rows.on_network.as_shipped.own
-    for precision in dict.fromkeys(row.precision for row in rows.survival):
-        known = [row for row in own if row.precision == precision and row.survival.mean is not None]
+    for kind in dict.fromkeys(row.kind for row in rows.survival):
+        known = [row for row in own if row.kind == kind and row.survival.mean is not None]
         if len(known) < 2:
             continue
         low, high = (choose(known, key=lambda row: row.survival.mean or 0.0) for choose in (min, max))
         least, most = percent(low.survival.mean), percent(high.survival.mean)
         if least == most:
-            sentences.append(f"In {precision}, {most} % of every attack survived.")
+            sentences.append(f"In {kind}, {most} % of every attack survived.")
         else:
             sentences.append(
-                f"In {precision}, survival runs from {least} % ({_which(low, rows.survival)}) "
+                f"In {kind}, survival runs from {least} % ({_which(low, rows.survival)}) "
                 f"to {most} % ({_which(high, rows.survival)})."
             )
     return tuple(sentences)
@@ -118,6 +118,11 @@ def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
     return attack_name(row.key) + (f" on {row.model}" if several else "") + task
 
 
+def deployment(row: SurvivalRow) -> str:
+    """What an attack went through: ``int8 deployment``, or the file that the user brought."""
+    return f"in your own {row.own}" if row.own else f"{row.precision} deployment"
+
+
 SIMULATED = (
     "ONNX Runtime on a CPU computes these fp16 and int8 files in fp32: fp16 rounds the weights alone, int8 the weights "
     "and the inputs of convolutions. The labels are what rounding does to them, and not what half arithmetic does to "
@@ -127,8 +132,9 @@ SIMULATED = (
 
 def simulated(engine: EngineSummary) -> bool:
     """Whether ONNX Runtime computed a file of lower precision in fp32, as it does unless its record says otherwise."""
-    lower = engine.backend == "onnxruntime" and engine.precision != "fp32"
-    return lower and (not engine.arithmetic or engine.arithmetic.startswith("fp32"))
+    if engine.backend != "onnxruntime" or "fp32" in (engine.precision, engine.arithmetic):
+        return False
+    return engine.arithmetic.startswith("fp32") or not (engine.arithmetic or engine.own)
 
 
 def left_out_engines(rows: Sequence[SurvivalRow], not_run: Mapping[str, str]) -> str:
@@ -137,6 +143,24 @@ def left_out_engines(rows: Sequence[SurvivalRow], not_run: Mapping[str, str]) ->
     named = ", ".join(list(not_run)[:MOST_NAMED]) + (" …" if len(not_run) > MOST_NAMED else "")
     nothing = f" Nothing here is about {' and '.join(absent)}." if absent else ""
     return f"Not run: {len(not_run)} engine{'' if len(not_run) == 1 else 's'} of the bundle ({named}).{nothing}"
+
+
+LEAST_EQUAL = 0.8
+"""Share of the labels of clean images that are those of the desktop; below it a file of the user's is doubted."""
+
+
+def doubtful(report: ReportRows) -> tuple[str, ...]:
+    """Sentences about files of the user's that may not be what they were described as."""
+    sentences = []
+    for engine in report.uncorrupted.engines:
+        clean = report.clean_by_engine.get((engine.model, engine.label))
+        said = engine.own_file.doubt if engine.own_file else ""
+        if engine.own and clean is not None and clean.equal is not None and clean.equal < LEAST_EQUAL:
+            said = said or f"on clean images {percent(clean.equal)} % of its labels alone are those of the desktop"
+        if said:
+            what = "Either its file computes much less, or it is not described as it is, and its rows mean nothing."
+            sentences.append(f"{engine.label} is in doubt: {said}. {what}")
+    return tuple(sentences)
 
 
 def limits(
@@ -173,6 +197,7 @@ def limits(
         notes.append(
             f"Without a pixel reached on the desktop, and so without a survival: up to {counted_images(empty)} per row."
         )
+    notes += doubtful(report)
     if any(map(simulated, report.engines)):
         notes.append(SIMULATED)
     if saturating:

@@ -103,6 +103,9 @@ def wanted(
             there = f"--engine: {nearest(label, own)}" if own else "deploy a set of this network first"
             raise ConfigurationError(what, there)
         record = own[label]
+        if record.own is not None and record.own.format != "onnx":
+            what = f"--engine {label}: {record.file} in {bundle} is a built engine, which gives no gradient"
+            raise ConfigurationError(what, "give the ONNX file that it was built from to deploy as well")
         if not record.weights_sha256:
             raise WeightsError(
                 f"the bundle {bundle} does not say which weights {record.file} was made of",

@@ -81,7 +81,8 @@ def craft(
         Option(
             "--engine",
             metavar="PRECISION[-CALIBRATION]",
-            help="File of the bundle for --on, as in int8 or int8-entropy; several are attacked together.",
+            help="File of the bundle for --on, as in int8 or int8-entropy, or a file of yours by its name; several are "
+            "attacked together.",
             show_default="int8",
         ),
     ] = [],
