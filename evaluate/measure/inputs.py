@@ -2,11 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
-from segeval.files.bundles import BundleFolder, BundleManifest, Calibration, NoiseFloor, corrupted_key, corruption_of
+from segeval.files.bundles import (
+    BundleFolder,
+    BundleManifest,
+    Calibration,
+    EngineRecord,
+    NoiseFloor,
+    corrupted_key,
+    corruption_of,
+)
 from segeval.files.consistency import require_consistent_set
 from segeval.files.images import RgbImage
 from segeval.files.own import OwnFile
@@ -34,7 +42,7 @@ class Engine(Deployed):
         keys: of its inputs that have a result.
         replay_index: which replay it belongs to.
         corruption: as in ``jpeg-75``, empty for images as they are.
-        file_sha256: of its file, empty if no bundle.json tells.
+        file_sha256: of the file that was run, empty if no bundle.json tells.
         own_file: what is known of a file that the user brought, None if no bundle.json tells.
     """
 
@@ -122,6 +130,13 @@ def require_told_apart(replay: Replay) -> None:
             raise ConfigurationError(what, "copy it there from the bundle that was replayed")
 
 
+def run_file(record: ReplayedEngine, deployed: EngineRecord, bundle: BundleManifest) -> str:
+    """SHA-256 of the ONNX file that was run, as its record tells: an engine may have two. Empty if it does not."""
+    files = [deployed.file, *filter(None, [deployed.flagged_file])]
+    name = str(record.facts.get("file", "" if deployed.flagged_file else PurePosixPath(deployed.file).name))
+    return next((bundle.files[file].sha256 for file in files if PurePosixPath(file).name == name), "")
+
+
 def engines_of(label: str, results: EngineResults, index: int, bundle: BundleManifest | None) -> Iterator[Engine]:
     """A replayed engine on images as they are, then behind each corruption.
 
@@ -137,7 +152,7 @@ def engines_of(label: str, results: EngineResults, index: int, bundle: BundleMan
     record = results.engine
     deployed = next((engine for engine in bundle.engines if engine.name == record.name), None) if bundle else None
     calibration, floor = (deployed.calibration, deployed.noise_floor) if deployed else (None, None)
-    file = bundle.files[deployed.file].sha256 if bundle and deployed else ""
+    file = run_file(record, deployed, bundle) if bundle and deployed else ""
     brought = deployed.own if deployed else None
     keys: dict[str, set[str]] = {"": set()}
     if bundle and deployed and deployed.ships:

@@ -12,9 +12,17 @@ MOST_NAMED = 6
 """Engines that are named in one sentence."""
 
 
+MADE_ON_FILES = (
+    "Every attack of this set was made on deployed files. Survival is told of attacks that were made on the float "
+    "network: craft with --on fp32 too."
+)
+
+
 def verdict(rows: ReportRows, comparisons: Sequence[Comparison] = ()) -> tuple[str, ...]:
     """What was found: the headline, what the precision costs if it is no chance, how far the other rows lie apart."""
     row = rows.strongest
+    if row is None and rows.own and not rows.on_network.own:
+        return (MADE_ON_FILES,)
     if row is None:
         return ("No attack reached a single pixel on the desktop, so there is nothing that could have survived.",)
     first = (
@@ -48,15 +56,23 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
             f"{decimals(gap.second)} on {cell.row.engine} instead of {decimals(gap.first)}: the largest adaptive gap, "
             f"{points(gap.difference)} points{brackets}, {p_in_words(cell.p_holm)} after correction."
         )
+    sentences += without_float(tables)
     known = [(line, row, evaded) for line, row, evaded in evading if evaded is not None and evaded.mean]
     if known:
         line, row, evaded = max(known, key=lambda found: found[2].mean or 0.0)
         sentences.append(
-            f"A desktop audit would not have seen it all: {line.spec.label} is seen on {with_interval(evaded)} of the "
-            f"attacked pixels on {row.engine} where the desktop shows what it shows on the clean image; its success on "
-            f"the desktop is {decimals(line.desktop.mean)}."
+            f"A desktop audit would not have seen it all: {line.spec.label} evaded it on {with_interval(evaded)} of "
+            f"the attacked pixels, which {row.engine} shows as the adversarial class under the attack alone, while the "
+            f"desktop shows what it shows on the clean image; its success on the desktop is "
+            f"{decimals(line.desktop.mean)}."
         )
     return tuple(sentences)
+
+
+def without_float(tables: Sequence[AdaptiveTable]) -> list[str]:
+    """What to do for a gap, of attacks that were made on deployed files alone."""
+    lacking = list(dict.fromkeys(table.attack for table in tables if not table.has_float))
+    return [f"There is no adaptive gap of {', '.join(lacking)}: craft with --on fp32 too."] if lacking else []
 
 
 def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
@@ -79,7 +95,7 @@ def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ..
 def _ranges(rows: ReportRows) -> tuple[str, ...]:
     """Per precision and file of the user's, where survival of the attacks begins and ends."""
     sentences = []
-    own = rows.as_shipped.own
+    own = rows.on_network.as_shipped.own
     for kind in dict.fromkeys(row.kind for row in rows.survival):
         known = [row for row in own if row.kind == kind and row.survival.mean is not None]
         if len(known) < 2:
@@ -176,7 +192,7 @@ def limits(
     skipped = max(row.skipped for row in rows)
     if skipped:
         notes.append(f"Without a source pixel, and so not attacked: up to {counted_images(skipped)} per row.")
-    empty = max(row.survival.left_out for row in rows)
+    empty = max((row.survival.left_out for row in report.on_network.survival), default=0)
     if empty:
         notes.append(
             f"Without a pixel reached on the desktop, and so without a survival: up to {counted_images(empty)} per row."

@@ -19,7 +19,7 @@ from segeval.places import dataset_root
 from ..attacks.specs import Trajectory, resolve
 from ..attacks.victims import Attacked, Victims, attacked, together
 from ..numerics import prepare_torch
-from .deployed import open_deployed
+from .deployed import bundle_of, open_deployed
 from .jobs import Job, seed_of
 from .samples import ImageFiles, attack_batch
 
@@ -47,6 +47,7 @@ class Setup:
 
     def __init__(self, config: CraftConfig, models: Sequence[Segmenter] = ()) -> None:
         prepare_torch()
+        bundle_of(config)  # options that do not fit are told before networks are loaded
         self.config = config
         self.trajectories = resolve(config)
         self.specs = {spec.label: spec for trajectory in self.trajectories for spec in trajectory.specs}
