@@ -10,6 +10,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Mapping
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from segeval.graphs.differentiable import GraphSegmenter
 from segeval.graphs.export import export_fp32
 from segeval.graphs.quantize import to_int8
 from segeval.models import load_model
-from segeval.precision import PRECISION_ORDER
+from segeval.precision import Precision
 
 CALIBRATION = 4
 """Images that the int8 files are calibrated on."""
@@ -41,7 +42,7 @@ def main() -> None:
     scenes = [open_dataset("synthetic", None, "train", (height, width))[n].image for n in range(CALIBRATION)]
     fp32 = export_fp32(segmenter, height, width)
     int8 = to_int8(fp32, scenes, CalibrationSpec())
-    files = {each: at_precision(fp32, each, lambda: int8) for each in reversed(PRECISION_ORDER)}
+    files = {each: at_precision(fp32, each, lambda: int8) for each in get_args(Precision)}
     contenders: dict[str, nn.Module] = {"PyTorch": segmenter}
     contenders |= {precision: GraphSegmenter(file) for precision, file in files.items()}
     image = torch.from_numpy(scenes[0]).permute(2, 0, 1)[None] / 255

@@ -21,6 +21,7 @@ def bench(
     threads: int = 0,
     layers: bool = False,
     without_argmax: bool = False,
+    prebuilt: bool = False,
 ) -> BenchRecord:
     """Measure latency, throughput, power and energy of a bundle's engines here, or continue what was interrupted.
 
@@ -37,6 +38,7 @@ def bench(
         threads: 0 for one per core.
         layers: time each layer as well.
         without_argmax: the network alone as well.
+        prebuilt: run engines that the bundle carries, which are native code.
 
     Raises:
         IntegrityError: for a changed runner.
@@ -46,5 +48,6 @@ def bench(
     options = ["--preset", preset, *(word for name in scenarios for word in ("--scenario", name))]
     options += [word for name, value in (own_rules or {}).items() for word in (f"--{name}", str(value))]
     options += ["--layers"] * layers + ["--without-argmax"] * without_argmax
+    options += ["--prebuilt"] * prebuilt
     run_engines("bench", bundle, out, progress, backend, engines, threads, options)
     return open_bench(out)

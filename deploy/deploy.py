@@ -41,7 +41,7 @@ from segeval.models import Segmenter
 from segeval.precision import HALF, QUANTIZED, Precision
 from segeval.progress import Progress
 from segeval.registry import TARGETS
-from segeval_runner.manifest import CONTRACT
+from segeval_runner.manifest import CONTRACT, WITH_OWN
 from segeval_runner.ownership import NOTHING, OTHER, kind_of
 
 from .bundle import hash_files, write_file, write_inputs
@@ -51,6 +51,8 @@ from .contents import Contents, survey
 from .corruptions import parse_corruptions
 from .engine_files import at_precision, counted, crafted_for, engine_name, references_of, written_and_proved
 from .given import Given, load_victim, require_in_set
+from .own_engines import OwnDeployment
+from .own_files import OwnGiven, own_files
 from .parity import Reference, evenly, measure_half, measure_parity
 from .runner_archive import RUN_SCRIPT, runner_archive
 from .targets import Target
@@ -70,6 +72,8 @@ def deploy(
     dla: int | None = None,
     corruptions: Sequence[str] = (),
     attribute: Sequence[AttributionMode] = (),
+    engine_files: Sequence[str] = (),
+    engine_cards: Sequence[str] = (),
     given: Given = NONE_GIVEN,
     tell: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda stage, done, total: None,
@@ -90,6 +94,8 @@ def deploy(
         dla: number of the deep learning accelerator, None for the GPU.
         corruptions: as in ``jpeg:75``; every image is run after each of them as well, besides as it is.
         attribute: an int8 file for every block of each network as well, with only that block quantized, or all but it.
+        engine_files: quantized files and built engines of the user's, as in ``mine=net-int8.onnx``; see `own_files`.
+        engine_cards: what describes them, as in ``mine=net-int8.toml``, where that does not lie beside them.
         given: files that the set does not carry, and code that it may bring.
         tell: called with what a person should know.
         progress: called with the stage, what is done of it and its total.
@@ -105,6 +111,7 @@ def deploy(
     folder = SetFolder(set_root)
     manifest = folder.complete_manifest()
     require_in_set(given, manifest.models)
+    own = own_files(engine_files, engine_cards, manifest.models)
     reference = SetReference(sha256_file(folder.manifest_path))
     passing = parse_corruptions(corruptions)
     names = tuple(corruption.name for corruption in passing)
@@ -119,11 +126,13 @@ def deploy(
         corruptions=names,
         sweep=() if len(specs) == 1 and specs[0].plain else tuple(spec.text for spec in specs),
         attribute=tuple(dict.fromkeys(attribute)),
+        own=tuple(each.option for each in own),
     )
     if device.ahead and not installed():
         what = f"target {target} builds its engines here, and TensorRT for RTX is not installed"
         raise MissingPrerequisiteError(what, INSTALL)
     require_sensible(device, options, manifest)
+    require_runs_engines(device, own)
     require_calibrations(device, options.precisions, specs, options.attribute)
     there = existing(out, reference, target, options)
     if there is not None:
@@ -139,8 +148,9 @@ def deploy(
         with compiler_for(device) as compiler:
             for record in manifest.models:
                 victim = partial(load_victim, record, set_root, given)
+                brought = [each for each in own if each.model == record.name]
                 model = ModelDeployment(
-                    part, record, victim, contents, size, device, options, chosen, compiler, progress
+                    part, record, victim, contents, size, device, options, chosen, brought, compiler, progress
                 )
                 engines += model.engines()
         write_file(part, "runner.pyz", runner_archive(), executable=True)
@@ -148,7 +158,7 @@ def deploy(
         files = hash_files(part)
         run = RunDefaults(device.backend, device.workspace_mb, dla)
         bundle = BundleManifest(
-            segeval.__version__, reference, target, options, tuple(engines), inputs, files, run, CONTRACT
+            segeval.__version__, reference, target, options, tuple(engines), inputs, files, run, contract_of(options)
         )
         write_file(part, "bundle.json", encode_sealed(bundle, indent=2) + b"\n")
     return bundle
@@ -194,6 +204,14 @@ def require_sensible(target: Target, options: DeployOptions, manifest: Adversari
         raise ConfigurationError(f"two models of the set would have the same file name: {', '.join(names)}")
 
 
+def require_runs_engines(target: Target, own: Sequence[OwnGiven]) -> None:
+    """Raise ConfigurationError for a built engine that nothing on the device could run."""
+    built = next((each for each in own if each.format == "tensorrt"), None)
+    if built is not None and not target.tensorrt_versions:
+        what = f"--engine-file {built.name}={built.file}: TensorRT built it, and target {target.name} has none"
+        raise ConfigurationError(what, "give a --target with TensorRT, as jetson; what it can, ONNX Runtime runs here")
+
+
 def existing(out: Path, reference: SetReference, target: str, options: DeployOptions) -> BundleManifest | None:
     """The bundle in `out` if it is the one that was asked for. Raises ConfigurationError if `out` holds another."""
     folder = BundleFolder(out)
@@ -203,9 +221,14 @@ def existing(out: Path, reference: SetReference, target: str, options: DeployOpt
         return None
     found = folder.manifest()
     made = (found.segeval, found.contract, found.set, found.target, found.options)
-    if made != (segeval.__version__, CONTRACT, reference, target, options):
+    if made != (segeval.__version__, contract_of(options), reference, target, options):
         raise ConfigurationError(f"{out} holds another bundle", "choose another folder with --out, or remove it")
     return folder.verify()
+
+
+def contract_of(options: DeployOptions) -> int:
+    """What the files of a bundle keep: one with files of the user's is nothing for an earlier runner."""
+    return WITH_OWN if options.own else CONTRACT
 
 
 @dataclass(frozen=True)
@@ -217,6 +240,7 @@ class ModelDeployment:
         size: (height, width).
         victim: loads it.
         calibrations: with their images, the one that ships first; none if no quantized precision was asked for.
+        brought: files of the user's that compute it as well.
         compiler: builds every file that is for TensorRT, if it is installed.
     """
 
@@ -228,15 +252,18 @@ class ModelDeployment:
     target: Target
     options: DeployOptions
     calibrations: dict[CalibrationSpec, CalibrationImages]
+    brought: Sequence[OwnGiven]
     compiler: Compiler | None
     progress: Progress
 
     def engines(self) -> list[EngineRecord]:
         """Write a file for every precision, prove its rules and measure its parity with torch."""
-        self.progress(f"export {self.record.name}", 0, 1)
         segmenter = self.victim()
-        fp32 = export_fp32(segmenter, *self.size, self.options.batch)
         references = references_of(segmenter, self.contents)
+        # First, since they may be refused, and calibration takes long.
+        own = [self.own_engine(each, segmenter, references) for each in self.brought]
+        self.progress(f"export {self.record.name}", 0, 1)
+        fp32 = export_fp32(segmenter, *self.size, self.options.batch)
         self.progress(f"export {self.record.name}", 1, 1)
         quantizer = Quantizer(fp32, self.calibrating)
         versions = self.target.tensorrt_versions
@@ -251,9 +278,29 @@ class ModelDeployment:
             images = self.calibrations[variant.spec] if precision in QUANTIZED else None
             calibration = None if images is None else variant.record(images, fp32, lacking)
             engine = self.engine(segmenter, model, references, precision, form, variant, calibration)
-            file = self.flagged_file(engine, form, quantizer, flagged)
+            file = self.flagged_file(engine, precision, form, quantizer, flagged)
             found.append(replace(engine, flagged_file=file))
-        return found
+        return found + own
+
+    def own_engine(self, given: OwnGiven, segmenter: Segmenter, references: Sequence[Reference]) -> EngineRecord:
+        """An engine whose file the user brought."""
+        self.progress(f"check {given.engine}", 0, 1)
+        spec, inputs = segmenter.spec, self.contents.inputs_for(self.record.name)
+        engine = OwnDeployment(
+            part=self.part,
+            given=given,
+            size=self.size,
+            batch=self.options.batch,
+            classes=len(spec.outputs),
+            table=len(spec.table),
+            weights_sha256=segmenter.weights_sha256,
+            inputs=inputs,
+            references=references,
+            compiler=self.compiler,
+            ahead=self.target.ahead,
+        ).engine()
+        self.progress(f"check {given.engine}", 1, 1)
+        return engine
 
     def require_comparable(self, lacking: Sequence[str]) -> None:
         """Raise ConfigurationError for blocks of which some cannot be quantized on every device of the target."""
@@ -278,15 +325,17 @@ class ModelDeployment:
         images = self.calibrations[spec]
         return counted(images, len(images.images), partial(self.progress, f"calibrate {self.record.name}"))
 
-    def flagged_file(self, engine: EngineRecord, form: Precision, quantizer: Quantizer, variant: Variant) -> str | None:
+    def flagged_file(
+        self, engine: EngineRecord, precision: Precision, form: Precision, quantizer: Quantizer, variant: Variant
+    ) -> str | None:
         """The file of an engine for those that take precisions from flags, written if it is another one."""
         lacking = engine.calibration.not_on_tensorrt_8 if engine.calibration is not None else ()
-        if needs_flagged_file(engine.precision, self.target.tensorrt_versions, lacking):
+        if needs_flagged_file(precision, self.target.tensorrt_versions, lacking):
             name = f"models/{engine.name}.flags.onnx"
             written_and_proved(self.part, name, quantizer.file(variant), "int8", variant.spec, variant.nodes)
             self.compiled(name)
             return name
-        return None if form == engine.precision else engine.file
+        return None if form == precision else engine.file
 
     def engine(
         self,

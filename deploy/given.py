@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segeval.errors import ConfigurationError, WeightsError
-from segeval.files.sets import ModelRecord
+from segeval.files.sets import CardRecord, ModelRecord
 from segeval.files.storage import sha256_file
 from segeval.models import Segmenter
+from segeval.models.cards import load_card, read_card
 from segeval.models.loading import candidates, load, load_spec
 from segeval.models.model_names import ModelName
 from segeval.places import cache_folder, data_folder
@@ -38,7 +39,12 @@ def require_in_set(given: Given, models: Sequence[ModelRecord]) -> None:
             raise ConfigurationError(
                 f"--model {name}=...: the set has no network of that name", f"its networks: {', '.join(records)}"
             )
-        if not file.is_file() or sha256_file(file) != records[name].weights_sha256:
+        card = records[name].card
+        wanted = card.sha256 if card is not None else records[name].weights_sha256
+        if not file.is_file() or sha256_file(file) != wanted:
+            if card is not None:
+                what = f"--model {name}={file}: this is not the model card that {name} was attacked by"
+                raise WeightsError(what, f"give the card with sha256 {wanted}")
             raise WeightsError(
                 f"--model {name}={file}: the weights of {name} that were attacked are not in it (another file)",
                 f"give the file with sha256 {records[name].weights_sha256}",
@@ -57,12 +63,62 @@ def load_victim(record: ModelRecord, beside: Path, given: Given) -> Segmenter:
         ConfigurationError: for code that is not allowed.
         WeightsError: if no file has that hash.
     """
+    if record.card is not None:
+        return load_carded(record, record.card, beside, given)
     source = record.source or record.name
     MODELS.require_allowed(source, given.allowed, "the set")
     file = find_recorded(record, source, beside, given)
     segmenter = load(ModelName(source, str(file), record.name))
     segmenter.weights, segmenter.logit_scale = record.weights, record.logit_scale
     return segmenter
+
+
+def load_carded(record: ModelRecord, recorded: CardRecord, beside: Path, given: Given) -> Segmenter:
+    """The network of the model card with the recorded hash, from files with theirs.
+
+    Args:
+        record: what the set says about it.
+        recorded: what it says of the card.
+        beside: the set's folder.
+        given: cards and code that the user named.
+
+    Raises:
+        ConfigurationError: for code that is not allowed.
+        WeightsError: if the card is nowhere, or a file that it names is another one by now.
+    """
+    card = read_card(find_card(record, recorded, beside, given))
+    code = card.source.code
+    if code and code not in given.allowed:
+        what = f"the model card of {record.name} ({card.path}) names {code!r}, which is code that segeval would run"
+        raise ConfigurationError(what, f"if it is yours, or you trust it: --allow {code}")
+    for file in recorded.files:
+        path = card.beside(file.path)
+        if not path.is_file() or sha256_file(path) != file.sha256:
+            state = "is another file now" if path.is_file() else "is not here"
+            what = f"{path}, which the model card of {record.name} names, {state}"
+            raise WeightsError(what, f"put the file with sha256 {file.sha256} there")
+    segmenter = load_card(str(card.path), record.name)
+    if segmenter.weights_sha256 != record.weights_sha256:
+        what = f"{record.name} has other parameters than when it was attacked"
+        raise WeightsError(what, "has its factory changed, or is it built with random numbers of its own?")
+    segmenter.source, segmenter.card, segmenter.logit_scale = record.source, recorded, record.logit_scale
+    return segmenter
+
+
+def find_card(record: ModelRecord, recorded: CardRecord, beside: Path, given: Given) -> Path:
+    """The model card with the recorded hash, wherever it is by now. Raises WeightsError if it is nowhere."""
+    typed = Path(record.source).expanduser()
+    named = given.weights.get(record.name)
+    usual = (typed, beside.parent / typed, beside.parent / typed.name, beside / typed.name)
+    places = [named] if named is not None else list(dict.fromkeys(usual))
+    for place in places:
+        if place.is_file() and sha256_file(place) == recorded.sha256:
+            return place
+    looked = "".join(f"\n  {place}{' (another card)' if place.is_file() else ''}" for place in places)
+    raise WeightsError(
+        f"the model card of {record.name} (sha256 {recorded.sha256[:16]}...) is not here; looked at{looked}",
+        f"name it: --model {record.name}=CARD",
+    )
 
 
 def find_recorded(record: ModelRecord, source: str, beside: Path, given: Given) -> Path:

@@ -17,6 +17,7 @@ def replay(
     engines: Sequence[str] = (),
     warmup: int = 3,
     threads: int = 0,
+    prebuilt: bool = False,
 ) -> Replay:
     """Run a bundle here, or continue a run that was interrupted.
 
@@ -28,11 +29,21 @@ def replay(
         engines: names, empty for all.
         warmup: calls before the first that is timed.
         threads: 0 for one per core.
+        prebuilt: run engines that the bundle carries, which are native code.
 
     Raises:
         IntegrityError: for a changed runner.
         EngineError: for whatever the runner reports.
         KeyboardInterrupt: if it was interrupted.
     """
-    run_engines("replay", bundle, out, progress, backend, engines, threads, ["--warmup", str(warmup)])
+    run_engines(
+        "replay",
+        bundle,
+        out,
+        progress,
+        backend,
+        engines,
+        threads,
+        ["--warmup", str(warmup), *["--prebuilt"] * prebuilt],
+    )
     return Replay.open(out)

@@ -24,7 +24,7 @@ from .measure.corruption_tables import corruption_tables
 from .measure.counting import Counted, count_everything
 from .measure.inputs import Sources
 from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetSummary, SurvivalReport
-from .measure.report_rows import ReportRows
+from .measure.report_rows import ReportRows, made_on_files
 from .measure.summary import survival_rows
 from .measure.sweep import attributions, calibration_matrices
 from .report.adaptive_csv import adaptive_csv
@@ -144,11 +144,13 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             arithmetic=str(engine.record.facts.get("arithmetic", "")),
             noise_floor=engine.noise_floor,
             file_sha256=engine.file_sha256,
+            own=engine.own,
+            own_file=engine.own_file,
         )
         for engine in sources.engines
     )
-    rows = ReportRows(survival, clean_rows(sources, counted), engines)
     about = set_summary(sources, len(counted.attacked))
+    rows = ReportRows(survival, clean_rows(sources, counted), engines, made_on_files(about.attacks))
     compared = comparisons(counted.rows, rows, about.attacks, seed, progress)
     return SurvivalReport(
         verdict=(*verdict(rows, compared), *audited(adaptive_tables(rows, compared, about))),

@@ -27,6 +27,7 @@ from segeval.commands.doctor import doctor
 from segeval.commands.evaluate import evaluate
 from segeval.commands.fetch import fetch
 from segeval.commands.ls import ls
+from segeval.commands.model import model
 from segeval.commands.replay import replay
 from segeval.commands.reproduce import reproduce
 from segeval.commands.score import score
@@ -77,6 +78,7 @@ def main_options(
 
 for function in (demo, craft, deploy, replay, bench, evaluate, compare, train, score, reproduce, fetch, ls, doctor):
     app.command()(function)
+app.add_typer(model, name="model")
 
 command_line: Any = typer.main.get_command(app)
 name_variables(command_line.commands)

@@ -3,17 +3,31 @@
 from collections.abc import Collection
 from typing import Literal
 
+from segeval_runner.own import OWN
+
 Precision = Literal["fp32", "fp16", "int8", "int8-fp16"]
+EnginePrecision = Literal["fp32", "fp16", "int8", "int8-fp16", "own"]
+"""Of an engine: "own" says that the user brought its file, which is in whatever precision it is."""
 QUANTIZED: tuple[Precision, ...] = ("int8", "int8-fp16")
 """The precisions that are calibrated."""
 HALF: tuple[Precision, ...] = ("fp16", "int8-fp16")
 """The precisions whose files hold half precision."""
 LARGEST_HALF = 65504.0
 """The largest finite number of half precision."""
-PRECISION_ORDER: tuple[Precision, ...] = ("int8-fp16", "int8", "fp16", "fp32")
-"""From the coarsest to the finest."""
+PRECISION_ORDER: tuple[EnginePrecision, ...] = ("own", "int8-fp16", "int8", "fp16", "fp32")
+"""From the coarsest to the finest; before them the user's own files, which are what ships."""
 
 
 def coarsest(precisions: Collection[str]) -> str:
-    """The coarsest of the precisions."""
+    """The coarsest of the precisions, or that of the user's own files."""
     return next(precision for precision in PRECISION_ORDER if precision in precisions)
+
+
+def own_name(engine: str, precision: str) -> str:
+    """What the user called a file of their own, ``mine`` of ``espnet-camvid.mine``; empty for a file of segeval's.
+
+    Args:
+        engine: its name in the bundle.
+        precision: of the engine.
+    """
+    return engine.partition(".")[2] if precision == OWN else ""

@@ -4,9 +4,12 @@ Third parties add theirs by entry point (group ``segeval.models``, ``segeval.dat
 ``package.module:attribute`` on the command line.
 """
 
+import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from segeval.errors import ConfigurationError, UnknownNameError, nearest
@@ -52,14 +55,30 @@ class Registry:
         place = places.get(name, name)
         module, _, attribute = place.partition(":")
         if not attribute or not all(part.isidentifier() for part in module.split(".")):
-            hint = f"{nearest(name, sorted(places))} Or name your own as package.module:attribute."
+            card = ", or by a model card FILE.toml" if self.kind == "model" else ""
+            hint = f"{nearest(name, sorted(places))} Or name your own as package.module:attribute{card}."
             raise UnknownNameError(f"no {self.kind} {name!r}", hint)
         try:
-            return getattr(import_module(module), attribute)
+            with importable(*([] if name in places else [Path.cwd()])):
+                return getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             if name in self._places:
                 raise
-            raise UnknownNameError(f"cannot load {self.kind} {name!r}: {error}", "is it on PYTHONPATH?") from error
+            raise UnknownNameError(
+                f"cannot load {self.kind} {name!r}: {error}", "is it in this folder, installed, or on PYTHONPATH?"
+            ) from error
+
+
+@contextmanager
+def importable(*folders: Path) -> Iterator[None]:
+    """Let Python import from these folders too, after all others: code that the user named lies in them."""
+    added = [str(folder) for folder in folders if str(folder) not in sys.path]
+    sys.path.extend(added)
+    try:
+        yield
+    finally:
+        for folder in added:
+            sys.path.remove(folder)
 
 
 MODELS = Registry(
@@ -83,6 +102,16 @@ DATASETS = Registry(
         "synthetic": "segeval.datasets.synthetic:open_synthetic",
     },
 )
+SOURCES = Registry(
+    "source",
+    {
+        "exported": "segeval.models.cards.torch_files:open_exported",
+        "factory": "segeval.models.cards.factories:open_factory",
+        "onnx": "segeval.graphs.given.network:open_onnx",
+        "torchscript": "segeval.models.cards.torch_files:open_torchscript",
+    },
+)
+"""Where the network of a model card may come from: functions from the card to its network."""
 ATTACKS = Registry(
     "attack",
     {

@@ -22,6 +22,7 @@ ROOMS = {
     "segeval.fetching": CORE,
     "segeval.datasets": (*CORE, "segeval.fetching"),
     "segeval.models": (*CORE, "segeval.fetching"),
+    "segeval.graphs.given": (*CORE, "segeval.models", "segeval.graphs.differentiable"),
     "segeval.graphs": (*CORE, "segeval.models"),
     "segeval.generate.attacks": (*CORE, "segeval.models"),
     "segeval.generate.crafting": (

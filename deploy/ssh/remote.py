@@ -51,18 +51,21 @@ class RunOptions:
     Attributes:
         backend: empty for the one that the bundle is made for.
         threads: 0 for one per core.
+        prebuilt: run engines that the bundle carries, which are native code.
     """
 
     backend: str = ""
     engines: Sequence[str] = ()
     warmup: int = 3
     threads: int = 0
+    prebuilt: bool = False
 
     def words(self, place: Place) -> list[str]:
         """The command of the runner."""
         words = ["replay", "--bundle", place.bundle, "--out", place.replay, "--progress", "json"]
         words += ["--warmup", str(self.warmup), "--threads", str(self.threads)]
         words += ["--backend", self.backend] if self.backend else []
+        words += ["--prebuilt"] * self.prebuilt
         return words + [word for name in self.engines for word in ("--engine", name)]
 
 

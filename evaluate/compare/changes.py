@@ -12,7 +12,7 @@ from ..measure.clean import miou_difference
 from ..measure.paired import compare, holm, paired_values, permutations_for
 from ..measure.paired_records import Paired
 from ..measure.report_records import CleanRow
-from ..measure.report_rows import ReportRows
+from ..measure.report_rows import ReportRows, made_on_files
 from ..measure.row_key import RowKey
 from ..measure.statistics import QUANTITIES
 from ..measure.survival import SampleCounts
@@ -21,7 +21,8 @@ from .compare_records import Change, CleanChange
 from .matching import Pair
 from .runs import OpenRun
 
-COMPARED = ("survival", "engine_success", "engine_accuracy")
+COMPARED_ON_FILES = ("engine_success", "engine_accuracy")
+COMPARED = ("survival", *COMPARED_ON_FILES)
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,16 @@ def questions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Questio
     """What both runs have samples for, all common tasks together first. Quantities that never exist are no question.
 
     Only the first is tested: every further test would make all of them harder to prove, and the single tasks are
-    parts of it.
+    parts of it. Survival is told of attacks that were made on the network alone.
     """
+    on_files = made_on_files(a.report.set.attacks)
     for one, other in pairs:
         for key, mine in a.samples.items():
             theirs = b.samples.get(key.on(other.label))
             if (key.model, key.engine) != (one.model, one.label) or theirs is None:
                 continue
             for place, (task, first, second) in enumerate(by_task(mine, theirs)):
-                for quantity in COMPARED:
+                for quantity in COMPARED if key.attack not in on_files else COMPARED_ON_FILES:
                     values = paired_values(first, second, QUANTITIES[quantity])
                     if (np.isfinite(values[0]) & np.isfinite(values[1])).any():
                         yield Question((one, other), replace(key, task=task), quantity, place == 0, *values)

@@ -53,7 +53,7 @@ def by_name(engines: Sequence[EngineSummary]) -> Identity:
 
 def by_precision(_: Sequence[EngineSummary]) -> Identity:
     """What it is, whatever it is called."""
-    return lambda engine: (engine.model, engine.precision, engine.variant, engine.corruption)
+    return lambda engine: (engine.model, engine.kind, engine.variant, engine.corruption)
 
 
 def identified(engines: Sequence[EngineSummary], identity: Identity) -> dict[Hashable, EngineSummary]:

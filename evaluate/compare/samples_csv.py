@@ -85,6 +85,7 @@ def check(row: SampleCounts, where: str) -> None:
     chains = (
         ("survived", "desktop_hit", "phi", "pixels"),
         ("survived", "engine_hit", "phi"),
+        ("evaded", "engine_hit"),
         ("engine_source_correct", "source", "pixels"),
     )
     for names in chains:

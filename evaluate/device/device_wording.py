@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from segeval.files.benches import BenchRun, Scenario
+from segeval_runner.own import OWN
 
 from .device_records import Benchmark, BenchmarkReport, EngineRow
 
@@ -161,7 +162,7 @@ def notes(report: BenchmarkReport) -> tuple[str, ...]:
     """What a reader has to know before believing the numbers."""
     runs = [run for benchmark in report.benchmarks for row in benchmark.engines for run in row.runs]
     said = list(power_notes(report))
-    if any(run.backend == "onnxruntime" and run.precision != "fp32" for run in runs):
+    if any(run.backend == "onnxruntime" and run.precision not in ("fp32", OWN) for run in runs):
         said.insert(0, NOT_A_DEVICE)
     fit = sum(run.publishable for run in runs)
     if fit < len(runs):

@@ -1,8 +1,10 @@
 """Gates: comparisons of a report's numbers that a build must hold, such as ``int8.success < 0.5``.
 
 A gate is ``EXPRESSION`` or ``ATTACK: EXPRESSION``. In an expression stand numbers, names ``PRECISION.METRIC``, + - * /,
-comparisons, ``and``, ``or``, ``not`` and parentheses. PRECISION is fp32, fp16, int8 or int8_fp16; the metrics are in
-METRICS. It must hold for every attack on every network that it was made for, and for every engine of the precision.
+comparisons, ``and``, ``or``, ``not`` and parentheses. PRECISION is fp32, fp16, int8 or int8_fp16, or what the user
+called a file of their own, with _ in place of -; the metrics are in METRICS. It must hold for every attack on every
+network that it was made for, and for every engine of the precision; on a file of the user's, where a network has it;
+with survival in it, for every attack that was made on the float network.
 
 Read with Python's own parser and walked node by node: nothing is evaluated that is not listed here.
 """
@@ -11,7 +13,7 @@ import ast
 import operator
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import isfinite
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from segeval.errors import ConfigurationError
+from segeval.files.sets import AttackSpec
 
 from ..measure.attack_lines import rows_by_attack
 from ..measure.clean import miou_difference, same_truth
@@ -28,15 +31,15 @@ from ..measure.report_records import DESKTOP, SurvivalReport, SurvivalRow
 from ..measure.report_rows import ReportRows
 from ..measure.row_key import RowKey
 from ..report.wording import attack_name
+from .fitting import GAP, fitting
 
 LONGEST = 1000
-GAP = "adaptive_gap"
 ATTACK_FIRST = re.compile(r"\s*([A-Za-z0-9_.+-]+)\s*:(.*)", re.DOTALL)
 METRICS: Mapping[str, str] = {
-    "survival": "share of the pixels won on the desktop that the engine shows as won",
+    "survival": "share of the pixels won on the desktop that the engine shows as won; of attacks made on the network",
     "success": "share of the attacked pixels that the engine shows as the adversarial class",
     "control": "the same share of the clean image",
-    "evaded": "share of the attacked pixels that the engine shows as won, and the desktop as without the attack",
+    "evaded": "share of the attacked pixels that the attack wins on the engine, and changes in nothing on the desktop",
     GAP: "success minus that of the same attack made on the float network; of attacks made on deployed files",
     "accuracy": "segmentation accuracy on the attacked image",
     "levels": "mean change of the image in levels",
@@ -61,6 +64,12 @@ COMPARISONS: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
 }
 STRANGE = re.compile(r"[^A-Za-z0-9_.+*/<>=!() \t\n-]")
 """What is in no gate: quotes and backslashes among it, in which Python sees more than we do."""
+LACKING: Mapping[str, str] = {
+    "evaded": "an earlier segeval made this report, and did not count it: evaluate again",
+    GAP: "replay the same attack made on the float network on this engine too, then evaluate again",
+}
+"""What to do where a metric has no value, by metric."""
+NO_VALUE = "without ground truth there is no mIoU; without a won pixel, no survival"
 FORM = "write it as in --gate 'int8.success < 0.5'"
 
 Names = Mapping[tuple[str, str], float]
@@ -180,7 +189,12 @@ def named(node: ast.Attribute, text: str) -> tuple[str, str]:
             f"--gate {text!r}: {ast.unparse(node)!r} is no number of the report",
             f"behind the dot: {', '.join(METRICS)}",
         )
-    return node.value.id.replace("_", "-"), node.attr
+    return spelled(node.value.id), node.attr
+
+
+def spelled(kind: str) -> str:
+    """A precision, or what the user called a file, as gates compare it: in an expression - would subtract."""
+    return kind.replace("_", "-")
 
 
 def require_known(gates: Sequence[Gate], set_root: Path, replays: Sequence[Path]) -> None:
@@ -191,20 +205,17 @@ def require_known(gates: Sequence[Gate], set_root: Path, replays: Sequence[Path]
     if not gates:
         return
     sources = Sources(set_root, replays)
-    attacks = [spec.label for spec in sources.manifest.attacks]
-    run = [engine.record.precision for engine in sources.engines]
+    run = [spelled(engine.kind) for engine in sources.engines]
     for gate in gates:
-        if gate.attack and gate.attack not in attacks:
-            raise fits_none(gate, attacks)
+        attacks_of(gate, sources.manifest.attacks)
         for precision, _ in gate.names:
             if precision not in run:
                 raise not_run(gate, precision, run)
 
 
-def fits_none(gate: Gate, attacks: Iterable[str]) -> ConfigurationError:
-    """The error for a gate that is about none of the attacks."""
-    what = f"--gate {gate.text!r} fits no attack of the report"
-    return ConfigurationError(what, f"attacks: {', '.join(dict.fromkeys(attacks))}")
+def attacks_of(gate: Gate, attacks: Sequence[AttackSpec]) -> frozenset[str]:
+    """Labels of the attacks that a gate is about. Raises ConfigurationError if there is none."""
+    return fitting(gate.text, gate.attack, (metric for _, metric in gate.names), attacks)
 
 
 def not_run(gate: Gate, precision: str, run: Iterable[str]) -> ConfigurationError:
@@ -223,9 +234,10 @@ def check(report: SurvivalReport, gates: Sequence[Gate]) -> list[Finding]:
     pairs = float_attacks(report.set.attacks)
     for gate in gates:
         require_whole(rows, [model.name for model in report.set.models], gate)
-        findings = list(findings_of(rows, gate, pairs))
+        findings = list(findings_of(rows, gate, attacks_of(gate, report.set.attacks), pairs))
         if not findings:
-            raise fits_none(gate, (row.attack for row in rows.own))
+            what = f"--gate {gate.text!r}: nothing that it is about was made for a network that was run"
+            raise ConfigurationError(what, f"attacks: {', '.join(dict.fromkeys(row.attack for row in rows.own))}")
         found += findings
     return found
 
@@ -242,8 +254,8 @@ def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
         gate: the condition.
     """
     precisions = {precision for precision, _ in gate.names}
-    run = {(engine.model, engine.precision) for engine in rows.engines}
-    known = {precision for _, precision in run}
+    run = {(engine.model, spelled(engine.kind)) for engine in rows.engines}
+    known = {spelled(engine.kind) for engine in rows.engines if not engine.own}
     for model, precision in product(models, sorted(precisions & known)):
         if (model, precision) not in run:
             what = f"--gate {gate.text!r} is about every network of the set, and {model} was not run at {precision}"
@@ -251,27 +263,28 @@ def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
     own = rows.own
     for engine in rows.engines:
         missing = sum(row.missing for row in own if row.engine == engine.label)
-        if engine.precision in precisions and (missing or not engine.complete):
+        if spelled(engine.kind) in precisions and (missing or not engine.complete):
             lacking = f"{missing} results are missing from its rows" if missing else "its replay is not finished"
             what = f"--gate {gate.text!r}: {engine.label} has not run every image; {lacking}"
             raise ConfigurationError(what, "finish segeval replay, then evaluate again")
 
 
-def findings_of(rows: ReportRows, gate: Gate, pairs: Mapping[str, str]) -> Iterator[Finding]:
+def findings_of(rows: ReportRows, gate: Gate, attacks: Collection[str], pairs: Mapping[str, str]) -> Iterator[Finding]:
     """A gate on every attack of every network, and every choice of engines that its precisions have.
 
     Args:
         rows: of engines as they ship.
         gate: the condition.
-        pairs: attacks made on deployed files, with the same ones made on the float network. A gate on their gap is
-            about no other attack.
+        attacks: labels of those that it is about.
+        pairs: attacks made on deployed files, with the same ones made on the float network.
     """
-    about = [row for row in rows.own if not gate.attack or row.attack == gate.attack]
-    if any(metric == GAP for _, metric in gate.names):
-        about = [row for row in about if row.attack in pairs]
+    about = [row for row in rows.own if row.attack in attacks]
     for key, found in rows_by_attack(about).items():
         own = list(found.values())
         precisions = list(dict.fromkeys(precision for precision, _ in gate.names))
+        of_others = {spelled(engine.own) for engine in rows.engines if engine.own and engine.model != key.model}
+        if of_others.intersection(precisions).difference(spelled(row.kind) for row in own):
+            continue
         for chosen in product(*(engines_of(own, precision, gate) for precision in precisions)):
             engines = dict(zip(precisions, chosen, strict=True))
             numbers = {
@@ -291,9 +304,9 @@ def findings_of(rows: ReportRows, gate: Gate, pairs: Mapping[str, str]) -> Itera
 
 def engines_of(rows: Sequence[SurvivalRow], precision: str, gate: Gate) -> list[SurvivalRow]:
     """The rows of a precision. Raises ConfigurationError if there is none."""
-    found = [row for row in rows if row.precision == precision]
+    found = [row for row in rows if spelled(row.kind) == precision]
     if not found:
-        raise not_run(gate, precision, (row.precision for row in rows))
+        raise not_run(gate, precision, (row.kind for row in rows))
     return found
 
 
@@ -324,7 +337,7 @@ def number(row: SurvivalRow, metric: str, rows: ReportRows, gate: Gate, pairs: M
     value = values[metric]
     if value is None:
         what = f"--gate {gate.text!r}: {row.engine} has no {metric} under {attack_name(row.key)}"
-        raise ConfigurationError(what, "without ground truth there is no mIoU; without a won pixel, no survival")
+        raise ConfigurationError(what, LACKING.get(metric, NO_VALUE))
     return value
 
 
@@ -349,6 +362,6 @@ def value_of(node: Any, numbers: Names, text: str) -> float | bool:
             except ZeroDivisionError as error:
                 raise ConfigurationError(f"--gate {text!r} divides by 0", "compare a product instead") from error
         case ast.Attribute(value=ast.Name(id=precision), attr=metric):
-            return numbers[precision.replace("_", "-"), metric]
+            return numbers[spelled(precision), metric]
         case _:
             return float(node.value)

@@ -1,11 +1,10 @@
 """Attacks that were made on deployed files, beside the same ones made on the float network: made on × judged on."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segeval.files.sets import AttackSpec
 
-from .comparisons import float_attacks
 from .paired_records import Paired
 from .report_records import Comparison, EngineSummary, Estimate, SetSummary, SurvivalRow
 from .report_rows import ReportRows
@@ -17,9 +16,10 @@ class AdaptiveCell:
     """An attack as one engine sees it.
 
     Attributes:
-        gap: success here minus that of the attack made on the float network; None of that one itself.
+        gap: success here minus that of the same attack made on the float network; None of that one itself, and where
+            the set does not have it.
         p_holm: corrected for all comparisons of the report.
-        seen: whether the attack was made on this very file.
+        seen: whether the attack was made on the very file that ran here, and images are as they are.
     """
 
     row: SurvivalRow
@@ -56,8 +56,8 @@ class AdaptiveTable:
 
     Attributes:
         attack: its label, made on the float network.
-        engines: in columns.
-        lines: by what it was made on, the float network first.
+        engines: in columns, none of which a part alone is quantized.
+        lines: by what it was made on, the float network first if the set has that.
     """
 
     model: str
@@ -66,11 +66,16 @@ class AdaptiveTable:
     engines: tuple[EngineSummary, ...]
     lines: tuple[AdaptiveLine, ...]
 
+    @property
+    def has_float(self) -> bool:
+        """Whether the same attack was made on the float network, without which there is no gap."""
+        return any(line.spec.on == "fp32" for line in self.lines)
+
 
 def adaptive_tables(
     rows: ReportRows, comparisons: Iterable[Comparison], about: SetSummary
 ) -> tuple[AdaptiveTable, ...]:
-    """A table per network, victims and attack that was made on deployed files too.
+    """A table per network, victims and attack that was made on deployed files, if a whole engine was shown it.
 
     Args:
         rows: of the report.
@@ -78,18 +83,19 @@ def adaptive_tables(
         about: the set.
     """
     specs = {spec.label: spec for spec in about.attacks}
-    pairs = float_attacks(about.attacks)
     gaps = {pair.second: pair for pair in comparisons if pair.between == "adaptive"}
     groups: dict[RowKey, list[str]] = {}
-    for key in dict.fromkeys(row.key.over_engines() for row in rows.own if row.attack in pairs):
-        base = RowKey(key.model, key.victims, pairs[key.attack], key.task)
-        groups.setdefault(base, [base.attack]).append(key.attack)
+    for key in dict.fromkeys(row.key.over_engines() for row in rows.own if row.attack in rows.on_files):
+        plain = specs[key.attack].on_float.label
+        groups.setdefault(replace(key, attack=plain), [plain] if plain in specs else []).append(key.attack)
     tables = []
     for base, attacks in groups.items():
         engines = tuple(e for e in rows.engines if e.model == base.model and not e.is_partial)
-        keys = [RowKey(base.model, base.victims, attack, base.task) for attack in attacks]
-        lines = (_line(key, specs[key.attack], engines, rows, gaps, about) for key in keys)
-        tables.append(AdaptiveTable(base.model, base.victims, base.attack, engines, tuple(filter(None, lines))))
+        keys = [replace(base, attack=attack) for attack in attacks]
+        found = (_line(key, specs[key.attack], engines, rows, gaps, about) for key in keys)
+        lines = tuple(line for line in found if line is not None)
+        if any(line.spec.on != "fp32" for line in lines):
+            tables.append(AdaptiveTable(base.model, base.victims, base.attack, engines, lines))
     return tuple(tables)
 
 

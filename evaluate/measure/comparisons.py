@@ -11,10 +11,12 @@ each the answer to a question a reader has, over all tasks together, for the net
 * what an attacker gains who has the engine: an attack made on the float network against the same one made on deployed
   files, on every engine (the adaptive gap).
 
+All but the last are asked of attacks that were made on the float network alone.
+
 Calibrations of a part of the network are ranked elsewhere and compared with nothing here.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -91,7 +93,7 @@ def comparisons(
     samples: dict[RowKey, list[SampleCounts]] = {}
     for row in counts:
         samples.setdefault(row.key.over_tasks(), []).append(row)
-    asked = [*plan(rows, float_attacks(attacks)), *adaptive_questions(rows, attacks)]
+    asked = [*plan(rows.on_network), *adaptive_questions(rows, attacks)]
     permutations = permutations_for(len(asked))
     found = []
     for done, each in enumerate(asked, start=1):
@@ -109,12 +111,12 @@ def undecidable(compared: Sequence[Comparison]) -> bool:
     return not any(can_be_significant(pair.paired.images, len(tested)) for pair in tested)
 
 
-def plan(rows: ReportRows, adaptive: Collection[str] = ()) -> Iterator[Question]:
-    """What is compared besides. adaptive: attacks that `adaptive_questions` compares with others."""
+def plan(rows: ReportRows) -> Iterator[Question]:
+    """What is compared but for `adaptive_questions`. rows: of attacks that were made on the network."""
     for model in dict.fromkeys(row.model for row in rows.own):
         about = rows.about(model)
         for victims in dict.fromkeys(row.victims for row in about.own):
-            yield from _plan([row.key for row in about.own if row.victims == victims], about.engines, adaptive)
+            yield from _plan([row.key for row in about.own if row.victims == victims], about.engines)
 
 
 def float_attacks(attacks: Sequence[AttackSpec]) -> dict[str, str]:
@@ -135,7 +137,7 @@ def adaptive_questions(rows: ReportRows, attacks: Sequence[AttackSpec]) -> Itera
             yield Question("adaptive", first, key, "engine_success")
 
 
-def _plan(keys: Sequence[RowKey], engines: Sequence[EngineSummary], adaptive: Collection[str]) -> Iterator[Question]:
+def _plan(keys: Sequence[RowKey], engines: Sequence[EngineSummary]) -> Iterator[Question]:
     """keys: of one model and of attacks on the same victims.   engines: of the model."""
     attacks = dict.fromkeys(key.over_engines() for key in keys)
     for attack in attacks:
@@ -147,7 +149,7 @@ def _plan(keys: Sequence[RowKey], engines: Sequence[EngineSummary], adaptive: Co
     labels = {key.engine for key in keys}
     coarsest = coarsest_engine([each for each in engines if each.label in labels])
     if coarsest is not None:
-        shown = [key for attack in attacks if (key := attack.on(coarsest.label)) in keys and key.attack not in adaptive]
+        shown = [key for attack in attacks if (key := attack.on(coarsest.label)) in keys]
         for sides in combinations(shown, 2):
             yield from (Question("attacks", *sides, quantity) for quantity in BETWEEN_ATTACKS)
 
@@ -162,7 +164,7 @@ def engine_pairs(engines: Sequence[EngineSummary]) -> Iterator[tuple[EngineSumma
     hardest = coarsest_engine(engines)
     for engine in engines:
         here = [other for other in shipping if other.replay == engine.replay]
-        same = [other for other in shipping if other.precision == engine.precision]
+        same = [other for other in shipping if other.kind == engine.kind]
         if engine.corruption and (engine.variant or hardest is None or engine.precision != hardest.precision):
             continue
         if engine.corruption or engine.variant:

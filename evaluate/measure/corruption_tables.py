@@ -48,13 +48,13 @@ def corruption_tables(rows: ReportRows) -> tuple[CorruptionTable, ...]:
     """One table per model whose images went through a corruption; none if no bundle had any.
 
     Only the first calibration of an engine enters, the one that ships, and attacks that were made for the model, alone
-    or with others.
+    or with others, on the network: those made on deployed files are in the adaptive tables.
     """
     tables = []
     for model in dict.fromkeys(engine.model for engine in rows.engines if engine.corruption):
         about = rows.about(model).first_calibrations
         columns = tuple(_columns(about))
-        lines = attack_lines(about.own, [column.engine for column in columns])
+        lines = attack_lines(about.on_network.own, [column.engine for column in columns])
         tables.append(CorruptionTable(model, columns, lines))
     return tuple(tables)
 

@@ -100,7 +100,9 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
             engine_clean = engine.labels(clean_key, sources.shape)
             engine_adversarial = engine.labels(adversarial_key, sources.shape)
             counted.clean[model, engine.label].add(sample.image, engine_clean, clean, truth)
-            maps = LabelMaps(phi, truth, clean, adversarial, engine_clean, engine_adversarial, margins, reference)
+            corrupted = bool(engine.corruption)
+            seen = (clean, adversarial, engine_clean, engine_adversarial)
+            maps = LabelMaps(phi, truth, *seen, margins, reference, corrupted)
             counted.rows.append(count_sample(sample, task, model, engine.label, maps))
             if engine.ships:
                 counted.breakdown.add(sample, engine, parts.count(engine_adversarial))

@@ -41,23 +41,27 @@ class CurveTally:
         self._images: dict[RowKey, dict[str, Floats]] = {}
 
     def add(self, sample: AdversarialSample) -> None:
-        """Count every model of a sample that has a curve."""
+        """Count every network of a sample that has a curve, and every file that its attack was made on."""
         if not sample.curve:
             return
-        for model in sample.curve[0].counts:
-            curve = np.array([columns(step, model) for step in sample.curve], np.float64)
-            images = self._images.setdefault(RowKey(model, sample.victims, sample.attack, sample.task), {})
+        for name in sample.curve[0].counts:
+            curve = np.array([columns(step, name) for step in sample.curve], np.float64)
+            model, file = parted(name, sample.victims)
+            images = self._images.setdefault(RowKey(model, sample.victims, sample.attack, sample.task, file), {})
             images[sample.image] = together(images[sample.image], curve) if sample.image in images else curve
 
     def curves(self, keys: Iterable[RowKey]) -> tuple[Curve, ...]:
-        """The means over images for the keys that have curves, in the order given.
+        """The means over images for the keys that have curves, in the order given: on the network, then on files.
 
         Args:
             keys: of no engine.
         """
-        found = ((key, self._curves_of(key)) for key in keys)
+        files = sorted({key.engine for key in self._images})
+        found = ((key, file, self._curves_of(key.on(file))) for key in keys for file in files)
         return tuple(
-            Curve(key.model, key.victims, key.attack, key.task, points(curves)) for key, curves in found if curves
+            Curve(key.model, key.victims, key.attack, key.task, points(curves), file)
+            for key, file, curves in found
+            if curves
         )
 
     def _curves_of(self, key: RowKey) -> list[Floats]:
@@ -67,6 +71,15 @@ class CurveTally:
             for image, curve in own.items():
                 images[image] = together(images[image], curve) if image in images else curve
         return list(images.values())
+
+
+def parted(name: str, victims: Sequence[str]) -> tuple[str, str]:
+    """The network and the file of what a step was measured on: ``espnet.int8`` of ``espnet``; no file for a network."""
+    owners = [victim for victim in victims if name.startswith(f"{victim}.")]
+    if name in victims or not owners:
+        return name, ""
+    model = max(owners, key=len)
+    return model, name.removeprefix(f"{model}.")
 
 
 def points(curves: Sequence[Floats]) -> tuple[CurvePoint, ...]:

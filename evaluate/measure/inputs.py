@@ -2,18 +2,28 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
-from segeval.files.bundles import BundleFolder, BundleManifest, Calibration, NoiseFloor, corrupted_key, corruption_of
+from segeval.files.bundles import (
+    BundleFolder,
+    BundleManifest,
+    Calibration,
+    EngineRecord,
+    NoiseFloor,
+    corrupted_key,
+    corruption_of,
+)
 from segeval.files.consistency import require_consistent_set
 from segeval.files.images import RgbImage
+from segeval.files.own import OwnFile
 from segeval.files.replays import COPY_AGAIN, EngineResults, Replay, ReplayedEngine
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, AdversarialSet, ModelRecord, TaskRecord
 from segeval.files.storage import sha256_file
 from segeval.metrics import Labels, Mask
+from segeval.precision import own_name
 
 from .clean import check_truth
 from .report_records import Deployed
@@ -32,7 +42,8 @@ class Engine(Deployed):
         keys: of its inputs that have a result.
         replay_index: which replay it belongs to.
         corruption: as in ``jpeg-75``, empty for images as they are.
-        file_sha256: of its ONNX file, empty if no bundle.json tells.
+        file_sha256: of the file that was run, empty if no bundle.json tells.
+        own_file: what is known of a file that the user brought, None if no bundle.json tells.
     """
 
     label: str
@@ -44,6 +55,17 @@ class Engine(Deployed):
     corruption: str = ""
     noise_floor: NoiseFloor | None = None
     file_sha256: str = ""
+    own_file: OwnFile | None = None
+
+    @property
+    def own(self) -> str:
+        """What the user called its file, if they brought it."""
+        return own_name(self.record.name, self.record.precision)
+
+    @property
+    def kind(self) -> str:
+        """What it is among those of its network: its precision, or what the user called its file."""
+        return self.own or self.record.precision
 
     @property
     def model(self) -> str:
@@ -101,10 +123,18 @@ def require_told_apart(replay: Replay) -> None:
     """Raise ConfigurationError if two engines could be the one that ships: without a bundle.json nothing tells."""
     seen: dict[tuple[str, str], str] = {}
     for engine in replay.engines:
-        other = seen.setdefault((engine.model, engine.precision), engine.name)
+        kind = own_name(engine.name, engine.precision) or engine.precision
+        other = seen.setdefault((engine.model, kind), engine.name)
         if other != engine.name:
             what = f"{replay.root} has no bundle.json to tell which of {other} and {engine.name} ships"
             raise ConfigurationError(what, "copy it there from the bundle that was replayed")
+
+
+def run_file(record: ReplayedEngine, deployed: EngineRecord, bundle: BundleManifest) -> str:
+    """SHA-256 of the ONNX file that was run, as its record tells: an engine may have two. Empty if it does not."""
+    files = [deployed.file, *filter(None, [deployed.flagged_file])]
+    name = str(record.facts.get("file", "" if deployed.flagged_file else PurePosixPath(deployed.file).name))
+    return next((bundle.files[file].sha256 for file in files if PurePosixPath(file).name == name), "")
 
 
 def engines_of(label: str, results: EngineResults, index: int, bundle: BundleManifest | None) -> Iterator[Engine]:
@@ -122,7 +152,8 @@ def engines_of(label: str, results: EngineResults, index: int, bundle: BundleMan
     record = results.engine
     deployed = next((engine for engine in bundle.engines if engine.name == record.name), None) if bundle else None
     calibration, floor = (deployed.calibration, deployed.noise_floor) if deployed else (None, None)
-    file = bundle.files[deployed.file].sha256 if bundle and deployed else ""
+    file = run_file(record, deployed, bundle) if bundle and deployed else ""
+    brought = deployed.own if deployed else None
     keys: dict[str, set[str]] = {"": set()}
     if bundle and deployed and deployed.ships:
         keys.update((corruption, set()) for corruption in bundle.options.corruptions)
@@ -130,7 +161,7 @@ def engines_of(label: str, results: EngineResults, index: int, bundle: BundleMan
         keys.setdefault(corruption_of(key), set()).add(key)
     for corruption, own in keys.items():
         called = f"{label}+{corruption}" if corruption else label
-        yield Engine(called, record, results, frozenset(own), index, calibration, corruption, floor, file)
+        yield Engine(called, record, results, frozenset(own), index, calibration, corruption, floor, file, brought)
 
 
 class Sources:

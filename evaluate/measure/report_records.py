@@ -9,6 +9,7 @@ from typing import Literal
 
 from segeval.files.bundles import Calibration, NoiseFloor
 from segeval.files.earlier import of_today, within
+from segeval.files.own import OwnFile
 from segeval.files.replays import Environment
 from segeval.files.sets import AttackSpec, CraftConfig, DeployedFile, ModelRecord, Scope, TaskRecord
 
@@ -64,8 +65,9 @@ class SurvivalRow(Keyed):
         desktop_*: the network in torch, fp32, on the same images.
         gained: pixels of φ that the engine shows as the adversarial class and the desktop does not, over φ.
         already: pixels of φ that the engine shows as the adversarial class with and without the attack, over φ.
-        evaded: pixels of φ that the engine shows as the adversarial class, and the desktop as on the clean image, over
-            φ: what is to be seen on the device alone.
+        evaded: pixels of φ that the engine shows as the adversarial class on the adversarial image and not on the clean
+            one, while the desktop shows the same on both, over φ: what a desktop audit does not see. None behind a
+            corruption, and in reports of earlier versions.
         damage: of the pixels of φ that left the source classes on the desktop, whatever they became, the share that did
             on the engine too;
         desktop_damage, engine_damage, clean_damage: such pixels over φ, the last on the clean image.
@@ -73,6 +75,7 @@ class SurvivalRow(Keyed):
             logit, fp32) of pixels that survived and of those that did not; None where the set has no margins.
         variant: name of the calibration if it is not the network's first.
         corruption: what the images went through before the engine, as in ``jpeg-75``; both empty for what ships.
+        own: what the user called the engine's file, if they brought it.
     """
 
     model: str
@@ -108,6 +111,12 @@ class SurvivalRow(Keyed):
     variant: str = ""
     corruption: str = ""
     evaded: Estimate | None = None
+    own: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What its engine is among those of its network: its precision, or what the user called its file."""
+        return self.own or self.precision
 
     @property
     def ships(self) -> bool:
@@ -248,13 +257,19 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Curve:
-    """One attack over its steps. A sample that stopped early keeps its last values."""
+    """One attack over its steps. A sample that stopped early keeps its last values.
+
+    Attributes:
+        file: deployed file that the attack was made on and that it was measured on, as in ``int8``; empty for the
+            network in torch.
+    """
 
     model: str
     victims: tuple[str, ...]
     attack: str
     task: str | None
     points: tuple[CurvePoint, ...]
+    file: str = ""
 
     @property
     def key(self) -> RowKey:
@@ -295,7 +310,9 @@ class EngineSummary(Deployed):
         corruption: what its images went through, as in ``jpeg-75``; empty for images as they are.
         arithmetic: what numbers it computed with, in words; empty if its record does not say.
         noise_floor: of its file; None if the replay has no bundle.json to tell, or deployment did not measure it.
-        file_sha256: of its ONNX file; empty if the replay has no bundle.json to tell.
+        file_sha256: of the file that was run; empty if the replay does not tell, or has no bundle.json.
+        own: what the user called its file, if they brought it.
+        own_file: what is known of that; None if the replay has no bundle.json to tell.
     """
 
     label: str
@@ -311,6 +328,13 @@ class EngineSummary(Deployed):
     arithmetic: str = ""
     noise_floor: NoiseFloor | None = None
     file_sha256: str = ""
+    own: str = ""
+    own_file: OwnFile | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is among those of its network: its precision, or what the user called its file."""
+        return self.own or self.precision
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Which rows and engines of a report an answer is read off."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from segeval.files.sets import AttackSpec
 from segeval.precision import PRECISION_ORDER, coarsest
 
 from .report_records import CleanRow, EngineSummary, SurvivalReport, SurvivalRow
@@ -15,18 +16,28 @@ def coarsest_engine(engines: Sequence[EngineSummary]) -> EngineSummary | None:
     return min(shipping, key=lambda engine: PRECISION_ORDER.index(engine.precision), default=None)
 
 
+def made_on_files(attacks: Iterable[AttackSpec]) -> frozenset[str]:
+    """Labels of the attacks that were made on deployed files, by themselves or together with the network."""
+    return frozenset(spec.label for spec in attacks if spec.on != "fp32")
+
+
 @dataclass(frozen=True)
 class ReportRows:
-    """Rows of a report and the engines that they are of: all of them, or those that were asked for."""
+    """Rows of a report and the engines that they are of: all of them, or those that were asked for.
+
+    Attributes:
+        on_files: labels of the attacks that were made on deployed files.
+    """
 
     survival: tuple[SurvivalRow, ...]
     clean: tuple[CleanRow, ...]
     engines: tuple[EngineSummary, ...]
+    on_files: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, report: SurvivalReport) -> "ReportRows":
         """All rows of a report."""
-        return cls(report.survival, report.clean, report.engines)
+        return cls(report.survival, report.clean, report.engines, made_on_files(report.set.attacks))
 
     def about(self, model: str) -> "ReportRows":
         """What is about one model."""
@@ -34,7 +45,13 @@ class ReportRows:
             tuple(row for row in self.survival if row.model == model),
             tuple(row for row in self.clean if row.model == model),
             tuple(engine for engine in self.engines if engine.model == model),
+            self.on_files,
         )
+
+    @property
+    def on_network(self) -> "ReportRows":
+        """Without the attacks that were made on deployed files: survival is told of what was made on the network."""
+        return replace(self, survival=tuple(row for row in self.survival if row.attack not in self.on_files))
 
     @property
     def as_shipped(self) -> "ReportRows":
@@ -57,6 +74,7 @@ class ReportRows:
             tuple(row for row in self.survival if keep(row)),
             tuple(row for row in self.clean if (row.model, row.engine) not in gone),
             tuple(engine for engine in self.engines if keep(engine)),
+            self.on_files,
         )
 
     @property
@@ -87,10 +105,11 @@ class ReportRows:
     def strongest(self) -> SurvivalRow | None:
         """The row that the verdict is about: the strongest attack on the desktop, on the coarsest precision.
 
-        How attacks transfer to other models is no verdict on them. None if no attack reached a pixel.
+        How attacks transfer to other models is no verdict on them, nor what was made on deployed files. None if no
+        attack on the network reached a pixel.
         """
         precisions = {row.precision for row in self.survival}
-        known = [row for row in self.as_shipped.own if row.survival.mean is not None]
+        known = [row for row in self.on_network.as_shipped.own if row.survival.mean is not None]
         candidates = [row for row in known if row.precision == coarsest(precisions)]
         return max(candidates, key=lambda row: row.desktop_success.mean or 0.0, default=None)
 

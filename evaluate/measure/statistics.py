@@ -34,8 +34,8 @@ QUANTITIES: dict[str, tuple[str, ...]] = {
     "margin_lost": ("margin_lost_sum", "lost"),
 }
 """Columns of `SampleCounts` that make each quantity of a survival row: a / b, or (a / b) / (c / d)."""
-MARGINS = ("margin_survived", "margin_lost")
-"""Quantities that only sets with margins have."""
+OPTIONAL = ("evaded", "margin_survived", "margin_lost")
+"""Quantities that not every row has: images behind no corruption, sets with margins."""
 
 
 def per_image(counts: Sequence[SampleCounts], columns: Sequence[str]) -> Floats:
@@ -49,9 +49,9 @@ def per_image(counts: Sequence[SampleCounts], columns: Sequence[str]) -> Floats:
 
 
 def estimates(counts: Sequence[SampleCounts], seed: int) -> dict[str, Estimate]:
-    """Every quantity of `QUANTITIES` for the samples of one row; without `MARGINS` where no sample has any."""
-    margins = any(row.margin_survived_sum is not None for row in counts)
-    names = [name for name in QUANTITIES if margins or name not in MARGINS]
+    """Every quantity of `QUANTITIES` for the samples of one row; without those of `OPTIONAL` that no sample has."""
+    lacking = {name for name in OPTIONAL if all(getattr(row, QUANTITIES[name][0]) is None for row in counts)}
+    names = [name for name in QUANTITIES if name not in lacking]
     return dict(zip(names, estimated([per_image(counts, QUANTITIES[name]) for name in names], seed), strict=True))
 
 

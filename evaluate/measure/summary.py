@@ -46,6 +46,7 @@ def survival_rows(sources: Sources, counted: Counted, seed: int, progress: Progr
             perturbation=perturbation(rows),
             variant=engine.variant,
             corruption=engine.corruption,
+            own=engine.own,
             **quantities,
         )
         progress("intervals", done, len(groups))

@@ -30,6 +30,7 @@ class LabelMaps:
         *_clean, *_adversarial: the image that was shown.
         margins: over the pixels of φ, row by row, of the desktop on the adversarial image in logits; None if not saved.
         reference: clean prediction of the victims, which an untargeted attack leads away from; None where none does.
+        corrupted: whether the engine's images went through a corruption, which the desktop's never do.
     """
 
     phi: Mask
@@ -40,6 +41,7 @@ class LabelMaps:
     engine_adversarial: Labels
     margins: NDArray[np.floating[Any]] | None = None
     reference: Labels | None = None
+    corrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,9 @@ class SampleCounts(Keyed):
         desktop_damaged, engine_damaged: pixels of φ shown as no source class of the task on the adversarial image.
         damage_survived: on both.
         clean_damaged: on the engine's clean image.
-        evaded: pixels of φ that the engine shows as the adversarial class, while the desktop shows what it does on the
-            clean image.
+        evaded: pixels of φ that the engine shows as the adversarial class on the adversarial image and not on the clean
+            one, while the desktop shows the same on both. None where it is not known: behind a corruption, which the
+            desktop's images do not go through, and in files of earlier versions.
         margin_survived_sum, margin_lost_sum: of the desktop's margins, in logits, over the pixels of A that survived,
             and over the others. None without margins.
     """
@@ -100,7 +103,7 @@ class SampleCounts(Keyed):
     clean_damaged: int = 0
     margin_survived_sum: float | None = None
     margin_lost_sum: float | None = None
-    evaded: int = 0
+    evaded: int | None = None
 
     @property
     def gained(self) -> int:
@@ -135,6 +138,7 @@ def count_sample(sample: AdversarialSample, task: TaskRecord, model: str, engine
     engine_damaged = phi & goal.damaged(maps.engine_adversarial, reference)
     margin_survived, margin_lost = margin_sums(maps, survived, achieved)
     changed = maps.engine_clean != maps.desktop_clean
+    unseen = hit & ~clean_hit & (maps.desktop_adversarial == maps.desktop_clean)
     return SampleCounts(
         sample=sample.id,
         image=sample.image,
@@ -168,5 +172,5 @@ def count_sample(sample: AdversarialSample, task: TaskRecord, model: str, engine
         clean_damaged=int(np.count_nonzero(phi & goal.damaged(maps.engine_clean, reference))),
         margin_survived_sum=margin_survived,
         margin_lost_sum=margin_lost,
-        evaded=int(np.count_nonzero(hit & (maps.desktop_adversarial == maps.desktop_clean))),
+        evaded=None if maps.corrupted else int(np.count_nonzero(unseen)),
     )

@@ -1,7 +1,8 @@
 """What calibration does to survival, and which blocks of a network do it: read off a report's rows.
 
-Only engines count whose calibration is known, images as they are, and attacks that were made for the network. Rows of
-all tasks together are taken, or of the only task. Differences exist between what saw the same images alone.
+Only engines count whose calibration is known, images as they are, and attacks that were made for the network and on it,
+not on deployed files. Rows of all tasks together are taken, or of the only task. Differences exist between what saw the
+same images alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -134,7 +135,7 @@ def calibration_matrices(rows: ReportRows) -> tuple[CalibrationMatrix, ...]:
 def matrix(rows: ReportRows, model: str, engines: Sequence[EngineSummary]) -> CalibrationMatrix:
     """The matrix of these engines of a model. What ships comes first."""
     engines = sorted(engines, key=lambda engine: bool(engine.variant))
-    lines = attack_lines(rows.uncorrupted.own, [engine.label for engine in engines])
+    lines = attack_lines(rows.uncorrupted.on_network.own, [engine.label for engine in engines])
     shown = tuple(line for line in lines if any(line.cells))
     return CalibrationMatrix(model, tuple(column(rows, engine) for engine in engines), shown)
 
@@ -190,7 +191,9 @@ def ranked(rows: ReportRows, engines: Sequence[EngineSummary], replay: str) -> A
     reference = next((engine.label for engine in beside if engine.precision == "fp32"), DESKTOP)
     whole = next((engine for engine in quantized(rows) if engine in beside and is_whole(engine)), None)
     label = whole.label if whole else ""
-    attacks = {attack: found for attack, found in rows_by_attack(rows.own).items() if reached(found, engines)}
+    attacks = {
+        attack: found for attack, found in rows_by_attack(rows.on_network.own).items() if reached(found, engines)
+    }
     blocks = [block_row(rows, engine, attacks.values(), reference, label) for engine in engines]
     blocks.sort(key=lambda block: -2.0 if block.effect is None else block.effect, reverse=True)
     mode = blocks[0].mode

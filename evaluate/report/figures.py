@@ -76,13 +76,13 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
     """The four metrics of each attack over its steps, means over images.
 
     Args:
-        curves: of one model, one per attack and victims, of which it is one; joint ones are dotted.
+        curves: of one model, one per attack, victims, of which it is one, and deployed file; joint ones are dotted.
         scopes: of the attacks; local ones are dashed, or dash-dotted if joint, and their perturbation is over φ.
         name: prefix of the ids inside.
         description: what a reader who cannot see it is told.
     """
     known = known_measures(curves, scopes)
-    colours = colours_of([curve.attack for curve in curves])
+    colours = colours_of([measured(curve.attack, curve) for curve in curves])
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 2.75 * ((len(known) + 1) // 2)), layout="constrained")
         panels = figure.subplots((len(known) + 1) // 2, 2, squeeze=False).ravel()
@@ -91,8 +91,8 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
             for curve in curves:
                 scope = scopes[curve.attack]
                 dashes = (JOINT_LINES if len(curve.victims) > 1 else LINES)[scope]
-                label = attack_name(curve.key)
-                over_steps(axes, curve, title, scope, color=colours[curve.attack], linestyle=dashes, label=label)
+                colour, label = colours[measured(curve.attack, curve)], measured(attack_name(curve.key), curve)
+                over_steps(axes, curve, title, scope, color=colour, linestyle=dashes, label=label)
             axes.set_ylim(bottom=0, top=None if title in UNBOUNDED else 1.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("step")
@@ -100,6 +100,11 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
             axes.set_visible(False)
         key_of_colours(figure, panels[0])
         return inline(figure, name, description)
+
+
+def measured(name: str, curve: Curve) -> str:
+    """A name of an attack, with the deployed file that its curve was measured on, if any."""
+    return f"{name}, seen by {curve.file}" if curve.file else name
 
 
 def known_measures(curves: Sequence[Curve], scopes: Mapping[str, Scope]) -> list[str]:
@@ -138,25 +143,26 @@ def error_bars(estimates: Iterable[Estimate]) -> NDArray[np.float64]:
 
 
 def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) -> str:
-    """Success on the engine against survival with its interval, one panel per precision and one point per attack.
+    """Success on the engine against survival with its interval, one point per attack.
+
+    There is a panel per precision and per file of the user's.
 
     Args:
         rows: of one model and of attacks made for it, without the single tasks; the points of joint attacks are hollow.
         name: prefix of the ids inside.
         description: what a reader who cannot see it is told.
     """
-    precisions = [
-        precision for precision in reversed(PRECISION_ORDER) if any(row.precision == precision for row in rows)
-    ]
+    finest_first = sorted(rows, key=lambda row: -PRECISION_ORDER.index(row.precision))
+    kinds = list(dict.fromkeys(row.kind for row in finest_first))
     colours = colours_of([row.attack for row in rows])
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 3.6), layout="constrained")
-        panels = figure.subplots(1, len(precisions), sharey=True, squeeze=False).ravel()
-        for axes, precision in zip(panels, precisions, strict=True):
+        panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False).ravel()
+        for axes, kind in zip(panels, kinds, strict=True):
             for row in rows:
-                if row.precision == precision and row.survival.mean is not None and row.engine_success.mean is not None:
+                if row.kind == kind and row.survival.mean is not None and row.engine_success.mean is not None:
                     _point(axes, row, row.engine_success.mean, row.survival.mean, colours[row.attack])
-            axes.set_title(precision)
+            axes.set_title(kind)
             axes.set_xlim(-0.04, 1.04)
             axes.set_ylim(-0.04, 1.04)
             axes.set_xlabel("success on the engine")

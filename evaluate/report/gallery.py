@@ -16,6 +16,7 @@ from segeval.precision import PRECISION_ORDER
 from segeval.progress import Progress
 
 from ..measure.inputs import Engine, Sources
+from ..measure.report_rows import made_on_files
 from ..measure.survival import LabelMaps, SampleCounts
 from .palette import LegendEntry, class_colours, hexadecimal
 from .panels import change_picture, fates_picture, painted, photo, picture_size
@@ -154,7 +155,8 @@ def gallery(sources: Sources, rows: Sequence[SampleCounts], room: Room, progress
     """
     engines = shipping(sources)
     by_case = rows_by_case(rows, engines)
-    ordered = ordered_cases([of_case[0] for of_case in by_case.values()])
+    first = [of_case[0] for of_case in by_case.values()]
+    ordered = ordered_cases(first, made_on_files(sources.manifest.attacks))
     wanted = ordered[:MOST_CASES]
     ids = {row.sample for row, _ in wanted}
     samples = {sample.id: sample for sample in sources.folder.samples() if sample.id in ids}
@@ -209,7 +211,7 @@ def shipping(sources: Sources) -> list[Engine]:
 
 
 def rows_by_case(rows: Sequence[SampleCounts], engines: Sequence[Engine]) -> dict[tuple[str, str], list[SampleCounts]]:
-    """The rows of every (sample, model) on these engines, of the coarsest precision first."""
+    """The rows of every (sample, model) on these engines, those that the verdict is about first."""
     rank = {(e.label, e.model): (PRECISION_ORDER.index(e.record.precision), place) for place, e in enumerate(engines)}
     found: dict[tuple[str, str], list[SampleCounts]] = {}
     for row in rows:

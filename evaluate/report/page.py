@@ -36,6 +36,7 @@ from .sections import model_sections
 from .wording import (
     all_victims,
     attack_name,
+    attacked_files,
     decimals,
     p_value,
     percent,
@@ -157,6 +158,8 @@ class Page:
             "engines": {engine.label: engine for engine in report.engines},
             "shipping": rows.as_shipped.engines,
             "adaptive": adaptive_tables(rows, report.comparisons, report.set),
+            "attacked_files": attacked_files(report.set.config),
+            "on_files": rows.on_files,
             "transfer": transfer(rows),
             "matrices": calibration_matrices(rows),
             "attributions": attributions(rows),

@@ -111,9 +111,11 @@ def attack_cells(key: RowKey) -> dict[str, Cell]:
 
 
 def curves_csv(curves: Sequence[Curve]) -> bytes:
-    """One line per curve and step."""
+    """One line per curve and step. file: that it was measured on, empty for the network."""
     return csv_bytes(
-        {"model": curve.model, **attack_cells(curve.key), **flat(point)} for curve in curves for point in curve.points
+        {"model": curve.model, **attack_cells(curve.key), "file": curve.file, **flat(point)}
+        for curve in curves
+        for point in curve.points
     )
 
 

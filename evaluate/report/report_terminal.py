@@ -8,7 +8,7 @@ from rich.text import Text
 from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
 from ..measure.report_records import Comparison, SurvivalReport, SurvivalRow
-from ..measure.report_rows import ReportRows
+from ..measure.report_rows import ReportRows, made_on_files
 from ..measure.row_key import RowKey
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
 from .plain_table import as_shown, plain_table
@@ -30,6 +30,8 @@ CAPTION = (
     "already. levels: mean change per pixel of 255, over φ for local attacks."
 )
 
+ON_FILES = "Survival is told of attacks made on the network; those made on deployed files have a table of their own."
+
 CORRUPTION_CAPTION = (
     "Percent that survived of what an attack achieved on the desktop, where no image goes through a corruption; means "
     "over images. fp32 shows what the corruption alone destroys. mIoU and labels equal to the desktop's: on clean "
@@ -45,7 +47,9 @@ def survival_table(report: SurvivalReport) -> Table:
     rows = ReportRows.of(report).as_shipped.together
     models = list(dict.fromkeys(row.model for row in rows))
     tasks = ", ".join(task.name for task in report.set.tasks)
-    table = plain_table(f"Survival of the attacks on {', '.join(models)} ({tasks})", CAPTION)
+    on_files = made_on_files(report.set.attacks)
+    caption = f"{CAPTION} {ON_FILES}" if on_files else CAPTION
+    table = plain_table(f"Survival of the attacks on {', '.join(models)} ({tasks})", caption)
     for heading in ("attack", "engine"):
         table.add_column(heading, overflow="fold")
     for heading in ("desktop", "engine", "survived %", "clean", "levels", "n"):
@@ -57,7 +61,7 @@ def survival_table(report: SurvivalReport) -> Table:
             table.add_section()
         attack = _attack(row, report) if group != before else ""
         engine = row.engine if len(models) > 1 else row.engine.removeprefix(f"{row.model}.")
-        table.add_row(*map(as_shown, (attack, engine, *_numbers(row))))
+        table.add_row(*map(as_shown, (attack, engine, *_numbers(row, row.attack in on_files))))
         before = group
     return table
 
@@ -68,12 +72,13 @@ def _attack(row: SurvivalRow, report: SurvivalReport) -> str:
     return attack_name(row.key) + (f" {row.task}" if several_tasks else "")
 
 
-def _numbers(row: SurvivalRow) -> tuple[str, ...]:
+def _numbers(row: SurvivalRow, on_files: bool) -> tuple[str, ...]:
+    """on_files: whether the attack was made on deployed files, so that there is no survival to tell."""
     survival = percent(row.survival.mean) if row.survival.low is None else with_interval(row.survival).replace(" %", "")
     return (
         decimals(row.desktop_success.mean),
         decimals(row.engine_success.mean),
-        survival,
+        "–" if on_files else survival,
         decimals(row.control.mean),
         f"{stated_perturbation(row):.2f}",
         str(row.images),
@@ -113,12 +118,12 @@ CLEAN_CAPTION = (
 
 
 def clean_in_terminal(report: SurvivalReport) -> Iterator[Table]:
-    """What each engine changes on clean images, beside its noise floor; nothing where no floor is known."""
+    """What each engine changes on clean images, beside its noise floor, if known; nothing where no floor is."""
     rows = ReportRows.of(report)
     clean = rows.clean_by_engine
     measured = [engine for engine in rows.uncorrupted.engines if (engine.model, engine.label) in clean]
-    known = [engine for engine in measured if engine.noise_floor is not None]
-    if not known:
+    known = [engine for engine in measured if engine.noise_floor is not None or engine.own]
+    if all(engine.noise_floor is None for engine in known):
         return
     table = plain_table("On clean images, %", CLEAN_CAPTION)
     table.add_column("engine", overflow="fold")

@@ -33,16 +33,21 @@ class ModelSection:
     """What the report says about one model.
 
     Attributes:
+        groups, task_groups: of attacks made on the network.
+        file_groups: of those made on deployed files, of which no survival is told.
         *_chart: SVG elements, or empty.
+        file_curves_chart: of attacks made on deployed files, on these.
         broken_down: label of the engine of the breakdown chart.
     """
 
     name: str
     groups: tuple[AttackGroup, ...]
     task_groups: tuple[AttackGroup, ...]
+    file_groups: tuple[AttackGroup, ...]
     clean: tuple[CleanRow, ...]
     survival_chart: Markup
     curves_chart: Markup
+    file_curves_chart: Markup
     breakdown_chart: Markup
     broken_down: str
 
@@ -63,18 +68,25 @@ def model_section(report: SurvivalReport, model: str, number: int) -> ModelSecti
     """
     about = ReportRows.of(report).about(model)
     shipping = about.as_shipped
-    together, own = shipping.together, shipping.own
+    network = shipping.on_network
+    together = network.together
+    on_files = [row for row in shipping.together if row.attack in about.on_files]
+    curves = curves_of(report.curves, shipping.own)
+    on_torch, on_deployed = ([curve for curve in curves if bool(curve.file) == deployed] for deployed in (False, True))
     coarsest = coarsest_engine(about.engines)
     engine = coarsest.label if coarsest else ""
-    breakdown = [row for row in report.breakdown if row.key.alone and (row.model, row.engine) == (model, engine)]
+    alone = [row for row in report.breakdown if row.key.alone and row.attack not in about.on_files]
+    breakdown = [row for row in alone if (row.model, row.engine) == (model, engine)]
     # Drawn by our figures from numbers and escaped names; the only markup that is not the templates' own.
     return ModelSection(
         name=model,
         groups=attack_groups(together),
-        task_groups=attack_groups([row for row in shipping.survival if row not in together]),
+        task_groups=attack_groups([row for row in network.survival if row not in together]),
+        file_groups=attack_groups(on_files),
         clean=clean_rows(about),
-        survival_chart=survival_chart(own, model, number),
-        curves_chart=curves_chart(curves_of(report.curves, own), report.set.attacks, model, number),
+        survival_chart=survival_chart(network.own, model, number),
+        curves_chart=curves_chart(on_torch, report.set.attacks, model, f"curves-{number}"),
+        file_curves_chart=curves_chart(on_deployed, report.set.attacks, model, f"file-curves-{number}"),
         breakdown_chart=breakdown_chart(breakdown, report.set.attacks, model, engine, number),
         broken_down=engine,
     )
@@ -114,15 +126,15 @@ def survival_chart(rows: Sequence[SurvivalRow], model: str, number: int) -> Mark
     return Markup(survival_figure(rows, f"survival-{number}", description))
 
 
-def curves_chart(curves: Sequence[Curve], attacks: Iterable[AttackSpec], model: str, number: int) -> Markup:
-    """The metrics of attacks over their steps."""
+def curves_chart(curves: Sequence[Curve], attacks: Iterable[AttackSpec], model: str, name: str) -> Markup:
+    """The metrics of attacks over their steps. name: prefix of the ids inside."""
     if not curves:
         return Markup("")
     scopes = {attack.label: attack.scope for attack in attacks}
     description = (
         f"Success, accuracy, ratio and perturbation of every attack made for {model} over its steps; see curves.csv"
     )
-    return Markup(curves_figure(curves, scopes, f"curves-{number}", description))
+    return Markup(curves_figure(curves, scopes, name, description))
 
 
 def breakdown_chart(

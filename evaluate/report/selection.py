@@ -1,7 +1,7 @@
 """Which cases a gallery shows, and in which order. A case is a sample on one model."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..measure.row_key import RowKey
 from ..measure.survival import SampleCounts
@@ -9,7 +9,7 @@ from ..measure.survival import SampleCounts
 SMALLEST_PHI = 0.005
 LEAST_SUCCESS = 0.2
 """Cases with a smaller share of φ, or on which less of it was reached, are chosen only if there are no others."""
-BEST, LEAST = "survived best", "survived least"
+BEST, LEAST, FARTHEST = "survived best", "survived least", "most success on the engine"
 
 
 def extremes(rows: Sequence[SampleCounts]) -> list[tuple[SampleCounts, str]]:
@@ -30,24 +30,34 @@ def extremes(rows: Sequence[SampleCounts]) -> list[tuple[SampleCounts, str]]:
     return [(least, LEAST), (best, BEST)]
 
 
+def farthest(rows: Sequence[SampleCounts]) -> list[tuple[SampleCounts, str]]:
+    """The row of which the engine shows most as won; none if that is nothing. For attacks made on deployed files."""
+    found = [row for row in rows if row.engine_hit]
+    best = min(found, key=lambda row: (-row.engine_hit / row.phi, -row.phi, row.sample), default=None)
+    return [] if best is None else [(best, FARTHEST)]
+
+
 def mean_success(rows: Sequence[SampleCounts]) -> float:
     """Success on the desktop, each image counting once."""
     return sum(row.desktop_hit / row.phi for row in rows if row.phi) / len(rows)
 
 
-def ordered_cases(rows: Sequence[SampleCounts]) -> list[tuple[SampleCounts, str]]:
+def ordered_cases(rows: Sequence[SampleCounts], on_files: Collection[str] = ()) -> list[tuple[SampleCounts, str]]:
     """Every row once: the extremes of each attack, then the others by image, and why they come where they do.
 
     Args:
         rows: one per case, of its coarsest engine. First the extremes of every model, attack and task, the most
-            successful attack's before others; then always an image that was shown least often so far; at the end what
-            no attack reached.
+            successful attack's before others, and those of attacks on deployed files last; then always an image that
+            was shown least often so far; at the end what no attack reached.
+        on_files: labels of the attacks that were made on deployed files.
     """
     groups: dict[RowKey, list[SampleCounts]] = {}
     for row in rows:
         groups.setdefault(row.key.over_engines(), []).append(row)
     strongest = sorted(groups.values(), key=mean_success, reverse=True)
-    chosen = [pair for group in strongest for pair in extremes(group)]
+    on_network, others = ([g for g in strongest if (g[0].attack in on_files) == deployed] for deployed in (False, True))
+    chosen = [pair for group in on_network for pair in extremes(group)]
+    chosen += [pair for group in others for pair in farthest(group)]
     taken = {(row.sample, row.model) for row, _ in chosen}
     shown = Counter(row.image for row, _ in chosen)
     left = [row for row in rows if (row.sample, row.model) not in taken]

@@ -12,14 +12,22 @@ MOST_NAMED = 6
 """Engines that are named in one sentence."""
 
 
+MADE_ON_FILES = (
+    "Every attack of this set was made on deployed files. Survival is told of attacks that were made on the float "
+    "network: craft with --on fp32 too."
+)
+
+
 def verdict(rows: ReportRows, comparisons: Sequence[Comparison] = ()) -> tuple[str, ...]:
     """What was found: the headline, what the precision costs if it is no chance, how far the other rows lie apart."""
     row = rows.strongest
+    if row is None and rows.own and not rows.on_network.own:
+        return (MADE_ON_FILES,)
     if row is None:
         return ("No attack reached a single pixel on the desktop, so there is nothing that could have survived.",)
     first = (
         f"Of what {attack_name(row.key)} achieved against {row.model} on the desktop, "
-        f"{with_interval(row.survival)} survived {row.precision} deployment; "
+        f"{with_interval(row.survival)} survived {deployment(row)}; "
         f"success on the engine is {decimals(row.engine_success.mean)}, where the clean "
         f"image alone gives {decimals(row.control.mean)}."
     )
@@ -48,15 +56,23 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
             f"{decimals(gap.second)} on {cell.row.engine} instead of {decimals(gap.first)}: the largest adaptive gap, "
             f"{points(gap.difference)} points{brackets}, {p_in_words(cell.p_holm)} after correction."
         )
+    sentences += without_float(tables)
     known = [(line, row, evaded) for line, row, evaded in evading if evaded is not None and evaded.mean]
     if known:
         line, row, evaded = max(known, key=lambda found: found[2].mean or 0.0)
         sentences.append(
-            f"A desktop audit would not have seen it all: {line.spec.label} is seen on {with_interval(evaded)} of the "
-            f"attacked pixels on {row.engine} where the desktop shows what it shows on the clean image; its success on "
-            f"the desktop is {decimals(line.desktop.mean)}."
+            f"A desktop audit would not have seen it all: {line.spec.label} evaded it on {with_interval(evaded)} of "
+            f"the attacked pixels, which {row.engine} shows as the adversarial class under the attack alone, while the "
+            f"desktop shows what it shows on the clean image; its success on the desktop is "
+            f"{decimals(line.desktop.mean)}."
         )
     return tuple(sentences)
+
+
+def without_float(tables: Sequence[AdaptiveTable]) -> list[str]:
+    """What to do for a gap, of attacks that were made on deployed files alone."""
+    lacking = list(dict.fromkeys(table.attack for table in tables if not table.has_float))
+    return [f"There is no adaptive gap of {', '.join(lacking)}: craft with --on fp32 too."] if lacking else []
 
 
 def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
@@ -77,20 +93,20 @@ def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ..
 
 
 def _ranges(rows: ReportRows) -> tuple[str, ...]:
-    """Per precision, where survival of the attacks begins and ends."""
+    """Per precision and file of the user's, where survival of the attacks begins and ends."""
     sentences = []
-    own = rows.as_shipped.own
-    for precision in dict.fromkeys(row.precision for row in rows.survival):
-        known = [row for row in own if row.precision == precision and row.survival.mean is not None]
+    own = rows.on_network.as_shipped.own
+    for kind in dict.fromkeys(row.kind for row in rows.survival):
+        known = [row for row in own if row.kind == kind and row.survival.mean is not None]
         if len(known) < 2:
             continue
         low, high = (choose(known, key=lambda row: row.survival.mean or 0.0) for choose in (min, max))
         least, most = percent(low.survival.mean), percent(high.survival.mean)
         if least == most:
-            sentences.append(f"In {precision}, {most} % of every attack survived.")
+            sentences.append(f"In {kind}, {most} % of every attack survived.")
         else:
             sentences.append(
-                f"In {precision}, survival runs from {least} % ({_which(low, rows.survival)}) "
+                f"In {kind}, survival runs from {least} % ({_which(low, rows.survival)}) "
                 f"to {most} % ({_which(high, rows.survival)})."
             )
     return tuple(sentences)
@@ -102,6 +118,11 @@ def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
     return attack_name(row.key) + (f" on {row.model}" if several else "") + task
 
 
+def deployment(row: SurvivalRow) -> str:
+    """What an attack went through: ``int8 deployment``, or the file that the user brought."""
+    return f"in your own {row.own}" if row.own else f"{row.precision} deployment"
+
+
 SIMULATED = (
     "ONNX Runtime on a CPU computes these fp16 and int8 files in fp32: fp16 rounds the weights alone, int8 the weights "
     "and the inputs of convolutions. The labels are what rounding does to them, and not what half arithmetic does to "
@@ -111,8 +132,9 @@ SIMULATED = (
 
 def simulated(engine: EngineSummary) -> bool:
     """Whether ONNX Runtime computed a file of lower precision in fp32, as it does unless its record says otherwise."""
-    lower = engine.backend == "onnxruntime" and engine.precision != "fp32"
-    return lower and (not engine.arithmetic or engine.arithmetic.startswith("fp32"))
+    if engine.backend != "onnxruntime" or "fp32" in (engine.precision, engine.arithmetic):
+        return False
+    return engine.arithmetic.startswith("fp32") or not (engine.arithmetic or engine.own)
 
 
 def left_out_engines(rows: Sequence[SurvivalRow], not_run: Mapping[str, str]) -> str:
@@ -121,6 +143,24 @@ def left_out_engines(rows: Sequence[SurvivalRow], not_run: Mapping[str, str]) ->
     named = ", ".join(list(not_run)[:MOST_NAMED]) + (" …" if len(not_run) > MOST_NAMED else "")
     nothing = f" Nothing here is about {' and '.join(absent)}." if absent else ""
     return f"Not run: {len(not_run)} engine{'' if len(not_run) == 1 else 's'} of the bundle ({named}).{nothing}"
+
+
+LEAST_EQUAL = 0.8
+"""Share of the labels of clean images that are those of the desktop; below it a file of the user's is doubted."""
+
+
+def doubtful(report: ReportRows) -> tuple[str, ...]:
+    """Sentences about files of the user's that may not be what they were described as."""
+    sentences = []
+    for engine in report.uncorrupted.engines:
+        clean = report.clean_by_engine.get((engine.model, engine.label))
+        said = engine.own_file.doubt if engine.own_file else ""
+        if engine.own and clean is not None and clean.equal is not None and clean.equal < LEAST_EQUAL:
+            said = said or f"on clean images {percent(clean.equal)} % of its labels alone are those of the desktop"
+        if said:
+            what = "Either its file computes much less, or it is not described as it is, and its rows mean nothing."
+            sentences.append(f"{engine.label} is in doubt: {said}. {what}")
+    return tuple(sentences)
 
 
 def limits(
@@ -152,11 +192,12 @@ def limits(
     skipped = max(row.skipped for row in rows)
     if skipped:
         notes.append(f"Without a source pixel, and so not attacked: up to {counted_images(skipped)} per row.")
-    empty = max(row.survival.left_out for row in rows)
+    empty = max((row.survival.left_out for row in report.on_network.survival), default=0)
     if empty:
         notes.append(
             f"Without a pixel reached on the desktop, and so without a survival: up to {counted_images(empty)} per row."
         )
+    notes += doubtful(report)
     if any(map(simulated, report.engines)):
         notes.append(SIMULATED)
     if saturating:

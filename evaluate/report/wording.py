@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from segeval.console import visible
+from segeval.files.sets import CraftConfig
 
 from ..measure.paired_records import Paired
 from ..measure.report_records import Estimate, SurvivalRow
@@ -98,6 +99,12 @@ def signed(difference: float | None, digits: int = 3) -> str:
 def signed_interval(paired: Paired) -> str:
     """``[−0.092, +0.013]``, or nothing where there is no interval."""
     return "" if paired.low is None else f"[{signed(paired.low)}, {signed(paired.high)}]"
+
+
+def attacked_files(config: CraftConfig) -> str:
+    """What computed the logits of the deployed files that attacks were made on."""
+    computed = {"graph": "PyTorch from their graphs", "onnxruntime": "ONNX Runtime"}[config.forward]
+    return f"Logits of the files were computed by {computed} in every step (--forward {config.forward})."
 
 
 def p_value(p: float | None) -> str:

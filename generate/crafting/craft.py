@@ -76,7 +76,12 @@ class Crafter:
             return manifest
         scores = CleanScores(self.setup.dataset.table)
         files = self.save_images(scores, progress)
-        for line in (told_of_resizing(self.setup.models), *map(told_of_scale, self.setup.models), *scores.told()):
+        for line in (
+            told_of_resizing(self.setup.models),
+            *self.setup.said,
+            *map(told_of_scale, self.setup.models),
+            *scores.told(),
+        ):
             if line:
                 tell(line)
         jobs = list(self.setup.jobs(files))

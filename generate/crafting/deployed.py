@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from segeval.errors import ConfigurationError, IntegrityError, WeightsError
+from segeval.errors import ConfigurationError, IntegrityError, WeightsError, nearest
 from segeval.files.bundles import BundleFolder, EngineRecord
 from segeval.files.sets import CraftConfig, DeployedFile, Forward
 from segeval.files.storage import inside, sha256
@@ -47,23 +47,42 @@ class Deployed(nn.Module):
             )
 
 
-def open_deployed(config: CraftConfig, models: Sequence[Segmenter]) -> dict[str, Deployed]:
-    """The files that the attacks of a configuration are made on, by name as in ``espnet-camvid.int8``.
+def bundle_of(config: CraftConfig) -> Path | None:
+    """The bundle with the files that attacks are made on, None if they are made on none. Loads no network.
 
-    Raises:
-        ConfigurationError: if no bundle was given, or it has not such a file of each network.
-        IntegrityError: for a file that was changed.
-        WeightsError: if it was made of other weights than those that are attacked.
-        EngineError: for a file with operators that have no gradient here.
+    Raises ConfigurationError for options that do not go together, and for files that it has of no network; DataError,
+    FormatError for what is no bundle.
     """
     if set(config.on) == {"fp32"}:
         if config.bundle or config.engines or config.forward != "graph":
             hint = "say what is to be made on it: --on int8, both or evasive"
             raise ConfigurationError("--bundle, --engine and --forward are for attacks on deployed files", hint)
-        return {}
+        return None
     if config.bundle is None:
         raise ConfigurationError("attacks on deployed files need a bundle", "name it: --bundle BUNDLE")
     bundle = Path(config.bundle)
+    known = dict.fromkeys(each.label for each in BundleFolder(bundle).manifest().engines if each.precision != "fp32")
+    for label in config.engines:
+        if label == "fp32":
+            hint = "make the attack on the network: --on fp32"
+            raise ConfigurationError("--engine fp32 computes what the network does", hint)
+        if label not in known:
+            raise ConfigurationError(f"the bundle {bundle} has no {label} file", f"--engine: {nearest(label, known)}")
+    return bundle
+
+
+def open_deployed(config: CraftConfig, models: Sequence[Segmenter]) -> dict[str, Deployed]:
+    """The files that the attacks of a configuration are made on, by name as in ``espnet-camvid.int8``.
+
+    Raises:
+        ConfigurationError: as `bundle_of`, and if the bundle has not such a file of each network.
+        IntegrityError: for a file that was changed.
+        WeightsError: if it was made of other weights than those that are attacked.
+        EngineError: for a file with operators that have no gradient here.
+    """
+    bundle = bundle_of(config)
+    if bundle is None:
+        return {}
     records = BundleFolder(bundle).manifest()
     found = (
         read(bundle, record, model, records.files[record.file].sha256, config.forward)
@@ -79,15 +98,14 @@ def wanted(
     """The records of a network's files with these labels. Raises ConfigurationError, WeightsError."""
     own = {record.label: record for record in engines if record.model == model.spec.name}
     for label in labels:
-        if label == "fp32":
-            raise ConfigurationError(
-                "--engine fp32 computes what the network does", "make the attack on the network: --on fp32"
-            )
         if label not in own:
             what = f"the bundle {bundle} has no {label} file of {model.spec.name}"
-            there = f"--engine is one of {', '.join(own)}" if own else "deploy a set of this network first"
+            there = f"--engine: {nearest(label, own)}" if own else "deploy a set of this network first"
             raise ConfigurationError(what, there)
         record = own[label]
+        if record.own is not None and record.own.format != "onnx":
+            what = f"--engine {label}: {record.file} in {bundle} is a built engine, which gives no gradient"
+            raise ConfigurationError(what, "give the ONNX file that it was built from to deploy as well")
         if not record.weights_sha256:
             raise WeightsError(
                 f"the bundle {bundle} does not say which weights {record.file} was made of",

@@ -22,7 +22,7 @@ from segeval.places import dataset_root
 from ..attacks.specs import Trajectory, resolve
 from ..attacks.victims import Attacked, Victims, attacked, together
 from ..numerics import prepare_torch
-from .deployed import open_deployed
+from .deployed import bundle_of, open_deployed
 from .jobs import Job, seed_of
 from .samples import ImageFiles, attack_batch
 
@@ -51,6 +51,7 @@ class Setup:
 
     def __init__(self, config: CraftConfig, models: Sequence[Segmenter] = ()) -> None:
         prepare_torch()
+        bundle_of(config)  # options that do not fit are told before networks are loaded
         self.config = config
         self.trajectories = resolve(config)
         self.specs = {spec.label: spec for trajectory in self.trajectories for spec in trajectory.specs}
@@ -104,6 +105,11 @@ class Setup:
     def deployed_files(self) -> tuple[DeployedFile, ...]:
         """The files that attacks are made on besides the networks."""
         return tuple(deployed.file for deployed in self.deployed.values())
+
+    @property
+    def said(self) -> list[str]:
+        """What a person should know of how the networks were read."""
+        return [line for model in self.models for line in model.said]
 
     @property
     def left_out(self) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from typing import Any, Dict, List, Sequence
 
 from segeval_runner.backends import Settings, load_backend
 from segeval_runner.bundle import Bundle
+from segeval_runner.choice import chosen
 from segeval_runner.environment import usable_cores
 from segeval_runner.progress import Progress
-from segeval_runner.replay import chosen, job_of, version_of
+from segeval_runner.replay import job_of, version_of
 
 
 def build(
@@ -31,8 +32,8 @@ def build(
         Per engine its name, backend, seconds to load it and the backend's facts.
     """
     bundle = Bundle(root)
-    engines = chosen(bundle, names)
     backend = load_backend(asked_for or bundle.manifest.run.backend)
+    engines = chosen(bundle, names, backend, settings.prebuilt)
     version = version_of(backend, asked_for)
     bundle.verify(lambda done, total: progress.update("verify", done, total))
     settings = settings._replace(threads=settings.threads or usable_cores())

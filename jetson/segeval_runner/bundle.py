@@ -11,7 +11,8 @@ from typing import Any, BinaryIO, Callable, Iterator, List, Tuple
 import numpy as np
 
 from segeval_runner.errors import BundleError
-from segeval_runner.manifest import AGAIN, MANIFEST, MOST_BYTES, Shard, malformed, parse, take_text
+from segeval_runner.fields import AGAIN, malformed, take_text
+from segeval_runner.manifest import MANIFEST, MOST_BYTES, Shard, parse
 from segeval_runner.strict import lines, loads, open_regular, read_regular
 
 CHUNK = 1 << 20

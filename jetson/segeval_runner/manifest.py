@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Type, TypeVar
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from segeval_runner.digests import CHANGED, is_intact
 from segeval_runner.errors import BundleError
-from segeval_runner.strict import SHA256, UNPRINTABLE, is_name, loads
+from segeval_runner.fields import AGAIN, MOST_TEXT, malformed, take, take_count, take_sha256, take_text
+from segeval_runner.own import TENSORRT, Own, own_of
+from segeval_runner.strict import is_name, loads
 
 SCHEMA = "segeval.bundle/2"
 EARLIER = ("segeval.bundle/1",)
 """Versions that differ in nothing that a runner reads."""
 CONTRACT = 2
 """What ONNX files keep that are made now. 1: the image was transposed before it was cast, which no TensorRT reads."""
+WITH_OWN = 3
+"""Of bundles that hold a file of the user's as well, which earlier runners know nothing of."""
 MANIFEST = "bundle.json"
-AGAIN = "copy the bundle again, or make it again with segeval deploy"
 MOST_CLASSES = 255
 
 # Far beyond what is deployed, and small enough that a device survives a manifest that asks for all of it.
@@ -29,12 +32,8 @@ MOST_PIXELS = 1 << 27
 """Of the images of one call together."""
 MOST_HEADER = 1 << 12
 """Bytes of a shard that are not pixels."""
-MOST_TEXT = 1000
-"""Characters of a text."""
 TAKEN = ("bundle.json", "replay.json")
 """What lies beside the folders of the engines in a replay, so that no engine can be called so."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,12 @@ class Engine:
     """One model at one precision.
 
     Attributes:
+        file: ONNX, or of `own` an engine that was built elsewhere.
         inputs: half-open ranges of the inputs it runs.
         flagged_file: instead of `file` for a backend that takes precisions from flags; None if there is no other.
         plan: an engine that was built from `file`, None if there is none.
         integers: type of the activations, if it is an int8 file placed so that integer kernels can run it; else empty.
+        own: of a file that the user brought, else None.
     """
 
     name: str
@@ -68,6 +69,12 @@ class Engine:
     flagged_file: Optional[str] = None
     plan: Optional[Plan] = None
     integers: str = ""
+    own: Optional[Own] = None
+
+    @property
+    def built_elsewhere(self) -> bool:
+        """Whether its file is native code for TensorRT, and there is no ONNX file to build another of."""
+        return self.own is not None and self.own.format == TENSORRT
 
     def indices(self) -> List[int]:
         """The inputs it runs, in order."""
@@ -121,43 +128,6 @@ class Manifest:
     contract: int
 
 
-def take(record: Any, key: str, kind: Type[T]) -> T:
-    """A field of a JSON object. Raises BundleError if it is missing or of another type."""
-    value = record.get(key) if isinstance(record, dict) else None
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise BundleError("the bundle is malformed: the field {!r} is missing or of another type".format(key), AGAIN)
-    return value
-
-
-def take_count(record: Any, key: str, most: int = (1 << 63) - 1) -> int:
-    """A field that holds a whole number, 0 to `most`."""
-    value = take(record, key, int)
-    if not 0 <= value <= most:
-        raise malformed("the field {!r} is {}, not 0 to {}".format(key, value, most))
-    return value
-
-
-def take_text(record: Any, key: str) -> str:
-    """A field that holds a text that can be shown."""
-    value = take(record, key, str)
-    if len(value) > MOST_TEXT or UNPRINTABLE.search(value):
-        raise malformed("the field {!r} is too long or holds control characters".format(key))
-    return value
-
-
-def take_sha256(record: Any, key: str) -> str:
-    """A field that holds a SHA-256, 64 lower-case hexadecimal digits."""
-    value = take(record, key, str)
-    if not SHA256.fullmatch(value):
-        raise malformed("the field {!r} is no SHA-256".format(key))
-    return value
-
-
-def malformed(what: str) -> BundleError:
-    """The error for a manifest that contradicts itself."""
-    return BundleError("the bundle is malformed: {}".format(what), AGAIN)
-
-
 def parse(data: bytes) -> Manifest:
     """Read bundle.json. Raises BundleError naming what is wrong in it."""
     try:
@@ -202,9 +172,9 @@ def require_schema(schema: str) -> None:
 def contract_of(record: Any) -> int:
     """What the files keep, 1 where it is not said. Raises BundleError for one that this runner does not know."""
     found = take_count(record, "contract") if "contract" in record else 1
-    if found > CONTRACT:
+    if found > WITH_OWN:
         what = "the bundle was made by a newer segeval: its contract is {}, this runner knows {}"
-        raise BundleError(what.format(found, CONTRACT), "take the runner of that version")
+        raise BundleError(what.format(found, WITH_OWN), "take the runner of that version")
     return found
 
 
@@ -227,7 +197,8 @@ def shard(record: Any) -> Shard:
 
 
 def integers_of(record: Any) -> str:
-    """Type of the activations of an int8 engine whose calibration is placed for integer kernels; else empty."""
+    """Type of the activations of an int8 engine of segeval's whose calibration is placed for integer kernels; else
+    empty."""
     if record.get("precision") != "int8" or record.get("calibration") is None:
         return ""
     calibration = take(record, "calibration", dict)
@@ -247,19 +218,22 @@ def engine(record: Any) -> Engine:
         if not (isinstance(pair, list) and len(pair) == 2 and all(type(end) is int for end in pair)):
             raise malformed("the inputs of engine {!r} are not ranges".format(name))
         ranges.append((pair[0], pair[1]))
+    precision, classes = take_text(record, "precision"), take_count(record, "classes")
+    own = own_of(record, precision, classes)
     return Engine(
         name=name,
         model=take_text(record, "model"),
-        precision=take_text(record, "precision"),
+        precision=precision,
         file=take(record, "file", str),
         height=take_count(record, "height"),
         width=take_count(record, "width"),
         batch=take_count(record, "batch"),
-        classes=take_count(record, "classes"),
+        classes=classes,
         inputs=ranges,
         flagged_file=None if record.get("flagged_file") is None else take(record, "flagged_file", str),
         plan=None if record.get("plan") is None else plan(record["plan"]),
-        integers=integers_of(record),
+        integers=integers_of(record) if own is None else own.integers,
+        own=own,
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from segeval_runner.backends import Backend, Job, Plan, Settings, load_backend
 from segeval_runner.bundle import Bundle
+from segeval_runner.choice import chosen
 from segeval_runner.digests import CHANGED, is_intact
 from segeval_runner.environment import environment, usable_cores
-from segeval_runner.errors import BackendError, BundleError, OutputError
+from segeval_runner.errors import BackendError, OutputError
 from segeval_runner.exclusive import ELSEWHERE, only_writer
 from segeval_runner.manifest import MOST_BYTES, Engine, RunDefaults
 from segeval_runner.progress import Progress
@@ -53,8 +54,8 @@ class Options(NamedTuple):
 def replay(options: Options, progress: Progress) -> List[str]:
     """Run a bundle, or take up an interrupted replay where it stopped. Returns the names of the engines it ran."""
     bundle = Bundle(options.bundle)
-    engines = chosen(bundle, options.engines)
     backend = load_backend(options.backend or bundle.manifest.run.backend)
+    engines = chosen(bundle, options.engines, backend, options.settings.prebuilt)
     version = version_of(backend, options.backend)
     bundle.verify(lambda done, total: progress.update("verify", done, total))
     keys = bundle.keys()
@@ -78,16 +79,6 @@ def version_of(backend: Type[Backend], asked_for: str) -> str:
         raise BackendError(error.what, "{}\n  {}".format(error.hint, other)) from error
 
 
-def chosen(bundle: Bundle, names: Sequence[str]) -> List[Engine]:
-    """The engines with these names, or all of them."""
-    engines = bundle.manifest.engines
-    known = [engine.name for engine in engines]
-    for name in names:
-        if name not in known:
-            raise BundleError("the bundle has no engine {!r}".format(name), "engines are: {}".format(", ".join(known)))
-    return [engine for engine in engines if not names or engine.name in names]
-
-
 def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
     """What a backend is asked to run for an engine of a bundle. Raises BackendError if it cannot read its files."""
     if bundle.manifest.contract < backend.contract:
@@ -95,14 +86,15 @@ def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
         hint = "it was made by an earlier segeval: deploy the set again; --backend onnxruntime runs it as it is"
         raise BackendError(what.format(bundle.root, backend.name), hint)
     shape = (engine.batch, engine.height, engine.width)
-
     plan = None if engine.plan is None else Plan(bundle.path(engine.plan.file), engine.plan.version)
 
     def of_file(file: str, precision: str, fallback: Optional[Job] = None) -> Job:
-        own = plan if file == engine.file else None
+        built = plan if file == engine.file else None
         sha256 = bundle.manifest.files[file].sha256
-        return Job(bundle.path(file), sha256, precision, shape, fallback, own, engine.integers)
+        return Job(bundle.path(file), sha256, precision, shape, fallback, built, engine.integers, engine.own)
 
+    if engine.own is not None:
+        return of_file(engine.file, engine.own.like or engine.precision)
     if not ((engine.precision == MIXED or engine.flagged_file is not None) and backend.takes_flags()):
         # TensorRT 10.16 does not build fp16 scales on Orin (NVIDIA/TensorRT#4832). By its types the other is int8.
         other = engine.flagged_file if engine.precision == MIXED else None

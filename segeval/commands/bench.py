@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from segeval.commands.options import AsJson, Option, Out, Quiet, ScenarioName, command
+from segeval.commands.options import AsJson, Option, Out, Prebuilt, Quiet, ScenarioName, command
 from segeval.commands.text_tables import bench_notes, bench_rows, layer_notes, table
 from segeval.console import progress, results, say
 
@@ -40,6 +40,7 @@ def bench(
         bool, Option("--without-argmax", help="Also measure the network without its ArgMax (TensorRT).")
     ] = False,
     threads: Annotated[int, Option("--threads", min=0, help="CPU threads; 0 is one per core.")] = 0,
+    prebuilt: Prebuilt = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -65,7 +66,9 @@ def bench(
     given = {name: value for name, value in own.items() if value is not None}
     scenarios = [name.value for name in scenario]
     with progress(quiet) as tick:
-        record = measure(bundle, out, tick, backend, engine, scenarios, preset, given, threads, layers, without_argmax)
+        record = measure(
+            bundle, out, tick, backend, engine, scenarios, preset, given, threads, layers, without_argmax, prebuilt
+        )
     if as_json:
         typer.echo((out / "bench.json").read_bytes(), nl=False)
     else:

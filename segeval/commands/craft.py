@@ -42,7 +42,8 @@ def craft(
         Option(
             "--model",
             metavar="[LABEL=]NAME[=WEIGHTS]",
-            help="Network to attack; repeatable, see --victims.",
+            help="Network to attack, a name from `segeval ls models` or a model card FILE.toml; repeatable, see "
+            "--victims.",
         ),
     ],
     attack: Annotated[list[str], Option("--attack", help="A name from `segeval ls attacks`; repeatable.")] = ["tanh"],
@@ -81,7 +82,8 @@ def craft(
         Option(
             "--engine",
             metavar="PRECISION[-CALIBRATION]",
-            help="File of the bundle for --on, as in int8 or int8-entropy; several are attacked together.",
+            help="File of the bundle for --on, as in int8 or int8-entropy, or a file of yours by its name; several are "
+            "attacked together.",
             show_default="int8",
         ),
     ] = [],
@@ -198,7 +200,9 @@ def code_of(manifest: AdversarialSet) -> list[str]:
     """What a set names that is not registered: code that `segeval deploy` imports only if it is allowed to."""
     from segeval.registry import DATASETS, MODELS
 
-    models = [model.source for model in manifest.models if model.source not in MODELS.places()]
+    cards = [model.card.code for model in manifest.models if model.card is not None and model.card.code]
+    plain = [model.source for model in manifest.models if model.card is None]
+    models = [*cards, *(source for source in plain if source not in MODELS.places())]
     dataset = manifest.config.dataset
     return [*models, *([] if dataset in DATASETS.places() else [dataset])]
 

@@ -25,6 +25,8 @@ def options(command: Any) -> dict[str, Any]:
 def name_variables(commands: Mapping[str, Any]) -> None:
     """Let ``SEGEVAL_CRAFT_DATA_ROOT`` set ``segeval craft --data-root``, and so on for every option."""
     for name, command in commands.items():
+        below = {f"{name}_{each}": inner for each, inner in getattr(command, "commands", {}).items()}
+        name_variables(below)
         for spelling, option in options(command).items():
             option.envvar = f"SEGEVAL_{name}_{spelling}".upper().replace("-", "_")
 

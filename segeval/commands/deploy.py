@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.text import Text
 
+from segeval.commands.deploy_notes import carries, show_left_out, show_own, warn_of_calibration
 from segeval.commands.options import Allow, DataRoot, Option, Out, Quiet, command, parse_precisions
 from segeval.commands.remote import (
     REMOTE_DIR,
@@ -24,7 +25,7 @@ from segeval.errors import ConfigurationError
 from segeval.places import dataset_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from segeval.files.bundles import AttributionMode, BundleManifest
 
@@ -76,6 +77,23 @@ def deploy(
         ),
     ] = [],
     channel: Annotated[list[str], Option("--channel", hidden=True, help="What --corruption was called before.")] = [],
+    engine_file: Annotated[
+        list[str],
+        Option(
+            "--engine-file",
+            metavar="[MODEL.]NAME=FILE",
+            help="A file of yours joins the bundle as engine NAME: .onnx, quantized by whatever, or .engine or .plan "
+            "built by TensorRT; repeatable. See docs/own-engine.md.",
+        ),
+    ] = [],
+    engine_card: Annotated[
+        list[str],
+        Option(
+            "--engine-card",
+            metavar="[MODEL.]NAME=FILE",
+            help="TOML that says how its images are prepared and what it answers, if that is not beside it.",
+        ),
+    ] = [],
     model: Annotated[
         list[str],
         Option("--model", metavar="NAME=FILE", help="Weights of a network of the set, if they moved; repeatable."),
@@ -127,6 +145,8 @@ def deploy(
             dla,
             [*corruption, *channel],
             attribute=modes(attribute),
+            engine_files=engine_file,
+            engine_cards=engine_card,
             given=Given(weight_files(model), dataset_root(data_root), frozenset(allow)),
             progress=tick,
             tell=say,
@@ -134,6 +154,7 @@ def deploy(
     show_parity(bundle)
     show_compilations(bundle)
     show_left_out(bundle)
+    show_own(bundle)
     warn_of_calibration(bundle)
     say_where_the_accelerator_is(bundle)
     if bundle.options.corruptions:
@@ -142,10 +163,11 @@ def deploy(
     if remote is not None:
         from segeval.deploy.ssh import RunOptions
 
-        replay_on_hosts(out, results_folder, host, remote, RunOptions(), quiet)
+        replay_on_hosts(out, results_folder, host, remote, RunOptions(prebuilt=carries(bundle)), quiet)
         return
-    say(two_lines(out))
-    say(f"next: {command('replay', out, '--out', results_folder)}")
+    prebuilt = ["--prebuilt"] * carries(bundle)
+    say(two_lines(out, prebuilt))
+    say(f"next: {command('replay', out, '--out', results_folder, *prebuilt)}")
 
 
 def weight_files(texts: "Sequence[str]") -> dict[str, Path]:
@@ -169,18 +191,19 @@ def show_parity(bundle: "BundleManifest") -> None:
     """How near each deployed file is to torch on clean images, and to the end of half precision."""
     from segeval.precision import LARGEST_HALF
 
+    compared = [(engine, engine.parity) for engine in bundle.engines if engine.parity is not None]
     rows = [
         (
             engine.name,
-            number(100 * engine.parity.equal, 3),
-            number(None if engine.parity.half is None else 100 * engine.parity.half.equal, 3),
-            number(None if engine.parity.unoptimised_equal is None else 100 * engine.parity.unoptimised_equal, 3),
+            number(100 * parity.equal, 3),
+            number(None if parity.half is None else 100 * parity.half.equal, 3),
+            number(None if parity.unoptimised_equal is None else 100 * parity.unoptimised_equal, 3),
             number(100 * engine.noise_floor.share if engine.noise_floor else None, 3),
-            number(engine.parity.miou),
-            number(engine.parity.miou_difference, 4),
-            str(engine.parity.images),
+            number(parity.miou),
+            number(parity.miou_difference, 4),
+            str(parity.images),
         )
-        for engine in bundle.engines
+        for engine, parity in compared
     ]
     headings = (
         "engine",
@@ -193,8 +216,8 @@ def show_parity(bundle: "BundleManifest") -> None:
         "images",
     )
     results.print(table(headings, rows, "Parity on clean images"))
-    for engine in bundle.engines:
-        half = engine.parity.half
+    for engine, parity in compared:
+        half = parity.half
         if half is not None:
             peak = f"{half.peak:,.{0 if half.peak >= 100 else 1}f} of {LARGEST_HALF:,.0f}"
             results.print(
@@ -248,38 +271,3 @@ def why_not_compiled() -> str:
 def counts(by_types: "Mapping[str, int]") -> str:
     """Layers by the types they read and write: ``52 int8→fp32``."""
     return ", ".join(f"{count} {types.replace(' to ', '→')}" for types, count in by_types.items()) or "–"
-
-
-def show_left_out(bundle: "BundleManifest") -> None:
-    """Which convolutions an int8 file leaves exact, and why."""
-    for engine in bundle.engines:
-        found = engine.calibration
-        if found is not None and found.too_small:
-            say(
-                f"{engine.name}: {len(found.too_small)} convolutions are left in floating point: they have few channels"
-            )
-        if found is not None and found.not_on_tensorrt_8:
-            count = len(found.not_on_tensorrt_8)
-            say(f"{engine.name}: {count} grouped convolutions stay exact for TensorRT 8, which has no kernel for them")
-
-
-def warn_of_calibration(bundle: "BundleManifest") -> None:
-    """Say it if int8 saw, when its ranges were found, the very images it is about to be judged on."""
-    found = (engine.calibration for engine in bundle.engines)
-    for source in dict.fromkeys(each.source for each in found if each and each.on_own_images):
-        say(f"warning: the int8 ranges were found on {source}")
-    for asked, there in shortages(bundle):
-        say(f"warning: {asked} calibration images were asked for, {there} are there")
-
-
-def shortages(bundle: "BundleManifest") -> "Iterator[tuple[int, int]]":
-    """Numbers of calibration images, other than the usual one, that were asked for, and the fewer that there were."""
-    from segeval.graphs.calibration import IMAGES, parse_calibrations
-
-    options = bundle.options
-    specs = parse_calibrations(options.sweep or (options.calibration,), options.calibration_images)
-    used = {each.calibration.name: len(each.calibration.images) for each in bundle.engines if each.calibration}
-    for place, spec in enumerate(specs):
-        there = used.get(spec.name(specs[0].images) if place else "", spec.images)
-        if spec.images != IMAGES and there < spec.images:
-            yield spec.images, there

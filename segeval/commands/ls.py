@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from segeval.classes import ANY, TASKS
-from segeval.commands.options import AsJson
+from segeval.classes import ANY, TASKS, tasks_of
+from segeval.commands.options import AsJson, Option
 from segeval.commands.text_tables import table
 from segeval.console import results
+from segeval.errors import ConfigurationError
 from segeval.files.encoding import encode
 from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS
 
@@ -52,7 +53,7 @@ def dataset_rows() -> tuple[Row, list[Row]]:
 
 
 def task_rows() -> tuple[Row, list[Row]]:
-    """Attack tasks."""
+    """Attack tasks, in canonical class names."""
     return ("task", "source classes", "adversarial class"), [
         (
             task.name,
@@ -61,6 +62,19 @@ def task_rows() -> tuple[Row, list[Row]]:
         )
         for task in TASKS.values()
     ]
+
+
+def task_rows_of(model: str) -> tuple[Row, list[Row]]:
+    """What can be asked of the classes of a network. Raises UnknownNameError, ConfigurationError."""
+    from segeval.models.loading import load_spec
+    from segeval.models.model_names import parse_model
+
+    table = load_spec(parse_model(model).name).table
+    rows: list[Row] = []
+    for text, goal in tasks_of(table).items():
+        sources = "all" if len(goal.sources) == len(table) else ", ".join(table.names[each] for each in goal.sources)
+        rows.append((text, sources, "any other" if goal.target is None else table.names[goal.target]))
+    return ("task", "source classes", "adversarial class"), rows
 
 
 def target_rows() -> tuple[Row, list[Row]]:
@@ -87,15 +101,23 @@ KINDS: dict[Kind, Callable[[], tuple[Row, list[Row]]]] = {
 
 def ls(
     kind: Annotated[Kind | None, typer.Argument(help="Only these.", show_default="all")] = None,
+    model: Annotated[
+        str, Option("--model", metavar="NAME|CARD", help="Of `tasks`: those that the classes of this network allow.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """List what can be named on the command line. Your own things are named as package.module:attribute.
 
     \b
     segeval ls attacks
+
+    \b
+    segeval ls tasks --model mynet.toml
     """
+    if model and kind != "tasks":
+        raise ConfigurationError("--model says whose tasks are listed", f"segeval ls tasks --model {model}")
     chosen: Sequence[Kind] = [kind] if kind else list(KINDS)
-    listed = {each: KINDS[each]() for each in chosen}
+    listed = {each: task_rows_of(model) if model else KINDS[each]() for each in chosen}
     if as_json:
         records = {each: [dict(zip(head, row, strict=True)) for row in rows] for each, (head, rows) in listed.items()}
         typer.echo(encode(records, indent=2))

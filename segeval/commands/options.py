@@ -68,6 +68,11 @@ class VictimsName(StrEnum):
     JOINT = "joint"
 
 
+Prebuilt = Annotated[
+    bool, Option("--prebuilt", help="Run the engines that the bundle carries, native code; if you trust who made it.")
+]
+
+
 class ScenarioName(StrEnum):
     """What is measured: one call after the other, the same counted in images, or with a call ahead."""
 

@@ -24,14 +24,20 @@ SshConfig = Annotated[Path | None, Option("--ssh-config", help="File for ssh -F.
 REMOTE_DIR, REMOTE_PYTHON = "~/.cache/segeval", "python3"
 
 
-def two_lines(bundle: Path) -> str:
-    """What to type on a device that ssh does not reach."""
+def two_lines(bundle: Path, options: Sequence[str] = ()) -> str:
+    """What to type on a device that ssh does not reach.
+
+    Args:
+        bundle: that goes there.
+        options: of its runner.
+    """
+    more = "".join(f" {option}" for option in options)
     name, folder = shlex.quote(bundle.name), shlex.quote(bundle.name + "-replay")
     return (
         "To run it on a device over ssh, add --host USER@DEVICE to the next command. Without a network, copy "
         f"{bundle} to a USB stick and type on the device:\n"
         f"    cp -r /media/$USER/*/{name} ~/\n"
-        f"    sh ~/{name}/run.sh ~/{folder}\n"
+        f"    sh ~/{name}/run.sh ~/{folder}{more}\n"
         f"then bring ~/{folder} back."
     )
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segeval.commands.options import Option, Out, Quiet, command
+from segeval.commands.options import Option, Out, Prebuilt, Quiet, command
 from segeval.commands.remote import (
     REMOTE_DIR,
     REMOTE_PYTHON,
@@ -33,6 +33,7 @@ def replay(
     engine: Annotated[list[str], Option("--engine", help="Only this model.precision; repeatable.")] = [],
     warmup: Annotated[int, Option("--warmup", min=0, help="Calls before the first measured one.")] = 3,
     threads: Annotated[int, Option("--threads", min=0, help="CPU threads; 0 is one per core.")] = 0,
+    prebuilt: Prebuilt = False,
     host: Hosts = [],
     remote_dir: RemoteDir = REMOTE_DIR,
     remote_python: RemotePython = REMOTE_PYTHON,
@@ -58,14 +59,28 @@ def replay(
         if stop:
             stop_on_hosts(bundle, out, host, remote)
         else:
-            replay_on_hosts(bundle, out, host, remote, RunOptions(backend, engine, warmup, threads), quiet)
+            replay_on_hosts(bundle, out, host, remote, RunOptions(backend, engine, warmup, threads, prebuilt), quiet)
         return
     from segeval.deploy import replay as run_bundle
 
     with progress(quiet) as tick:
-        done = run_bundle(bundle, out, tick, backend, engine, warmup, threads)
+        done = run_bundle(bundle, out, tick, backend, engine, warmup, threads, prebuilt)
     show_latencies(done)
+    if not engine:
+        say_what_cannot_run_here(bundle, done)
     say(f"next: {command('evaluate', 'SET', out, '--out', out.with_name(out.name + '-report'))}")
+
+
+def say_what_cannot_run_here(bundle: Path, done: "Replay") -> None:
+    """Which engines of a bundle the backend passed over, and why."""
+    from segeval.files.bundles import BundleFolder
+
+    begun = {engine.name for engine in done.engines}
+    for engine in BundleFolder(bundle).manifest().engines:
+        if engine.own is not None and engine.name not in begun:
+            built = engine.own.format == "tensorrt"
+            why = "TensorRT built it, for a device with --backend tensorrt" if built else "TensorRT does not take it"
+            say(f"not run: {engine.name}; {why}")
 
 
 def show_latencies(done: "Replay") -> None:

@@ -20,7 +20,7 @@ from segeval.files.encoding import decode
 from segeval.files.replays import Environment
 from segeval.files.storage import read_file
 from segeval.files.telemetry import NotAvailable, Telemetry
-from segeval.precision import Precision
+from segeval.precision import EnginePrecision
 from segeval_runner.bench.layers import is_argmax
 
 FILE = "bench.json"
@@ -147,7 +147,7 @@ class BenchRun:
     engine: str
     scenario: Scenario
     model: str
-    precision: Precision
+    precision: EnginePrecision
     backend: str
     backend_version: str
     height: Positive

@@ -2,6 +2,7 @@
 
 bundle.json              this manifest; its sha256 is the bundle's identity
 models/*.onnx            one file per model and precision: uint8 (N, H, W, 3) RGB in, int32 (N, H, W) labels out
+models/*.engine          built by the user's TensorRT, with whatever it takes and gives
 inputs/index.jsonl       line i: {"key": "clean/IMAGE"} or {"key": "adversarial/SAMPLE"}; after a corruption
                          {"key": "corruption/NAME/clean/IMAGE"} or {"key": "corruption/NAME/adversarial/SAMPLE"}
 inputs/shard-*.npy       the images in the same order, uint8 (N, H, W, 3)
@@ -18,8 +19,9 @@ from msgspec import Meta
 from segeval.errors import DataError, FormatError, IntegrityError
 from segeval.files.earlier import KEY, current_key, of_today, within
 from segeval.files.encoding import decode
+from segeval.files.own import OwnFile
 from segeval.files.storage import read_file, sha256
-from segeval.precision import Precision
+from segeval.precision import EnginePrecision, Precision, own_name
 from segeval_runner.bundle import Bundle
 from segeval_runner.errors import BundleError
 from segeval_runner.manifest import MOST_BYTES, parse
@@ -198,7 +200,8 @@ class EngineRecord:
     """One model at one precision.
 
     Attributes:
-        file: ONNX file.
+        precision: "own" of a file that the user brought.
+        file: ONNX file, or an engine of the user's.
         batch: static batch size.
         classes: number of labels the network can give.
         inputs: half-open ranges of the inputs it runs: every clean image, and the adversarial images that it was shown;
@@ -210,12 +213,15 @@ class EngineRecord:
         plan: built from `file`, where the target takes engines that are.
         noise_floor: of `file` on ONNX Runtime's CPU; None if it was not measured, as where a part of the network alone
             is in int8, or has no sum that could be reordered.
-        weights_sha256: of the weights that it was exported from; empty in bundles of earlier versions.
+        parity: None of an engine of the user's, which cannot run here.
+        weights_sha256: of the weights that it was exported from, or of the network that the user says a file of theirs
+            computes; empty in bundles of earlier versions.
+        own: whose file it is, if the user brought it.
     """
 
     name: str
     model: str
-    precision: Precision
+    precision: EnginePrecision
     file: str
     height: int
     width: int
@@ -223,16 +229,22 @@ class EngineRecord:
     classes: int
     inputs: tuple[tuple[int, int], ...]
     calibration: Calibration | None
-    parity: Parity
+    parity: Parity | None
     flagged_file: str | None = None
     compiled: Compilation | None = None
     plan: Plan | None = None
     noise_floor: NoiseFloor | None = None
     weights_sha256: str = ""
+    own: OwnFile | None = None
 
     @property
     def label(self) -> str:
-        """Its precision, with the name of its calibration unless that is the one that ships: ``int8-entropy``."""
+        """Its precision, with the name of its calibration unless that is the one that ships: ``int8-entropy``.
+
+        Of a file that the user brought, the name that the user gave it.
+        """
+        if self.own is not None:
+            return own_name(self.name, self.precision)
         return self.precision if self.ships or self.calibration is None else f"{self.precision}-{self.calibration.name}"
 
     def indices(self) -> list[int]:
@@ -296,6 +308,8 @@ class DeployOptions:
         attribute: for which modes every block of a network has a file.
         dla: None for the GPU.
         corruptions: what the images are run after as well, as in ``jpeg-75``.
+        own: files that the user brought, as in ``espnet-camvid.mine=SHA256 SHA256``: of the file, and of how it was
+            described.
     """
 
     precisions: tuple[Precision, ...]
@@ -306,6 +320,7 @@ class DeployOptions:
     corruptions: tuple[str, ...] = ()
     sweep: tuple[str, ...] = ()
     attribute: tuple[AttributionMode, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -330,7 +345,8 @@ class BundleManifest:
     Attributes:
         segeval: the version that wrote it.
         files: every file but bundle.json itself, by path.
-        contract: what every ONNX file keeps, see CONTRACT; 1 where it is not said.
+        contract: what every ONNX file keeps, see CONTRACT, or that there are files of the user's beside them, see
+            WITH_OWN; 1 where it is not said.
     """
 
     segeval: str

@@ -25,7 +25,7 @@ from segeval.files.encoding import decode
 from segeval.files.storage import MOST_BYTES, inside, read_file, read_lines
 from segeval.files.telemetry import Telemetry
 from segeval.metrics import Labels
-from segeval.precision import Precision
+from segeval.precision import EnginePrecision
 from segeval_runner.strict import open_regular
 
 COPY_AGAIN = "copy the replay again, or run it again"
@@ -87,7 +87,7 @@ class ReplayedEngine:
 
     name: str
     model: str
-    precision: Precision
+    precision: EnginePrecision
     backend: str
     backend_version: str
     height: Size

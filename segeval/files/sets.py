@@ -36,15 +36,32 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
+class CardRecord:
+    """The model card that a network was loaded by.
+
+    Attributes:
+        sha256: of the card.
+        files: that the network was read from, by their paths from the card's folder.
+        code: what loading it runs, as the card names it; empty for none, as of an ONNX file.
+    """
+
+    sha256: str
+    files: tuple[FileRecord, ...] = ()
+    code: str = ""
+
+
+@dataclass(frozen=True)
 class ModelRecord:
     """The network that was attacked, as far as another machine needs to know it.
 
     Attributes:
         weights: as the user gave them, empty for the registered file.
         outputs: class name of each network output.
-        source: what it is loaded by, a registered name or ``package.module:attribute``; empty for `name`.
+        source: what it is loaded by, a registered name, ``package.module:attribute`` or the path of a model card;
+            empty for `name`.
         logit_scale: what its logits were multiplied by in the attacks' losses and in the margins, 1 for a usual
             network.
+        card: what the model card was, of a network that has one.
     """
 
     name: str
@@ -54,6 +71,7 @@ class ModelRecord:
     weights_sha256: str
     source: str = ""
     logit_scale: float = 1.0
+    card: CardRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ digits in fp16, and argmax has nothing to quantize.
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import onnx
 import torch
@@ -17,12 +18,22 @@ from onnx.utils import Extractor
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
-from segeval.models import Deployable, Segmenter
+from segeval.graphs.decomposed import without_layer_normalization
+from segeval.models import Deployable, Preprocessing, Segmenter
 
 OPSET = 17
 IR_VERSION = 8
 IMAGE, LABELS = "image", "labels"
 NETWORK_INPUT, NETWORK_OUTPUT = "network_input", "network_output"
+
+
+@runtime_checkable
+class OwnGraph(Protocol):
+    """A network that is an ONNX graph already, so that it is composed instead of exported."""
+
+    def composed(self, preprocessing: Preprocessing, height: int, width: int, batch: int) -> ModelProto:
+        """The fp32 file between uint8 images (batch, height, width, 3) and labels, in the three parts of above."""
+        ...
 
 
 class Divided(nn.Module):
@@ -45,6 +56,9 @@ class Divided(nn.Module):
 def export_fp32(segmenter: Segmenter, height: int, width: int, batch: int = 1) -> ModelProto:
     """The fp32 file for uint8 images (batch, height, width, 3). Raises DataError for a size the network cannot take."""
     segmenter.require_size(height, width, "the image size")
+    network = segmenter.network
+    if isinstance(network, OwnGraph):
+        return simplified(finished(network.composed(segmenter.spec.preprocessing, height, width, batch)))
     # PyTorch's newer exporter writes opset 18 or later and would have to be converted down to the 17 that
     # TensorRT 8.5 reads; the older one writes opset 17 and IR 8 itself. It announces its own retirement on each
     # call, hence the filter; the tested torch version is pinned in the constraints file.
@@ -62,11 +76,20 @@ def export_fp32(segmenter: Segmenter, height: int, width: int, batch: int = 1) -
         )
         exported = onnx.load(file)
         del exported.graph.output[1:]
-        model = finished(exported)
-        # Folds constants, without which fp16 conversion fails on computed ones, and batch normalization into
-        # convolutions, which the pairs of QDQ would prevent later. All precisions start from the same network.
-        simple = Path(folder) / "simple.onnx"
-        quant_pre_process(network_of(model), simple, skip_symbolic_shape=True)
+        return simplified(finished(exported))
+
+
+def simplified(model: ModelProto) -> ModelProto:
+    """A file with its network simplified, from which all precisions start.
+
+    Folds constants, without which fp16 conversion fails on computed ones, and batch normalization into convolutions,
+    which the pairs of QDQ would prevent later; takes operators apart that TensorRT 8.5 does not have.
+    """
+    with tempfile.TemporaryDirectory(prefix="segeval-export-") as folder:
+        # As a file: given a model, it hands constants over by a way on which Resize does not find its sizes.
+        network, simple = Path(folder) / "network.onnx", Path(folder) / "simple.onnx"
+        onnx.save(without_layer_normalization(network_of(model)), network)
+        quant_pre_process(network, simple, skip_symbolic_shape=True)
         return with_network(model, onnx.load(simple))
 
 

@@ -1,6 +1,10 @@
 """From a name to a network with its weights. Weight files are data from strangers: read, never executed."""
 
+import inspect
 import pickle
+import re
+import struct
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +16,8 @@ from torch import Tensor, nn
 from segeval.errors import ConfigurationError, IntegrityError, WeightsError
 from segeval.fetching.sources import source_of
 from segeval.files.storage import sha256_file
-from segeval.models.model_names import ModelName, labelled, parse_model
+from segeval.models.cards import is_card, load_card, read_card
+from segeval.models.model_names import FILES, ModelName, labelled, parse_model
 from segeval.models.safe import from_safetensors
 from segeval.models.segmenter import Segmenter
 from segeval.models.spec import ModelSpec, WeightsFile
@@ -24,16 +29,36 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 
 
 def load_spec(name: str) -> ModelSpec:
-    """The specification behind a registered name or ``package.module:attribute``."""
+    """The specification behind a registered name, ``package.module:attribute`` or the path of a model card.
+
+    Raises UnknownNameError, ConfigurationError, with the way to a model card where one is needed.
+    """
+    if is_card(name):
+        return read_card(Path(name).expanduser()).spec
+    require_no_file(name)
     spec = MODELS.load(name)
     if not isinstance(spec, ModelSpec):
-        raise ConfigurationError(f"model {name!r} is a {type(spec).__name__}, not a ModelSpec")
+        what = f"model {name!r} is a {type(spec).__name__}, not a ModelSpec"
+        raise ConfigurationError(what, f'put it into a model card: [source] factory = "{name}" (docs/own-network.md)')
     if spec.outputs[: len(spec.table)] != spec.table.names:
         raise ConfigurationError(
             f"model {name!r}: its outputs do not begin with the classes of {spec.table.name}, in their order",
             "list the table's classes first, then outputs that the table lacks",
         )
     return spec
+
+
+def require_no_file(name: str) -> None:
+    """Raise ConfigurationError for a file in place of a network's name: a card must say what it is."""
+    if name.casefold().endswith(FILES):
+        kind = "an ONNX file" if name.casefold().endswith(".onnx") else "a file"
+        hint = f"write one: segeval model init {name}" if kind == "an ONNX file" else "write one: docs/own-network.md"
+        raise ConfigurationError(
+            f"{name} is {kind}, and says neither its classes nor how it takes images; a model card does", hint
+        )
+    if re.match(r"[^:]*\.py:", name):
+        hint = f'write a model card with [source] factory = "{name}" (docs/own-network.md)'
+        raise ConfigurationError(f"{name} is code, which says neither classes nor how it takes images", hint)
 
 
 def load_model(text: str, device: str = "cpu") -> Segmenter:
@@ -64,8 +89,13 @@ def load_models(texts: Sequence[str], device: str = "cpu") -> list[Segmenter]:
 
 def load(asked: ModelName, device: str = "cpu") -> Segmenter:
     """See `load_model`."""
+    if is_card(asked.name):
+        if asked.weights:
+            what = f"--model {asked.name}={asked.weights}: a model card names its own weights"
+            raise ConfigurationError(what, "write them into a card of their own: [source] weights")
+        return load_card(asked.name, asked.label, device)
     spec = load_spec(asked.name)
-    path = Path(asked.weights).expanduser() if asked.weights else find_weights(spec)
+    path = Path(asked.weights).expanduser() if asked.weights else find_weights(spec, asked.name)
     state = read_state(path)
     network = build_network(spec, state, str(path))
     if asked.label:
@@ -78,7 +108,15 @@ def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: st
 
     Raises WeightsError, naming `where`, if the parameters belong to something else.
     """
+    if not spec.builder:
+        what = f"{spec.name} is named by a model card: it can be attacked and deployed, not trained or built anew"
+        raise ConfigurationError(what, "train it where it was made, or choose a network of `segeval ls models`")
     builder = Registry("builder", {}).load(spec.builder)
+    try:
+        inspect.signature(builder).bind(len(spec.outputs), state)
+    except TypeError as error:
+        what = f"{spec.name}: its builder {spec.builder} takes {inspect.signature(builder)}"
+        raise ConfigurationError(what, "let it take the number of outputs and a state dict, or None") from error
     try:
         network: nn.Module = builder(len(spec.outputs), state)
     except WeightsError as error:
@@ -130,11 +168,17 @@ def some(what: str, keys: list[str]) -> str:
     return f"{what} {', '.join(keys[:3])}{more}; "
 
 
-def find_weights(spec: ModelSpec) -> Path:
-    """Where the registered weight file lies, checked against its hash. Raises WeightsError if it is nowhere."""
-    weights = spec.weights
+def find_weights(spec: ModelSpec, called: str = "") -> Path:
+    """Where the registered weight file lies, checked against its hash. Raises WeightsError if it is nowhere.
+
+    Args:
+        spec: of the network.
+        called: what it is loaded by, if that is not its name.
+    """
+    weights, called = spec.weights, called or spec.name
     if weights is None:
-        raise WeightsError(f"{spec.name} has no weights of its own", f"give a file: --model {spec.name}=WEIGHTS")
+        hint = f"give a file: --model {called}=WEIGHTS; a network that needs none is named by a model card"
+        raise WeightsError(f"{spec.name} has no weights of its own", f"{hint} (docs/own-network.md)")
     places = candidates(weights)
     path = next((place for place in places if place.is_file()), None)
     if path is None:
@@ -143,12 +187,12 @@ def find_weights(spec: ModelSpec) -> Path:
         get = f"segeval fetch {source.name}" if source else f"get them from {weights.source}"
         raise WeightsError(
             f"the weights of {spec.name} ({weights.file}) are not here; looked for\n{looked}",
-            f"{get}, or give a file: --model {spec.name}=WEIGHTS",
+            f"{get}, or give a file: --model {called}=WEIGHTS",
         )
     if sha256_file(path) != weights.sha256:
         raise WeightsError(
             f"{path} is not the registered file: its sha256 is not {weights.sha256}",
-            f"to use other weights name them: --model {spec.name}={path}",
+            f"to use other weights name them: --model {called}={path}",
         )
     return path
 
@@ -177,7 +221,30 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise WeightsError(f"there is no weight file {path}", "check the part after = in --model NAME=WEIGHTS")
+    require_no_network(path)
     return flat_state(read_tensors(path), path)
+
+
+def require_no_network(path: Path) -> None:
+    """Raise WeightsError for a file that holds a whole network: ONNX, TorchScript or a program of torch.export."""
+    kind, source = ("an ONNX file", "onnx") if path.suffix.casefold() == ".onnx" else ("", "")
+    names = {name.partition("/")[2] for name in names_in(path)}
+    if any(name.startswith("code/") for name in names):
+        kind, source = "a TorchScript file", "torchscript"
+    elif "archive_format" in names or "serialized_exported_program.json" in names:
+        kind, source = "a file of torch.export", "exported"
+    if kind:
+        hint = f'name it in a model card: [source] {source} = "{path.name}" (docs/own-network.md)'
+        raise WeightsError(f"{path} is {kind}, a whole network, and no file of weights", hint)
+
+
+def names_in(path: Path) -> list[str]:
+    """Names of the members of a zip archive; none of what is no whole one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, EOFError):
+        return []
 
 
 def read_tensors(path: Path) -> Any:

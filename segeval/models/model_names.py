@@ -1,4 +1,4 @@
-"""How networks are named on the command line: NAME, NAME=WEIGHTS, or LABEL=NAME[=WEIGHTS] for a name of one's own."""
+"""How networks are named on the command line: NAME, NAME=WEIGHTS, CARD, or LABEL= before it for a name of one's own."""
 
 import re
 from collections import Counter
@@ -9,13 +9,18 @@ from pathlib import Path
 from segeval.errors import ConfigurationError
 from segeval.registry import MODELS
 
+LABEL = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+"""What a network may be called."""
+CARD, FILES = ".toml", (".onnx", ".pt2", ".ts", ".torchscript", ".engine", ".plan")
+"""How the names of model cards end, and of files that are whole networks."""
+
 
 @dataclass(frozen=True)
 class ModelName:
     """A network that was asked for.
 
     Attributes:
-        name: what it is loaded by.
+        name: what it is loaded by: registered, ``package.module:attribute``, or the path of a model card.
         weights: empty for its own.
         label: in the set.
     """
@@ -36,7 +41,7 @@ def parse_model(text: str) -> ModelName:
     second, _, weights = rest.partition("=")
     if is_model(first) or not is_model(second):
         return ModelName(first, rest, "")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", first):
+    if not re.fullmatch(LABEL, first):
         raise ConfigurationError(
             f"--model {text}: {first!r} cannot be a network's name", "use letters, digits and _ . - only"
         )
@@ -44,8 +49,8 @@ def parse_model(text: str) -> ModelName:
 
 
 def is_model(name: str) -> bool:
-    """Whether a text names a network: a registered one, or ``package.module:attribute``."""
-    return name in MODELS.places() or ":" in name
+    """Whether a text names a network: registered, ``package.module:attribute``, a card, or a file that needs one."""
+    return name in MODELS.places() or ":" in name or name.casefold().endswith((CARD, *FILES))
 
 
 def labelled(names: Sequence[ModelName]) -> list[ModelName]:
@@ -58,9 +63,10 @@ def labelled(names: Sequence[ModelName]) -> list[ModelName]:
     found = [each if counts[each.label or each.name] == 1 else replace(each, label=with_file(each)) for each in names]
     doubled = [name for name, count in Counter(each.label or each.name for each in found).items() if count > 1]
     if doubled:
+        file = "" if found[0].name.casefold().endswith(CARD) else "=WEIGHTS"
         raise ConfigurationError(
             f"model {doubled[0]!r} is given more than once",
-            f"leave one of them out, or give it a name of its own: --model LABEL={found[0].name}=WEIGHTS",
+            f"leave one of them out, or give it a name of its own: --model LABEL={found[0].name}{file}",
         )
     return found
 

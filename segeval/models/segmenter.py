@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, DataError
-from segeval.files.sets import ModelRecord, Resize
+from segeval.files.sets import CardRecord, ModelRecord, Resize
 from segeval.models.spec import ModelSpec
 
 LEVELS = 255.0
@@ -18,7 +18,9 @@ class Segmenter(nn.Module):
     Attributes:
         weights: what the user asked for, empty for the registered file.
         weights_sha256: of the file that was read.
-        source: what it is loaded by, a registered name or ``package.module:attribute``.
+        source: what it is loaded by, a registered name, ``package.module:attribute`` or the path of a model card.
+        said: what a person should know of how it was read.
+        card: what the card was; None for a network without one.
         logit_scale: what its logits are multiplied by while it is attacked; see `soundness.scale_of`.
     """
 
@@ -27,7 +29,14 @@ class Segmenter(nn.Module):
     bgr: Tensor
 
     def __init__(
-        self, spec: ModelSpec, network: nn.Module, weights: str = "", weights_sha256: str = "", source: str = ""
+        self,
+        spec: ModelSpec,
+        network: nn.Module,
+        weights: str = "",
+        weights_sha256: str = "",
+        source: str = "",
+        card: CardRecord | None = None,
+        said: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -35,6 +44,8 @@ class Segmenter(nn.Module):
         self.weights = weights
         self.weights_sha256 = weights_sha256
         self.source = source
+        self.card = card
+        self.said = said
         self.logit_scale = 1.0
         self.register_buffer("mean", torch.tensor(spec.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.preprocessing.std).view(1, 3, 1, 1), persistent=False)
@@ -53,6 +64,7 @@ class Segmenter(nn.Module):
             weights_sha256=self.weights_sha256,
             source=self.source,
             logit_scale=self.logit_scale,
+            card=self.card,
         )
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -75,6 +87,12 @@ class Segmenter(nn.Module):
     def require_size(self, height: int, width: int, where: str) -> None:
         """Raise DataError if images of this size cannot be segmented."""
         multiple = self.spec.multiple_of
+        if self.spec.only_size and (height, width) != self.spec.size:
+            only = f"{self.spec.size[0]}x{self.spec.size[1]}"
+            raise DataError(
+                f"{where} is {height}x{width} (height x width); {self.spec.name} takes {only} alone",
+                f"bring the images to that size: --size {only}",
+            )
         if height % multiple or width % multiple:
             fitting = f"{max(height // multiple, 1) * multiple}x{max(width // multiple, 1) * multiple}"
             raise DataError(

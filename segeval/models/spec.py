@@ -57,12 +57,14 @@ class ModelSpec:
     """A registered network.
 
     Attributes:
-        builder: ``module:function`` called with (number of outputs, state dict or None).
+        builder: ``module:function`` called with (number of outputs, state dict or None); empty if a model card is
+            what it is loaded by.
         outputs: class name of each output; the table's classes in their order, then any the table lacks (background).
         multiple_of: what both sides of an image must be multiples of.
-        size: (height, width) it was made for.
+        size: (height, width) it was made for; zeros if nobody says.
         reported: figures its authors report, by name.
         training_only: how the names of parameters begin that only training needs, so that a weight file may lack them.
+        only_size: whether it takes images of `size` alone.
     """
 
     name: str
@@ -77,6 +79,7 @@ class ModelSpec:
     paper: str
     reported: Mapping[str, float] = field(default_factory=dict)
     training_only: tuple[str, ...] = ()
+    only_size: bool = False
 
     @property
     def canonical_outputs(self) -> tuple[str, ...]:

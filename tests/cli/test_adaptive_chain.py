@@ -12,6 +12,12 @@ import pytest
 from onnxruntime import InferenceSession
 
 from segeval.errors import IntegrityError
+from segeval.evaluate import read_report
+from segeval.evaluate.measure.adaptive import adaptive_tables
+from segeval.evaluate.measure.report_rows import ReportRows
+from segeval.evaluate.report.gallery import NO_GALLERY
+from segeval.evaluate.report.page import Page
+from segeval.evaluate.report.verdict import MADE_ON_FILES, audited, verdict
 from segeval.files.bundles import BundleFolder
 from segeval.files.encoding import encode_sealed
 from segeval.files.set_folder import SetFolder
@@ -48,9 +54,8 @@ def test_the_chain(crafted: Mapping[str, Path], call: Call, tmp_path: Path) -> N
     made(call("replay", out["bundle"], "--out", out["replay"], "--warmup", 0, "--threads", 1))
     ended = call("evaluate", crafted["adaptive"], out["replay"], "--out", out["report"])
     made(ended)
-    assert "made on, judged on" in ended.out and "A desktop audit would not have seen it all" in " ".join(
-        ended.out.split()
-    )
+    said = " ".join(ended.out.split())
+    assert "made on, judged on" in said and "(--forward graph)" in said
     page = (out["report"] / "report.html").read_text(encoding="utf-8")
     assert "Would a desktop audit have seen it?" in page
     with (out["report"] / "samples.csv").open(encoding="utf-8", newline="") as file:
@@ -82,6 +87,25 @@ def test_the_chain(crafted: Mapping[str, Path], call: Call, tmp_path: Path) -> N
     assert missed.code == 1 and "int8.evaded = " in missed.err
     strange = judged(f"{PLAIN}: int8.adaptive_gap < 1")
     assert strange.code == 2 and "fits no attack of the report" in strange.err
+    evading = any(float(lines["int8, not fp32", engine]["evaded_mean"]) for engine in engines[:2])
+    assert ("A desktop audit would not have seen it all" in said) == evading
+    report = read_report(out["report"])
+    assert {pair.first_attack for pair in report.comparisons if pair.between == "engines"} == {PLAIN}
+    assert {curve.file for curve in report.curves if curve.attack in (ON, BOTH, EVASIVE)} == {"", "int8"}
+    without = replace(
+        report,
+        set=replace(report.set, attacks=tuple(spec for spec in report.set.attacks if spec.label != PLAIN)),
+        survival=tuple(row for row in report.survival if row.attack != PLAIN),
+        comparisons=(),
+    )
+    rows = ReportRows.of(without)
+    (table,) = adaptive_tables(rows, (), without.set)
+    assert [line.made_on for line in table.lines] == ["int8", "fp32+int8", "int8, not fp32"] and not table.has_float
+    assert all(cell is not None and cell.gap is None and cell.row.evaded for line in table.lines for cell in line.cells)
+    assert "craft with --on fp32 too" in audited((table,))[0] and verdict(rows) == (MADE_ON_FILES,)
+    assert adaptive_tables(replace(rows, engines=()), (), without.set) == ()
+    page = Page(without).render(NO_GALLERY, ()).decode()
+    assert "there is no gap" in page and "evaded 0 %" in page and 'class="tile"' not in page
 
 
 def test_the_set_says_what_was_attacked(crafted: Mapping[str, Path], world: Any) -> None:
@@ -137,7 +161,7 @@ def test_an_engine_in_the_loop_computes_what_the_attack_looks_at(
     ("options", "message"),
     [
         (("--engine", "fp32"), "computes what the network does"),
-        (("--engine", "int8-entropy"), "has no int8-entropy file of espnet-synthetic"),
+        (("--engine", "int8-entropy"), "has no int8-entropy file"),
         (("--size", "32x64"), "takes images of 64x128"),
         (("--model", "espnet-synthetic"), "was made of other weights"),
     ],

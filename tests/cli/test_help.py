@@ -13,8 +13,9 @@ from segeval.commands.defaults import options
 Call = Callable[..., Any]
 COMMANDS = (
     "demo", "craft", "deploy", "replay", "bench", "evaluate", "compare", "train", "score", "reproduce", "fetch", "ls",
-    "doctor"
+    "doctor", "model"
 )  # fmt: skip
+SPELLED = (*(name for name in COMMANDS if name != "model"), "model init", "model check")
 
 
 def test_help_names_every_command_and_where_to_start(call: Call) -> None:
@@ -24,13 +25,16 @@ def test_help_names_every_command_and_where_to_start(call: Call) -> None:
     assert "segeval demo" in " ".join(ended.out.split())
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", SPELLED)
 def test_the_help_of_a_command_shows_an_example_and_explains_every_option(call: Call, name: str) -> None:
-    ended = call(name, "--help")
+    ended = call(*name.split(), "--help")
     assert (ended.code, ended.err) == (0, "")
     example = re.search(rf"^  segeval {name}\b.*$", ended.out, re.MULTILINE)
     assert example is not None
-    known = options(command_line.commands[name])
+    found = command_line
+    for word in name.split():
+        found = found.commands[word]
+    known = options(found)
     assert set(re.findall(r" --([a-z-]+)", example[0])) <= known.keys()
     for spelling, option in known.items():
         assert (f"--{spelling}" in ended.out) != option.hidden  # hidden: what it was called before

@@ -278,6 +278,7 @@ def check_records(bundle: BundleManifest) -> None:
     assert other.images != first.images
     for engine in bundle.engines:
         blocks = engine.calibration is not None and bool(engine.calibration.without)
+        assert engine.parity is not None
         assert engine.parity.images == (PARITY_IMAGES_OF_BLOCKS if blocks else 6)
 
 

@@ -267,7 +267,7 @@ def test_it_goes_the_whole_way_and_is_calibrated_once(make_set: MakeSet, dataset
     folder = SetFolder(root)
     images = [folder.image(sample.files["clean"]) for sample in folder.samples()]
     settled = [settle(onnx.load(tmp_path / "bundle" / whole.file), image, "int8-fp16") for image in images]
-    assert mixed.parity.unoptimised_equal is not None
+    assert mixed.parity is not None and mixed.parity.unoptimised_equal is not None
     assert mixed.parity.unoptimised_equal >= np.mean([each.share for each in settled])
     for number, each in enumerate(settled):
         found = done.labels(mixed.name, f"clean/{number}")

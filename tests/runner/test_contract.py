@@ -11,7 +11,7 @@ from segeval.files.encoding import encode
 from segeval_runner.backends import BACKENDS, Settings, load_backend
 from segeval_runner.bundle import Bundle
 from segeval_runner.errors import BackendError, BundleError
-from segeval_runner.manifest import CONTRACT
+from segeval_runner.manifest import CONTRACT, WITH_OWN
 from segeval_runner.progress import Progress
 from segeval_runner.replay import EngineRun, Options, job_of
 
@@ -50,7 +50,7 @@ def test_a_bundle_that_does_not_say_is_of_before(make_bundle: MakeBundle) -> Non
 
 def test_a_later_contract_is_refused_as_a_newer_bundle(make_bundle: MakeBundle) -> None:
     with pytest.raises(BundleError, match="made by a newer segeval"):
-        with_contract(make_bundle(), CONTRACT + 1)
+        with_contract(make_bundle(), WITH_OWN + 1)
 
 
 def test_what_is_refused_leaves_no_replay_behind(make_bundle: MakeBundle, tmp_path: Path) -> None:

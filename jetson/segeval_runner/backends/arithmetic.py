@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+from segeval_runner.own import OWN
+
 HALF_ON_ARM = "asimdhp"
 """A processor with fp16 arithmetic, in the words of /proc/cpuinfo."""
 
@@ -68,6 +70,8 @@ def tensorrt(precision: str, weak: bool) -> str:
         precision: of the engine.
         weak: the builder chooses among the types that it may take; otherwise the file decides.
     """
+    if precision == OWN:
+        return "what the engine was built with"
     types = {"fp16": "fp16", "int8": "int8", "int8-fp16": "int8, fp16"}
     if precision not in types:
         return "fp32 without TF32"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterable,
 
 import numpy as np
 
+from segeval_runner.own import Own
+
 if TYPE_CHECKING:
     from segeval_runner.cuda.pipeline import Pipeline
 
@@ -32,12 +34,14 @@ class Job(NamedTuple):
     """One deployed model to run.
 
     Attributes:
-        file: ONNX.
+        file: ONNX, or of `own` an engine that was built elsewhere.
         sha256: of it.
+        precision: whose arithmetic it is to have; of an engine that was built elsewhere, OWN.
         shape: (batch, height, width) of its input.
         fallback: what to run in its place where the engine cannot build it; None if there is nothing else.
         plan: the engine that the bundle carries for it, None if there is none.
         integers: type of the activations that are to be multiplied as integers where a kernel does; empty for none.
+        own: of a file that the user brought, else None.
     """
 
     file: Path
@@ -47,6 +51,7 @@ class Job(NamedTuple):
     fallback: Optional[Job] = None
     plan: Optional[Plan] = None
     integers: str = ""
+    own: Optional[Own] = None
 
 
 class Settings(NamedTuple):
@@ -98,6 +103,8 @@ class Backend(ABC):
     """Whether a call can be queued before the one before it is done: see `pipeline`."""
     tells_layers = False
     """Whether it tells the time per layer: see `layers`."""
+    runs_engines = False
+    """Whether it runs an engine of TensorRT that was built elsewhere."""
     cuts_argmax = False
     """Whether it can compute the network without its ArgMax: see `Settings`."""
 

@@ -12,7 +12,7 @@ from segeval_runner.backends import arithmetic
 from segeval_runner.backends.backend import Backend
 from segeval_runner.backends.onnx_runtime import import_engine, open_session, session_options
 from segeval_runner.cuda import open_cuda
-from segeval_runner.cuda.call import DeviceCall
+from segeval_runner.cuda.call import DeviceCall, device_facts
 from segeval_runner.errors import BackendError
 
 INSTALL = (
@@ -50,6 +50,7 @@ class OnnxCuda(Backend):
         with contextlib.ExitStack() as taken:
             cuda = open_cuda(self.settings.memory)
             taken.callback(cuda.close)
+            self._cuda = cuda
             self._call = DeviceCall(cuda, self.job.shape)
             taken.callback(self._call.close)
             providers = [(self.provider, self.provider_options())]
@@ -98,7 +99,7 @@ class OnnxCuda(Backend):
         options = self._session.get_provider_options()[self.provider]
         tf32 = options.get("use_tf32") != "0"
         computes = arithmetic.onnx_cuda(self.job.precision, tf32)
-        return {**self._call.facts(), "provider": self.provider, "tf32": tf32, "arithmetic": computes}
+        return {**device_facts(self._cuda), "provider": self.provider, "tf32": tf32, "arithmetic": computes}
 
     def deactivate(self) -> None:
         """See `Backend`."""

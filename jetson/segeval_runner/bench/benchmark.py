@@ -23,12 +23,13 @@ from segeval_runner.bench.measure import Loop, Timings
 from segeval_runner.bench.rules import SCENARIOS, Rules
 from segeval_runner.bench.steady import steadiness
 from segeval_runner.bundle import Bundle
+from segeval_runner.choice import chosen
 from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError, BundleError, ConditionError
 from segeval_runner.exclusive import only_writer
 from segeval_runner.manifest import Engine
 from segeval_runner.progress import Progress
-from segeval_runner.replay import EngineRun, Options, chosen, version_of
+from segeval_runner.replay import EngineRun, Options, version_of
 from segeval_runner.telemetry import Machine, Monitor
 from segeval_runner.telemetry.energy import energy, module_power
 from segeval_runner.telemetry.reading import Row
@@ -68,8 +69,8 @@ class BenchOptions(NamedTuple):
 def benchmark(options: BenchOptions, progress: Progress, machine: Machine) -> Dict[str, Any]:
     """Measure, or take up an interrupted benchmark where it stopped. Returns what bench.json holds."""
     bundle = Bundle(options.bundle)
-    engines = chosen(bundle, options.engines)
     backend = load_backend(options.backend or bundle.manifest.run.backend)
+    engines = chosen(bundle, options.engines, backend, options.settings.prebuilt)
     version = version_of(backend, options.backend)
     scenarios = scenarios_of(backend, options.scenarios)
     require_abilities(backend, options)

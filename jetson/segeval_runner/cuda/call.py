@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -14,21 +14,47 @@ from segeval_runner.errors import BackendError
 STAGES = ("host_to_device", "compute", "device_to_host")
 
 
+class End(NamedTuple):
+    """The input or the output of a model."""
+
+    name: str
+    shape: Tuple[int, ...]
+    dtype: Any
+
+
+class Ends(NamedTuple):
+    """What a model takes and what it gives."""
+
+    images: End
+    labels: End
+
+
+def contract(shape: Tuple[int, int, int]) -> Ends:
+    """The ends of every file that segeval made.
+
+    Args:
+        shape: (batch, height, width) of its images.
+    """
+    return Ends(End("image", (*shape, 3), np.uint8), End("labels", shape, np.int32))
+
+
 class DeviceCall:
     """Memory, stream and events for the calls of one model, one at a time.
 
     Attributes:
         shape: (batch, height, width) of the model's input.
+        ends: of the model, where it is not as the contract says.
     """
 
-    def __init__(self, cuda: Cuda, shape: Tuple[int, int, int]) -> None:
+    def __init__(self, cuda: Cuda, shape: Tuple[int, int, int], ends: Optional[Ends] = None) -> None:
         self._cuda = cuda
+        self.ends = ends = contract(shape) if ends is None else ends
         self.enqueue_ms = 0.0
         """Of the latest call: how long the host was busy with queueing the model, without the copies."""
         with ExitStack() as taken:
-            self._images = cuda.pinned((*shape, 3), np.uint8)
+            self._images = cuda.pinned(ends.images.shape, ends.images.dtype)
             taken.callback(cuda.free_pinned, self._images)
-            self._labels = cuda.pinned(shape, np.int32)
+            self._labels = cuda.pinned(ends.labels.shape, ends.labels.dtype)
             taken.callback(cuda.free_pinned, self._labels)
             self.images = cuda.allocate(self._images.nbytes)
             taken.callback(self.images.free)
@@ -58,8 +84,10 @@ class DeviceCall:
 
     def begin(self, images: np.ndarray[Any, Any], compute: Callable[[], None]) -> None:
         """Queue a call and return; see `run`. Only once it is finished may the next one begin."""
-        if images.dtype != np.uint8 or images.shape != self._images.shape:
-            what = "images are {} {}, not uint8 {}".format(images.dtype, images.shape, self._images.shape)
+        if (images.dtype, images.shape) != (self._images.dtype, self._images.shape):
+            what = "images are {} {}, not {} {}".format(
+                images.dtype, images.shape, self._images.dtype, self._images.shape
+            )
             raise BackendError(what)
         self._images[...] = images
         before, there, done, back = self._events
@@ -83,17 +111,18 @@ class DeviceCall:
         parts = zip(STAGES, self._events, self._events[1:])
         return {name: self._cuda.elapsed_ms(start, end) for name, start, end in parts}
 
-    def facts(self) -> Dict[str, Any]:
-        """The device, and the way to its memory."""
-        capability = "{}.{}".format(*self._cuda.compute_capability())
-        return {
-            "memory": self._cuda.name,
-            "gpu": self._cuda.device_name(),
-            "compute_capability": capability,
-            "multiprocessors": self._cuda.multiprocessors(),
-            "cuda_driver": self._cuda.driver(),
-        }
-
     def close(self) -> None:
         """Give everything back."""
         self._taken.close()
+
+
+def device_facts(cuda: Cuda) -> Dict[str, Any]:
+    """The device, and the way to its memory."""
+    capability = "{}.{}".format(*cuda.compute_capability())
+    return {
+        "memory": cuda.name,
+        "gpu": cuda.device_name(),
+        "compute_capability": capability,
+        "multiprocessors": cuda.multiprocessors(),
+        "cuda_driver": cuda.driver(),
+    }

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segeval.evaluate import SurvivalReport
+from segeval.evaluate.measure.comparisons import plan
 from segeval.evaluate.measure.report_records import DESKTOP, CleanRow, EngineSummary, Estimate, SurvivalRow
 from segeval.evaluate.measure.report_rows import ReportRows, coarsest_engine
+from segeval.evaluate.report.verdict import MADE_ON_FILES, verdict
 from segeval.files.bundles import Calibration
 
 if TYPE_CHECKING:
@@ -118,6 +120,19 @@ def test_an_attack_that_reached_nothing_is_not_the_strongest(rows: ReportRows) -
     assert strongest is not None and strongest.attack == "weak"
     assert without(ATTACKS).strongest is None and without(ATTACKS).headline == ()
     assert ReportRows((), (), ()).strongest is None
+
+
+def test_survival_is_told_of_attacks_made_on_the_network(rows: ReportRows) -> None:
+    found = replace(rows, on_files=frozenset({"strong"}))
+    strongest = found.strongest
+    assert strongest is not None and strongest.attack == "weak" and {row.attack for row in found.own} == set(ATTACKS)
+    assert {row.attack for row in found.on_network.own} == {row.attack for row in found.headline} == {"weak"}
+    only = replace(rows, on_files=frozenset(ATTACKS))
+    assert only.strongest is None and only.headline == ()
+    assert verdict(only) == (MADE_ON_FILES,) and list(plan(only.on_network)) == []
+    assert list(plan(found.on_network)) and all(
+        {pair.first.attack, pair.second.attack} == {"weak"} for pair in plan(found.on_network)
+    )
 
 
 def test_a_row_by_its_key(rows: ReportRows) -> None:

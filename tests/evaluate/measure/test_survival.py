@@ -32,7 +32,18 @@ def count(maps: LabelMaps, image: str = "image") -> SampleCounts:
 
 def slow_reference(maps: LabelMaps) -> dict[str, int | None]:
     """Every count of `SampleCounts` but the margins, straight from its definition."""
-    names = ("pixels", "phi", "desktop_hit", "engine_hit", "survived", "gained", "lost", "clean_hit", "already")
+    names = (
+        "pixels",
+        "phi",
+        "desktop_hit",
+        "engine_hit",
+        "survived",
+        "gained",
+        "lost",
+        "clean_hit",
+        "already",
+        "evaded",
+    )
     damage = ("desktop_damaged", "engine_damaged", "damage_survived", "clean_damaged", "changed", "changed_phi")
     truths = ("source", "desktop_source_correct", "engine_source_correct")
     others = ("other", "desktop_other_correct", "engine_other_correct")
@@ -55,6 +66,8 @@ def slow_reference(maps: LabelMaps) -> dict[str, int | None]:
                 counts["changed_phi"] += changed
                 counts["already"] += engine and maps.engine_clean[y, x] == 3
                 counts["gained"] += engine and not desktop
+                alike = maps.desktop_adversarial[y, x] == maps.desktop_clean[y, x]
+                counts["evaded"] += engine and maps.engine_clean[y, x] != 3 and alike
                 counts["lost"] += desktop and not engine
                 left, left_there = (
                     labels[y, x] not in (1, 2) for labels in (maps.desktop_adversarial, maps.engine_adversarial)
@@ -186,6 +199,18 @@ def test_hand_computed_shares() -> None:
         "margin_survived": 6 / 2,
         "margin_lost": 0.75 / 2,
     }
+
+
+@given(label_maps())
+def test_an_image_that_is_not_changed_evades_nothing(maps: LabelMaps) -> None:
+    same = replace(maps, desktop_adversarial=maps.desktop_clean, engine_adversarial=maps.engine_clean, margins=None)
+    assert count(same).evaded == 0
+
+
+def test_behind_a_corruption_nothing_is_known_of_what_evaded() -> None:
+    found = count(replace(hand_made(), corrupted=True))
+    assert found.evaded is None and "evaded" not in estimates([found], 0)
+    assert replace(found, evaded=1) == count(hand_made())
 
 
 def test_a_row_without_margins_has_no_estimate_of_them() -> None:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from segeval_runner.cuda import Cuda
-from segeval_runner.cuda.call import STAGES, DeviceCall
+from segeval_runner.cuda.call import STAGES, DeviceCall, device_facts
 from segeval_runner.cuda.with_cudart import Cudart
 from segeval_runner.errors import BackendError
 from tests.runner.cuda.conftest import HostDevice
@@ -47,7 +47,6 @@ def test_images_of_another_type_are_not_converted_in_silence(open_cudart: Callab
 
 
 def test_it_says_how_it_reached_the_device(cuda: Cuda) -> None:
-    call = DeviceCall(cuda, SHAPE)
     expected = {
         "memory": cuda.name,
         "gpu": "Host, in place of a device",
@@ -55,8 +54,7 @@ def test_it_says_how_it_reached_the_device(cuda: Cuda) -> None:
         "multiprocessors": 14,
         "cuda_driver": "12.6",
     }
-    assert call.facts() == expected
-    call.close()
+    assert device_facts(cuda) == expected
 
 
 @pytest.mark.parametrize(

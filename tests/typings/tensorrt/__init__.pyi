@@ -29,8 +29,10 @@ class BuilderFlag:
 
 class DataType:
     FLOAT: DataType
+    HALF: DataType
     UINT8: DataType
     INT32: DataType
+    INT64: DataType
 
 class DeviceType:
     DLA: DeviceType
@@ -43,6 +45,9 @@ class MemoryPoolType:
 
 class ProfilingVerbosity:
     DETAILED: ProfilingVerbosity
+
+class TensorFormat:
+    LINEAR: TensorFormat
 
 class TensorIOMode:
     INPUT: TensorIOMode
@@ -130,6 +135,7 @@ class ICudaEngine:
     def get_tensor_mode(self, name: str) -> TensorIOMode: ...
     def get_tensor_dtype(self, name: str) -> DataType: ...
     def get_tensor_shape(self, name: str) -> Dims: ...
+    def get_tensor_format(self, name: str) -> TensorFormat: ...
     def create_execution_context(self) -> IExecutionContext | None: ...
     def create_engine_inspector(self) -> EngineInspector | None: ...
 

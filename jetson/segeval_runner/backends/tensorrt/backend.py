@@ -14,13 +14,16 @@ from segeval_runner.backends.tensorrt.board import board
 from segeval_runner.backends.tensorrt.inspector import LONGEST
 from segeval_runner.backends.tensorrt.versions import takes_flags
 from segeval_runner.cuda import open_cuda
-from segeval_runner.cuda.call import DeviceCall
+from segeval_runner.cuda.call import DeviceCall, device_facts
 from segeval_runner.cuda.pipeline import Lane, Pipeline
+from segeval_runner.own import OWN
 
 if TYPE_CHECKING:
     import tensorrt as trt
 
     from segeval_runner.backends.tensorrt.contexts import Contexts
+    from segeval_runner.backends.tensorrt.engine import Engine
+    from segeval_runner.backends.tensorrt.log import Log
 
 
 class TensorRT(Backend):
@@ -30,7 +33,7 @@ class TensorRT(Backend):
     package = "tensorrt"
     module = "tensorrt"
     contract = 2
-    calls_ahead = tells_layers = cuts_argmax = True
+    calls_ahead = tells_layers = cuts_argmax = runs_engines = True
 
     @classmethod
     def version(cls) -> str:
@@ -45,7 +48,7 @@ class TensorRT(Backend):
     def activate(self) -> None:
         """See `Backend`. Builds the engine if it is not in the cache, which takes minutes."""
         library.use(self.module)
-        from segeval_runner.backends.tensorrt.engine import engine_of
+        from segeval_runner.backends.tensorrt.elsewhere import ends_of
         from segeval_runner.backends.tensorrt.execution import Execution
         from segeval_runner.backends.tensorrt.log import the_log
 
@@ -55,18 +58,41 @@ class TensorRT(Backend):
             cuda = open_cuda(settings.memory, settings.cuda_graph)
             taken.callback(cuda.close)
             self._cuda = cuda
-            self._call = DeviceCall(cuda, job.shape)
+            device = {**device_facts(cuda), **board()}
+            engine, facts = self.engine(device, log)
+            self._ends = ends_of(engine, job) if self.built_elsewhere else None
+            self._call = self.call()
             taken.callback(self._call.close)
-            device = {**self._call.facts(), **board()}
-            engine, facts = engine_of(job, settings, device, log, self.report)
             contexts = self.contexts(engine, {**device, **facts})
             taken.callback(contexts.close)
             self._execution = Execution(cuda, self._call, contexts, log, job.shape, settings)
             taken.callback(self._execution.close)
             ran = job.fallback if job.fallback is not None and "fallback" in facts else job
-            computes = arithmetic.tensorrt(ran.precision, facts["typing"] == "weak")
+            computes = arithmetic.tensorrt(ran.precision, facts.get("typing") == "weak")
             self._facts = {**device, **facts, "cuda_graph": settings.cuda_graph, "arithmetic": computes}
             self._taken = taken.pop_all()
+
+    @property
+    def built_elsewhere(self) -> bool:
+        """Whether the job's file is an engine, not an ONNX file to build one of."""
+        return self.job.precision == OWN
+
+    def engine(self, device: Dict[str, Any], log: Log) -> Engine:
+        """The engine of the job, loaded or built, and what is known of it. Raises BackendError."""
+        from segeval_runner.backends.tensorrt.elsewhere import loaded
+        from segeval_runner.backends.tensorrt.engine import engine_of
+
+        if self.built_elsewhere:
+            return loaded(self.job, self.settings, log)
+        return engine_of(self.job, self.settings, device, log, self.report)
+
+    def call(self) -> DeviceCall:
+        """Memory for a call of the engine, and a stream."""
+        from segeval_runner.backends.tensorrt.elsewhere import PreparedCall
+
+        if self._ends is None:
+            return DeviceCall(self._cuda, self.job.shape)
+        return PreparedCall(self._cuda, self.job, self._ends)
 
     def contexts(self, engine: trt.ICudaEngine, facts: Dict[str, Any]) -> Contexts:
         """Where the contexts of an engine come from.
@@ -87,7 +113,7 @@ class TensorRT(Backend):
     def pipeline(self) -> Iterator[Pipeline]:
         """See `Backend`: the engine twice, each with a context, memory and a stream of its own."""
         with ExitStack() as taken:
-            call = DeviceCall(self._cuda, self.job.shape)
+            call = self.call()
             taken.callback(call.close)
             execution = self._execution.beside(call)
             taken.callback(execution.close)

@@ -11,7 +11,7 @@ from segeval_runner.backends.tensorrt.library import trt
 from segeval_runner.backends.tensorrt.log import Log
 from segeval_runner.backends.tensorrt.profiler import Profiler
 from segeval_runner.cuda import Cuda, DeviceBuffer, Graph
-from segeval_runner.cuda.call import DeviceCall
+from segeval_runner.cuda.call import DeviceCall, contract
 from segeval_runner.errors import BackendError
 
 FLOAT_BYTES = 4
@@ -49,18 +49,18 @@ class Execution:
         size = 0
         if settings.without_argmax:
             size = logits_bytes(contexts.engine, shape)
-        else:
+        elif call.ends == contract(shape):
             require_tensors(contexts.engine, shape)
         context = contexts.new()
         if context is None:
             raise BackendError("no memory on the device to run the engine{}".format(log.told()))
         self._context = context
         try:
-            output = ("labels", call.labels)
+            output = (call.ends.labels.name, call.labels)
             if size:
                 self._logits = cuda.allocate(size)
                 output = (NETWORK_OUTPUT, self._logits)
-            for name, buffer in (("image", call.images), output):
+            for name, buffer in ((call.ends.images.name, call.images), output):
                 if not context.set_tensor_address(name, buffer.address):
                     raise BackendError("TensorRT takes no memory for {}{}".format(name, log.told()))
             if settings.cuda_graph:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple
 
+import numpy as np
+
 from segeval_runner.errors import BackendError
 
 WEAK = "weak"
@@ -30,6 +32,7 @@ PARTIAL: Dict[str, Range] = {
     "BuilderFlag.OBEY_PRECISION_CONSTRAINTS": Range(8, 10),
     "ILayer.precision": Range(8, 10),
     "ILayer.set_output_type": Range(8, 10),
+    "DataType.INT64": Range(10, NEWEST),
     "IProgressMonitor": Range(10, NEWEST),
     "IProgressMonitor.phase_start": Range(10, NEWEST),
     "IProgressMonitor.step_complete": Range(10, NEWEST),
@@ -107,3 +110,10 @@ def device_memory(engine: Any) -> int:
     if hasattr(engine, "device_memory_size_v2"):
         return int(engine.device_memory_size_v2)
     return int(engine.device_memory_size)
+
+
+def tensor_types(trt: Any) -> Dict[Any, Any]:
+    """NumPy's types of the tensors of an engine, by TensorRT's."""
+    kinds = trt.DataType
+    known = {kinds.FLOAT: np.float32, kinds.HALF: np.float16, kinds.UINT8: np.uint8, kinds.INT32: np.int32}
+    return {**known, kinds.INT64: np.int64} if hasattr(kinds, "INT64") else known

@@ -1,0 +1,114 @@
+"""`segeval model check`: whether a network is what its card says, and can be attacked and deployed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from segeval.datasets import Dataset
+from segeval.errors import EngineError
+from segeval.files.images import RgbImage
+from segeval.graphs.contract import check_contract
+from segeval.graphs.export import export_fp32
+from segeval.graphs.session import DeployedModel
+from segeval.metrics import ConfusionMatrix, Labels
+from segeval.models import Segmenter
+from segeval.models.soundness import answer, predict, require_logits_of, require_repeatable, worse_than_none
+
+IMAGES = 5
+"""With labels, that the clean mIoU is measured on."""
+NEAR_CHANCE = 1.5
+"""A clean mIoU below so many times that of guessing is no sign of a network that sees."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check that passed, or raises a doubt. text: what was found."""
+
+    text: str
+    doubt: bool = False
+
+
+def check_card(segmenter: Segmenter, data: Dataset | None, size: tuple[int, int]) -> Iterator[Finding]:
+    """Findings, one by one; the first thing that makes a network useless is raised.
+
+    Args:
+        segmenter: of the card.
+        data: images, with labels where there are some; None for an image of blocks.
+        size: (height, width) of that.
+
+    Raises:
+        ConfigurationError, DataError, EngineError: for a network that cannot be attacked or deployed.
+    """
+    image = data[0].image if data is not None and len(data) else blocks(*size)
+    where = "the first image" if data is not None else "an image of random blocks"
+    height, width = image.shape[:2]
+    segmenter.require_size(height, width, where)
+    logits = answer(segmenter, image, where)
+    require_logits_of(segmenter, logits)
+    yield Finding(f"answers {where} of {height}x{width} with finite logits {tuple(logits.shape)}")
+    require_repeatable(segmenter, image, logits, where)
+    yield Finding("answers the same twice")
+    yield gradient(segmenter, image)
+    yield deployable(segmenter, image)
+    if data is not None:
+        yield from clean_score(segmenter, data)
+
+
+def blocks(height: int, width: int) -> RgbImage:
+    """An image of random colours, in blocks of 16 pixels."""
+    rng = np.random.default_rng(0)
+    colours = rng.integers(0, 256, (-(-height // 16), -(-width // 16), 3), dtype=np.uint8)
+    return np.kron(colours, np.ones((16, 16, 1), np.uint8))[:height, :width]
+
+
+def gradient(segmenter: Segmenter, image: RgbImage) -> Finding:
+    """Whether an attack has something to follow. Raises EngineError if it has nothing."""
+    images = torch.from_numpy(image).permute(2, 0, 1)[None].float().div(255).requires_grad_()
+    logits = segmenter(images)
+    first, second = logits.topk(2, dim=1).values.unbind(1)
+    (found,) = torch.autograd.grad((first - second).sum(), images)
+    if not bool(found.isfinite().all()):
+        raise EngineError(f"{segmenter.spec.name} has a gradient that is not finite", "an attack cannot follow it")
+    share = float((found != 0).double().mean())
+    if share == 0:
+        what = f"{segmenter.spec.name} has no gradient from its logits to the image"
+        raise EngineError(what, "is output.name the logits, and is nothing rounded before them?")
+    return Finding(f"has a gradient at {100 * share:.1f} % of the image's values", doubt=share < 0.5)
+
+
+def deployable(segmenter: Segmenter, image: RgbImage) -> Finding:
+    """Whether the fp32 file can be made, and gives the labels of what is attacked. Raises EngineError."""
+    fp32 = export_fp32(segmenter, *image.shape[:2])
+    check_contract(fp32, "fp32")
+    same = float((DeployedModel(fp32).predict(image) == predict(segmenter, image)).mean())
+    return Finding(f"can be deployed: the fp32 file gives {100 * same:.2f} % of its labels", doubt=same < 0.999)
+
+
+def clean_score(segmenter: Segmenter, data: Dataset) -> Iterator[Finding]:
+    """Clean mIoU on a few images with labels."""
+    table = segmenter.spec.table
+    matrix, images, seen = ConfusionMatrix(len(table)), 0, list[Labels]()
+    for index in range(len(data)):
+        example = data[index]
+        if example.labels is None:
+            continue
+        height, width = example.image.shape[:2]
+        segmenter.require_size(height, width, f"image {example.id}")
+        seen.append(predict(segmenter, example.image, f"image {example.id}"))
+        matrix.update(example.labels, seen[-1])
+        images += 1
+        if images == IMAGES:
+            break
+    miou = matrix.mean_iou()
+    if miou is None:
+        yield Finding("no image has labels, so that nobody knows how well it sees", doubt=True)
+        return
+    doubt = worse_than_none(segmenter.spec.name, matrix, table)
+    near = miou < NEAR_CHANCE / len(table)
+    yield Finding(f"clean mIoU on {images} image(s): {100 * miou:.1f} %", doubt=bool(doubt) or near)
+    if doubt or near:
+        yield Finding(doubt or "that is what guessing gets: are colour, range, mean, std and class order right?", True)
+    if len(np.unique(np.stack(seen) if len({each.shape for each in seen}) == 1 else seen[0])) == 1:
+        yield Finding("it gives one class everywhere", doubt=True)

@@ -1,0 +1,103 @@
+"""Which colour order and normalization a network was trained with, tried on images with labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from segeval.errors import DataError
+from segeval.files.images import RgbImage
+from segeval.metrics import ConfusionMatrix, Labels
+from segeval.models import Segmenter
+from segeval.models.cards import ModelCard
+from segeval.models.soundness import predict
+from segeval_runner.described import Colour, Input
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PLAIN, ONES, HALVES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5)
+NORMALIZATIONS: dict[str, tuple[float, tuple[float, float, float], tuple[float, float, float]]] = {
+    "ImageNet's mean and std": (1.0, MEAN, STD),
+    "0 to 1": (1.0, PLAIN, ONES),
+    "-1 to 1": (1.0, HALVES, HALVES),
+    "0 to 255": (255.0, PLAIN, ONES),
+    "0 to 255 less ImageNet's mean": (255.0, (123.675, 116.28, 103.53), ONES),
+}
+"""What networks are usually trained with: range, mean and std in RGB order."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An image with its ground truth.
+
+    Attributes:
+        image: (H, W, 3) RGB.
+        labels: (H, W), class indices and 255 for pixels that do not count.
+    """
+
+    image: RgbImage
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One way to prepare images. said: in words.   miou: that the network has so."""
+
+    input: Input
+    said: str
+    miou: float
+
+
+def trials(card: ModelCard, network: torch.nn.Module, labelled: Sequence[Labelled]) -> list[Trial]:
+    """Every usual colour order and normalization, the best first.
+
+    Raises DataError for labels beyond the classes.
+
+    Args:
+        card: of the network, whose input is exchanged.
+        network: of the card, without normalization.
+        labelled: images, which are brought to a size that the network takes.
+    """
+    fitting = [fitted(card, each) for each in labelled]
+    found = []
+    for colour, (said, (brightest, mean, std)) in product(("RGB", "BGR"), NORMALIZATIONS.items()):
+        wanted = with_colour(Input(card.input.layout, "RGB", brightest, mean, std), "BGR" if colour == "BGR" else "RGB")
+        segmenter = Segmenter(replace(card, input=wanted).spec, network)
+        matrix = ConfusionMatrix(len(card.table))
+        for each in fitting:
+            matrix.update(each.labels, predict(segmenter, each.image))
+        found.append(Trial(wanted, f"{colour}, {said}", matrix.mean_iou() or 0.0))
+    return sorted(found, key=lambda trial: -trial.miou)
+
+
+def with_colour(wanted: Input, colour: Colour) -> Input:
+    """An input in RGB order with its channels in another."""
+    if colour == "RGB":
+        return wanted
+    return replace(wanted, colour=colour, mean=wanted.mean[::-1], std=wanted.std[::-1])
+
+
+def fitted(card: ModelCard, given: Labelled) -> Labelled:
+    """An image and its labels at a size that the network takes. Raises DataError for labels beyond the classes."""
+    labels = given.labels
+    if len(card.table) == 2 and set(np.unique(labels)) <= {0, 255} and (labels == 255).any():
+        labels = (labels == 255).astype(np.uint8)  # a mask of black and white
+    odd = sorted(set(np.unique(labels).tolist()) - {*range(len(card.table)), 255})
+    if odd:
+        what = f"the mask holds {', '.join(map(str, odd[:5]))}, the network has {len(card.table)} classes"
+        raise DataError(what, "a mask holds class indices, and 255 for pixels that do not count")
+    height, width = labels.shape
+    multiple = card.multiple_of
+    size = card.size or (max(height // multiple, 1) * multiple, max(width // multiple, 1) * multiple)
+    if size == (height, width):
+        return Labelled(given.image, labels)
+    return Labelled(resized(given.image, size, smooth=True), resized(labels, size, smooth=False))
+
+
+def resized(values: NDArray[np.uint8], size: tuple[int, int], smooth: bool) -> NDArray[np.uint8]:
+    """An image or a label map at another (height, width)."""
+    way = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(values).resize(size[::-1], way))

@@ -1,0 +1,64 @@
+"""What `segeval deploy` says of files beside their parity: what was left out or doubted, and on what ranges rest."""
+
+from typing import TYPE_CHECKING
+
+from segeval.console import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from segeval.files.bundles import BundleManifest
+
+
+def carries(bundle: "BundleManifest") -> bool:
+    """Whether a bundle holds engines of the user's, who trusts them, having given them."""
+    return any(engine.own is not None and engine.own.format == "tensorrt" for engine in bundle.engines)
+
+
+def show_left_out(bundle: "BundleManifest") -> None:
+    """Which convolutions an int8 file leaves exact, and why."""
+    for engine in bundle.engines:
+        found = engine.calibration
+        if found is not None and found.too_small:
+            say(
+                f"{engine.name}: {len(found.too_small)} convolutions are left in floating point: they have few channels"
+            )
+        if found is not None and found.not_on_tensorrt_8:
+            count = len(found.not_on_tensorrt_8)
+            say(f"{engine.name}: {count} grouped convolutions stay exact for TensorRT 8, which has no kernel for them")
+
+
+def show_own(bundle: "BundleManifest") -> None:
+    """What was found of the files that the user brought, and what speaks against them."""
+    for engine in bundle.engines:
+        own = engine.own
+        if own is None:
+            continue
+        if own.doubt:
+            say(f"warning: {engine.name} is likely not described as it is: {own.doubt}")
+        if own.refused:
+            say(f"warning: {engine.name} runs on no TensorRT: {own.refused}")
+        if own.format == "tensorrt":
+            say(f"{engine.name}: a built engine is neither run nor checked here; its device does both")
+
+
+def warn_of_calibration(bundle: "BundleManifest") -> None:
+    """Say it if int8 saw, when its ranges were found, the very images it is about to be judged on."""
+    found = (engine.calibration for engine in bundle.engines)
+    for source in dict.fromkeys(each.source for each in found if each and each.on_own_images):
+        say(f"warning: the int8 ranges were found on {source}")
+    for asked, there in shortages(bundle):
+        say(f"warning: {asked} calibration images were asked for, {there} are there")
+
+
+def shortages(bundle: "BundleManifest") -> "Iterator[tuple[int, int]]":
+    """Numbers of calibration images, other than the usual one, that were asked for, and the fewer that there were."""
+    from segeval.graphs.calibration import IMAGES, parse_calibrations
+
+    options = bundle.options
+    specs = parse_calibrations(options.sweep or (options.calibration,), options.calibration_images)
+    used = {each.calibration.name: len(each.calibration.images) for each in bundle.engines if each.calibration}
+    for place, spec in enumerate(specs):
+        there = used.get(spec.name(specs[0].images) if place else "", spec.images)
+        if spec.images != IMAGES and there < spec.images:
+            yield spec.images, there

@@ -1,0 +1,160 @@
+"""``segeval model``: model cards, by which a network of the user's own is named."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segeval.commands.options import DataRoot, Device, Option, Quiet, Size, check_device, command, parse_size
+from segeval.console import say
+from segeval.errors import ConfigurationError
+from segeval.places import dataset_root
+
+if TYPE_CHECKING:
+    from segeval.classes import ClassTable
+    from segeval.datasets import Dataset
+    from segeval.deploy.cards.trials import Labelled
+
+model = typer.Typer(no_args_is_help=True, help="Write and check a model card, by which your own network is named.")
+
+TRIED = 3
+"""Images of a folder that normalizations are tried on."""
+BLOCKS = (256, 512)
+"""Height and width of the image that a network of any size is tried on where none is given."""
+
+
+@model.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The ONNX file of a float network.")],
+    out: Annotated[
+        Path | None, Option("--out", metavar="CARD", help="The card.", show_default="FILE with .toml")
+    ] = None,
+    image: Annotated[
+        Path | None, Option("--image", help="Try colour orders and normalizations on it.", show_default=False)
+    ] = None,
+    mask: Annotated[
+        Path | None, Option("--mask", help="Its labels: an 8-bit PNG of class indices.", show_default=False)
+    ] = None,
+    data_root: DataRoot = None,
+    dataset: Annotated[
+        str, Option("--dataset", help="What --data-root holds, as in `segeval ls datasets`.")
+    ] = "folder",
+    quiet: Quiet = False,
+) -> None:
+    """Write a model card from what an ONNX file says. What it only guesses is marked as unsure.
+
+    \b
+    segeval model init mynet.onnx
+
+    \b
+    segeval model init mynet.onnx --image street.png --mask street-labels.png
+
+    \b
+    segeval model init mynet.onnx --data-root pictures
+    """
+    if (image is None) != (mask is None):
+        raise ConfigurationError("--image and --mask belong together", "give an image and its labels")
+    from segeval.deploy.cards import draft_card
+
+    data = opened(dataset, data_root, None) if data_root is not None else None
+    labelled = [*(pair(image, mask) if image is not None and mask is not None else []), *some_of(data)]
+    card = out or file.with_suffix(".toml")
+    table: ClassTable | None = data.table if data is not None else None
+    draft = draft_card(file, card, table, labelled)
+    typer.echo(card)
+    if not quiet:
+        for trial in draft.trials[:3]:
+            say(f"mIoU {100 * trial.miou:.1f} % with {trial.said}")
+        for key, doubt in draft.unsure.items():
+            say(f"unsure: {key}: {doubt}")
+        say(f"next: {command('model', 'check', card)}")
+
+
+@model.command()
+def check(
+    card: Annotated[Path, typer.Argument(metavar="CARD", help="A model card.")],
+    data_root: DataRoot = None,
+    dataset: Annotated[
+        str, Option("--dataset", help="What --data-root holds, as in `segeval ls datasets`.")
+    ] = "folder",
+    size: Size = None,
+    device: Device = "cpu",
+) -> None:
+    """Try the network of a model card: its answers, its gradient, its deployed file, and how well it sees.
+
+    A card that names code runs it.
+
+    \b
+    segeval model check mynet.toml --data-root pictures
+    """
+    check_device(device)
+    from segeval.deploy.cards import check_card
+    from segeval.models.cards import load_card, read_card
+
+    read = read_card(card.expanduser())
+    wanted = parse_size(size) or read.size
+    data = opened(dataset, data_root, wanted) if data_root is not None else None
+    typer.echo(f"ok: reads as {read.name}: {len(read.outputs)} classes of {read.table.name}, {read.source.kind}")
+    segmenter = load_card(str(card), "", device)
+    for line in segmenter.said:
+        say(line)
+    if data is not None:
+        require_same_classes(read.table, data, card)
+    doubts = 0
+    for finding in check_card(segmenter, data, wanted or tuple_of(read.multiple_of)):
+        typer.echo(f"{'warning' if finding.doubt else 'ok'}: {finding.text}")
+        doubts += finding.doubt
+    if not doubts:
+        root = ["--data-root", data_root] if data_root is not None else ["--data-root", "FOLDER"]
+        crafting = ["--dataset", dataset, *root, "--model", card, *(["--size", size] if size else [])]
+        say(f"next: {command('craft', '--out', 'runs/set', *crafting)}")
+
+
+def tuple_of(multiple: int) -> tuple[int, int]:
+    """A usual size that is a multiple of this."""
+    return max(BLOCKS[0] // multiple, 1) * multiple, max(BLOCKS[1] // multiple, 1) * multiple
+
+
+def opened(dataset: str, root: Path | None, size: tuple[int, int] | None) -> "Dataset":
+    """The default split of a dataset."""
+    from segeval.datasets import open_dataset
+
+    return open_dataset(dataset, dataset_root(root), size=size)
+
+
+def require_same_classes(table: "ClassTable", data: "Dataset", card: Path) -> None:
+    """Raise ConfigurationError unless the dataset has the classes of a card, in their order."""
+    from segeval.classes import class_difference
+
+    difference = class_difference(table, data.table)
+    if difference:
+        raise ConfigurationError(
+            f"{card} and the dataset have different classes: {difference}",
+            "write the dataset's names into [classes], or the Cityscapes name of each class as classes.canonical",
+        )
+
+
+def pair(image: Path, mask: Path) -> "list[Labelled]":
+    """An image with its labels. Raises DataError, ConfigurationError if they differ in size."""
+    from segeval.deploy.cards.trials import Labelled
+    from segeval.files.images import read_png
+
+    pixels, labels = read_png(image, "RGB"), read_png(mask, "L")
+    if pixels.shape[:2] != labels.shape:
+        sizes = f"{image} is {pixels.shape[0]}x{pixels.shape[1]}, {mask} {labels.shape[0]}x{labels.shape[1]}"
+        raise ConfigurationError(f"{sizes} (height x width)", "give the labels of this very image")
+    return [Labelled(pixels, labels)]
+
+
+def some_of(data: "Dataset | None") -> "list[Labelled]":
+    """The first images of a dataset that have labels."""
+    from segeval.deploy.cards.trials import Labelled
+
+    found: list[Labelled] = []
+    for index in range(len(data) if data is not None else 0):
+        example = data[index] if data is not None else None
+        if example is not None and example.labels is not None:
+            found.append(Labelled(example.image, example.labels))
+        if len(found) == TRIED:
+            break
+    return found

@@ -1,0 +1,125 @@
+"""What a model card says, once it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from segeval.classes import ClassTable
+from segeval.errors import ConfigurationError
+from segeval.models.spec import Channels, ModelSpec, Preprocessing
+from segeval_runner.described import LEVELS, Input, Output, Three
+
+SourceKind = Literal["onnx", "factory", "torchscript", "exported"]
+
+EXAMPLE = """\
+    [source]
+    onnx = "mynet.onnx"        # or factory = "package.module:function"
+    [input]
+    layout = "NCHW"            # or "NHWC"
+    colour = "RGB"             # or "BGR"
+    range = 1                  # what white is; 255 if levels stay as they are
+    mean = [0.485, 0.456, 0.406]
+    std = [0.229, 0.224, 0.225]
+    [output]
+    kind = "logits"            # or "probabilities", "labels"
+    [classes]
+    table = "cityscapes"       # or names = ["road", "car"]
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a network comes from.
+
+    Attributes:
+        kind: of it.
+        named: the file, relative to the card's folder, or ``package.module:function``, or ``./file.py:function``.
+        weights: a file of parameters for what a factory builds, relative to the card's folder; empty for none.
+        arguments: what a factory is called with. A table with a key ``factory`` is itself built first.
+        none: names of more arguments, which are None.
+    """
+
+    kind: SourceKind
+    named: str
+    weights: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    none: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> str:
+        """The code that loading it would run, as it is named; empty for none."""
+        return "" if self.kind == "onnx" else self.named
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model card.
+
+    Attributes:
+        path: of the card.
+        sha256: of its bytes.
+        name: of the network in sets and reports.
+        input: what the network wants to be done to an image.
+        output: what it answers.
+        size: (height, width) of the only images that it takes, None for any.
+        multiple_of: what both sides of an image must be multiples of.
+        table: its classes, in the order of its outputs.
+        extra: outputs after those of the table's classes, such as a background.
+    """
+
+    path: Path
+    sha256: str
+    name: str
+    source: Source
+    input: Input
+    output: Output
+    size: tuple[int, int] | None
+    multiple_of: int
+    table: ClassTable
+    extra: tuple[str, ...] = ()
+    licence: str = ""
+    paper: str = ""
+    reported: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Class name of each output."""
+        return (*self.table.names, *self.extra)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The card in the words of registered networks. Raises ConfigurationError for an odd mean or std."""
+        try:
+            preprocessing = preprocessing_of(self.input)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self.path}: [input] {error.what}", "is range what white is there?") from error
+        return ModelSpec(
+            name=self.name,
+            builder="",
+            outputs=self.outputs,
+            table=self.table,
+            preprocessing=preprocessing,
+            multiple_of=self.multiple_of,
+            size=self.size or (0, 0),
+            weights=None,
+            licence=self.licence,
+            paper=self.paper,
+            reported=self.reported,
+            only_size=self.size is not None,
+        )
+
+    def beside(self, file: str) -> Path:
+        """A file that the card names."""
+        return self.path.parent / Path(file).expanduser()
+
+
+def preprocessing_of(wanted: Input) -> Preprocessing:
+    """The normalization of 0-255 levels in RGB order that gives what a network wants."""
+    factor = LEVELS / wanted.range
+
+    def in_levels(values: Three) -> Channels:
+        red, green, blue = values if wanted.colour == "RGB" else values[::-1]
+        return red * factor, green * factor, blue * factor
+
+    return Preprocessing(in_levels(wanted.mean), in_levels(wanted.std), bgr=wanted.colour == "BGR")

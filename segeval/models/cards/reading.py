@@ -1,0 +1,188 @@
+"""Reading a model card. Nothing that it names is opened or run here."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from segeval.classes import TABLES, ClassTable, Rgb, canonical_name
+from segeval.errors import ConfigurationError, nearest
+from segeval.files.storage import sha256
+from segeval.models.cards.card import EXAMPLE, ModelCard, Source, SourceKind
+from segeval.models.cards.tables import Table
+from segeval.models.model_names import LABEL
+from segeval_runner.described import Colour, Input, Kind, Layout, Output, Resize
+
+MOST_BYTES = 1 << 20
+"""Of a card."""
+CARD = ("name", "source", "input", "output", "classes", "about")
+INPUT = ("layout", "colour", "range", "mean", "std", "size", "multiple_of")
+OUTPUT = ("name", "kind", "layout", "resize")
+CLASSES = ("table", "names", "colours", "canonical", "extra")
+ABOUT = ("licence", "paper", "reported")
+HELP = f"a card is a TOML file such as\n{EXAMPLE}"
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card in a file.
+
+    Raises ConfigurationError for a file that cannot be read, an unknown or missing key, or a value that cannot be.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ConfigurationError(f"{path} is too large for a card", HELP)
+        data = path.read_bytes()
+        values = tomllib.loads(data.decode())
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"there is no model card {path}", "make one of an ONNX file: segeval model init FILE.onnx"
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{path} cannot be read as a model card: {error}", HELP) from error
+    whole = Table(path, "", values)
+    whole.require_known(CARD)
+    name = whole.text("name", re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-."))
+    if not re.fullmatch(LABEL, name):
+        raise whole.error("name", f"is {name!r}", "use letters, digits and _ . - only, at most 64")
+    source = source_of(whole.table("source"))
+    image, about = whole.table("input"), whole.table("about", required=False)
+    image.require_known(INPUT)
+    wanted, given = input_of(image), whole.table("output")
+    given.require_known(OUTPUT)
+    table, extra = classes_of(whole.table("classes"), name)
+    about.require_known(ABOUT)
+    reported = about.table("reported", required=False)
+    return ModelCard(
+        path=path,
+        sha256=sha256(data),
+        name=name,
+        source=source,
+        input=wanted,
+        output=output_of(given, wanted.layout),
+        size=size_of(image),
+        multiple_of=image.whole("multiple_of", image.values.get("multiple_of", 1)),
+        table=table,
+        extra=extra,
+        licence=about.text("licence"),
+        paper=about.text("paper"),
+        reported={key: reported.number(key, value) for key, value in reported.values.items()},
+    )
+
+
+def source_of(table: Table) -> Source:
+    """The table [source]: one kind, and what belongs to it."""
+    kinds = get_args(SourceKind)
+    table.require_known((*kinds, "weights", "arguments", "none"))
+    named = [kind for kind in kinds if kind in table.values]
+    if len(named) != 1:
+        what = f"names {', '.join(named)}" if named else "names no network"
+        hint = f"name one of {', '.join(kinds)}"
+        raise ConfigurationError(f"{table.file}: [source] {what}; one is needed", hint)
+    kind: SourceKind = named[0]
+    text = table.text(kind)
+    if not text:
+        raise table.error(kind, "is empty", "name the file, or package.module:function")
+    for key in ("weights", "arguments", "none"):
+        if key in table.values and kind != "factory":
+            raise table.error(key, f"belongs to a factory, not to {kind}", f"an {kind} file holds its own weights")
+    if kind == "factory" and ":" not in text:
+        hint = "write package.module:function, or ./file.py:function for a file beside the card"
+        raise table.error(kind, f"is {text!r}, which names no function", hint)
+    arguments = table.table("arguments", required=False)
+    return Source(kind, text, table.text("weights"), arguments.values, table.texts("none"))
+
+
+def input_of(table: Table) -> Input:
+    """What the table [input] says of colours and layout. Range must be said: nothing else tells levels from shares."""
+    if "range" not in table.values:
+        raise table.error("range", "is missing", "1 if white is 1, 255 if levels stay as they are")
+    brightest = table.number("range", table.values["range"])
+    if brightest <= 0:
+        raise table.error("range", "must be above 0", "it is what white is, as in 1 or 255")
+    std = table.three("std", (1.0, 1.0, 1.0))
+    if min(std) <= 0:
+        raise table.error("std", "must be above 0")
+    layout = cast("Layout", table.one_of("layout", get_args(Layout), None))
+    colour = cast("Colour", table.one_of("colour", get_args(Colour), None))
+    return Input(layout, colour, brightest, table.three("mean", (0.0, 0.0, 0.0)), std)
+
+
+def size_of(table: Table) -> tuple[int, int] | None:
+    """The only size of images that the network takes; None for any."""
+    value = table.values.get("size")
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise table.error("size", f"is {value!r}", "write [height, width]")
+    return table.whole("size", value[0]), table.whole("size", value[1])
+
+
+def output_of(table: Table, layout: Layout) -> Output:
+    """The table [output]. layout: of the input, which the output has too unless it says otherwise."""
+    return Output(
+        cast("Kind", table.one_of("kind", get_args(Kind), None)),
+        cast("Layout", table.one_of("layout", get_args(Layout), layout)),
+        cast("Resize", table.one_of("resize", get_args(Resize), "bilinear")),
+        table.text("name"),
+    )
+
+
+def classes_of(table: Table, name: str) -> tuple[ClassTable, tuple[str, ...]]:
+    """The table [classes]: a known class table or names, and outputs beyond it."""
+    table.require_known(CLASSES)
+    extra, names = table.texts("extra"), table.texts("names")
+    if ("table" in table.values) == bool(names):
+        raise table.error("names", "or classes.table must be given, and only one of them", f"tables: {known_tables()}")
+    if not names:
+        known = table.text("table")
+        if known not in TABLES:
+            raise table.error("table", f"is {known!r}", nearest(known, TABLES))
+        for key in ("colours", "canonical"):
+            if key in table.values:
+                raise table.error(key, "belongs to classes.names; a known table has its own")
+        return TABLES[known], extra
+    doubled = [each for each in names if [*map(str.casefold, names)].count(each.casefold()) > 1]
+    if doubled:
+        raise table.error("names", f"has {doubled[0]!r} more than once")
+    canonical = table.texts("canonical") or tuple(map(canonical_name, names))
+    colours = tuple(colour_of(table, each) for each in table.texts("colours"))
+    for key, values in (("colours", colours), ("canonical", canonical)):
+        if values and len(values) != len(names):
+            raise table.error(key, f"has {len(values)} entries, classes.names {len(names)}", "give one for each class")
+    usual = tuple(usual_colour(each, number) for number, each in enumerate(canonical))
+    return ClassTable(name, names, colours or usual, canonical), extra
+
+
+def known_tables() -> str:
+    """Names of the class tables, for a hint."""
+    return ", ".join(TABLES)
+
+
+def colour_of(table: Table, text: str) -> Rgb:
+    """``#rrggbb`` as a colour."""
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise table.error("colours", f"has {text!r}", "write colours as #rrggbb")
+    red, green, blue = bytes.fromhex(text[1:])
+    return red, green, blue
+
+
+def usual_colour(canonical: str, number: int) -> Rgb:
+    """The Cityscapes colour of a class that has one, else the colour with this number in the PASCAL VOC map."""
+    cityscapes = TABLES["cityscapes"]
+    known = cityscapes.find(canonical)
+    if known is not None:
+        return cityscapes.palette[known]
+    channels = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            channels[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
+    return channels[0], channels[1], channels[2]
+
+
+def as_toml(value: Any) -> str:
+    """A text, number or list in the spelling of TOML."""
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(as_toml, value)) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,90 @@
+"""Networks that PyTorch saved with their code: TorchScript, and programs of torch.export."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from segeval.errors import WeightsError
+from segeval.models.cards.adapters import Adapted
+from segeval.models.cards.card import ModelCard
+from segeval.models.cards.opening import Opened, require_file
+
+
+def open_torchscript(card: ModelCard) -> Opened:
+    """The network of a TorchScript file. Raises ConfigurationError, WeightsError."""
+    path = require_file(card, card.source.named, "torchscript")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it announces the end of TorchScript
+            network = Scripted(torch.jit.load(str(path), map_location="cpu"))  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(
+            f"{path} is no TorchScript file: {first_line(error)}", "save it by torch.jit.save"
+        ) from error
+    return Opened(Adapted(network.eval(), card), (path,))
+
+
+class Scripted(nn.Module):
+    """A TorchScript network that can be exported as a part of another one.
+
+    PyTorch does not trace calls of a script module that was read from a file. It does those of a function, and the
+    graph of a frozen module, whose parameters are constants in it, is one.
+    """
+
+    def __init__(self, network: torch.jit.ScriptModule) -> None:
+        super().__init__()
+        self.network = network.eval()
+        graph = torch.jit.freeze(self.network).graph.copy()
+        torch._C._jit_pass_inline(graph)
+        graph.eraseInput(0)  # the module itself, which nobody reads any more
+        self.function = torch._C._create_function_from_graph("forward", graph)
+
+    def forward(self, images: Tensor) -> Any:
+        """What the network answers."""
+        return (self.network if torch._C._get_tracing_state() is None else self.function)(images)
+
+
+def open_exported(card: ModelCard) -> Opened:
+    """The network of a file of torch.export. Raises ConfigurationError, WeightsError."""
+    path = require_file(card, card.source.named, "exported")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network = torch.export.load(path).module()
+    except Exception as error:  # of many kinds: a zip, JSON, a version
+        raise WeightsError(
+            f"{path} is no file of torch.export: {first_line(error)}", "save it by torch.export.save"
+        ) from error
+    return Opened(Adapted(OneByOne(network), card), (path,))
+
+
+class OneByOne(nn.Module):
+    """A program that was exported for one image, for several."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def eval(self) -> "OneByOne":
+        """Itself: such a program is in the mode that it was exported in, and has no other."""
+        return self
+
+    def train(self, mode: bool = True) -> "OneByOne":
+        """Itself; see `eval`."""
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Answers to images, in one tensor."""
+        answers: Tensor = (
+            self.network(images)
+            if len(images) == 1
+            else torch.cat([self.network(each) for each in torch.split(images, 1)])
+        )
+        return answers
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

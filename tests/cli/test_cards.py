@@ -1,0 +1,184 @@
+"""From a user's ONNX file and a folder of images to a report, by typing alone; and what code may come with a set."""
+
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from segeval.files.set_folder import SetFolder
+from tests.graphs.given.networks import CASES, NCHW, Ending, Small, export, image_of, large, plain_labels, same
+
+Call = Callable[..., Any]
+CLASSES = ("road", "car", "sky", "pole", "bus")
+CODE = "import torch\nfrom torch import nn\n\ndef net():\n    return nn.Conv2d(3, 5, 3, 1, 1)\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder: net.onnx, and images with the labels that it gives when it is run as it was trained."""
+    root = tmp_path_factory.mktemp("user")
+    export(root / "net.onnx", Ending(Small(5), same, large), NCHW)
+    for seed in range(4):
+        image = image_of(seed)
+        labels = plain_labels(CASES["plain"], root / "net.onnx", image).astype(np.uint8)
+        for kind, pixels in (("images", image), ("masks", labels)):
+            path = root / "data" / kind / f"{seed}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    (root / "data/classes.txt").write_text("\n".join(CLASSES))
+    return root
+
+
+def test_from_a_file_and_a_folder_to_a_report(
+    folder: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, tmp_path / "user")
+    monkeypatch.chdir(tmp_path / "user")
+    ended = call("model", "init", "net.onnx", "--data-root", "data")
+    assert (ended.code, ended.out.strip()) == (0, "net.toml"), ended.err
+    assert "mIoU 100.0 % with RGB, ImageNet's mean and std" in ended.err
+    text = Path("net.toml").read_text()
+    assert 'names = ["road", "car", "sky", "pole", "bus"]' in text and "size = [32, 48]" in text
+    ended = call("model", "check", "net.toml", "--data-root", "data")
+    assert ended.code == 0 and "clean mIoU on 4 image(s): 100.0 %" in ended.out, ended.out + ended.err
+    assert "warning" not in ended.out and ended.out.count("ok: ") == 6
+    crafting = ("--dataset", "folder", "--data-root", "data", "--model", "net.toml", "--task", "untargeted")
+    ended = call(
+        "craft", "--out", "set", *crafting, "--scope", "local", "--steps", "3", "--limit", "2", "--workers", "1"
+    )
+    assert ended.code == 0 and "next: segeval deploy set --out set-bundle\n" in ended.err, ended.err
+    ended = call("deploy", "set", "--out", "bundle", "--precision", "fp32,int8", "--quiet")
+    assert ended.code == 0, ended.err
+    ended = call("replay", "bundle", "--out", "replay", "--quiet")
+    assert ended.code == 0, ended.err
+    ended = call("evaluate", "set", "replay", "--out", "report", "--quiet")
+    assert ended.code == 0 and (tmp_path / "user/report/report.html").is_file(), ended.err
+    assert re.search(r"survived int8\s+deployment", ended.out + ended.err)
+
+
+def test_a_card_that_is_not_sure_says_so(folder: Path, tmp_path: Path, call: Call) -> None:
+    shutil.copy(folder / "net.onnx", tmp_path)
+    ended = call("model", "init", tmp_path / "net.onnx")
+    assert ended.code == 0 and "unsure: input.colour" in ended.err and "unsure: classes" in ended.err
+    text = (tmp_path / "net.toml").read_text()
+    assert re.search(r"^colour = .*# unsure: ", text, re.M) and '"class 4"' in text
+    ended = call("model", "init", tmp_path / "net.onnx")
+    assert ended.code == 2 and "is there already" in ended.err
+    ended = call("model", "init", tmp_path / "other.onnx")
+    assert ended.code == 2 and "there is no file" in ended.err
+    (tmp_path / "other.pt2").touch()
+    ended = call("model", "init", tmp_path / "other.pt2")
+    assert ended.code == 2 and "docs/own-network.md" in ended.err
+    ended = call("model", "init", tmp_path / "net.onnx", "--image", folder / "data/images/0.png")
+    assert ended.code == 2 and "belong together" in ended.err
+
+
+def test_a_card_that_is_wrong_is_doubted(folder: Path, tmp_path: Path, call: Call) -> None:
+    shutil.copy(folder / "net.onnx", tmp_path)
+    image, mask = (folder / "data" / kind / "0.png" for kind in ("images", "masks"))
+    ended = call("model", "init", tmp_path / "net.onnx", "--image", image, "--mask", mask, "--out", tmp_path / "a.toml")
+    assert ended.code == 0, ended.err
+    card = (tmp_path / "a.toml").read_text()
+    wrong = re.sub(r"names = .*", 'names = ["bus", "pole", "road", "car", "sky"]', card)
+    right_order = re.sub(r"names = .*", f"names = {list(CLASSES)!r}".replace("'", '"'), card)
+    exchanged = right_order.replace('"RGB"', '"BGR"').replace("std = [0.229", "std = [2.29")
+    (tmp_path / "a.toml").write_text(wrong)
+    ended = call("model", "check", tmp_path / "a.toml", "--data-root", folder / "data")
+    assert ended.code == 2 and "class 0 is 'bus'" in ended.err
+    (tmp_path / "a.toml").write_text(exchanged)
+    ended = call("model", "check", tmp_path / "a.toml", "--data-root", folder / "data")
+    assert ended.code == 0 and "100.0 %" not in ended.out.split("mIoU")[1]
+
+
+def crafted(folder: Path, here: Path, call: Call, card: str) -> Any:
+    options = ("--dataset", "folder", "--data-root", folder / "data", "--task", "untargeted", "--scope", "local")
+    return call(
+        "craft", "--out", here / "set", *options, "--model", card, "--steps", "1", "--limit", "1", "--workers", "1"
+    )
+
+
+def test_code_of_a_card_is_not_run_when_a_set_names_it(folder: Path, tmp_path: Path, call: Call) -> None:
+    (tmp_path / "mine.py").write_text(CODE)
+    card = tmp_path / "mine.toml"
+    plain = '[input]\nlayout = "NCHW"\ncolour = "RGB"\nrange = 1\n[output]\nkind = "logits"\n'
+    names = "names = [" + ", ".join(f'"{name}"' for name in CLASSES) + "]"
+    card.write_text(f'[source]\nfactory = "./mine.py:net"\n{plain}[classes]\n{names}\n')
+    ended = crafted(folder, tmp_path, call, str(card))
+    assert ended.code == 0 and "--allow ./mine.py:net" in ended.err, ended.err
+    ran = tmp_path / "ran"
+    (tmp_path / "mine.py").write_text(f"open({str(ran)!r}, 'w')\n" + CODE)
+    deploying = ("deploy", tmp_path / "set", "--out", tmp_path / "bundle", "--precision", "fp32", "--quiet")
+    ended = call(*deploying)
+    assert ended.code == 2 and "--allow ./mine.py:net" in ended.err and not ran.exists()
+    ended = call(*deploying, "--allow", "./mine.py:net")
+    assert ended.code == 2 and "mine.py" in ended.err and "is another file now" in ended.err and not ran.exists()
+    (tmp_path / "mine.py").write_text(CODE)
+    assert call(*deploying, "--allow", "./mine.py:net").code == 0
+
+
+def test_a_card_or_file_that_is_another_by_now_is_refused(folder: Path, tmp_path: Path, call: Call) -> None:
+    shutil.copy(folder / "net.onnx", tmp_path)
+    call("model", "init", tmp_path / "net.onnx", "--data-root", folder / "data")
+    ended = crafted(folder, tmp_path, call, f"mine={tmp_path / 'net.toml'}")
+    assert ended.code == 0, ended.err
+    (record,) = SetFolder(tmp_path / "set").manifest().models
+    assert record.name == "mine" and record.card is not None and not record.card.code
+    deploying = ("deploy", tmp_path / "set", "--out", tmp_path / "bundle", "--precision", "fp32", "--quiet")
+    whole = (tmp_path / "net.toml").read_text()
+    (tmp_path / "net.toml").write_text(whole + "\n")
+    ended = call(*deploying)
+    assert ended.code == 2 and "another card" in ended.err and "--model mine=CARD" in ended.err
+    elsewhere = tmp_path / "elsewhere/net.toml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(whole)
+    ended = call(*deploying, "--model", f"mine={elsewhere}")
+    assert ended.code == 2 and "is not here" in ended.err
+    model = onnx.load(tmp_path / "net.onnx")
+    model.producer_name = "somebody else"
+    onnx.save(model, elsewhere.with_name("net.onnx"))
+    ended = call(*deploying, "--model", f"mine={elsewhere}")
+    assert ended.code == 2 and "is another file now" in ended.err
+    shutil.copy(folder / "net.onnx", elsewhere.parent)
+    assert call(*deploying, "--model", f"mine={elsewhere}").code == 0
+
+
+def test_what_is_no_card_is_followed_by_the_way_to_one(
+    folder: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mynet_of_test.py").write_text(CODE)
+    shutil.copy(folder / "net.onnx", tmp_path)
+    with zipfile.ZipFile("net.ts", "w") as archive:  # what torch.jit.save writes among others
+        archive.writestr("net/data.pkl", b"")
+        archive.writestr("net/code/__torch__.py", "")
+    for model, said in {
+        "net.onnx": "segeval model init net.onnx",
+        "net.pt2": "docs/own-network.md",
+        "label=net.ts": "docs/own-network.md",
+        "mynet_of_test:net": 'factory = "mynet_of_test:net"',
+        "./mynet_of_test.py:net": 'factory = "./mynet_of_test.py:net"',
+        "mynet_of_test:nte": "no attribute 'nte'",
+        "espnet-cityscapes=net.onnx": 'onnx = "net.onnx"',
+        "espnet-cityscapes=net.ts": 'torchscript = "net.ts"',
+        "nowhere.toml": "segeval model init",
+    }.items():
+        ended = crafted(folder, tmp_path, call, model)
+        assert ended.code == 2 and said in ended.err and "Traceback" not in ended.err, (model, ended.err)
+        assert "weights_only" not in ended.err
+
+
+def test_tasks_of_a_card(tmp_path: Path, call: Call) -> None:
+    card = tmp_path / "net.toml"
+    card.write_text('[source]\nonnx = "net.onnx"\n' + CASES["plain"].card)
+    ended = call("ls", "tasks", "--model", card)
+    assert ended.code == 0 and "car:*" in ended.out and "vehicle-to-road" in ended.out
+    assert "vru-lost" not in ended.out
+    ended = call("ls", "models", "--model", card)
+    assert ended.code == 2 and "ls tasks --model" in ended.err

@@ -1,0 +1,94 @@
+"""What `segeval model init` reads off files of every kind, and that the card it writes gives the file's labels."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from segeval.deploy.cards import draft_card
+from segeval.deploy.cards.trials import Labelled
+from segeval.errors import DataError, EngineError
+from segeval.models import load_model
+from segeval.models.cards import read_card
+from segeval.models.soundness import predict
+from tests.graphs.given.networks import CASES, HEIGHT, NCHW, WIDTH, Ending, Small, export, image_of, plain_labels, same
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_file_says_stands_in_its_card(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    file = case.write(tmp_path / "net.onnx")
+    draft = draft_card(file, tmp_path / "net.toml")
+    found = read_card(tmp_path / "net.toml")
+    (tmp_path / "wanted.toml").write_text(f'[source]\nonnx = "net.onnx"\n{case.card}\n')
+    wanted = read_card(tmp_path / "wanted.toml")
+    assert found.input.layout == wanted.input.layout
+    assert (found.output.kind, found.output.layout) == (wanted.output.kind, wanted.output.layout)
+    assert len(found.outputs) == len(wanted.outputs)
+    assert found.size == (None if "free sizes" in name else (HEIGHT, WIDTH))
+    assert {"input.colour", "input.range", "classes"} <= draft.unsure.keys()
+    text = (tmp_path / "net.toml").read_text()
+    assert text.count("# unsure") == len(draft.unsure)
+
+
+@pytest.mark.parametrize("name", ["channels last, probabilities, resized by the nearest", "binary, a sigmoid"])
+def test_a_labelled_image_tells_the_normalization(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    file = case.write(tmp_path / "net.onnx")
+    labelled = []
+    for seed in range(2):
+        labels = plain_labels(case, file, image_of(seed)).astype(np.uint8)
+        labelled.append(
+            Labelled(image_of(seed), labels * 255 if "binary" in name else labels)
+        )  # as many tools save them
+    draft = draft_card(file, tmp_path / "net.toml", labelled=labelled)
+    (tmp_path / "wanted.toml").write_text(f'[source]\nonnx = "net.onnx"\n{case.card}\n')
+    assert draft.card.input == read_card(tmp_path / "wanted.toml").input
+    labels = predict(load_model(str(tmp_path / "net.toml")), image_of(0))
+    assert (labels == plain_labels(case, file, image_of(0))).mean() > 0.8  # of another resize, if the file is smaller
+
+
+def test_the_largest_of_several_outputs_is_taken_and_said(tmp_path: Path) -> None:
+    file = export(
+        tmp_path / "net.onnx",
+        Ending(Small(5), same, lambda y: (y.mean((2, 3)), y)),
+        NCHW,
+        output_names=["scene", "map"],
+    )
+    draft = draft_card(file, tmp_path / "net.toml")
+    assert draft.card.output.name == "map" and "scene, map" in draft.unsure["output.name"]
+
+
+def test_labels_beyond_the_classes_are_named(tmp_path: Path) -> None:
+    file = CASES["plain"].write(tmp_path / "net.onnx")
+    with pytest.raises(DataError, match="the mask holds 7, the network has 5 classes"):
+        draft_card(file, tmp_path / "net.toml", labelled=[Labelled(image_of(0), np.full((HEIGHT, WIDTH), 7, np.uint8))])
+    assert not (tmp_path / "net.toml").exists()
+
+
+def test_a_file_that_is_no_network_leaves_no_card(tmp_path: Path) -> None:
+    file = CASES["plain"].write(tmp_path / "net.onnx")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(EngineError):
+        draft_card(file, tmp_path / "net.toml")
+    file.write_bytes(whole)
+    model = onnx.load(file)
+    onnx.save(model, file, save_as_external_data=True, location="net.data", size_threshold=0)
+    (tmp_path / "net.data").unlink()
+    with pytest.raises(EngineError, match=r"net\.data"):
+        draft_card(file, tmp_path / "net.toml")
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_a_card_finds_its_file_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "cards").mkdir()
+    CASES["plain"].write(tmp_path / "nets/net.onnx")
+    monkeypatch.chdir(tmp_path)
+    draft_card(Path("nets/net.onnx"), Path("cards/net.toml"))
+    shutil.move(tmp_path / "cards", tmp_path / "renamed")
+    monkeypatch.chdir(tmp_path / "nets")
+    assert load_model(str(Path("../renamed/net.toml"))).spec.name == "net"

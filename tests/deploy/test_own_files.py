@@ -1,0 +1,104 @@
+"""What names a file of the user's and describes it is refused where it cannot be, before anything is done."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segeval.deploy import deploy
+from segeval.errors import ConfigurationError
+from tests.graphs.conftest import NETWORKS
+
+MakeSet = Callable[..., Path]
+NETWORK = NETWORKS[0]
+CARD = """
+[input]
+layout = "NCHW"
+colour = "RGB"
+range = 255
+mean = [123.7, 116.3, 103.5]
+std = [58.4, 57.1, 57.4]
+[output]
+kind = "logits"
+"""
+
+
+NAMES = [
+    ("int8=f.onnx", "reads like an engine that segeval makes"),
+    ("int8-mine=f.onnx", "reads like an engine that segeval makes"),
+    ("own=f.onnx", "reads like an engine that segeval makes"),
+    ("../x=f.onnx", "no network '.'"),
+    ("a/b=f.onnx", "can be no name"),
+    ("-x=f.onnx", "can be no name"),
+    ("x\n=f.onnx", "can be no name"),
+    ("f.onnx", "is not NAME=PATH"),
+    ("mine=", "is not NAME=PATH"),
+    ("espnet-syntetic.mine=f.onnx", "no network 'espnet-syntetic'"),
+    ("mine=gone.onnx", "is not there"),
+    ("mine=.", "is a folder"),
+    ("mine=empty.onnx", "is empty"),
+    ("mine=f.bin", "does not end like"),
+    ("mine=f", "does not end like"),
+    ("mine=f.engine", "target cpu has none"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), NAMES)
+def test_an_option_that_cannot_be_is_refused_before_anything_is_done(
+    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("f.onnx", "f.bin", "f", "f.engine"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(ConfigurationError) as caught:
+        deploy(make_set(range(1), networks=(NETWORK,)), tmp_path / "out", engine_files=[text])
+    assert said in caught.value.what
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_several_networks_it_must_be_said_whose_file_it_is(make_set: MakeSet, tmp_path: Path) -> None:
+    (tmp_path / "f.onnx").write_bytes(b"x")
+    root = make_set(range(1))
+    with pytest.raises(ConfigurationError, match="does not say whose") as caught:
+        deploy(root, tmp_path / "b", engine_files=[f"mine={tmp_path / 'f.onnx'}"])
+    assert f"{NETWORK}.mine=" in caught.value.hint
+    for second in ("mine", "Mine", "MINE"):
+        twice = [f"{NETWORK}.{name}={tmp_path / 'f.onnx'}" for name in ("mine", second)]
+        with pytest.raises(ConfigurationError, match="another engine of this network"):
+            deploy(root, tmp_path / "b", engine_files=twice)
+    with pytest.raises(ConfigurationError, match="no --engine-file of that name"):
+        deploy(root, tmp_path / "b", engine_cards=[f"{NETWORK}.mine={tmp_path / 'f.onnx'}"])
+
+
+CARDS = [
+    ("[input", "cannot be read as a card"),
+    ("[input]\nrange = 1", r"\[output\] is missing"),
+    ("colour = 1", "card.colour is no key"),
+    (("layout", "layuot"), "input.layuot is no key"),
+    (("NCHW", "CHW"), "input.layout is 'CHW'"),
+    (('layout = "NCHW"', ""), "input.layout is missing"),
+    (("range = 255", ""), "input.range is missing"),
+    (("range = 255", "range = nan"), "input.range holds nan"),
+    (("range = 255", "range = true"), "input.range holds True"),
+    (("range = 255", "range = 0"), "input.range must be above 0"),
+    (("std = [", "std = [1.0, "), "input.std is .* not three numbers"),
+    (("std = [", "std = [0.0, 1.0, 1.0] # ["), "input.std must be above 0"),
+    (('kind = "logits"', 'kind = "softmax"'), "output.kind is 'softmax'"),
+    (('kind = "logits"', 'kind = "logits"\nclasses = ["road", "rode"]'), "output.classes has 'rode'"),
+    (('kind = "logits"', 'kind = "logits"\nclasses = ["road", "sky"]'), "names 2 different classes"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), CARDS)
+def test_a_card_that_cannot_be_is_refused_by_file_and_key(
+    make_set: MakeSet, tmp_path: Path, change: Any, said: str
+) -> None:
+    card = change if isinstance(change, str) else CARD.replace(*change)
+    (tmp_path / "card.toml").write_text(card)
+    (tmp_path / "f.onnx").write_bytes(b"x")
+    options = {"engine_files": [f"mine={tmp_path / 'f.onnx'}"], "engine_cards": [f"mine={tmp_path}/card.toml"]}
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        deploy(make_set(range(1), networks=(NETWORK,)), tmp_path / "b", **options)  # type: ignore[arg-type]
+    assert "card.toml" in caught.value.what
