@@ -127,6 +127,10 @@ def ignoring(path: Path, written: ClassFile, table: ClassTable, meaning: Meaning
         where = f"{path}, ignore"
         if each == OTHERS:
             continue
+        if isinstance(each, str) and not each.startswith("#"):
+            raise DataError(
+                f"{where}: {each!r} is neither a value, nor a colour #rrggbb, nor {OTHERS}", nearest(each, [OTHERS])
+            )
         if isinstance(each, str):
             colour = rgb(each, where)
             other, shown = colours.setdefault(colour, IGNORE), hexadecimal(colour)

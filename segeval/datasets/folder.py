@@ -1,5 +1,6 @@
 """The user's own images: a folder with images, perhaps masks, and a class list."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from segeval.files.sets import Resize
 
 MASK_SUFFIXES = (".png", ".jpg", ".jpeg")
 """A mask that is a JPEG file is refused when it is read: left out, it would cost its image the ground truth."""
+
+ALMOST_MASKS = ("mask", "labels", "label", "annotations", "annotation", "gt", "Masks", "Labels")
+"""Folders that probably hold masks and are not looked at unless classes.toml says so."""
 
 USUAL_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "trainval"})
 LAYOUT = (
@@ -64,18 +68,37 @@ def open_folder(
         where, pairs = folder / PAIR_LIST, read_pairs(folder / PAIR_LIST, split, classes.meaning)
     else:
         layout = layout_of(folder, classes)
-        where, pairs = folder / layout.images.replace(SPLIT, split), matched(folder, layout, split, classes)
+        where, pairs = (
+            folder / layout.images.replace(SPLIT, split).removesuffix(NAME),
+            matched(folder, layout, split, classes),
+        )
     labelled = [pair for pair in pairs if pair.labels is not None]
     if labelled and not has_class_list(folder):
         raise DataError(f"{folder} has masks, but no class list that says what they mean", f"Expected: {LAYOUT}")
-    notes = []
-    if len(classes.table) == 2 and not classes.stated and is_black_and_white(labelled):
+    notes = told_of(folder, classes, pairs)
+    if len(classes.table) <= 2 and not classes.stated and is_black_and_white(labelled):
+        if len(classes.table) == 1:
+            raise DataError(
+                f"{folder}: masks hold 0 and 255 alone, and the class list has one class",
+                "list two: what 0 is first, then what 255 is",
+            )
         pairs = black_and_white(pairs)
         notes.append(told_of_black_and_white(classes.table))
-    if labelled and len(labelled) < len(pairs):
-        missing = [pair.id for pair in pairs if pair.labels is None]
-        notes.append(f"{len(missing)} of {len(pairs)} images have no mask and count in no mIoU, as {missing[0]}")
     return FileDataset(where, classes.table, pairs, size, resize, notes=notes)
+
+
+def told_of(folder: Path, classes: ClassList, pairs: Sequence[Pair]) -> list[str]:
+    """What a person should know of a folder without class list, and of images without masks."""
+    missing = [pair.id for pair in pairs if pair.labels is None]
+    found = [name for name in ALMOST_MASKS if (folder / name).is_dir()]
+    notes = []
+    if not has_class_list(folder):
+        notes.append(f"{folder} has no class list: its classes are those of the network, {classes.table.name}")
+    if missing and len(missing) < len(pairs):
+        notes.append(f"{len(missing)} of {len(pairs)} images have no mask and count in no mIoU, as {missing[0]}")
+    elif missing and found and not (folder / PAIR_LIST).exists():
+        notes.append(f"no image has a mask: masks are looked for in masks/, and not in {found[0]}/ that is there")
+    return notes
 
 
 def has_class_list(folder: Path) -> bool:
@@ -103,6 +126,7 @@ def layout_of(folder: Path, classes: ClassList) -> Layout:
     if classes.masks:
         raise DataError(f"{folder / CLASS_FILE} says where masks are and not where images are", "give images as well")
     splits = tuple(sorted(path.parent.name for path in folder.glob("*/images") if path.is_dir()))
+    splits = tuple(name for name in splits if name not in ("images", "masks"))
     if splits:
         return Layout(f"{SPLIT}/images/{NAME}", f"{SPLIT}/masks/{NAME}", splits)
     images = folder / "images"
@@ -122,9 +146,12 @@ def matched(folder: Path, layout: Layout, split: str, classes: ClassList) -> lis
         raise DataError(f"{folder} has no split {split!r}", f"splits: {', '.join(layout.splits)}")
     where = f"{folder / CLASS_FILE}"
     images = parse_pattern(layout.images, split, IMAGE_SUFFIXES, f"{where}, images")
+    if SPLIT in layout.images and not (folder / images.folder).is_dir():
+        raise DataError(f"split {split!r}: there is no folder {folder / images.folder}", "--split names another split")
     need_folder(folder / images.folder, LAYOUT)
     masks = parse_pattern(layout.masks, split, MASK_SUFFIXES, f"{where}, masks") if layout.masks else None
     if masks and classes.masks:
         need_folder(folder / masks.folder, LAYOUT)
     named = masks.files(folder) if masks and (folder / masks.folder).is_dir() else []
-    return pair_by_name(images.files(folder), named, classes.meaning)
+    taken = {path for _, path in named}  # a pattern of images may fit the masks beside them as well
+    return pair_by_name([each for each in images.files(folder) if each[1] not in taken], named, classes.meaning)

@@ -82,7 +82,9 @@ def form_of(path: Path, meaning: Meaning) -> Form:
                 'write values = "ids" into classes.toml',
             )
         if image.mode not in ("L", "P", "1", *COLOURED):
-            raise DataError(f"{path}: {KINDS}, this one is {image.mode}")
+            raise DataError(
+                f"{path}: {KINDS}, this one is {image.mode}", "save it with 8 bits and without transparency"
+            )
         if meaning.form is not None:
             return meaning.form
         if image.mode == "P" and meaning.colours:
@@ -105,7 +107,10 @@ def read_colours(path: Path) -> RgbImage:
         picture = np.array(upright.convert("RGBA"))
     if (clear := picture[..., 3] < 255).any():
         y, x = np.argwhere(clear)[0]
-        raise DataError(f"{path}: the pixel at x {x}, y {y} is transparent, so its colour means nothing certain")
+        raise DataError(
+            f"{path}: the pixel at x {x}, y {y} is transparent, so its colour means nothing certain",
+            "save it without transparency",
+        )
     return picture[..., :3]
 
 

@@ -36,14 +36,14 @@ class Pattern:
         folder = root / self.folder
         named = []
         for path in sorted(walk(folder), key=lambda path: [natural(each) for each in (path.parent, path)]):
-            name = self.name_of(path.relative_to(folder))
+            name = self.name_of(folder, path.relative_to(folder))
             if name is None:
                 continue
             if is_file(path):
                 named.append((name, path))
         return named
 
-    def name_of(self, path: Path) -> str | None:
+    def name_of(self, folder: Path, path: Path) -> str | None:
         """The name of a file, None for one that does not fit. Raises DataError for a format that is not read."""
         text = unicodedata.normalize("NFC", path.as_posix())
         if not text.startswith(self.before):
@@ -57,8 +57,8 @@ class Pattern:
         if not has_ending(path, self.endings):
             if has_ending(path, OTHER_SUFFIXES):
                 raise DataError(
-                    f"{self.folder}/{text}: files that end in {ending} are not read here",
-                    f"save it as {' or '.join(self.endings)}, or move it away",
+                    f"{folder / path}: files that end in {ending} are not read here",
+                    "save it as 8-bit PNG, or move it away",
                 )
             return None
         return stem[len(self.before) : len(stem) - len(self.after)]
