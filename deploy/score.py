@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from segeval.classes import same_classes
+from segeval.classes import class_difference, same_classes
 from segeval.datasets import Dataset, Size, default_split, open_dataset
 from segeval.datasets.checked import CheckedDataset
 from segeval.errors import ConfigurationError, DataError
@@ -83,6 +83,7 @@ class ScoreRecord:
         unlabelled: images without ground truth, not scored.
         left_out: images beside them that belong to other splits.
         doubt: what speaks against the score.
+        notes: how the dataset's files are read, where they could be read otherwise.
         classes_only_predicted: classes that are predicted on labelled pixels although the ground truth has none of
             them.
     """
@@ -102,6 +103,7 @@ class ScoreRecord:
     unlabelled: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     doubt: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: None) -> ScoreRecord:
@@ -145,6 +147,7 @@ def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: N
         unlabelled=unlabelled,
         left_out=tuple(data.left_out),
         doubt=worse_than_none(segmenter.spec.name, matrix, data.table),
+        notes=tuple(data.notes),
     )
 
 
@@ -195,7 +198,9 @@ def require_same_classes(segmenter: Segmenter, data: Dataset, name: str) -> None
     if not same_classes(own, other):
         message = f"{segmenter.spec.name} predicts the {len(own)} classes of {own.name}"
         hint = f"choose a dataset with the network's classes: {', '.join(own.names)}"
-        raise ConfigurationError(f"{message}, {name} has the {len(other)} of {other.name}", hint)
+        raise ConfigurationError(
+            f"{message}, {name} has the {len(other)} of {other.name}: {class_difference(own, other)}", hint
+        )
 
 
 def torch_engine(segmenter: Segmenter, outputs: int) -> Predict:

@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import chain
 
-from segeval.classes import parse_task, same_classes
-from segeval.datasets import open_dataset
-from segeval.errors import ConfigurationError
+from segeval.classes import ClassTable, class_difference, parse_task, same_classes
+from segeval.datasets import Size, open_dataset
+from segeval.datasets.checked import CheckedDataset
+from segeval.datasets.sizes import most_common, told_of_sizes
+from segeval.errors import ConfigurationError, nearest
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, CraftConfig, DeployedFile, Grouping, SkippedSample, TaskRecord
 from segeval.models import Segmenter, load_models
@@ -43,6 +46,7 @@ class Setup:
 
     Attributes:
         models: those of the configuration, where they are loaded already.
+        notes: what a person should know of how images and labels are read.
     """
 
     def __init__(self, config: CraftConfig, models: Sequence[Segmenter] = ()) -> None:
@@ -53,10 +57,9 @@ class Setup:
         self.specs = {spec.label: spec for trajectory in self.trajectories for spec in trajectory.specs}
         specs = [model.spec for model in models] or [load_spec(parse_model(text).name) for text in config.models]
         self.resize = resizing(specs)
-        self.dataset = open_dataset(
-            config.dataset, dataset_root(config.data_root), config.split, config.size, self.resize
-        )
+        self.dataset = self.opened(config.size, specs[0].table)
         self.chosen = chosen(self.dataset.ids, config)
+        self.notes = (*self.dataset.notes, *self.of_one_size(specs[0].table))
         self.models = list(models) or load_models(config.models, config.device)
         self.require_fit()
         table = self.dataset.table
@@ -64,6 +67,25 @@ class Setup:
         self.tasks = [TaskRecord(name, *goal) for name, goal in resolved.items()]
         self.groups = groups(self.models, config.victims)
         self.deployed = open_deployed(config, self.models)
+
+    def opened(self, size: Size | None, table: ClassTable) -> CheckedDataset:
+        """The dataset, its images brought to a size; `table` has the classes of one that does not say them."""
+        config = self.config
+        return open_dataset(config.dataset, dataset_root(config.data_root), config.split, size, self.resize, table)
+
+    def of_one_size(self, table: ClassTable) -> list[str]:
+        """Bring images of different sizes to the most common one, if no size was asked for; what a person should know.
+
+        Args:
+            table: see `opened`.
+        """
+        sizes = self.dataset.sizes(self.chosen)
+        if self.config.size is None and len(set(sizes)) > 1:
+            size = most_common(sizes)
+            self.dataset = self.opened(size, table)
+            return [f"{told_of_sizes(sizes, size)}; that is the most common size, --size HxW chooses another"]
+        told = told_of_sizes(sizes, self.config.size) if self.config.size and sizes else ""
+        return [told] if told else []
 
     def require_fit(self) -> None:
         """Raise unless every victim knows the dataset's classes and no name would be used twice."""
@@ -75,7 +97,7 @@ class Setup:
             if not same_classes(model.spec.table, self.dataset.table):
                 raise ConfigurationError(
                     f"{model.spec.name} knows the classes of {model.spec.table.name}, the dataset those of "
-                    f"{self.dataset.table.name}",
+                    f"{self.dataset.table.name}: {class_difference(model.spec.table, self.dataset.table)}",
                     "choose a model made for these classes: segeval ls models",
                 )
 
@@ -182,7 +204,8 @@ def chosen(ids: Sequence[str], config: CraftConfig) -> list[int]:
     places = {name: index for index, name in enumerate(ids)}
     for name in config.ids:
         if name not in places:
-            raise ConfigurationError(f"{config.dataset} ({config.split}) has no image {name!r}", "check --image")
+            hint = nearest(name, ids if len(ids) <= 20 else [*get_close_matches(name, ids), ids[0], "…"])
+            raise ConfigurationError(f"{config.dataset} ({config.split}) has no image {name!r}", hint)
     return [places[name] for name in dict.fromkeys(config.ids)][: config.limit]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from segeval.classes import same_classes
+from segeval.classes import class_difference, same_classes
 from segeval.datasets import Dataset, open_dataset
 from segeval.errors import ConfigurationError, DataError
 from segeval.files.encoding import decode, encode_sealed
@@ -67,7 +67,8 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
     dataset, validation = opened_splits(config)
     if not same_classes(dataset.table, spec.table):
         raise ConfigurationError(
-            f"{config.dataset} has the classes of {dataset.table.name}, {spec.name} of {spec.table.name}"
+            f"{config.dataset} has the classes of {dataset.table.name}, {spec.name} of {spec.table.name}: "
+            f"{class_difference(dataset.table, spec.table)}"
         )
     require_fitting(config, spec, validation)
     teacher = load_teacher(config, spec)

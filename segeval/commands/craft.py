@@ -178,6 +178,8 @@ def craft(
     crafter = Crafter(config, out)
     if not quiet:
         show_plan(crafter.setup.plan(), config)
+        for note in crafter.setup.notes:
+            say(note)
         if crafter.setup.left_out:
             say(f"left out, since they belong to other splits: {some(crafter.setup.left_out)}")
     with progress(quiet) as tick:

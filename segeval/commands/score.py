@@ -87,6 +87,8 @@ def score(
     ]
     title = f"{model} on {dataset} {record.config.split}, {engine}, {record.images} images"
     results.print(table(("score", "%"), rows, title))
+    for note in record.notes:
+        say(note)
     if record.unlabelled:
         say(f"not scored, since they have no ground truth: {some(record.unlabelled)}")
     if record.left_out:

@@ -3,6 +3,7 @@
 import inspect
 from pathlib import Path
 
+from segeval.classes import ClassTable
 from segeval.datasets.checked import CheckedDataset
 from segeval.datasets.dataset import Dataset, Example, Size
 from segeval.errors import ConfigurationError
@@ -13,7 +14,12 @@ __all__ = ["Dataset", "Example", "Size", "default_split", "open_dataset"]
 
 
 def open_dataset(
-    name: str, root: Path | None = None, split: str = "", size: Size | None = None, resize: Resize = "pillow"
+    name: str,
+    root: Path | None = None,
+    split: str = "",
+    size: Size | None = None,
+    resize: Resize = "pillow",
+    table: ClassTable | None = None,
 ) -> CheckedDataset:
     """Open a registered dataset, or the user's own ``package.module:function``.
 
@@ -23,6 +29,7 @@ def open_dataset(
         split: empty for the dataset's default.
         size: (height, width) to bring images to.
         resize: how, if the dataset lets one choose. What its examples hold is checked when they are read.
+        table: the classes of images of which the dataset itself does not say them: those of the network.
 
     Raises:
         UnknownNameError, ConfigurationError: for an impossible size, DataError if the folder or split is not there.
@@ -30,7 +37,8 @@ def open_dataset(
     if size is not None and min(size) < 1:
         raise ConfigurationError(f"images cannot be {size[0]}x{size[1]}", "a size is height x width in pixels")
     function = DATASETS.load(name)
-    choice = {"resize": resize} if "resize" in inspect.signature(function).parameters else {}
+    offered = {"resize": resize, "table": table}
+    choice = {key: value for key, value in offered.items() if key in inspect.signature(function).parameters}
     return CheckedDataset(name, function(root=root, split=split or default_split(name), size=size, **choice))
 
 

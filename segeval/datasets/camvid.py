@@ -4,7 +4,8 @@ from pathlib import Path
 
 from segeval.classes import CAMVID
 from segeval.datasets.dataset import Size
-from segeval.datasets.files import FileDataset, find_root, label_values, list_files, need_folder, pair_by_stem
+from segeval.datasets.files import FileDataset, find_root, list_files, need_folder, pair_by_stem
+from segeval.datasets.meaning import label_values
 from segeval.errors import DataError
 from segeval.files.sets import Resize
 

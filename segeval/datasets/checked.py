@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from segeval.classes import IGNORE, ClassTable
-from segeval.datasets.dataset import Dataset, Example
+from segeval.datasets.dataset import Dataset, Example, Size
 from segeval.datasets.file_names import require_name
 from segeval.errors import DataError
 
@@ -18,6 +18,8 @@ class CheckedDataset:
 
     Attributes:
         name: of the dataset, for messages.
+        left_out: names of images that belong to other splits, where the dataset tells.
+        notes: what a person should know of how its files are read.
     """
 
     def __init__(self, name: str, dataset: Dataset) -> None:
@@ -27,6 +29,7 @@ class CheckedDataset:
         self.table = dataset.table
         self.ids: Sequence[str] = tuple(dataset.ids)
         self.left_out: Sequence[str] = tuple(getattr(dataset, "left_out", ()))
+        self.notes: Sequence[str] = tuple(getattr(dataset, "notes", ()))
         self._dataset = dataset
         if len(self.ids) != len(dataset):
             raise DataError(f"dataset {name}: it has {len(dataset)} examples and {len(self.ids)} ids")
@@ -53,6 +56,11 @@ class CheckedDataset:
             require_array(labels, f"{where}: labels", f"({size[0]}, {size[1]})", lambda shape: shape == size)
             self.require_labels(labels, where)
         return example
+
+    def sizes(self, indices: Sequence[int]) -> list[Size]:
+        """(height, width) of image files before any resizing, empty for a dataset that does not tell."""
+        size_of = getattr(self._dataset, "size_of", None)
+        return [size_of(index) for index in indices] if size_of else []
 
     def require_labels(self, labels: Any, where: str) -> None:
         """Raise DataError for labels that the class table does not have."""

@@ -1,11 +1,12 @@
 """Cityscapes (Cordts et al. 2016, https://arxiv.org/abs/1604.01685): official folders, or a bare folder of frames."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from segeval.classes import CITYSCAPES, IGNORE
 from segeval.datasets.dataset import Size
-from segeval.datasets.files import FileDataset, LabelFile, Pair, find_root, label_values, list_files, need_folder
+from segeval.datasets.files import FileDataset, LabelFile, Pair, find_root, list_files, need_folder
+from segeval.datasets.meaning import Meaning, label_values
 from segeval.errors import DataError
 from segeval.files.sets import Resize
 
@@ -13,9 +14,7 @@ IMAGE_ENDING = "_leftImg8bit.png"
 EVALUATED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 """labelIds of the 19 evaluated classes in trainId order; the other ids up to 33 never count."""
 
-ID_VALUES: Mapping[int, int] = {
-    value: EVALUATED_IDS.index(value) if value in EVALUATED_IDS else IGNORE for value in range(34)
-}
+ID_VALUES = Meaning({value: EVALUATED_IDS.index(value) if value in EVALUATED_IDS else IGNORE for value in range(34)})
 ENDINGS = {"_gtFine_labelIds.png": ID_VALUES, "_gtFine_labelTrainIds.png": label_values(CITYSCAPES)}
 """Endings of label files, the preferred one first, and what their values mean."""
 
@@ -62,7 +61,7 @@ def _pairs(images: Iterable[Path], labels: Path) -> list[Pair]:
     pairs = []
     for image in images:
         name = image.name.removesuffix(IMAGE_ENDING)
-        files = (LabelFile(labels / f"{name}{ending}", values) for ending, values in ENDINGS.items())
+        files = (LabelFile(labels / f"{name}{ending}", meaning) for ending, meaning in ENDINGS.items())
         pairs.append(Pair(name, image, next((file for file in files if file.path.is_file()), None)))
     return pairs
 

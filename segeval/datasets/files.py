@@ -2,28 +2,36 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segeval.classes import IGNORE, ClassTable
+from segeval.classes import ClassTable
 from segeval.datasets.dataset import Example, Size
 from segeval.datasets.file_names import require_name
-from segeval.datasets.pixels import read_image, read_labels, require_one_orientation, resize_image, resize_labels
-from segeval.errors import DataError
+from segeval.datasets.label_files import read_labels
+from segeval.datasets.meaning import Meaning
+from segeval.datasets.pixels import read_image, require_one_orientation, resize_image, resize_labels, stored_size
+from segeval.errors import DataError, nearest
 from segeval.fetching.sources import source_of
 from segeval.files.sets import Resize
 from segeval.places import cache_folder, data_folder
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+OTHER_SUFFIXES = (".bmp", ".gif", ".heic", ".jp2", ".npy", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+"""Endings of pictures that are not read. A folder is not half read because of them: they are refused by name."""
+
+
+FOLDERS = "__"
+"""What stands between the folders of an image's path in its id."""
 
 
 @dataclass(frozen=True)
 class LabelFile:
-    """Ground truth of one image. values: index or IGNORE for each value that the file may hold."""
+    """Ground truth of one image, and what its values or colours mean."""
 
     path: Path
-    values: Mapping[int, int]
+    meaning: Meaning
 
 
 @dataclass(frozen=True)
@@ -33,11 +41,6 @@ class Pair:
     id: str
     image: Path
     labels: LabelFile | None
-
-
-def label_values(table: ClassTable, ignored: int = IGNORE) -> dict[int, int]:
-    """Meaning of label files that hold indices into `table`, and `ignored` for pixels that never count."""
-    return {**{index: index for index in range(len(table))}, ignored: IGNORE}
 
 
 def find_root(name: str, root: Path | None, layout: str, also: Sequence[str] = ()) -> Path:
@@ -83,15 +86,25 @@ def natural(path: Path) -> tuple[list[str | int], str]:
 def list_files(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
     """The files of a folder with one of these endings, in natural order; hidden ones are left out.
 
-    Raises DataError if the folder cannot be read.
+    Raises DataError if the folder cannot be read, or for a link that leads nowhere.
     """
     try:
-        entries = [path for path in folder.iterdir() if path.is_file()]
+        entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as error:
         raise DataError(f"cannot list {folder}: {error.strerror}") from error
-    endings = tuple(suffix.lower() for suffix in suffixes)
-    fitting = (path for path in entries if path.name.lower().endswith(endings))
-    return sorted((path for path in fitting if not path.name.startswith(".")), key=natural)
+    return sorted((path for path in entries if has_ending(path, suffixes) and is_file(path)), key=natural)
+
+
+def has_ending(path: Path, endings: Sequence[str]) -> bool:
+    """Whether a file's name ends in one of these, in whatever capitals."""
+    return path.name.lower().endswith(tuple(ending.lower() for ending in endings))
+
+
+def is_file(path: Path) -> bool:
+    """Whether a path is a file, or a link to one. Raises DataError for a link that leads nowhere."""
+    if path.is_symlink() and not path.exists():
+        raise DataError(f"{path} is a link to {path.readlink()}, which is not there", "mend or remove the link")
+    return path.is_file()
 
 
 def name_of(file: Path) -> str:
@@ -99,32 +112,57 @@ def name_of(file: Path) -> str:
     return unicodedata.normalize("NFC", file.stem)
 
 
-def pair_by_stem(images: Iterable[Path], masks: Iterable[Path], values: Mapping[int, int]) -> list[Pair]:
-    """Each image with the mask of the same name before the suffix, or without one.
+def pair_by_stem(images: Iterable[Path], masks: Iterable[Path], meaning: Meaning) -> list[Pair]:
+    """Each image with the mask of the same name before the suffix, or without one; see `pair_by_name`."""
+    return pair_by_name([(name_of(path), path) for path in images], [(name_of(path), path) for path in masks], meaning)
+
+
+Named = tuple[str, Path]
+"""A file, and the name in NFC that an image and its mask share."""
+
+
+def pair_by_name(images: Sequence[Named], masks: Iterable[Named], meaning: Meaning) -> list[Pair]:
+    """Each image with the mask of the same name, or without one.
 
     Names are the same in whatever Unicode form a file system keeps them (é as one character or as two).
     Raises DataError if a mask has no image, since a misspelt name would silently cost its ground truth, or if two
     masks have one name.
     """
     files: dict[str, LabelFile] = {}
-    for mask in masks:
-        other = files.setdefault(name_of(mask), LabelFile(mask, values))
+    for name, mask in masks:
+        other = files.setdefault(name, LabelFile(mask, meaning))
         if other.path != mask:
-            raise DataError(f"{other.path} and {mask} have the same name in two Unicode forms", "remove one of them")
-    pairs = [Pair(name_of(image), image, files.get(name_of(image))) for image in images]
-    for stem in sorted(files.keys() - {pair.id for pair in pairs}):
-        raise DataError(f"{files[stem].path}: there is no image named {stem}", "rename or remove it")
-    return pairs
+            raise DataError(
+                f"{other.path} and {mask} have the same name {name!r}, in two Unicode forms or with two endings",
+                "remove one of them",
+            )
+    names = [name for name, _ in images]
+    for name in sorted(files.keys() - set(names)):
+        near = nearest(name, [name for name in names if name not in files][:1000])
+        hint = f"{near} Give both the same name" if near.startswith("did you mean") else "rename or remove it"
+        raise DataError(f"{files[name].path}: there is no image named {name}", hint)
+    return [Pair(id_of(name), path, files.get(name)) for name, path in images]
+
+
+def id_of(name: str) -> str:
+    """The id of an image whose name may have folders in it: it has to be the name of a file."""
+    return name.replace("/", FOLDERS)
 
 
 def check_ids(pairs: Sequence[Pair]) -> None:
-    """Raise DataError if a name occurs twice or is no safe file name."""
-    seen: dict[str, Path] = {}
+    """Raise DataError if a name is no safe file name, or occurs twice where capitals do not count.
+
+    The files of a set have these names, and it may travel to a system that does not tell A.png from a.png.
+    """
+    seen: dict[str, Pair] = {}
     for pair in pairs:
         require_name(pair.id, repr(str(pair.image)))
-        if pair.id in seen:
-            raise DataError(f"{seen[pair.id]} and {pair.image} have the same name {pair.id!r}", "rename one of them")
-        seen[pair.id] = pair.image
+        other = seen.setdefault(unicodedata.normalize("NFC", pair.id.casefold()), pair)
+        if other is not pair:
+            how = (
+                f"have the same name {pair.id!r}" if other.id == pair.id else "have names that differ in capitals alone"
+            )
+            raise DataError(f"{other.image} and {pair.image} {how}", "rename one of them")
 
 
 class FileDataset:
@@ -136,6 +174,7 @@ class FileDataset:
         size: (height, width) to bring both to, None to leave them.
         resize: how.
         left_out: names of images that lie there as well and belong to other splits.
+        notes: what a person should know of how the files are read, a sentence each.
     """
 
     def __init__(
@@ -146,6 +185,7 @@ class FileDataset:
         size: Size | None,
         resize: Resize = "pillow",
         left_out: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         if not pairs:
             raise DataError(f"no images in {where}", f"image files end in {', '.join(IMAGE_SUFFIXES)}")
@@ -153,22 +193,27 @@ class FileDataset:
         self.table = table
         self.ids: Sequence[str] = tuple(pair.id for pair in pairs)
         self.left_out = tuple(left_out)
+        self.notes = tuple(notes)
+        self.size = size
         self._pairs = tuple(pairs)
-        self._size = size
         self._resize = resize
 
     def __len__(self) -> int:
         return len(self._pairs)
 
+    def size_of(self, index: int) -> Size:
+        """(height, width) of the image file at `index` as it stands upright, before any resizing; from its header."""
+        return stored_size(self._pairs[index].image)
+
     def __getitem__(self, index: int) -> Example:
         """The example at `index`, read now. Raises DataError naming the file that cannot be used."""
         pair = self._pairs[index]
         image = read_image(pair.image)
-        size = self._size or (image.shape[0], image.shape[1])
+        size = self.size or (image.shape[0], image.shape[1])
         if pair.labels is None:
             return Example(pair.id, resize_image(image, size, self._resize), None)
         require_one_orientation(pair.image, pair.labels.path)
-        labels = read_labels(pair.labels.path, pair.labels.values, self.table)
+        labels = read_labels(pair.labels.path, pair.labels.meaning, self.table)
         if labels.shape != image.shape[:2]:
             height, width = labels.shape
             message = (

@@ -1,100 +1,128 @@
-"""The user's own images: ``images/``, optional ``masks/`` and a class list."""
+"""The user's own images: a folder with images, perhaps masks, and a class list."""
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from segeval.classes import CAMVID, CITYSCAPES, TABLES, ClassTable, Rgb
+from segeval.classes import ClassTable
+from segeval.datasets.binary import black_and_white, is_black_and_white, told_of_black_and_white
+from segeval.datasets.class_files import read_class_file
+from segeval.datasets.class_lists import CLASS_FILE, CLASS_LIST, ClassList, read_text_list
 from segeval.datasets.dataset import Size
-from segeval.datasets.files import FileDataset, label_values, list_files, need_folder, pair_by_stem
+from segeval.datasets.files import IMAGE_SUFFIXES, FileDataset, Pair, has_ending, need_folder, pair_by_name
+from segeval.datasets.meaning import label_values
+from segeval.datasets.pair_lists import PAIR_LIST, read_pairs
+from segeval.datasets.patterns import NAME, SPLIT, parse_pattern
 from segeval.errors import DataError
 from segeval.files.sets import Resize
-from segeval_runner.strict import UNPRINTABLE
 
-CLASS_LIST = "classes.txt"
+MASK_SUFFIXES = (".png", ".jpg", ".jpeg")
+"""A mask that is a JPEG file is refused when it is read: left out, it would cost its image the ground truth."""
+
+USUAL_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "trainval"})
 LAYOUT = (
     "classes.txt (the single line cityscapes or camvid, or one class name per line, optionally with a colour: "
-    "name #rrggbb), images/ and optionally masks/ with PNG label files of the same names; with splits, "
-    "SPLIT/images/ and SPLIT/masks/"
+    "name #rrggbb) or classes.toml, images/ and optionally masks/ with PNG label files of the same names; with splits, "
+    "SPLIT/images/ and SPLIT/masks/, or images/SPLIT/ and masks/SPLIT/; or pairs.csv"
 )
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Where images and masks are. images, masks: patterns; splits: of the folder, empty if it has none."""
+
+    images: str
+    masks: str
+    splits: tuple[str, ...] = ()
+
+
 def open_folder(
-    root: Path | None = None, split: str = "test", size: Size | None = None, resize: Resize = "pillow"
+    root: Path | None = None,
+    split: str = "test",
+    size: Size | None = None,
+    resize: Resize = "pillow",
+    table: ClassTable | None = None,
 ) -> FileDataset:
-    """PNG and JPEG images, with 8-bit masks that hold indices into the class list and 255 for pixels that never count.
+    """Your own PNG and JPEG images, with masks of ids or colours and a class list; docs/inputs.md says all of it.
 
     Args:
-        root: the folder with ``classes.txt`` and ``images/``. A folder without split folders holds one set of images,
-            which every split names.
+        root: the folder. Without split folders it holds one set of images, which every split names.
         split: of the dataset.
         size: (height, width) to bring images to, None to leave them.
         resize: how images are brought to the size.
+        table: the classes of a folder without class list, which must not have masks.
 
     Raises:
-        DataError: if something is missing, or the class list is malformed.
+        DataError: if something is missing, malformed or in contradiction.
     """
     if root is None:
         raise DataError("the folder dataset needs a folder", f"give it with --data-root. Expected inside: {LAYOUT}")
     folder = need_folder(root, LAYOUT)
-    table = read_table(folder / CLASS_LIST)
-    splits = sorted(path.parent.name for path in folder.glob("*/images") if path.is_dir())
-    if splits and split not in splits:
-        raise DataError(f"{folder} has no split {split!r}", f"splits: {', '.join(splits)}")
-    part = folder / split if splits else folder
-    if not (part / "images").is_dir():
-        raise DataError(f"{part} has no folder images", f"Expected in {folder}: {LAYOUT}")
-    masks = list_files(part / "masks", (".png",)) if (part / "masks").is_dir() else []
-    pairs = pair_by_stem(list_files(part / "images"), masks, label_values(table))
-    return FileDataset(part / "images", table, pairs, size, resize)
+    classes = read_class_list(folder, table)
+    if (folder / PAIR_LIST).exists():
+        if classes.images or classes.masks:
+            raise DataError(f"{folder / PAIR_LIST} says which files there are, and so does {CLASS_FILE}", "remove one")
+        where, pairs = folder / PAIR_LIST, read_pairs(folder / PAIR_LIST, split, classes.meaning)
+    else:
+        layout = layout_of(folder, classes)
+        where, pairs = folder / layout.images.replace(SPLIT, split), matched(folder, layout, split, classes)
+    labelled = [pair for pair in pairs if pair.labels is not None]
+    if labelled and not has_class_list(folder):
+        raise DataError(f"{folder} has masks, but no class list that says what they mean", f"Expected: {LAYOUT}")
+    notes = []
+    if len(classes.table) == 2 and not classes.stated and is_black_and_white(labelled):
+        pairs = black_and_white(pairs)
+        notes.append(told_of_black_and_white(classes.table))
+    if labelled and len(labelled) < len(pairs):
+        missing = [pair.id for pair in pairs if pair.labels is None]
+        notes.append(f"{len(missing)} of {len(pairs)} images have no mask and count in no mIoU, as {missing[0]}")
+    return FileDataset(where, classes.table, pairs, size, resize, notes=notes)
 
 
-def read_table(path: Path) -> ClassTable:
-    """The class table in a class list. Raises DataError naming the line that is wrong."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the class list {path}: {error}", f"Expected: {LAYOUT}") from error
-    if len(lines) == 1 and lines[0].strip() in TABLES:
-        return TABLES[lines[0].strip()]
-    names: list[str] = []
-    palette: list[Rgb] = []
-    for number, line in enumerate(lines, start=1):
-        match = re.fullmatch(r"\s*([^#]*[^#\s])(?:\s+#([0-9a-fA-F]{6}))?\s*", line)
-        if match is None or UNPRINTABLE.search(line):
-            raise DataError(
-                f"{path}, line {number}: {line!r} is no class", "write name or name #rrggbb, no empty lines"
-            )
-        name, colour = match.groups()
-        if name.casefold() in map(str.casefold, names):
-            raise DataError(f"{path}, line {number}: the class {name!r} is there twice")
-        names.append(name)
-        palette.append(_rgb(colour) if colour else _usual_colour(name, number))
-    if not 0 < len(names) < 255:
-        raise DataError(f"{path} lists {len(names)} classes", "1 to 254 classes fit into an 8-bit label file")
-    return ClassTable("folder", tuple(names), tuple(palette), tuple(map(_canonical, names)))
+def has_class_list(folder: Path) -> bool:
+    """Whether the folder says what its classes are."""
+    return (folder / CLASS_FILE).exists() or (folder / CLASS_LIST).exists()
 
 
-def _canonical(name: str) -> str:
-    """The Cityscapes name of a class that Cityscapes or CamVid knows, else the name itself."""
-    for table in (CITYSCAPES, CAMVID):
-        index = table.find(name)
-        if index is not None:
-            return table.canonical[index]
-    return name.casefold()
+def read_class_list(folder: Path, table: ClassTable | None) -> ClassList:
+    """The class list of a folder, or `table` where it has none. Raises DataError if it has two, or none is to be had."""
+    if (folder / CLASS_FILE).exists():
+        if (folder / CLASS_LIST).exists():
+            raise DataError(f"{folder} has both {CLASS_FILE} and {CLASS_LIST}", "remove one of them")
+        return read_class_file(folder / CLASS_FILE)
+    if table is not None and not has_class_list(folder):
+        return ClassList(table, label_values(table), stated=True)
+    return read_text_list(folder / CLASS_LIST)
 
 
-def _rgb(colour: str) -> Rgb:
-    red, green, blue = bytes.fromhex(colour)
-    return red, green, blue
+def layout_of(folder: Path, classes: ClassList) -> Layout:
+    """Where the images and masks of a folder are: as its class list says, else as its sub-folders show."""
+    if classes.images:
+        return Layout(classes.images, classes.masks)
+    if classes.masks:
+        raise DataError(f"{folder / CLASS_FILE} says where masks are and not where images are", "give images as well")
+    splits = tuple(sorted(path.parent.name for path in folder.glob("*/images") if path.is_dir()))
+    if splits:
+        return Layout(f"{SPLIT}/images/{NAME}", f"{SPLIT}/masks/{NAME}", splits)
+    images = folder / "images"
+    if not images.is_dir():
+        if any(has_ending(path, IMAGE_SUFFIXES) for path in folder.iterdir()):
+            return Layout(NAME, "")
+        raise DataError(f"{folder} has no folder images, nor images itself", f"Expected in {folder}: {LAYOUT}")
+    inside = sorted(path for path in images.iterdir() if not path.name.startswith("."))
+    if inside and all(path.is_dir() and path.name.casefold() in USUAL_SPLITS for path in inside):
+        return Layout(f"images/{SPLIT}/{NAME}", f"masks/{SPLIT}/{NAME}", tuple(path.name for path in inside))
+    return Layout(f"images/{NAME}", f"masks/{NAME}")
 
 
-def _usual_colour(name: str, number: int) -> Rgb:
-    """The Cityscapes colour of a class that has one, else the colour with this number in the PASCAL VOC map."""
-    known = CITYSCAPES.find(_canonical(name))
-    if known is not None:
-        return CITYSCAPES.palette[known]
-    channels = [0, 0, 0]
-    for bit in range(8):
-        for channel in range(3):
-            channels[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
-    return channels[0], channels[1], channels[2]
+def matched(folder: Path, layout: Layout, split: str, classes: ClassList) -> list[Pair]:
+    """The images of a split with their masks. Raises DataError if the split or its images are not there."""
+    if layout.splits and split not in layout.splits:
+        raise DataError(f"{folder} has no split {split!r}", f"splits: {', '.join(layout.splits)}")
+    where = f"{folder / CLASS_FILE}"
+    images = parse_pattern(layout.images, split, IMAGE_SUFFIXES, f"{where}, images")
+    need_folder(folder / images.folder, LAYOUT)
+    masks = parse_pattern(layout.masks, split, MASK_SUFFIXES, f"{where}, masks") if layout.masks else None
+    if masks and classes.masks:
+        need_folder(folder / masks.folder, LAYOUT)
+    named = masks.files(folder) if masks and (folder / masks.folder).is_dir() else []
+    return pair_by_name(images.files(folder), named, classes.meaning)

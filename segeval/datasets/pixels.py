@@ -1,21 +1,16 @@
-"""Reading and resizing the pixels of image and label files that other programs wrote."""
+"""Reading the pixels of image files that other programs wrote, and resizing images and labels."""
 
-from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from segeval.classes import ClassTable
 from segeval.datasets.dataset import Size
 from segeval.errors import DataError
 from segeval.files.images import RgbImage, opening
 from segeval.files.sets import Resize
 from segeval.metrics import Labels
-
-GREY = 0
-"""Colour type of a grey PNG in its header."""
 
 
 def png_layout(path: Path) -> tuple[int, int] | None:
@@ -31,6 +26,13 @@ def png_layout(path: Path) -> tuple[int, int] | None:
 def orientation(image: Image.Image) -> int:
     """How the pixels of a file are turned, as EXIF counts: 1 for upright, up to 8."""
     return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def stored_size(path: Path) -> Size:
+    """(height, width) of an image file once it stands upright, from its header. Raises DataError."""
+    with opening(path) as image:
+        width, height = image.size
+        return (width, height) if orientation(image) >= 5 else (height, width)
 
 
 def require_one_orientation(image: Path, labels: Path) -> None:
@@ -61,84 +63,6 @@ def read_image(path: Path) -> RgbImage:
         upright = ImageOps.exif_transpose(image)
         # A palette with transparency goes through RGBA: Pillow warns about the direct way.
         return np.array(upright.convert("RGBA").convert("RGB") if upright.mode == "P" else upright.convert("RGB"))
-
-
-def read_values(path: Path, meant: Collection[int]) -> NDArray[np.uint8]:
-    """(H, W) values of a label file, upright: the grey levels of a grey picture, the indices of a coloured palette.
-
-    Args:
-        path: the file.
-        meant: the values that have a meaning. A PNG optimiser stores a grey picture with a palette of its grey levels,
-            one entry for each level there is; so where the palette is grey the levels count. If the indices make sense
-            as well, and no optimiser left this palette, it is anybody's guess: some entries are used by no pixel, or
-            there is nothing but black and white, which fits into one bit without a palette.
-
-    Raises:
-        DataError: if the file cannot be read, or says two things.
-    """
-    with opening(path) as image:
-        if image.mode not in ("L", "P", "1"):
-            raise DataError(f"{path}: a label file must be 8-bit grey or palette PNG, this one is {image.mode}")
-        stored = ImageOps.exif_transpose(image)
-        pixels = np.array(stored.convert("L") if stored.mode == "1" else stored, np.uint8)
-        palette = stored.getpalette("RGB") if stored.mode == "P" else None
-    if palette is None:
-        return pixels
-    colours = np.zeros((256, 3), np.uint8)
-    entries = len(palette) // 3
-    colours[:entries] = np.array(palette, np.uint8).reshape(-1, 3)
-    used = np.unique(pixels)
-    levels = colours[used, 0]
-    grey = int(used[-1]) < entries and bool((colours[used] == levels[:, None]).all())
-    if not grey or np.array_equal(levels, used) or not set(levels.tolist()) <= set(meant):
-        return pixels
-    optimised = len(used) == entries and not set(levels.tolist()) <= {0, 255}
-    if set(used.tolist()) <= set(meant) and not optimised:
-        raise DataError(
-            f"{path}: its palette is grey, and both its indices and its grey levels could be labels",
-            "save it as 8-bit grey PNG that holds the labels",
-        )
-    found: NDArray[np.uint8] = colours[pixels, 0]
-    return found
-
-
-def spans(values: Mapping[int, int]) -> str:
-    """The keys as text: ``0–11, 255``."""
-    runs: list[list[int]] = []
-    for value in sorted(values):
-        if runs and value == runs[-1][-1] + 1:
-            runs[-1].append(value)
-        else:
-            runs.append([value])
-    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-
-
-def read_labels(path: Path, values: Mapping[int, int], table: ClassTable) -> Labels:
-    """(H, W) uint8 labels of an 8-bit grey or palette PNG, upright, translated into `table`; see `read_values`.
-
-    Args:
-        path: the file.
-        values: what each value of the file means, an index into `table` or IGNORE.
-        table: the classes.
-
-    Raises:
-        DataError: if the file cannot be read, is ambiguous, or holds a value without meaning.
-    """
-    layout = png_layout(path)
-    if layout is not None and layout[1] == GREY and layout[0] < 8:
-        # A decoder must stretch these to 0–255, so class 1 of a 1-bit file would read as 255.
-        raise DataError(
-            f"{path}: a {layout[0]}-bit grey label file is ambiguous", "save it as 8-bit grey or palette PNG"
-        )
-    stored = read_values(path, values)
-    lookup = np.full(256, -1, np.int16)
-    lookup[list(values)] = list(values.values())
-    labels = lookup[stored]
-    if labels.min() < 0:
-        unknown = ", ".join(map(str, np.unique(stored[labels < 0])[:8]))
-        message = f"{path}: label value {unknown} is not in the class table {table.name!r} ({len(table)} classes)"
-        raise DataError(message, f"its files may hold {spans(values)}")
-    return labels.astype(np.uint8)
 
 
 def resize_image(image: RgbImage, size: Size, resize: Resize = "pillow") -> RgbImage:

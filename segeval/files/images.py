@@ -1,6 +1,7 @@
 """8-bit PNG files that read back equal, and the limits of what is opened."""
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,13 +22,21 @@ RgbImage = NDArray[np.uint8]
 def opening(path: Path) -> Iterator[Image.Image]:
     """A PNG or JPEG file, pixels not decoded yet. Raises DataError if it is missing, truncated or of another format."""
     try:
-        # Named formats only: Pillow would hand a disguised EPS file to Ghostscript.
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # Named formats only: Pillow would hand a disguised EPS file to Ghostscript.
+            opened = Image.open(path, formats=("PNG", "JPEG"))
+        with opened as image:
             yield image
     except FileNotFoundError as error:
         require_held(path)
         raise DataError(f"{path} is missing") from error
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        limit = f"images of up to {Image.MAX_IMAGE_PIXELS} pixels are read"
+        raise DataError(f"{path} cannot be read: it claims more pixels than an image has ({error})", limit) from error
+    except PermissionError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", "give yourself the right to read it") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}", "the file is truncated or no PNG or JPEG image") from error
 
 

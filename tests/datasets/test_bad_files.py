@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from segeval.classes import CAMVID
-from segeval.datasets.files import FileDataset, LabelFile, Pair, label_values, list_files
-from segeval.datasets.pixels import read_image, read_labels
+from segeval.datasets.files import FileDataset, LabelFile, Pair, list_files
+from segeval.datasets.label_files import read_labels
+from segeval.datasets.meaning import label_values
+from segeval.datasets.pixels import read_image
 from segeval.errors import DataError
 
 VALUES = label_values(CAMVID, 11)

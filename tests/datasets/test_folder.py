@@ -6,7 +6,8 @@ import pytest
 
 from segeval.classes import CAMVID, CITYSCAPES, IGNORE
 from segeval.datasets import open_dataset
-from segeval.datasets.folder import open_folder, read_table
+from segeval.datasets.class_lists import read_text_list
+from segeval.datasets.folder import open_folder
 from segeval.errors import ConfigurationError, DataError
 
 
@@ -64,13 +65,13 @@ def test_images_are_brought_to_the_size_asked_for(root: Path) -> None:
 def test_a_class_list_may_name_a_known_table(tmp_path: Path, text: str) -> None:
     path = tmp_path / "classes.txt"
     path.write_text(text, encoding="utf-8")
-    assert read_table(path) is CAMVID
+    assert read_text_list(path).table is CAMVID
 
 
 def test_classes_keep_their_order_get_colours_and_known_names(tmp_path: Path) -> None:
     path = tmp_path / "classes.txt"
     path.write_text("sky\nPedestrian #0A0b0c\ntraffic light\nscooter\nhay bale\n")
-    table = read_table(path)
+    table = read_text_list(path).table
     assert table.names == ("sky", "Pedestrian", "traffic light", "scooter", "hay bale")
     assert table.canonical == ("sky", "person", "traffic light", "scooter", "hay bale")
     assert table.palette[:2] == (CITYSCAPES.palette[CITYSCAPES.names.index("sky")], (10, 11, 12))

@@ -13,8 +13,8 @@ from PIL import ExifTags, Image
 from segeval.classes import CITYSCAPES, IGNORE
 from segeval.datasets import open_dataset
 from segeval.datasets.cityscapes import ID_VALUES
-from segeval.datasets.files import label_values
-from segeval.datasets.pixels import read_labels
+from segeval.datasets.label_files import read_labels
+from segeval.datasets.meaning import label_values
 from segeval.errors import DataError
 
 VALUES = label_values(CITYSCAPES)

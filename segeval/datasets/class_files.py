@@ -1,0 +1,141 @@
+"""classes.toml: names, colours and canonical names of classes, what the values of label files mean, where files are."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from segeval.classes import IGNORE, TABLES, ClassTable, Rgb
+from segeval.datasets.class_lists import ClassList, NamedClass, meaning_of, rgb, table_of
+from segeval.datasets.meaning import UNKNOWN, Form, Meaning, hexadecimal
+from segeval.errors import DataError, nearest
+
+IGNORED = "ignore"
+OTHERS = "others"
+CLASS_KEYS = ("name", "colour", "canonical")
+
+
+@dataclass(frozen=True)
+class ClassFile:
+    """A classes.toml as it is written.
+
+    Attributes:
+        classes: names, or tables with `name` and perhaps `colour` and `canonical`, in label order.
+        table: a known class table instead, "cityscapes" or "camvid".
+        values: what all label files hold, where their own kind does not say.
+        ignore: values and colours that never count, or "others" for all that have no meaning; None is 255.
+        map: value or colour to class name or "ignore", in place of the numbers or colours of the classes.
+        images, masks: patterns of paths, as in ``leftImg8bit/{split}/{name}_leftImg8bit.png``.
+    """
+
+    classes: tuple[str | NamedClass, ...] = ()
+    table: str = ""
+    values: Form | None = None
+    ignore: str | tuple[int | str, ...] | None = None
+    map: Mapping[str, str] = field(default_factory=dict)
+    images: str = ""
+    masks: str = ""
+
+
+def read_class_file(path: Path) -> ClassList:
+    """The class list in a classes.toml. Raises DataError naming what is wrong in it."""
+    written = load(path)
+    table, meaning = classes_of(path, written)
+    meaning = mapped(path, written, table, meaning)
+    meaning = ignoring(path, written, table, meaning)
+    if written.values == "colours" and not meaning.colours:
+        raise DataError(f'{path}: values = "colours", but no class has a colour', "give each class its colour")
+    stated = bool(written.map) or written.ignore is not None or written.values == "colours"
+    return ClassList(table, replace(meaning, form=written.values), stated, written.images, written.masks)
+
+
+def load(path: Path) -> ClassFile:
+    """The file's content, of the right types. Raises DataError for broken TOML, unknown keys and wrong types."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(
+            f"cannot read the class list {path}: {error}", "it has to be TOML; see docs/inputs.md"
+        ) from error
+    require_keys(str(path), content, [each.name for each in fields(ClassFile)])
+    for place, entry in enumerate(content["classes"] if isinstance(content.get("classes"), list) else ()):
+        if isinstance(entry, dict):
+            require_keys(f"{path}, classes[{place}]", entry, CLASS_KEYS)
+    try:
+        return msgspec.convert(content, ClassFile)
+    except msgspec.ValidationError as error:
+        raise DataError(f"{path}: {error}", "see docs/inputs.md for what may stand there") from error
+
+
+def require_keys(where: str, found: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raise DataError for a key that means nothing."""
+    names = list(known)
+    for key in found:
+        if key not in names:
+            raise DataError(f"{where}: there is no key {key!r}", nearest(key, names))
+
+
+def classes_of(path: Path, written: ClassFile) -> tuple[ClassTable, Meaning]:
+    """The class table, and what label files mean by it alone."""
+    if bool(written.table) == bool(written.classes):
+        raise DataError(f"{path}: it needs either classes or table", 'as in classes = ["road", "car"]')
+    if written.table:
+        if written.table not in TABLES:
+            raise DataError(f"{path}: there is no class table {written.table!r}", nearest(written.table, TABLES))
+        table = TABLES[written.table]
+        return table, meaning_of(table, table.palette)
+    named = (NamedClass(each) if isinstance(each, str) else each for each in written.classes)
+    return table_of(path, [replace(each, line=f", class {place}") for place, each in enumerate(named)])
+
+
+def mapped(path: Path, written: ClassFile, table: ClassTable, meaning: Meaning) -> Meaning:
+    """What label files mean by [map]: its values replace the numbers of the classes, its colours their colours."""
+    values: dict[int, int] = {}
+    colours: dict[Rgb, int] = {}
+    for key, name in written.map.items():
+        where = f"{path}, [map], {key}"
+        index = IGNORE if name == IGNORED else table.find(name)
+        if index is None:
+            raise DataError(f"{where}: there is no class {name!r}", f"{table.named(name)}; or write {IGNORED}")
+        if key.startswith("#"):
+            colours[rgb(key, where)] = index
+        else:
+            values[label_value(key, where)] = index
+    return replace(meaning, values=values or meaning.values, colours=colours or meaning.colours)
+
+
+def label_value(text: str, where: str) -> int:
+    """A value of an 8-bit file. Raises DataError."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 255):
+        raise DataError(f"{where}: {text!r} is neither a value from 0 to 255 nor a colour #rrggbb")
+    return int(text)
+
+
+def ignoring(path: Path, written: ClassFile, table: ClassTable, meaning: Meaning) -> Meaning:
+    """With the values and colours that never count. Raises DataError for one that is a class as well."""
+    if written.ignore is None:
+        if written.map and IGNORE not in meaning.values:
+            return replace(meaning, values={**meaning.values, IGNORE: IGNORE})
+        return meaning
+    listed = (written.ignore,) if isinstance(written.ignore, str) else written.ignore
+    values = {value: index for value, index in meaning.values.items() if value != IGNORE or index != IGNORE}
+    colours = dict(meaning.colours)
+    for each in listed:
+        where = f"{path}, ignore"
+        if each == OTHERS:
+            continue
+        if isinstance(each, str):
+            colour = rgb(each, where)
+            other, shown = colours.setdefault(colour, IGNORE), hexadecimal(colour)
+        else:
+            value = label_value(str(each), where)
+            other, shown = values.setdefault(value, IGNORE), str(value)
+        if other != IGNORE:
+            raise DataError(
+                f"{where}: {shown} is the class {table.names[other]!r}",
+                "say with [map] which values are which classes",
+            )
+    return replace(meaning, values=values, colours=colours, others=IGNORE if OTHERS in listed else UNKNOWN)
