@@ -84,12 +84,14 @@ def has_class_list(folder: Path) -> bool:
 
 
 def read_class_list(folder: Path, table: ClassTable | None) -> ClassList:
-    """The class list of a folder, or `table` where it has none. Raises DataError if it has two, or none is to be had."""
+    """The class list of a folder, or `table` where it has none. Raises DataError if it has two, or there is none."""
     if (folder / CLASS_FILE).exists():
         if (folder / CLASS_LIST).exists():
             raise DataError(f"{folder} has both {CLASS_FILE} and {CLASS_LIST}", "remove one of them")
         return read_class_file(folder / CLASS_FILE)
-    if table is not None and not has_class_list(folder):
+    if not has_class_list(folder):
+        if table is None:
+            raise DataError(f"{folder} has no class list", f"Expected in {folder}: {LAYOUT}")
         return ClassList(table, label_values(table), stated=True)
     return read_text_list(folder / CLASS_LIST)
 

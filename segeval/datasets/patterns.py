@@ -50,7 +50,8 @@ class Pattern:
             return None
         if not self.endings:
             return text[len(self.before) : -len(self.after)] if text.endswith(self.after) else None
-        stem, ending = os.path.splitext(text)
+        ending = PurePosixPath(text).suffix
+        stem = text.removesuffix(ending)
         if not stem.endswith(self.after):
             return None
         if not has_ending(path, self.endings):

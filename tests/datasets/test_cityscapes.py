@@ -19,7 +19,7 @@ def official(root: Path, split: str, name: str) -> tuple[Path, Path]:
 
 
 def test_the_id_table_is_the_official_one() -> None:
-    evaluated = {value: label for value, label in ID_VALUES.items() if label != IGNORE}
+    evaluated = {value: label for value, label in ID_VALUES.values.items() if label != IGNORE}
     # From cityscapesScripts, helpers/labels.py.
     by_name = {
         "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17, "traffic light": 19,
@@ -27,7 +27,7 @@ def test_the_id_table_is_the_official_one() -> None:
         "truck": 27, "bus": 28, "train": 31, "motorcycle": 32, "bicycle": 33,
     }  # fmt: skip
     assert {CITYSCAPES.names[label]: value for value, label in evaluated.items()} == by_name
-    assert sorted(ID_VALUES) == list(range(34))
+    assert sorted(ID_VALUES.values) == list(range(34))
 
 
 def test_official_layout_with_either_kind_of_label_file_or_none(tmp_path: Path, save: Any) -> None:

@@ -107,7 +107,7 @@ def test_bad_folders(root: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read the class list"):
         open_folder(root)
     (root / "classes.txt").unlink()
-    with pytest.raises(DataError, match="cannot read the class list") as caught:
+    with pytest.raises(DataError, match="has no class list") as caught:
         open_folder(root)
     assert "images/" in caught.value.hint
 
