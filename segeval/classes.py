@@ -67,7 +67,7 @@ class ClassTable:
     def named(self, name: str) -> str:
         """For a hint: the classes that were probably meant by a name that is none, and all there are."""
         known = f"{self.name} has: {', '.join(self.names)}"
-        near = nearest(name.casefold(), [each.casefold() for each in dict.fromkeys((*self.names, *self.canonical))])
+        near = nearest(name.casefold(), dict.fromkeys(map(str.casefold, (*self.names, *self.canonical))))
         return f"{near} {known}" if near.startswith("did you mean") else known
 
     def colours(self) -> NDArray[np.uint8]:

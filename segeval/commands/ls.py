@@ -1,16 +1,18 @@
 """``segeval ls``."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from segeval.classes import ANY, TASKS, tasks_of
-from segeval.commands.options import AsJson, Option
+from segeval.classes import ANY, TASKS, ClassTable, tasks_of
+from segeval.commands.options import AsJson, DataRoot, Option, Split
 from segeval.commands.text_tables import table
-from segeval.console import results
+from segeval.console import results, say
 from segeval.errors import ConfigurationError
 from segeval.files.encoding import encode
+from segeval.places import dataset_root
 from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS
 
 Row = tuple[str, ...]
@@ -64,16 +66,29 @@ def task_rows() -> tuple[Row, list[Row]]:
     ]
 
 
-def task_rows_of(model: str) -> tuple[Row, list[Row]]:
-    """What can be asked of the classes of a network. Raises UnknownNameError, ConfigurationError."""
+def classes_of_model(model: str) -> ClassTable:
+    """The classes of a network. Raises UnknownNameError, ConfigurationError."""
     from segeval.models.loading import load_spec
     from segeval.models.model_names import parse_model
 
-    table = load_spec(parse_model(model).name).table
+    return load_spec(parse_model(model).name).table
+
+
+def classes_of_dataset(name: str, root: Path | None, split: str) -> ClassTable:
+    """The classes of a dataset. Raises UnknownNameError, DataError."""
+    from segeval.datasets import open_dataset
+
+    return open_dataset(name, dataset_root(str(root) if root else None), split).table
+
+
+def task_rows_of(classes: ClassTable) -> tuple[Row, list[Row]]:
+    """What can be asked of the classes of a network or dataset."""
     rows: list[Row] = []
-    for text, goal in tasks_of(table).items():
-        sources = "all" if len(goal.sources) == len(table) else ", ".join(table.names[each] for each in goal.sources)
-        rows.append((text, sources, "any other" if goal.target is None else table.names[goal.target]))
+    for text, goal in tasks_of(classes).items():
+        sources = (
+            "all" if len(goal.sources) == len(classes) else ", ".join(classes.names[each] for each in goal.sources)
+        )
+        rows.append((text, sources, "any other" if goal.target is None else classes.names[goal.target]))
     return ("task", "source classes", "adversarial class"), rows
 
 
@@ -104,6 +119,11 @@ def ls(
     model: Annotated[
         str, Option("--model", metavar="NAME|CARD", help="Of `tasks`: those that the classes of this network allow.")
     ] = "",
+    dataset: Annotated[
+        str, Option("--dataset", help="Of `tasks`: those that the classes of this dataset allow.", show_default=False)
+    ] = "",
+    data_root: DataRoot = None,
+    split: Split = "",
     as_json: AsJson = False,
 ) -> None:
     """List what can be named on the command line. Your own things are named as package.module:attribute.
@@ -113,14 +133,35 @@ def ls(
 
     \b
     segeval ls tasks --model mynet.toml
+
+    \b
+    segeval ls tasks --dataset folder --data-root pictures
     """
-    if model and kind != "tasks":
-        raise ConfigurationError("--model says whose tasks are listed", f"segeval ls tasks --model {model}")
+    classes = classes_asked_for(kind, model, dataset, data_root, split)
     chosen: Sequence[Kind] = [kind] if kind else list(KINDS)
-    listed = {each: task_rows_of(model) if model else KINDS[each]() for each in chosen}
+    listed = {each: task_rows_of(classes) if classes else KINDS[each]() for each in chosen}
     if as_json:
         records = {each: [dict(zip(head, row, strict=True)) for row in rows] for each, (head, rows) in listed.items()}
         typer.echo(encode(records, indent=2))
         return
     for each, (headings, rows) in listed.items():
         results.print(table(headings, rows, each, words=len(headings)))
+    if classes:
+        say(f"and any SOURCE[,SOURCE…]:TARGET of {', '.join(classes.names)}")
+
+
+def classes_asked_for(
+    kind: Kind | None, model: str, dataset: str, data_root: Path | None, split: str
+) -> ClassTable | None:
+    """The classes whose tasks are listed, None for the tasks of all. Raises ConfigurationError."""
+    if model and kind != "tasks":
+        raise ConfigurationError("--model says whose tasks are listed", f"segeval ls tasks --model {model}")
+    if dataset and kind != "tasks":
+        raise ConfigurationError("--dataset says whose tasks are listed", f"segeval ls tasks --dataset {dataset}")
+    if model and dataset:
+        raise ConfigurationError("--model and --dataset both say whose tasks are listed", "give one of them")
+    if (data_root or split) and not dataset:
+        raise ConfigurationError("--data-root and --split belong to a dataset", "give its name with --dataset")
+    if dataset:
+        return classes_of_dataset(dataset, data_root, split)
+    return classes_of_model(model) if model else None
