@@ -56,7 +56,7 @@ def craft(
         Option(
             "--task",
             help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET, the target "
-            "* for whatever else; repeatable.",
+            "* for whatever else, or *:TARGET; repeatable.",
         ),
     ] = ["vehicle-to-road"],
     preset: Annotated[

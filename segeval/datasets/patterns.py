@@ -35,7 +35,7 @@ class Pattern:
         """
         folder = root / self.folder
         named = []
-        for path in sorted(walk(folder), key=lambda path: [natural(each) for each in (path.parent, path)]):
+        for path in sorted(walk(folder), key=lambda path: folder_by_folder(path.relative_to(folder))):
             name = self.name_of(folder, path.relative_to(folder))
             if name is None:
                 continue
@@ -62,6 +62,11 @@ class Pattern:
                 )
             return None
         return stem[len(self.before) : len(stem) - len(self.after)]
+
+
+def folder_by_folder(path: Path) -> list[tuple[list[str | int], str]]:
+    """Sort key that keeps the files of a folder together, each level in natural order."""
+    return [natural(Path(part)) for part in path.parts]
 
 
 def parse_pattern(text: str, split: str, endings: Sequence[str], where: str) -> Pattern:

@@ -169,6 +169,7 @@ def test_a_class_that_does_not_exist_brings_what_was_meant_and_what_there_is(tas
     with pytest.raises(ConfigurationError, match="no class 'stret'") as caught:
         parse_task(task).resolve(CROWD)
     assert caught.value.hint == "did you mean street? crowd has: person, pedestrian, street, bike"
+    assert CAMVID.named("cra").startswith("did you mean car? camvid has: Sky, Building")
 
 
 @pytest.mark.parametrize("table", [CITYSCAPES, CAMVID, CROWD], ids=lambda table: table.name)
