@@ -58,7 +58,7 @@ def test_a_dataset_folder_that_is_missing_or_of_another_kind(craft: Call, tmp_pa
     assert "nowhere does not exist" in craft(data=tmp_path / "nowhere")
     (tmp_path / "file").touch()
     assert "file is not a folder" in craft(data=tmp_path / "file")
-    assert "cannot read the class list" in craft(data=tmp_path)
+    assert "has no folder images, nor images itself" in craft(data=tmp_path)
     assert "splits: test, train" in craft("--split", "validation")
 
 
