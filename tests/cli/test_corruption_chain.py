@@ -57,7 +57,8 @@ def test_a_corruption_that_changes_nothing_changes_no_number_and_a_harsh_one_doe
     assert list(rows) == [label + end for label in labels for end in ("", f"+{IDENTITY}", f"+{HARSH}")]
     for label in labels:
         plain, same, other = rows[label], rows[f"{label}+{IDENTITY}"], rows[f"{label}+{HARSH}"]
-        assert {**same, "engine": label, "corruption": ""} == plain
+        assert same["evaded"] is None  # the desktop that it is to be held against saw no corruption
+        assert {**same, "engine": label, "corruption": "", "evaded": plain["evaded"]} == plain
         assert other["corruption"] == HARSH and other["survival"] != plain["survival"]
     assert rows[labels[0]]["survival"]["mean"] >= least > 0.9 > rows[f"{labels[0]}+{HARSH}"]["survival"]["mean"]
     with (out["report"] / "corruptions.csv").open(encoding="utf-8", newline="") as file:
