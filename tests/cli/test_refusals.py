@@ -90,12 +90,16 @@ def test_labels_outside_the_class_table_are_named(craft: Call, data: Path) -> No
     assert "test-0.png: label value 19 is not in the class table 'cityscapes'" in craft(data=data)
 
 
-def test_images_of_different_sizes_are_named(craft: Call, data: Path) -> None:
+def test_images_of_different_sizes_get_one_and_that_is_said(call: Call, world: Any, data: Path, tmp_path: Path) -> None:
     path = data / "test" / "images" / "test-2.png"
     Image.open(path).resize((64, 64)).save(path)
     (data / "test" / "masks" / "test-2.png").unlink()
-    said = craft(data=data)
-    assert "image test-2 is 64x64, test-0 is 64x128" in said and "--size 64x128" in said
+    usual = ("--out", tmp_path / "out", "--dataset", "folder", "--data-root", data, "--model", world.model)
+    ended = call("craft", *usual, "--steps", "1")
+    assert ended.code == 0
+    assert "all are resized to 64x128, which stretches 1 of 3 out of shape" in ended.err and "--size HxW" in ended.err
+    manifest = SetFolder(tmp_path / "out").manifest()
+    assert (manifest.height, manifest.width, manifest.config.size) == (64, 128, None)
 
 
 def test_weights_of_something_else(craft: Call, world: Any, tmp_path: Path) -> None:
