@@ -9,10 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from segeval.datasets import Example
 from segeval.errors import ConfigurationError, DataError, EngineError, SegevalError, UnknownNameError
 from segeval.files.set_folder import SetFolder
 from segeval.generate.attacks.problem import Problem
-from segeval.generate.crafting.craft import Crafter
+from segeval.generate.crafting.craft import Crafter, require_size
 from segeval.generate.crafting.jobs import seed_of
 from segeval.generate.crafting.setup import spread
 
@@ -94,16 +95,22 @@ def test_images_of_odd_size_are_named_with_a_size_that_fits(world: Any, dataset:
     assert world.craft(tmp_path / "set", data_root=root, size=(56, 96), **QUICK).complete_manifest().height == 56
 
 
-def test_images_of_different_sizes_are_brought_to_the_most_common_one(
+def test_images_of_different_sizes_get_the_most_common_as_if_it_was_asked_for(
     world: Any, dataset: Any, tree: Tree, tmp_path: Path
 ) -> None:
-    root = dataset((64, 96), (72, 96))
+    options = {"data_root": dataset((72, 96), (64, 96), (64, 96)), **QUICK}
     found, asked = (
-        tree(world.craft(tmp_path / name, data_root=root, size=size, **QUICK))
-        for name, size in (("found", None), ("asked", (64, 96)))
+        tree(world.craft(tmp_path / "set", **options)),
+        tree(world.craft(tmp_path / "asked", size=(64, 96), **options)),
     )
-    assert found.keys() == asked.keys()
-    assert [name for name in found if found[name] != asked[name]] == ["set.json"]  # which says what was asked for
+    assert found.pop("set.json") != asked.pop("set.json")  # which records what was asked for
+    assert found == asked
+
+
+def test_images_of_a_dataset_that_does_not_tell_its_sizes_must_have_one() -> None:
+    example = Example("1", np.zeros((72, 96, 3), np.uint8), None)
+    text = refusal(DataError, lambda: require_size(example, (64, 96, 3), "0"))
+    assert "image 1 is 72x96" in text and "--size 64x96" in text
 
 
 def test_what_does_not_fit_together_is_refused(world: Any, dataset: Any, tmp_path: Path) -> None:
