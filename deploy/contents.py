@@ -1,7 +1,7 @@
 """What of an adversarial set goes into a bundle, and which model runs which of it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from segeval.errors import DataError
@@ -31,6 +31,7 @@ class Contents:
 
     Attributes:
         clean, truth: by image id; truth only where it is known.
+        predictions: by (image id, network), what the network showed on the clean image when it was attacked.
         corruptions: what every image is run after as well, besides as it is.
     """
 
@@ -39,6 +40,7 @@ class Contents:
     truth: dict[str, FileRecord]
     adversarial: tuple[Crafted, ...]
     corruptions: tuple[Corruption, ...] = ()
+    predictions: Mapping[tuple[str, str], FileRecord] = field(default_factory=dict)
 
     def image(self, id: str) -> RgbImage:
         """A clean image, (H, W, 3) RGB."""
@@ -47,6 +49,11 @@ class Contents:
     def ground_truth(self, id: str) -> Labels | None:
         """Labels of a clean image, (H, W) with IGNORE, or None if unknown."""
         return self.folder.labels(self.truth[id]) if id in self.truth else None
+
+    def prediction(self, id: str, model: str) -> Labels | None:
+        """Labels (H, W) that a network showed on a clean image when it was attacked, None if it saw no attack on it."""
+        saved = self.predictions.get((id, model))
+        return None if saved is None else self.folder.labels(saved)
 
     def inputs(self) -> list[Input]:
         """Everything to run: clean images, adversarial images, then both again after each corruption."""
@@ -88,13 +95,17 @@ def survey(folder: SetFolder, corruptions: tuple[Corruption, ...] = ()) -> Conte
     require_consistent_set(manifest, str(folder.manifest_path))
     clean: dict[str, FileRecord] = {}
     truth: dict[str, FileRecord] = {}
+    predictions: dict[tuple[str, str], FileRecord] = {}
     adversarial = []
     for sample in consistent_samples(folder, manifest):
         clean.setdefault(sample.image, sample.files["clean"])
         if "truth" in sample.files:
             truth.setdefault(sample.image, sample.files["truth"])
+        for model in sample.counts:
+            if (saved := sample.files.get(f"prediction:{model}")) is not None:
+                predictions.setdefault((sample.image, model), saved)
         adversarial.append(Crafted(sample.id, frozenset(sample.counts), sample.files["adversarial"]))
     if not clean:
         hint = "craft with a task whose source classes occur in the images"
         raise DataError(f"{folder.root} holds no adversarial image", hint)
-    return Contents(folder, clean, truth, tuple(adversarial), corruptions)
+    return Contents(folder, clean, truth, tuple(adversarial), corruptions, predictions)

@@ -49,7 +49,15 @@ from .calibration_images import CalibrationImages, choose_calibration
 from .compiler import INSTALL, Compiler, installed
 from .contents import Contents, survey
 from .corruptions import parse_corruptions
-from .engine_files import at_precision, counted, crafted_for, engine_name, references_of, written_and_proved
+from .engine_files import (
+    at_precision,
+    counted,
+    crafted_for,
+    engine_name,
+    references_of,
+    require_as_attacked,
+    written_and_proved,
+)
 from .given import Given, load_victim, require_in_set
 from .own_engines import OwnDeployment
 from .own_files import OwnGiven, own_files
@@ -260,6 +268,7 @@ class ModelDeployment:
         """Write a file for every precision, prove its rules and measure its parity with torch."""
         segmenter = self.victim()
         references = references_of(segmenter, self.contents)
+        require_as_attacked(self.record.name, references, self.contents)
         # First, since they may be refused, and calibration takes long.
         own = [self.own_engine(each, segmenter, references) for each in self.brought]
         self.progress(f"export {self.record.name}", 0, 1)

@@ -8,6 +8,7 @@ from typing import TypeVar
 import onnx
 from onnx import ModelProto
 
+from segeval.errors import WeightsError
 from segeval.files.bundles import Calibration
 from segeval.files.images import RgbImage
 from segeval.graphs.calibration import CalibrationSpec
@@ -22,12 +23,15 @@ from segeval.precision import QUANTIZED, Precision
 from .bundle import write_file
 from .calibration_images import CalibrationImages
 from .contents import Contents
-from .parity import Reference, evenly
+from .parity import Agreement, Reference, evenly
 
 Item = TypeVar("Item")
 
 PARITY_IMAGES = 20
 """Clean images on which each file is compared with torch, spread evenly over the set."""
+
+SAME_NETWORK = 0.995
+"""Share of labels that a network shows again on another machine; roundings move fewer than one in a thousand."""
 
 PARITY_IMAGES_OF_BLOCKS = 4
 """The same for each of the many files of attribution, whose cost on clean images the report measures on all of them."""
@@ -137,6 +141,29 @@ def references_of(segmenter: Segmenter, contents: Contents) -> list[Reference]:
             )
         )
     return found
+
+
+def require_as_attacked(model: str, references: Sequence[Reference], contents: Contents) -> None:
+    """Raise WeightsError for a network that does not show what it showed when it was attacked.
+
+    The hash of its weights does not tell: code of the user's may read files of its own, or have changed.
+
+    Args:
+        model: its name.
+        references: what it shows on clean images now.
+        contents: of the set, with what it showed.
+    """
+    agreement = Agreement()
+    for reference in references:
+        saved = contents.prediction(reference.key.removeprefix("clean/"), model)
+        if saved is not None:
+            agreement.update(reference.labels, saved)
+    if agreement.pixels and agreement.share < SAME_NETWORK:
+        raise WeightsError(
+            f"{model} is another network than when it was attacked: {agreement.share:.1%} of the labels "
+            "on clean images of the set are those that were saved",
+            "bring back the code and the files that it was attacked with, or craft again",
+        )
 
 
 def counted(items: Sequence[Item] | Iterable[Item], total: int, report: Callable[[int, int], None]) -> Iterator[Item]:
