@@ -67,7 +67,9 @@ def init(
             say(f"mIoU {100 * trial.miou:.1f} % with {trial.said}")
         for key, doubt in draft.unsure.items():
             say(f"unsure: {key}: {doubt}")
-        say(f"next: {command('model', 'check', card)}")
+        named = [] if dataset == "folder" else ["--dataset", dataset]
+        known = [] if data_root is None else ["--data-root", data_root, *named]
+        say(f"next: {command('model', 'check', card, *known)}")
 
 
 @model.command()
@@ -94,8 +96,8 @@ def check(
     read = read_card(card.expanduser())
     wanted = parse_size(size) or read.size
     data = opened(dataset, data_root, wanted) if data_root is not None else None
-    typer.echo(f"ok: reads as {read.name}: {len(read.outputs)} classes of {read.table.name}, {read.source.kind}")
     segmenter = load_card(str(card), "", device)
+    typer.echo(f"ok: reads as {read.name}: {len(read.outputs)} classes of {read.table.name}, {read.source.kind}")
     for line in segmenter.said:
         say(line)
     if data is not None:
