@@ -133,6 +133,7 @@ def test_attacks_on_the_network_and_on_its_files_start_alike(crafted: Mapping[st
     assert all(seed == seeds["set"][PLAIN, image] for (_, image), seed in seeds["adaptive"].items())
 
 
+@pytest.mark.long
 def test_a_set_is_continued_though_its_bundle_was_moved(
     crafted: Mapping[str, Path], world: Any, call: Call, tmp_path: Path
 ) -> None:

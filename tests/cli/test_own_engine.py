@@ -53,6 +53,7 @@ def quantized(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_quantized_file_stands_beside_segevals_in_one_report(
     world: World, quantized: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
