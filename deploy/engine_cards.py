@@ -1,30 +1,18 @@
 """How the user describes a file of their own: a TOML file that says what its input and its output are."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from segeval.errors import ConfigurationError, nearest
+from segeval.models.cards.card import ENDS
 from segeval.models.cards.reading import input_of, output_of
-from segeval.models.cards.tables import Table
+from segeval.models.cards.tables import Table, read_toml
 from segeval_runner.described import Input, Layout, Output
 
-MOST_BYTES = 1 << 20
-"""Of a card."""
 INPUT = ("layout", "colour", "range", "mean", "std")
 OUTPUT = ("name", "kind", "layout", "resize", "classes")
-EXAMPLE = """\
-    [input]
-    layout = "NCHW"            # or "NHWC"
-    colour = "RGB"             # or "BGR"
-    range = 1                  # what white is; 255 if levels stay as they are
-    mean = [0.485, 0.456, 0.406]
-    std = [0.229, 0.224, 0.225]
-    [output]
-    kind = "logits"            # or "probabilities", "labels"
-"""
 
 
 def read_card(file: Path, classes: Sequence[str]) -> tuple[Input, Output]:
@@ -37,18 +25,13 @@ def read_card(file: Path, classes: Sequence[str]) -> tuple[Input, Output]:
     Raises:
         ConfigurationError: for a file that cannot be read, an unknown or missing key, or a value that cannot be.
     """
-    try:
-        if file.stat().st_size > MOST_BYTES:
-            raise ConfigurationError(f"{file} is too large for a card", "a card is a few lines of TOML")
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read as a card: {error}", f"a card is TOML:\n{EXAMPLE}") from error
-    Table(file, "card", tables).require_known(("input", "output"))
+    _, whole = read_toml(file, f"a card is TOML:\n{ENDS}")
+    whole.require_known(("input", "output"))
     for name in ("input", "output"):
-        if not isinstance(tables.get(name), dict):
-            raise ConfigurationError(f"{file}: the table [{name}] is missing", f"a card says both:\n{EXAMPLE}")
-    image = card_input(Table(file, "input", tables["input"]))
-    return image, card_output(Table(file, "output", tables["output"]), image.layout, classes)
+        if not isinstance(whole.values.get(name), dict):
+            raise ConfigurationError(f"{file}: the table [{name}] is missing", f"a card says both:\n{ENDS}")
+    image = card_input(whole.table("input"))
+    return image, card_output(whole.table("output"), image.layout, classes)
 
 
 def card_input(table: Table) -> Input:

@@ -17,11 +17,11 @@ from segeval.graphs.brought import (
     read_onnx,
 )
 from segeval.graphs.session import DeployedModel
+from segeval.models.cards.card import ENDS
 
 from .bundle import write_file
 from .compiler import Compiler
 from .doubts import doubt
-from .engine_cards import EXAMPLE
 from .own_files import OwnGiven
 from .parity import Reference, measure_parity
 from .tried import Tried, integers_of, wrong_size
@@ -156,4 +156,4 @@ def plan_of(file: str | None, found: Compilation) -> Plan | None:
 
 def undescribed(file: Path) -> str:
     """What to do about a file of which nothing is known."""
-    return f"say it in {file.with_suffix('.toml').name} beside it, or in another file with --engine-card:\n{EXAMPLE}"
+    return f"say it in {file.with_suffix('.toml').name} beside it, or in another file with --engine-card:\n{ENDS}"

@@ -131,6 +131,31 @@ SYNONYMS = {
 """Further names of Cityscapes classes, beside those that CamVid uses."""
 
 
+def parse_colour(text: str) -> Rgb | None:
+    """The colour #rrggbb, None for any other text."""
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        return None
+    red, green, blue = bytes.fromhex(text[1:])
+    return red, green, blue
+
+
+def usual_colour(name: str, place: int) -> Rgb:
+    """The colour of a class that was given none: its Cityscapes colour, else one of the PASCAL VOC map.
+
+    Args:
+        name: of the class.
+        place: of the class among its own, from 0; the map's first colour is the background's, black, and left out.
+    """
+    known = CITYSCAPES.find(canonical_name(name))
+    if known is not None:
+        return CITYSCAPES.palette[known]
+    channels = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            channels[channel] |= (place + 1 >> (3 * bit + channel) & 1) << (7 - bit)
+    return channels[0], channels[1], channels[2]
+
+
 def canonical_name(name: str) -> str:
     """The Cityscapes name of a class that is known by this or another name, else the name itself in small letters.
 

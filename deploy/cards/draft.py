@@ -4,17 +4,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from onnx import ModelProto, TensorProto
 
-from segeval.classes import CAMVID, CITYSCAPES, TABLES, ClassTable, same_classes
+from segeval.classes import CAMVID, CITYSCAPES, TABLES, ClassTable, same_classes, usual_colour
 from segeval.errors import ConfigurationError, EngineError
 from segeval.files.storage import sha256, write_atomic
 from segeval.graphs.brought import Tensor, input_of, read_onnx
 from segeval.graphs.given import OnnxNetwork
 from segeval.graphs.given.file import answer_of, computed, logits_behind, of_shape, producers_of, read_float
 from segeval.models.cards import ModelCard, Source
-from segeval.models.cards.reading import as_toml, read_card, usual_colour
+from segeval.models.cards.reading import read_card
 from segeval_runner.described import Input, Kind, Layout, Output
 
 from .trials import Labelled, Trial, trials
@@ -212,3 +213,12 @@ def text_of(draft: Draft, file: Path) -> str:
         lines.append(line("classes", "colours", [f"#{bytes(colour).hex()}" for colour in card.table.palette]))
     lines += [line("classes", "extra", card.extra)] if card.extra else []
     return "\n".join(lines) + "\n"
+
+
+def as_toml(value: Any) -> str:
+    """A text, number or list in the spelling of TOML."""
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(as_toml, value)) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segeval.classes import CITYSCAPES, IGNORE, TABLES, ClassTable, Rgb, canonical_name
+from segeval.classes import IGNORE, TABLES, ClassTable, Rgb, canonical_name, parse_colour, usual_colour
 from segeval.datasets.meaning import Meaning, label_values
 from segeval.errors import DataError
 from segeval_runner.strict import UNPRINTABLE
@@ -86,7 +86,7 @@ def table_of(path: Path, classes: Sequence[NamedClass]) -> tuple[ClassTable, Mea
     table = ClassTable(
         "folder",
         tuple(names.values()),
-        tuple(given[place] or usual_colour(each.name, place + 1) for place, each in enumerate(classes)),
+        tuple(given[place] or usual_colour(each.name, place) for place, each in enumerate(classes)),
         tuple(each.canonical.casefold() if each.canonical else canonical_name(each.name) for each in classes),
     )
     return table, meaning_of(table, given)
@@ -100,19 +100,6 @@ def meaning_of(table: ClassTable, colours: Sequence[Rgb | None]) -> Meaning:
 
 def rgb(text: str, where: str) -> Rgb:
     """The colour #rrggbb. Raises DataError."""
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+    if (colour := parse_colour(text)) is None:
         raise DataError(f"{where}: {text!r} is no colour", "write colours as #rrggbb, for example #804080")
-    red, green, blue = bytes.fromhex(text[1:])
-    return red, green, blue
-
-
-def usual_colour(name: str, number: int) -> Rgb:
-    """The Cityscapes colour of a class that has one, else the colour with this number in the PASCAL VOC map."""
-    known = CITYSCAPES.find(canonical_name(name))
-    if known is not None:
-        return CITYSCAPES.palette[known]
-    channels = [0, 0, 0]
-    for bit in range(8):
-        for channel in range(3):
-            channels[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
-    return channels[0], channels[1], channels[2]
+    return colour

@@ -12,9 +12,7 @@ from segeval_runner.described import LEVELS, Input, Output, Three
 
 SourceKind = Literal["onnx", "factory", "torchscript", "exported"]
 
-EXAMPLE = """\
-    [source]
-    onnx = "mynet.onnx"        # or factory = "package.module:function"
+ENDS = """\
     [input]
     layout = "NCHW"            # or "NHWC"
     colour = "RGB"             # or "BGR"
@@ -23,7 +21,13 @@ EXAMPLE = """\
     std = [0.229, 0.224, 0.225]
     [output]
     kind = "logits"            # or "probabilities", "labels"
-    [classes]
+"""
+"""How a card says what goes in and what comes out; a card of an engine file says nothing else."""
+
+EXAMPLE = f"""\
+    [source]
+    onnx = "mynet.onnx"        # or factory = "package.module:function"
+{ENDS}    [classes]
     table = "cityscapes"       # or names = ["road", "car"]
 """
 

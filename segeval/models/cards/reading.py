@@ -1,20 +1,17 @@
 """Reading a model card. Nothing that it names is opened or run here."""
 
 import re
-import tomllib
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
-from segeval.classes import TABLES, ClassTable, Rgb, canonical_name
+from segeval.classes import TABLES, ClassTable, Rgb, canonical_name, parse_colour, usual_colour
 from segeval.errors import ConfigurationError, nearest
 from segeval.files.storage import sha256
 from segeval.models.cards.card import EXAMPLE, ModelCard, Source, SourceKind
-from segeval.models.cards.tables import Table
+from segeval.models.cards.tables import Table, read_toml
 from segeval.models.model_names import LABEL
 from segeval_runner.described import Colour, Input, Kind, Layout, Output, Resize
 
-MOST_BYTES = 1 << 20
-"""Of a card."""
 CARD = ("name", "source", "input", "output", "classes", "about")
 INPUT = ("layout", "colour", "range", "mean", "std", "size", "multiple_of")
 OUTPUT = ("name", "kind", "layout", "resize")
@@ -28,18 +25,11 @@ def read_card(path: Path) -> ModelCard:
 
     Raises ConfigurationError for a file that cannot be read, an unknown or missing key, or a value that cannot be.
     """
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ConfigurationError(f"{path} is too large for a card", HELP)
-        data = path.read_bytes()
-        values = tomllib.loads(data.decode())
-    except FileNotFoundError as error:
+    if not path.exists():
         raise ConfigurationError(
             f"there is no model card {path}", "make one of an ONNX file: segeval model init FILE.onnx"
-        ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"{path} cannot be read as a model card: {error}", HELP) from error
-    whole = Table(path, "", values)
+        )
+    data, whole = read_toml(path, HELP)
     whole.require_known(CARD)
     name = whole.text("name", re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-."))
     if not re.fullmatch(LABEL, name):
@@ -149,7 +139,7 @@ def classes_of(table: Table, name: str) -> tuple[ClassTable, tuple[str, ...]]:
     for key, values in (("colours", colours), ("canonical", canonical)):
         if values and len(values) != len(names):
             raise table.error(key, f"has {len(values)} entries, classes.names {len(names)}", "give one for each class")
-    usual = tuple(usual_colour(each, number) for number, each in enumerate(canonical))
+    usual = tuple(usual_colour(each, place) for place, each in enumerate(canonical))
     return ClassTable(name, names, colours or usual, canonical), extra
 
 
@@ -160,29 +150,6 @@ def known_tables() -> str:
 
 def colour_of(table: Table, text: str) -> Rgb:
     """``#rrggbb`` as a colour."""
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+    if (colour := parse_colour(text)) is None:
         raise table.error("colours", f"has {text!r}", "write colours as #rrggbb")
-    red, green, blue = bytes.fromhex(text[1:])
-    return red, green, blue
-
-
-def usual_colour(canonical: str, number: int) -> Rgb:
-    """The Cityscapes colour of a class that has one, else the colour with this number in the PASCAL VOC map."""
-    cityscapes = TABLES["cityscapes"]
-    known = cityscapes.find(canonical)
-    if known is not None:
-        return cityscapes.palette[known]
-    channels = [0, 0, 0]
-    for bit in range(8):
-        for channel in range(3):
-            channels[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
-    return channels[0], channels[1], channels[2]
-
-
-def as_toml(value: Any) -> str:
-    """A text, number or list in the spelling of TOML."""
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(as_toml, value)) + "]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return colour

@@ -1,5 +1,6 @@
 """A table of a TOML file, read strictly: every error names the file, the key, and what was meant."""
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -9,6 +10,9 @@ from typing import Any
 from segeval.errors import ConfigurationError, nearest
 from segeval_runner.described import Three
 from segeval_runner.own import MOST_LEVEL
+
+MOST_BYTES = 1 << 20
+"""Of a card."""
 
 
 @dataclass(frozen=True)
@@ -86,3 +90,22 @@ class Table:
         if type(value) is not int or not 1 <= value <= most:
             raise self.error(key, f"holds {value!r}, not a whole number from 1 to {most}")
         return value
+
+
+def read_toml(file: Path, example: str) -> tuple[bytes, Table]:
+    """The bytes of a card, and its whole content.
+
+    Args:
+        file: the card.
+        example: what a card looks like, for the hint.
+
+    Raises:
+        ConfigurationError: for a file that cannot be read.
+    """
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise ConfigurationError(f"{file} is too large for a card", example)
+        data = file.read_bytes()
+        return data, Table(file, "", tomllib.loads(data.decode()))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{file} cannot be read as a card: {error}", example) from error
