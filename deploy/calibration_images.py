@@ -7,7 +7,7 @@ import numpy as np
 
 from segeval.datasets import Dataset, open_dataset
 from segeval.errors import DataError
-from segeval.files.bundles import OWN_IMAGES, CalibrationImage
+from segeval.files.engine_records import OWN_IMAGES, CalibrationImage
 from segeval.files.images import RgbImage
 from segeval.files.sets import AdversarialSet
 from segeval.files.storage import sha256

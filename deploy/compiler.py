@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from segeval.errors import EngineError, MissingPrerequisiteError
-from segeval.files.bundles import Compilation
+from segeval.files.engine_records import Compilation
 from segeval.files.storage import explaining
 
 CAPABILITY = "8.6"

@@ -9,16 +9,9 @@ import torch
 
 import segeval
 from segeval.errors import ConfigurationError, MissingPrerequisiteError
-from segeval.files.bundles import (
-    AttributionMode,
-    BundleFolder,
-    BundleManifest,
-    DeployOptions,
-    EngineRecord,
-    RunDefaults,
-    SetReference,
-)
+from segeval.files.bundles import BundleFolder, BundleManifest, DeployOptions, RunDefaults, SetReference
 from segeval.files.encoding import encode_sealed
+from segeval.files.engine_records import AttributionMode, EngineRecord
 from segeval.files.folders import require_own
 from segeval.files.new_folder import new_folder
 from segeval.files.set_folder import SetFolder

@@ -9,7 +9,7 @@ import onnx
 from onnx import ModelProto
 
 from segeval.errors import WeightsError
-from segeval.files.bundles import Calibration
+from segeval.files.engine_records import Calibration
 from segeval.files.images import RgbImage
 from segeval.graphs.calibration import CalibrationSpec
 from segeval.graphs.contract import check_contract

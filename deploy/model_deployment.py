@@ -8,15 +8,8 @@ from pathlib import Path
 from onnx import ModelProto
 
 from segeval.errors import ConfigurationError
-from segeval.files.bundles import (
-    Calibration,
-    Compilation,
-    DeployOptions,
-    EngineRecord,
-    NoiseFloor,
-    Parity,
-    Plan,
-)
+from segeval.files.bundles import DeployOptions
+from segeval.files.engine_records import Calibration, Compilation, EngineRecord, NoiseFloor, Parity, Plan
 from segeval.files.images import RgbImage
 from segeval.files.sets import ModelRecord
 from segeval.graphs.calibration import CalibrationSpec

@@ -7,7 +7,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from segeval.errors import EngineError
-from segeval.files.bundles import Compilation, EngineRecord, Parity, Plan
+from segeval.files.engine_records import Compilation, EngineRecord, Parity, Plan
 from segeval.files.own import OwnFile
 from segeval.files.storage import read_file
 from segeval.graphs.brought import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto
 
-from segeval.files.bundles import HalfArithmetic, Parity
+from segeval.files.engine_records import HalfArithmetic, Parity
 from segeval.files.images import RgbImage
 from segeval.graphs.half import HalfModel, Peaks
 from segeval.graphs.session import DeployedModel

@@ -15,7 +15,7 @@ from segeval.classes import class_difference, same_classes
 from segeval.datasets import Dataset, Size, default_split, open_dataset
 from segeval.datasets.checked import CheckedDataset
 from segeval.errors import ConfigurationError, DataError
-from segeval.files.bundles import Calibration, CalibrationMethod
+from segeval.files.engine_records import Calibration, CalibrationMethod
 from segeval.files.images import RgbImage
 from segeval.files.sets import ModelRecord, Resize
 from segeval.graphs.calibration import CalibrationSpec

@@ -11,7 +11,7 @@ from typing import Any
 from onnx import ModelProto
 
 from segeval.errors import ConfigurationError
-from segeval.files.bundles import AttributionMode, Calibration
+from segeval.files.engine_records import AttributionMode, Calibration
 from segeval.files.images import RgbImage
 from segeval.graphs.blocks import blocks, quantizable
 from segeval.graphs.calibration import CalibrationSpec

@@ -6,16 +6,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
-from segeval.files.bundles import (
-    BundleFolder,
-    BundleManifest,
-    Calibration,
-    EngineRecord,
-    NoiseFloor,
-    corrupted_key,
-    corruption_of,
-)
+from segeval.files.bundles import BundleFolder, BundleManifest, corrupted_key, corruption_of
 from segeval.files.consistency import require_consistent_set
+from segeval.files.engine_records import Calibration, EngineRecord, NoiseFloor
 from segeval.files.images import RgbImage
 from segeval.files.own import OwnFile
 from segeval.files.replays import COPY_AGAIN, EngineResults, Replay, ReplayedEngine

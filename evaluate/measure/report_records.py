@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from segeval.files.bundles import Calibration, NoiseFloor
 from segeval.files.earlier import of_today, within
+from segeval.files.engine_records import Calibration, NoiseFloor
 from segeval.files.own import OwnFile
 from segeval.files.replays import Environment
 from segeval.files.sets import AttackSpec, CraftConfig, DeployedFile, ModelRecord, Scope, TaskRecord

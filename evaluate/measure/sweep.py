@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from segeval.files.bundles import Calibration
+from segeval.files.engine_records import Calibration
 
 from .attack_lines import AttackLine, attack_lines, rows_by_attack
 from .clean import miou_difference

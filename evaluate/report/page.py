@@ -13,8 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from segeval.console import visible
-from segeval.files.bundles import Calibration
 from segeval.files.encoding import encode
+from segeval.files.engine_records import Calibration
 
 from ..device import device_wording as benchmark_words
 from ..device.device_records import BenchmarkReport

@@ -6,7 +6,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, IntegrityError, WeightsError, nearest
-from segeval.files.bundles import BundleFolder, EngineRecord
+from segeval.files.bundles import BundleFolder
+from segeval.files.engine_records import EngineRecord
 from segeval.files.sets import CraftConfig, DeployedFile, Forward
 from segeval.files.storage import inside, sha256
 from segeval.models import Segmenter

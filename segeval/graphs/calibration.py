@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
 from segeval.errors import ConfigurationError, UnknownNameError, nearest
-from segeval.files.bundles import CalibrationMethod, Placement
+from segeval.files.engine_records import CalibrationMethod, Placement
 
 PERCENTILE = 99.99
 IMAGES = 32

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from segeval.files.bundles import NoiseFloor
+from segeval.files.engine_records import NoiseFloor
 from segeval.files.images import RgbImage
 from segeval.graphs.session import DeployedModel
 

@@ -75,8 +75,7 @@ def test_a_file_that_it_refuses_makes_no_bundle(
         onnx.save(model, root / file)
         return model
 
-    # The package's name for the function hides the module of the same name.
-    monkeypatch.setattr(sys.modules["segeval.deploy.model_deployment"], "written_and_proved", spoilt)
+    monkeypatch.setattr("segeval.deploy.model_deployment.written_and_proved", spoilt)
     root = make_set(range(1), networks=ONE)
     with pytest.raises(EngineError, match=r"(?s)NVIDIA's compiler refuses the file: .*operator: Det"):
         deployed(root, tmp_path / "out" / "bundle", "jetson", "fp32")

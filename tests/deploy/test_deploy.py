@@ -22,8 +22,9 @@ from segeval.errors import (
     UnknownNameError,
     WeightsError,
 )
-from segeval.files.bundles import BundleFolder, BundleManifest, Calibration, EngineRecord
+from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.encoding import encode
+from segeval.files.engine_records import Calibration, EngineRecord
 from segeval.files.replays import Replay
 from segeval.files.set_folder import SetFolder
 from segeval.files.storage import sha256_file

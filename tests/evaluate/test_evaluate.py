@@ -20,19 +20,9 @@ from segeval.evaluate.evaluate import silent, summarise
 from segeval.evaluate.measure.counting import count_everything
 from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.report.verdict import SIMULATED
-from segeval.files.bundles import (
-    BundledFile,
-    BundleManifest,
-    Calibration,
-    CalibrationImage,
-    DeployOptions,
-    EngineRecord,
-    Inputs,
-    Parity,
-    SetReference,
-    Shard,
-)
+from segeval.files.bundles import BundledFile, BundleManifest, DeployOptions, Inputs, SetReference, Shard
 from segeval.files.encoding import decode, encode
+from segeval.files.engine_records import Calibration, CalibrationImage, EngineRecord, Parity
 from segeval.files.replays import Replay
 from segeval.files.storage import sha256, write_atomic
 from segeval.metrics import ConfusionMatrix

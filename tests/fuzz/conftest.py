@@ -21,8 +21,9 @@ from onnx import TensorProto, helper
 from segeval.classes import CAMVID
 from segeval.deploy.bundle import Input, hash_files, write_file, write_inputs
 from segeval.deploy.runner_archive import RUN_SCRIPT
-from segeval.files.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, SetReference
+from segeval.files.bundles import BundleManifest, DeployOptions, SetReference
 from segeval.files.encoding import encode_sealed
+from segeval.files.engine_records import EngineRecord, Parity
 from segeval.files.images import save_png
 from segeval.files.npy import save_npy
 from segeval.files.set_folder import SetFolder

@@ -15,7 +15,8 @@ from segeval.deploy import deploy
 from segeval.deploy.targets import Target
 from segeval.deploy.variants import Variant
 from segeval.errors import ConfigurationError, EngineError
-from segeval.files.bundles import BundleFolder, Placement
+from segeval.files.bundles import BundleFolder
+from segeval.files.engine_records import Placement
 from segeval.files.images import RgbImage
 from segeval.graphs.calibration import PLACEMENTS, CalibrationSpec
 from segeval.graphs.export import export_fp32

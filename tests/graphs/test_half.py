@@ -17,8 +17,9 @@ from segeval.datasets.synthetic import open_synthetic
 from segeval.deploy import deploy
 from segeval.deploy.parity import Reference, measure_half
 from segeval.errors import EngineError
-from segeval.files.bundles import BundleFolder, BundleManifest, HalfArithmetic
+from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.encoding import decode, encode
+from segeval.files.engine_records import HalfArithmetic
 from segeval.files.images import RgbImage
 from segeval.files.set_folder import SetFolder
 from segeval.graphs.calibration import CalibrationSpec

@@ -13,8 +13,9 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from segeval.deploy import deploy
 from segeval.deploy.engine_files import at_precision
-from segeval.files.bundles import BundleFolder, BundleManifest, NoiseFloor
+from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.encoding import decode, encode
+from segeval.files.engine_records import NoiseFloor
 from segeval.files.images import RgbImage
 from segeval.files.storage import write_atomic
 from segeval.graphs.calibration import CalibrationSpec

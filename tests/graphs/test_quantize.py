@@ -10,7 +10,7 @@ from onnx import ModelProto, numpy_helper
 from segeval.datasets import open_dataset
 from segeval.deploy.calibration_images import from_dataset
 from segeval.deploy.parity import Reference, evenly, measure_parity
-from segeval.files.bundles import CalibrationMethod
+from segeval.files.engine_records import CalibrationMethod
 from segeval.files.images import RgbImage
 from segeval.graphs.calibration import CalibrationSpec
 from segeval.graphs.export import export_fp32

@@ -11,8 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from segeval.deploy.bundle import Input, hash_files, write_file, write_inputs
 from segeval.deploy.runner_archive import RUN_SCRIPT, runner_archive
-from segeval.files.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, SetReference
+from segeval.files.bundles import BundleManifest, DeployOptions, SetReference
 from segeval.files.encoding import encode
+from segeval.files.engine_records import EngineRecord, Parity
 
 HEIGHT, WIDTH, CLASSES = 64, 96, 3
 

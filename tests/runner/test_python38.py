@@ -17,8 +17,9 @@ import segeval_runner
 from segeval.deploy.bundle import Input, hash_files, write_file, write_inputs
 from segeval.deploy.runner_archive import runner_archive
 from segeval.files.benches import open_bench
-from segeval.files.bundles import BundleManifest, DeployOptions, EngineRecord, Parity, SetReference
+from segeval.files.bundles import BundleManifest, DeployOptions, SetReference
 from segeval.files.encoding import encode
+from segeval.files.engine_records import EngineRecord, Parity
 from segeval.files.replays import Replay
 from segeval.graphs.calibration import CalibrationSpec
 from segeval.graphs.export import export_fp32

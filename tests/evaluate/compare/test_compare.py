@@ -20,8 +20,8 @@ from segeval.evaluate.measure.paired import holm
 from segeval.evaluate.measure.paired_records import Paired
 from segeval.evaluate.measure.report_records import CleanRow
 from segeval.evaluate.measure.row_key import RowKey
-from segeval.files.bundles import Calibration
 from segeval.files.encoding import decode
+from segeval.files.engine_records import Calibration
 
 RunOf = Callable[..., Path]
 MODEL = "espnet-camvid"

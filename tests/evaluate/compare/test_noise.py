@@ -10,7 +10,7 @@ from rich.console import Console
 from segeval.evaluate import SurvivalReport
 from segeval.evaluate.compare import RunComparison, compare_runs, comparison_view, write
 from segeval.evaluate.evaluate import silent
-from segeval.files.bundles import NoiseFloor
+from segeval.files.engine_records import NoiseFloor
 
 RunOf = Callable[..., Path]
 Compared = Callable[[float, int | None], RunComparison]

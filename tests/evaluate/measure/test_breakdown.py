@@ -18,8 +18,8 @@ from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.measure.report_records import BreakdownRow
 from segeval.evaluate.measure.summary import survival_rows
 from segeval.evaluate.report.report_csv import breakdown_csv, survival_csv
-from segeval.files.bundles import Calibration
 from segeval.files.encoding import encode
+from segeval.files.engine_records import Calibration
 from segeval.files.npy import save_npy
 from segeval.files.replays import Replay
 from segeval.files.set_folder import SetFolder

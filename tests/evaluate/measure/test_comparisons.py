@@ -21,7 +21,7 @@ from segeval.evaluate.measure.report_records import EngineSummary
 from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.evaluate.measure.statistics import QUANTITIES
 from segeval.evaluate.report.verdict import verdict
-from segeval.files.bundles import Calibration
+from segeval.files.engine_records import Calibration
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

@@ -21,15 +21,14 @@ from segeval.files.bundles import (
     BundledFile,
     BundleManifest,
     DeployOptions,
-    EngineRecord,
     Inputs,
-    Parity,
     SetReference,
     Shard,
     corrupted_key,
     corruption_of,
 )
 from segeval.files.encoding import encode
+from segeval.files.engine_records import EngineRecord, Parity
 from segeval.files.replays import Replay
 from segeval.files.storage import sha256, sha256_file, write_atomic
 from segeval.metrics import ConfusionMatrix, Labels

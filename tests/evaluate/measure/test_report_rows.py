@@ -11,7 +11,7 @@ from segeval.evaluate.measure.comparisons import plan
 from segeval.evaluate.measure.report_records import DESKTOP, CleanRow, EngineSummary, Estimate, SurvivalRow
 from segeval.evaluate.measure.report_rows import ReportRows, coarsest_engine
 from segeval.evaluate.report.verdict import MADE_ON_FILES, verdict
-from segeval.files.bundles import Calibration
+from segeval.files.engine_records import Calibration
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

@@ -25,7 +25,7 @@ from segeval.evaluate.report.page import Page
 from segeval.evaluate.report.sweep_csv import attribution_csv, calibrations_csv
 from segeval.evaluate.report.sweep_terminal import sweeps_in_terminal
 from segeval.evaluate.report.wording import images_behind, points
-from segeval.files.bundles import Calibration, CalibrationImage
+from segeval.files.engine_records import Calibration, CalibrationImage
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

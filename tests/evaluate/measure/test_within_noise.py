@@ -12,8 +12,8 @@ from rich.console import Console
 
 from segeval.evaluate import SurvivalReport, clean_in_terminal, differences_in_terminal, evaluate, read_report
 from segeval.evaluate.measure.within_noise import floor_cell, within_noise
-from segeval.files.bundles import NoiseFloor
 from segeval.files.encoding import encode
+from segeval.files.engine_records import NoiseFloor
 from segeval.files.storage import write_atomic
 from tests.evaluate.test_evaluate import bundle_of
 

@@ -26,7 +26,7 @@ from segeval.evaluate.report.page import Page, most_significant
 from segeval.evaluate.report.sections import clean_rows, model_sections
 from segeval.evaluate.report.verdict import verdict
 from segeval.evaluate.report.wording import decimals
-from segeval.files.bundles import Calibration, CalibrationImage
+from segeval.files.engine_records import Calibration, CalibrationImage
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

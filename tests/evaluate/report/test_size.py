@@ -16,7 +16,7 @@ from segeval.evaluate import SurvivalReport, evaluate
 from segeval.evaluate.measure.report_records import Estimate, SurvivalRow
 from segeval.evaluate.report.downloads import LINK, MAIN, OTHERS, SHARE, downloads, kept_free
 from segeval.evaluate.report.page import BUDGET
-from segeval.files.bundles import Calibration, CalibrationImage
+from segeval.files.engine_records import Calibration, CalibrationImage
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
