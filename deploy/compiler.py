@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from segeval.errors import EngineError, MissingPrerequisiteError
-from segeval.files.engine_records import Compilation
+from segeval.files.engine_records import Compilation, Plan
 from segeval.files.storage import explaining
 
 CAPABILITY = "8.6"
@@ -38,6 +38,9 @@ class Compiler:
     """Builds files in a process of its own. Raises MissingPrerequisiteError if TensorRT for RTX does not work here."""
 
     def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
         # In a session of its own, Ctrl-C in the terminal reaches this process alone, which then ends the other.
         self._process = subprocess.Popen(
             COMMAND,
@@ -77,6 +80,8 @@ class Compiler:
         if "refused" in answer:
             raise EngineError(f"NVIDIA's compiler refuses the file: {answer['refused']}", answer["hint"])
         if not answer:
+            self._end()
+            self._start()  # for the files that come after it
             what = f"TensorRT for RTX crashed on {file.name}; no TensorRT has accepted the file"
             raise EngineError(what, "report which network it is; deploy without this precision")
         facts = answer["facts"]
@@ -116,3 +121,8 @@ class Compiler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
+
+
+def plan_of(file: str | None, found: Compilation | None) -> Plan | None:
+    """The engine that was kept. file: where in the bundle, None if it was not to be."""
+    return None if file is None or found is None else Plan(file, found.library.rpartition(" ")[2])

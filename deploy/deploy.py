@@ -113,7 +113,7 @@ def deploy(
         what = f"target {target} builds its engines here, and TensorRT for RTX is not installed"
         raise MissingPrerequisiteError(what, INSTALL)
     require_sensible(device, options, manifest)
-    require_runs_engines(device, own)
+    require_runs_engines(device, own, dla)
     require_calibrations(device, options.precisions, specs, options.attribute)
     there = existing(out, reference, target, options)
     if there is not None:
@@ -185,12 +185,18 @@ def require_sensible(target: Target, options: DeployOptions, manifest: Adversari
         raise ConfigurationError(f"two models of the set would have the same file name: {', '.join(names)}")
 
 
-def require_runs_engines(target: Target, own: Sequence[OwnGiven]) -> None:
+def require_runs_engines(target: Target, own: Sequence[OwnGiven], dla: int | None) -> None:
     """Raise ConfigurationError for a built engine that nothing on the device could run."""
     built = next((each for each in own if each.format == "tensorrt"), None)
     if built is not None and not target.tensorrt_versions:
         what = f"--engine-file {built.name}={built.file}: TensorRT built it, and target {target.name} has none"
-        raise ConfigurationError(what, "give a --target with TensorRT, as jetson; what it can, ONNX Runtime runs here")
+        hint = (
+            "choose a target with TensorRT, as in --target jetson; ONNX Runtime runs the other engines on this machine"
+        )
+        raise ConfigurationError(what, hint)
+    if built is not None and dla is not None:
+        what = f"--dla with --engine-file {built.name}={built.file}: a built engine runs where it was built for"
+        raise ConfigurationError(what, "leave --dla out, or deploy the engine in a bundle of its own")
 
 
 def existing(out: Path, reference: SetReference, target: str, options: DeployOptions) -> BundleManifest | None:

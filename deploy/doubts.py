@@ -4,11 +4,13 @@ Nothing else tells: a file that gets its colours in another order runs all the s
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segeval.errors import EngineError
 from segeval.files.images import RgbImage
 from segeval.metrics import Labels
 from segeval_runner.described import LEVELS, Colour, Input
@@ -38,7 +40,10 @@ def doubt(predict: Predict, others: Mapping[str, Predict], references: Sequence[
     tried = [references[at] for at in evenly(len(references), IMAGES)]
     own = agreement(predict, tried, classes)
     share, kappa = equal(own), beyond_chance(own)
-    shares = {name: equal(agreement(other, tried, classes)) for name, other in others.items()}
+    shares: dict[str, float] = {}
+    for name, other in others.items():
+        with suppress(EngineError):  # labels that the network does not have: not what was meant
+            shares[name] = equal(agreement(other, tried, classes))
     best = max(shares, key=lambda name: shares[name], default="")
     if best and shares[best] > share + BETTER:
         return (
@@ -80,7 +85,8 @@ def other_descriptions(described: Input) -> Mapping[str, Input]:
     colour: Colour = "BGR" if described.colour == "RGB" else "RGB"
     brightest = LEVELS if described.range != LEVELS else 1.0
     plain = replace(described, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    mean, std = (tuple(level * described.range for level in levels) for levels in IMAGENET)
+    order = 1 if described.colour == "RGB" else -1
+    mean, std = (tuple(level * described.range for level in levels[::order]) for levels in IMAGENET)
     normal = replace(described, mean=(mean[0], mean[1], mean[2]), std=(std[0], std[1], std[2]))
     others = {
         f'colour = "{colour}"': replace(described, colour=colour),

@@ -9,7 +9,7 @@ from onnx import ModelProto
 
 from segeval.errors import ConfigurationError
 from segeval.files.bundles import DeployOptions
-from segeval.files.engine_records import Calibration, Compilation, EngineRecord, NoiseFloor, Parity, Plan
+from segeval.files.engine_records import Calibration, Compilation, EngineRecord, NoiseFloor, Parity
 from segeval.files.images import RgbImage
 from segeval.files.sets import ModelRecord
 from segeval.graphs.calibration import CalibrationSpec
@@ -22,7 +22,7 @@ from segeval.precision import HALF, QUANTIZED, Precision
 from segeval.progress import Progress
 
 from .calibration_images import CalibrationImages
-from .compiler import Compiler
+from .compiler import Compiler, plan_of
 from .contents import Contents
 from .engine_files import (
     at_precision,
@@ -188,7 +188,7 @@ class ModelDeployment:
             calibration=calibration,
             parity=self.parity(name, model, compared, len(segmenter.spec.table), precision, form, integers),
             compiled=compiled,
-            plan=Plan(plan, compiled.library.rpartition(" ")[2]) if plan and compiled else None,
+            plan=plan_of(plan, compiled),
             noise_floor=self.noise_floor(name, model, references) if variant.nodes is None else None,
             weights_sha256=segmenter.weights_sha256,
         )

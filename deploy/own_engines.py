@@ -7,7 +7,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from segeval.errors import EngineError
-from segeval.files.engine_records import Compilation, EngineRecord, Parity, Plan
+from segeval.files.engine_records import EngineRecord, Parity
 from segeval.files.own import OwnFile
 from segeval.files.storage import read_file
 from segeval.graphs.brought import (
@@ -20,11 +20,11 @@ from segeval.graphs.session import DeployedModel
 from segeval.models.cards.card import ENDS
 
 from .bundle import write_file
-from .compiler import Compiler
-from .doubts import doubt
+from .compiler import Compiler, plan_of
+from .doubts import Predict, doubt
 from .own_files import OwnGiven
 from .parity import Reference, measure_parity
-from .tried import Tried, integers_of, wrong_size
+from .tried import Tried, integers_of, known_labels, wrong_size
 
 MOST_BYTES = 8 << 30
 """Of a built engine."""
@@ -109,9 +109,8 @@ class OwnDeployment:
             model, predict, others = tried.wrapped(), tried.predict(given.input), tried.others()
         else:
             self.require_contract(model)
-            deployed = DeployedModel(model, integers=integers_of(model))
-            predict = deployed.predict
-            others = {"red and blue exchanged": lambda image: deployed.predict(image[..., ::-1])}
+            predict = self.as_it_is(model)
+            others = {"red and blue exchanged": lambda image: predict(image[..., ::-1])}
         file = f"models/{given.engine}.onnx"
         write_file(self.part, file, model.SerializeToString())
         quantized = like(model) in ("int8", "int8-fp16")
@@ -124,6 +123,11 @@ class OwnDeployment:
         parity = measure_parity(model, self.references, self.table, quantized, own.integers)
         batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
         return self.compiled(self.record(file, batch, parity, own))
+
+    def as_it_is(self, model: ModelProto) -> Predict:
+        """The labels of a file that keeps the contract."""
+        deployed = DeployedModel(model, integers=integers_of(model))
+        return lambda image: known_labels(deployed.predict(image), self.given.file, self.classes)
 
     def require_contract(self, model: ModelProto) -> None:
         """Raise EngineError unless a file without a description needs none."""
@@ -147,11 +151,6 @@ class OwnDeployment:
             refused = " ".join(error.what.replace(f"{self.part}/", "").split())
             return replace(record, own=replace(record.own, refused=refused[:LONGEST]))
         return replace(record, compiled=found, plan=plan_of(plan, found))
-
-
-def plan_of(file: str | None, found: Compilation) -> Plan | None:
-    """An engine that was kept."""
-    return None if file is None else Plan(file, found.library.rpartition(" ")[2])
 
 
 def undescribed(file: Path) -> str:

@@ -1,7 +1,7 @@
 """Files of the user's that are to join a bundle, as the command line names them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -10,6 +10,7 @@ from segeval.errors import ConfigurationError, nearest
 from segeval.files.encoding import encode
 from segeval.files.sets import ModelRecord
 from segeval.files.storage import sha256, sha256_file
+from segeval.graphs.brought import data_of
 from segeval.precision import EnginePrecision
 from segeval_runner.described import Input, Output
 
@@ -31,6 +32,7 @@ class OwnGiven:
         name: that the user gave the engine.
         input, output: as its card describes them; None where there is none.
         sha256: of the file.
+        data: of the files beside it that hold tensors of it.
     """
 
     model: str
@@ -40,6 +42,7 @@ class OwnGiven:
     input: Input | None
     output: Output | None
     sha256: str
+    data: tuple[str, ...] = ()
 
     @property
     def engine(self) -> str:
@@ -49,7 +52,7 @@ class OwnGiven:
     @property
     def option(self) -> str:
         """What tells it from every other: see `DeployOptions.own`."""
-        return f"{self.engine}={self.sha256} {sha256(encode((self.input, self.output)))}"
+        return f"{self.engine}={self.sha256} {sha256(encode((self.input, self.output, self.data)))}"
 
 
 def own_engine_name(model: str, name: str) -> str:
@@ -62,7 +65,11 @@ def own_files(files: Sequence[str], cards: Sequence[str], models: Sequence[Model
 
     Raises ConfigurationError for a form, a name or a file that cannot be, and for a card that fits none of them.
     """
-    named = dict(one(text, "--engine-card", models) for text in cards)
+    named: dict[tuple[str, str], Path] = {}
+    for text in cards:
+        key, card = one(text, "--engine-card", models)
+        if named.setdefault(key, card) != card:
+            raise ConfigurationError(f"--engine-card {text}: {key[1]} has another card already", "give one of them")
     found: dict[tuple[str, str], OwnGiven] = {}
     for text in files:
         (model, name), file = one(text, "--engine-file", models)
@@ -123,12 +130,5 @@ def own_file(model: str, name: str, file: Path, card: Path | None, models: Seque
     card = card or (beside if beside.is_file() else None)
     outputs = next(record.outputs for record in models if record.name == model)
     image, answer = (None, None) if card is None else read_card(card, outputs)
-    return OwnGiven(model, name, file, format, image, answer, sha256_file(file))
-
-
-def by_model(given: Sequence[OwnGiven]) -> Mapping[str, list[OwnGiven]]:
-    """The files of each network."""
-    found: dict[str, list[OwnGiven]] = {}
-    for each in given:
-        found.setdefault(each.model, []).append(each)
-    return found
+    data = tuple(map(sha256_file, sorted(data_of(file)))) if format == "onnx" else ()
+    return OwnGiven(model, name, file, format, image, answer, sha256_file(file), data)

@@ -89,11 +89,7 @@ class Tried:
         def predict(image: RgbImage) -> Labels:
             images = np.repeat(image[None], self.batch, axis=0)
             labels = label_maps(self._run(images, wanted), self.given, self.size)[0]
-            if int(labels.min()) < 0 or int(labels.max()) >= self.classes:
-                what = f"{self.file} gives labels from {labels.min()} to {labels.max()}, not below {self.classes}"
-                raise EngineError(what, "are its labels those of the network? output.classes names their order")
-            found: Labels = labels.astype(np.uint8)
-            return found
+            return known_labels(labels, self.file, self.classes)
 
         return predict
 
@@ -104,3 +100,12 @@ class Tried:
     def wrapped(self) -> ModelProto:
         """The file in nodes that make it keep the contract."""
         return wrapped(self.model, self.image, self.answer, self.wanted, self.given, self.size)
+
+
+def known_labels(labels: NDArray[np.integer[Any]], file: Path, classes: int) -> Labels:
+    """Label maps as uint8. Raises EngineError for a label that the network does not have."""
+    if int(labels.min()) < 0 or int(labels.max()) >= classes:
+        what = f"{file} gives labels from {labels.min()} to {labels.max()}; the network's are 0 to {classes - 1}"
+        raise EngineError(what, "are its labels those of the network? output.classes names their order")
+    found: Labels = labels.astype(np.uint8)
+    return found

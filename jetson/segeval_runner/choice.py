@@ -38,7 +38,7 @@ def chosen(bundle: Bundle, names: Sequence[str], backend: Type[Backend], prebuil
     if backend.runs_engines and not names:
         wanted = [engine for engine in wanted if engine.own is None or not engine.own.refused]
     if native and backend.runs_engines and not prebuilt:
-        what = "{} is an engine that came with the bundle: native code, of which hashes do not say who made it"
+        what = "{} is a built engine, native code: its hash does not say who made it, so it was not loaded"
         hint = "if you trust who made the bundle, add --prebuilt; else name the others with --engine"
         raise BundleError(what.format(native[0]), hint)
     return wanted

@@ -91,7 +91,8 @@ def deploy(
         Option(
             "--engine-card",
             metavar="[MODEL.]NAME=FILE",
-            help="TOML that says how its images are prepared and what it answers, if that is not beside it.",
+            help="The card of engine NAME, if it is not beside the file: TOML that says how images are prepared and "
+            "what the file answers.",
         ),
     ] = [],
     model: Annotated[

@@ -35,9 +35,11 @@ def show_own(bundle: "BundleManifest") -> None:
         if own is None:
             continue
         if own.doubt:
-            say(f"warning: {engine.name} is likely not described as it is: {own.doubt}")
+            wrong = "the card of {} is probably wrong" if own.input else "{} is probably not a file of this network"
+            say(f"warning: {wrong.format(engine.name)}: {own.doubt}")
         if own.refused:
-            say(f"warning: {engine.name} runs on no TensorRT: {own.refused}")
+            say(f"warning: TensorRT for RTX, asked here, refuses {engine.name}: {own.refused}")
+            say(f"TensorRT passes over {engine.name} unless --engine names it")
         if own.format == "tensorrt":
             say(f"{engine.name}: a built engine is neither run nor checked here; its device does both")
 

@@ -69,7 +69,11 @@ class VictimsName(StrEnum):
 
 
 Prebuilt = Annotated[
-    bool, Option("--prebuilt", help="Run the engines that the bundle carries, native code; if you trust who made it.")
+    bool,
+    Option(
+        "--prebuilt",
+        help="Run the engines inside the bundle, native code: only if you trust its maker.",
+    ),
 ]
 
 

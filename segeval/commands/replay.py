@@ -79,7 +79,8 @@ def say_what_cannot_run_here(bundle: Path, done: "Replay") -> None:
     for engine in BundleFolder(bundle).manifest().engines:
         if engine.own is not None and engine.name not in begun:
             built = engine.own.format == "tensorrt"
-            why = "TensorRT built it, for a device with --backend tensorrt" if built else "TensorRT does not take it"
+            refused = "TensorRT for RTX refused it when it was deployed"
+            why = "TensorRT built it, for a device with --backend tensorrt" if built else refused
             say(f"not run: {engine.name}; {why}")
 
 

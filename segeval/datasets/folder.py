@@ -90,7 +90,7 @@ def open_folder(
 def told_of(folder: Path, classes: ClassList, pairs: Sequence[Pair]) -> list[str]:
     """What a person should know of a folder without class list, and of images without masks."""
     missing = [pair.id for pair in pairs if pair.labels is None]
-    found = [name for name in ALMOST_MASKS if (folder / name).is_dir()]
+    found = [name for name in ALMOST_MASKS if any(map(Path.is_dir, [folder / name, *folder.glob(f"*/{name}")]))]
     notes = []
     if not has_class_list(folder):
         notes.append(f"{folder} has no class list: its classes are those of the network, {classes.table.name}")
@@ -132,7 +132,7 @@ def layout_of(folder: Path, classes: ClassList) -> Layout:
     images = folder / "images"
     if not images.is_dir():
         if any(has_ending(path, IMAGE_SUFFIXES) for path in folder.iterdir()):
-            return Layout(NAME, "")
+            return Layout(NAME, f"masks/{NAME}")
         raise DataError(f"{folder} has no folder images, nor images itself", f"Expected in {folder}: {LAYOUT}")
     inside = sorted(path for path in images.iterdir() if not path.name.startswith("."))
     if inside and all(path.is_dir() and path.name.casefold() in USUAL_SPLITS for path in inside):
@@ -154,4 +154,7 @@ def matched(folder: Path, layout: Layout, split: str, classes: ClassList) -> lis
         need_folder(folder / masks.folder, LAYOUT)
     named = masks.files(folder) if masks and (folder / masks.folder).is_dir() else []
     taken = {path for _, path in named}  # a pattern of images may fit the masks beside them as well
-    return pair_by_name([each for each in images.files(folder) if each[1] not in taken], named, classes.meaning)
+    found = [each for each in images.files(folder) if each[1] not in taken]
+    if layout.images == NAME:  # images in the folder itself: what lies in sub-folders is something else
+        found = [each for each in found if each[1].parent == folder]
+    return pair_by_name(found, named, classes.meaning)

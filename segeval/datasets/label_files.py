@@ -1,6 +1,7 @@
 """Reading label files that other programs wrote, as numbers of classes or as pictures in their colours."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from segeval.classes import ClassTable
-from segeval.datasets.meaning import Form, Meaning, closest, hexadecimal, spans
+from segeval.datasets.meaning import UNKNOWN, Form, Meaning, closest, hexadecimal, spans
 from segeval.datasets.pixels import png_layout
 from segeval.errors import DataError
 from segeval.files.images import RgbImage, opening
@@ -34,7 +35,7 @@ def read_labels(path: Path, meaning: Meaning, table: ClassTable) -> Labels:
         DataError: if the file cannot be read, is no lossless 8-bit picture, is ambiguous, or holds a value or a colour
             without meaning.
     """
-    bits = require_bits(path, table)
+    of_one_bit = require_bits(path, table)
     if form_of(path, meaning) == "colours":
         picture = read_colours(path)
         labels = meaning.of_colours(picture)
@@ -42,7 +43,7 @@ def read_labels(path: Path, meaning: Meaning, table: ClassTable) -> Labels:
             raise unknown_colour(path, picture, labels, meaning)
         return labels.astype(np.uint8)
     stored = read_values(path, meaning.values)
-    if bits == 1 and 1 in meaning.values:
+    if of_one_bit and 1 in meaning.values:
         stored = stored // 255  # a decoder stretches a bit to 0 and 255
     labels = meaning.of_values(stored)
     if labels.min() < 0:
@@ -52,15 +53,15 @@ def read_labels(path: Path, meaning: Meaning, table: ClassTable) -> Labels:
     return labels.astype(np.uint8)
 
 
-def require_bits(path: Path, table: ClassTable) -> int:
-    """Bits per sample, 8 for what is no PNG. Raises DataError for few grey bits, but one bit for two classes.
+def require_bits(path: Path, table: ClassTable) -> bool:
+    """Whether a file is grey of one bit. Raises DataError for few grey bits, but one bit for two classes.
 
     A decoder must stretch few bits to 0–255, so class 1 of a 1-bit file would read as 255.
     """
     bits, kind = png_layout(path) or (8, GREY)
     if kind == GREY and bits < 8 and not (bits == 1 and len(table) == 2):
         raise DataError(f"{path}: a {bits}-bit grey label file is ambiguous", "save it as 8-bit grey or palette PNG")
-    return bits
+    return kind == GREY and bits == 1
 
 
 def form_of(path: Path, meaning: Meaning) -> Form:
@@ -95,7 +96,7 @@ def form_of(path: Path, meaning: Meaning) -> Form:
 def require_one_reading(path: Path, image: Image.Image, meaning: Meaning) -> None:
     """Raise DataError for a palette that shows the classes' colours at the numbers of other classes."""
     indices, picture = np.array(image), np.array(image.convert("RGB"))
-    by_colour = meaning.of_colours(picture)
+    by_colour = replace(meaning, others=UNKNOWN).of_colours(picture)
     if by_colour.min() >= 0 and not np.array_equal(by_colour, meaning.of_values(indices)):
         raise DataError(f"{path}: its palette has the colours of the classes, but at other numbers than theirs", WHICH)
 

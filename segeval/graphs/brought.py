@@ -59,11 +59,7 @@ def read_onnx(path: Path) -> ModelProto:
         EngineError: for a file that is no ONNX file, names data elsewhere, has operators of somebody's own, or is of an
             opset before 11.
     """
-    require_small(path, path.stat().st_size)
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except DecodeError as error:
-        raise EngineError(f"{path} is no ONNX file, or is cut off", "give the .onnx file as it was written") from error
+    model = parsed(path)
     if not model.graph.node:
         raise EngineError(f"{path} is no ONNX file, or has no operators", "give the .onnx file as it was written")
     opset = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=0)
@@ -71,12 +67,30 @@ def read_onnx(path: Path) -> ModelProto:
         what = f"{path} is of opset {opset}; {LEAST_OPSET} and later are read"
         raise EngineError(what, "export it again, or convert it with onnx.version_converter")
     require_known_operators(model, path)
-    outside = [tensor for _, tensor in tensors(model) if uses_external_data(tensor)]
-    beside = {require_beside(tensor, path) for tensor in outside}
+    beside = data_beside(model, path)
     require_small(path, path.stat().st_size + sum(found.stat().st_size for found in beside))
-    if outside:
+    if beside:
         load_external_data_for_model(model, str(path.parent))
     return model
+
+
+def data_beside(model: ModelProto, path: Path) -> set[Path]:
+    """The files beside an ONNX file that hold tensors of it. Raises EngineError for one that may not be read."""
+    return {require_beside(tensor, path) for _, tensor in tensors(model) if uses_external_data(tensor)}
+
+
+def data_of(path: Path) -> set[Path]:
+    """See `data_beside`. Raises EngineError for what is no ONNX file too."""
+    return data_beside(parsed(path), path)
+
+
+def parsed(path: Path) -> ModelProto:
+    """An ONNX file without what lies beside it. Raises EngineError for one that is too large or none."""
+    require_small(path, path.stat().st_size)
+    try:
+        return onnx.load(path, load_external_data=False)
+    except DecodeError as error:
+        raise EngineError(f"{path} is no ONNX file, or is cut off", "give the .onnx file as it was written") from error
 
 
 def require_known_operators(model: ModelProto, path: Path) -> None:

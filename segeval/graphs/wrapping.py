@@ -148,11 +148,24 @@ def label(chain: Chain, answer: Tensor, given: Output, shape: tuple[int, int, in
         if answer.shape != shape:
             chain.reshape(shape)
         chain.cast(TensorProto.INT64 if given.classes else TensorProto.INT32)
+        if given.classes:
+            known_or_last(chain, len(given.classes))
     else:
         scores(chain, answer, given, shape)
     if given.classes:
-        table = chain.constant(np.array(given.classes, np.int32))
+        table = chain.constant(np.array([*given.classes, -1], np.int32))
         chain.nodes.append(helper.make_node("Gather", [table, chain.value], [LABELS], name=f"{OURS}classes", axis=0))
+
+
+def known_or_last(chain: Chain, count: int) -> None:
+    """Labels from 0 to below `count` as they are, any other as `count`; in operators that opset 11 has for int64."""
+    least, last = (chain.constant(np.array(bound, np.int64)) for bound in (0, count))
+    labels = chain.value
+    chain.add("Less", least)
+    chain.add("Where", last, labels)
+    labels = chain.value
+    chain.add("Less", last)
+    chain.add("Where", labels, last)
 
 
 def scores(chain: Chain, answer: Tensor, given: Output, shape: tuple[int, int, int]) -> None:

@@ -64,7 +64,7 @@ def test_a_quantized_file_stands_beside_segevals_in_one_report(
     deployed = call(*deploying, f"--engine-card=swapped={quantized / 'wrong.toml'}")
     assert deployed.code == 0, deployed.err
     assert f"{NETWORK}.mine" in deployed.out
-    doubted = [line for line in deployed.err.splitlines() if "is likely not described as it is" in line]
+    doubted = [line for line in deployed.err.splitlines() if "is probably wrong" in line]
     assert len(doubted) == 1 and f"{NETWORK}.swapped" in doubted[0] and 'with colour = "RGB"' in doubted[0]
     replayed = call("replay", "bundle", "--out", "replay", "--warmup", 0, "--threads", 1)
     assert replayed.code == 0, replayed.err

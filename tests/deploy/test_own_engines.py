@@ -187,8 +187,7 @@ def test_a_wrong_description_is_doubted_in_numbers(
     made = deploy(root, tmp_path / "b", precisions=("fp32",), engine_files=[option])
     own = made.engines[1].own
     assert own is not None and "its labels are those of the network on" in own.doubt
-    right = ('colour = "RGB"', "range = 255", "ImageNet's mean and std")
-    assert own.doubt.endswith(tuple(f"100.0 % with {each}" for each in right))
+    assert own.doubt.endswith(f"100.0 % with {said}")
 
 
 def test_a_file_that_keeps_the_contract_needs_no_card(make_set: MakeSet, victims: Victims, tmp_path: Path) -> None:
@@ -199,6 +198,18 @@ def test_a_file_that_keeps_the_contract_needs_no_card(make_set: MakeSet, victims
     assert own.parity is not None and own.parity.equal > 0.999
     assert own.own is not None and (own.own.input, own.own.like, own.own.doubt) == (None, "fp32", "")
     assert made.files[own.file].sha256 == own.own.sha256 == sha256_file(tmp_path / "ours.onnx")
+
+
+def test_a_file_without_a_card_that_gives_other_labels_is_refused(
+    make_set: MakeSet, victims: Victims, tmp_path: Path
+) -> None:
+    model = export_fp32(victims[NETWORK], HEIGHT, WIDTH)
+    model.graph.node[-1].output[0] = "before"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(15, np.int32), "more"))
+    model.graph.node.append(onnx.helper.make_node("Add", ["before", "more"], ["labels"]))
+    (tmp_path / "ours.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(EngineError, match=r"ours\.onnx gives labels from \d+ to \d+; the network's are 0 to 18"):
+        deploy(make_set(range(1), networks=(NETWORK,)), tmp_path / "b", engine_files=[f"mine={tmp_path / 'ours.onnx'}"])
 
 
 def check_refused(bundle: BundleManifest, tmp_path: Path) -> None:
@@ -249,6 +260,10 @@ def test_a_built_engine_runs_where_tensorrt_is_and_only_if_it_is_trusted(built: 
     assert [each.name for each in chosen(read, whole[:1], tensorrt, False)] == whole[:1]
     left_out = [whole[2]] if installed() else []
     assert [each.name for each in chosen(read, [], tensorrt, True)] == [each for each in whole if each not in left_out]
+    object.__setattr__(read.manifest.engines[3].own, "refused", "an operator")
+    left_out.append(whole[3])
+    assert [each.name for each in chosen(read, [], tensorrt, True)] == [each for each in whole if each not in left_out]
+    assert [each.name for each in chosen(read, whole[3:], tensorrt, True)] == whole[3:]
     (own,) = [each.own for each in read.manifest.engines if each.name == name]
     assert own is not None and own.input is not None and own.input.range == 255 and own.classes == 19
     if installed():
