@@ -27,7 +27,7 @@ class Accuracy:
     Attributes:
         engine: its name in the report.
         images, miou, pixel_accuracy: of the clean images, None without ground truth.
-        attack: the model's strongest on the desktop of those made on the network, None if none reached a pixel.
+        attack: the strongest on the desktop of those made on the model's network, None if none of them reached a pixel.
         success, survival: of it on this engine, None if it was not replayed yet.
     """
 

@@ -57,7 +57,8 @@ class AdaptiveTable:
     Attributes:
         attack: its label, made on the float network.
         engines: in columns, none of which a part alone is quantized.
-        lines: by what it was made on, the float network first if the set has that.
+        lines: by what it was made on, the float network first if the set has that and it was replayed.
+        float_crafted: whether the set has the same attack made on the float network.
     """
 
     model: str
@@ -65,11 +66,12 @@ class AdaptiveTable:
     attack: str
     engines: tuple[EngineSummary, ...]
     lines: tuple[AdaptiveLine, ...]
+    float_crafted: bool
 
     @property
     def has_float(self) -> bool:
-        """Whether the same attack was made on the float network, without which there is no gap."""
-        return any(line.spec.on == "fp32" for line in self.lines)
+        """Whether the same attack was made on the float network and replayed, without which there is no gap."""
+        return any(not line.spec.on_files for line in self.lines)
 
 
 def adaptive_tables(
@@ -94,8 +96,9 @@ def adaptive_tables(
         keys = [replace(base, attack=attack) for attack in attacks]
         found = (_line(key, specs[key.attack], engines, rows, gaps, about) for key in keys)
         lines = tuple(line for line in found if line is not None)
-        if any(line.spec.on != "fp32" for line in lines):
-            tables.append(AdaptiveTable(base.model, base.victims, base.attack, engines, lines))
+        if any(line.spec.on_files for line in lines):
+            float_crafted = base.attack in specs
+            tables.append(AdaptiveTable(base.model, base.victims, base.attack, engines, lines, float_crafted))
     return tuple(tables)
 
 

@@ -122,7 +122,7 @@ def plan(rows: ReportRows) -> Iterator[Question]:
 def float_attacks(attacks: Sequence[AttackSpec]) -> dict[str, str]:
     """Of each attack that was made on deployed files, by label, the label of the same one made on the float network."""
     labels = {spec.label for spec in attacks}
-    found = {spec.label: spec.on_float.label for spec in attacks if spec.on != "fp32"}
+    found = {spec.label: spec.on_float.label for spec in attacks if spec.on_files}
     return {label: other for label, other in found.items() if other in labels}
 
 

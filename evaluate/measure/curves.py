@@ -1,4 +1,4 @@
-"""The four metrics over the steps of an attack, as crafting measured them on the float image."""
+"""The four metrics over the steps of an attack, as crafting measured them at each step."""
 
 from collections.abc import Iterable, Sequence
 

@@ -244,7 +244,12 @@ class CleanRow:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Means over images at one step, on the float image the network saw. images: with the most of them defined."""
+    """Means over images at one step, of what the networks saw: the float image, or the one in whole levels.
+
+    Attributes:
+        images: with a success.
+        mean, mean_phi: of the float image.
+    """
 
     step: int
     images: int

@@ -18,7 +18,7 @@ def coarsest_engine(engines: Sequence[EngineSummary]) -> EngineSummary | None:
 
 def made_on_files(attacks: Iterable[AttackSpec]) -> frozenset[str]:
     """Labels of the attacks that were made on deployed files, by themselves or together with the network."""
-    return frozenset(spec.label for spec in attacks if spec.on != "fp32")
+    return frozenset(spec.label for spec in attacks if spec.on_files)
 
 
 @dataclass(frozen=True)

@@ -9,27 +9,27 @@ from ..measure.adaptive import AdaptiveCell, adaptive_tables
 from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
 from .plain_table import as_shown, plain_table
-from .wording import attacked_files, decimals, points
+from .wording import attacked_files, decimals, points, without_gap
 
 CAPTION = (
     "Success, means over images. gap: to the same attack made on the float network, in points. evaded: of the attacked "
     "pixels, what the engine shows as the adversarial class under the attack alone, while the desktop shows what it "
     "does on the clean image. *: made on the very file that ran here. Corrupted images are in adaptive.csv."
 )
-NO_GAP = "No gap: the same attack was not made on the float network; craft with --on fp32 too."
 
 
 def adaptive_in_terminal(report: SurvivalReport) -> Iterator[Table]:
     """Per network and attack that was made on deployed files: lines by what it was made on, a column per engine."""
     for table in adaptive_tables(ReportRows.of(report).uncorrupted, report.comparisons, report.set):
-        caption = " ".join((CAPTION, *([] if table.has_float else [NO_GAP]), attacked_files(report.set.config)))
+        no_gap = [] if table.has_float else [f"There is no gap: {without_gap(table.float_crafted)}."]
+        caption = " ".join((CAPTION, *no_gap, attacked_files(report.set.config)))
         shown = plain_table(f"{table.attack} on {' + '.join(table.victims)}: made on, judged on", caption)
         shown.add_column("made on", overflow="fold")
         for heading in ("desktop", *(engine.label.removeprefix(f"{table.model}.") for engine in table.engines)):
             shown.add_column(Text(heading), justify="right", overflow="fold")
         for line in table.lines:
             shown.add_row(*map(as_shown, (line.made_on, decimals(line.desktop.mean), *map(success, line.cells))))
-            if line.spec.on != "fp32":
+            if line.spec.on_files:
                 shown.add_row(*map(as_shown, ("  gap", "", *map(gap, line.cells))))
                 shown.add_row(*map(as_shown, ("  evaded", "", *map(evaded, line.cells))))
             shown.add_section()

@@ -1,6 +1,6 @@
 """Survival by margin, distance to the border, object size and class, as SVG text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from segeval.files.sets import AttackSpec
 
 from ..measure.report_records import BreakdownRow, Dimension
-from .figures import MARKERS, STYLE, colours_of, error_bars, inline, key_of_colours
+from .figures import MARKERS, STYLE, error_bars, inline, key_of_colours
 
 TITLES: dict[Dimension, str] = {
     "margin": "by margin on the desktop, logits",
@@ -23,12 +23,19 @@ MOST_LETTERS = 42
 """Below a panel, if all names were as long as the longest; more are slanted."""
 
 
-def breakdown_figure(rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpec], name: str, description: str) -> str:
+def breakdown_figure(
+    rows: Sequence[BreakdownRow],
+    attacks: Sequence[AttackSpec],
+    colours: Mapping[str, str],
+    name: str,
+    description: str,
+) -> str:
     """One panel per property, one line per attack with intervals; empty text where nothing can be drawn.
 
     Args:
         rows: of one model and engine, and of the attacks made for it.
-        attacks: of the set, for their colours.
+        attacks: of the set.
+        colours: of the attacks.
         name: prefix of the ids inside.
         description: what a reader who cannot see it is told.
     """
@@ -41,7 +48,7 @@ def breakdown_figure(rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpec]
         figure = Figure(figsize=(8.6, 2.75 * lines), layout="constrained")
         panels = figure.subplots(lines, 2, sharey=True, squeeze=False).ravel()
         for axes, by in zip(panels, shown, strict=False):
-            _panel(axes, [row for row in known if row.by == by], attacks)
+            _panel(axes, [row for row in known if row.by == by], attacks, colours)
             axes.set_title(TITLES[by])
         for axes in panels[len(shown) :]:
             axes.set_visible(False)
@@ -51,9 +58,8 @@ def breakdown_figure(rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpec]
         return inline(figure, name, description)
 
 
-def _panel(axes: Axes, rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpec]) -> None:
+def _panel(axes: Axes, rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpec], colours: Mapping[str, str]) -> None:
     """One property. A line joins bins that have an order; classes have none."""
-    colours = colours_of([attack.label for attack in attacks])
     bins = sorted({(row.place, row.bin) for row in rows})
     places = {place: x for x, (place, _) in enumerate(bins)}
     present = [attack for attack in attacks if any(row.attack == attack.label for row in rows)]

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -18,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from segeval.console import visible
-from segeval.files.sets import Scope
+from segeval.files.sets import AttackSpec, Scope
 from segeval.precision import PRECISION_ORDER
 
 from ..measure.report_records import Curve, CurvePoint, Estimate, SurvivalRow
@@ -64,25 +65,31 @@ MEASURES: Mapping[str, Callable[[CurvePoint, Scope], float | None]] = {
     "perturbation, levels of 255": lambda point, scope: point.mean_phi if scope == "local" else point.mean,
 }
 """What a curve has at each step, by the title of its panel."""
+FILE_MARKERS = ("", "o", "s", "^", "D", "v")
+"""Of the deployed files in a chart of curves; the first has none, since it is mostly the only one."""
 UNBOUNDED = ("ratio of accuracy", "perturbation, levels of 255")
 
 
-def colours_of(attacks: Sequence[str]) -> dict[str, str]:
-    """A colour for every attack, the same in every chart of a report."""
-    return {attack: SERIES[index % len(SERIES)] for index, attack in enumerate(dict.fromkeys(attacks))}
+def colours_of(attacks: Iterable[AttackSpec]) -> dict[str, str]:
+    """A colour for every attack of a set by label, the same in every chart of a report."""
+    return {attack.label: SERIES[index % len(SERIES)] for index, attack in enumerate(attacks)}
 
 
-def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: str, description: str) -> str:
+def curves_figure(
+    curves: Sequence[Curve], scopes: Mapping[str, Scope], colours: Mapping[str, str], name: str, description: str
+) -> str:
     """The four metrics of each attack over its steps, means over images.
 
     Args:
-        curves: of one model, one per attack, victims, of which it is one, and deployed file; joint ones are dotted.
+        curves: of one model, one per attack, victims, of which it is one, and deployed file; joint ones are dotted, and
+            files are told apart by markers.
         scopes: of the attacks; local ones are dashed, or dash-dotted if joint, and their perturbation is over φ.
+        colours: of the attacks.
         name: prefix of the ids inside.
         description: what a reader who cannot see it is told.
     """
     known = known_measures(curves, scopes)
-    colours = colours_of([measured(curve.attack, curve) for curve in curves])
+    markers = dict(zip(dict.fromkeys(curve.file for curve in curves), cycle(FILE_MARKERS), strict=False))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 2.75 * ((len(known) + 1) // 2)), layout="constrained")
         panels = figure.subplots((len(known) + 1) // 2, 2, squeeze=False).ravel()
@@ -91,8 +98,9 @@ def curves_figure(curves: Sequence[Curve], scopes: Mapping[str, Scope], name: st
             for curve in curves:
                 scope = scopes[curve.attack]
                 dashes = (JOINT_LINES if len(curve.victims) > 1 else LINES)[scope]
-                colour, label = colours[measured(curve.attack, curve)], measured(attack_name(curve.key), curve)
-                over_steps(axes, curve, title, scope, color=colour, linestyle=dashes, label=label)
+                marks = {"marker": markers[curve.file], "markersize": 4, "markevery": max(1, len(curve.points) // 10)}
+                look = {"color": colours[curve.attack], "linestyle": dashes, **marks}
+                over_steps(axes, curve, title, scope, **look, label=measured(attack_name(curve.key), curve))
             axes.set_ylim(bottom=0, top=None if title in UNBOUNDED else 1.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("step")
@@ -142,19 +150,19 @@ def error_bars(estimates: Iterable[Estimate]) -> NDArray[np.float64]:
     return np.array(lengths).T
 
 
-def survival_figure(rows: Sequence[SurvivalRow], name: str, description: str) -> str:
+def survival_figure(rows: Sequence[SurvivalRow], colours: Mapping[str, str], name: str, description: str) -> str:
     """Success on the engine against survival with its interval, one point per attack.
 
     There is a panel per precision and per file of the user's.
 
     Args:
         rows: of one model and of attacks made for it, without the single tasks; the points of joint attacks are hollow.
+        colours: of the attacks.
         name: prefix of the ids inside.
         description: what a reader who cannot see it is told.
     """
     finest_first = sorted(rows, key=lambda row: -PRECISION_ORDER.index(row.precision))
     kinds = list(dict.fromkeys(row.kind for row in finest_first))
-    colours = colours_of([row.attack for row in rows])
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 3.6), layout="constrained")
         panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False).ravel()

@@ -44,6 +44,7 @@ from .wording import (
     signed,
     stated_perturbation,
     with_interval,
+    without_gap,
 )
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -131,6 +132,7 @@ def environment(names: Collection[str] = (), folders: Sequence[Path] = (TEMPLATE
         fixed=fixed,
         signed=signed,
         points=points,
+        without_gap=without_gap,
         against=against,
         same_truth=same_truth,
         p_value=p_value,
@@ -160,6 +162,7 @@ class Page:
             "adaptive": adaptive_tables(rows, report.comparisons, report.set),
             "attacked_files": attacked_files(report.set.config),
             "on_files": rows.on_files,
+            "whole_levels": any(attack.whole_levels for attack in report.set.attacks),
             "transfer": transfer(rows),
             "matrices": calibration_matrices(rows),
             "attributions": attributions(rows),

@@ -8,7 +8,7 @@ from rich.text import Text
 from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
 from ..measure.report_records import Comparison, SurvivalReport, SurvivalRow
-from ..measure.report_rows import ReportRows, made_on_files
+from ..measure.report_rows import ReportRows
 from ..measure.row_key import RowKey
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
 from .plain_table import as_shown, plain_table
@@ -44,10 +44,10 @@ def survival_table(report: SurvivalReport) -> Table:
 
     Names are shown as they are: nothing in them is taken for markup.
     """
-    rows = ReportRows.of(report).as_shipped.together
+    shipping = ReportRows.of(report).as_shipped
+    rows, on_files = shipping.together, shipping.on_files
     models = list(dict.fromkeys(row.model for row in rows))
     tasks = ", ".join(task.name for task in report.set.tasks)
-    on_files = made_on_files(report.set.attacks)
     caption = f"{CAPTION} {ON_FILES}" if on_files else CAPTION
     table = plain_table(f"Survival of the attacks on {', '.join(models)} ({tasks})", caption)
     for heading in ("attack", "engine"):

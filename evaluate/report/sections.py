@@ -11,7 +11,7 @@ from ..measure.attack_lines import rows_by_attack
 from ..measure.report_records import BreakdownRow, CleanRow, Curve, SurvivalReport, SurvivalRow
 from ..measure.report_rows import ReportRows, coarsest_engine
 from .breakdown_figure import breakdown_figure
-from .figures import curves_figure, survival_figure
+from .figures import colours_of, curves_figure, survival_figure
 from .wording import attack_name
 
 
@@ -84,7 +84,7 @@ def model_section(report: SurvivalReport, model: str, number: int) -> ModelSecti
         task_groups=attack_groups([row for row in network.survival if row not in together]),
         file_groups=attack_groups(on_files),
         clean=clean_rows(about),
-        survival_chart=survival_chart(network.own, model, number),
+        survival_chart=survival_chart(network.own, report.set.attacks, model, number),
         curves_chart=curves_chart(on_torch, report.set.attacks, model, f"curves-{number}"),
         file_curves_chart=curves_chart(on_deployed, report.set.attacks, model, f"file-curves-{number}"),
         breakdown_chart=breakdown_chart(breakdown, report.set.attacks, model, engine, number),
@@ -110,11 +110,12 @@ def curves_of(curves: Iterable[Curve], rows: Iterable[SurvivalRow]) -> list[Curv
     return [curve for curve in curves if curve.key in keys]
 
 
-def survival_chart(rows: Sequence[SurvivalRow], model: str, number: int) -> Markup:
+def survival_chart(rows: Sequence[SurvivalRow], attacks: Sequence[AttackSpec], model: str, number: int) -> Markup:
     """Success against survival, by precision.
 
     Args:
         rows: of attacks made for the model.
+        attacks: of the set.
         model: name of the network.
         number: of the section.
     """
@@ -123,10 +124,10 @@ def survival_chart(rows: Sequence[SurvivalRow], model: str, number: int) -> Mark
     description = (
         f"Success on the engine against survival of every attack made for {model}, by precision; see survival.csv"
     )
-    return Markup(survival_figure(rows, f"survival-{number}", description))
+    return Markup(survival_figure(rows, colours_of(attacks), f"survival-{number}", description))
 
 
-def curves_chart(curves: Sequence[Curve], attacks: Iterable[AttackSpec], model: str, name: str) -> Markup:
+def curves_chart(curves: Sequence[Curve], attacks: Sequence[AttackSpec], model: str, name: str) -> Markup:
     """The metrics of attacks over their steps. name: prefix of the ids inside."""
     if not curves:
         return Markup("")
@@ -134,7 +135,7 @@ def curves_chart(curves: Sequence[Curve], attacks: Iterable[AttackSpec], model: 
     description = (
         f"Success, accuracy, ratio and perturbation of every attack made for {model} over its steps; see curves.csv"
     )
-    return Markup(curves_figure(curves, scopes, name, description))
+    return Markup(curves_figure(curves, scopes, colours_of(attacks), name, description))
 
 
 def breakdown_chart(
@@ -142,4 +143,4 @@ def breakdown_chart(
 ) -> Markup:
     """Survival by the properties of a pixel, of the attacks that were made for this model alone."""
     description = f"Survival of every attack made for {model} alone on {engine}, by margin, border, size and class"
-    return Markup(breakdown_figure(rows, attacks, f"breakdown-{number}", description))
+    return Markup(breakdown_figure(rows, attacks, colours_of(attacks), f"breakdown-{number}", description))

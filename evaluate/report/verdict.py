@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 from ..measure.adaptive import AdaptiveTable
 from ..measure.report_records import Comparison, EngineSummary, SurvivalRow
 from ..measure.report_rows import ReportRows
-from .wording import attack_name, counted_images, decimals, p_in_words, percent, points, signed, with_interval
+from .wording import (
+    attack_name,
+    counted_images,
+    decimals,
+    p_in_words,
+    percent,
+    points,
+    signed,
+    with_interval,
+    without_gap,
+)
 
 FEW_IMAGES = 10
 MOST_NAMED = 6
@@ -13,8 +23,11 @@ MOST_NAMED = 6
 
 
 MADE_ON_FILES = (
-    "Every attack of this set was made on deployed files. Survival is told of attacks that were made on the float "
-    "network: craft with --on fp32 too."
+    "Every attack that was replayed was made on deployed files. Survival is told of attacks that were made on the "
+    "float network: craft with --on fp32 too, and replay that."
+)
+NOTHING_GAINED = (
+    "No attack made on a deployed file did better on an engine as it ships than the same one made on the float network."
 )
 
 
@@ -44,17 +57,21 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
         if cell is not None and engine.ships
     ]
     gaps = [
-        (line, cell, cell.gap) for line, cell in shipping if cell.gap is not None and (cell.gap.difference or 0) > 0
+        (line, cell, cell.gap, cell.gap.difference)
+        for line, cell in shipping
+        if cell.gap is not None and cell.gap.difference is not None
     ]
     evading = [(line, cell.row, cell.row.evaded) for line, cell in shipping if line.spec.on == "evasive"]
     sentences = []
-    if gaps:
-        line, cell, gap = max(gaps, key=lambda found: found[2].difference or 0.0)
+    if gaps and all(difference <= 0 for *_, difference in gaps):
+        sentences.append(NOTHING_GAINED)
+    elif gaps:
+        line, cell, gap, difference = max(gaps, key=lambda found: found[3])
         brackets = "" if gap.low is None else f" [{points(gap.low)}, {points(gap.high)}]"
         sentences.append(
             f"Made on {line.made_on} instead of the float network, {line.spec.on_float.label} reaches "
             f"{decimals(gap.second)} on {cell.row.engine} instead of {decimals(gap.first)}: the largest adaptive gap, "
-            f"{points(gap.difference)} points{brackets}, {p_in_words(cell.p_holm)} after correction."
+            f"{points(difference)} points{brackets}, {p_in_words(cell.p_holm)} after correction."
         )
     sentences += without_float(tables)
     known = [(line, row, evaded) for line, row, evaded in evading if evaded is not None and evaded.mean]
@@ -70,9 +87,16 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
 
 
 def without_float(tables: Sequence[AdaptiveTable]) -> list[str]:
-    """What to do for a gap, of attacks that were made on deployed files alone."""
-    lacking = list(dict.fromkeys(table.attack for table in tables if not table.has_float))
-    return [f"There is no adaptive gap of {', '.join(lacking)}: craft with --on fp32 too."] if lacking else []
+    """What to do for a gap, of attacks that were made on deployed files alone, or replayed so.
+
+    A set that has none on the network is not told twice: `MADE_ON_FILES` says it.
+    """
+    lacking: dict[bool, dict[str, None]] = {}
+    for table in (table for table in tables if not table.has_float):
+        lacking.setdefault(table.float_crafted, {})[table.attack] = None
+    if not any(table.float_crafted for table in tables):
+        return []
+    return [f"There is no adaptive gap of {', '.join(names)}: {without_gap(made)}." for made, names in lacking.items()]
 
 
 def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ...]:

@@ -107,6 +107,15 @@ def attacked_files(config: CraftConfig) -> str:
     return f"Logits of the files were computed by {computed} in every step (--forward {config.forward})."
 
 
+def without_gap(float_crafted: bool) -> str:
+    """What is to be done where an adaptive gap lacks the attack on the float network: it was not made, or not replayed.
+
+    Args:
+        float_crafted: whether the set has that attack.
+    """
+    return "replay the same attack made on the float network too" if float_crafted else "craft with --on fp32 too"
+
+
 def p_value(p: float | None) -> str:
     """A p-value with two significant digits, nothing below 0.001 told apart; a dash where nothing was tested."""
     if p is None:

@@ -68,7 +68,7 @@ def bundle_of(config: CraftConfig) -> Path | None:
             hint = "make the attack on the network: --on fp32"
             raise ConfigurationError("--engine fp32 computes what the network does", hint)
         if label not in known:
-            raise ConfigurationError(f"the bundle {bundle} has no {label} file", f"--engine: {nearest(label, known)}")
+            raise ConfigurationError(f"the bundle {bundle} has no {label} file", nearest(label, known))
     return bundle
 
 
@@ -97,11 +97,11 @@ def wanted(
     engines: Sequence[EngineRecord], model: Segmenter, labels: Sequence[str], bundle: Path
 ) -> Iterator[EngineRecord]:
     """The records of a network's files with these labels. Raises ConfigurationError, WeightsError."""
-    own = {record.label: record for record in engines if record.model == model.spec.name}
+    own = {record.label: record for record in engines if record.model == model.spec.name and record.precision != "fp32"}
     for label in labels:
         if label not in own:
             what = f"the bundle {bundle} has no {label} file of {model.spec.name}"
-            there = f"--engine: {nearest(label, own)}" if own else "deploy a set of this network first"
+            there = nearest(label, own) if own else "deploy a set of this network first"
             raise ConfigurationError(what, there)
         record = own[label]
         if record.own is not None and record.own.format != "onnx":

@@ -141,6 +141,11 @@ class AttackSpec:
         }[self.on]
 
     @property
+    def on_files(self) -> bool:
+        """Whether it was made on deployed files, by themselves or together with the network."""
+        return self.on != "fp32"
+
+    @property
     def on_float(self) -> "AttackSpec":
         """The same attack made on the float network."""
         return replace(self, on="fp32", engines=(), match=self.match.removesuffix(self.made_on))
@@ -165,10 +170,11 @@ class Norms:
 
 @dataclass(frozen=True)
 class Step:
-    """One iterate of an attack on one image, measured on the float image the network saw.
+    """One iterate of an attack on one image.
 
     Attributes:
-        mean, mean_phi: as in `Norms`.
+        mean, mean_phi: as in `Norms`, of the float image.
+        counts: on the image that the networks saw: the float one, or in whole levels (`AttackSpec.whole_levels`).
     """
 
     mean: float

@@ -28,6 +28,7 @@ from segeval.files.sets import (
     AttackSpec,
     CraftConfig,
     FileRecord,
+    MadeOn,
     ModelRecord,
     Norms,
     SkippedSample,
@@ -118,11 +119,13 @@ class Plan:
     """What to build. names: image ids.   unreached: images without success.   done: inputs replayed, None for all.
 
     photographs: images that compress as photographs do, not noise.   grain: pixels of a random change to a label map.
+    on: what every attack is made on; the file is int8.
     """
 
     names: Sequence[str] = ("a", "b", "c")
     tasks: Sequence[str] = ("vehicle-to-road", "vehicle-to-building")
     attacks: Sequence[tuple[str, str]] = (("fgsm", "full"), ("tanh", "local"))
+    on: Sequence[MadeOn] = ("fp32",)
     precisions: Sequence[str] = ("fp32", "fp16", "int8")
     models: Sequence[str] = (MODEL,)
     outputs: tuple[str, ...] = (*CAMVID.names, "background")
@@ -155,10 +158,15 @@ class Builder:
         self.plan, self.rng = plan, np.random.default_rng(plan.seed)
         self.folder = SetFolder(root / "set")
         self.tasks = [TaskRecord(name, *TASKS[name].resolve(CAMVID)) for name in plan.tasks]
-        self.specs = [AttackSpec(a, "default", s, plan.steps, "best", None, 2.0, {}) for a, s in plan.attacks]  # type: ignore[arg-type]
+        self.specs = [self._spec(*attack, on) for attack in plan.attacks for on in plan.on]
         engines = [(model, precision) for model in plan.models for precision in plan.precisions]
         self.inputs: dict[tuple[str, str], dict[str, Labels]] = {engine: {} for engine in engines}
         self.world = World(root / "set", root / "replay", self._manifest())
+
+    def _spec(self, attack: str, scope: str, on: MadeOn) -> AttackSpec:
+        whole_levels, engines = set(self.plan.on) != {"fp32"}, () if on == "fp32" else ("int8",)
+        plain = AttackSpec(attack, "default", scope, self.plan.steps, "best", None, 2.0, {})  # type: ignore[arg-type]
+        return replace(plain, on=on, engines=engines, whole_levels=whole_levels)
 
     def _manifest(self) -> AdversarialSet:
         plan = self.plan
@@ -224,6 +232,7 @@ class Builder:
         counts = count_attack(adversarial, phi, task.goal, picture.truth)
         steps = spec.steps - picture.number % 2  # every other image stops a step early
         root = self.folder.root
+        seen = {f"{model}.int8" if spec.on == "int8" else model: counts}
         margins = margins_of(adversarial[phi] == task.target, picture.number) if self.plan.margins else None
         sample = AdversarialSample(
             id=f"{picture.name}/{task.name}/{spec.label}/{model}",
@@ -246,7 +255,7 @@ class Builder:
                 f"adversarial_prediction:{model}": save_png(root, f"{place}/adversarial_prediction.png", adversarial),
                 **({} if margins is None else {f"margin:{model}": save_npy(root, f"{place}/margin.npy", margins)}),
             },
-            curve=tuple(Step(0.1 * (step + 1), 0.2 * (step + 1), {model: counts}) for step in range(steps)),
+            curve=tuple(Step(0.1 * (step + 1), 0.2 * (step + 1), seen) for step in range(steps)),
         )
         self.world.samples.append(sample)
         for precision in self.plan.precisions:

@@ -187,7 +187,18 @@ def test_without_a_pixel_reached_there_is_no_attack(build: Build, write_bench: W
     bench = write_bench(tmp_path / "bench", world)
     evaluate(world.set_root, [world.replay_root], tmp_path / "out", benches=[bench])
     assert cells(tmp_path / "out")[0]["attack"] == cells(tmp_path / "out")[0]["survival"] == ""
-    assert "no attack reached a pixel" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "no attack on the network reached a pixel" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+
+
+def test_an_attack_made_on_files_reached_the_desktop_all_the_same(
+    build: Build, write_bench: Write, tmp_path: Path
+) -> None:
+    world = build(on=("int8",), names=("a",), precisions=("int8",))
+    bench = write_bench(tmp_path / "bench", world, engines=[INT8])
+    report = evaluate(world.set_root, [world.replay_root], tmp_path / "out", benches=[bench])
+    assert any(found.desktop_success.mean for found in report.survival)
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "no attack on the network reached a pixel" in page and "no attack reached a pixel" not in page
 
 
 def test_without_a_benchmark_nothing_is_said_of_a_device(world: "World", tmp_path: Path) -> None:

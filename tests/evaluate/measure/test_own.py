@@ -11,7 +11,7 @@ from segeval.evaluate import SurvivalReport, check_gates, evaluate, parse_gate, 
 from segeval.evaluate.compare.matching import by_precision
 from segeval.evaluate.measure.comparisons import engine_pairs
 from segeval.evaluate.measure.report_rows import ReportRows, coarsest_engine
-from segeval.evaluate.report.figures import survival_figure
+from segeval.evaluate.report.figures import colours_of, survival_figure
 from segeval.evaluate.report.verdict import doubtful, simulated
 from segeval.files.own import OwnFile
 from segeval.files.replays import Replay
@@ -66,7 +66,7 @@ def test_they_are_what_the_report_is_about_first_and_go_by_their_names(evaluated
     assert pairs == [("fp32", "my_file"), ("fp32", "trt")], "two files of the user's are not one on two devices"
     identity = by_precision(report.engines)
     assert len({identity(engine) for engine in report.engines}) == 6
-    panels = survival_figure(rows.about(FIRST).own, "x", "")
+    panels = survival_figure(rows.about(FIRST).own, colours_of(report.set.attacks), "x", "")
     assert all(f">{kind}<" in panels or f"<!-- {kind} -->" in panels for kind in ("fp32", "my_file", "trt"))
 
 

@@ -21,6 +21,7 @@ from segeval.evaluate.measure.report_records import (
 from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.evaluate.measure.transfer import transfer
 from segeval.evaluate.report.breakdown_figure import breakdown_figure
+from segeval.evaluate.report.figures import colours_of
 from segeval.evaluate.report.gallery import Gallery
 from segeval.evaluate.report.page import Page, most_significant
 from segeval.evaluate.report.sections import clean_rows, model_sections
@@ -261,13 +262,20 @@ def test_a_network_that_nothing_was_made_for_has_no_charts(wide: SurvivalReport,
     assert f"Attacks made for {MODEL} alone." in section(html, "breakdown")
 
 
+def test_curves_of_attacks_on_networks_alone_are_of_the_float_image(html: str) -> None:
+    part = section(html, "steps")
+    assert (
+        "against the network in torch. Measured on the float image at each step" in part and "<figcaption" not in part
+    )
+
+
 def test_names_of_bins_are_slanted_where_they_would_touch(wide: SurvivalReport) -> None:
     for bins, slanted in (
         (("<16", "16–64", "≥64"), False),
         (("<16", "16–64", "64–256", "256–1024", "1024–4096"), True),
     ):
         rows = [binned(place, name) for place, name in enumerate(bins)]
-        chart = breakdown_figure(rows, wide.set.attacks, "b", "d")
+        chart = breakdown_figure(rows, wide.set.attacks, colours_of(wide.set.attacks), "b", "d")
         assert ("rotate(-30" in chart) == slanted
 
 
