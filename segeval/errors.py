@@ -18,6 +18,9 @@ SegevalError                  exit code
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMED = 30
+"""Names that a hint lists."""
+
 
 class SegevalError(Exception):
     """Base of all expected errors.
@@ -90,7 +93,13 @@ class GateMissedError(SegevalError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """For a hint: the known names that were probably meant, or all of them, as in ``did you mean tanh?``."""
+    """For a hint: the known names that were probably meant, or all of them, as in ``did you mean tanh?``.
+
+    Of very many the first are named alone.
+    """
     names = list(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names)}."
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"Known: {', '.join(names[:MOST_NAMED])}{more}."

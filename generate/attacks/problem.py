@@ -48,7 +48,7 @@ class Problem:
             in all.
         unaware: per network whether it is to see nothing of the attack; empty if none is.
         shown: per network (N, H, W) what it shows on the clean image itself, in the numbers of its outputs, which of
-            several victims differs from `predicted`; empty where it does not.
+            several victims differs from `predicted`; empty if no network is unaware.
         whole_levels: whether the networks see images as they would be saved, which deployed files demand.
     """
 
@@ -84,7 +84,7 @@ class Problem:
         goals = [self.own_goal(number) for number in range(len(logits))]
         clean = [self.own(number, self.predicted) for number in range(len(logits))]
         if any(self.unaware):
-            return [evasive_loss(goals, logits, clean, self.shown or clean, self.phi, self.unaware)]
+            return [evasive_loss(goals, logits, clean, self.shown, self.phi, self.unaware)]
         return [goal_cross_entropy(*each, self.phi) for each in zip(goals, logits, clean, strict=True)]
 
     def own_goal(self, network: int) -> Goal:

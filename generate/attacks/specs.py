@@ -84,8 +84,8 @@ def without_own_loss(
     """
     if useless := sorted(set(own_loss) & set(settings)):
         raise ConfigurationError(
-            f"attack {name!r}: {useless[0]} is of its own loss, an evasive attack has another",
-            f"leave --set {useless[0]} out, or craft --on evasive by itself",
+            f"attack {name!r}: {useless[0]} belongs to its own loss, which --on evasive replaces",
+            f"leave out --set {useless[0]}, or craft --on evasive into another set, without it",
         )
     return {key: value for key, value in chosen.items() if key not in own_loss}
 

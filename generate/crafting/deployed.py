@@ -1,12 +1,14 @@
 """The files of a bundle as networks to attack: the victim is then what ships, not what was trained."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, IntegrityError, WeightsError, nearest
-from segeval.files.bundles import BundleFolder
+from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.engine_records import EngineRecord
 from segeval.files.sets import CraftConfig, DeployedFile, Forward
 from segeval.files.storage import inside, sha256
@@ -48,11 +50,50 @@ class Deployed(nn.Module):
             )
 
 
-def bundle_of(config: CraftConfig) -> Path | None:
+@dataclass(frozen=True)
+class AttackedBundle:
+    """A bundle with the files that attacks are made on, and what its manifest says."""
+
+    path: Path
+    manifest: BundleManifest
+
+    def record(self, network: str, label: str) -> EngineRecord:
+        """The record of a file that an attack can be made on, as in ``int8``.
+
+        Raises ConfigurationError if the network has no such file, or one without a gradient, WeightsError if nobody
+        knows the weights it was made of.
+        """
+        if label == "fp32":
+            hint = "make the attack on the network: --on fp32"
+            raise ConfigurationError("--engine fp32 computes what the network does", hint)
+        engines = (each for each in self.manifest.engines if each.model == network and each.precision != "fp32")
+        own = {record.label: record for record in engines}
+        if label not in own:
+            what = f"the bundle {self.path} has no {label} file of {network}"
+            raise ConfigurationError(what, nearest(label, own) if own else "deploy a set of this network first")
+        record = own[label]
+        if record.own is not None and record.own.format != "onnx":
+            what = f"--engine {label}: {record.file} in {self.path} is a built engine, which gives no gradient"
+            raise ConfigurationError(what, "give the ONNX file that it was built from to deploy as well")
+        if not record.weights_sha256:
+            raise WeightsError(
+                f"the bundle {self.path} does not say which weights {record.file} was made of",
+                "it was made by an earlier segeval: deploy the set again",
+            )
+        return record
+
+
+def attacked_bundle(config: CraftConfig, networks: Sequence[str]) -> AttackedBundle | None:
     """The bundle with the files that attacks are made on, None if they are made on none. Loads no network.
 
-    Raises ConfigurationError for options that do not go together, and for files that it has of no network; DataError,
-    FormatError for what is no bundle.
+    Args:
+        config: of the crafting run.
+        networks: names of those that are attacked.
+
+    Raises:
+        ConfigurationError: for options that do not go together, and as `AttackedBundle.record`.
+        WeightsError: likewise.
+        DataError, FormatError: for what is no bundle.
     """
     if set(config.on) == {"fp32"}:
         if config.bundle or config.engines or config.forward != "graph":
@@ -61,74 +102,53 @@ def bundle_of(config: CraftConfig) -> Path | None:
         return None
     if config.bundle is None:
         raise ConfigurationError("attacks on deployed files need a bundle", "name it: --bundle BUNDLE")
-    bundle = Path(config.bundle)
-    known = dict.fromkeys(each.label for each in BundleFolder(bundle).manifest().engines if each.precision != "fp32")
-    for label in config.engines:
-        if label == "fp32":
-            hint = "make the attack on the network: --on fp32"
-            raise ConfigurationError("--engine fp32 computes what the network does", hint)
-        if label not in known:
-            raise ConfigurationError(f"the bundle {bundle} has no {label} file", nearest(label, known))
+    path = Path(config.bundle)
+    bundle = AttackedBundle(path, BundleFolder(path).manifest())
+    for network, label in product(networks, config.engines):
+        bundle.record(network, label)
     return bundle
 
 
-def open_deployed(config: CraftConfig, models: Sequence[Segmenter]) -> dict[str, Deployed]:
+def open_deployed(
+    config: CraftConfig, bundle: AttackedBundle | None, models: Sequence[Segmenter]
+) -> dict[str, Deployed]:
     """The files that the attacks of a configuration are made on, by name as in ``espnet-camvid.int8``.
 
+    Args:
+        config: of the crafting run.
+        bundle: with the files, None if there are none.
+        models: the networks that are attacked.
+
     Raises:
-        ConfigurationError: as `bundle_of`, and if the bundle has not such a file of each network.
         IntegrityError: for a file that was changed.
         WeightsError: if it was made of other weights than those that are attacked.
         EngineError: for a file with operators that have no gradient here.
     """
-    bundle = bundle_of(config)
     if bundle is None:
         return {}
-    records = BundleFolder(bundle).manifest()
     found = (
-        read(bundle, record, model, records.files[record.file].sha256, config.forward)
+        read(bundle, bundle.record(model.spec.name, label), model, config.forward)
         for model in models
-        for record in wanted(records.engines, model, config.engines, bundle)
+        for label in config.engines
     )
     return {deployed.name: deployed for deployed in found}
 
 
-def wanted(
-    engines: Sequence[EngineRecord], model: Segmenter, labels: Sequence[str], bundle: Path
-) -> Iterator[EngineRecord]:
-    """The records of a network's files with these labels. Raises ConfigurationError, WeightsError."""
-    own = {record.label: record for record in engines if record.model == model.spec.name and record.precision != "fp32"}
-    for label in labels:
-        if label not in own:
-            what = f"the bundle {bundle} has no {label} file of {model.spec.name}"
-            there = nearest(label, own) if own else "deploy a set of this network first"
-            raise ConfigurationError(what, there)
-        record = own[label]
-        if record.own is not None and record.own.format != "onnx":
-            what = f"--engine {label}: {record.file} in {bundle} is a built engine, which gives no gradient"
-            raise ConfigurationError(what, "give the ONNX file that it was built from to deploy as well")
-        if not record.weights_sha256:
-            raise WeightsError(
-                f"the bundle {bundle} does not say which weights {record.file} was made of",
-                "it was made by an earlier segeval: deploy the set again",
-            )
-        if record.weights_sha256 != model.weights_sha256:
-            raise WeightsError(
-                f"{record.file} in {bundle} was made of other weights than those of {model.spec.name}",
-                "attack the network that was deployed, or deploy this one",
-            )
-        yield record
-
-
-def read(bundle: Path, record: EngineRecord, base: Segmenter, recorded: str, forward: Forward) -> Deployed:
-    """One file as a network on the device of its float network. Raises IntegrityError, EngineError."""
+def read(bundle: AttackedBundle, record: EngineRecord, base: Segmenter, forward: Forward) -> Deployed:
+    """One file as a network on the device of its float network. Raises IntegrityError, WeightsError, EngineError."""
     import onnx
 
     from segeval.graphs.differentiable import EngineInTheLoop, GraphSegmenter, OnnxRuntimeLogits
 
-    data = inside(bundle, record.file).read_bytes()
+    if record.weights_sha256 != base.weights_sha256:
+        raise WeightsError(
+            f"{record.file} in {bundle.path} was made of other weights than those of {base.spec.name}",
+            "attack the network that was deployed, or deploy this one",
+        )
+    recorded = bundle.manifest.files[record.file].sha256
+    data = inside(bundle.path, record.file).read_bytes()
     if sha256(data) != recorded:
-        raise IntegrityError(f"{record.file} in {bundle} was changed", "deploy again")
+        raise IntegrityError(f"{record.file} in {bundle.path} was changed", "deploy again")
     model = onnx.load_from_string(data)
     graph: nn.Module = GraphSegmenter(model)
     if forward == "onnxruntime":

@@ -84,6 +84,7 @@ class Track:
 
     Attributes:
         thresholds: (3, H, W) random numbers in [0, 1) of this image, for dithering.
+        shown: per network what it shows on the clean image; empty if none is to notice nothing.
         grows: whether its change grows from step to step, which attacks with `matched` say of themselves.
         over: the restart whose change went far beyond all limits, which ends that start; -1 for none.
     """
@@ -92,6 +93,7 @@ class Track:
     clean: NDArray[np.uint8]
     thresholds: NDArray[np.float32]
     kept: list[Kept]
+    shown: Sequence[Labels] = ()
     curve: list[Step] = field(default_factory=list)
     grows: bool = False
     over: int = -1
@@ -141,9 +143,12 @@ def run_attack(
     limited = any(limit is not None for row in limits for limit in row)
     thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if limited else np.zeros(len(clean))
     grows, last = bool(getattr(attack, "matched", {})), int(getattr(attack, "restarts", 0))
+    shown = shown_by_image(problem)
     tracks = [
-        Track(meter, image, drawn, [Kept(spec, limit) for spec, limit in zip(specs, row, strict=True)], grows=grows)
-        for meter, image, drawn, row in zip(meters, clean, thresholds, limits, strict=True)
+        Track(
+            meter, image, drawn, [Kept(spec, limit) for spec, limit in zip(specs, row, strict=True)], seen, grows=grows
+        )
+        for meter, image, drawn, row, seen in zip(meters, clean, thresholds, limits, shown, strict=True)
     ]
     for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
         measure(tracks, candidate, step, specs[0], names, problem)
@@ -151,6 +156,12 @@ def run_attack(
         if all(track.finished or track.over == last for track in tracks):
             break
     return [[outcome(track, kept) for kept in track.kept] for track in tracks]
+
+
+def shown_by_image(problem: Problem) -> list[list[Labels]]:
+    """Per image what every network shows on the clean one."""
+    maps = [np.asarray(labels.cpu().numpy(), np.uint8) for labels in problem.shown]
+    return [[labels[index] for labels in maps] for index in range(len(problem.clean))]
 
 
 def outcome(track: Track, kept: Kept) -> Outcome:
@@ -174,7 +185,6 @@ def measure(
     if not all(bool(each.isfinite().all()) for each in (candidate.images, *candidate.logits)):
         raise EngineError(f"{spec.label} diverged at step {step}", "change its settings with --set, or report this")
     answers = [np.asarray(logits.detach().argmax(1).cpu().numpy(), np.uint8) for logits in candidate.logits]
-    shown = [np.asarray(labels.cpu().numpy(), np.uint8) for labels in problem.shown] if any(problem.unaware) else []
     means, phi_means = mean_changes(candidate.images, problem)
     for index, track in enumerate(tracks):
         if track.finished or track.over == candidate.restart:
@@ -182,7 +192,7 @@ def measure(
         predictions: list[Labels] = [answer[index] for answer in answers]
         counts = {name: track.meter.count(labels) for name, labels in zip(names, predictions, strict=True)}
         track.curve.append(Step(means[index], phi_means[index], counts))
-        success = success_of(track.meter, predictions, counts, problem.unaware, [labels[index] for labels in shown])
+        success = success_of(track.meter, predictions, counts, problem.unaware, track.shown)
         rounded = Rounded(candidate.images[index], track, spec)
         for kept in track.kept:
             kept.offer(rounded, step, (success, -means[index]))

@@ -32,8 +32,8 @@ def require_gradients(folder: SetFolder, jobs: Sequence[Job], files: Mapping[str
 
 
 def flat(folder: SetFolder, job: Job, files: ImageFiles) -> bool:
-    """Whether the cross entropy to the desired labels (Eq. 8) has no gradient at the clean image."""
-    problem = make_problem(job, [load(folder, files, job.victims, job.task.name)], (0,))
+    """Whether the loss of the problem (Eq. 8, or the evasive one) has no gradient at the clean image."""
+    problem = make_problem(job, [load(folder, files, job)], (0,))
     x = problem.clean.requires_grad_()
     loss = problem.loss(problem.logits(x)).sum()
     if not loss.requires_grad:

@@ -108,7 +108,7 @@ class Loaded:
 
     Attributes:
         predicted: by the victims together.
-        shown: by each of them alone.
+        shown: by each of them alone, if the attack is to stay unseen by some; empty if not.
     """
 
     clean: RgbImage
@@ -118,12 +118,17 @@ class Loaded:
     truth: Labels | None
 
 
-def load(folder: SetFolder, files: ImageFiles, victims: Victims, task: str) -> Loaded:
-    """Read an image and everything known about it back from the set."""
+def load(folder: SetFolder, files: ImageFiles, job: Job) -> Loaded:
+    """Read an image, and what a job needs to know about it, back from the set."""
+    victims = job.victims
     truth = None if files.truth is None else folder.labels(files.truth)
     predicted = folder.labels(files.predictions[victims.name])
-    shown = {name: folder.labels(files.predictions[name]) for name in victims.names}
-    return Loaded(folder.image(files.clean), predicted, shown, folder.mask(files.phi[victims.name, task]), truth)
+    shown: dict[str, Labels] = {}
+    if any(job.attacked.unaware):
+        alone = len(victims.names) == 1
+        shown = {name: predicted if alone else folder.labels(files.predictions[name]) for name in victims.names}
+    phi = folder.mask(files.phi[victims.name, job.task.name])
+    return Loaded(folder.image(files.clean), predicted, shown, phi, truth)
 
 
 def attack_batch(
@@ -146,9 +151,8 @@ def attack_batch(
         seeds: one per image.
         tick: called with the number of steps taken.
     """
-    victims, task = job.victims, job.task
-    loaded = [load(folder, file, victims, task.name) for file in files]
-    meters = [AttackMeter(each.phi, task.goal, each.truth, each.predicted) for each in loaded]
+    loaded = [load(folder, file, job) for file in files]
+    meters = [AttackMeter(each.phi, job.task.goal, each.truth, each.predicted) for each in loaded]
     problem = make_problem(job, loaded, seeds)
     attack, specs = job.trajectory.attack, job.trajectory.specs
     clean = [each.clean for each in loaded]
@@ -164,6 +168,7 @@ def make_problem(job: Job, loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> 
     """The images of a job as tensors on the victims' device."""
     device = job.victims.segmenters[0].mean.device
     spec, attacked = job.trajectory.specs[0], job.attacked
+    unseen_by = attacked.models if any(attacked.unaware) else ()
 
     def stacked(maps: Iterable[NDArray[np.generic]]) -> Tensor:
         return torch.from_numpy(np.stack(list(maps))).to(device)
@@ -179,7 +184,7 @@ def make_problem(job: Job, loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> 
         steps=spec.steps,
         outputs=attacked.outputs,
         unaware=attacked.unaware,
-        shown=tuple(stacked(each.shown[model] for each in loaded).long() for model in attacked.models),
+        shown=tuple(stacked(each.shown[model] for each in loaded).long() for model in unseen_by),
         whole_levels=spec.whole_levels,
     )
 

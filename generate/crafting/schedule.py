@@ -44,7 +44,8 @@ class Schedule:
         workers = min(workers, len(self.jobs) - self.done)
         if workers > 1:
             records = tuple(model.record for model in self.setup.models)
-            order = Order(self.setup.config, self.folder.root, records, self.setup.deployed_files, self.files)
+            setup = self.setup
+            order = Order(setup.config, setup.size, self.folder.root, records, setup.deployed_files, self.files)
             with Workers(workers, order) as processes:
                 self.run_side_by_side(processes, AHEAD * workers)
         else:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import chain
 
 from segeval.classes import ClassTable, class_difference, parse_task, same_classes
@@ -22,7 +21,7 @@ from segeval.places import dataset_root
 from ..attacks.specs import Trajectory, resolve
 from ..attacks.victims import Attacked, Victims, attacked, together
 from ..numerics import prepare_torch
-from .deployed import bundle_of, open_deployed
+from .deployed import attacked_bundle, open_deployed
 from .jobs import Job, seed_of
 from .samples import ImageFiles, attack_batch
 
@@ -46,46 +45,54 @@ class Setup:
 
     Attributes:
         models: those of the configuration, where they are loaded already.
+        size: (height, width) of the images, as another process has settled it; None to settle it here.
         notes: what a person should know of how images and labels are read.
     """
 
-    def __init__(self, config: CraftConfig, models: Sequence[Segmenter] = ()) -> None:
+    def __init__(self, config: CraftConfig, models: Sequence[Segmenter] = (), size: Size | None = None) -> None:
         prepare_torch()
-        bundle_of(config)  # options that do not fit are told before networks are loaded
+        specs = [model.spec for model in models] or [load_spec(parse_model(text).name) for text in config.models]
+        # What does not fit is told before networks are loaded.
+        bundle = attacked_bundle(config, [spec.name for spec in specs])
         self.config = config
         self.trajectories = resolve(config)
         self.specs = {spec.label: spec for trajectory in self.trajectories for spec in trajectory.specs}
-        specs = [model.spec for model in models] or [load_spec(parse_model(text).name) for text in config.models]
         self.resize = resizing(specs)
-        self.dataset = self.opened(config.size, specs[0].table)
+        self.size = size or config.size
+        self.dataset = self.opened(specs[0].table)
         self.chosen = chosen(self.dataset.ids, config)
-        self.notes = (*self.dataset.notes, *self.of_one_size(specs[0].table))
+        self.notes = tuple(self.dataset.notes)
+        if size is None:
+            self.settle_size(specs[0].table)
         self.models = list(models) or load_models(config.models, config.device)
         self.require_fit()
         table = self.dataset.table
         resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}
         self.tasks = [TaskRecord(name, *goal) for name, goal in resolved.items()]
         self.groups = groups(self.models, config.victims)
-        self.deployed = open_deployed(config, self.models)
+        self.deployed = open_deployed(config, bundle, self.models)
 
-    def opened(self, size: Size | None, table: ClassTable) -> CheckedDataset:
-        """The dataset, its images brought to a size; `table` has the classes of one that does not say them."""
+    def opened(self, table: ClassTable) -> CheckedDataset:
+        """The dataset, its images brought to `size`; `table` has the classes of one that does not say them."""
         config = self.config
-        return open_dataset(config.dataset, dataset_root(config.data_root), config.split, size, self.resize, table)
+        return open_dataset(config.dataset, dataset_root(config.data_root), config.split, self.size, self.resize, table)
 
-    def of_one_size(self, table: ClassTable) -> list[str]:
-        """Bring images of different sizes to the most common one, if no size was asked for; what a person should know.
+    def settle_size(self, table: ClassTable) -> None:
+        """Bring images of different sizes to the most common one, if no size was asked for, and note what that does.
 
         Args:
             table: see `opened`.
         """
         sizes = self.dataset.sizes(self.chosen)
-        if self.config.size is None and len(set(sizes)) > 1:
-            size = most_common(sizes)
-            self.dataset = self.opened(size, table)
-            return [f"{told_of_sizes(sizes, size)}; that is the most common size, --size HxW chooses another"]
-        told = told_of_sizes(sizes, self.config.size) if self.config.size and sizes else ""
-        return [told] if told else []
+        if not sizes:
+            return
+        chosen_here = self.size is None
+        self.size = self.size or most_common(sizes)
+        told = told_of_sizes(sizes, self.size)
+        if told and chosen_here:
+            self.dataset = self.opened(table)
+            told = f"{told}; that is the most common size, --size HxW chooses another"
+        self.notes += (told,) if told else ()
 
     def require_fit(self) -> None:
         """Raise unless every victim knows the dataset's classes and no name would be used twice."""
@@ -204,8 +211,7 @@ def chosen(ids: Sequence[str], config: CraftConfig) -> list[int]:
     places = {name: index for index, name in enumerate(ids)}
     for name in config.ids:
         if name not in places:
-            hint = nearest(name, ids if len(ids) <= 20 else [*get_close_matches(name, ids), ids[0], "…"])
-            raise ConfigurationError(f"{config.dataset} ({config.split}) has no image {name!r}", hint)
+            raise ConfigurationError(f"{config.dataset} ({config.split}) has no image {name!r}", nearest(name, ids))
     return [places[name] for name in dict.fromkeys(config.ids)][: config.limit]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from segeval.datasets import Size
 from segeval.errors import EngineError, IntegrityError
 from segeval.files.held import held
 from segeval.files.set_folder import SetFolder
@@ -39,10 +40,12 @@ class Order:
     """What every process is to attack.
 
     Attributes:
+        size: (height, width) of the images; None if the dataset does not say sizes.
         models, deployed: what the parent has loaded, and this set's manifest names.
     """
 
     config: CraftConfig
+    size: Size | None
     root: Path
     models: tuple[ModelRecord, ...]
     deployed: tuple[DeployedFile, ...]
@@ -59,7 +62,7 @@ class Worker:
         self.holding = ExitStack()  # as long as the process lives
         self.holding.enter_context(held(order.root))
         self.folder = SetFolder(order.root)
-        self.setup = Setup(order.config)
+        self.setup = Setup(order.config, size=order.size)
         self.files = order.files
         self.jobs = list(self.setup.jobs(order.files))
         for model, expected in zip(self.setup.models, order.models, strict=True):

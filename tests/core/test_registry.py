@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from segeval.errors import UnknownNameError
+from segeval.errors import UnknownNameError, nearest
 from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS, Registry
 
 
@@ -40,6 +40,11 @@ def test_for_a_name_like_no_other_all_are_listed() -> None:
     with pytest.raises(UnknownNameError) as caught:
         DATASETS.load("zzz")
     assert "Known: camvid, cityscapes, folder, synthetic." in caught.value.hint
+
+
+def test_of_very_many_names_the_first_are_listed() -> None:
+    assert nearest("zzz", (f"image-{number}" for number in range(1000))).endswith("image-29 and 970 more.")
+    assert nearest("image-1000", (f"image-{number}" for number in range(1000))).startswith("did you mean image-100")
 
 
 def test_ones_own_is_named_by_module_and_attribute(plugins: Path) -> None:

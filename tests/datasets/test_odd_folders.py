@@ -118,3 +118,6 @@ def test_crafting_brings_images_of_several_sizes_to_the_most_common(tmp_path: Pa
     setup = Setup(config)
     assert {setup.dataset[index].image.shape for index in setup.chosen} == {(64, 128, 3)}
     assert "resized to 64x128, which stretches 1 of 4 out of shape; that is the most common size" in setup.notes[-1]
+    worker = Setup(config, size=setup.size)
+    assert setup.size == (64, 128) and worker.notes == setup.notes[:-1], "what one process has settled, others take"
+    assert {worker.dataset[index].image.shape for index in worker.chosen} == {(64, 128, 3)}

@@ -81,7 +81,9 @@ def test_an_evasive_loss_is_what_both_networks_lack() -> None:
     _, clean, phi = draw()
     generator = torch.Generator().manual_seed(6)
     logits = [3 * torch.randn(N, C, H, W, generator=generator, dtype=torch.float64) for _ in unaware]
-    loss = evasive_loss([goal] * 3, logits, [clean] * 3, [clean] * 3, phi, unaware)
+    # What each shows by itself, which of several victims is not what they predict together.
+    shown = [torch.randint(0, C, (N, H, W), generator=generator) for _ in unaware]
+    loss = evasive_loss([goal] * 3, logits, [clean] * 3, shown, phi, unaware)
 
     def lead(network: int, n: int, y: int, x: int, label: int) -> float:
         own = logits[network][n, :, y, x].tolist()
@@ -91,9 +93,9 @@ def test_an_evasive_loss_is_what_both_networks_lack() -> None:
         inside = int(phi[n].sum())
         for y in range(H):
             for x in range(W):
-                here = int(clean[n, y, x])
-                calm = lead(0, n, y, x, here)
-                fooled = sum(lead(file, n, y, x, 1 if phi[n, y, x] else here) for file in (1, 2)) / 2
+                own = [int(labels[n, y, x]) for labels in shown]
+                calm = lead(0, n, y, x, own[0])
+                fooled = sum(lead(file, n, y, x, 1 if phi[n, y, x] else own[file]) for file in (1, 2)) / 2
                 weight = 1 if phi[n, y, x] else 0.1 * inside / (H * W - inside)
                 assert float(loss[n, y, x]) == pytest.approx(weight * (1 - calm - calm * fooled))
 

@@ -1,10 +1,10 @@
 """One perturbation for several networks: shared classes, Eq. 10 and 11, and what a set of joint attacks holds."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,15 +13,19 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segeval.classes import CITYSCAPES
+from segeval.datasets import Example
 from segeval.errors import ConfigurationError
 from segeval.files.set_folder import SetFolder
-from segeval.files.sets import Scope
-from segeval.generate.attacks.problem import Problem
-from segeval.generate.attacks.specs import build_attack
+from segeval.files.sets import CraftConfig, Scope, Setting, TaskRecord
+from segeval.generate.attacks.problem import Candidate, Problem
+from segeval.generate.attacks.specs import build_attack, resolve
 from segeval.generate.attacks.tanh import Tanh
-from segeval.generate.attacks.victims import aligned, shared_outputs, together
+from segeval.generate.attacks.victims import aligned, attacked, shared_outputs, together
+from segeval.generate.crafting.driver import run_attack
+from segeval.generate.crafting.jobs import Job
+from segeval.generate.crafting.samples import load, make_problem, save_image
 from segeval.goals import Goal
-from segeval.metrics import count_attack
+from segeval.metrics import AttackMeter, count_attack
 from segeval.models import Segmenter
 from segeval.models.loading import load_model, load_spec
 from segeval.models.soundness import predict
@@ -339,3 +343,44 @@ def test_a_network_that_answers_with_no_logits_is_refused(
 def test_outputs_in_another_order_than_the_table_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="do not begin with the classes of cityscapes"):
         load_spec(f"{__name__}:SHUFFLED")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the networks show of two images that are given: the clean one and another."""
+
+    other: Tensor
+    presets: ClassVar[Mapping[tuple[str, Scope], Mapping[str, Setting]]] = {}
+    radius: float | None = None
+
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        for images in (self.other, problem.clean):
+            yield Candidate(images, problem.logits(images))
+
+
+def test_what_is_to_notice_nothing_is_held_to_what_it_shows_by_itself(tmp_path: Path) -> None:
+    """Of two networks that disagree: not to what they predict together, which would be a change that is noticed."""
+    config = CraftConfig("folder", (PLAIN.name,), attacks=("fgsm",), scopes=("full",), on=("evasive",), steps=1)
+    (trajectory,) = resolve(replace(config, engines=("int8",)))
+    victims = together(networks(PLAIN, SHUFFLED))
+    files = {f"{name}.int8": network for name, network in zip(victims.names, reversed(victims.segmenters), strict=True)}
+    image = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    task = TaskRecord("one", tuple(range(1, 19)), 0)
+    folder = SetFolder(tmp_path)
+    saved, _ = save_image(folder, Example("a", image, None), victims.segmenters, [victims], [task], False)
+    on = attacked(victims, "evasive", ("int8",), files)
+    job = Job(victims, on, trajectory, task, ("a",))
+    loaded = load(folder, saved, job)
+    problem = make_problem(job, [loaded], (0,))
+    by_themselves = [predict(network, image) for network in victims.segmenters]
+    assert any((labels != loaded.predicted).any() for labels in by_themselves)
+    for labels, model in zip(problem.shown, on.models, strict=True):
+        assert (labels[0].numpy() == by_themselves[victims.names.index(model)]).all()
+    # On the clean image nothing is noticed: it is better than one that a network notices.
+    meter = AttackMeter(loaded.phi, task.goal, None, loaded.predicted)
+    outcomes = run_attack(
+        Standing(1 - problem.clean), trajectory.specs, problem, on.names, [meter], [image], [[None]], lambda step: None
+    )
+    assert outcomes[0][0].step == 1
+    plain = Job(victims, attacked(victims, "both", ("int8",), files), trajectory, task, ("a",))
+    assert load(folder, saved, plain).shown == {} and make_problem(plain, [loaded], (0,)).shown == ()

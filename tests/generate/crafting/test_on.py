@@ -13,7 +13,7 @@ from segeval.files.sets import CraftConfig, MadeOn
 from segeval.generate.attacks.problem import rounded
 from segeval.generate.attacks.specs import resolve
 from segeval.generate.attacks.victims import attacked, together
-from segeval.generate.crafting.deployed import open_deployed
+from segeval.generate.crafting.deployed import attacked_bundle
 from segeval.generate.crafting.driver import success_of
 from segeval.goals import Goal
 from segeval.metrics import AttackCounts, AttackMeter
@@ -56,6 +56,10 @@ def test_success_is_what_the_files_show_and_the_network_does_not() -> None:
     assert success_of(meter, [network, file, other], {}, (True, False, False), [clean] * 3) == pytest.approx(
         (1.5 - 1) / 4
     )
+    # The network shows a pixel of φ otherwise than its victims together; to keep showing it so is to notice nothing.
+    own = np.array([[2, 0, 0, 0, 0]], np.uint8)
+    assert success_of(meter, [own, file], {}, (True, False), [own, clean]) == pytest.approx(3 / 4)
+    assert success_of(meter, [clean, file], {}, (True, False), [own, clean]) == pytest.approx((2 - 1) / 4)
     counts = {"a": AttackCounts(4, 3), "b": AttackCounts(4, 1)}
     assert success_of(meter, [file, other], counts, (False, False), []) == pytest.approx(1 / 4)
 
@@ -79,7 +83,7 @@ def test_a_file_sees_whole_levels_and_the_gradient_passes() -> None:
 )
 def test_options_that_do_not_go_together_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        open_deployed(replace(CONFIG, **changes), [])  # type: ignore[arg-type]
+        attacked_bundle(replace(CONFIG, **changes), CONFIG.models)  # type: ignore[arg-type]
 
 
 def test_a_pair_differs_in_what_it_was_made_on_alone() -> None:
@@ -97,7 +101,7 @@ def test_an_evasive_attack_has_a_loss_of_its_own() -> None:
     ((spec,),) = (trajectory.specs for trajectory in resolve(replace(evasive, engines=("int8",))))
     assert spec.parameters["loss"] == "ce" and spec.parameters["omega"] == "none"
     for setting in ("mask=shrinking", "tanh.omega=source", "kappa=1"):
-        with pytest.raises(ConfigurationError, match="is of its own loss"):
+        with pytest.raises(ConfigurationError, match="belongs to its own loss"):
             resolve(replace(evasive, settings=(setting,)))
     assert resolve(replace(evasive, settings=("penalty=10",)))[0].specs[0].parameters["penalty"] == 10
 
