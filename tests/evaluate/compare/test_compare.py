@@ -65,6 +65,18 @@ def test_only_what_changed_is_significant_and_it_comes_first(run_of: RunOf) -> N
     assert found.finding.startswith(f"{len(significant)} of 12 differences are more than chance")
 
 
+def test_survival_is_compared_of_attacks_made_on_the_network_alone(run_of: RunOf, base: SurvivalReport) -> None:
+    plain = base.set.attacks[0]
+    attacks = (plain, replace(plain, on="int8", engines=("int8",)))
+    run = run_of("a", {"set": replace(base.set, attacks=attacks)}, attacks=tuple(spec.label for spec in attacks))
+    found = compare(run, run)
+    quantities = [{change.quantity for change in found.changes if change.attack == spec.label} for spec in attacks]
+    assert quantities == [
+        {"survival", "engine_success", "engine_accuracy"},
+        {"engine_success", "engine_accuracy"},
+    ]
+
+
 def test_only_all_tasks_together_are_tested(run_of: RunOf) -> None:
     found = compare(run_of("a", lost=0.4), run_of("b", lost=0.5))
     tested = [change for change in found.changes if change.paired.test]

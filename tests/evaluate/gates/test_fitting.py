@@ -32,7 +32,7 @@ def test_survival_is_of_the_network_and_the_gap_of_pairs(
     [
         ("", ("survival",), (ON, ALONE), "craft with --on fp32 too"),
         (ON.label, ("survival",), (PLAIN, ON), "ask for success or evaded"),
-        ("", ("adaptive_gap",), (ON, ALONE), "craft with --on fp32 --on int8"),
+        ("", ("adaptive_gap",), (ON, ALONE), "craft with both, --on fp32 --on int8"),
         ("", ("adaptive_gap", "survival"), (PLAIN, ON), "give two gates"),
         ("fgsm-ful", ("success",), (PLAIN, ON), "did you mean fgsm-full"),
     ],

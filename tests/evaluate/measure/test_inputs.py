@@ -11,12 +11,15 @@ import pytest
 
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError, SegevalError
 from segeval.evaluate import evaluate
+from segeval.evaluate.measure.inputs import run_file
+from segeval.files.bundles import BundledFile
 from segeval.files.encoding import encode
 from segeval.files.images import save_png
 from segeval.files.replays import Replay
 from segeval.files.set_folder import SetFolder
 from segeval.files.storage import sha256_file
 from segeval_runner.recording import Recording
+from tests.evaluate.test_evaluate import bundle_of
 from tests.sealing import reseal
 
 if TYPE_CHECKING:
@@ -124,3 +127,25 @@ def test_refuses_a_changed_label_file(build: Build) -> None:
     world = build()
     save_png(world.set_root, world.samples[0].files["phi"].path, np.full((48, 64), 255, np.uint8))
     refused(world, IntegrityError, "not the file that was recorded")
+
+
+@pytest.mark.parametrize(
+    ("facts", "flagged", "expected"),
+    [
+        ({"file": "m.onnx"}, True, "0" * 64),
+        ({"file": "m.flags.onnx"}, True, "1" * 64),
+        ({}, True, ""),
+        ({}, False, "0" * 64),
+        ({"file": "elsewhere.onnx"}, False, ""),
+    ],
+)
+def test_the_file_that_ran_is_the_one_its_record_tells(
+    shared: tuple["World", object], facts: dict[str, object], flagged: bool, expected: str
+) -> None:
+    """An engine may have two: one with scales, and one that is built by flags."""
+    world = shared[0]
+    bundle = bundle_of(world)
+    files = {**bundle.files, "m.flags.onnx": BundledFile("1" * 64, 1)}
+    deployed = replace(bundle.engines[0], flagged_file="m.flags.onnx" if flagged else None)
+    record = replace(Replay.open(world.replay_root).engines[0], facts=facts)
+    assert run_file(record, deployed, replace(bundle, files=files)) == expected

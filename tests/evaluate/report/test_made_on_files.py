@@ -3,18 +3,20 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
-from segeval.evaluate import SurvivalReport, adaptive_in_terminal, evaluate
-from segeval.evaluate.measure.adaptive import AdaptiveTable, adaptive_tables
+from segeval.evaluate import SurvivalReport, adaptive_in_terminal, check_gates, evaluate, parse_gate, read_report
+from segeval.evaluate.measure.adaptive import AdaptiveCell, AdaptiveTable, adaptive_tables
 from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.evaluate.report.figures import colours_of, curves_figure
 from segeval.evaluate.report.gallery import NO_GALLERY
 from segeval.evaluate.report.page import Page, environment
 from segeval.evaluate.report.sections import model_sections
+from segeval.evaluate.report.selection import FARTHEST
 from segeval.evaluate.report.verdict import MADE_ON_FILES, NOTHING_GAINED, audited, verdict
 
 if TYPE_CHECKING:
@@ -26,11 +28,17 @@ PLAN = {"attacks": (("fgsm", "full"), ("tanh", "full")), "precisions": ("fp32", 
 
 
 @pytest.fixture(scope="module")
-def report(build_at: Callable[..., "World"], tmp_path_factory: pytest.TempPathFactory) -> SurvivalReport:
-    """Two attacks, each made on the network and on its int8 file."""
+def folder(build_at: Callable[..., "World"], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of two attacks, each made on the network and on its int8 file."""
     root = tmp_path_factory.mktemp("both")
     world = build_at(root, on=("fp32", "int8"), tasks=("vehicle-to-road",), **PLAN)
-    return evaluate(world.set_root, [world.replay_root], root / "out")
+    evaluate(world.set_root, [world.replay_root], root / "out")
+    return root / "out"
+
+
+@pytest.fixture(scope="module")
+def report(folder: Path) -> SurvivalReport:
+    return read_report(folder)
 
 
 def keep(report: SurvivalReport, attacks: Iterable[str]) -> SurvivalReport:
@@ -147,3 +155,34 @@ def test_a_gap_that_nobody_gains_by_is_told_too(report: SurvivalReport, differen
     more = replace(gained, paired=replace(gained.paired, difference=0.25))
     said = audited(tables(replace(report, comparisons=(more, *(pair for pair in pairs if pair is not gained)))))
     assert "the largest adaptive gap, +25.0 points" in said[0] and NOTHING_GAINED not in said
+
+
+@pytest.mark.parametrize("share", [None, 0.0, 0.25])
+def test_only_what_evaded_the_desktop_is_told(report: SurvivalReport, share: float | None) -> None:
+    def evading(cell: AdaptiveCell | None) -> AdaptiveCell | None:
+        assert cell is not None
+        evaded = None if share is None else replace(cell.row.desktop_success, mean=share, low=None)
+        return replace(cell, row=replace(cell.row, evaded=evaded))
+
+    table, _ = tables(report)
+    plain, on = table.lines
+    evasive = replace(on, spec=replace(on.spec, on="evasive"), cells=tuple(map(evading, on.cells)))
+    said = " ".join(audited((replace(table, lines=(plain, evasive)),)))
+    assert ("A desktop audit would not have seen it all" in said) == bool(share)
+    assert ("fgsm-full-on-int8-not-fp32 evaded it on 25 %" in said) == bool(share)
+
+
+def test_a_gate_on_the_gap_has_the_number_of_the_comparison(report: SurvivalReport) -> None:
+    found = check_gates(report, [parse_gate("int8.adaptive_gap < 2")])
+    gaps = {pair.second: pair.paired.difference for pair in report.comparisons if pair.between == "adaptive"}
+    assert [finding.key.attack for finding in found] == [FGSM_ON, TANH_ON]
+    for finding in found:
+        ((name, value),) = finding.numbers
+        assert name == "int8.adaptive_gap" and value == pytest.approx(gaps[finding.key.on(f"{MODEL}.int8")], abs=1e-9)
+        assert abs(value) > 1e-4, "or the other way round it would be the same"
+
+
+def test_the_gallery_shows_what_reached_most_on_the_engine(folder: Path) -> None:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count(f'<span class="tag">{FARTHEST}') == 2
+    assert "of those made on deployed files the one with the most success on the engine" in page

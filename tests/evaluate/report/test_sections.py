@@ -19,6 +19,7 @@ from segeval.evaluate.measure.report_records import (
     SurvivalRow,
 )
 from segeval.evaluate.measure.report_rows import ReportRows
+from segeval.evaluate.measure.sweep import attributions, calibration_matrices
 from segeval.evaluate.measure.transfer import transfer
 from segeval.evaluate.report.breakdown_figure import breakdown_figure
 from segeval.evaluate.report.figures import colours_of
@@ -253,6 +254,16 @@ def test_charts_leave_out_transfers_and_mark_joint_attacks(wide: SurvivalReport)
     )
     again = model_sections(more)[0]
     assert (again.survival_chart, again.curves_chart) == (own.survival_chart, own.curves_chart)
+
+
+def test_what_was_made_on_files_is_in_no_table_of_survival(wide: SurvivalReport) -> None:
+    every = ReportRows.of(wide)
+    rows = replace(every, on_files=frozenset({"tanh-local"}))
+    for told, attacks in ((rows, {"fgsm-full"}), (every, {"fgsm-full", "tanh-local"})):
+        assert {line.key.attack for table in corruption_tables(told) for line in table.lines} == attacks
+        assert {line.key.attack for table in calibration_matrices(told) for line in table.rows} == attacks
+        assert {key.attack for found in attributions(told) for key in found.attacks} == attacks
+    assert "tanh-local" in " ".join(verdict(every)) and "tanh-local" not in " ".join(verdict(rows))
 
 
 def test_a_network_that_nothing_was_made_for_has_no_charts(wide: SurvivalReport, html: str) -> None:

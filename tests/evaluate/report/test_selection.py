@@ -10,7 +10,7 @@ from segeval.evaluate.measure.counting import count_everything
 from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.measure.survival import SampleCounts
 from segeval.evaluate.report.gallery import FEWEST_CASES, Room, gallery, shipping
-from segeval.evaluate.report.selection import BEST, LEAST, extremes, ordered_cases
+from segeval.evaluate.report.selection import BEST, FARTHEST, LEAST, extremes, ordered_cases
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -90,6 +90,21 @@ def test_extremes_of_the_strongest_attack_come_first_and_every_row_once() -> Non
     assert sorted(row.sample for row, _ in cases) == sorted(row.sample for row in [*weak, nothing, *strong])
     assert cases[-1] == (nothing, "")
     assert [row.image for row, _ in cases[4:6]] == ["b", "a"]  # b was not shown yet, a once
+
+
+def test_of_attacks_on_files_the_one_with_most_success_on_the_engine_is_shown_after_the_others() -> None:
+    on_files = [
+        replace(sample(image, 0, attack="on"), engine_hit=hit) for image, hit in zip("abc", (3, 9, 0), strict=True)
+    ]
+    nothing = replace(sample("a", 0, attack="none"), engine_hit=0)
+    plain = [sample("a", 1, reached=20), sample("b", 2, reached=20)]
+    cases = ordered_cases([*on_files, nothing, *plain], {"on", "none"})
+    assert [(row.attack, row.image, why) for row, why in cases[:3]] == [
+        ("a", "a", LEAST),
+        ("a", "b", BEST),
+        ("on", "b", FARTHEST),
+    ]
+    assert {why for _, why in cases[3:]} == {""} and len(cases) == 6
 
 
 def test_after_the_extremes_every_image_has_its_turn() -> None:
