@@ -9,7 +9,10 @@ from ..measure.comparisons import float_attacks
 from ..measure.report_rows import made_on_files
 
 SURVIVAL, GAP = "survival", "adaptive_gap"
-NEEDS_BOTH = "the gap is of an attack made on the network and on deployed files: craft with --on fp32 --on int8"
+NEEDS_BOTH = (
+    "the gap compares an attack made on deployed files with the same one made on the network: craft with both, "
+    "--on fp32 --on int8"
+)
 NEEDS_NETWORK = (
     "survival is told of attacks that were made on the network: craft with --on fp32 too, or ask for success or evaded"
 )

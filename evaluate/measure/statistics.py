@@ -35,7 +35,7 @@ QUANTITIES: dict[str, tuple[str, ...]] = {
 }
 """Columns of `SampleCounts` that make each quantity of a survival row: a / b, or (a / b) / (c / d)."""
 OPTIONAL = ("evaded", "margin_survived", "margin_lost")
-"""Quantities that not every row has: images behind no corruption, sets with margins."""
+"""Quantities that some rows lack: evaded behind a corruption, margins in sets without them."""
 
 
 def per_image(counts: Sequence[SampleCounts], columns: Sequence[str]) -> Floats:
