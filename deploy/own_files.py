@@ -11,7 +11,7 @@ from segeval.files.encoding import encode
 from segeval.files.sets import ModelRecord
 from segeval.files.storage import sha256, sha256_file
 from segeval.graphs.brought import data_of
-from segeval.precision import EnginePrecision
+from segeval.precision import EnginePrecision, spelled
 from segeval_runner.described import Input, Output
 
 from .engine_cards import FORMATS, Format, read_card
@@ -106,18 +106,13 @@ def require_new(text: str, name: str, others: Sequence[str]) -> None:
     if not NAME.fullmatch(name):
         hint = "a name begins with a letter, and has letters, digits, - and _ alone, 40 at most"
         raise ConfigurationError(f"--engine-file {text}: {name!r} can be no name of an engine", hint)
-    plain = spelled(name)
+    plain = spelled(name).lower()
     if any(plain == known or plain.startswith(f"{known}-") for known in RESERVED):
         what = f"--engine-file {text}: {name!r} reads like an engine that segeval makes"
         raise ConfigurationError(what, f"choose another name, as in --engine-file my-{name}=...")
-    if plain in map(spelled, others):
+    if plain in {spelled(other).lower() for other in others}:
         what = f"--engine-file {text}: another engine of this network has that name, but for -, _ and capital letters"
         raise ConfigurationError(what, "give each file a name of its own")
-
-
-def spelled(name: str) -> str:
-    """A name as gates and file systems see it, to which some characters are the same."""
-    return name.lower().replace("_", "-")
 
 
 def own_file(model: str, name: str, file: Path, card: Path | None, models: Sequence[ModelRecord]) -> OwnGiven:

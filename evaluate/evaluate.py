@@ -134,7 +134,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             label=engine.label,
             name=engine.record.name,
             model=engine.model,
-            precision=engine.record.precision,
+            precision=engine.precision,
             backend=engine.record.backend,
             backend_version=engine.record.backend_version,
             replay=engine.replay_index,

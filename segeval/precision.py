@@ -23,6 +23,26 @@ def coarsest(precisions: Collection[str]) -> str:
     return next(precision for precision in PRECISION_ORDER if precision in precisions)
 
 
+def spelled(kind: str) -> str:
+    """A precision, or what the user called a file, as gates compare it: in an expression - would subtract."""
+    return kind.replace("_", "-")
+
+
+def in_gates(kind: str) -> str:
+    """A precision, or what the user called a file, as it is written in a gate: ``int8_fp16``."""
+    return kind.replace("-", "_")
+
+
+def kind_of(own: str, precision: str) -> str:
+    """What an engine is among those of its network: its precision, or what the user called its file.
+
+    Args:
+        own: what `own_name` gives.
+        precision: of the engine.
+    """
+    return own or precision
+
+
 def own_name(engine: str, precision: str) -> str:
     """What the user called a file of their own, ``mine`` of ``espnet-camvid.mine``; empty for a file of segeval's.
 

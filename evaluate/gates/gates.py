@@ -22,6 +22,7 @@ from typing import Any
 
 from segeval.errors import ConfigurationError
 from segeval.files.sets import AttackSpec
+from segeval.precision import in_gates, spelled
 
 from ..measure.attack_lines import rows_by_attack
 from ..measure.clean import miou_difference, same_truth
@@ -39,7 +40,8 @@ METRICS: Mapping[str, str] = {
     "survival": "share of the pixels won on the desktop that the engine shows as won; of attacks made on the network",
     "success": "share of the attacked pixels that the engine shows as the adversarial class",
     "control": "the same share of the clean image",
-    "evaded": "share of the attacked pixels that the attack wins on the engine, and changes in nothing on the desktop",
+    "evaded": "share of the attacked pixels that the engine shows as won under the attack alone, while the desktop "
+    "shows what it shows without it",
     GAP: "success minus that of the same attack made on the float network; of attacks made on deployed files",
     "accuracy": "segmentation accuracy on the attacked image",
     "levels": "mean change of the image in levels",
@@ -192,11 +194,6 @@ def named(node: ast.Attribute, text: str) -> tuple[str, str]:
     return spelled(node.value.id), node.attr
 
 
-def spelled(kind: str) -> str:
-    """A precision, or what the user called a file, as gates compare it: in an expression - would subtract."""
-    return kind.replace("_", "-")
-
-
 def require_known(gates: Sequence[Gate], set_root: Path, replays: Sequence[Path]) -> None:
     """Raise ConfigurationError for an attack that the set does not have or a precision that no replay ran.
 
@@ -220,7 +217,7 @@ def attacks_of(gate: Gate, attacks: Sequence[AttackSpec]) -> frozenset[str]:
 
 def not_run(gate: Gate, precision: str, run: Iterable[str]) -> ConfigurationError:
     """The error for a gate about a precision that is not among those that were run."""
-    known = ", ".join(dict.fromkeys(each.replace("-", "_") for each in run))
+    known = ", ".join(dict.fromkeys(map(in_gates, run)))
     return ConfigurationError(f"--gate {gate.text!r}: nothing ran at {precision}", f"precisions here: {known}")
 
 
@@ -295,9 +292,7 @@ def findings_of(rows: ReportRows, gate: Gate, attacks: Collection[str], pairs: M
                 gate.text,
                 key,
                 tuple(row.engine for row in chosen),
-                tuple(
-                    (f"{precision.replace('-', '_')}.{metric}", value) for (precision, metric), value in numbers.items()
-                ),
+                tuple((f"{in_gates(precision)}.{metric}", value) for (precision, metric), value in numbers.items()),
                 bool(value_of(gate.expression, numbers, gate.text)),
             )
 

@@ -46,7 +46,7 @@ class CurveTally:
             return
         for name in sample.curve[0].counts:
             curve = np.array([columns(step, name) for step in sample.curve], np.float64)
-            model, file = parted(name, sample.victims)
+            model, file = network_and_file(name, sample.victims)
             images = self._images.setdefault(RowKey(model, sample.victims, sample.attack, sample.task, file), {})
             images[sample.image] = together(images[sample.image], curve) if sample.image in images else curve
 
@@ -73,7 +73,7 @@ class CurveTally:
         return list(images.values())
 
 
-def parted(name: str, victims: Sequence[str]) -> tuple[str, str]:
+def network_and_file(name: str, victims: Sequence[str]) -> tuple[str, str]:
     """The network and the file of what a step was measured on: ``espnet.int8`` of ``espnet``; no file for a network."""
     owners = [victim for victim in victims if name.startswith(f"{victim}.")]
     if name in victims or not owners:

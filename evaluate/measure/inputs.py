@@ -16,7 +16,7 @@ from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, AdversarialSet, ModelRecord, TaskRecord
 from segeval.files.storage import sha256_file
 from segeval.metrics import Labels, Mask
-from segeval.precision import own_name
+from segeval.precision import kind_of, own_name
 
 from .clean import check_truth
 from .report_records import Deployed
@@ -35,6 +35,7 @@ class Engine(Deployed):
         keys: of its inputs that have a result.
         replay_index: which replay it belongs to.
         corruption: as in ``jpeg-75``, empty for images as they are.
+        own: what the user called its file, if they brought it.
         file_sha256: of the file that was run, empty if no bundle.json tells.
         own_file: what is known of a file that the user brought, None if no bundle.json tells.
     """
@@ -44,21 +45,13 @@ class Engine(Deployed):
     results: EngineResults
     keys: frozenset[str]
     replay_index: int
+    precision: str
+    own: str
     calibration: Calibration | None
     corruption: str = ""
     noise_floor: NoiseFloor | None = None
     file_sha256: str = ""
     own_file: OwnFile | None = None
-
-    @property
-    def own(self) -> str:
-        """What the user called its file, if they brought it."""
-        return own_name(self.record.name, self.record.precision)
-
-    @property
-    def kind(self) -> str:
-        """What it is among those of its network: its precision, or what the user called its file."""
-        return self.own or self.record.precision
 
     @property
     def model(self) -> str:
@@ -116,7 +109,7 @@ def require_told_apart(replay: Replay) -> None:
     """Raise ConfigurationError if two engines could be the one that ships: without a bundle.json nothing tells."""
     seen: dict[tuple[str, str], str] = {}
     for engine in replay.engines:
-        kind = own_name(engine.name, engine.precision) or engine.precision
+        kind = kind_of(own_name(engine.name, engine.precision), engine.precision)
         other = seen.setdefault((engine.model, kind), engine.name)
         if other != engine.name:
             what = f"{replay.root} has no bundle.json to tell which of {other} and {engine.name} ships"
@@ -147,14 +140,16 @@ def engines_of(label: str, results: EngineResults, index: int, bundle: BundleMan
     calibration, floor = (deployed.calibration, deployed.noise_floor) if deployed else (None, None)
     file = run_file(record, deployed, bundle) if bundle and deployed else ""
     brought = deployed.own if deployed else None
+    precision = record.precision
+    kind = precision, own_name(record.name, precision)
     keys: dict[str, set[str]] = {"": set()}
     if bundle and deployed and deployed.ships:
         keys.update((corruption, set()) for corruption in bundle.options.corruptions)
     for key in results.keys:
         keys.setdefault(corruption_of(key), set()).add(key)
-    for corruption, own in keys.items():
-        called = f"{label}+{corruption}" if corruption else label
-        yield Engine(called, record, results, frozenset(own), index, calibration, corruption, floor, file, brought)
+    for corruption, run in keys.items():
+        called, ran = f"{label}+{corruption}" if corruption else label, frozenset(run)
+        yield Engine(called, record, results, ran, index, *kind, calibration, corruption, floor, file, brought)
 
 
 class Sources:

@@ -12,6 +12,7 @@ from segeval.files.engine_records import Calibration, NoiseFloor
 from segeval.files.own import OwnFile
 from segeval.files.replays import Environment
 from segeval.files.sets import AttackSpec, CraftConfig, DeployedFile, ModelRecord, Scope, TaskRecord
+from segeval.precision import kind_of
 
 from .paired_records import Paired, Tested, nested
 from .row_key import Keyed, RowKey
@@ -116,7 +117,7 @@ class SurvivalRow(Keyed):
     @property
     def kind(self) -> str:
         """What its engine is among those of its network: its precision, or what the user called its file."""
-        return self.own or self.precision
+        return kind_of(self.own, self.precision)
 
     @property
     def ships(self) -> bool:
@@ -285,8 +286,15 @@ class Curve:
 class Deployed:
     """An engine of which is known how it was calibrated and what its images went through."""
 
+    precision: str
     calibration: Calibration | None
     corruption: str
+    own: str
+
+    @property
+    def kind(self) -> str:
+        """What it is among those of its network: its precision, or what the user called its file."""
+        return kind_of(self.own, self.precision)
 
     @property
     def variant(self) -> str:
@@ -335,11 +343,6 @@ class EngineSummary(Deployed):
     file_sha256: str = ""
     own: str = ""
     own_file: OwnFile | None = None
-
-    @property
-    def kind(self) -> str:
-        """What it is among those of its network: its precision, or what the user called its file."""
-        return self.own or self.precision
 
 
 @dataclass(frozen=True)
