@@ -17,6 +17,7 @@ from segeval.datasets import Example
 from segeval.errors import ConfigurationError
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import CraftConfig, Scope, Setting, TaskRecord
+from segeval.generate.attacks.goals import evasive_loss
 from segeval.generate.attacks.problem import Candidate, Problem
 from segeval.generate.attacks.specs import build_attack, resolve
 from segeval.generate.attacks.tanh import Tanh
@@ -376,6 +377,12 @@ def test_what_is_to_notice_nothing_is_held_to_what_it_shows_by_itself(tmp_path: 
     assert any((labels != loaded.predicted).any() for labels in by_themselves)
     for labels, model in zip(problem.shown, on.models, strict=True):
         assert (labels[0].numpy() == by_themselves[victims.names.index(model)]).all()
+    logits, networks_here = problem.logits(problem.clean), range(len(on.names))
+    own = [torch.from_numpy(by_themselves[victims.names.index(model)])[None].long() for model in on.models]
+    together_shown = [problem.own(network, problem.predicted) for network in networks_here]
+    goals = [problem.own_goal(network) for network in networks_here]
+    (found,) = problem.pixel_losses(logits)
+    assert torch.equal(found, evasive_loss(goals, logits, together_shown, own, problem.phi, on.unaware))
     # On the clean image nothing is noticed: it is better than one that a network notices.
     meter = AttackMeter(loaded.phi, task.goal, None, loaded.predicted)
     outcomes = run_attack(
