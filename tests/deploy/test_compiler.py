@@ -116,7 +116,7 @@ def test_a_library_that_does_not_work_is_no_fault_of_the_file(
 CRASHING = """
 import sys
 print('{"ready": "0"}', flush=True)
-if "crashes" in sys.stdin.readline():
+if "crashes.onnx" in sys.stdin.readline():
     sys.exit(139)
 print('{"refused": "an operator", "hint": ""}', flush=True)
 """
