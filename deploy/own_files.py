@@ -18,7 +18,7 @@ from .engine_cards import FORMATS, Format, read_card
 from .engine_files import engine_name
 from .targets import Target
 
-FORM = "write it as in --engine-file mine=net-int8.onnx"
+FORMS = {"--engine-file": "mine=net-int8.onnx", "--engine-card": "mine=net-int8.toml"}
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 RESERVED = (*get_args(EnginePrecision), "desktop", "torch")
 """What engines of segeval's and the reference are called."""
@@ -88,7 +88,7 @@ def one(text: str, option: str, models: Sequence[ModelRecord]) -> tuple[tuple[st
     names = [model.name for model in models]
     model, dot, name = key.rpartition(".")
     if not equals or not path or not name:
-        raise ConfigurationError(f"{option} {text!r} is not NAME=PATH", FORM)
+        raise ConfigurationError(f"{option} {text!r} is not NAME=PATH", f"write it as in {option} {FORMS[option]}")
     if not dot and len(names) > 1:
         what = f"{option} {text}: the set has several networks, and it does not say whose file that is"
         raise ConfigurationError(what, f"put one of them in front: {names[0]}.{text}; networks: {', '.join(names)}")
@@ -96,7 +96,9 @@ def one(text: str, option: str, models: Sequence[ModelRecord]) -> tuple[tuple[st
         raise ConfigurationError(f"{option} {text}: the set has no network {model!r}", nearest(model, names))
     file = Path(path).expanduser()
     if not file.is_file():
-        raise ConfigurationError(f"{option} {text}: {file} is {'a folder' if file.is_dir() else 'not there'}", FORM)
+        raise ConfigurationError(
+            f"{option} {text}: {file} is {'a folder' if file.is_dir() else 'not there'}", "check the path behind ="
+        )
     if not file.stat().st_size:
         raise ConfigurationError(f"{option} {text}: {file} is empty", "give the file as it was written")
     return (model if dot else names[0], name), file
