@@ -52,7 +52,8 @@ def load_card(name: str, label: str = "", device: str = "cpu") -> Segmenter:
     opened: Opened = SOURCES.load(card.source.kind)(card)
     spec = card.spec if not label else replace(card.spec, name=label)
     files = recorded_files(card, opened.files)
-    record = CardRecord(card.sha256, files, card.source.code)
+    code, *nested = card.source.codes or ("",)
+    record = CardRecord(card.sha256, files, code, tuple(nested))
     weights = identity(files, opened.network)
     return Segmenter(spec, opened.network, "", weights, name, record, opened.said).to(device)
 

@@ -53,7 +53,7 @@ def test_a_card_says_what_a_registered_network_says(tmp_path: Path) -> None:
     # Of the file's order, blue first; a registered network says it in RGB.
     assert (spec.preprocessing.mean, spec.preprocessing.std, spec.preprocessing.bgr) == ((3, 2, 1), (6, 5, 4), True)
     assert spec.only_size and spec.size == (128, 256)
-    assert card.source.code == "" and card.beside(card.source.named) == tmp_path / "deep/net.onnx"
+    assert card.source.codes == () and card.beside(card.source.named) == tmp_path / "deep/net.onnx"
     assert spec.reported == {"mIoU": 0.5} and spec.licence == "MIT"
 
 
