@@ -9,7 +9,7 @@ from segeval.errors import ConfigurationError, WeightsError
 from segeval.files.sets import CardRecord, ModelRecord
 from segeval.files.storage import sha256_file
 from segeval.models import Segmenter
-from segeval.models.cards import load_card, read_card
+from segeval.models.cards import identity, load_card, read_card
 from segeval.models.loading import candidates, load, load_spec
 from segeval.models.model_names import ModelName
 from segeval.places import cache_folder, data_folder
@@ -100,10 +100,11 @@ def load_carded(record: ModelRecord, recorded: CardRecord, beside: Path, given: 
             what = f"{path}, which the model card of {record.name} names, {state}"
             raise WeightsError(what, f"put the file with sha256 {file.sha256} there")
     segmenter = load_card(str(card.path), record.name)
-    if segmenter.weights_sha256 != record.weights_sha256:
+    if identity(recorded.files, segmenter.network) != record.weights_sha256:  # older sets know less of the files
         what = f"{record.name} has other parameters than when it was attacked"
         raise WeightsError(what, "has its factory changed, or is it built with random numbers of its own?")
     segmenter.source, segmenter.card, segmenter.logit_scale = record.source, recorded, record.logit_scale
+    segmenter.weights_sha256 = record.weights_sha256
     return segmenter
 
 

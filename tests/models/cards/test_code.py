@@ -193,6 +193,48 @@ def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
     assert load_model(str(moved)).spec.name == Path(path).stem
 
 
+def test_modules_of_one_name_beside_two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where one is a package, imports what lies beside it, late, or lies in the current folder."""
+    for number, name in enumerate(("a", "b")):
+        for place in (tmp_path / name, tmp_path / name / "package_of_mine"):
+            place.mkdir()
+            (place / "net_of_mine.py").write_text(
+                "def build():\n    from help_of_mine import WIDTH\n    from torch import nn\n"
+                "    return nn.Conv2d(3, 3, WIDTH, padding='same')\n"
+            )
+            (place / "__init__.py").touch()
+        (tmp_path / name / "help_of_mine.py").write_text(f"WIDTH = {2 * number + 1}\n")
+    monkeypatch.chdir(tmp_path / "a")
+    for place, file in {
+        "net_of_mine": "net_of_mine.py",
+        "package_of_mine.net_of_mine": "package_of_mine/net_of_mine.py",
+    }.items():
+        for number, name in enumerate(("a", "b")):
+            segmenter = load_model(card(tmp_path / name, f'factory = "{place}:build"', ""))
+            (convolution,) = (each for each in segmenter.modules() if isinstance(each, nn.Conv2d))
+            assert convolution.kernel_size == (2 * number + 1,) * 2
+            assert segmenter.card is not None
+            assert [each.path for each in segmenter.card.files] == [file]
+    (tmp_path / "b/string").mkdir()
+    (tmp_path / "b/string/__init__.py").touch()
+    with pytest.raises(ConfigurationError, match=r"string is .*string\.py, not .*b/string/__init__\.py"):
+        load_model(card(tmp_path / "b", 'factory = "string:Template"', ""))
+
+
+def test_files_of_libraries_are_not_recorded_those_of_the_current_folder_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "venv/site-packages").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path / "venv/site-packages")
+    (tmp_path / "venv/site-packages/library_of_test.py").write_text(CODE)
+    (tmp_path / "here_of_mine.py").write_text(CODE)
+    (tmp_path / "cards").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for module, files in {"library_of_test": [], "here_of_mine": ["../here_of_mine.py"]}.items():
+        segmenter = load_model(card(tmp_path / "cards", f'factory = "{module}:Single"', "", classes=2))
+        assert segmenter.card is not None and [each.path for each in segmenter.card.files] == files
+
+
 @pytest.mark.parametrize(
     ("source", "output", "what", "hint"),
     [
