@@ -122,7 +122,7 @@ def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: st
     except WeightsError as error:
         raise WeightsError(f"{where}: {error.what}", error.hint or expectation(spec)) from error
     if state is not None:
-        require_match(spec, network, state, where)
+        require_match(spec.name, network, state, where, expectation(spec), spec.training_only)
         network.load_state_dict({**network.state_dict(), **state})
     return network
 
@@ -133,26 +133,36 @@ def expectation(spec: ModelSpec) -> str:
     return f"{spec.name} takes a state dict of {spec.builder.split(':')[0]} with {len(spec.outputs)} outputs{file}"
 
 
-def require_match(spec: ModelSpec, network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Raise WeightsError unless `state` has exactly the parameters of `network`, with `spec`'s number of outputs."""
+def require_match(
+    name: str,
+    network: nn.Module,
+    state: Mapping[str, Tensor],
+    where: str,
+    hint: str,
+    training_only: tuple[str, ...] = (),
+) -> None:
+    """Raise WeightsError unless `state` has exactly the parameters of `network`, in finite floating-point numbers.
+
+    Args:
+        name: of the network, for messages.
+        network: built for as many outputs as are wanted.
+        state: read from a file.
+        where: the file, for messages.
+        hint: what fits instead.
+        training_only: how names of parameters begin that may be missing.
+    """
     own = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     given = {key: tensor for key, tensor in state.items() if not key.endswith("num_batches_tracked")}
-    optional = {key for key in own if key.startswith(spec.training_only)}
+    optional = {key for key in own if key.startswith(training_only)}
     missing = sorted(own.keys() - given.keys() - optional)
     unexpected = sorted(given.keys() - own.keys())
     if missing or unexpected:
-        raise WeightsError(
-            f"{where} does not fit {spec.name}: {some('missing', missing)}{some('unexpected', unexpected)}".rstrip(
-                " ;"
-            ),
-            expectation(spec),
-        )
+        odd = f"{some('missing', missing)}{some('unexpected', unexpected)}".rstrip(" ;")
+        raise WeightsError(f"{where} does not fit {name}: {odd}", hint)
     for key, tensor in given.items():
         if tensor.shape != own[key].shape:
-            raise WeightsError(
-                f"{where} does not fit {spec.name}: {key} is {tuple(tensor.shape)}, expected {tuple(own[key].shape)}",
-                expectation(spec),
-            )
+            what = f"{where} does not fit {name}: {key} is {tuple(tensor.shape)}, expected {tuple(own[key].shape)}"
+            raise WeightsError(what, hint)
         if own[key].is_floating_point() and not tensor.is_floating_point():
             kind = str(tensor.dtype).removeprefix("torch.")
             raise WeightsError(f"{where}: {key} holds {kind}, not floating-point numbers", "save the float network")

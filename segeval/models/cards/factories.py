@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from segeval.errors import ConfigurationError, WeightsError, nearest
+from segeval.errors import ConfigurationError, nearest
 from segeval.models.cards.adapters import Adapted
 from segeval.models.cards.card import ModelCard
 from segeval.models.cards.modules import module_of, modules_of, own_file
 from segeval.models.cards.opening import Opened, require_file
-from segeval.models.loading import read_state, some
+from segeval.models.loading import read_state, require_match
 
 LONGEST = 200
 """Characters of a signature in a message."""
@@ -126,18 +126,7 @@ def refuse_arguments(card: ModelCard) -> Any:
 
 def load_weights(network: nn.Module, path: Path, card: ModelCard) -> None:
     """Give a network the parameters of a file. Raises WeightsError unless they are exactly its own."""
-    state, own = read_state(path), network.state_dict()
-    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        what = f"{path} does not fit {card.source.named}: {some('missing', missing)}{some('unexpected', unexpected)}"
-        raise WeightsError(
-            what.rstrip(" ;"), "is it of this network, and are [source.arguments] those of its training?"
-        )
-    for key, tensor in state.items():
-        if tensor.shape != own[key].shape:
-            what = (
-                f"{path} does not fit {card.source.named}: {key} is {tuple(tensor.shape)}, not {tuple(own[key].shape)}"
-            )
-            raise WeightsError(what, "are [source.arguments] those of its training?")
+    state = read_state(path)
+    hint = "is it of this network, and are [source.arguments] those of its training?"
+    require_match(card.source.named, network, state, str(path), hint)
     network.load_state_dict(state, strict=False)

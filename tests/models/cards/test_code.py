@@ -152,8 +152,12 @@ def test_weights_of_a_file(tmp_path: Path) -> None:
     with torch.no_grad():
         small = network.eval()(prepared((32, 48)))["out"]
     agree(segmenter, nn.functional.interpolate(small, (32, 48), mode="bilinear"), (32, 48))
-    with pytest.raises(WeightsError, match=r"is \(3,.*not \(4,"):
+    with pytest.raises(WeightsError, match=r"is \(3,.*expected \(4,"):
         load_model(card(tmp_path, NET.replace("3", "4") + '\nweights = "w.safetensors"'))
+    network.head.weight.data[0] = torch.nan
+    save_file(network.state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"head\.weight holds values that are not finite"):
+        load_model(card(tmp_path, NET + '\nweights = "w.safetensors"'))
 
 
 @pytest.mark.long
