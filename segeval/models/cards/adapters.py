@@ -95,17 +95,15 @@ def chosen(answer: Any, card: ModelCard) -> Tensor:
 
     Raises ConfigurationError, naming those there are.
     """
-    name = card.output.name
+    if isinstance(answer, Tensor):
+        return answer
+    name, values = card.output.name, dict[str, Any]()
     if isinstance(answer, Mapping):
-        names = [str(key) for key in answer]
-        found = answer.get(name) if name else None
+        values = {str(key): value for key, value in answer.items()}
     elif isinstance(answer, Sequence):
-        names = [str(number) for number in range(len(answer))]
-        found = answer[int(name)] if name in names else None
-    else:
-        if isinstance(answer, Tensor):
-            return answer
-        names, found = [], None
+        values = {str(number): value for number, value in enumerate(answer)}
+    names = list(values)
+    found = values.get(name) if name or len(names) != 1 else values[names[0]]
     if isinstance(found, Tensor):
         return found
     what = f"{card.path}: the network answers with a {type(answer).__name__} of {', '.join(names) or 'no tensors'}"

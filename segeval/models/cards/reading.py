@@ -39,6 +39,9 @@ def read_card(path: Path) -> ModelCard:
     image.require_known(INPUT)
     wanted, given = input_of(image), whole.table("output")
     given.require_known(OUTPUT)
+    if (output := output_of(given, wanted.layout)).kind == "labels" and source.kind != "onnx":
+        what = f'is "labels", which belongs to an ONNX file that ends in ArgMax, not to {source.kind}'
+        raise given.error("kind", what, "let the network give its logits: label maps have no gradient")
     table, extra = classes_of(whole.table("classes"), name)
     about.require_known(ABOUT)
     reported = about.table("reported", required=False)
@@ -48,7 +51,7 @@ def read_card(path: Path) -> ModelCard:
         name=name,
         source=source,
         input=wanted,
-        output=output_of(given, wanted.layout),
+        output=output,
         size=size_of(image),
         multiple_of=image.whole("multiple_of", image.values.get("multiple_of", 1)),
         table=table,

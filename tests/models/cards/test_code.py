@@ -33,6 +33,14 @@ class Plain(Net):
     def forward(self, x):
         return super().forward(x)["out"]
 
+class Lone(Plain):
+    def forward(self, x):
+        return (super().forward(x),)
+
+class Named(Plain):
+    def forward(self, x):
+        return {"out": super().forward(x)}
+
 class Turned(Net):
     def forward(self, x):
         return x.mean(), super().forward(x.permute(0, 3, 1, 2))["out"].permute(0, 2, 3, 1).softmax(-1)
@@ -121,6 +129,13 @@ def test_a_dict_of_an_eighth_of_the_size_at_a_size_that_is_no_multiple(tmp_path:
     assert load_model(card(tmp_path, NET)).record == segmenter.record  # what it draws at random is the same again
 
 
+@pytest.mark.parametrize("name", ["Lone", "Named"])
+def test_the_only_part_of_an_answer_needs_no_name(name: str, tmp_path: Path) -> None:
+    plain, packed = (load_model(card(tmp_path, NET.replace("Net", each), "")) for each in ("Plain", name))
+    images = torch.from_numpy(image_of(0)).permute(2, 0, 1)[None] / 255
+    assert torch.equal(plain(images), packed(images))
+
+
 def test_channels_last_a_tuple_and_probabilities(tmp_path: Path) -> None:
     source = 'factory = "./code_of_mine.py:Turned"\narguments = { classes = 3, stride = 1 }'
     segmenter = load_model(card(tmp_path, source, 'name = "1"', "probabilities", "NHWC"))
@@ -163,16 +178,20 @@ def test_weights_of_a_file(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_torchscript_and_torch_export(tmp_path: Path) -> None:
     torch.manual_seed(2)
-    network = classes_in_code(tmp_path)["Plain"](3).eval()
+    plain, network = (classes_in_code(tmp_path)[name](3).eval() for name in ("Plain", "Net"))
+    network.load_state_dict(plain.state_dict())
     example = torch.zeros(1, 3, 32, 48)
     with torch.no_grad():
-        wanted = nn.functional.interpolate(network(prepared((32, 48))), (32, 48), mode="bilinear")
+        wanted = nn.functional.interpolate(plain(prepared((32, 48))), (32, 48), mode="bilinear")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.trace(network, example), tmp_path / "net.ts")  # type: ignore[no-untyped-call]
+        torch.jit.save(torch.jit.trace(plain, example), tmp_path / "net.ts")  # type: ignore[no-untyped-call]
         torch.export.save(torch.export.export(network, (example,)), tmp_path / "net.pt2")
-    for kind, file in (("torchscript", "net.ts"), ("exported", "net.pt2")):
-        agree(load_model(card(tmp_path, f'{kind} = "{file}"', "")), wanted, (32, 48))
+    for kind, file, output in (("torchscript", "net.ts", ""), ("exported", "net.pt2", 'name = "out"')):
+        segmenter = load_model(card(tmp_path, f'{kind} = "{file}"', output))
+        agree(segmenter, wanted, (32, 48))
+        images = torch.stack([torch.from_numpy(image_of(seed)).permute(2, 0, 1) / 255 for seed in range(2)])
+        assert torch.allclose(segmenter(images)[1:], segmenter(images[1:]), atol=1e-4)
         other = "net.pt2" if file == "net.ts" else "net.ts"
         with pytest.raises(WeightsError, match="is no "):
             load_model(card(tmp_path, f'{kind} = "{other}"', ""))
