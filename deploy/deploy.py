@@ -34,7 +34,7 @@ from .engine_files import (
 )
 from .given import Given, load_victim, require_in_set
 from .model_deployment import ModelDeployment
-from .own_files import OwnGiven, own_files
+from .own_files import own_files, require_runs_engines
 from .runner_archive import RUN_SCRIPT, runner_archive
 from .targets import Target
 from .variants import require_calibrations
@@ -183,20 +183,6 @@ def require_sensible(target: Target, options: DeployOptions, manifest: Adversari
     names = [engine_name(model.name, "fp32") for model in models]
     if len(set(names)) != len(names):
         raise ConfigurationError(f"two models of the set would have the same file name: {', '.join(names)}")
-
-
-def require_runs_engines(target: Target, own: Sequence[OwnGiven], dla: int | None) -> None:
-    """Raise ConfigurationError for a built engine that nothing on the device could run."""
-    built = next((each for each in own if each.format == "tensorrt"), None)
-    if built is not None and not target.tensorrt_versions:
-        what = f"--engine-file {built.name}={built.file}: TensorRT built it, and target {target.name} has none"
-        hint = (
-            "choose a target with TensorRT, as in --target jetson; ONNX Runtime runs the other engines on this machine"
-        )
-        raise ConfigurationError(what, hint)
-    if built is not None and dla is not None:
-        what = f"--dla with --engine-file {built.name}={built.file}: a built engine runs where it was built for"
-        raise ConfigurationError(what, "leave --dla out, or deploy the engine in a bundle of its own")
 
 
 def existing(out: Path, reference: SetReference, target: str, options: DeployOptions) -> BundleManifest | None:

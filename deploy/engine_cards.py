@@ -26,7 +26,7 @@ def read_card(file: Path, classes: Sequence[str]) -> tuple[Input, Output]:
         ConfigurationError: for a file that cannot be read, an unknown or missing key, or a value that cannot be.
     """
     _, whole = read_toml(file, f"a card is TOML:\n{ENDS}")
-    whole.require_known(("input", "output"))
+    replace(whole, name="card").require_known(("input", "output"))
     for name in ("input", "output"):
         if not isinstance(whole.values.get(name), dict):
             raise ConfigurationError(f"{file}: the table [{name}] is missing", f"a card says both:\n{ENDS}")

@@ -106,27 +106,30 @@ class OwnDeployment:
         model = read_onnx(given.file)
         if given.input is not None and given.output is not None:
             tried = Tried(given.file, model, given.input, given.output, self.size, self.batch, self.classes)
+            integers = tried.integers
             model, predict, others = tried.wrapped(), tried.predict(given.input), tried.others()
         else:
             self.require_contract(model)
-            predict = self.as_it_is(model)
+            integers = integers_of(model)
+            predict = self.as_it_is(model, integers)
             others = {"red and blue exchanged": lambda image: predict(image[..., ::-1])}
         file = f"models/{given.engine}.onnx"
         write_file(self.part, file, model.SerializeToString())
-        quantized = like(model) in ("int8", "int8-fp16")
+        arithmetic = like(model)
         own = replace(
             self.described,
-            like=like(model),
-            integers=integers_of(model),
+            like=arithmetic,
+            integers=integers,
             doubt=doubt(predict, others, self.references, self.classes),
         )
-        parity = measure_parity(model, self.references, self.table, quantized, own.integers)
+        quantized = arithmetic in ("int8", "int8-fp16")
+        parity = measure_parity(model, self.references, self.table, quantized, integers)
         batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
         return self.compiled(self.record(file, batch, parity, own))
 
-    def as_it_is(self, model: ModelProto) -> Predict:
-        """The labels of a file that keeps the contract."""
-        deployed = DeployedModel(model, integers=integers_of(model))
+    def as_it_is(self, model: ModelProto, integers: str) -> Predict:
+        """The labels of a file that keeps the contract. integers: as of `DeployedModel`."""
+        deployed = DeployedModel(model, integers=integers)
         return lambda image: known_labels(deployed.predict(image), self.given.file, self.classes)
 
     def require_contract(self, model: ModelProto) -> None:

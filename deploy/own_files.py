@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -16,8 +16,9 @@ from segeval_runner.described import Input, Output
 
 from .engine_cards import FORMATS, Format, read_card
 from .engine_files import engine_name
+from .targets import Target
 
-FORM = "write it as in --engine-file mine=net-int8.onnx"
+FORMS = {"--engine-file": "mine=net-int8.onnx", "--engine-card": "mine=net-int8.toml"}
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 RESERVED = (*get_args(EnginePrecision), "desktop", "torch")
 """What engines of segeval's and the reference are called."""
@@ -78,7 +79,7 @@ def own_files(files: Sequence[str], cards: Sequence[str], models: Sequence[Model
     for (_, name), card in named.items():
         hint = f"engine files: {', '.join(given.name for given in found.values()) or 'none'}"
         raise ConfigurationError(f"--engine-card {name}={card}: there is no --engine-file of that name", hint)
-    return tuple(found.values())
+    return tuple(map(with_data, found.values()))
 
 
 def one(text: str, option: str, models: Sequence[ModelRecord]) -> tuple[tuple[str, str], Path]:
@@ -87,7 +88,7 @@ def one(text: str, option: str, models: Sequence[ModelRecord]) -> tuple[tuple[st
     names = [model.name for model in models]
     model, dot, name = key.rpartition(".")
     if not equals or not path or not name:
-        raise ConfigurationError(f"{option} {text!r} is not NAME=PATH", FORM)
+        raise ConfigurationError(f"{option} {text!r} is not NAME=PATH", f"write it as in {option} {FORMS[option]}")
     if not dot and len(names) > 1:
         what = f"{option} {text}: the set has several networks, and it does not say whose file that is"
         raise ConfigurationError(what, f"put one of them in front: {names[0]}.{text}; networks: {', '.join(names)}")
@@ -95,7 +96,9 @@ def one(text: str, option: str, models: Sequence[ModelRecord]) -> tuple[tuple[st
         raise ConfigurationError(f"{option} {text}: the set has no network {model!r}", nearest(model, names))
     file = Path(path).expanduser()
     if not file.is_file():
-        raise ConfigurationError(f"{option} {text}: {file} is {'a folder' if file.is_dir() else 'not there'}", FORM)
+        raise ConfigurationError(
+            f"{option} {text}: {file} is {'a folder' if file.is_dir() else 'not there'}", "check the path behind ="
+        )
     if not file.stat().st_size:
         raise ConfigurationError(f"{option} {text}: {file} is empty", "give the file as it was written")
     return (model if dot else names[0], name), file
@@ -130,5 +133,25 @@ def own_file(model: str, name: str, file: Path, card: Path | None, models: Seque
     card = card or (beside if beside.is_file() else None)
     outputs = next(record.outputs for record in models if record.name == model)
     image, answer = (None, None) if card is None else read_card(card, outputs)
-    data = tuple(map(sha256_file, sorted(data_of(file)))) if format == "onnx" else ()
-    return OwnGiven(model, name, file, format, image, answer, sha256_file(file), data)
+    return OwnGiven(model, name, file, format, image, answer, sha256_file(file))
+
+
+def with_data(given: OwnGiven) -> OwnGiven:
+    """A file with the hashes of what lies beside it. Raises EngineError for one that cannot be read."""
+    if given.format == "tensorrt":
+        return given
+    return replace(given, data=tuple(map(sha256_file, sorted(data_of(given.file)))))
+
+
+def require_runs_engines(target: Target, own: Sequence[OwnGiven], dla: int | None) -> None:
+    """Raise ConfigurationError for a built engine that nothing on the device could run."""
+    built = next((each for each in own if each.format == "tensorrt"), None)
+    if built is not None and not target.tensorrt_versions:
+        what = f"--engine-file {built.name}={built.file}: TensorRT built it, and target {target.name} has none"
+        hint = (
+            "choose a target with TensorRT, as in --target jetson; ONNX Runtime runs the other engines on this machine"
+        )
+        raise ConfigurationError(what, hint)
+    if built is not None and dla is not None:
+        what = f"--dla with --engine-file {built.name}={built.file}: a built engine runs where it was built for"
+        raise ConfigurationError(what, "leave --dla out, or deploy the engine in a bundle of its own")

@@ -63,7 +63,8 @@ class Tried:
         self.batch, self.file = batch, file
         self.model = with_shape(model, shape)
         try:
-            self._session = open_session(self.model, integers=integers_of(self.model))
+            self.integers = integers_of(self.model)
+            self._session = open_session(self.model, integers=self.integers)
         except EngineError as error:
             raise EngineError(f"{file}: {error.what}", "does it run in ONNX Runtime by itself?") from error
         shape = self._run(np.zeros((batch, *size, 3), np.uint8), wanted).shape

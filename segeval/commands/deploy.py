@@ -27,7 +27,8 @@ from segeval.places import dataset_root
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from segeval.files.bundles import AttributionMode, BundleManifest
+    from segeval.files.bundles import BundleManifest
+    from segeval.files.engine_records import AttributionMode
 
 
 def deploy(

@@ -116,15 +116,19 @@ def test_a_library_that_does_not_work_is_no_fault_of_the_file(
 CRASHING = """
 import sys
 print('{"ready": "0"}', flush=True)
-sys.stdin.readline()
-sys.exit(139)
+if "crashes.onnx" in sys.stdin.readline():
+    sys.exit(139)
+print('{"refused": "an operator", "hint": ""}', flush=True)
 """
 
 
 def test_a_compiler_that_crashes_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiler, "COMMAND", (sys.executable, "-c", CRASHING))
-    with Compiler() as made, pytest.raises(EngineError, match=r"crashed on net\.onnx"):
-        made.compile(tmp_path / "net.onnx")
+    with Compiler() as made:
+        with pytest.raises(EngineError, match=r"crashed on crashes\.onnx"):
+            made.compile(tmp_path / "crashes.onnx")
+        with pytest.raises(EngineError, match="refuses the file: an operator"):
+            made.compile(tmp_path / "another.onnx")
 
 
 def test_the_compiler_ends_with_whoever_started_it() -> None:

@@ -4,10 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from segeval.deploy import deploy
+from segeval.deploy.own_files import OwnGiven, own_files, require_runs_engines
 from segeval.errors import ConfigurationError
+from segeval.files.sets import ModelRecord
+from segeval.registry import TARGETS
 from tests.graphs.conftest import NETWORKS
 
 MakeSet = Callable[..., Path]
@@ -102,3 +108,38 @@ def test_a_card_that_cannot_be_is_refused_by_file_and_key(
     with pytest.raises(ConfigurationError, match=said) as caught:
         deploy(make_set(range(1), networks=(NETWORK,)), tmp_path / "b", **options)  # type: ignore[arg-type]
     assert "card.toml" in caught.value.what
+
+
+def test_a_file_is_another_if_the_data_beside_it_are(tmp_path: Path) -> None:
+    weights = numpy_helper.from_array(np.zeros((8, 8), np.float32), "w")
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (8, 8)) for name in "xy"]
+    model = helper.make_model(helper.make_graph([node], "g", values[:1], values[1:], [weights]))
+    onnx.save(model, tmp_path / "net.onnx", save_as_external_data=True, location="net.data", size_threshold=0)
+    record = ModelRecord("net", "cityscapes", ("road",), "", "")
+
+    def option() -> str:
+        (given,) = own_files([f"mine={tmp_path / 'net.onnx'}"], [], [record])
+        return given.option
+
+    before = option()
+    assert option() == before
+    (tmp_path / "net.data").write_bytes(np.ones((8, 8), np.float32).tobytes())
+    assert option() != before
+
+
+def test_a_second_card_for_one_engine_is_refused(tmp_path: Path) -> None:
+    record = ModelRecord("net", "cityscapes", ("road",), "", "")
+    cards = []
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.toml").write_text(CARD)
+        cards.append(f"mine={tmp_path / name}.toml")
+    with pytest.raises(ConfigurationError, match="mine has another card already"):
+        own_files([], cards, [record])
+
+
+def test_a_built_engine_is_not_for_a_deep_learning_accelerator(tmp_path: Path) -> None:
+    given = OwnGiven("net", "mine", tmp_path / "net.plan", "tensorrt", None, None, "")
+    require_runs_engines(TARGETS.load("jetson"), [given], None)
+    with pytest.raises(ConfigurationError, match="--dla with --engine-file"):
+        require_runs_engines(TARGETS.load("jetson"), [given], 0)

@@ -114,6 +114,8 @@ CASES: dict[str, tuple[dict[str, Any], Input, Output]] = {
     "one probability": ({"classes": 1, "ends": "probabilities"}, Input(mean=(0.5,) * 3), Output("probabilities")),
     "labels": ({"ends": "labels"}, Input(), Output("labels")),
     "small labels": ({"ends": "labels", "stride": 2, "opset": 12}, Input(), Output("labels", classes=(3, 2, 1, 0))),
+    "labels without a class": ({"ends": "labels"}, Input(), Output("labels", classes=(1, 0))),
+    "labels without a class, opset 11": ({"ends": "labels", "opset": 11}, Input(), Output("labels", classes=(1, 0))),
     "half": ({"type": HALF}, Input(range=255, **NORMAL), Output(classes=(1, 0, 3, 2))),
     "bytes": ({"type": UINT8, "layout": "NHWC"}, Input("NHWC", "BGR", 200), Output(layout="NHWC")),
     "our own names": ({"names": ("image", "labels")}, Input(), Output()),

@@ -102,7 +102,8 @@ def fill(
                 run = Run(engine, scenario, bundle, backend, options, progress, machine)
                 record["runs"].append(run.measured())
                 bench_json.write(options.out, record)
-        if options.without_argmax and engine.name not in names(record["without_argmax"]):
+        cuts = options.without_argmax and engine.own is None  # where to cut a file of the user's is not known
+        if cuts and engine.name not in names(record["without_argmax"]):
             alone = options._replace(settings=options.settings._replace(without_argmax=True))
             run = Run(engine, "latency", bundle, backend, alone, progress, machine)
             record["without_argmax"].append(run.measured())
