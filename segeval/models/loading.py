@@ -54,7 +54,8 @@ def require_no_file(name: str) -> None:
         kind = "an ONNX file" if name.casefold().endswith(".onnx") else "a file"
         hint = f"write one: segeval model init {name}" if kind == "an ONNX file" else "write one: docs/own-network.md"
         raise ConfigurationError(
-            f"{name} is {kind}, and says neither its classes nor how it takes images; a model card does", hint
+            f"{name} is {kind}. It does not say what its classes are or how images must be prepared; a model card does.",
+            hint,
         )
     if re.match(r"[^:]*\.py:", name):
         hint = f'write a model card with [source] factory = "{name}" (docs/own-network.md)'

@@ -67,7 +67,7 @@ class ModelCard:
         sha256: of its bytes.
         name: of the network in sets and reports.
         input: what the network wants to be done to an image.
-        output: what it answers.
+        output: what it answers, and how deployment enlarges an answer that is smaller than the image.
         size: (height, width) of the only images that it takes, None for any.
         multiple_of: what both sides of an image must be multiples of.
         table: its classes, in the order of its outputs.

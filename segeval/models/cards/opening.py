@@ -11,6 +11,7 @@ from segeval.files.sets import CardRecord, FileRecord
 from segeval.files.storage import sha256, sha256_file
 from segeval.models.cards.card import ModelCard
 from segeval.models.cards.reading import read_card
+from segeval.models.model_names import CARD
 from segeval.models.safe import digest_of
 from segeval.models.segmenter import Segmenter
 from segeval.registry import SOURCES
@@ -33,7 +34,7 @@ class Opened:
 
 def is_card(name: str) -> bool:
     """Whether a network is named by a model card."""
-    return name.casefold().endswith(".toml")
+    return name.casefold().endswith(CARD)
 
 
 def load_card(name: str, label: str = "", device: str = "cpu") -> Segmenter:
