@@ -53,10 +53,8 @@ def require_no_file(name: str) -> None:
     if name.casefold().endswith(FILES):
         kind = "an ONNX file" if name.casefold().endswith(".onnx") else "a file"
         hint = f"write one: segeval model init {name}" if kind == "an ONNX file" else "write one: docs/own-network.md"
-        raise ConfigurationError(
-            f"{name} is {kind}. It does not say what its classes are or how images must be prepared; a model card does.",
-            hint,
-        )
+        lacks = "It does not say what its classes are or how images must be prepared; a model card does."
+        raise ConfigurationError(f"{name} is {kind}. {lacks}", hint)
     if re.match(r"[^:]*\.py:", name):
         hint = f'write a model card with [source] factory = "{name}" (docs/own-network.md)'
         raise ConfigurationError(f"{name} is code, which says neither classes nor how it takes images", hint)
