@@ -9,7 +9,7 @@ from segeval.errors import ConfigurationError, WeightsError
 from segeval.files.sets import CardRecord, ModelRecord
 from segeval.files.storage import sha256_file
 from segeval.models import Segmenter
-from segeval.models.cards import identity, load_card, read_card
+from segeval.models.cards import identity, open_card, read_card
 from segeval.models.loading import candidates, load, load_spec
 from segeval.models.model_names import ModelName
 from segeval.places import cache_folder, data_folder
@@ -99,7 +99,7 @@ def load_carded(record: ModelRecord, recorded: CardRecord, beside: Path, given: 
             state = "is another file now" if path.is_file() else "is not here"
             what = f"{path}, which the model card of {record.name} names, {state}"
             raise WeightsError(what, f"put the file with sha256 {file.sha256} there")
-    segmenter = load_card(str(card.path), record.name)
+    segmenter = open_card(card, record.name)
     if identity(recorded.files, segmenter.network) != record.weights_sha256:  # older sets know less of the files
         what = f"{record.name} has other parameters than when it was attacked"
         raise WeightsError(what, "has its factory changed, or is it built with random numbers of its own?")

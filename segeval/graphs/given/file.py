@@ -162,10 +162,17 @@ def of_shape(model: ModelProto, image: Tensor, shape: tuple[int, ...], path: Pat
         ) from error
 
 
-def computed(model: ModelProto, name: str, path: Path) -> NDArray[Any]:
-    """A value of a file for an image of zeros, from ONNX Runtime: its shape is known for sure then.
+def computed(model: ModelProto, name: str, path: Path, given: NDArray[np.float32] | None = None) -> NDArray[Any]:
+    """A value of a file for one image, from ONNX Runtime: its shape is known for sure then.
 
-    Raises ConfigurationError if the file cannot be run at this size.
+    Args:
+        model: the file, with an input of a fixed shape.
+        name: of the value.
+        path: of the file, for messages.
+        given: the image, None for zeros.
+
+    Raises:
+        ConfigurationError: if the file cannot be run at this size.
     """
     asked = ModelProto()
     asked.CopyFrom(model)
@@ -175,7 +182,9 @@ def computed(model: ModelProto, name: str, path: Path) -> NDArray[Any]:
     shape = [axis.dim_value for axis in image.type.tensor_type.shape.dim]
     try:
         session = open_session(asked, optimised=False)
-        values: NDArray[Any] = session.run([name], {image.name: np.zeros(shape, np.float32)})[0]
+        values: NDArray[Any] = session.run(
+            [name], {image.name: np.zeros(shape, np.float32) if given is None else given}
+        )[0]
         return values
     except Exception as error:  # of ONNX Runtime, without a base of its own
         reason = str(error).strip().splitlines()[0][:300]

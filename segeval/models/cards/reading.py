@@ -8,7 +8,7 @@ from segeval.classes import TABLES, ClassTable, Rgb, canonical_name, parse_colou
 from segeval.errors import ConfigurationError, nearest
 from segeval.files.storage import sha256
 from segeval.models.cards.card import EXAMPLE, ModelCard, Source, SourceKind
-from segeval.models.cards.tables import Table, read_toml
+from segeval.models.cards.tables import Table, parsed_toml, read_bytes
 from segeval.models.model_names import LABEL
 from segeval_runner.described import Colour, Input, Kind, Layout, Output, Resize
 
@@ -29,7 +29,12 @@ def read_card(path: Path) -> ModelCard:
         raise ConfigurationError(
             f"there is no model card {path}", "make one of an ONNX file: segeval model init FILE.onnx"
         )
-    data, whole = read_toml(path, HELP)
+    return card_of(path, read_bytes(path, HELP))
+
+
+def card_of(path: Path, data: bytes) -> ModelCard:
+    """The card in the bytes of a file; see `read_card`."""
+    whole = parsed_toml(path, data, HELP)
     whole.require_known(CARD)
     name = whole.text("name", re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-."))
     if not re.fullmatch(LABEL, name):
