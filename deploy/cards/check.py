@@ -43,15 +43,14 @@ def check_card(segmenter: Segmenter, data: Dataset | None, size: tuple[int, int]
     Args:
         segmenter: of the card.
         data: images, with labels where there are some; None for an image of blocks.
-        size: (height, width) of that, None for a usual one.
+        size: (height, width) of that, None for its only or a usual one.
 
     Raises:
         ConfigurationError, DataError, EngineError: for a network that cannot be attacked or deployed.
     """
     spec = segmenter.spec
-    image = (
-        data[0].image if data is not None and len(data) else blocks(*(size or fitting_size(*USUAL, spec.multiple_of)))
-    )
+    size = size or (spec.size if spec.only_size else fitting_size(*USUAL, spec.multiple_of))
+    image = data[0].image if data is not None and len(data) else blocks(*size)
     where = "the first image" if data is not None else "an image of random blocks"
     height, width = image.shape[:2]
     segmenter.require_size(height, width, where)
@@ -75,13 +74,13 @@ def blocks(height: int, width: int) -> RgbImage:
 
 
 def kind_doubted(logits: torch.Tensor) -> Iterator[Finding]:
-    """A doubt about logits that look like probabilities."""
+    """A doubt about logits of one output channel that look like probabilities; `require_logits_of` sees those of more.
+
+    Of one channel they are 0 and what the network answers.
+    """
     scores = logits.detach().cpu().numpy()
-    single = scores.shape[1] == 2 and not scores[:, 0].any()  # of one channel, which is the second class
-    kind, sure = kind_of(scores[:, 1:] if single else scores)
-    if kind == "probabilities":
-        found = "are within 0 and 1" + (" and sum to 1 in every pixel" if sure else "")
-        yield Finding(f'its logits {found}: is output.kind = "probabilities" right?', doubt=True)
+    if scores.shape[1] == 2 and not scores[:, 0].any() and kind_of(scores[:, 1:])[0] == "probabilities":
+        yield Finding('its logits are within 0 and 1: is output.kind = "probabilities" right?', doubt=True)
 
 
 def gradient(segmenter: Segmenter, image: RgbImage) -> Finding:

@@ -108,8 +108,9 @@ def fitted(card: ModelCard, given: Labelled) -> Labelled:
     if odd:
         what = f"the mask holds {', '.join(map(str, odd[:5]))}, the network has {len(card.table)} classes"
         raise DataError(what, "a mask holds class indices, and 255 for pixels that do not count")
-    size = card.size or fitting_size(*labels.shape, card.multiple_of)
-    if size == labels.shape:
+    height, width = labels.shape
+    size = card.size or fitting_size(height, width, card.multiple_of)
+    if size == (height, width):
         return Labelled(given.image, labels)
     return Labelled(resized(given.image, size, smooth=True), resized(labels, size, smooth=False))
 

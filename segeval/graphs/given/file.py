@@ -180,11 +180,10 @@ def computed(model: ModelProto, name: str, path: Path, given: NDArray[np.float32
     asked.graph.output.append(helper.make_empty_tensor_value_info(name))
     image = asked.graph.input[0]
     shape = [axis.dim_value for axis in image.type.tensor_type.shape.dim]
+    given = np.zeros(shape, np.float32) if given is None else given
     try:
         session = open_session(asked, optimised=False)
-        values: NDArray[Any] = session.run(
-            [name], {image.name: np.zeros(shape, np.float32) if given is None else given}
-        )[0]
+        values: NDArray[Any] = session.run([name], {image.name: given})[0]
         return values
     except Exception as error:  # of ONNX Runtime, without a base of its own
         reason = str(error).strip().splitlines()[0][:300]
