@@ -45,6 +45,10 @@ class Turned(Net):
     def forward(self, x):
         return x.mean(), super().forward(x.permute(0, 3, 1, 2))["out"].permute(0, 2, 3, 1).softmax(-1)
 
+class Needing(Net):
+    def __init__(self, classes, body):
+        super().__init__(classes, 8, body)
+
 class Single(nn.Module):
     def __init__(self):
         super().__init__()
@@ -201,7 +205,7 @@ def test_arguments_that_are_built_and_that_are_none(tmp_path: Path) -> None:
     built = 'arguments = { classes = 3, stride = 8, body = { factory = "torch.nn:AvgPool2d", kernel_size = 2 } }'
     segmenter = load_model(card(tmp_path, f'factory = "./code_of_mine.py:Net"\n{built}'))
     assert any(isinstance(module, nn.AvgPool2d) for module in segmenter.modules())
-    load_model(card(tmp_path, NET + '\nnone = ["body"]'))
+    load_model(card(tmp_path, NET.replace(":Net", ":Needing") + '\nnone = ["body"]'))
 
 
 def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
