@@ -111,9 +111,7 @@ def test_a_card_that_is_wrong_is_doubted(folder: Path, tmp_path: Path, call: Cal
     assert ended.code == 2 and "class 0 is 'bus'" in ended.err
     (tmp_path / "a.toml").write_text(exchanged)
     ended = call("model", "check", tmp_path / "a.toml", "--data-root", folder / "data")
-    assert ended.code == 0 and re.search(r"^warning: clean mIoU on 4 image\(s\): 1\d\.\d %$", ended.out, re.M), (
-        ended.out
-    )
+    assert ended.code == 0 and re.search(r"^warning: clean mIoU on 4 image\(s\): 1\d\.\d %$", ended.out, re.M)
     assert "warning: a gets " in ended.out and "next:" not in ended.err
     flat = re.sub(r"std = .*", "std = [1e6, 1e6, 1e6]", right_order)
     (tmp_path / "a.toml").write_text(flat)

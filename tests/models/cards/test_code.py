@@ -173,8 +173,9 @@ def test_weights_of_a_file(tmp_path: Path) -> None:
     agree(segmenter, nn.functional.interpolate(small, (32, 48), mode="bilinear"), (32, 48))
     with pytest.raises(WeightsError, match=r"is \(3,.*expected \(4,"):
         load_model(card(tmp_path, NET.replace("3", "4") + '\nweights = "w.safetensors"'))
-    network.head.weight.data[0] = torch.nan
-    save_file(network.state_dict(), tmp_path / "w.safetensors")
+    state = network.state_dict()
+    state["head.weight"][0] = torch.nan
+    save_file(state, tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match=r"head\.weight holds values that are not finite"):
         load_model(card(tmp_path, NET + '\nweights = "w.safetensors"'))
 
@@ -232,12 +233,12 @@ def test_modules_of_one_name_beside_two_cards(tmp_path: Path, monkeypatch: pytes
             (place / "__init__.py").touch()
         (tmp_path / name / "help_of_mine.py").write_text(f"WIDTH = {2 * number + 1}\n")
     monkeypatch.chdir(tmp_path / "a")
-    for place, file in {
+    for module, file in {
         "net_of_mine": "net_of_mine.py",
         "package_of_mine.net_of_mine": "package_of_mine/net_of_mine.py",
     }.items():
         for number, name in enumerate(("a", "b")):
-            segmenter = load_model(card(tmp_path / name, f'factory = "{place}:build"', ""))
+            segmenter = load_model(card(tmp_path / name, f'factory = "{module}:build"', ""))
             (convolution,) = (each for each in segmenter.modules() if isinstance(each, nn.Conv2d))
             assert convolution.kernel_size == (2 * number + 1,) * 2
             assert segmenter.card is not None
