@@ -16,6 +16,7 @@ from segeval.files.bundles import BundleFolder
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import ModelRecord
 from segeval.models import load_model
+from segeval.models.cards import identity
 from segeval.models.loading import load_spec
 from segeval.registry import DATASETS
 from tests.graphs.conftest import MakeSet, Victims
@@ -130,7 +131,12 @@ names = ["road", "car"]
         with pytest.raises(ConfigurationError, match="names 'os:mkdir', which is code") as caught:
             load_victim(each, tmp_path / "set", Given(allowed=frozenset(codes[:2])))
         assert caught.value.hint.endswith("--allow os:mkdir") and not ran.exists()
-    assert load_victim(record, tmp_path / "set", Given(allowed=frozenset(codes))).record == record and ran.is_dir()
+    allowed = Given(allowed=frozenset(codes))
+    victim = load_victim(record, tmp_path / "set", allowed)
+    assert victim.record == record and ran.is_dir()
+    ran.rmdir()
+    unknown = replace(older, card=replace(record.card, files=()), weights_sha256=identity((), victim.network))
+    assert load_victim(unknown, tmp_path / "set", allowed).record == unknown  # a set from before modules were recorded
 
 
 def test_nor_is_a_dataset(make_set: MakeSet, tmp_path: Path, spy: list[str]) -> None:
