@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segeval.errors import ConfigurationError, nearest
+from segeval.errors import ConfigurationError, SegevalError, nearest
 from segeval.models.cards.card import ModelCard
 
 MODES: Mapping[str, Mapping[str, Any]] = {
@@ -46,11 +46,11 @@ class Adapted(nn.Module):
         last = self.card.input.layout == "NHWC"
         try:
             answer = self.inner(normal.permute(0, 2, 3, 1) if last else normal)
-        except (RuntimeError, TypeError, ValueError) as error:
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
+        except (torch.OutOfMemoryError, SegevalError):
+            raise
+        except Exception as error:  # somebody else's code
             given = "x".join(str(int(side)) for side in normal.shape[2:])
-            reason = str(error).strip().splitlines()[-1][:300] if str(error).strip() else type(error).__name__
+            reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[-1:]])[:300]
             what = f"{self.card.path}: the network fails on images of {given}: {reason}"
             raise ConfigurationError(what, "do layout, size and multiple_of of [input] fit it?") from error
         scores = self.scores(chosen(answer, self.card))

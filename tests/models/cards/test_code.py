@@ -41,6 +41,10 @@ class Named(Plain):
     def forward(self, x):
         return {"out": super().forward(x)}
 
+class Late(Plain):
+    def forward(self, x):
+        import nothing_of_mine
+
 class Turned(Net):
     def forward(self, x):
         return x.mean(), super().forward(x.permute(0, 3, 1, 2))["out"].permute(0, 2, 3, 1).softmax(-1)
@@ -279,6 +283,7 @@ def test_files_of_libraries_are_not_recorded_those_of_the_current_folder_are(
         ('factory = "./code_of_mine.py:wide"', "", "gives a int, not a torch.nn.Module", ""),
         (NET.replace("3", "4"), 'name = "out"', "answers float32 (1, 4, 4, 6) as NCHW, the card names 3", "[classes]"),
         (NET.replace("3 ", "-3 "), "", "fails: ", "[source.arguments]"),
+        (NET.replace("Net", "Late"), "", "images of 32x48: ModuleNotFoundError: No module named 'nothing_of_mine'", ""),
         ('torchscript = "gone.ts"', "", "there is no file", ""),
     ],
 )
