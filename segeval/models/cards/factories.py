@@ -14,7 +14,8 @@ from segeval.models.cards.adapters import Adapted
 from segeval.models.cards.card import ModelCard
 from segeval.models.cards.modules import module_of, modules_of, own_file
 from segeval.models.cards.opening import Opened, require_file
-from segeval.models.loading import read_state, require_match
+from segeval.models.loading import read_state
+from segeval.models.matching import require_match
 
 LONGEST = 200
 """Characters of a signature in a message."""

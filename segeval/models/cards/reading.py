@@ -38,7 +38,11 @@ def card_of(path: Path, data: bytes) -> ModelCard:
     whole.require_known(CARD)
     name = whole.text("name", re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-."))
     if not re.fullmatch(LABEL, name):
-        raise whole.error("name", f"is {name!r}", "use letters, digits and _ . - only, at most 64")
+        raise whole.error(
+            "name",
+            f"is {name!r}",
+            "use letters, digits and _ . - only, at most 64; it is the file's where the card has none",
+        )
     source = source_of(whole.table("source"))
     image, about = whole.table("input"), whole.table("about", required=False)
     image.require_known(INPUT)
