@@ -41,7 +41,7 @@ def card_of(path: Path, data: bytes) -> ModelCard:
         raise whole.error(
             "name",
             f"is {name!r}",
-            "use letters, digits and _ . - only, at most 64; it is the file's where the card has none",
+            "use letters, digits and _ . - only, at most 64; a card without a name has its file's",
         )
     source = source_of(whole.table("source"))
     image, about = whole.table("input"), whole.table("about", required=False)
