@@ -1,5 +1,6 @@
 """What the user adds to a set that may come from elsewhere: files that it does not carry, and code it may not bring."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from segeval.errors import ConfigurationError, WeightsError
 from segeval.files.sets import CardRecord, ModelRecord
 from segeval.files.storage import sha256_file
 from segeval.models import Segmenter
-from segeval.models.cards import load_card, read_card
+from segeval.models.cards import identity, open_card, read_card
 from segeval.models.loading import candidates, load, load_spec
 from segeval.models.model_names import ModelName
 from segeval.places import cache_folder, data_folder
@@ -87,22 +88,29 @@ def load_carded(record: ModelRecord, recorded: CardRecord, beside: Path, given: 
         WeightsError: if the card is nowhere, or a file that it names is another one by now.
     """
     card = read_card(find_card(record, recorded, beside, given))
-    code = card.source.code
-    if code and code not in given.allowed:
-        what = f"the model card of {record.name} ({card.path}) names {code!r}, which is code that segeval would run"
-        raise ConfigurationError(what, f"if it is yours, or you trust it: --allow {code}")
+    missing = [code for code in card.source.codes if code not in given.allowed]
+    if missing:
+        named = ", ".join(map(repr, missing))
+        what = f"the model card of {record.name} ({card.path}) names {named}, which is code that segeval would run"
+        raise ConfigurationError(what, f"if it is yours, or you trust it: {allowing(missing)}")
     for file in recorded.files:
         path = card.beside(file.path)
         if not path.is_file() or sha256_file(path) != file.sha256:
             state = "is another file now" if path.is_file() else "is not here"
             what = f"{path}, which the model card of {record.name} names, {state}"
             raise WeightsError(what, f"put the file with sha256 {file.sha256} there")
-    segmenter = load_card(str(card.path), record.name)
-    if segmenter.weights_sha256 != record.weights_sha256:
+    segmenter = open_card(card, record.name)
+    if identity(recorded.files, segmenter.network) != record.weights_sha256:  # older sets know less of the files
         what = f"{record.name} has other parameters than when it was attacked"
         raise WeightsError(what, "has its factory changed, or is it built with random numbers of its own?")
     segmenter.source, segmenter.card, segmenter.logit_scale = record.source, recorded, record.logit_scale
+    segmenter.weights_sha256 = record.weights_sha256
     return segmenter
+
+
+def allowing(codes: Sequence[str]) -> str:
+    """The options that allow code, as they are typed."""
+    return shlex.join([word for code in codes for word in ("--allow", code)])
 
 
 def find_card(record: ModelRecord, recorded: CardRecord, beside: Path, given: Given) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -15,7 +16,13 @@ from segeval.graphs.session import DeployedModel
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter
 from segeval.models.soundness import answer, predict, require_logits_of, require_repeatable, worse_than_none
+from segeval.models.spec import fitting_size
 
+from .kinds import kind_of
+from .trials import with_labels
+
+USUAL = (256, 512)
+"""(height, width) of the image that a network of any size is tried on where none is given."""
 IMAGES = 5
 """With labels, that the clean mIoU is measured on."""
 NEAR_CHANCE = 1.5
@@ -30,17 +37,19 @@ class Finding:
     doubt: bool = False
 
 
-def check_card(segmenter: Segmenter, data: Dataset | None, size: tuple[int, int]) -> Iterator[Finding]:
+def check_card(segmenter: Segmenter, data: Dataset | None, size: tuple[int, int] | None) -> Iterator[Finding]:
     """Findings, one by one; the first thing that makes a network useless is raised.
 
     Args:
         segmenter: of the card.
         data: images, with labels where there are some; None for an image of blocks.
-        size: (height, width) of that.
+        size: (height, width) of that, None for its only or a usual one.
 
     Raises:
         ConfigurationError, DataError, EngineError: for a network that cannot be attacked or deployed.
     """
+    spec = segmenter.spec
+    size = size or (spec.size if spec.only_size else fitting_size(*USUAL, spec.multiple_of))
     image = data[0].image if data is not None and len(data) else blocks(*size)
     where = "the first image" if data is not None else "an image of random blocks"
     height, width = image.shape[:2]
@@ -48,6 +57,7 @@ def check_card(segmenter: Segmenter, data: Dataset | None, size: tuple[int, int]
     logits = answer(segmenter, image, where)
     require_logits_of(segmenter, logits)
     yield Finding(f"answers {where} of {height}x{width} with finite logits {tuple(logits.shape)}")
+    yield from kind_doubted(logits)
     require_repeatable(segmenter, image, logits, where)
     yield Finding("answers the same twice")
     yield gradient(segmenter, image)
@@ -63,12 +73,24 @@ def blocks(height: int, width: int) -> RgbImage:
     return np.kron(colours, np.ones((16, 16, 1), np.uint8))[:height, :width]
 
 
+def kind_doubted(logits: torch.Tensor) -> Iterator[Finding]:
+    """A doubt about logits of one output channel that look like probabilities; `require_logits_of` sees those of more.
+
+    Of one channel they are 0 and what the network answers.
+    """
+    scores = logits.detach().cpu().numpy()
+    if scores.shape[1] == 2 and not scores[:, 0].any() and kind_of(scores[:, 1:])[0] == "probabilities":
+        yield Finding('its logits are within 0 and 1: is output.kind = "probabilities" right?', doubt=True)
+
+
 def gradient(segmenter: Segmenter, image: RgbImage) -> Finding:
     """Whether an attack has something to follow. Raises EngineError if it has nothing."""
     images = torch.from_numpy(image).permute(2, 0, 1)[None].float().div(255).requires_grad_()
     logits = segmenter(images)
     first, second = logits.topk(2, dim=1).values.unbind(1)
-    (found,) = torch.autograd.grad((first - second).sum(), images)
+    lead = (first - second).sum()
+    found = torch.autograd.grad(lead, images, allow_unused=True)[0] if lead.requires_grad else None
+    found = torch.zeros_like(images) if found is None else found  # the network lets none through
     if not bool(found.isfinite().all()):
         raise EngineError(f"{segmenter.spec.name} has a gradient that is not finite", "an attack cannot follow it")
     share = float((found != 0).double().mean())
@@ -89,25 +111,19 @@ def deployable(segmenter: Segmenter, image: RgbImage) -> Finding:
 def clean_score(segmenter: Segmenter, data: Dataset) -> Iterator[Finding]:
     """Clean mIoU on a few images with labels."""
     table = segmenter.spec.table
-    matrix, images, seen = ConfusionMatrix(len(table)), 0, list[Labels]()
-    for index in range(len(data)):
-        example = data[index]
-        if example.labels is None:
-            continue
+    matrix, seen = ConfusionMatrix(len(table)), list[Labels]()
+    for example in islice(with_labels(data), IMAGES):
         height, width = example.image.shape[:2]
         segmenter.require_size(height, width, f"image {example.id}")
         seen.append(predict(segmenter, example.image, f"image {example.id}"))
         matrix.update(example.labels, seen[-1])
-        images += 1
-        if images == IMAGES:
-            break
     miou = matrix.mean_iou()
     if miou is None:
-        yield Finding("no image has labels, so that nobody knows how well it sees", doubt=True)
+        yield Finding("no image has labels, so the clean mIoU is unknown", doubt=True)
         return
     doubt = worse_than_none(segmenter.spec.name, matrix, table)
     near = miou < NEAR_CHANCE / len(table)
-    yield Finding(f"clean mIoU on {images} image(s): {100 * miou:.1f} %", doubt=bool(doubt) or near)
+    yield Finding(f"clean mIoU on {len(seen)} image(s): {100 * miou:.1f} %", doubt=bool(doubt) or near)
     if doubt or near:
         yield Finding(doubt or "that is what guessing gets: are colour, range, mean, std and class order right?", True)
     if len(np.unique(np.stack(seen) if len({each.shape for each in seen}) == 1 else seen[0])) == 1:

@@ -6,23 +6,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
-from segeval.classes import CAMVID, CITYSCAPES, TABLES, ClassTable, same_classes, usual_colour
+from segeval.classes import CAMVID, CITYSCAPES, TABLES, ClassTable, canonical_name, usual_colour
 from segeval.errors import ConfigurationError, EngineError
 from segeval.files.storage import sha256, write_atomic
 from segeval.graphs.brought import Tensor, input_of, read_onnx
 from segeval.graphs.given import OnnxNetwork
-from segeval.graphs.given.file import answer_of, computed, logits_behind, of_shape, producers_of, read_float
+from segeval.graphs.given.file import answer_of, computed, float_network, logits_behind, of_shape, producers_of
 from segeval.models.cards import ModelCard, Source
-from segeval.models.cards.reading import read_card
+from segeval.models.cards.reading import card_of
 from segeval_runner.described import Input, Kind, Layout, Output
 
-from .trials import Labelled, Trial, trials
-
-USUAL = (256, 512)
-"""(height, width) that a file of open sizes is tried at."""
-IMAGENET = Input("NCHW", "RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+from .check import USUAL
+from .kinds import kind_of
+from .trials import IMAGENET, Labelled, Trial, trials
 
 
 @dataclass
@@ -50,7 +50,8 @@ def draft_card(file: Path, out: Path, table: ClassTable | None = None, labelled:
         labelled: images with labels, on which colour orders and normalizations are tried.
 
     Raises:
-        ConfigurationError: if `out` is there, or the file has no one answer with a channel per class.
+        ConfigurationError: if `out` is there, or the file has no one answer with a channel per class, or a name that
+            no card can hold.
         EngineError: for a file that is no float ONNX network.
     """
     if out.exists():
@@ -60,18 +61,30 @@ def draft_card(file: Path, out: Path, table: ClassTable | None = None, labelled:
     if file.suffix.casefold() != ".onnx":
         hint = "write the card by hand: docs/own-network.md shows one for PyTorch"
         raise ConfigurationError(f"{file} is no .onnx file, and nothing else says what it takes and gives", hint)
-    draft = described(file, out, table)
+    model = read_onnx(file)
+    takes_bytes = input_of(model, file).type == TensorProto.UINT8
+    model = float_network(model, file)
+    draft = described(model, takes_bytes, file, out, table)
     if labelled:
-        draft.trials = trials(draft.card, OnnxNetwork(draft.card, file), labelled)
+        draft.trials = trials(draft.card, OnnxNetwork(draft.card, file, model), labelled)
         settle(draft)
-    write_atomic(out, text_of(draft, file).encode())
-    read_card(out)
+    text = text_of(draft, file).encode()
+    card_of(out, text)
+    write_atomic(out, text)
     return draft
 
 
-def described(file: Path, out: Path, table: ClassTable | None) -> Draft:
-    """What an ONNX file says by itself, with guesses for the rest."""
-    model, unsure = read_float(file), dict[str, str]()
+def described(model: ModelProto, takes_bytes: bool, file: Path, out: Path, table: ClassTable | None) -> Draft:
+    """What an ONNX file says by itself, with guesses for the rest.
+
+    Args:
+        model: the file, for float images.
+        takes_bytes: whether it took bytes.
+        file: where it is.
+        out: the card.
+        table: classes of the user's dataset.
+    """
+    unsure = dict[str, str]()
     image = input_of(model, file)
     layout = layout_of(image, file)
     inner = image.shape[2:] if layout == "NCHW" else image.shape[1:3]
@@ -79,7 +92,7 @@ def described(file: Path, out: Path, table: ClassTable | None) -> Draft:
     wanted = replace(IMAGENET, layout=layout)
     guess = "the file does not say it; this is what most networks of PyTorch take"
     unsure.update({"input.colour": guess, "input.range": guess})
-    if input_of(read_onnx(file), file).type == TensorProto.UINT8:
+    if takes_bytes:
         wanted = Input(layout, "RGB", 255.0)
         unsure["input.range"] = "the file takes bytes, so that it should normalize them itself"
     output, channels = answered(model, image, file, size or USUAL, wanted, unsure)
@@ -123,27 +136,43 @@ def answered(
     name = "" if len(names) == 1 else chosen
     if name:
         unsure["output.name"] = f"the file has several outputs: {', '.join(names)}; this one is the largest"
-    values = computed(fixed, answer_of(model, chosen, file), file)
-    kind: Kind = "logits"
+    noise = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    values = computed(fixed, answer_of(model, chosen, file), file, noise)
     if values.dtype.kind in "iub":
         logits, axis = logits_behind(model, chosen, file)
         values = computed(fixed, logits, file)
         return Output("labels", "NHWC" if axis in (3, -1) else "NCHW", name=name), values.shape[axis]
-    node = producers_of(model).get(chosen)
-    if node is not None and node.op_type in ("Softmax", "Sigmoid"):
-        kind = "probabilities"
     if values.ndim == 3:
-        return Output(kind, "NCHW", name=name), 1
+        return Output(kind(model, chosen, values[:, None], unsure), "NCHW", name=name), 1
     if values.ndim != 4:
         what = f"{file}: {chosen} is {values.shape}, not one channel per class and pixel"
         raise ConfigurationError(what, "write the card by hand, and name the value with the logits as output.name")
     # Channels are fewer than columns; where that tells nothing, the output is as the input.
     last = wanted.layout == "NHWC" if values.shape[1] == values.shape[3] else values.shape[3] < values.shape[1]
-    output = Output(kind, "NHWC" if last else "NCHW", name=name)
+    scores = np.moveaxis(values, 3 if last else 1, 1)
+    output = Output(kind(model, chosen, scores, unsure), "NHWC" if last else "NCHW", name=name)
     channels = values.shape[3 if last else 1]
     if (values.shape[1:3] if last else values.shape[2:]) != size:
         unsure["output.resize"] = "the answer is smaller than the image; take the mode that your device uses"
     return output, channels
+
+
+def kind(model: ModelProto, name: str, scores: NDArray[Any], unsure: dict[str, str]) -> Kind:
+    """Whether an answer is logits or probabilities, by the last operator and its numbers.
+
+    Args:
+        model: the file.
+        name: of the answer.
+        scores: its values (N, C, ...) for an image of noise.
+        unsure: gets what was guessed.
+    """
+    node = producers_of(model).get(name)
+    if node is not None and node.op_type in ("Softmax", "Sigmoid"):
+        return "probabilities"
+    found, sure = kind_of(scores)
+    if not sure:
+        unsure["output.kind"] = "its numbers are within 0 and 1 for an image of noise, which logits may be too"
+    return found
 
 
 def largest(fixed: ModelProto, names: Sequence[str], file: Path) -> str:
@@ -193,10 +222,10 @@ def text_of(draft: Draft, file: Path) -> str:
 
     def line(table: str, key: str, value: object) -> str:
         doubt = draft.unsure.get(f"{table}.{key}", "")
-        return f"{key} = {as_toml(value)}" + (f"  # unsure: {doubt}" if doubt else "")
+        return f"{key} = {as_toml(value)}" + (f"  # unsure: {printable(doubt)}" if doubt else "")
 
     wanted, given = card.input, card.output
-    lines = [f"# What {file.name} is: docs/own-network.md says what can stand here.", "[source]"]
+    lines = [f"# What {printable(file.name)} is: docs/own-network.md says what can stand here.", "[source]"]
     lines += [line("source", "onnx", card.source.named), "", "[input]"]
     lines += [line("input", key, getattr(wanted, key)) for key in ("layout", "colour", "range", "mean", "std")]
     lines += [line("input", "size", card.size)] if card.size else [line("input", "multiple_of", card.multiple_of)]
@@ -204,21 +233,28 @@ def text_of(draft: Draft, file: Path) -> str:
     lines += [line("output", key, getattr(given, key)) for key in ("kind", "layout", "resize")]
     lines += ["", "[classes]"]
     doubt = draft.unsure.get("classes", "")
-    lines += [f"# unsure: {doubt}"] if doubt else []
-    known = [name for name, table in TABLES.items() if same_classes(table, card.table)]
+    lines += [f"# unsure: {printable(doubt)}"] if doubt else []
+    known = [name for name, table in TABLES.items() if replace(card.table, name=name) == table]
     if known:
         lines.append(line("classes", "table", known[0]))
     else:
-        lines.append(line("classes", "names", card.table.names))
+        names, canonical = card.table.names, card.table.canonical
+        lines.append(line("classes", "names", names))
         lines.append(line("classes", "colours", [f"#{bytes(colour).hex()}" for colour in card.table.palette]))
+        lines += [line("classes", "canonical", canonical)] if canonical != tuple(map(canonical_name, names)) else []
     lines += [line("classes", "extra", card.extra)] if card.extra else []
     return "\n".join(lines) + "\n"
+
+
+def printable(text: str) -> str:
+    """A text with control characters in the spelling of TOML: no name ends a line."""
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in text)
 
 
 def as_toml(value: Any) -> str:
     """A text, number or list in the spelling of TOML."""
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return '"' + printable(value.replace("\\", "\\\\").replace('"', '\\"')) + '"'
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(as_toml, value)) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)

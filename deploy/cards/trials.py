@@ -1,6 +1,6 @@
 """Which colour order and normalization a network was trained with, tried on images with labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -9,16 +9,20 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from segeval.datasets import Dataset
 from segeval.errors import DataError
 from segeval.files.images import RgbImage
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter
 from segeval.models.cards import ModelCard
 from segeval.models.soundness import predict
+from segeval.models.spec import fitting_size
 from segeval_runner.described import Colour, Input
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PLAIN, ONES, HALVES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5)
+IMAGENET = Input("NCHW", "RGB", 1.0, MEAN, STD)
+"""What most networks of PyTorch take."""
 NORMALIZATIONS: dict[str, tuple[float, tuple[float, float, float], tuple[float, float, float]]] = {
     "ImageNet's mean and std": (1.0, MEAN, STD),
     "0 to 1": (1.0, PLAIN, ONES),
@@ -27,6 +31,8 @@ NORMALIZATIONS: dict[str, tuple[float, tuple[float, float, float], tuple[float, 
     "0 to 255 less ImageNet's mean": (255.0, (123.675, 116.28, 103.53), ONES),
 }
 """What networks are usually trained with: range, mean and std in RGB order."""
+UNLABELLED = 50
+"""Images without labels that are looked at before it is believed that a dataset has none."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,12 @@ class Labelled:
     Attributes:
         image: (H, W, 3) RGB.
         labels: (H, W), class indices and 255 for pixels that do not count.
+        id: of the image, where it is one of a dataset.
     """
 
     image: RgbImage
     labels: Labels
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,17 @@ def trials(card: ModelCard, network: torch.nn.Module, labelled: Sequence[Labelle
     return sorted(found, key=lambda trial: -trial.miou)
 
 
+def with_labels(data: Dataset) -> Iterator[Labelled]:
+    """The images of a dataset that have labels; none after many that have none."""
+    without = 0
+    for index in range(len(data)):
+        example = data[index]
+        if example.labels is not None:
+            yield Labelled(example.image, example.labels, example.id)
+        elif (without := without + 1) == UNLABELLED:
+            return
+
+
 def with_colour(wanted: Input, colour: Colour) -> Input:
     """An input in RGB order with its channels in another."""
     if colour == "RGB":
@@ -90,8 +109,7 @@ def fitted(card: ModelCard, given: Labelled) -> Labelled:
         what = f"the mask holds {', '.join(map(str, odd[:5]))}, the network has {len(card.table)} classes"
         raise DataError(what, "a mask holds class indices, and 255 for pixels that do not count")
     height, width = labels.shape
-    multiple = card.multiple_of
-    size = card.size or (max(height // multiple, 1) * multiple, max(width // multiple, 1) * multiple)
+    size = card.size or fitting_size(height, width, card.multiple_of)
     if size == (height, width):
         return Labelled(given.image, labels)
     return Labelled(resized(given.image, size, smooth=True), resized(labels, size, smooth=False))

@@ -200,11 +200,11 @@ def code_of(manifest: AdversarialSet) -> list[str]:
     """What a set names that is not registered: code that `segeval deploy` imports only if it is allowed to."""
     from segeval.registry import DATASETS, MODELS
 
-    cards = [model.card.code for model in manifest.models if model.card is not None and model.card.code]
+    cards = [code for model in manifest.models if model.card is not None for code in model.card.codes]
     plain = [model.source for model in manifest.models if model.card is None]
     models = [*cards, *(source for source in plain if source not in MODELS.places())]
     dataset = manifest.config.dataset
-    return [*models, *([] if dataset in DATASETS.places() else [dataset])]
+    return list(dict.fromkeys([*models, *([] if dataset in DATASETS.places() else [dataset])]))
 
 
 def show_plan(plan: "CraftPlan", config: CraftConfig) -> None:

@@ -1,5 +1,6 @@
 """``segeval model``: model cards, by which a network of the user's own is named."""
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 
 model = typer.Typer(no_args_is_help=True, help="Write and check a model card, by which your own network is named.")
 
+DEFAULT = "folder"
+"""What a folder holds of which nobody says it."""
+DatasetName = Annotated[
+    str | None, Option("--dataset", help="A name from `segeval ls datasets`.", show_default="folder with --data-root")
+]
 TRIED = 3
 """Images of a folder that normalizations are tried on."""
-BLOCKS = (256, 512)
-"""Height and width of the image that a network of any size is tried on where none is given."""
 
 
 @model.command()
@@ -36,9 +40,7 @@ def init(
         Path | None, Option("--mask", help="Its labels: an 8-bit PNG of class indices.", show_default=False)
     ] = None,
     data_root: DataRoot = None,
-    dataset: Annotated[
-        str, Option("--dataset", help="What --data-root holds, as in `segeval ls datasets`.")
-    ] = "folder",
+    dataset: DatasetName = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a model card from what an ONNX file says. What it only guesses is marked as unsure.
@@ -56,8 +58,9 @@ def init(
         raise ConfigurationError("--image and --mask belong together", "give an image and its labels")
     from segeval.deploy.cards import draft_card
 
-    data = opened(dataset, data_root, None) if data_root is not None else None
-    labelled = [*(pair(image, mask) if image is not None and mask is not None else []), *some_of(data)]
+    data = opened(dataset, data_root, None)
+    labelled = pair(image, mask) if image is not None and mask is not None else []
+    labelled += some_of(data) if data is not None else []
     card = out or file.with_suffix(".toml")
     table: ClassTable | None = data.table if data is not None else None
     draft = draft_card(file, card, table, labelled)
@@ -67,8 +70,7 @@ def init(
             say(f"mIoU {100 * trial.miou:.1f} % with {trial.said}")
         for key, doubt in draft.unsure.items():
             say(f"unsure: {key}: {doubt}")
-        named = [] if dataset == "folder" else ["--dataset", dataset]
-        known = [] if data_root is None else ["--data-root", data_root, *named]
+        known = [*(["--dataset", dataset] if dataset else []), *(["--data-root", data_root] if data_root else [])]
         say(f"next: {command('model', 'check', card, *known)}")
 
 
@@ -76,9 +78,7 @@ def init(
 def check(
     card: Annotated[Path, typer.Argument(metavar="CARD", help="A model card.")],
     data_root: DataRoot = None,
-    dataset: Annotated[
-        str, Option("--dataset", help="What --data-root holds, as in `segeval ls datasets`.")
-    ] = "folder",
+    dataset: DatasetName = None,
     size: Size = None,
     device: Device = "cpu",
 ) -> None:
@@ -91,37 +91,35 @@ def check(
     """
     check_device(device)
     from segeval.deploy.cards import check_card
-    from segeval.models.cards import load_card, read_card
+    from segeval.models.cards import open_card, read_card
 
     read = read_card(card.expanduser())
     wanted = parse_size(size) or read.size
-    data = opened(dataset, data_root, wanted) if data_root is not None else None
-    segmenter = load_card(str(card), "", device)
+    data = opened(dataset, data_root, wanted)
+    segmenter = open_card(read, "", device)
     typer.echo(f"ok: reads as {read.name}: {len(read.outputs)} classes of {read.table.name}, {read.source.kind}")
     for line in segmenter.said:
         say(line)
     if data is not None:
         require_same_classes(read.table, data, card)
     doubts = 0
-    for finding in check_card(segmenter, data, wanted or tuple_of(read.multiple_of)):
+    for finding in check_card(segmenter, data, wanted):
         typer.echo(f"{'warning' if finding.doubt else 'ok'}: {finding.text}")
         doubts += finding.doubt
     if not doubts:
-        root = ["--data-root", data_root] if data_root is not None else ["--data-root", "FOLDER"]
-        crafting = ["--dataset", dataset, *root, "--model", card, *(["--size", size] if size else [])]
+        root = ["--data-root", data_root or "FOLDER"] if data_root or not dataset else []
+        sized = ["--size", "{}x{}".format(*wanted)] if wanted else []
+        crafting = ["--dataset", dataset or DEFAULT, *root, "--model", card, *sized]
         say(f"next: {command('craft', '--out', 'runs/set', *crafting)}")
 
 
-def tuple_of(multiple: int) -> tuple[int, int]:
-    """A usual size that is a multiple of this."""
-    return max(BLOCKS[0] // multiple, 1) * multiple, max(BLOCKS[1] // multiple, 1) * multiple
-
-
-def opened(dataset: str, root: Path | None, size: tuple[int, int] | None) -> "Dataset":
-    """The default split of a dataset."""
+def opened(dataset: str | None, root: Path | None, size: tuple[int, int] | None) -> "Dataset | None":
+    """The default split of a dataset; None if neither its name nor its folder is given."""
     from segeval.datasets import open_dataset
 
-    return open_dataset(dataset, dataset_root(root), size=size)
+    if dataset is None and root is None:
+        return None
+    return open_dataset(dataset or DEFAULT, dataset_root(root), size=size)
 
 
 def require_same_classes(table: "ClassTable", data: "Dataset", card: Path) -> None:
@@ -148,15 +146,8 @@ def pair(image: Path, mask: Path) -> "list[Labelled]":
     return [Labelled(pixels, labels)]
 
 
-def some_of(data: "Dataset | None") -> "list[Labelled]":
+def some_of(data: "Dataset") -> "list[Labelled]":
     """The first images of a dataset that have labels."""
-    from segeval.deploy.cards.trials import Labelled
+    from segeval.deploy.cards.trials import with_labels
 
-    found: list[Labelled] = []
-    for index in range(len(data) if data is not None else 0):
-        example = data[index] if data is not None else None
-        if example is not None and example.labels is not None:
-            found.append(Labelled(example.image, example.labels))
-        if len(found) == TRIED:
-            break
-    return found
+    return list(islice(with_labels(data), TRIED))

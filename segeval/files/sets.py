@@ -43,11 +43,18 @@ class CardRecord:
         sha256: of the card.
         files: that the network was read from, by their paths from the card's folder.
         code: what loading it runs, as the card names it; empty for none, as of an ONNX file.
+        nested: code that builds what `code` is called with.
     """
 
     sha256: str
     files: tuple[FileRecord, ...] = ()
     code: str = ""
+    nested: tuple[str, ...] = ()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """All code that loading it runs."""
+        return (self.code, *self.nested) if self.code else ()
 
 
 @dataclass(frozen=True)

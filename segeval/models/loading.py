@@ -17,6 +17,7 @@ from segeval.errors import ConfigurationError, IntegrityError, WeightsError
 from segeval.fetching.sources import source_of
 from segeval.files.storage import sha256_file
 from segeval.models.cards import is_card, load_card, read_card
+from segeval.models.matching import require_match
 from segeval.models.model_names import FILES, ModelName, labelled, parse_model
 from segeval.models.safe import from_safetensors
 from segeval.models.segmenter import Segmenter
@@ -53,9 +54,8 @@ def require_no_file(name: str) -> None:
     if name.casefold().endswith(FILES):
         kind = "an ONNX file" if name.casefold().endswith(".onnx") else "a file"
         hint = f"write one: segeval model init {name}" if kind == "an ONNX file" else "write one: docs/own-network.md"
-        raise ConfigurationError(
-            f"{name} is {kind}, and says neither its classes nor how it takes images; a model card does", hint
-        )
+        lacks = "It does not say what its classes are or how images must be prepared; a model card does."
+        raise ConfigurationError(f"{name} is {kind}. {lacks}", hint)
     if re.match(r"[^:]*\.py:", name):
         hint = f'write a model card with [source] factory = "{name}" (docs/own-network.md)'
         raise ConfigurationError(f"{name} is code, which says neither classes nor how it takes images", hint)
@@ -122,7 +122,7 @@ def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: st
     except WeightsError as error:
         raise WeightsError(f"{where}: {error.what}", error.hint or expectation(spec)) from error
     if state is not None:
-        require_match(spec, network, state, where)
+        require_match(spec.name, network, state, where, expectation(spec), spec.training_only)
         network.load_state_dict({**network.state_dict(), **state})
     return network
 
@@ -131,41 +131,6 @@ def expectation(spec: ModelSpec) -> str:
     """What a weight file of this network looks like, for an error message."""
     file = f", such as {spec.weights.file}" if spec.weights else ""
     return f"{spec.name} takes a state dict of {spec.builder.split(':')[0]} with {len(spec.outputs)} outputs{file}"
-
-
-def require_match(spec: ModelSpec, network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Raise WeightsError unless `state` has exactly the parameters of `network`, with `spec`'s number of outputs."""
-    own = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith("num_batches_tracked")}
-    given = {key: tensor for key, tensor in state.items() if not key.endswith("num_batches_tracked")}
-    optional = {key for key in own if key.startswith(spec.training_only)}
-    missing = sorted(own.keys() - given.keys() - optional)
-    unexpected = sorted(given.keys() - own.keys())
-    if missing or unexpected:
-        raise WeightsError(
-            f"{where} does not fit {spec.name}: {some('missing', missing)}{some('unexpected', unexpected)}".rstrip(
-                " ;"
-            ),
-            expectation(spec),
-        )
-    for key, tensor in given.items():
-        if tensor.shape != own[key].shape:
-            raise WeightsError(
-                f"{where} does not fit {spec.name}: {key} is {tuple(tensor.shape)}, expected {tuple(own[key].shape)}",
-                expectation(spec),
-            )
-        if own[key].is_floating_point() and not tensor.is_floating_point():
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise WeightsError(f"{where}: {key} holds {kind}, not floating-point numbers", "save the float network")
-        if not torch.isfinite(tensor).all():
-            raise WeightsError(f"{where}: {key} holds values that are not finite", "the file is damaged")
-
-
-def some(what: str, keys: list[str]) -> str:
-    """The first few of many keys, for an error message."""
-    if not keys:
-        return ""
-    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-    return f"{what} {', '.join(keys[:3])}{more}; "
 
 
 def find_weights(spec: ModelSpec, called: str = "") -> Path:

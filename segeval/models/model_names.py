@@ -38,6 +38,8 @@ def parse_model(text: str) -> ModelName:
     first, equals, rest = text.partition("=")
     if equals and text.endswith("="):
         raise ConfigurationError(f"--model {text}: nothing follows the =", "give NAME, or NAME=WEIGHTS with a file")
+    if text.casefold().endswith((CARD, *FILES)) and not is_model(first):  # whose path may hold a = itself
+        return ModelName(rest, "", first) if equals and re.fullmatch(LABEL, first) else ModelName(text, "", "")
     second, _, weights = rest.partition("=")
     if is_model(first) or not is_model(second):
         return ModelName(first, rest, "")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, DataError
 from segeval.files.sets import CardRecord, ModelRecord, Resize
-from segeval.models.spec import ModelSpec
+from segeval.models.spec import ModelSpec, fitting_size
 
 LEVELS = 255.0
 
@@ -94,7 +94,7 @@ class Segmenter(nn.Module):
                 f"bring the images to that size: --size {only}",
             )
         if height % multiple or width % multiple:
-            fitting = f"{max(height // multiple, 1) * multiple}x{max(width // multiple, 1) * multiple}"
+            fitting = "{}x{}".format(*fitting_size(height, width, multiple))
             raise DataError(
                 f"{where} is {height}x{width} (height x width); {self.spec.name} needs multiples of {multiple}",
                 f"bring the images to a size that fits, for example --size {fitting}",

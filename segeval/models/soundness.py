@@ -74,7 +74,8 @@ def require_logits_of(segmenter: Segmenter, logits: Tensor) -> None:
         raise ConfigurationError(
             f"{segmenter.spec.name} answers with probabilities: its outputs lie in 0..1 and sum up to 1; "
             "logits are needed",
-            "leave its last softmax out, or let its forward return their logarithm",
+            "leave its last softmax out, or let its forward return their logarithm; a model card says output.kind = "
+            '"probabilities"',
         )
 
 

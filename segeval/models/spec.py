@@ -52,6 +52,11 @@ class WeightsFile:
     bundled: bool = False
 
 
+def fitting_size(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """The largest (height, width) up to this whose sides are multiples of a number, at least that number itself."""
+    return max(height // multiple, 1) * multiple, max(width // multiple, 1) * multiple
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """A registered network.

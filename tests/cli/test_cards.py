@@ -12,12 +12,28 @@ import onnx
 import pytest
 from PIL import Image
 
+from segeval.deploy.cards.trials import UNLABELLED
 from segeval.files.set_folder import SetFolder
 from tests.graphs.given.networks import CASES, NCHW, Ending, Small, export, image_of, large, plain_labels, same
 
 Call = Callable[..., Any]
 CLASSES = ("road", "car", "sky", "pole", "bus")
 CODE = "import torch\nfrom torch import nn\n\ndef net():\n    return nn.Conv2d(3, 5, 3, 1, 1)\n"
+ROUNDED = """
+class Rounded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.network = net()
+
+    def forward(self, x):
+        return self.network((x * 255).round() / 255)
+
+class Detached(Rounded):
+    def forward(self, x):
+        return self.network(x.detach())
+"""
+PLAIN = '[input]\nlayout = "NCHW"\ncolour = "RGB"\nrange = 1\n[output]\nkind = "logits"\n[classes]\n'
+PLAIN += f"names = {list(CLASSES)}\n".replace("'", '"')
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +65,7 @@ def test_from_a_file_and_a_folder_to_a_report(
     ended = call("model", "check", "net.toml", "--data-root", "data")
     assert ended.code == 0 and "clean mIoU on 4 image(s): 100.0 %" in ended.out, ended.out + ended.err
     assert "warning" not in ended.out and ended.out.count("ok: ") == 6
+    assert "--dataset folder --data-root data --model net.toml --size 32x48" in ended.err
     crafting = ("--dataset", "folder", "--data-root", "data", "--model", "net.toml", "--task", "untargeted")
     ended = call(
         "craft", "--out", "set", *crafting, "--scope", "local", "--steps", "3", "--limit", "2", "--workers", "1"
@@ -94,7 +111,37 @@ def test_a_card_that_is_wrong_is_doubted(folder: Path, tmp_path: Path, call: Cal
     assert ended.code == 2 and "class 0 is 'bus'" in ended.err
     (tmp_path / "a.toml").write_text(exchanged)
     ended = call("model", "check", tmp_path / "a.toml", "--data-root", folder / "data")
-    assert ended.code == 0 and "100.0 %" not in ended.out.split("mIoU")[1]
+    assert ended.code == 0 and re.search(r"^warning: clean mIoU on 4 image\(s\): 1\d\.\d %$", ended.out, re.M)
+    assert "warning: a gets " in ended.out and "next:" not in ended.err
+    flat = re.sub(r"std = .*", "std = [1e6, 1e6, 1e6]", right_order)
+    (tmp_path / "a.toml").write_text(flat)
+    ended = call("model", "check", tmp_path / "a.toml", "--data-root", folder / "data")
+    assert ended.code == 0 and "warning: it gives one class everywhere" in ended.out, ended.out
+
+
+def test_what_an_attack_cannot_follow_is_found(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "mine.py").write_text(CODE + ROUNDED)
+    for name, said in {"Rounded": "has no gradient", "Detached": "has no gradient"}.items():
+        (tmp_path / "net.toml").write_text(f'[source]\nfactory = "./mine.py:{name}"\n' + PLAIN)
+        ended = call("model", "check", tmp_path / "net.toml", "--size", "32x48")
+        assert ended.code == 2 and said in ended.err, ended.err
+
+
+def test_a_dataset_needs_no_folder_and_few_images_without_labels_are_looked_at(
+    folder: Path, tmp_path: Path, call: Call
+) -> None:
+    ended = call("model", "init", folder / "net.onnx", "--dataset", "synthetic", "--out", tmp_path / "a.toml")
+    assert ended.code == 2 and "the network has 5 outputs, the dataset" in ended.err, ended.err
+    (tmp_path / "net.toml").write_text(f'[source]\nonnx = "{folder / "net.onnx"}"\n' + PLAIN)
+    ended = call("model", "check", tmp_path / "net.toml", "--dataset", "synthetic")
+    assert ended.code == 2 and "have different classes" in ended.err, ended.err
+    (tmp_path / "images").mkdir()
+    for number in range(UNLABELLED):
+        shutil.copy(folder / "data/images/0.png", tmp_path / f"images/{number:03}.png")
+    (tmp_path / "images/999.png").write_bytes(b"not looked at")
+    (tmp_path / "classes.txt").write_text("\n".join(CLASSES))
+    ended = call("model", "check", tmp_path / "net.toml", "--data-root", tmp_path)
+    assert "warning: no image has labels, so the clean mIoU is unknown" in ended.out, ended.err
 
 
 def crafted(folder: Path, here: Path, call: Call, card: str) -> Any:
@@ -107,9 +154,7 @@ def crafted(folder: Path, here: Path, call: Call, card: str) -> Any:
 def test_code_of_a_card_is_not_run_when_a_set_names_it(folder: Path, tmp_path: Path, call: Call) -> None:
     (tmp_path / "mine.py").write_text(CODE)
     card = tmp_path / "mine.toml"
-    plain = '[input]\nlayout = "NCHW"\ncolour = "RGB"\nrange = 1\n[output]\nkind = "logits"\n'
-    names = "names = [" + ", ".join(f'"{name}"' for name in CLASSES) + "]"
-    card.write_text(f'[source]\nfactory = "./mine.py:net"\n{plain}[classes]\n{names}\n')
+    card.write_text(f'[source]\nfactory = "./mine.py:net"\n{PLAIN}')
     ended = crafted(folder, tmp_path, call, str(card))
     assert ended.code == 0 and "--allow ./mine.py:net" in ended.err, ended.err
     ran = tmp_path / "ran"

@@ -15,6 +15,8 @@ from segeval.errors import ConfigurationError, DataError, FormatError, WeightsEr
 from segeval.files.bundles import BundleFolder
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import ModelRecord
+from segeval.models import load_model
+from segeval.models.cards import identity
 from segeval.models.loading import load_spec
 from segeval.registry import DATASETS
 from tests.graphs.conftest import MakeSet, Victims
@@ -100,6 +102,41 @@ def test_a_network_that_the_set_names_is_not_imported(make_set: MakeSet, tmp_pat
     deploy(root, tmp_path / "bundle", precisions=["fp32"], given=Given(allowed=frozenset({"theirs:network"})))
     assert spy == ["network"]
     assert BundleFolder(tmp_path / "bundle").verify().engines[0].model == NAME
+
+
+def test_code_that_builds_an_argument_is_not_run_either(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    (tmp_path / "mine.py").write_text("from torch import nn\n\ndef net(x):\n    return nn.Conv2d(3, 2, 1)\n")
+    card = tmp_path / "net.toml"
+    card.write_text(
+        f"""[source]
+factory = "./mine.py:net"
+arguments = {{ x = {{ factory = "builtins:str", object = {{ factory = "os:mkdir", path = "{ran}" }} }} }}
+[input]
+layout = "NCHW"
+colour = "RGB"
+range = 1
+[output]
+kind = "logits"
+[classes]
+names = ["road", "car"]
+"""
+    )
+    record = load_model(str(card)).record
+    codes = ("./mine.py:net", "builtins:str", "os:mkdir")
+    assert record.card is not None and record.card.codes == codes and ran.is_dir()
+    ran.rmdir()
+    older = replace(record, card=replace(record.card, nested=()))
+    for each in (record, older):
+        with pytest.raises(ConfigurationError, match="names 'os:mkdir', which is code") as caught:
+            load_victim(each, tmp_path / "set", Given(allowed=frozenset(codes[:2])))
+        assert caught.value.hint.endswith("--allow os:mkdir") and not ran.exists()
+    allowed = Given(allowed=frozenset(codes))
+    victim = load_victim(record, tmp_path / "set", allowed)
+    assert victim.record == record and ran.is_dir()
+    ran.rmdir()
+    unknown = replace(older, card=replace(record.card, files=()), weights_sha256=identity((), victim.network))
+    assert load_victim(unknown, tmp_path / "set", allowed).record == unknown  # a set from before modules were recorded
 
 
 def test_nor_is_a_dataset(make_set: MakeSet, tmp_path: Path, spy: list[str]) -> None:

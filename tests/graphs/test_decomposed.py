@@ -37,6 +37,7 @@ def test_the_same_is_computed(axis: int, bias: bool) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_one_whose_statistics_are_read_stays() -> None:
-    model = file_of(-1, True, outputs=2)
+@pytest.mark.parametrize(("axis", "outputs"), [(-1, 2), (1, 1), (0, 1)])
+def test_one_whose_statistics_are_read_or_whose_axis_is_counted_from_the_first_stays(axis: int, outputs: int) -> None:
+    model = file_of(axis, True, outputs)
     assert without_layer_normalization(model) is model

@@ -23,6 +23,8 @@ NAME = "espnet-synthetic"
         ("mine=package.module:SPEC=w.pth", ModelName("package.module:SPEC", "w.pth", "mine")),
         ("package.module:SPEC=w.pth", ModelName("package.module:SPEC", "w.pth", "")),
         ("nothing=w.pth", ModelName("nothing", "w.pth", "")),
+        ("runs/lr=0.1/net.toml", ModelName("runs/lr=0.1/net.toml", "", "")),
+        ("mine=runs/lr=0.1/net.toml", ModelName("runs/lr=0.1/net.toml", "", "mine")),
     ],
 )
 def test_parts(text: str, expected: ModelName) -> None:

@@ -14,10 +14,8 @@ from segeval.graphs.export import IMAGE, LABELS, NETWORK_INPUT, NETWORK_OUTPUT, 
 from segeval.graphs.given.file import producers_of
 from segeval.graphs.wrapping import Chain
 from segeval.models import Preprocessing
+from segeval.models.cards.adapters import LEAST
 from segeval_runner.described import Kind, Output
-
-LEAST = 1e-6
-"""Below it a probability counts as this: its logarithm must be a number, also in half precision."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,11 @@ def without_last(model: ModelProto, answer: Answer) -> Answer:
     probabilities is not resizing logits.
     """
     node = producers_of(model).get(answer.name)
-    axes = {-1 + 4, 3} if answer.channels_last else {1}
     if answer.kind != "probabilities" or node is None:
         return answer
     axis = next((helper.get_attribute_value(each) for each in node.attribute if each.name == "axis"), -1) % 4
-    many = answer.channels > 1
-    if (node.op_type == "Softmax" and many and axis in axes) or node.op_type == "Sigmoid":
+    of_channels = answer.channels > 1 and axis == (3 if answer.channels_last else 1)
+    if (node.op_type == "Softmax" and of_channels) or node.op_type == "Sigmoid":
         return replace(answer, name=node.input[0], kind="logits")
     return answer
 

@@ -9,21 +9,28 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, inliner, shape_inference
 
 from segeval.errors import ConfigurationError, EngineError, nearest
-from segeval.graphs.brought import Tensor, described, input_of, like, read_onnx, with_shape
+from segeval.graphs.brought import Tensor, all_nodes, described, input_of, like, read_onnx, with_shape
 from segeval.graphs.session import open_session
 
 BEHIND_ARGMAX = ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 """Operators that change nothing of a label map but its type or shape."""
-DUPLICATES = ("Cast", "Identity")
 
 
 def read_float(path: Path) -> ModelProto:
-    """A file that computes in float32.
+    """A file that computes in float32; see `float_network`."""
+    return float_network(read_onnx(path), path)
 
-    Raises EngineError for one that cannot be read, is quantized or in half precision, or takes something else than one
-    image.
+
+def float_network(model: ModelProto, path: Path) -> ModelProto:
+    """A network that takes one float32 image, made in place where it takes bytes or lists constants as inputs.
+
+    Raises EngineError for one that is quantized or in half precision, has operators that ONNX does not, or takes
+    something else than one image.
+
+    Args:
+        model: as it was read.
+        path: of the file, for messages.
     """
-    model = read_onnx(path)
     if model.functions:
         model = inliner.inline_local_functions(model)
     kind = like(model)
@@ -32,6 +39,12 @@ def read_float(path: Path) -> ModelProto:
             "give the float file it was made of; this one can join the bundle: segeval deploy --engine-file NAME=FILE"
         )
         raise EngineError(f"{path} is quantized already, and attacks are made on the float network", hint)
+    foreign = next((node for node in all_nodes(model.graph.node) if node.domain not in ("", "ai.onnx")), None)
+    if foreign is not None:
+        what = (
+            f"{path}: {foreign.domain}.{foreign.op_type} ({foreign.name or foreign.output[0]}) is no operator of ONNX"
+        )
+        raise EngineError(what, "export the network without the optimisations of ONNX Runtime")
     image = input_of(model, path)
     if kind == "fp16" or image.type == TensorProto.FLOAT16:
         raise EngineError(
@@ -107,8 +120,8 @@ def logits_behind(model: ModelProto, answer: str, path: Path) -> tuple[str, int]
         axis = next((helper.get_attribute_value(each) for each in node.attribute if each.name == "axis"), 0)
         return str(node.input[0]), int(axis)
     found = next((each for each in reversed(model.graph.node) if each.op_type == "ArgMax"), None)
-    what = f"{path}: {answer} is said to hold labels, and is no ArgMax of logits"
-    what += f" but {node.op_type} {node.name}" if node is not None else ""
+    what = f'{path}: {answer} should be labels (kind = "labels"), but does not come from an ArgMax'
+    what += f" but from {node.op_type} {node.name}" if node is not None else ""
     if found is None:
         raise ConfigurationError(what, 'name the value with the logits in the card: [output] name, kind = "logits"')
     hint = f'cut before ArgMax {found.name}: [output] name = "{found.input[0]}", kind = "logits"'
@@ -149,10 +162,17 @@ def of_shape(model: ModelProto, image: Tensor, shape: tuple[int, ...], path: Pat
         ) from error
 
 
-def computed(model: ModelProto, name: str, path: Path) -> NDArray[Any]:
-    """A value of a file for an image of zeros, from ONNX Runtime: its shape is known for sure then.
+def computed(model: ModelProto, name: str, path: Path, given: NDArray[np.float32] | None = None) -> NDArray[Any]:
+    """A value of a file for one image, from ONNX Runtime: its shape is known for sure then.
 
-    Raises ConfigurationError if the file cannot be run at this size.
+    Args:
+        model: the file, with an input of a fixed shape.
+        name: of the value.
+        path: of the file, for messages.
+        given: the image, None for zeros.
+
+    Raises:
+        ConfigurationError: if the file cannot be run at this size.
     """
     asked = ModelProto()
     asked.CopyFrom(model)
@@ -160,9 +180,10 @@ def computed(model: ModelProto, name: str, path: Path) -> NDArray[Any]:
     asked.graph.output.append(helper.make_empty_tensor_value_info(name))
     image = asked.graph.input[0]
     shape = [axis.dim_value for axis in image.type.tensor_type.shape.dim]
+    given = np.zeros(shape, np.float32) if given is None else given
     try:
         session = open_session(asked, optimised=False)
-        values: NDArray[Any] = session.run([name], {image.name: np.zeros(shape, np.float32)})[0]
+        values: NDArray[Any] = session.run([name], {image.name: given})[0]
         return values
     except Exception as error:  # of ONNX Runtime, without a base of its own
         reason = str(error).strip().splitlines()[0][:300]

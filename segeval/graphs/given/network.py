@@ -41,17 +41,23 @@ class OnnxNetwork(nn.Module):
         path: of the file.
     """
 
-    def __init__(self, card: ModelCard, path: Path) -> None:
-        """Read the file of a card. Raises EngineError, ConfigurationError."""
+    def __init__(self, card: ModelCard, path: Path, model: ModelProto | None = None) -> None:
+        """Take the file of a card. Raises EngineError, ConfigurationError.
+
+        Args:
+            card: what it is.
+            path: of the file.
+            model: what `read_float` gave of it, which is changed; None to read it.
+        """
         super().__init__()
         self.card, self.path = card, path
-        self._model = read_float(path)
+        self._model = model if model is not None else read_float(path)
         self._image = input_of(self._model, path)
         answer = self._value()
         taken = freed(self._model)
         self._input = taken.get(self._image.name, self._image.name)
         self._answer = replace(answer, name=taken.get(answer.name, answer.name))
-        self._graphs: dict[tuple[int, int], nn.Module] = {}
+        self._made: tuple[tuple[int, int], nn.Module] | None = None
 
     @property
     def channels_last(self) -> bool:
@@ -74,7 +80,9 @@ class OnnxNetwork(nn.Module):
         """What a person should know of how the file is used."""
         found = []
         if self.card.output.kind == "labels":
-            found.append(f"{self.card.name}: its ArgMax is left out; attacked is what it reads, {self._answer.name}")
+            found.append(
+                f"{self.card.name}: the final ArgMax is left out; the attack is made on its input, {self._answer.name}."
+            )
         opset = opset_of(self._model)
         if opset != OPSET:
             found.append(f"{self.card.name}: opset {opset} is converted to {OPSET}, which must compute the same")
@@ -112,13 +120,13 @@ class OnnxNetwork(nn.Module):
 
     def _at(self, size: tuple[int, int]) -> nn.Module:
         """The graph for images of a size."""
-        if size not in self._graphs:
+        if self._made is None or self._made[0] != size:
             try:
                 with torch.inference_mode(False):  # the first image may come without a gradient, later ones with one
-                    self._graphs = {size: DifferentiableGraph(self.graph(*size))}
+                    self._made = size, DifferentiableGraph(self.graph(*size))
             except EngineError as error:
                 raise EngineError(f"{self.path}: {error.what}", error.hint) from error
-        return self._graphs[size]
+        return self._made[1]
 
 
 def open_onnx(card: ModelCard) -> Opened:

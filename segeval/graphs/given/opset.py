@@ -115,13 +115,13 @@ class Older:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
-    def rank(self, name: str, node: NodeProto) -> int:
-        """Number of axes of a value."""
+    def shape(self, name: str, node: NodeProto) -> list[int]:
+        """The shape of a value, with 0 where a size is open."""
         if name in self.constants:
-            return int(self.constants[name].ndim)
+            return list(self.constants[name].shape)
         if name not in self.shapes:
             raise self.refusal(node, f"the shape of {name} is not known")
-        return len(self.shapes[name])
+        return self.shapes[name]
 
 
 def reduce(older: Older, node: NodeProto) -> None:
@@ -143,8 +143,7 @@ def split(older: Older, node: NodeProto) -> None:
     count = pop(node, "num_outputs", 0)
     if count and len(node.input) < 2:
         axis = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "axis"), 0)
-        older.rank(node.input[0], node)
-        length = older.shapes[node.input[0]][axis]
+        length = older.shape(node.input[0], node)[axis]
         part = -(-length // count)
         sizes = [part] * (count - 1) + [length - part * (count - 1)]
         if not length or sizes[-1] <= 0:
@@ -156,7 +155,7 @@ def split(older: Older, node: NodeProto) -> None:
 def pad(older: Older, node: NodeProto) -> None:
     """Paddings of all axes in place of those of some."""
     if len(node.input) > 3 and node.input[3]:
-        rank = older.rank(node.input[0], node)
+        rank = len(older.shape(node.input[0], node))
         axes = [int(axis) % rank for axis in older.constant(node.input[3], node, "axes")]
         given = older.constant(node.input[1], node, "paddings")
         paddings = np.zeros(2 * rank, np.int64)
@@ -173,10 +172,10 @@ def pad(older: Older, node: NodeProto) -> None:
 def resize(older: Older, node: NodeProto) -> None:
     """Scales or sizes of all axes in place of those of some."""
     axes = pop(node, "axes", None)
-    if axes is not None and list(axes) != list(range(older.rank(node.input[0], node))):
-        rank = older.rank(node.input[0], node)
-        places = [axis % rank for axis in axes]
-        for position, whole in ((2, np.ones(rank, np.float32)), (3, np.array(older.shapes[node.input[0]], np.int64))):
+    shape = older.shape(node.input[0], node) if axes is not None else []
+    if axes is not None and list(axes) != list(range(len(shape))):
+        places = [axis % len(shape) for axis in axes]
+        for position, whole in ((2, np.ones(len(shape), np.float32)), (3, np.array(shape, np.int64))):
             if len(node.input) > position and node.input[position]:
                 whole[places] = older.constant(node.input[position], node, "sizes")
                 node.input[position] = older.new(whole)
@@ -211,16 +210,15 @@ def group_normalization(older: Older, node: NodeProto) -> None:
     """Groups as channels of an InstanceNormalization, then scale and bias of each channel."""
     x, scale, bias = node.input
     y, groups = node.output[0], pop(node, "num_groups", 0)
-    rank = older.rank(x, node)
-    shape = older.shapes[x]
-    if rank < 3 or not all(shape) or older.opset < 21:
+    shape = older.shape(x, node)
+    if len(shape) < 3 or not all(shape) or older.opset < 21:
         raise older.refusal(node, "the shape of its input is not fixed, or it scales groups instead of channels")
     flat = older.add("Reshape", [x, older.new(np.array([0, groups, -1], np.int64))], f"{y}/groups")
     ones, zeros = older.new(np.ones(groups, np.float32)), older.new(np.zeros(groups, np.float32))
     epsilon = pop(node, "epsilon", 1e-5)
     normal = older.add("InstanceNormalization", [flat, ones, zeros], f"{y}/normal", epsilon=epsilon)
     back = older.add("Reshape", [normal, older.new(np.array(shape, np.int64))], f"{y}/back")
-    wide = (-1, *(1,) * (rank - 2))
+    wide = (-1, *(1,) * (len(shape) - 2))
     weights = [older.new(older.constant(name, node, "parameters").reshape(wide)) for name in (scale, bias)]
     older.add("Add", [older.add("Mul", [back, weights[0]], f"{y}/scaled"), weights[1]], y)
 

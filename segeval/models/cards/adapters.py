@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segeval.errors import ConfigurationError, nearest
+from segeval.errors import ConfigurationError, SegevalError, nearest
 from segeval.models.cards.card import ModelCard
 
 MODES: Mapping[str, Mapping[str, Any]] = {
@@ -46,11 +46,11 @@ class Adapted(nn.Module):
         last = self.card.input.layout == "NHWC"
         try:
             answer = self.inner(normal.permute(0, 2, 3, 1) if last else normal)
-        except (RuntimeError, TypeError, ValueError) as error:
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
+        except (torch.OutOfMemoryError, SegevalError):
+            raise
+        except Exception as error:  # somebody else's code
             given = "x".join(str(int(side)) for side in normal.shape[2:])
-            reason = str(error).strip().splitlines()[-1][:300] if str(error).strip() else type(error).__name__
+            reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[-1:]])[:300]
             what = f"{self.card.path}: the network fails on images of {given}: {reason}"
             raise ConfigurationError(what, "do layout, size and multiple_of of [input] fit it?") from error
         scores = self.scores(chosen(answer, self.card))
@@ -95,17 +95,15 @@ def chosen(answer: Any, card: ModelCard) -> Tensor:
 
     Raises ConfigurationError, naming those there are.
     """
-    name = card.output.name
+    if isinstance(answer, Tensor):
+        return answer
+    name, values = card.output.name, dict[str, Any]()
     if isinstance(answer, Mapping):
-        names = [str(key) for key in answer]
-        found = answer.get(name) if name else None
+        values = {str(key): value for key, value in answer.items()}
     elif isinstance(answer, Sequence):
-        names = [str(number) for number in range(len(answer))]
-        found = answer[int(name)] if name in names else None
-    else:
-        if isinstance(answer, Tensor):
-            return answer
-        names, found = [], None
+        values = {str(number): value for number, value in enumerate(answer)}
+    names = list(values)
+    found = values.get(name) if name or len(names) != 1 else values[names[0]]
     if isinstance(found, Tensor):
         return found
     what = f"{card.path}: the network answers with a {type(answer).__name__} of {', '.join(names) or 'no tensors'}"

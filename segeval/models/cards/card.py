@@ -1,6 +1,6 @@
 """What a model card says, once it is read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -51,9 +51,11 @@ class Source:
     none: tuple[str, ...] = ()
 
     @property
-    def code(self) -> str:
-        """The code that loading it would run, as it is named; empty for none."""
-        return "" if self.kind == "onnx" else self.named
+    def codes(self) -> tuple[str, ...]:
+        """The code that loading it would run, as it is named: its own first, then what builds its arguments."""
+        if self.kind == "onnx":
+            return ()
+        return tuple(dict.fromkeys((self.named, *factories_in(self.arguments))))
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class ModelCard:
         sha256: of its bytes.
         name: of the network in sets and reports.
         input: what the network wants to be done to an image.
-        output: what it answers.
+        output: what it answers, and how deployment enlarges an answer that is smaller than the image.
         size: (height, width) of the only images that it takes, None for any.
         multiple_of: what both sides of an image must be multiples of.
         table: its classes, in the order of its outputs.
@@ -116,6 +118,14 @@ class ModelCard:
     def beside(self, file: str) -> Path:
         """A file that the card names."""
         return self.path.parent / Path(file).expanduser()
+
+
+def factories_in(arguments: Mapping[str, Any]) -> Iterator[str]:
+    """What the arguments of a factory are built by, at every depth."""
+    for value in arguments.values():
+        if isinstance(value, Mapping) and "factory" in value:
+            yield str(value["factory"])
+            yield from factories_in(value)
 
 
 def preprocessing_of(wanted: Input) -> Preprocessing:

@@ -1,9 +1,6 @@
 """Networks that a function of Python builds: the user's own, or a library's constructor."""
 
-import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -12,12 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from segeval.errors import ConfigurationError, SegevalError, WeightsError, nearest
+from segeval.errors import ConfigurationError, nearest
 from segeval.models.cards.adapters import Adapted
 from segeval.models.cards.card import ModelCard
+from segeval.models.cards.modules import module_of, modules_of, own_file
 from segeval.models.cards.opening import Opened, require_file
-from segeval.models.loading import read_state, some
-from segeval.registry import importable
+from segeval.models.loading import read_state
+from segeval.models.matching import require_match
 
 LONGEST = 200
 """Characters of a signature in a message."""
@@ -28,60 +26,56 @@ def open_factory(card: ModelCard) -> Opened:
 
     What it draws at random is the same every time. Raises ConfigurationError, WeightsError.
     """
-    place, _, name = card.source.named.rpartition(":")
-    file = card.beside(place) if place.endswith(".py") else None
     weights = require_file(card, card.source.weights, "weights") if card.source.weights else None
-    function = attribute_of(module_of(card, place, file), name, card)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = called(function, arguments_of(card), card, card.source.named)
+    with modules_of(card):
+        function, files = factory_of(card, card.source.named)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            arguments = arguments_of(card, files)
+            network = called(function, arguments, card, card.source.named)
     if not isinstance(network, nn.Module):
         what = f"{card.path}: {card.source.named} gives a {type(network).__name__}, not a torch.nn.Module"
         raise ConfigurationError(what, "name a function or class that returns the network")
     if weights is not None:
         load_weights(network, weights, card)
-    files = tuple(path for path in (file, weights) if path is not None)
+        files.append(weights)
     said: tuple[str, ...] = ()
     if weights is None and any(True for _ in network.parameters()):
         said = (f"{card.name}: its card names no weights; its parameters are those that {card.source.named} gives it",)
-    return Opened(Adapted(network.eval(), card), files, said)
+    return Opened(Adapted(network.eval(), card), tuple(dict.fromkeys(files)), said)
 
 
-def module_of(card: ModelCard, place: str, file: Path | None) -> ModuleType:
-    """The module behind ``package.module``, or a file beside the card. Raises ConfigurationError."""
-    try:
-        if file is not None:
-            return module_from(require_file(card, place, "factory"))
-        with importable(Path.cwd(), card.path.parent.resolve()):
-            return importlib.import_module(place)
-    except SegevalError:
-        raise
-    except ModuleNotFoundError as error:
-        wanted = error.name or ""
-        if wanted == place.partition(".")[0]:
-            hint = (
-                f"pip install it, or write ./FILE.py:{card.source.named.rpartition(':')[2]} for a file beside the card"
-            )
-        else:
-            hint = f"pip install {wanted}"
-        raise ConfigurationError(f"{card.path}: source.factory: there is no module {wanted!r}", hint) from error
-    except Exception as error:  # somebody else's code
-        raise ConfigurationError(
-            f"{card.path}: {place} cannot be imported: {type(error).__name__}: {error}", "does it run by itself?"
-        ) from error
+def factory_of(card: ModelCard, named: str) -> tuple[Any, list[Path]]:
+    """What ``package.module:function`` or ``./file.py:function`` names, and the user's file that it stands in, if any.
+
+    Raises ConfigurationError.
+    """
+    place, _, name = named.rpartition(":")
+    module = module_of(card, place, name)
+    file = card.beside(place) if place.endswith(".py") else own_file(module, card)
+    return attribute_of(module, name, card), [file] if file is not None else []
 
 
-def module_from(file: Path) -> ModuleType:
-    """A Python file as a module, with what lies beside it importable."""
-    name = f"{file.stem} of {file.parent.resolve()}"  # another card may have a file of the same name
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{file} is no Python file", "write ./FILE.py:function")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickles look their module up
-    with importable(file.parent.resolve()):
-        spec.loader.exec_module(module)
-    return module
+def arguments_of(card: ModelCard, files: list[Path]) -> dict[str, Any]:
+    """What a factory is called with: the card's arguments, those that are factories built, and those that are None.
+
+    Args:
+        card: of the network.
+        files: gets the user's files that build arguments.
+    """
+    built = {key: argument(value, card, files) for key, value in card.source.arguments.items()}
+    return {**built, **dict.fromkeys(card.source.none)}
+
+
+def argument(value: Any, card: ModelCard, files: list[Path]) -> Any:
+    """An argument; what a table with ``factory`` builds."""
+    if not isinstance(value, Mapping) or "factory" not in value:
+        return value
+    named = str(value["factory"])
+    inner = {key: argument(each, card, files) for key, each in value.items() if key != "factory"}
+    function, found = factory_of(card, named)
+    files += found
+    return called(function, inner, card, named)
 
 
 def attribute_of(module: ModuleType, name: str, card: ModelCard) -> Any:
@@ -94,21 +88,6 @@ def attribute_of(module: ModuleType, name: str, card: ModelCard) -> Any:
             raise ConfigurationError(what, nearest(part, public)[:300])
         found = getattr(found, part)
     return found
-
-
-def arguments_of(card: ModelCard) -> dict[str, Any]:
-    """What a factory is called with: the card's arguments, those that are factories built, and those that are None."""
-    built = {key: argument(value, card) for key, value in card.source.arguments.items()}
-    return {**built, **dict.fromkeys(card.source.none)}
-
-
-def argument(value: Any, card: ModelCard) -> Any:
-    """An argument; what a table with ``factory`` builds."""
-    if not isinstance(value, Mapping) or "factory" not in value:
-        return value
-    place, _, name = str(value["factory"]).rpartition(":")
-    inner = {key: argument(each, card) for key, each in value.items() if key != "factory"}
-    return called(attribute_of(module_of(card, place, None), name, card), inner, card, str(value["factory"]))
 
 
 def called(function: Any, arguments: Mapping[str, Any], card: ModelCard, named: str) -> Any:
@@ -148,18 +127,7 @@ def refuse_arguments(card: ModelCard) -> Any:
 
 def load_weights(network: nn.Module, path: Path, card: ModelCard) -> None:
     """Give a network the parameters of a file. Raises WeightsError unless they are exactly its own."""
-    state, own = read_state(path), network.state_dict()
-    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        what = f"{path} does not fit {card.source.named}: {some('missing', missing)}{some('unexpected', unexpected)}"
-        raise WeightsError(
-            what.rstrip(" ;"), "is it of this network, and are [source.arguments] those of its training?"
-        )
-    for key, tensor in state.items():
-        if tensor.shape != own[key].shape:
-            what = (
-                f"{path} does not fit {card.source.named}: {key} is {tuple(tensor.shape)}, not {tuple(own[key].shape)}"
-            )
-            raise WeightsError(what, "are [source.arguments] those of its training?")
+    state = read_state(path)
+    hint = "is it of this network, and are [source.arguments] those of its training?"
+    require_match(card.source.named, network, state, str(path), hint)
     network.load_state_dict(state, strict=False)

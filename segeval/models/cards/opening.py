@@ -11,6 +11,7 @@ from segeval.files.sets import CardRecord, FileRecord
 from segeval.files.storage import sha256, sha256_file
 from segeval.models.cards.card import ModelCard
 from segeval.models.cards.reading import read_card
+from segeval.models.model_names import CARD
 from segeval.models.safe import digest_of
 from segeval.models.segmenter import Segmenter
 from segeval.registry import SOURCES
@@ -33,14 +34,21 @@ class Opened:
 
 def is_card(name: str) -> bool:
     """Whether a network is named by a model card."""
-    return name.casefold().endswith(".toml")
+    return name.casefold().endswith(CARD)
 
 
 def load_card(name: str, label: str = "", device: str = "cpu") -> Segmenter:
+    """The network of the card at a path; see `open_card`."""
+    segmenter = open_card(read_card(Path(name).expanduser()), label, device)
+    segmenter.source = name
+    return segmenter
+
+
+def open_card(card: ModelCard, label: str = "", device: str = "cpu") -> Segmenter:
     """The network of a card, whose code is run if it has any.
 
     Args:
-        name: path of the card.
+        card: as it was read.
         label: what it is called in the set; empty for the card's name.
         device: of PyTorch.
 
@@ -48,13 +56,13 @@ def load_card(name: str, label: str = "", device: str = "cpu") -> Segmenter:
         ConfigurationError: for the card, or a network that does not answer as it says.
         WeightsError, EngineError: for a file that it names.
     """
-    card = read_card(Path(name).expanduser())
     opened: Opened = SOURCES.load(card.source.kind)(card)
     spec = card.spec if not label else replace(card.spec, name=label)
     files = recorded_files(card, opened.files)
-    record = CardRecord(card.sha256, files, card.source.code)
+    code, *nested = card.source.codes or ("",)
+    record = CardRecord(card.sha256, files, code, tuple(nested))
     weights = identity(files, opened.network)
-    return Segmenter(spec, opened.network, "", weights, name, record, opened.said).to(device)
+    return Segmenter(spec, opened.network, "", weights, str(card.path), record, opened.said).to(device)
 
 
 def recorded_files(card: ModelCard, paths: Sequence[Path]) -> tuple[FileRecord, ...]:

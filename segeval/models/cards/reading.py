@@ -8,7 +8,7 @@ from segeval.classes import TABLES, ClassTable, Rgb, canonical_name, parse_colou
 from segeval.errors import ConfigurationError, nearest
 from segeval.files.storage import sha256
 from segeval.models.cards.card import EXAMPLE, ModelCard, Source, SourceKind
-from segeval.models.cards.tables import Table, read_toml
+from segeval.models.cards.tables import Table, parsed_toml, read_bytes
 from segeval.models.model_names import LABEL
 from segeval_runner.described import Colour, Input, Kind, Layout, Output, Resize
 
@@ -29,16 +29,28 @@ def read_card(path: Path) -> ModelCard:
         raise ConfigurationError(
             f"there is no model card {path}", "make one of an ONNX file: segeval model init FILE.onnx"
         )
-    data, whole = read_toml(path, HELP)
+    return card_of(path, read_bytes(path, HELP))
+
+
+def card_of(path: Path, data: bytes) -> ModelCard:
+    """The card in the bytes of a file; see `read_card`."""
+    whole = parsed_toml(path, data, HELP)
     whole.require_known(CARD)
     name = whole.text("name", re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-."))
     if not re.fullmatch(LABEL, name):
-        raise whole.error("name", f"is {name!r}", "use letters, digits and _ . - only, at most 64")
+        raise whole.error(
+            "name",
+            f"is {name!r}",
+            "use letters, digits and _ . - only, at most 64; a card without a name has its file's",
+        )
     source = source_of(whole.table("source"))
     image, about = whole.table("input"), whole.table("about", required=False)
     image.require_known(INPUT)
     wanted, given = input_of(image), whole.table("output")
     given.require_known(OUTPUT)
+    if (output := output_of(given, wanted.layout)).kind == "labels" and source.kind != "onnx":
+        what = f'is "labels", which belongs to an ONNX file that ends in ArgMax, not to {source.kind}'
+        raise given.error("kind", what, "let the network give its logits: label maps have no gradient")
     table, extra = classes_of(whole.table("classes"), name)
     about.require_known(ABOUT)
     reported = about.table("reported", required=False)
@@ -48,7 +60,7 @@ def read_card(path: Path) -> ModelCard:
         name=name,
         source=source,
         input=wanted,
-        output=output_of(given, wanted.layout),
+        output=output,
         size=size_of(image),
         multiple_of=image.whole("multiple_of", image.values.get("multiple_of", 1)),
         table=table,

@@ -93,19 +93,29 @@ class Table:
 
 
 def read_toml(file: Path, example: str) -> tuple[bytes, Table]:
-    """The bytes of a card, and its whole content.
+    """The bytes of a card, and its whole content; see `read_bytes` and `parsed_toml`."""
+    data = read_bytes(file, example)
+    return data, parsed_toml(file, data, example)
+
+
+def read_bytes(file: Path, example: str) -> bytes:
+    """The bytes of a card. Raises ConfigurationError for a file that cannot be read.
 
     Args:
         file: the card.
         example: what a card looks like, for the hint.
-
-    Raises:
-        ConfigurationError: for a file that cannot be read.
     """
     try:
         if file.stat().st_size > MOST_BYTES:
             raise ConfigurationError(f"{file} is too large for a card", example)
-        data = file.read_bytes()
-        return data, Table(file, "", tomllib.loads(data.decode()))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read as a card: {error}", example) from error
+
+
+def parsed_toml(file: Path, data: bytes, example: str) -> Table:
+    """The whole content of a card. Raises ConfigurationError for what is no TOML; see `read_bytes`."""
+    try:
+        return Table(file, "", tomllib.loads(data.decode()))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{file} cannot be read as a card: {error}", example) from error

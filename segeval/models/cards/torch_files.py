@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from segeval.errors import WeightsError
-from segeval.models.cards.adapters import Adapted
+from segeval.models.cards.adapters import Adapted, chosen
 from segeval.models.cards.card import ModelCard
 from segeval.models.cards.opening import Opened, require_file
 
@@ -57,15 +57,15 @@ def open_exported(card: ModelCard) -> Opened:
         raise WeightsError(
             f"{path} is no file of torch.export: {first_line(error)}", "save it by torch.export.save"
         ) from error
-    return Opened(Adapted(OneByOne(network), card), (path,))
+    return Opened(Adapted(OneByOne(network, card), card), (path,))
 
 
 class OneByOne(nn.Module):
-    """A program that was exported for one image, for several."""
+    """A program that was exported for one image, for several; of its answers the one that the card names."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, card: ModelCard) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.card = network, card
 
     def eval(self) -> "OneByOne":
         """Itself: such a program is in the mode that it was exported in, and has no other."""
@@ -77,12 +77,9 @@ class OneByOne(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Answers to images, in one tensor."""
-        answers: Tensor = (
-            self.network(images)
-            if len(images) == 1
-            else torch.cat([self.network(each) for each in torch.split(images, 1)])
-        )
-        return answers
+        parts = [images] if len(images) == 1 else torch.split(images, 1)
+        answers = [chosen(self.network(each), self.card) for each in parts]
+        return answers[0] if len(answers) == 1 else torch.cat(answers)
 
 
 def first_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """A user's ONNX file, attacked and deployed: its labels are those of the file run plainly."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
+from torch import Tensor
 
 from segeval.errors import ConfigurationError, EngineError
 from segeval.graphs.contract import check_contract
@@ -20,6 +22,7 @@ from tests.graphs.given.networks import (
     FREE,
     HEIGHT,
     NCHW,
+    TWO,
     WIDTH,
     Ending,
     Small,
@@ -81,14 +84,19 @@ def test_a_file_for_one_image_is_deployed_for_several(tmp_path: Path) -> None:
 
 def test_a_last_sigmoid_or_softmax_is_left_out_where_nothing_is_resized_after_it(tmp_path: Path) -> None:
     case = CASES["an ArgMax at the end"]
-    export(tmp_path / "net.onnx", Ending(Small(5), same, lambda y: large(y).softmax(1)), NCHW)
-    (tmp_path / "net.toml").write_text(
-        '[source]\nonnx = "net.onnx"\n' + case.card.replace('"labels"', '"probabilities"')
-    )
-    operators = {
-        node.op_type for node in network_of(export_fp32(load_model(str(tmp_path / "net.toml")), *NCHW[2:])).graph.node
+    five = case.card.replace('"labels"', '"probabilities"')
+    last: dict[str, tuple[Callable[[Tensor], Tensor], int, str]] = {
+        "Softmax": (lambda y: large(y).softmax(1), 5, five),
+        "Sigmoid": (lambda y: large(y).sigmoid(), 1, five.replace(FIVE, TWO)),
     }
-    assert not operators & {"Softmax", "Log"}
+    for operator, (after, channels, card) in last.items():
+        file = export(tmp_path / "net.onnx", Ending(Small(channels), same, after), NCHW)
+        (tmp_path / "net.toml").write_text(f'[source]\nonnx = "net.onnx"\n{card}')
+        assert [node.op_type for node in onnx.load(file).graph.node][-1] == operator
+        fp32 = network_of(export_fp32(load_model(str(tmp_path / "net.toml")), *NCHW[2:]))
+        operators = [node.op_type for node in fp32.graph.node]
+        assert not {"Softmax", "Log"} & {*operators}
+        assert operators.count("Sigmoid") == 1  # the one inside
 
 
 def test_sizes_that_the_file_leaves_open_are_those_of_the_images(tmp_path: Path) -> None:
@@ -114,7 +122,7 @@ def test_what_the_card_says_wrongly_is_named(tmp_path: Path) -> None:
     assert "name 5 classes" in refused(tmp_path, card.replace(', "bus"', ""))
     assert "input.layout" in refused(tmp_path, card.replace('"NCHW"', '"NHWC"'))
     assert 'output.layout = "NCHW"' in refused(tmp_path, card.replace("[output]", '[output]\nlayout = "NHWC"'))
-    assert "no ArgMax of logits" in refused(tmp_path, card.replace('"logits"', '"labels"'))
+    assert "does not come from an ArgMax" in refused(tmp_path, card.replace('"logits"', '"labels"'))
     assert "has no value 'imag'" in refused(tmp_path, card.replace("[output]", '[output]\nname = "imag"'))
     assert "--size 32x48" in refused(tmp_path, size=(64, 64))
 
@@ -158,6 +166,15 @@ def test_files_that_are_no_float_network_of_one_image(tmp_path: Path) -> None:
     custom.opset_import.append(helper.make_opsetid("my.company", 1))
     onnx.save(custom, file)
     assert "my.company" in refused(tmp_path) and custom.graph.node[1].name in refused(tmp_path)
+    fused = onnx.load(file)
+    fused.CopyFrom(whole)
+    fused.graph.node[1].op_type, fused.graph.node[1].domain = "FusedConv", "com.microsoft"
+    fused.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(fused, file)
+    said = refused(tmp_path)
+    assert (
+        "com.microsoft.FusedConv" in said and custom.graph.node[1].name in said and "without the optimisations" in said
+    )
 
 
 def test_an_operator_without_a_gradient_here_is_named(tmp_path: Path) -> None:

@@ -74,6 +74,18 @@ def test_the_same_is_computed(name: str) -> None:
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["Split", "Resize, sizes of two axes", "GroupNormalization"])
+def test_so_is_it_of_a_value_that_is_stored(name: str) -> None:
+    before = ModelProto()
+    before.CopyFrom(FILES[name])
+    before.graph.node[0].input[0] = "stored"
+    x = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
+    before.graph.initializer.append(numpy_helper.from_array(x, "stored"))
+    after = at_opset_17(before, "net.onnx")
+    wanted, found = (open_session(model, optimised=False).run(None, {"x": x})[0] for model in (before, after))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [

@@ -33,9 +33,25 @@ class Plain(Net):
     def forward(self, x):
         return super().forward(x)["out"]
 
+class Lone(Plain):
+    def forward(self, x):
+        return (super().forward(x),)
+
+class Named(Plain):
+    def forward(self, x):
+        return {"out": super().forward(x)}
+
+class Late(Plain):
+    def forward(self, x):
+        import nothing_of_mine
+
 class Turned(Net):
     def forward(self, x):
         return x.mean(), super().forward(x.permute(0, 3, 1, 2))["out"].permute(0, 2, 3, 1).softmax(-1)
+
+class Needing(Net):
+    def __init__(self, classes, body):
+        super().__init__(classes, 8, body)
 
 class Single(nn.Module):
     def __init__(self):
@@ -121,6 +137,13 @@ def test_a_dict_of_an_eighth_of_the_size_at_a_size_that_is_no_multiple(tmp_path:
     assert load_model(card(tmp_path, NET)).record == segmenter.record  # what it draws at random is the same again
 
 
+@pytest.mark.parametrize("name", ["Lone", "Named"])
+def test_the_only_part_of_an_answer_needs_no_name(name: str, tmp_path: Path) -> None:
+    plain, packed = (load_model(card(tmp_path, NET.replace("Net", each), "")) for each in ("Plain", name))
+    images = torch.from_numpy(image_of(0)).permute(2, 0, 1)[None] / 255
+    assert torch.equal(plain(images), packed(images))
+
+
 def test_channels_last_a_tuple_and_probabilities(tmp_path: Path) -> None:
     source = 'factory = "./code_of_mine.py:Turned"\narguments = { classes = 3, stride = 1 }'
     segmenter = load_model(card(tmp_path, source, 'name = "1"', "probabilities", "NHWC"))
@@ -152,23 +175,32 @@ def test_weights_of_a_file(tmp_path: Path) -> None:
     with torch.no_grad():
         small = network.eval()(prepared((32, 48)))["out"]
     agree(segmenter, nn.functional.interpolate(small, (32, 48), mode="bilinear"), (32, 48))
-    with pytest.raises(WeightsError, match=r"is \(3,.*not \(4,"):
+    with pytest.raises(WeightsError, match=r"is \(3,.*expected \(4,"):
         load_model(card(tmp_path, NET.replace("3", "4") + '\nweights = "w.safetensors"'))
+    state = network.state_dict()
+    state["head.weight"][0] = torch.nan
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"head\.weight holds values that are not finite"):
+        load_model(card(tmp_path, NET + '\nweights = "w.safetensors"'))
 
 
 @pytest.mark.long
 def test_torchscript_and_torch_export(tmp_path: Path) -> None:
     torch.manual_seed(2)
-    network = classes_in_code(tmp_path)["Plain"](3).eval()
+    plain, network = (classes_in_code(tmp_path)[name](3).eval() for name in ("Plain", "Net"))
+    network.load_state_dict(plain.state_dict())
     example = torch.zeros(1, 3, 32, 48)
     with torch.no_grad():
-        wanted = nn.functional.interpolate(network(prepared((32, 48))), (32, 48), mode="bilinear")
+        wanted = nn.functional.interpolate(plain(prepared((32, 48))), (32, 48), mode="bilinear")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.trace(network, example), tmp_path / "net.ts")  # type: ignore[no-untyped-call]
+        torch.jit.save(torch.jit.trace(plain, example), tmp_path / "net.ts")  # type: ignore[no-untyped-call]
         torch.export.save(torch.export.export(network, (example,)), tmp_path / "net.pt2")
-    for kind, file in (("torchscript", "net.ts"), ("exported", "net.pt2")):
-        agree(load_model(card(tmp_path, f'{kind} = "{file}"', "")), wanted, (32, 48))
+    for kind, file, output in (("torchscript", "net.ts", ""), ("exported", "net.pt2", 'name = "out"')):
+        segmenter = load_model(card(tmp_path, f'{kind} = "{file}"', output))
+        agree(segmenter, wanted, (32, 48))
+        images = torch.stack([torch.from_numpy(image_of(seed)).permute(2, 0, 1) / 255 for seed in range(2)])
+        assert torch.allclose(segmenter(images)[1:], segmenter(images[1:]), atol=1e-4)
         other = "net.pt2" if file == "net.ts" else "net.ts"
         with pytest.raises(WeightsError, match="is no "):
             load_model(card(tmp_path, f'{kind} = "{other}"', ""))
@@ -178,7 +210,7 @@ def test_arguments_that_are_built_and_that_are_none(tmp_path: Path) -> None:
     built = 'arguments = { classes = 3, stride = 8, body = { factory = "torch.nn:AvgPool2d", kernel_size = 2 } }'
     segmenter = load_model(card(tmp_path, f'factory = "./code_of_mine.py:Net"\n{built}'))
     assert any(isinstance(module, nn.AvgPool2d) for module in segmenter.modules())
-    load_model(card(tmp_path, NET + '\nnone = ["body"]'))
+    load_model(card(tmp_path, NET.replace(":Net", ":Needing") + '\nnone = ["body"]'))
 
 
 def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +223,48 @@ def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
     assert "./FILE.py:Single" in caught.value.hint
     monkeypatch.chdir(tmp_path)
     assert load_model(str(moved)).spec.name == Path(path).stem
+
+
+def test_modules_of_one_name_beside_two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where one is a package, imports what lies beside it, late, or lies in the current folder."""
+    for number, name in enumerate(("a", "b")):
+        for place in (tmp_path / name, tmp_path / name / "package_of_mine"):
+            place.mkdir()
+            (place / "net_of_mine.py").write_text(
+                "def build():\n    from help_of_mine import WIDTH\n    from torch import nn\n"
+                "    return nn.Conv2d(3, 3, WIDTH, padding='same')\n"
+            )
+            (place / "__init__.py").touch()
+        (tmp_path / name / "help_of_mine.py").write_text(f"WIDTH = {2 * number + 1}\n")
+    monkeypatch.chdir(tmp_path / "a")
+    for module, file in {
+        "net_of_mine": "net_of_mine.py",
+        "package_of_mine.net_of_mine": "package_of_mine/net_of_mine.py",
+    }.items():
+        for number, name in enumerate(("a", "b")):
+            segmenter = load_model(card(tmp_path / name, f'factory = "{module}:build"', ""))
+            (convolution,) = (each for each in segmenter.modules() if isinstance(each, nn.Conv2d))
+            assert convolution.kernel_size == (2 * number + 1,) * 2
+            assert segmenter.card is not None
+            assert [each.path for each in segmenter.card.files] == [file]
+    (tmp_path / "b/string").mkdir()
+    (tmp_path / "b/string/__init__.py").touch()
+    with pytest.raises(ConfigurationError, match=r"string is .*string\.py, not .*b/string/__init__\.py"):
+        load_model(card(tmp_path / "b", 'factory = "string:Template"', ""))
+
+
+def test_files_of_libraries_are_not_recorded_those_of_the_current_folder_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "venv/site-packages").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path / "venv/site-packages")
+    (tmp_path / "venv/site-packages/library_of_test.py").write_text(CODE)
+    (tmp_path / "here_of_mine.py").write_text(CODE)
+    (tmp_path / "cards").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for module, files in {"library_of_test": [], "here_of_mine": ["../here_of_mine.py"]}.items():
+        segmenter = load_model(card(tmp_path / "cards", f'factory = "{module}:Single"', "", classes=2))
+        assert segmenter.card is not None and [each.path for each in segmenter.card.files] == files
 
 
 @pytest.mark.parametrize(
@@ -209,6 +283,7 @@ def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
         ('factory = "./code_of_mine.py:wide"', "", "gives a int, not a torch.nn.Module", ""),
         (NET.replace("3", "4"), 'name = "out"', "answers float32 (1, 4, 4, 6) as NCHW, the card names 3", "[classes]"),
         (NET.replace("3 ", "-3 "), "", "fails: ", "[source.arguments]"),
+        (NET.replace("Net", "Late"), "", "images of 32x48: ModuleNotFoundError: No module named 'nothing_of_mine'", ""),
         ('torchscript = "gone.ts"', "", "there is no file", ""),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_card_says_what_a_registered_network_says(tmp_path: Path) -> None:
     # Of the file's order, blue first; a registered network says it in RGB.
     assert (spec.preprocessing.mean, spec.preprocessing.std, spec.preprocessing.bgr) == ((3, 2, 1), (6, 5, 4), True)
     assert spec.only_size and spec.size == (128, 256)
-    assert card.source.code == "" and card.beside(card.source.named) == tmp_path / "deep/net.onnx"
+    assert card.source.codes == () and card.beside(card.source.named) == tmp_path / "deep/net.onnx"
     assert spec.reported == {"mIoU": 0.5} and spec.licence == "MIT"
 
 
@@ -90,7 +90,7 @@ def test_the_example_of_messages_is_a_card(tmp_path: Path) -> None:
         ("[classes]", '[classes]\ntable = "cityscapes"', "only one of them", "cityscapes"),
         ('name = "mine"', 'name = "../mine"', "name is '../mine'", "letters"),
         ("mIoU = 0.5", 'mIoU = "good"', "about.reported.mIoU holds 'good'", ""),
-        ("[source]", "[source", "cannot be read as a model card", "[input]"),
+        ("[source]", "[source", "cannot be read as a card", "[input]"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, what: str, hint: str) -> None:
@@ -100,6 +100,15 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, what: str, h
         assert read_card(tmp_path / "net.toml").spec
     assert what in caught.value.what and hint in caught.value.hint
     assert str(tmp_path / "net.toml") in caught.value.what
+
+
+@pytest.mark.parametrize("source", ['factory = "a:b"', 'torchscript = "a"', 'exported = "a"'])
+def test_labels_belong_to_an_onnx_file(source: str, tmp_path: Path) -> None:
+    text = WHOLE.replace('"probabilities"', '"labels"')
+    read(tmp_path, text)
+    with pytest.raises(ConfigurationError, match=r'output\.kind is "labels", which belongs to an ONNX file') as caught:
+        read(tmp_path, text.replace('onnx = "deep/net.onnx"', source))
+    assert "logits" in caught.value.hint
 
 
 def test_a_card_that_is_none(tmp_path: Path) -> None:

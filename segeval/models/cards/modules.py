@@ -1,0 +1,118 @@
+"""Modules of Python that cards name: those beside a card first, whatever others of the same names there are."""
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from segeval.errors import ConfigurationError, SegevalError
+from segeval.models.cards.card import ModelCard
+from segeval.models.cards.opening import require_file
+from segeval.registry import importable
+
+INSTALLED = ("site-packages", "dist-packages")
+"""Folders of libraries, which may lie below the user's, as in a virtual environment."""
+BROUGHT: dict[str, Path] = {}
+"""Modules that cards brought along, by name, and the folders of the cards: another card may bring others so called."""
+
+
+@contextmanager
+def modules_of(card: ModelCard) -> Iterator[None]:
+    """Let Python import from the folders of a card and its code, and the current one.
+
+    What cards of other folders brought is forgotten.
+    """
+    folder = card.path.parent.resolve()
+    place = card.source.named.rpartition(":")[0]
+    beside = card.beside(place).resolve().parent if place.endswith(".py") else folder
+    for name in [name for name, other in BROUGHT.items() if other != folder]:
+        del BROUGHT[name]
+        sys.modules.pop(name, None)
+    before = set(sys.modules)
+    try:
+        with importable(*dict.fromkeys((beside, folder, Path.cwd()))):
+            yield
+    finally:
+        new = [name for name in sys.modules.keys() - before if " " not in name and own_file(sys.modules[name], card)]
+        BROUGHT.update(dict.fromkeys(new, folder))
+
+
+def module_of(card: ModelCard, place: str, name: str) -> ModuleType:
+    """The module behind ``package.module``, or a file beside the card. Raises ConfigurationError.
+
+    Args:
+        card: that names it.
+        place: as the card names it.
+        name: of what is wanted of it, for messages.
+    """
+    try:
+        if place.endswith(".py"):
+            return module_from(require_file(card, place, "factory"))
+        beside = card.path.parent.resolve() / place.replace(".", "/")
+        if place.isidentifier() and beside.with_suffix(".py").is_file():
+            return module_from(beside.with_suffix(".py"))
+        module = importlib.import_module(place)
+    except SegevalError:
+        raise
+    except ModuleNotFoundError as error:
+        wanted = error.name or ""
+        if wanted == place.partition(".")[0]:
+            hint = f"pip install it, or write ./FILE.py:{name} for a file beside the card"
+        else:
+            hint = f"pip install {wanted}"
+        raise ConfigurationError(f"{card.path}: source.factory: there is no module {wanted!r}", hint) from error
+    except Exception as error:  # somebody else's code
+        raise ConfigurationError(
+            f"{card.path}: {place} cannot be imported: {type(error).__name__}: {error}", "does it run by itself?"
+        ) from error
+    require_beside(module, beside, card)
+    return module
+
+
+def module_from(file: Path) -> ModuleType:
+    """A Python file as a module, with what lies beside it importable."""
+    name = f"{file.stem} of {file.parent.resolve()}"  # another card may have a file of the same name
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"{file} is no Python file", "write ./FILE.py:function")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles look their module up
+    with importable(file.parent.resolve()):
+        spec.loader.exec_module(module)
+    return module
+
+
+def require_beside(module: ModuleType, beside: Path, card: ModelCard) -> None:
+    """Raise ConfigurationError if a module is another one than that beside the card.
+
+    Args:
+        module: that Python found.
+        beside: where it would lie below the card's folder, without an ending.
+        card: that names it.
+    """
+    found = file_of(module)
+    for wanted in (beside.with_suffix(".py"), beside / "__init__.py"):
+        if wanted.is_file() and (found is None or found.resolve() != wanted.resolve()):
+            what = f"{card.path}: {module.__name__} is {found or 'built in'}, not {wanted}"
+            raise ConfigurationError(what, "rename what lies beside the card")
+
+
+def file_of(module: ModuleType) -> Path | None:
+    """The file that a module was read from."""
+    file = getattr(module, "__file__", None)
+    return Path(file) if isinstance(file, str) else None
+
+
+def own_file(module: ModuleType, card: ModelCard) -> Path | None:
+    """The file of a module, by its way from the card's folder; None unless it lies below that or the current one."""
+    file, folder = file_of(module), card.path.parent.resolve()
+    if file is None:
+        return None
+    for root in (folder, Path.cwd()):
+        if file.is_relative_to(root) and not set(INSTALLED) & set(file.relative_to(root).parts):
+            return card.path.parent / os.path.relpath(file, folder)
+    return None
