@@ -1,6 +1,9 @@
 """What the tests of several folders need."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; torch heeds it when it is imported
+
 import shutil
 import signal
 import subprocess

@@ -13,8 +13,7 @@ from segeval.errors import ConfigurationError, nearest
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, CraftConfig, DeployedFile, Grouping, SkippedSample, TaskRecord
 from segeval.models import Segmenter, load_models
-from segeval.models.loading import load_spec
-from segeval.models.model_names import parse_model
+from segeval.models.loading import named_specs
 from segeval.models.segmenter import resizing
 from segeval.places import dataset_root
 
@@ -51,11 +50,11 @@ class Setup:
 
     def __init__(self, config: CraftConfig, models: Sequence[Segmenter] = (), size: Size | None = None) -> None:
         prepare_torch()
-        specs = [model.spec for model in models] or [load_spec(parse_model(text).name) for text in config.models]
-        # What does not fit is told before networks are loaded.
-        bundle = attacked_bundle(config, [spec.name for spec in specs])
         self.config = config
         self.trajectories = resolve(config)
+        # What does not fit is told before networks are loaded.
+        specs = [model.spec for model in models] or named_specs(config.models)
+        bundle = attacked_bundle(config, [spec.name for spec in specs])
         self.specs = {spec.label: spec for trajectory in self.trajectories for spec in trajectory.specs}
         self.resize = resizing(specs)
         self.size = size or config.size

@@ -49,6 +49,12 @@ def load_spec(name: str) -> ModelSpec:
     return spec
 
 
+def named_specs(texts: Sequence[str]) -> list[ModelSpec]:
+    """The specifications of the networks that `load_models` would load, under the names that they have in a set."""
+    names = labelled([parse_model(text) for text in texts])
+    return [replace(spec, name=each.label or spec.name) for each in names for spec in [load_spec(each.name)]]
+
+
 def require_no_file(name: str) -> None:
     """Raise ConfigurationError for a file in place of a network's name: a card must say what it is."""
     if name.casefold().endswith(FILES):

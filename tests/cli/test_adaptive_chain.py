@@ -156,6 +156,19 @@ def test_a_bundle_is_read_once_and_before_the_networks(
         Setup(replace(config, bundle=str(bundle), models=("espnet-synthetic=nowhere.safetensors",)))
 
 
+def test_a_network_under_a_name_of_its_own_has_its_files_under_that_name(
+    crafted: Mapping[str, Path], world: Any, call: Call, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(crafted["bundle"], bundle)
+    manifest = BundleFolder(bundle).manifest()
+    engines = tuple(replace(record, model="mine") for record in manifest.engines)
+    (bundle / "bundle.json").write_bytes(encode_sealed(replace(manifest, engines=engines)))
+    given = [f"mine={each}" if each == world.model else each for each in world.crafting]
+    on = ("--on", "int8", "--bundle", bundle, "--limit", 1, "--workers", 1)
+    made(call("craft", "--out", tmp_path / "set", *given, *ATTACK, *on))
+
+
 @pytest.mark.long
 def test_a_set_is_continued_though_its_bundle_was_moved(
     crafted: Mapping[str, Path], world: Any, call: Call, tmp_path: Path

@@ -95,7 +95,7 @@ def test_images_of_different_sizes_get_one_and_that_is_said(call: Call, world: A
     Image.open(path).resize((64, 64)).save(path)
     (data / "test" / "masks" / "test-2.png").unlink()
     usual = ("--out", tmp_path / "out", "--dataset", "folder", "--data-root", data, "--model", world.model)
-    ended = call("craft", *usual, "--steps", "1")
+    ended = call("craft", *usual, "--steps", "1", "--attack", "fgsm", "--scope", "local")
     assert ended.code == 0
     assert "all are resized to 64x128, which stretches 1 of 3 out of shape" in ended.err and "--size HxW" in ended.err
     manifest = SetFolder(tmp_path / "out").manifest()
