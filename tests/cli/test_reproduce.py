@@ -72,6 +72,7 @@ def test_it_can_be_made_again_from_its_record_alone(made: tuple[Path, Any], spaw
     assert files(tmp_path / "again") == files(root)
 
 
+@pytest.mark.long
 def test_a_finished_reproduction_is_found_done(made: tuple[Path, Any], tiny: tuple[str, ...], call: Call) -> None:
     root, _ = made
     before = (root / "sets/table1/samples.jsonl").stat().st_mtime_ns

@@ -4,6 +4,8 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Call, World
 
@@ -13,6 +15,7 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_a_sweep_ends_in_a_matrix_and_a_ranking(call: "Call", world: "World", tmp_path: Path) -> None:
     adversarial, bundle, replay, report = (tmp_path / name for name in ("set", "bundle", "replay", "report"))
     assert call("craft", "--out", adversarial, *world.crafting, "--attack", "fgsm").code == 0

@@ -173,6 +173,7 @@ def test_without_the_library_there_are_no_engines_for_rtx(
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.long
 def test_fused_int8_fp16_runs_on_this_machine_too(make_set: MakeSet, tmp_path: Path) -> None:
     """ONNX Runtime must not put integer kernels into it, which take no scales in fp16."""
     root = make_set(range(2), networks=ONE)

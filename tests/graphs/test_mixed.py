@@ -244,6 +244,7 @@ def test_the_profiles_get_what_their_jetpacks_can_read(
     assert written_and_proved(tmp_path, "model.onnx", model, "int8", DEFAULT).opset_import[0].version == 17
 
 
+@pytest.mark.long
 def test_it_goes_the_whole_way_and_is_calibrated_once(make_set: MakeSet, dataset_root: Path, tmp_path: Path) -> None:
     calibrated: list[int] = []
 

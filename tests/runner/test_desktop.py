@@ -24,7 +24,10 @@ def segeval(*words: object) -> list[str]:
     return [sys.executable, "-m", "segeval", *map(str, words)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGKILL, id="SIGKILL"), pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.long)],
+)
 def test_a_replay_whose_parent_is_killed_ends_and_can_be_continued(
     make_bundle: MakeBundle, tmp_path: Path, number: signal.Signals
 ) -> None:

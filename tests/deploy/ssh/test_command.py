@@ -40,6 +40,7 @@ def call(capfd: pytest.CaptureFixture[str], remote: Remote) -> Call:
     return called
 
 
+@pytest.mark.long
 def test_ctrl_c_leaves_the_run_going_until_it_is_stopped_and_the_same_command_finishes_it(
     make_bundle: MakeBundle, call: Call, tmp_path: Path, device: Path
 ) -> None:

@@ -175,6 +175,7 @@ def children(parent: int) -> list[int]:
     return [int(pid) for pid in found.split()]
 
 
+@pytest.mark.long
 def test_a_second_start_attaches_to_the_run_and_another_replay_is_refused(
     make_bundle: MakeBundle, remote: Remote, tmp_path: Path, device: Path
 ) -> None:
@@ -200,6 +201,7 @@ def test_a_second_start_attaches_to_the_run_and_another_replay_is_refused(
     assert the_run(device) == run, "nothing was started anew"
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_is_named_and_the_replay_goes_on_when_there_is_space(
     make_bundle: MakeBundle,
     remote: Remote,

@@ -123,6 +123,7 @@ def test_errors_keep_their_advice_between_processes() -> None:
     assert (type(error), error.what, error.hint) == (EngineError, "what was wrong", "what to do")
 
 
+@pytest.mark.long
 def test_they_do_not_outlive_a_parent_that_is_killed(config: Any, tmp_path: Path) -> None:
     script = textwrap.dedent(
         """

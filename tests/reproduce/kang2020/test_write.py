@@ -90,6 +90,7 @@ def test_pictures_have_words_and_ids_are_unique(shared: ExperimentFolder) -> Non
     assert links and all(link[1:] in ids for link in links)
 
 
+@pytest.mark.long
 def test_the_same_input_gives_the_same_bytes(build_at: Build, tmp_path: Path) -> None:
     folder = build_at(tmp_path, names=("a", "b"), tasks=("vehicle-to-road",))
     write_report(folder, silent)
