@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from segeval.errors import StorageError
+from segeval.errors import DataError, StorageError
 from segeval.files.exclusive import only_writer
 from segeval.files.held import held, make_folder
+from segeval.files.storage import sha256_file
 from segeval.files.storage import write_atomic
 
 
@@ -56,3 +57,15 @@ def test_a_folder_within_one_that_was_removed_is_gone_too(tmp_path: Path) -> Non
 def test_what_is_gone_already_cannot_be_held(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="was removed"), held(tmp_path / "gone"):
         pass
+
+
+def test_a_file_that_goes_with_its_held_folder_is_not_called_unreadable(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "image.png").write_bytes(b"1")
+    with held(folder):
+        folder.rename(tmp_path / "away")
+        with pytest.raises(StorageError, match=f"{folder} was removed while it was being written"):
+            sha256_file(folder / "image.png")
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        sha256_file(folder / "image.png")
