@@ -7,8 +7,7 @@ import pytest
 from segeval.errors import DataError, StorageError
 from segeval.files.exclusive import only_writer
 from segeval.files.held import held, make_folder
-from segeval.files.storage import sha256_file
-from segeval.files.storage import write_atomic
+from segeval.files.storage import sha256_file, write_atomic
 
 
 def test_folders_are_made_below_one_that_is_held_and_anywhere_else(tmp_path: Path) -> None:
