@@ -8,7 +8,7 @@ import torch
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf
+from .budgets import Linf, require_budget
 from .problem import Candidate, Problem
 
 
@@ -31,10 +31,7 @@ class FGSM:
     step: float | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.budget <= 255:
-            raise ConfigurationError(
-                f"fgsm: a budget of {self.budget} levels", "a saved 8-bit image changes by whole levels: 1 to 255"
-            )
+        require_budget("fgsm", self.budget)
         if self.step is not None and not self.step > 0:
             raise ConfigurationError(f"fgsm: a step of {self.step} levels", "steps are above 0")
 

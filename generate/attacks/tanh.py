@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf
+from .budgets import Linf, require_budget
 from .losses import Omega, difference, hardness, joint_labels, mean_over
 from .problem import Candidate, Problem
 
@@ -57,11 +57,8 @@ class Tanh:
             raise ConfigurationError(f"tanh: kappa={self.kappa} with loss=ce", "kappa bounds loss=difference alone")
         if self.loss == "difference" and self.omega not in ("none", "balanced"):  # balanced: the full scope's default
             raise ConfigurationError(f"tanh: omega={self.omega} with loss=difference", "omega weighs loss=ce alone")
-
-        if self.budget is not None and not 1 <= self.budget <= 255:
-            raise ConfigurationError(
-                f"tanh: a budget of {self.budget} levels", "a saved 8-bit image changes by whole levels: 1 to 255"
-            )
+        if self.budget is not None:
+            require_budget("tanh", self.budget)
 
     @property
     def radius(self) -> float | None:

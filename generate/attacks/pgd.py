@@ -1,0 +1,14 @@
+"""Projected gradient descent (Madry et al. 2018, https://arxiv.org/abs/1706.06083)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .descent import SignedDescent
+
+
+@dataclass(frozen=True)
+class PGD(SignedDescent):
+    """Signed steps from a random image of the budget, in the whole image or in φ."""
+
+    presets: ClassVar = {}
+    own_loss: ClassVar = ("loss",)
