@@ -51,7 +51,7 @@ class AdaptiveSteps:
         self.slope = torch.zeros_like(start)
         count = len(start)
         self.smallest = start.new_full((count,), torch.inf)
-        self.last = self.smallest
+        self.last = -self.smallest  # nothing falls below it: the start is no step
         self.smallest_before = self.smallest
         self.falls = start.new_zeros(count)
         self.halved = torch.ones(count, dtype=torch.bool, device=start.device)

@@ -74,7 +74,7 @@ class SignedDescent:
                 return
             (gradient,) = torch.autograd.grad(loss.sum(), x)
             direction = self.momentum * direction + self.scaled(gradient)
-            change = self.size(run.progress(step)) / 255 * direction.sign()
+            change = self.size(run.between(step)) / 255 * direction.sign()
             x = problem.confine(ball.project(x - change, problem.clean))
 
     def scaled(self, gradient: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class SignedDescent:
         tiny = torch.finfo(gradient.dtype).tiny
         return gradient / gradient.abs().mean(dim=(1, 2, 3), keepdim=True).clamp(min=tiny)
 
-    def size(self, progress: float) -> float:
-        """Size of a step in levels."""
+    def size(self, between: float) -> float:
+        """Size of a step in levels, `between` 0 for the first one and 1 for the last."""
         first = self.budget / 4 if self.step is None else self.step
-        return first if self.last_step is None else first + progress * (self.last_step - first)
+        return first if self.last_step is None else first + between * (self.last_step - first)

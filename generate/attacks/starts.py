@@ -32,6 +32,10 @@ class Run:
         """Share of its steps that is done after so many, at most 1."""
         return min(step / max(self.candidates - 1, 1), 1.0)
 
+    def between(self, step: int) -> float:
+        """Where a step lies between the first one, 0, and the last one, 1."""
+        return min(step / max(self.candidates - 2, 1), 1.0)
+
     def over(self, step: int) -> bool:
         """Whether candidate `step` is the last one, so that no gradient of it is needed."""
         return not self.last and step + 1 >= self.candidates
