@@ -13,7 +13,7 @@ from segeval.errors import ConfigurationError
 from .adaptive_steps import AdaptiveSteps
 from .budgets import Linf, require_budget
 from .pixel_losses import Loss
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 from .starts import Run, Start, runs, started
 
 WIDE = ((2.0, 0.3), (1.5, 0.3), (1.0, 0.4))
@@ -32,7 +32,7 @@ class APGD:
         wide: whether it begins in twice and one and a half times the budget, for 30 % of the steps each.
     """
 
-    presets: ClassVar = {}
+    presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 
     budget: float = 2.0

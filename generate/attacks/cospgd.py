@@ -5,13 +5,14 @@ from typing import ClassVar
 
 from .descent import SignedDescent
 from .pixel_losses import Loss
+from .problem import Presets
 
 
 @dataclass(frozen=True)
 class CosPGD(SignedDescent):
     """PGD weighted by the cosine between probabilities and label (Eq. 8 there untargeted, Eq. 10 targeted)."""
 
-    presets: ClassVar = {}
+    presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 
     loss: Loss = "cosine"

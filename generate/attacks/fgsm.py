@@ -9,7 +9,7 @@ import torch
 from segeval.errors import ConfigurationError
 
 from .budgets import Linf, require_budget
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class FGSM:
         step: change per iteration in levels, a quarter of the budget if None.
     """
 
-    presets: ClassVar = {
+    presets: ClassVar[Presets] = {
         ("paper", "local"): {"budget": 1.0},
         ("paper", "full"): {"budget": 1.0},
     }

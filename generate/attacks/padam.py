@@ -9,7 +9,7 @@ import torch
 from segeval.errors import ConfigurationError
 
 from .budgets import Linf, require_budget
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 from .starts import Start, started
 
 TINY = 1e-16
@@ -27,7 +27,7 @@ class PAdam:
         loss: `ce`, cross entropy (PAdam-CE), or `logit-cosine`, cosine to the logits (PAdam-Cos).
     """
 
-    presets: ClassVar = {}
+    presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 
     budget: float = 2.0

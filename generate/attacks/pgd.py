@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .descent import SignedDescent
+from .problem import Presets
 
 
 @dataclass(frozen=True)
 class PGD(SignedDescent):
     """Signed steps from a random image of the budget, in the whole image or in φ."""
 
-    presets: ClassVar = {}
+    presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)

@@ -16,6 +16,8 @@ from .losses import mean_over
 from .pixel_losses import LOSSES, Loss, Pixels
 from .victims import aligned
 
+Presets = Mapping[tuple[str, Scope], Mapping[str, Setting]]
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -163,7 +165,7 @@ class Attack(Protocol):
         presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.
     """
 
-    presets: ClassVar[Mapping[tuple[str, Scope], Mapping[str, Setting]]]
+    presets: ClassVar[Presets]
 
     @property
     def radius(self) -> float | None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from .apgd import descents
 from .budgets import require_budget
 from .pixel_losses import Loss
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 from .starts import runs
 
 PARTS: tuple[Loss, ...] = ("masked", "balanced", "jensen-shannon")
@@ -23,7 +23,7 @@ class SEA:
         budget: L-infinity radius in 0–255 levels.
     """
 
-    presets: ClassVar = {}
+    presets: ClassVar[Presets] = {}
     restarts: ClassVar = len(PARTS) - 1
 
     budget: float = 2.0

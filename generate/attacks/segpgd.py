@@ -5,13 +5,14 @@ from typing import ClassVar
 
 from .descent import SignedDescent
 from .pixel_losses import Loss
+from .problem import Presets
 
 
 @dataclass(frozen=True)
 class SegPGD(SignedDescent):
     """PGD whose weight of pixels that are reached grows from 0 to ½ (Eq. 4 and 5 there)."""
 
-    presets: ClassVar = {}
+    presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 
     loss: Loss = "segpgd"

@@ -12,7 +12,7 @@ from segeval.errors import ConfigurationError
 
 from .budgets import Linf, require_budget
 from .losses import Omega, difference, hardness, joint_labels, mean_over
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Tanh:
         budget: L-infinity radius in 0–255 levels that the image is clipped to, none as published.
     """
 
-    presets: ClassVar = {
+    presets: ClassVar[Presets] = {
         ("paper", "local"): {"loss": "difference"},
         ("paper", "full"): {"omega": "source"},
         ("default", "full"): {"omega": "balanced"},

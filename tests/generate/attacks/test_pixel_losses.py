@@ -90,7 +90,7 @@ def path(attack: PGD | APGD | SEA, problem: Problem) -> list[Candidate]:
 
 
 def sizes(problem: Problem, candidates: list[Candidate]) -> list[float]:
-    return [float((each.images - problem.clean).abs().max()) * 255 for each in candidates]
+    return [float((each.images.detach() - problem.clean).abs().max()) * 255 for each in candidates]
 
 
 def test_signed_steps_fall_from_the_first_to_the_last(several_classes: Callable[..., Problem]) -> None:
