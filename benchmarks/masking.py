@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice, pairwise
 from statistics import fmean
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from segeval.files.images import RgbImage
 from segeval.files.sets import DeployedFile
 from segeval.generate.attacks.fgsm import FGSM
 from segeval.generate.attacks.pgd import PGD
-from segeval.generate.attacks.problem import Attack, Candidate, Problem, generator
+from segeval.generate.attacks.problem import Attack, Candidate, Presets, Problem, generator
 from segeval.generate.attacks.tanh import Tanh
 from segeval.generate.crafting.deployed import Deployed
 from segeval.generate.crafting.setup import spread
@@ -57,7 +58,7 @@ class Squares:
         radius: L-infinity budget in 0–255 levels.
     """
 
-    presets = {}
+    presets: ClassVar[Presets] = {}
     radius: float = BUDGET
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:

@@ -4,16 +4,16 @@
 
 Trains the bundled Fast-SCNN on synthetic scenes further, twice alike: its float file, and its int8 file, with
 straight-through roundings of weights and activations. Then each is crafted, deployed, replayed and evaluated as any
-network. Prints the table of docs/adaptive.md.
+network. Prints the table of docs/adaptive.md; calibrations.py tells what its columns are.
 """
 
 import argparse
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from calibrations import rows
 from onnx import ModelProto, NodeProto, numpy_helper
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -23,7 +23,6 @@ from torch.nn.functional import cross_entropy
 from segeval.classes import IGNORE
 from segeval.cli import run
 from segeval.datasets import open_dataset
-from segeval.files.bundles import BundleFolder
 from segeval.generate.numerics import prepare_torch, use_one_thread
 from segeval.graphs.calibration import parse_calibration
 from segeval.graphs.differentiable import GraphSegmenter
@@ -38,8 +37,6 @@ SCENES, BATCH, RATE = 64, 4, 2e-4
 CALIBRATION = 8
 """Images that files are calibrated on, in training and when they are deployed."""
 TRAINED_FOR = "minmax,ops=Conv+ConvTranspose+Add"
-EVERY_CALIBRATION = ("percentile", TRAINED_FOR)
-LABELS = ("int8", "int8-minmax-Conv+ConvTranspose+Add")
 TOP = 127
 
 
@@ -115,37 +112,23 @@ def state_of(trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def judged(weights: Path, out: Path, limit: int, steps: int) -> None:
     """Craft, deploy, replay and evaluate one of them, and print a row per attack and engine."""
-    size = f"{SIZE[0]}x{SIZE[1]}"
-    craft = ["craft", "--quiet", "--dataset", "synthetic", "--size", size, "--model", f"{MODEL}={weights}"]
-    craft += ["--limit", limit, "--attack", "fgsm", "--scope", "full", "--set", "fgsm.budget=1", "--workers", 1]
-    deploy = ["deploy", "--quiet", "--precision", "fp32,int8", "--calibration-images", CALIBRATION]
-    deploy += [word for each in EVERY_CALIBRATION for word in ("--calibration", each)]
-    on = [word for each in ("fp32", "int8", "evasive") for word in ("--on", each)]
-    on += [word for label in LABELS for word in ("--engine", label)]
+    craft = f"craft --quiet --dataset synthetic --size {SIZE[0]}x{SIZE[1]} --model {MODEL}={weights} --limit {limit}"
+    craft += " --attack fgsm --scope full --set fgsm.budget=1 --workers 1"
+    deploy = f"deploy --quiet --precision fp32,int8 --calibration-images {CALIBRATION}"
+    deploy += f" --calibration percentile --calibration {TRAINED_FOR}"
+    on = f"--on fp32 --on int8 --on evasive --bundle {out}/files"
+    on += " --engine int8 --engine int8-minmax-Conv+ConvTranspose+Add"
     for command in (
-        [*craft, "--out", out / "first", "--steps", 1],
-        [*deploy, out / "first", "--out", out / "files"],
-        [*craft, "--out", out / "set", "--steps", steps, *on, "--bundle", out / "files"],
-        [*deploy, out / "set", "--out", out / "bundle"],
-        ["replay", "--quiet", out / "bundle", "--out", out / "replay", "--threads", 1],
-        ["evaluate", "--quiet", out / "set", out / "replay", "--out", out / "report"],
+        f"{craft} --out {out}/first --steps 1",
+        f"{deploy} {out}/first --out {out}/files",
+        f"{craft} --out {out}/set --steps {steps} {on}",
+        f"{deploy} {out}/set --out {out}/bundle",
+        f"replay --quiet {out}/bundle --out {out}/replay --threads 1",
+        f"evaluate --quiet {out}/set {out}/replay --out {out}/report",
     ):
-        if run([str(word) for word in command]):
-            raise SystemExit(f"segeval {' '.join(map(str, command))} failed")
-    for engine in BundleFolder(out / "bundle").manifest().engines:
-        miou = engine.parity.miou or 0.0
-        print(f"| {weights.stem} | clean | {engine.label} | mIoU {miou:.3f} | labels {1 - engine.parity.equal:.3f} |")
-    with (out / "report" / "adaptive.csv").open(encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file):
-            parts = ("survival", "engine_success", "evaded", "gap")
-            cells = " | ".join(interval(line, part) for part in parts)
-            print(f"| {weights.stem} | {line['made_on']} | {line['engine']} | {cells} | {line['p_holm']} |")
-
-
-def interval(line: Mapping[str, str], name: str) -> str:
-    """``0.12 [0.08, 0.15]``, as far as it is known."""
-    mean, low, high = (line[f"{name}_{part}"] for part in ("difference" if name == "gap" else "mean", "low", "high"))
-    return (f"{float(mean):.3f}" if mean else "–") + (f" [{float(low):.3f}, {float(high):.3f}]" if low else "")
+        if run(command.split()):
+            raise SystemExit(f"segeval {command} failed")
+    print("\n".join(f"| {weights.stem} {row}" for row in rows(out / "report")), flush=True)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ fall for while the float network shows what it shows on the clean image (Hao et 
 
 
 Forward = Literal["graph", "onnxruntime", "openvino"]
-"""What computes the logits of a deployed file: the graph that its gradient comes from, or an engine."""
+"""What computes the logits of a deployed file: the graph that its gradient comes from, or an engine by its package."""
 
 
 @dataclass(frozen=True)

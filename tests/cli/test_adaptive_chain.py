@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,7 @@ def test_openvino_in_the_loop_has_the_labels_of_a_replay_with_openvino(
     assert np.array_equal(logits(image).argmax(1)[0].numpy(), labels)
     hit = manifest.tasks[0].goal.reached(labels, labels) & folder.mask(sample.files["phi"])
     assert sample.curve[0].counts[engine].hit == np.count_nonzero(hit)
-    assert "OpenVINO" in attacked_files(manifest.config)
+    assert "OpenVINO" in attacked_files(manifest.config) and manifest.versions["openvino"] == version("openvino")
 
 
 def test_an_engine_that_is_not_installed_is_named(
