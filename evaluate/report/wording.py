@@ -10,7 +10,12 @@ from ..measure.paired_records import Paired
 from ..measure.report_records import Estimate, SurvivalRow
 from ..measure.row_key import RowKey
 
-COMPUTED_BY = {"graph": "PyTorch from their graphs", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+COMPUTED_BY = {
+    "graph": "PyTorch from their graphs",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "tensorrt": "TensorRT",
+}
 """What computes the logits of deployed files while they are attacked, by `CraftConfig.forward`."""
 
 

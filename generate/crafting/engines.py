@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from onnx import ModelProto
 from torch import Tensor
@@ -20,9 +19,7 @@ THREADS = 1
 """Of an engine: with more, the last bits of an attack would depend on the machine's number of cores."""
 
 
-def engine_logits(
-    root: Path, name: str, model: ModelProto, backend: Literal["onnxruntime", "openvino"]
-) -> Callable[[Tensor], Tensor]:
+def engine_logits(root: Path, name: str, model: ModelProto, backend: str) -> Callable[[Tensor], Tensor]:
     """The logits of a file of a bundle by a backend of the runner, a function for `EngineInTheLoop`.
 
     Args:
@@ -40,7 +37,8 @@ def engine_logits(
         job = job_of(bundle, engine, kind)
         if backend == "onnxruntime":
             return OnnxRuntimeLogits(model, job.integers, job.precision == "int8-fp16", THREADS)
-        active = kind(job, Settings(THREADS, own_engines(), logits=logits_of(model)), lambda stage, done, total: None)
+        settings = Settings(THREADS, own_engines(), without_argmax=kind.cuts_argmax, logits=logits_of(model))
+        active = kind(job, settings, lambda stage, done, total: None)
         active.activate()
     except RunnerError as error:
         raise EngineError(error.what, error.hint) from error
