@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
 from rich.text import Text
 
 from segeval.commands.deploy_notes import carries, show_left_out, show_own, warn_of_calibration
-from segeval.commands.options import Allow, DataRoot, Option, Out, Quiet, command, parse_precisions
+from segeval.commands.options import Allow, DataRoot, Option, Out, Quiet, SetArgument, command, parse_precisions
 from segeval.commands.remote import (
     REMOTE_DIR,
     REMOTE_PYTHON,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def deploy(
-    adversarial_set: Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")],
+    adversarial_set: SetArgument,
     out: Out,
     target: Annotated[str, Option("--target", help="A name from `segeval ls targets`.")] = "cpu",
     precision: Annotated[

@@ -9,6 +9,7 @@ from segeval.commands.options import (
     DataRoot,
     Dataset,
     Device,
+    FirstImages,
     Option,
     Quiet,
     Seed,
@@ -37,7 +38,7 @@ def score(
         Literal["all", "classes"],
         Option("--outputs", help="Argmax over all outputs, or without the network's background output."),
     ] = "all",
-    limit: Annotated[int | None, Option("--limit", min=1, help="The first images only.")] = None,
+    limit: FirstImages = None,
     size: Size = None,
     calibration: Annotated[
         Literal["percentile", "minmax", "entropy"], Option("--calibration", help="How int8 ranges are found.")

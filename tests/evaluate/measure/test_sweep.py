@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,8 @@ from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.evaluate.measure.sweep import Attribution, CalibrationMatrix
 from segeval.evaluate.report.gallery import Gallery
 from segeval.evaluate.report.page import Page
-from segeval.evaluate.report.sweep_csv import attribution_csv, calibrations_csv
+from segeval.evaluate.report.report_csv import CsvLine, csv_bytes
+from segeval.evaluate.report.sweep_csv import attribution_lines, calibration_lines
 from segeval.evaluate.report.sweep_terminal import sweeps_in_terminal
 from segeval.evaluate.report.wording import images_behind, points
 from segeval.files.engine_records import Calibration, CalibrationImage
@@ -267,7 +268,7 @@ def test_a_number_stays_under_its_attack_where_the_first_is_missing(report: Surv
     assert [effect and effect.loss for effect in last.effects] == [None, pytest.approx(0.14)]
     assert [key.attack for key in only.attacks] == list(ATTACKS)
     assert ["b", "–", "+14.0", "–", "+1.0", "1", "3"] in terminal(replace(report, survival=rows))
-    lines = read(attribution_csv([only]))
+    lines = read(attribution_lines([only]))
     assert [line["attack"] for line in lines if line["block"] == "b"] == ["tanh-local"]
 
 
@@ -326,7 +327,7 @@ def test_a_block_without_survivable_success_comes_last(report: SurvivalReport) -
 def test_a_report_without_sweeps_shows_none(shared: Shared) -> None:
     _, plain = shared
     assert (calibration_matrices(plain), attributions(plain)) == ((), ())
-    assert (calibrations_csv(()), attribution_csv(())) == (b"", b"")
+    assert csv_bytes(calibration_lines(())) == csv_bytes(attribution_lines(())) == b""
     assert list(sweeps_in_terminal(plain)) == []
 
 
@@ -338,12 +339,12 @@ def terminal(report: SurvivalReport) -> list[list[str]]:
     return [line.split() for line in console.export_text().splitlines()]
 
 
-def read(data: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(data.decode())))
+def read(lines: Iterable[CsvLine]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(csv_bytes(lines).decode())))
 
 
 def test_the_tables_can_be_computed_again_from_their_files(report: SurvivalReport) -> None:
-    lines = read(calibrations_csv(calibration_matrices(report)))
+    lines = read(calibration_lines(calibration_matrices(report)))
     assert [(line["attack"], line["calibration"], float(line["survival_mean"])) for line in lines] == [
         ("fgsm-full", "", 0.6),
         ("fgsm-full", "minmax", 0.2),
@@ -352,7 +353,7 @@ def test_the_tables_can_be_computed_again_from_their_files(report: SurvivalRepor
     ]
     assert (lines[1]["percentile"], lines[1]["weights"], lines[1]["op_types"]) == ("", "per-channel", "Conv")
     assert float(lines[1]["clean_miou_drop"]) == pytest.approx(0.2)
-    blocks = read(attribution_csv(attributions(report)))
+    blocks = read(attribution_lines(attributions(report)))
     assert [(line["mode"], line["rank"], line["block"], line["attack"]) for line in blocks[:3]] == [
         ("only", "1", "b", "fgsm-full"),
         ("only", "1", "b", "tanh-local"),
@@ -372,13 +373,14 @@ def test_images_are_those_behind_survival(report: SurvivalReport) -> None:
         for r in report.survival
     )
     fewer = replace(report, survival=rows)
-    for data in (calibrations_csv(calibration_matrices(fewer)), attribution_csv(attributions(fewer))):
-        assert {(line["images"], line["left_out"]) for line in read(data)} == {("3", "2")}
-        assert {(line["survival_low"], line["survival_high"]) for line in read(data)} == {("0.1", "0.95")}
-    lines = terminal(fewer)
-    assert ["int8-minmax", "0.40", "+20.0", "80", "20", "30", "3", "of", "5"] in lines
-    assert ["b", "+30.0", "+14.0", "+22.0", "+1.0", "1", "3", "of", "5"] in lines
-    assert ["70", "[10,", "95]", "85", "[10,", "95]"] in lines
+    for shown in (calibration_lines(calibration_matrices(fewer)), attribution_lines(attributions(fewer))):
+        lines = read(shown)
+        assert {(line["images"], line["left_out"]) for line in lines} == {("3", "2")}
+        assert {(line["survival_low"], line["survival_high"]) for line in lines} == {("0.1", "0.95")}
+    told = terminal(fewer)
+    assert ["int8-minmax", "0.40", "+20.0", "80", "20", "30", "3", "of", "5"] in told
+    assert ["b", "+30.0", "+14.0", "+22.0", "+1.0", "1", "3", "of", "5"] in told
+    assert ["70", "[10,", "95]", "85", "[10,", "95]"] in told
     page = Page(fewer).render(EMPTY, ()).decode()
     for name, cells in (("calibration", 2 * 2), ("attribution", 2 * (2 + 2 + 1))):
         part = page.partition(f'<section id="{name}"')[2].partition("</section>")[0]
