@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segeval.files.encoding import encode_sealed
 from segeval.files.storage import write_atomic
-from segeval.progress import Progress
+from segeval.progress import Progress, silent
 
 from .device.device_csv import benchmark_lines
 from .device.device_records import FILE as BENCHMARK
@@ -39,10 +39,6 @@ from .report.renewal import hashes_below, hashes_of, make_above, renewed
 from .report.report_csv import CsvLine, clean_line, csv_bytes, curve_lines, flat, survival_line, tested_cells
 from .report.sweep_csv import attribution_lines, calibration_lines
 from .report.verdict import audited, limits, verdict
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Report no progress."""
 
 
 def evaluate(

@@ -11,7 +11,6 @@ import pytest
 
 from segeval.errors import DataError, IntegrityError
 from segeval.evaluate import SurvivalReport, evaluate
-from segeval.evaluate.evaluate import silent
 from segeval.evaluate.measure.counting import Counted, count_everything
 from segeval.evaluate.measure.decomposition import Decomposition, Shape, named_bins
 from segeval.evaluate.measure.inputs import Sources
@@ -25,6 +24,7 @@ from segeval.files.replays import Replay
 from segeval.files.set_folder import SetFolder
 from segeval.files.storage import sha256_file, write_atomic
 from segeval.goals import Goal
+from segeval.progress import silent
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

@@ -26,13 +26,10 @@ from segeval.generate.training.initial import initial_network
 from segeval.generate.training.train import EpochReport, train
 from segeval.models import load_model
 from segeval.models.loading import build_network, load_spec
+from segeval.progress import silent
 
 SIZE = (64, 128)
 WORKER = Path(__file__).parents[1] / "worker.py"
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
