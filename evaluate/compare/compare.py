@@ -13,9 +13,9 @@ from ..report.renewal import make_above, renewed
 from ..report.report_csv import csv_bytes
 from .changes import clean_changes, measure, questions, tests_of
 from .compare_csv import change_line, markdown
+from .compare_findings import finding, notes
+from .compare_matching import match
 from .compare_records import FILE, KEPT, RunComparison
-from .findings import finding, notes
-from .matching import match
 from .runs import OpenRun, names_of, open_run, summary
 
 HINT = "compare reports of one set, or of sets with the same images, networks, attacks and tasks"

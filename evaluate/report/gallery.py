@@ -19,9 +19,9 @@ from ..measure.inputs import Engine, Sources
 from ..measure.report_rows import made_on_files
 from ..measure.row_key import within_model
 from ..measure.survival import LabelMaps, SampleCounts
+from .example_selection import ordered_cases
 from .palette import LegendEntry, class_colours, hexadecimal
 from .panels import change_picture, fates_picture, painted, photo, picture_size
-from .selection import ordered_cases
 
 FEWEST_CASES = 4
 """Shown even if there is no room."""

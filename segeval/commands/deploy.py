@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from rich.text import Text
 
 from segeval.commands.deploy_notes import carries, show_left_out, show_own, warn_of_calibration
-from segeval.commands.options import Allow, DataRoot, Option, Out, Quiet, SetArgument, command, parse_precisions
-from segeval.commands.remote import (
+from segeval.commands.hosts import (
     REMOTE_DIR,
     REMOTE_PYTHON,
     Hosts,
@@ -18,6 +17,7 @@ from segeval.commands.remote import (
     replay_on_hosts,
     two_lines,
 )
+from segeval.commands.options import Allow, DataRoot, Option, Out, Quiet, SetArgument, command, parse_precisions
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from segeval.commands.options import Backend, BundleArgument, Engines, Option, Out, Prebuilt, Quiet, Threads, command
-from segeval.commands.remote import (
+from segeval.commands.hosts import (
     REMOTE_DIR,
     REMOTE_PYTHON,
     Hosts,
@@ -15,6 +14,7 @@ from segeval.commands.remote import (
     replay_on_hosts,
     stop_on_hosts,
 )
+from segeval.commands.options import Backend, BundleArgument, Engines, Option, Out, Prebuilt, Quiet, Threads, command
 from segeval.commands.text_tables import latency_rows, table
 from segeval.console import progress, results, say
 
