@@ -13,7 +13,7 @@ from segeval.files.engine_records import EngineRecord
 from segeval.files.sets import CraftConfig, DeployedFile, Forward
 from segeval.files.storage import inside, sha256
 from segeval.models import Segmenter
-from segeval.models.segmenter import scaled
+from segeval.models.segmenter import scaled_logits
 
 
 class Deployed(nn.Module):
@@ -39,7 +39,7 @@ class Deployed(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W)."""
         logits: Tensor = self.graph(images)
-        return scaled(logits, self._base[0].record)
+        return scaled_logits(logits, self._base[0].record)
 
     def require_size(self, height: int, width: int, where: str) -> None:
         """Raise ConfigurationError if the file takes images of another size than those that are attacked."""

@@ -128,12 +128,6 @@ def check_device(device: str) -> None:
         raise ConfigurationError(f"--device {device}: {reason}", "`segeval doctor` lists what works here") from error
 
 
-def some(names: Sequence[str], most: int = 5) -> str:
-    """The first of many names, and how many there are besides."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 def worker_count(workers: int | None, device: str) -> int:
     """How many processes craft: as many as asked for, else one per core, or a single one on a GPU."""
     from segeval.generate.numerics import is_cpu

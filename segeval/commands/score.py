@@ -18,10 +18,10 @@ from segeval.commands.options import (
     absolute_root,
     check_device,
     parse_size,
-    some,
 )
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
+from segeval.errors import some
 from segeval.files.encoding import encode
 
 

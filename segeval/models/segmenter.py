@@ -53,7 +53,7 @@ class Segmenter(nn.Module):
         # Gradients of these networks take a tenth less time on the CPU with the channels last (docs/speed.md).
         normal = self.normalise(images).contiguous(memory_format=torch.channels_last)
         logits = require_logits(self.network(normal), self.spec, normal)
-        return scaled(logits, self.record)
+        return scaled_logits(logits, self.record)
 
     def require_size(self, height: int, width: int, where: str) -> None:
         """Raise DataError if images of this size cannot be segmented."""
@@ -72,7 +72,7 @@ class Segmenter(nn.Module):
             )
 
 
-def scaled(logits: Tensor, record: ModelRecord) -> Tensor:
+def scaled_logits(logits: Tensor, record: ModelRecord) -> Tensor:
     """Logits times the scale of their network; the very same for a usual one."""
     return logits if record.logit_scale == 1 else logits * record.logit_scale
 
