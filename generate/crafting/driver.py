@@ -20,8 +20,6 @@ from ..attacks.problem import Attack, Candidate, Problem
 LEVELS = 255.0
 FAR = 1.5
 """A growing attack whose change is this many times what every spec allows is ended: it does not take so much back."""
-DITHER = 1000
-"""Stream of an image's random numbers that its thresholds are drawn from; attacks use the first ones."""
 
 
 @dataclass
@@ -43,10 +41,9 @@ class Kept:
         """Keep an iterate if it is the one to save."""
         if self.spec.keep == "best" and score <= self.score:
             return
-        if self.limit is None:
-            self.image, self.step, self.score = rounded.nearest, step, score
-        elif rounded.change <= self.limit:
-            self.image, self.step, self.score = rounded.dithered, step, score
+        if self.limit is None or rounded.change <= self.limit:
+            image = rounded.nearest if self.limit is None and not self.spec.dithered else rounded.dithered
+            self.image, self.step, self.score = image, step, score
 
 
 @dataclass
@@ -140,8 +137,8 @@ def run_attack(
         limits: per image and spec, the mean change in levels that the saved image may have.
         tick: called with the number of steps taken.
     """
-    limited = any(limit is not None for row in limits for limit in row)
-    thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if limited else np.zeros(len(clean))
+    needed = specs[0].dithered or any(limit is not None for row in limits for limit in row)
+    thresholds = problem.thresholds.cpu().numpy() if needed else np.zeros(len(clean))
     grows, last = bool(getattr(attack, "matched", {})), int(getattr(attack, "restarts", 0))
     shown = shown_by_image(problem)
     tracks = [
