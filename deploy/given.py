@@ -70,7 +70,7 @@ def load_victim(record: ModelRecord, beside: Path, given: Given) -> Segmenter:
     MODELS.require_allowed(source, given.allowed, "the set")
     file = find_recorded(record, source, beside, given)
     segmenter = load(ModelName(source, str(file), record.name))
-    segmenter.weights, segmenter.logit_scale = record.weights, record.logit_scale
+    segmenter.record = record
     return segmenter
 
 
@@ -103,8 +103,7 @@ def load_carded(record: ModelRecord, recorded: CardRecord, beside: Path, given: 
     if identity(recorded.files, segmenter.network) != record.weights_sha256:  # older sets know less of the files
         what = f"{record.name} has other parameters than when it was attacked"
         raise WeightsError(what, "has its factory changed, or is it built with random numbers of its own?")
-    segmenter.source, segmenter.card, segmenter.logit_scale = record.source, recorded, record.logit_scale
-    segmenter.weights_sha256 = record.weights_sha256
+    segmenter.record = record
     return segmenter
 
 

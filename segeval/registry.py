@@ -107,7 +107,7 @@ SOURCES = Registry(
     {
         "exported": "segeval.models.cards.torch_files:open_exported",
         "factory": "segeval.models.cards.factories:open_factory",
-        "onnx": "segeval.graphs.given.network:open_onnx",
+        "onnx": "segeval.graphs.given.onnx_network:open_onnx",
         "torchscript": "segeval.models.cards.torch_files:open_torchscript",
     },
 )

@@ -106,7 +106,7 @@ def load(asked: ModelName, device: str = "cpu") -> Segmenter:
     network = build_network(spec, state, str(path))
     if asked.label:
         spec = replace(spec, name=asked.label)
-    return Segmenter(spec, network, asked.weights, sha256_file(path), asked.name).to(device)
+    return Segmenter(spec, network, spec.record(sha256_file(path), asked.weights, asked.name)).to(device)
 
 
 def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: str = "the weights") -> nn.Module:
