@@ -115,7 +115,13 @@ SOURCES = Registry(
 ATTACKS = Registry(
     "attack",
     {
+        "apgd": "segeval.generate.attacks.apgd:APGD",
+        "cospgd": "segeval.generate.attacks.cospgd:CosPGD",
         "fgsm": "segeval.generate.attacks.fgsm:FGSM",
+        "padam": "segeval.generate.attacks.padam:PAdam",
+        "pgd": "segeval.generate.attacks.pgd:PGD",
+        "sea": "segeval.generate.attacks.sea:SEA",
+        "segpgd": "segeval.generate.attacks.segpgd:SegPGD",
         "tanh": "segeval.generate.attacks.tanh:Tanh",
     },
 )
