@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.zoo.pictures import SIZE, batch
+from benchmarks.zoo.random_weights import with_weights
 from segeval.deploy.compiler import installed
 from segeval.evaluate.report.reading import read_report
 from segeval.files.bundles import BundleFolder
 from segeval.files.engine_records import EngineRecord
 from segeval.models.cards import read_card
-
-from benchmarks.zoo.pictures import SIZE, batch
-from benchmarks.zoo.random_weights import with_weights
 
 STEPS = 5
 LEAST_PARITY = 0.999

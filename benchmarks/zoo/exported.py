@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.zoo.pictures import SIZE, batch
 from benchmarks.zoo.random_weights import settle

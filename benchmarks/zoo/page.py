@@ -6,9 +6,8 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from segeval.files.engine_records import EngineRecord
-
 from benchmarks.zoo.chain import Outcome
+from segeval.files.engine_records import EngineRecord
 
 PAGE = Path(__file__).parents[2] / "docs/zoo.md"
 BEGIN, END = "<!-- networks: written by `make check-zoo` -->\n", "<!-- end of networks -->\n"
