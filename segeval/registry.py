@@ -84,6 +84,7 @@ def importable(*folders: Path) -> Iterator[None]:
 MODELS = Registry(
     "model",
     {
+        "dicenet-cityscapes": "segeval.models.catalog:DICENET_CITYSCAPES",
         "espnet-camvid": "segeval.models.catalog:ESPNET_CAMVID",
         "espnet-cityscapes": "segeval.models.catalog:ESPNET_CITYSCAPES",
         "espnet-synthetic": "segeval.models.catalog:ESPNET_SYNTHETIC",

@@ -72,6 +72,7 @@ class ModelCard:
         multiple_of: what both sides of an image must be multiples of.
         table: its classes, in the order of its outputs.
         extra: outputs after those of the table's classes, such as a background.
+        published: where its authors offer weights.
     """
 
     path: Path
@@ -84,6 +85,7 @@ class ModelCard:
     multiple_of: int
     table: ClassTable
     extra: tuple[str, ...] = ()
+    published: str = ""
     licence: str = ""
     paper: str = ""
     reported: Mapping[str, float] = field(default_factory=dict)

@@ -41,7 +41,8 @@ def open_factory(card: ModelCard) -> Opened:
         files.append(weights)
     said: tuple[str, ...] = ()
     if weights is None and any(True for _ in network.parameters()):
-        said = (f"{card.name}: its card names no weights; its parameters are those that {card.source.named} gives it",)
+        what = f"{card.name}: its card names no weights; its parameters are those that {card.source.named} gives it"
+        said = (f"{what}. Published: {card.published}" if card.published else what,)
     return Opened(Adapted(network.eval(), card), tuple(dict.fromkeys(files)), said)
 
 

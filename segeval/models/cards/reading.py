@@ -16,7 +16,7 @@ CARD = ("name", "source", "input", "output", "classes", "about")
 INPUT = ("layout", "colour", "range", "mean", "std", "size", "multiple_of")
 OUTPUT = ("name", "kind", "layout", "resize")
 CLASSES = ("table", "names", "colours", "canonical", "extra")
-ABOUT = ("licence", "paper", "reported")
+ABOUT = ("published", "licence", "paper", "reported")
 HELP = f"a card is a TOML file such as\n{EXAMPLE}"
 
 
@@ -65,6 +65,7 @@ def card_of(path: Path, data: bytes) -> ModelCard:
         multiple_of=image.whole("multiple_of", image.values.get("multiple_of", 1)),
         table=table,
         extra=extra,
+        published=about.text("published"),
         licence=about.text("licence"),
         paper=about.text("paper"),
         reported={key: reported.number(key, value) for key, value in reported.values.items()},
