@@ -115,7 +115,14 @@ SOURCES = Registry(
 ATTACKS = Registry(
     "attack",
     {
+        "alma-prox": "segeval.generate.attacks.alma_prox:ALMAProx",
+        "cw": "segeval.generate.attacks.cw:CW",
+        "dag": "segeval.generate.attacks.dag:DAG",
+        "ddn": "segeval.generate.attacks.ddn:DDN",
+        "deepfool": "segeval.generate.attacks.deepfool:DeepFool",
         "fgsm": "segeval.generate.attacks.fgsm:FGSM",
+        "jsma": "segeval.generate.attacks.jsma:JSMA",
+        "pdpgd": "segeval.generate.attacks.pdpgd:PDPGD",
         "tanh": "segeval.generate.attacks.tanh:Tanh",
     },
 )

@@ -30,11 +30,13 @@ class Kept:
 
     Attributes:
         limit: mean change in levels that the saved image may have, None for any.
+        dithered: whether it is saved dithered even where nothing limits it.
         step: -1 while there is none.
     """
 
     spec: AttackSpec
     limit: float | None
+    dithered: bool = False
     image: NDArray[np.uint8] | None = None
     step: int = -1
     score: tuple[float, float] = (-inf, 0.0)
@@ -43,10 +45,10 @@ class Kept:
         """Keep an iterate if it is the one to save."""
         if self.spec.keep == "best" and score <= self.score:
             return
-        if self.limit is None:
-            self.image, self.step, self.score = rounded.nearest, step, score
-        elif rounded.change <= self.limit:
-            self.image, self.step, self.score = rounded.dithered, step, score
+        if self.limit is not None and rounded.change > self.limit:
+            return
+        image = rounded.nearest if self.limit is None and not self.dithered else rounded.dithered
+        self.image, self.step, self.score = image, step, score
 
 
 @dataclass
@@ -54,8 +56,9 @@ class Rounded:
     """One iterate (3, H, W) as 8-bit images (H, W, 3), each made when it is asked for.
 
     Rounded to nearest, a change of less than half a level is none. Where the mean change is limited, that would leave
-    all or nothing of an attack whose pixels change alike. There it is dithered: rounded up with the probability of its
-    fraction, so that the mean change of the saved image is that of the iterate.
+    all or nothing of an attack whose pixels change alike, and little of one that looks for the smallest change. There
+    it is dithered: rounded up with the probability of its fraction, so that the mean change of the saved image is that
+    of the iterate.
     """
 
     iterate: Tensor
@@ -140,13 +143,19 @@ def run_attack(
         limits: per image and spec, the mean change in levels that the saved image may have.
         tick: called with the number of steps taken.
     """
-    limited = any(limit is not None for row in limits for limit in row)
-    thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if limited else np.zeros(len(clean))
+    dithered = bool(getattr(attack, "dithered", False))
+    drawn_for = dithered or any(limit is not None for row in limits for limit in row)
+    thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if drawn_for else np.zeros(len(clean))
     grows, last = bool(getattr(attack, "matched", {})), int(getattr(attack, "restarts", 0))
     shown = shown_by_image(problem)
     tracks = [
         Track(
-            meter, image, drawn, [Kept(spec, limit) for spec, limit in zip(specs, row, strict=True)], seen, grows=grows
+            meter=meter,
+            clean=image,
+            thresholds=drawn,
+            kept=[Kept(spec, limit, dithered) for spec, limit in zip(specs, row, strict=True)],
+            shown=seen,
+            grows=grows,
         )
         for meter, image, drawn, row, seen in zip(meters, clean, thresholds, limits, shown, strict=True)
     ]

@@ -180,7 +180,8 @@ def test_stopping_early_touches_no_other_image(attack: str, crafted: Crafted) ->
     def reached(sample: AdversarialSample) -> list[float]:
         return [step.counts[name].success or 0.0 for step in sample.curve]
 
-    threshold = sorted(max(reached(sample)) for sample in whole.values())[len(whole) // 2]
+    early = sorted(max(reached(sample)[:3]) for sample in whole.values())
+    threshold = early[len(whole) // 2]  # which some reach before the last step, and others not
     stopped = list(crafted(attack, stop_at=threshold).samples())
     lengths = set()
     for sample in stopped:
