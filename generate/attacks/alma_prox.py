@@ -3,18 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from math import inf
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from segeval.errors import ConfigurationError
-
 from .constraints import balance, leads, per_image, shares
 from .multipliers import Multipliers
 from .problem import Candidate, Problem
 from .proximal import prox_linf
+from .ranges import require
 
 
 @dataclass(frozen=True)
@@ -48,17 +46,8 @@ class ALMAProx:
     outside: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.rate <= 255 and 0 < self.fall <= 1 and 0 < self.rho < inf and self.check >= 1):
-            raise ConfigurationError(
-                f"alma-prox: rate={self.rate}, fall={self.fall}, rho={self.rho}, check={self.check}",
-                "rate is above 0 and up to 255 levels, fall above 0 and up to 1, rho above 0, check 1 or above",
-            )
-        if not (0 <= self.average < 1 and 0 <= self.tolerance < inf and 0 < self.aim <= 1 and 0 <= self.outside < inf):
-            raise ConfigurationError(
-                f"alma-prox: average={self.average}, tolerance={self.tolerance}, aim={self.aim}, "
-                f"outside={self.outside}",
-                "average is below 1, aim above 0 and up to 1, tolerance and outside are 0 or above",
-            )
+        require("alma-prox", self, levels=("rate",), shares=("fall", "aim"), positive=("rho",), counts=("check",))
+        require("alma-prox", self, kept=("average",), from_zero=("tolerance", "outside"))
 
     @property
     def radius(self) -> None:

@@ -9,10 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from segeval.errors import ConfigurationError
-
 from .constraints import hinge, leads, level, shares
 from .problem import Candidate, Problem
+from .ranges import require
 from .tanh import anchor
 
 
@@ -45,13 +44,9 @@ class CW:
     outside: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.rate < inf and 0 < self.const < inf and self.rounds >= 1 and 0 < self.aim <= 1):
-            raise ConfigurationError(
-                f"cw: rate={self.rate}, const={self.const}, rounds={self.rounds}, aim={self.aim}",
-                "rate and const are above 0, rounds is 1 or above, aim is above 0 and up to 1",
-            )
-        if not (0 <= self.kappa < inf and 0 <= self.outside < inf):
-            raise ConfigurationError(f"cw: kappa={self.kappa}, outside={self.outside}", "both are 0 or above")
+        require(
+            "cw", self, positive=("rate", "const"), counts=("rounds",), shares=("aim",), from_zero=("kappa", "outside")
+        )
 
     @property
     def radius(self) -> None:

@@ -7,10 +7,9 @@ from typing import ClassVar
 
 import torch
 
-from segeval.errors import ConfigurationError
-
 from .constraints import leads, norms
 from .problem import Candidate, Problem
+from .ranges import require
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class DAG:
 
     Attributes:
         step: L-infinity norm of a step in levels (γ, 0.5 in the paper's images of 0–255).
+        aim: share of φ that is enough; beyond it, the smaller change is saved.
         outside: weight of a pixel outside φ, against 1 of one of φ.
     """
 
@@ -30,14 +30,11 @@ class DAG:
     dithered: ClassVar = True
 
     step: float = 0.5
+    aim: float = 0.99
     outside: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.step <= 255 and 0 <= self.outside < inf):
-            raise ConfigurationError(
-                f"dag: step={self.step}, outside={self.outside}",
-                "step is above 0 and up to 255 levels, outside is 0 or above",
-            )
+        require("dag", self, levels=("step",), shares=("aim",), from_zero=("outside",))
 
     @property
     def radius(self) -> None:

@@ -8,10 +8,9 @@ from typing import ClassVar
 
 import torch
 
-from segeval.errors import ConfigurationError
-
 from .constraints import hinge, leads, level, norms, per_image, shares
 from .problem import Candidate, Problem
+from .ranges import require
 
 
 @dataclass(frozen=True)
@@ -44,16 +43,8 @@ class DDN:
     outside: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.start <= 255 and 0 < self.step <= 255 and 0 < self.factor < 1 and 0 <= self.momentum < 1):
-            raise ConfigurationError(
-                f"ddn: start={self.start}, step={self.step}, factor={self.factor}, momentum={self.momentum}",
-                "start and step are above 0 and up to 255 levels, factor between 0 and 1, momentum 0 or above and below 1",
-            )
-        if not (0 <= self.kappa < math.inf and 0 < self.aim <= 1 and 0 <= self.outside < math.inf):
-            raise ConfigurationError(
-                f"ddn: kappa={self.kappa}, aim={self.aim}, outside={self.outside}",
-                "kappa and outside are 0 or above, aim is above 0 and up to 1",
-            )
+        require("ddn", self, levels=("start", "step"), shares=("aim",), kept=("factor", "momentum"))
+        require("ddn", self, from_zero=("kappa", "outside"))
 
     @property
     def radius(self) -> None:

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from segeval.errors import ConfigurationError
-
 from .constraints import balance, leads, level, norms, per_image
 from .problem import Candidate, Problem
+from .ranges import require
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,7 @@ class DeepFool:
         overshoot: by which a step is longer (η).
         longest: root mean square of the longest step, in levels.
         kappa: lead in logits that pixels are to have.
+        aim: share of φ that is enough; beyond it, the smaller change is saved.
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
@@ -40,16 +39,11 @@ class DeepFool:
     overshoot: float = 0.02
     longest: float = 0.1
     kappa: float = 0.1
+    aim: float = 0.99
     outside: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.overshoot < inf and 0 < self.longest <= 255 and 0 <= self.kappa < inf):
-            raise ConfigurationError(
-                f"deepfool: overshoot={self.overshoot}, longest={self.longest}, kappa={self.kappa}",
-                "overshoot and kappa are 0 or above, longest is above 0 and up to 255 levels",
-            )
-        if not 0 <= self.outside < inf:
-            raise ConfigurationError(f"deepfool: outside={self.outside}", "weights are 0 or above")
+        require("deepfool", self, levels=("longest",), shares=("aim",), from_zero=("overshoot", "kappa", "outside"))
 
     @property
     def radius(self) -> None:

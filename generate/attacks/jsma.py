@@ -8,10 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from segeval.errors import ConfigurationError
-
 from .constraints import hinge, leads
 from .problem import Candidate, Problem
+from .ranges import require
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,7 @@ class JSMA:
         share: of the pixels that may change, how many do in each step; at least one.
         change: by which each channel of them moves at most, in levels (θ); 255 goes to the end.
         kappa: lead in logits from which a pixel no longer pulls.
+        aim: share of φ that is enough; beyond it, the smaller change is saved.
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
@@ -34,16 +34,11 @@ class JSMA:
     share: float = 0.001
     change: float = 255.0
     kappa: float = 1.0
+    aim: float = 0.99
     outside: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.share <= 1 and 0 < self.change <= 255):
-            raise ConfigurationError(
-                f"jsma: share={self.share}, change={self.change}",
-                "share is above 0 and up to 1, change above 0 and up to 255 levels",
-            )
-        if not (0 <= self.kappa < inf and 0 <= self.outside < inf):
-            raise ConfigurationError(f"jsma: kappa={self.kappa}, outside={self.outside}", "both are 0 or above")
+        require("jsma", self, shares=("share", "aim"), levels=("change",), from_zero=("kappa", "outside"))
 
     @property
     def radius(self) -> None:

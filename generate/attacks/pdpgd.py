@@ -3,18 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from math import inf
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segeval.errors import ConfigurationError
-
 from .constraints import balance, leads
 from .problem import Candidate, Problem
 from .proximal import prox_l2, prox_linf
+from .ranges import require
 
 BETA_1, BETA_2 = 0.9, 0.999
 """Adam's."""
@@ -37,6 +35,7 @@ class PDPGD:
         dual_rate: first step of the multipliers' logarithms.
         average: share of the multipliers of the step before that is kept.
         ratio: first weight of all constraints of φ together, against 1 of the norm.
+        aim: share of φ that is enough; beyond it, the smaller change is saved.
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
@@ -49,18 +48,12 @@ class PDPGD:
     dual_rate: float = 0.1
     average: float = 0.9
     ratio: float = 1.0
+    aim: float = 0.99
     outside: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.rate <= 255 and 0 < self.fall <= 1 and 0 < self.dual_rate < inf and 0 <= self.average < 1):
-            raise ConfigurationError(
-                f"pdpgd: rate={self.rate}, fall={self.fall}, dual_rate={self.dual_rate}, average={self.average}",
-                "rate is above 0 and up to 255 levels, fall above 0 and up to 1, dual_rate above 0, average below 1",
-            )
-        if not (0 < self.ratio < inf and 0 <= self.outside < inf):
-            raise ConfigurationError(
-                f"pdpgd: ratio={self.ratio}, outside={self.outside}", "ratio is above 0, outside 0 or above"
-            )
+        require("pdpgd", self, levels=("rate",), shares=("fall", "aim"), positive=("dual_rate", "ratio"))
+        require("pdpgd", self, kept=("average",), from_zero=("outside",))
 
     @property
     def radius(self) -> None:

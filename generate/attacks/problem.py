@@ -138,7 +138,8 @@ class Attack(Protocol):
     An attack may also have `local_only`, per field the value that only the local scope knows; `own_loss`, the fields of
     a loss that is not the problem's, which an evasive attack has no use for; if its change grows from step to step,
     `matched`, the fields with which it does so slowly enough to be matched to another attack's; if it begins anew,
-    `restarts`, how often; and if its changes are so small that rounding to nearest would undo them, `dithered`.
+    `restarts`, how often. One that looks for the smallest change has a field `aim`, the success that is enough, beyond
+    which the driver keeps the smaller change; and `dithered`, if rounding to nearest would undo such changes.
 
     Attributes:
         presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.

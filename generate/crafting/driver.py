@@ -31,18 +31,21 @@ class Kept:
     Attributes:
         limit: mean change in levels that the saved image may have, None for any.
         dithered: whether it is saved dithered even where nothing limits it.
+        aim: success that is enough where nothing limits the change: beyond it, the smaller change is the better one.
         step: -1 while there is none.
     """
 
     spec: AttackSpec
     limit: float | None
     dithered: bool = False
+    aim: float = 1.0
     image: NDArray[np.uint8] | None = None
     step: int = -1
     score: tuple[float, float] = (-inf, 0.0)
 
-    def offer(self, rounded: "Rounded", step: int, score: tuple[float, float]) -> None:
+    def offer(self, rounded: "Rounded", step: int, success: float, mean: float) -> None:
         """Keep an iterate if it is the one to save."""
+        score = (success if self.limit is not None else min(success, self.aim), -mean)
         if self.spec.keep == "best" and score <= self.score:
             return
         if self.limit is not None and rounded.change > self.limit:
@@ -143,7 +146,7 @@ def run_attack(
         limits: per image and spec, the mean change in levels that the saved image may have.
         tick: called with the number of steps taken.
     """
-    dithered = bool(getattr(attack, "dithered", False))
+    dithered, aim = bool(getattr(attack, "dithered", False)), float(getattr(attack, "aim", 1.0))
     drawn_for = dithered or any(limit is not None for row in limits for limit in row)
     thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if drawn_for else np.zeros(len(clean))
     grows, last = bool(getattr(attack, "matched", {})), int(getattr(attack, "restarts", 0))
@@ -153,7 +156,7 @@ def run_attack(
             meter=meter,
             clean=image,
             thresholds=drawn,
-            kept=[Kept(spec, limit, dithered) for spec, limit in zip(specs, row, strict=True)],
+            kept=[Kept(spec, limit, dithered, aim) for spec, limit in zip(specs, row, strict=True)],
             shown=seen,
             grows=grows,
         )
@@ -204,7 +207,7 @@ def measure(
         success = success_of(track.meter, predictions, counts, problem.unaware, track.shown)
         rounded = Rounded(candidate.images[index], track, spec)
         for kept in track.kept:
-            kept.offer(rounded, step, (success, -means[index]))
+            kept.offer(rounded, step, success, means[index])
         change = phi_means[index] if spec.scope == "local" else means[index]
         track.finished = spec.stop_at is not None and success >= spec.stop_at
         track.over = candidate.restart if track.beyond(change) else track.over
