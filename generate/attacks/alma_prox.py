@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .constraints import balance, leads, per_image, shares
 from .multipliers import Multipliers
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 from .proximal import prox_linf
 from .ranges import require
 
@@ -33,8 +33,8 @@ class ALMAProx:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
-    presets: ClassVar = {}
-    dithered: ClassVar = True
+    presets: ClassVar[Presets] = {}
+    dithered: ClassVar[bool] = True
 
     rate: float = 0.255
     fall: float = 0.1

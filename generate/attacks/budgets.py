@@ -15,6 +15,14 @@ EPSILON = 1e-4
 """Levels by which an image may miss a whole level through rounding in float32."""
 
 
+def require_budget(attack: str, budget: float) -> None:
+    """Raise ConfigurationError unless images that are saved can use an L-infinity budget in levels."""
+    if not 1 <= budget <= 255:
+        raise ConfigurationError(
+            f"{attack}: a budget of {budget:g} levels", "a saved 8-bit image changes by whole levels: 1 to 255"
+        )
+
+
 @dataclass(frozen=True)
 class Linf:
     """Every channel of every pixel within `radius` levels of the clean image."""

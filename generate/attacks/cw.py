@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .constraints import hinge, leads, level, shares
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 from .ranges import require
 from .tanh import anchor
 
@@ -33,8 +33,8 @@ class CW:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
-    presets: ClassVar = {}
-    dithered: ClassVar = True
+    presets: ClassVar[Presets] = {}
+    dithered: ClassVar[bool] = True
 
     rate: float = 0.01
     const: float = 1.0

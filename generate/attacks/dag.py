@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from .constraints import leads, norms
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 from .ranges import require
 
 
@@ -26,8 +26,8 @@ class DAG:
         outside: weight of a pixel outside φ, against 1 of one of φ.
     """
 
-    presets: ClassVar = {}
-    dithered: ClassVar = True
+    presets: ClassVar[Presets] = {}
+    dithered: ClassVar[bool] = True
 
     step: float = 0.5
     aim: float = 0.99

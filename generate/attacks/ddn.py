@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 
 from .constraints import hinge, leads, level, norms, per_image, shares
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 from .ranges import require
 
 
@@ -31,8 +31,8 @@ class DDN:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
-    presets: ClassVar = {}
-    dithered: ClassVar = True
+    presets: ClassVar[Presets] = {}
+    dithered: ClassVar[bool] = True
 
     start: float = 0.25
     factor: float = 0.05

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .constraints import balance, leads, level, norms, per_image
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 from .ranges import require
 
 
@@ -32,8 +32,8 @@ class DeepFool:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
-    presets: ClassVar = {}
-    dithered: ClassVar = True
+    presets: ClassVar[Presets] = {}
+    dithered: ClassVar[bool] = True
 
     norm: Literal["l2", "linf"] = "l2"
     overshoot: float = 0.02

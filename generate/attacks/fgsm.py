@@ -8,8 +8,8 @@ import torch
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf
-from .problem import Candidate, Problem
+from .budgets import Linf, require_budget
+from .problem import Candidate, Presets, Problem
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class FGSM:
         step: change per iteration in levels, a quarter of the budget if None.
     """
 
-    presets: ClassVar = {
+    presets: ClassVar[Presets] = {
         ("paper", "local"): {"budget": 1.0},
         ("paper", "full"): {"budget": 1.0},
     }
@@ -31,10 +31,7 @@ class FGSM:
     step: float | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.budget <= 255:
-            raise ConfigurationError(
-                f"fgsm: a budget of {self.budget} levels", "a saved 8-bit image changes by whole levels: 1 to 255"
-            )
+        require_budget("fgsm", self.budget)
         if self.step is not None and not self.step > 0:
             raise ConfigurationError(f"fgsm: a step of {self.step} levels", "steps are above 0")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .constraints import hinge, leads
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 from .ranges import require
 
 
@@ -29,7 +29,7 @@ class JSMA:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
-    presets: ClassVar = {}
+    presets: ClassVar[Presets] = {}
 
     share: float = 0.001
     change: float = 255.0

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .constraints import balance, leads
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 from .proximal import prox_l2, prox_linf
 from .ranges import require
 
@@ -39,8 +39,8 @@ class PDPGD:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
-    presets: ClassVar = {}
-    dithered: ClassVar = True
+    presets: ClassVar[Presets] = {}
+    dithered: ClassVar[bool] = True
 
     norm: Literal["l2", "linf"] = "l2"
     rate: float = 2.0

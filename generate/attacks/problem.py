@@ -13,7 +13,10 @@ from segeval.models import Network
 
 from .goals import evasive_loss, goal_cross_entropy
 from .losses import mean_over
+from .pixel_losses import LOSSES, Loss, Pixels
 from .victims import aligned
+
+Presets = Mapping[tuple[str, Scope], Mapping[str, Setting]]
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,13 @@ class Candidate:
         images: (N, 3, H, W).
         logits: (N, C, H, W) of every network for them.
         restart: how often the attack has begun anew before; changes grow from step to step within one start alone.
+        outside: whether it is beyond the attack's budget, on the way to a better one within; it is not kept.
     """
 
     images: Tensor
     logits: tuple[Tensor, ...]
     restart: int = 0
+    outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,22 @@ class Problem:
         if any(self.unaware):
             return [evasive_loss(goals, logits, clean, self.shown, self.phi, self.unaware)]
         return [goal_cross_entropy(*each, self.phi) for each in zip(goals, logits, clean, strict=True)]
+
+    def published_loss(self, logits: Sequence[Tensor], loss: Loss, progress: float = 0.0) -> Tensor:
+        """(N,) mean over the region of a loss of `pixel_losses.LOSSES`, summed up; `loss` where a network is unaware.
+
+        Args:
+            logits: (N, C, H, W) of every network.
+            loss: which.
+            progress: share of the steps that is done.
+        """
+        if any(self.unaware):
+            return self.loss(logits)
+        found = torch.zeros_like(self.clean[:, 0, 0, 0])
+        for number, each in enumerate(logits):
+            pixels = Pixels(self.own_goal(number), each, self.own(number, self.predicted), self.phi, progress)
+            found = found + mean_over(LOSSES[loss](pixels), self.region)
+        return found
 
     def own_goal(self, network: int) -> Goal:
         """The goal in the numbers of a network's outputs."""
@@ -145,7 +166,7 @@ class Attack(Protocol):
         presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.
     """
 
-    presets: ClassVar[Mapping[tuple[str, Scope], Mapping[str, Setting]]]
+    presets: ClassVar[Presets]
 
     @property
     def radius(self) -> float | None:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf
+from .budgets import Linf, require_budget
 from .losses import Omega, difference, hardness, joint_labels, mean_over
-from .problem import Candidate, Problem
+from .problem import Candidate, Presets, Problem
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Tanh:
         budget: L-infinity radius in 0–255 levels that the image is clipped to, none as published.
     """
 
-    presets: ClassVar = {
+    presets: ClassVar[Presets] = {
         ("paper", "local"): {"loss": "difference"},
         ("paper", "full"): {"omega": "source"},
         ("default", "full"): {"omega": "balanced"},
@@ -57,11 +57,8 @@ class Tanh:
             raise ConfigurationError(f"tanh: kappa={self.kappa} with loss=ce", "kappa bounds loss=difference alone")
         if self.loss == "difference" and self.omega not in ("none", "balanced"):  # balanced: the full scope's default
             raise ConfigurationError(f"tanh: omega={self.omega} with loss=difference", "omega weighs loss=ce alone")
-
-        if self.budget is not None and not 1 <= self.budget <= 255:
-            raise ConfigurationError(
-                f"tanh: a budget of {self.budget} levels", "a saved 8-bit image changes by whole levels: 1 to 255"
-            )
+        if self.budget is not None:
+            require_budget("tanh", self.budget)
 
     @property
     def radius(self) -> float | None:

@@ -204,6 +204,8 @@ def measure(
         predictions: list[Labels] = [answer[index] for answer in answers]
         counts = {name: track.meter.count(labels) for name, labels in zip(names, predictions, strict=True)}
         track.curve.append(Step(means[index], phi_means[index], counts))
+        if candidate.outside:
+            continue
         success = success_of(track.meter, predictions, counts, problem.unaware, track.shown)
         rounded = Rounded(candidate.images[index], track, spec)
         for kept in track.kept:

@@ -91,6 +91,15 @@ def craft(
         Literal["graph", "onnxruntime"],
         Option("--forward", help="What computes the logits of a deployed file; the gradient is always the graph's."),
     ] = "graph",
+    robust_to: Annotated[
+        list[str],
+        Option(
+            "--robust-to",
+            metavar="KIND:SETTING",
+            help="Craft every attack once more so that it survives this corruption as well, as in jpeg:75, blur:1.5, "
+            "resize:0.5, gamma:2.2, bits:5; several are survived together.",
+        ),
+    ] = [],
     victims: Annotated[
         list[VictimsName],
         Option("--victims", help="Attack each model by itself, or all by one perturbation (joint); repeatable."),
@@ -174,6 +183,7 @@ def craft(
         bundle=str(bundle.absolute()) if bundle else None,
         engines=tuple(dict.fromkeys(engine or [DEFAULT_ENGINE])) if deployed_too(on) or engine else (),
         forward=forward,
+        robust_to=tuple(robust_to),
     )
     crafter = Crafter(config, out)
     if not quiet:

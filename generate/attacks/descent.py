@@ -1,0 +1,90 @@
+"""Projected descent in signed steps, which PGD and the attacks made from it share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+from torch import Tensor
+
+from segeval.errors import ConfigurationError
+
+from .budgets import Linf, require_budget
+from .pixel_losses import Loss
+from .problem import Candidate, Problem
+from .starts import Run, Start, runs, started
+
+
+@dataclass(frozen=True)
+class SignedDescent:
+    """Steps against the sign of the gradient, or of its running mean, projected to the budget.
+
+    Attributes:
+        budget: L-infinity radius in 0–255 levels.
+        step: change of the first step in levels, a quarter of the budget if None.
+        last_step: of the last one; steps between fall evenly. None keeps them alike.
+        momentum: share of the running mean that is kept (Dong et al. 2018, arXiv:1710.06081), of gradients that are
+            divided by their mean size; 0 for none.
+        start: where it begins, at a random image of the budget or at the clean one.
+        restarts: how often it begins anew; all runs share the steps.
+        loss: what is descended, see `pixel_losses`.
+    """
+
+    budget: float = 2.0
+    step: float | None = None
+    last_step: float | None = None
+    momentum: float = 0.0
+    start: Start = "random"
+    restarts: int = 0
+    loss: Loss = "ce"
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__.lower()
+        require_budget(name, self.budget)
+        for step in (self.step, self.last_step):
+            if step is not None and not 0 < step <= 255:
+                raise ConfigurationError(f"{name}: a step of {step:g} levels", "steps are above 0 and up to 255")
+        if not (0 <= self.momentum < 1 and self.restarts >= 0):
+            raise ConfigurationError(
+                f"{name}: momentum={self.momentum:g}, restarts={self.restarts}",
+                "momentum is 0 or above and below 1, restarts 0 or more",
+            )
+
+    @property
+    def radius(self) -> float:
+        """L-infinity budget in 0–255 levels."""
+        return self.budget
+
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        """Yield the start, then one image per signed step."""
+        for run in runs(type(self).__name__.lower(), problem, self.restarts):
+            yield from self.run(problem, run)
+
+    def run(self, problem: Problem, run: Run) -> Iterator[Candidate]:
+        """One beginning and its steps."""
+        ball = Linf(self.budget)
+        x = started(problem, ball, self.start, run.number)
+        direction = torch.zeros_like(x)
+        for step in count():
+            x = x.detach().requires_grad_()
+            logits = problem.logits(x)
+            loss = problem.published_loss(logits, self.loss, run.progress(step))
+            yield Candidate(x, logits, run.number)
+            if run.over(step):
+                return
+            (gradient,) = torch.autograd.grad(loss.sum(), x)
+            direction = self.momentum * direction + self.scaled(gradient)
+            change = self.size(run.between(step)) / 255 * direction.sign()
+            x = problem.confine(ball.project(x - change, problem.clean))
+
+    def scaled(self, gradient: Tensor) -> Tensor:
+        """Gradients (N, 3, H, W) of one mean size, where they are added up."""
+        if not self.momentum:
+            return gradient
+        tiny = torch.finfo(gradient.dtype).tiny
+        return gradient / gradient.abs().mean(dim=(1, 2, 3), keepdim=True).clamp(min=tiny)
+
+    def size(self, between: float) -> float:
+        """Size of a step in levels, `between` 0 for the first one and 1 for the last."""
+        first = self.budget / 4 if self.step is None else self.step
+        return first if self.last_step is None else first + between * (self.last_step - first)
