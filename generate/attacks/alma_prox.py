@@ -36,7 +36,7 @@ class ALMAProx:
     presets: ClassVar[Presets] = {}
     dithered: ClassVar[bool] = True
 
-    rate: float = 0.255
+    rate: float = 0.13
     fall: float = 0.1
     rho: float = 0.01
     check: int = 10

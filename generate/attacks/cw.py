@@ -36,7 +36,7 @@ class CW:
     presets: ClassVar[Presets] = {}
     dithered: ClassVar[bool] = True
 
-    rate: float = 0.01
+    rate: float = 0.004
     const: float = 1.0
     rounds: int = 5
     kappa: float = 0.5

@@ -21,7 +21,7 @@ class DAG:
     did are targets as well. It never gives back what it changed, so it is the driver that keeps the smallest image.
 
     Attributes:
-        step: L-infinity norm of a step in levels (γ, 0.5 in the paper's images of 0–255).
+        step: L-infinity norm of a step in levels (γ); 0.5 in the paper, which takes up to 200 of them.
         aim: share of φ that is enough; beyond it, the smaller change is saved.
         outside: weight of a pixel outside φ, against 1 of one of φ.
     """
@@ -29,7 +29,7 @@ class DAG:
     presets: ClassVar[Presets] = {}
     dithered: ClassVar[bool] = True
 
-    step: float = 0.5
+    step: float = 1.0
     aim: float = 0.99
     outside: float = 0.0
 

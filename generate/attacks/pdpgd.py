@@ -43,7 +43,7 @@ class PDPGD:
     dithered: ClassVar[bool] = True
 
     norm: Literal["l2", "linf"] = "l2"
-    rate: float = 2.0
+    rate: float = 0.7
     fall: float = 0.01
     dual_rate: float = 0.1
     average: float = 0.9

@@ -50,4 +50,5 @@ def prox_l2(x: Tensor, weight: Tensor, metric: Tensor) -> Tensor:
         middle = (low + high) / 2
         ratio = torch.linalg.vector_norm(pull / (middle * metric + weight), dim=(1, 2, 3), keepdim=True)
         low, high = torch.where(ratio > 1, middle, low), torch.where(ratio > 1, high, middle)
-    return pull * high / (high * metric + weight)
+    shrunk: Tensor = pull * high / (high * metric + weight)
+    return shrunk

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,7 @@ Peer = Callable[[nn.Module, Tensor, Tensor, Tensor, int], object]
 def peers() -> Mapping[str, Peer]:
     """Every attack by name; its settings are those that suit 50 gradients, its defaults where nothing is said."""
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # one function is compiled, which takes longer than it saves
-    for name in ("visdom", "torchvision"):  # imported for plots and for models that no attack needs
+    for name in ("visdom", "torchvision", "tqdm"):  # for plots, models and bars that no attack needs
         sys.modules.setdefault(name, Stub(name))
     from adv_lib.attacks import segmentation
 
@@ -32,6 +33,10 @@ def peers() -> Mapping[str, Peer]:
 
 class Stub(ModuleType):
     """A module any of whose names can be imported."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)  # PyTorch's compiler asks for it
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
