@@ -38,15 +38,25 @@ def model_rows() -> tuple[Row, list[Row]]:
 
 
 def attack_rows() -> tuple[Row, list[Row]]:
-    """Registered attacks with their settings and presets."""
+    """Registered attacks. All take every goal, both scopes, and one gradient per step of every network."""
     from segeval.generate.attacks.specs import parameters
 
     rows: list[Row] = []
     for name in ATTACKS:
         attack = ATTACKS.load(name)
         presets = sorted({"default", *(preset for preset, _ in attack.presets)})
-        rows.append((name, first_line(attack), ", ".join(presets), ", ".join(parameters(name))))
-    return ("attack", "what it does", "presets", "settings"), rows
+        settings = ", ".join(parameters(name))
+        rows.append(
+            (
+                name,
+                getattr(attack, "norm", ""),
+                first_line(attack),
+                getattr(attack, "paper", ""),
+                ", ".join(presets),
+                settings,
+            )
+        )
+    return ("attack", "norm", "what it does", "paper", "presets", "settings"), rows
 
 
 def dataset_rows() -> tuple[Row, list[Row]]:
