@@ -113,7 +113,7 @@ def crafted(name: str, one: Case, spec: AttackSpec) -> tuple[Outcome, float]:
 
 
 def settings_of(name: str) -> dict[str, str]:
-    """Settings behind an attack's name, as in ``pdpgd/norm=linf``."""
+    """Settings behind an attack's name, as in ``pdpgd/distance=linf``."""
     return dict(each.split("=") for each in name.split("/")[1:])  # type: ignore[misc]
 
 

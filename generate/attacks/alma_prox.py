@@ -33,8 +33,10 @@ class ALMAProx:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
+    norm: ClassVar = "L∞"
+    paper: ClassVar = "Rony et al. 2023, arXiv:2206.07179"
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar[bool] = True
+    dithered: ClassVar = True
 
     rate: float = 0.13
     fall: float = 0.1
@@ -88,12 +90,12 @@ class ALMAProx:
 
 
 def spread(logits: Sequence[Tensor]) -> Tensor:
-    """(K, N, H, W) largest logit minus the mean of the third and fourth, so that scale does not matter (Eq. 8).
+    """(K, N, H, W) largest logit minus the mean of the third and fourth, so that the logits' scale does not matter.
 
-    With two classes there is nothing to divide by, and it is 1.
+    With fewer than four classes, where the ratio of leads to that may have no gradient, it is 1.
     """
     found = []
     for each in logits:
         top = each.topk(min(4, each.shape[1]), 1).values
-        found.append(top[:, 0] - top[:, 2:].mean(1) + 1e-8 if top.shape[1] > 2 else torch.ones_like(top[:, 0]))
+        found.append(top[:, 0] - top[:, 2:].mean(1) + 1e-8 if top.shape[1] == 4 else torch.ones_like(top[:, 0]))
     return torch.stack(found)

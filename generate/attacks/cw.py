@@ -33,8 +33,10 @@ class CW:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
+    norm: ClassVar = "L2"
+    paper: ClassVar = "Carlini and Wagner 2017, arXiv:1608.04644"
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar[bool] = True
+    dithered: ClassVar = True
 
     rate: float = 0.004
     const: float = 1.0

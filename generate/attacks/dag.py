@@ -26,8 +26,10 @@ class DAG:
         outside: weight of a pixel outside φ, against 1 of one of φ.
     """
 
+    norm: ClassVar = "none"
+    paper: ClassVar = "Xie et al. 2017, arXiv:1703.08603"
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar[bool] = True
+    dithered: ClassVar = True
 
     step: float = 1.0
     aim: float = 0.99

@@ -31,8 +31,10 @@ class DDN:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
+    norm: ClassVar = "L2"
+    paper: ClassVar = "Rony et al. 2019, arXiv:1811.09600"
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar[bool] = True
+    dithered: ClassVar = True
 
     start: float = 0.25
     factor: float = 0.05

@@ -24,7 +24,7 @@ class DeepFool:
     Where pixels share weights the step may be far too long, so it has a longest length.
 
     Attributes:
-        norm: which norm of the step is the smallest, that of Eq. 8 (`l2`) or Eq. 11 (`linf`).
+        distance: which norm of the step is the smallest, that of Eq. 8 (`l2`) or Eq. 11 (`linf`).
         overshoot: by which a step is longer (η).
         longest: root mean square of the longest step, in levels.
         kappa: lead in logits that pixels are to have.
@@ -32,10 +32,12 @@ class DeepFool:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
+    norm: ClassVar = "L2 or L∞"
+    paper: ClassVar = "Moosavi-Dezfooli et al. 2016, arXiv:1511.04599"
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar[bool] = True
+    dithered: ClassVar = True
 
-    norm: Literal["l2", "linf"] = "l2"
+    distance: Literal["l2", "linf"] = "l2"
     overshoot: float = 0.02
     longest: float = 0.1
     kappa: float = 0.1
@@ -68,6 +70,6 @@ class DeepFool:
 
     def projection(self, value: Tensor, gradient: Tensor) -> Tensor:
         """(N, 3, H, W) smallest step along which a linear function falls by `value` (N, 1, 1, 1)."""
-        if self.norm == "linf":
+        if self.distance == "linf":
             return value / norms(gradient, 1) * gradient.sign()
         return value / norms(gradient).square() * gradient

@@ -29,6 +29,8 @@ class JSMA:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
+    norm: ClassVar = "L0"
+    paper: ClassVar = "Papernot et al. 2016, arXiv:1511.07528"
     presets: ClassVar[Presets] = {}
 
     share: float = 0.001

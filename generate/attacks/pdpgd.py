@@ -29,7 +29,7 @@ class PDPGD:
     proximal operator in Adam's metric is solved for instead of approached in five steps.
 
     Attributes:
-        norm: the norm that is to be small.
+        distance: the norm that is to be small.
         rate: first step of Adam, in levels.
         fall: share of itself that it falls to.
         dual_rate: first step of the multipliers' logarithms.
@@ -39,10 +39,12 @@ class PDPGD:
         outside: weight of all pixels outside φ together, against 1 of φ.
     """
 
+    norm: ClassVar = "L2 or L∞"
+    paper: ClassVar = "Matyasko and Chau 2021, arXiv:2106.01538"
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar[bool] = True
+    dithered: ClassVar = True
 
-    norm: Literal["l2", "linf"] = "l2"
+    distance: Literal["l2", "linf"] = "l2"
     rate: float = 0.7
     fall: float = 0.01
     dual_rate: float = 0.1
@@ -84,12 +86,12 @@ class PDPGD:
                 problem.confine(problem.clean + self.shrunk(problem, moved - problem.clean, pull, metric))
                 - problem.clean
             )
-            rise = self.dual_rate * (DECREASE + (1 - DECREASE) * max(1 - (number + 1) / max(problem.steps, 1), 0))
+            rise = self.dual_rate * (DECREASE + (1 - DECREASE) * max(1 - number / max(problem.steps - 1, 1), 0))
             dual = dual - rise * lead.detach().sign()
 
     def shrunk(self, problem: Problem, change: Tensor, weight: Tensor, metric: Tensor) -> Tensor:
         """The proximal step."""
-        if self.norm == "l2":
+        if self.distance == "l2":
             return prox_l2(change, weight, metric)
         return prox_linf(change, weight, metric, -problem.clean, 1 - problem.clean)
 
