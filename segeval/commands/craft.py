@@ -46,7 +46,14 @@ def craft(
             "--victims.",
         ),
     ],
-    attack: Annotated[list[str], Option("--attack", help="A name from `segeval ls attacks`; repeatable.")] = ["tanh"],
+    attack: Annotated[
+        list[str],
+        Option(
+            "--attack",
+            help="A name from `segeval ls attacks`, or several: `quick`, `standard` or `full` (`segeval ls suites`); "
+            "repeatable.",
+        ),
+    ] = ["standard"],
     scope: Annotated[
         list[ScopeName],
         Option("--scope", help="Change only the pixels of the source classes, or the whole image; repeatable."),
@@ -159,7 +166,7 @@ def craft(
     config = CraftConfig(
         dataset=dataset,
         models=tuple(model),
-        attacks=tuple(attack),
+        attacks=attacks_of(attack),
         scopes=tuple(each.value for each in scope),
         presets=tuple(preset),
         tasks=tuple(task),
@@ -199,6 +206,14 @@ def craft(
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were left out")
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *own)}")
+
+
+def attacks_of(names: list[str]) -> tuple[str, ...]:
+    """The attacks that are named, by themselves or by their suite, each once."""
+    from segeval.registry import suites
+
+    known = suites()
+    return tuple(dict.fromkeys(each for name in names for each in known.get(name, (name,))))
 
 
 def deployed_too(on: list[OnName]) -> bool:

@@ -13,10 +13,10 @@ from segeval.console import results, say
 from segeval.errors import ConfigurationError
 from segeval.files.encoding import encode
 from segeval.places import dataset_root
-from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS
+from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS, suites
 
 Row = tuple[str, ...]
-Kind = Literal["models", "datasets", "attacks", "tasks", "targets"]
+Kind = Literal["models", "datasets", "attacks", "suites", "tasks", "targets"]
 
 
 def first_line(thing: object) -> str:
@@ -57,6 +57,11 @@ def attack_rows() -> tuple[Row, list[Row]]:
             )
         )
     return ("attack", "norm", "what it does", "paper", "presets", "settings"), rows
+
+
+def suite_rows() -> tuple[Row, list[Row]]:
+    """Names for several attacks."""
+    return ("suite", "attacks"), [(name, ", ".join(attacks)) for name, attacks in suites().items()]
 
 
 def dataset_rows() -> tuple[Row, list[Row]]:
@@ -119,6 +124,7 @@ KINDS: dict[Kind, Callable[[], tuple[Row, list[Row]]]] = {
     "models": model_rows,
     "datasets": dataset_rows,
     "attacks": attack_rows,
+    "suites": suite_rows,
     "tasks": task_rows,
     "targets": target_rows,
 }

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -137,3 +138,17 @@ def test_labels_stay_apart() -> None:
     config = replace(CONFIG, on=EVERY, engines=("int8",))
     labels = sorted(trajectory.specs[0].label for trajectory in resolve(config))
     assert len(labels) == 4 and all(one != other for one, other in pairwise(labels))
+
+
+def test_both_kinds_are_crafted_and_a_curve_tells_of_each_network_behind_each_corruption(
+    world: Any, tmp_path: Path
+) -> None:
+    changes = {"attacks": ("fgsm",), "scopes": ("full",), "limit": 1, "robust_to": ("jpeg:75",)}
+    folder = world.craft(tmp_path / "set", **changes)
+    name = world.victim.spec.name
+    plain, robust = folder.samples()
+    assert plain.attack == "fgsm-full" and robust.attack == "fgsm-full-robust-to-jpeg-75"
+    assert plain.seed == robust.seed
+    assert plain.curve[0].counts.keys() == {name} and robust.curve[0].counts.keys() == {name, f"{name}.fp32+jpeg-75"}
+    assert plain.files["adversarial"].sha256 != robust.files["adversarial"].sha256
+    assert plain.counts.keys() == robust.counts.keys() == {name}
