@@ -111,7 +111,7 @@ def test_the_smallest_l2_change_is_nearly_found(
 @pytest.mark.parametrize(
     ("attack", "settings", "excess"),
     [
-        ("alma-prox", {"rate": 0.5}, 1.3),
+        ("alma-prox", {"rate": 0.3, "check": 5}, 1.7),
         ("pdpgd", {"distance": "linf", "rate": 1.0}, 1.7),
         ("deepfool", {"distance": "linf", "kappa": 0.0, "longest": 0.2}, 1.35),
     ],
@@ -140,7 +140,7 @@ def test_the_pixels_with_the_most_to_gain_go_to_their_ends(problem: Callable[...
     expected = gain >= gain.flatten().topk(count).values[-1]
     changed = (first[0] != start[0]).any(0)
     assert torch.equal(start, given.clean) and torch.equal(changed, expected)
-    assert set(first[0][:, changed].unique().tolist()) == {0.0, 1.0}
+    assert set(first[0][:, changed].flatten().tolist()) == {0.0, 1.0}
     assert bool((second[0] != start[0]).any(0)[changed].all())
     assert int(((second[0] != start[0]).any(0) & given.phi[0]).sum()) <= 2 * count
 
