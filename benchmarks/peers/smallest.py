@@ -10,7 +10,7 @@ that what they return counts for nothing; their images are rounded to nearest, s
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean, median
 from typing import Annotated
 
@@ -98,8 +98,9 @@ def crafted(name: str, one: Case, spec: AttackSpec) -> tuple[Outcome, float]:
     known, started = peers(), time.process_time()
     if not name.startswith("adv-lib:"):
         attack = build_attack(name.partition("/")[0], "default", "full", settings_of(name))
+        spec, problem = replace(spec, dithered=True), replace(one.problem, dithered=True)
         ((found,),) = run_attack(
-            attack, [spec], one.problem, ["network"], [one.meter], [one.image], [[None]], lambda step: None
+            attack, [spec], problem, ["network"], [one.meter], [one.image], [[None]], lambda step: None
         )
         return found, (time.process_time() - started) / spec.steps
     watched, problem = Watched(one, spec), one.problem

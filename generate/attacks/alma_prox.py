@@ -35,8 +35,8 @@ class ALMAProx:
 
     norm: ClassVar = "L∞"
     paper: ClassVar = "Rony et al. 2023, arXiv:2206.07179"
+    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar = True
 
     rate: float = 0.13
     fall: float = 0.1

@@ -35,8 +35,8 @@ class CW:
 
     norm: ClassVar = "L2"
     paper: ClassVar = "Carlini and Wagner 2017, arXiv:1608.04644"
+    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar = True
 
     rate: float = 0.004
     const: float = 1.0

@@ -28,8 +28,8 @@ class DAG:
 
     norm: ClassVar = "none"
     paper: ClassVar = "Xie et al. 2017, arXiv:1703.08603"
+    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar = True
 
     step: float = 1.0
     aim: float = 0.99

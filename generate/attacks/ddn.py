@@ -33,8 +33,8 @@ class DDN:
 
     norm: ClassVar = "L2"
     paper: ClassVar = "Rony et al. 2019, arXiv:1811.09600"
+    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar = True
 
     start: float = 0.25
     factor: float = 0.05

@@ -34,8 +34,8 @@ class DeepFool:
 
     norm: ClassVar = "L2 or L∞"
     paper: ClassVar = "Moosavi-Dezfooli et al. 2016, arXiv:1511.04599"
+    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar = True
 
     distance: Literal["l2", "linf"] = "l2"
     overshoot: float = 0.02

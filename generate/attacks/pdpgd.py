@@ -41,8 +41,8 @@ class PDPGD:
 
     norm: ClassVar = "L2 or L∞"
     paper: ClassVar = "Matyasko and Chau 2021, arXiv:2106.01538"
+    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
-    dithered: ClassVar = True
 
     distance: Literal["l2", "linf"] = "l2"
     rate: float = 0.7

@@ -164,4 +164,5 @@ def describe(name: str, preset: str, scope: Scope, attack: Attack, config: Craft
         on=on,
         engines=() if on == "fp32" else config.engines,
         whole_levels=set(config.on) != {"fp32"},
+        dithered=getattr(attack, "lattice", False) and preset not in LAST_STEP_PRESETS,
     )

@@ -20,8 +20,6 @@ from ..attacks.problem import Attack, Candidate, Problem
 LEVELS = 255.0
 FAR = 1.5
 """A growing attack whose change is this many times what every spec allows is ended: it does not take so much back."""
-DITHER = 1000
-"""Stream of an image's random numbers that its thresholds are drawn from; attacks use the first ones."""
 
 
 @dataclass
@@ -30,14 +28,12 @@ class Kept:
 
     Attributes:
         limit: mean change in levels that the saved image may have, None for any.
-        dithered: whether it is saved dithered even where nothing limits it.
         aim: success that is enough where nothing limits the change: beyond it, the smaller change is the better one.
         step: -1 while there is none.
     """
 
     spec: AttackSpec
     limit: float | None
-    dithered: bool = False
     aim: float = 1.0
     image: NDArray[np.uint8] | None = None
     step: int = -1
@@ -48,10 +44,9 @@ class Kept:
         score = (success if self.limit is not None else min(success, self.aim), -mean)
         if self.spec.keep == "best" and score <= self.score:
             return
-        if self.limit is not None and rounded.change > self.limit:
-            return
-        image = rounded.nearest if self.limit is None and not self.dithered else rounded.dithered
-        self.image, self.step, self.score = image, step, score
+        if self.limit is None or rounded.change <= self.limit:
+            image = rounded.nearest if self.limit is None and not self.spec.dithered else rounded.dithered
+            self.image, self.step, self.score = image, step, score
 
 
 @dataclass
@@ -59,9 +54,8 @@ class Rounded:
     """One iterate (3, H, W) as 8-bit images (H, W, 3), each made when it is asked for.
 
     Rounded to nearest, a change of less than half a level is none. Where the mean change is limited, that would leave
-    all or nothing of an attack whose pixels change alike, and little of one that looks for the smallest change. There
-    it is dithered: rounded up with the probability of its fraction, so that the mean change of the saved image is that
-    of the iterate.
+    all or nothing of an attack whose pixels change alike. There it is dithered: rounded up with the probability of its
+    fraction, so that the mean change of the saved image is that of the iterate.
     """
 
     iterate: Tensor
@@ -146,9 +140,9 @@ def run_attack(
         limits: per image and spec, the mean change in levels that the saved image may have.
         tick: called with the number of steps taken.
     """
-    dithered, aim = bool(getattr(attack, "dithered", False)), float(getattr(attack, "aim", 1.0))
-    drawn_for = dithered or any(limit is not None for row in limits for limit in row)
-    thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if drawn_for else np.zeros(len(clean))
+    needed = specs[0].dithered or any(limit is not None for row in limits for limit in row)
+    thresholds = problem.thresholds.cpu().numpy() if needed else np.zeros(len(clean))
+    aim = float(getattr(attack, "aim", 1.0))
     grows, last = bool(getattr(attack, "matched", {})), int(getattr(attack, "restarts", 0))
     shown = shown_by_image(problem)
     tracks = [
@@ -156,7 +150,7 @@ def run_attack(
             meter=meter,
             clean=image,
             thresholds=drawn,
-            kept=[Kept(spec, limit, dithered, aim) for spec, limit in zip(specs, row, strict=True)],
+            kept=[Kept(spec, limit, aim) for spec, limit in zip(specs, row, strict=True)],
             shown=seen,
             grows=grows,
         )

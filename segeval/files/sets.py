@@ -112,6 +112,8 @@ class AttackSpec:
         whole_levels: whether networks see every iterate rounded to whole levels, as deployed files must. Where a set
             has attacks on files, all its attacks do, so that two of them differ in what they were made on alone.
         robust_to: corruptions that the attack is made to survive as well, as in ``jpeg-75``.
+        dithered: whether networks see every iterate in the whole levels that it would be saved with, rounded up with
+            the probability of its fraction, so that saving changes nothing.
     """
 
     attack: str
@@ -128,6 +130,7 @@ class AttackSpec:
     engines: tuple[str, ...] = ()
     whole_levels: bool = False
     robust_to: tuple[str, ...] = ()
+    dithered: bool = False
 
     @property
     def label(self) -> str:
@@ -189,7 +192,8 @@ class Step:
 
     Attributes:
         mean, mean_phi: as in `Norms`, of the float image.
-        counts: on the image that the networks saw: the float one, or in whole levels (`AttackSpec.whole_levels`).
+        counts: on the image that the networks saw: the float one, or in whole levels (`AttackSpec.whole_levels` and
+            `dithered`).
     """
 
     mean: float

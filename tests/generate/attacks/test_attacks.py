@@ -126,6 +126,15 @@ def test_curves_have_every_step_and_the_saved_one_is_the_one_to_keep(attack: str
         assert abs(sample.curve[sample.best_step].mean - sample.norms.mean) < 0.5
 
 
+@pytest.mark.parametrize("attack", [name for name in NAMES if getattr(ATTACKS.load(name), "lattice", False)])
+def test_saving_changes_nothing_of_what_an_attack_in_whole_levels_reached(attack: str, crafted: Crafted) -> None:
+    folder = crafted(attack)
+    assert specs(folder)[f"{attack}-full"].dithered
+    for sample in folder.samples():
+        if specs(folder)[sample.attack].dithered:
+            assert sample.curve[sample.best_step].counts == sample.counts
+
+
 @pytest.mark.parametrize("attack", NAMES)
 def test_default_attacks_have_some_success(attack: str, crafted: Crafted) -> None:
     folder = crafted(attack)

@@ -130,6 +130,7 @@ def test_more_restarts_than_steps_are_refused(several_classes: Callable[..., Pro
     [
         ("pgd", {"first_step": 0}, "pgd: a step of 0 budgets"),
         ("cospgd", {"budget": 0.5}, "cospgd: a budget of 0.5 levels"),
+        ("pgd", {"budget": 1.5}, "pgd: a budget of 1.5 levels"),
         ("pgd", {"momentum": 1}, "pgd: momentum=1"),
         ("apgd", {"restarts": -1}, "apgd: restarts=-1"),
         ("padam", {"rate": 0}, "padam: a rate of 0 levels"),

@@ -142,12 +142,11 @@ def test_within_a_mean_change_the_best_iterate_that_keeps_it_is_saved() -> None:
 class Smallest(Scripted):
     """A script of an attack that looks for the smallest change with which three quarters of φ are won."""
 
-    dithered: ClassVar[bool] = True
     aim: float = 0.75
 
 
-def test_beyond_its_aim_an_attack_has_its_smallest_change_saved_and_none_of_it_vanishes() -> None:
-    """Rounded to nearest, changes of 0.4 levels would be none. Within a limit it is success alone that counts."""
+def test_beyond_its_aim_an_attack_has_its_smallest_change_saved() -> None:
+    """Within a limit it is success alone that counts."""
     script = [[(0, 0.0)], [(16, 0.9)], [(13, 0.4)], [(11, 0.1)], [(14, 0.45)]]
     phi = torch.ones(1, SIDE, SIDE, dtype=torch.bool)
     clean = np.full((SIDE, SIDE, 3), 100, np.uint8)
@@ -159,7 +158,6 @@ def test_beyond_its_aim_an_attack_has_its_smallest_change_saved_and_none_of_it_v
         Smallest(script), specs, problem, ["victim"], meters, [clean], [limits], lambda step: None
     )
     assert (free.step, within.step) == (2, 1)
-    assert set(np.unique(free.image)) == {100, 101} and 0.2 < float((free.image - clean).mean()) < 0.6
 
 
 @dataclass(frozen=True)

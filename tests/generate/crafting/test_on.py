@@ -1,5 +1,6 @@
 """What an attack is made on: names, networks, what counts as success, and images as a file takes them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,8 @@ import torch
 from segeval.corruptions import parse_corruptions
 from segeval.errors import ConfigurationError, UnknownNameError
 from segeval.files.sets import CraftConfig, MadeOn
-from segeval.generate.attacks.problem import rounded
+from segeval.generate.attacks.budgets import to_bytes
+from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import resolve
 from segeval.generate.attacks.victims import attacked, together
 from segeval.generate.crafting.deployed import attacked_bundle
@@ -91,12 +93,26 @@ def test_success_is_what_the_files_show_and_the_network_does_not() -> None:
     assert success_of(meter, [file, other], counts, (False, False), []) == pytest.approx(1 / 4)
 
 
-def test_a_file_sees_whole_levels_and_the_gradient_passes() -> None:
-    images = (torch.rand(1, 3, 8, 8, dtype=torch.float64) * 0.9 + 0.05).requires_grad_()
-    seen = rounded(images)
+def test_a_file_sees_whole_levels_and_the_gradient_passes(several_classes: Callable[..., Problem]) -> None:
+    problem = replace(several_classes("full", torch.float64), whole_levels=True)
+    images = (problem.clean * 0.9 + 0.05).requires_grad_()
+    seen = problem.seen(images)
     torch.testing.assert_close(seen * 255, (images * 255).round())
     (gradient,) = torch.autograd.grad((3 * seen).sum(), images)
     assert (gradient == 3).all()
+
+
+def test_what_networks_see_dithered_is_what_is_saved(several_classes: Callable[..., Problem]) -> None:
+    given = several_classes("full")
+    clean = (given.clean * 255).round()
+    problem = replace(given, clean=clean / 255, dithered=True)
+    images = (problem.clean + 3 / 255 * torch.randn(clean.shape)).clamp(0, 1)
+    seen = problem.seen(images)
+    for index, thresholds in enumerate(problem.thresholds.numpy()):
+        levels = clean[index].permute(1, 2, 0).byte().numpy()
+        saved = to_bytes(images[index], levels, None, thresholds)
+        assert torch.equal(seen[index], torch.from_numpy(saved).permute(2, 0, 1) / 255)
+    assert float((seen - images).mean()) * 255 == pytest.approx(0, abs=0.05)
 
 
 @pytest.mark.parametrize(
