@@ -116,10 +116,17 @@ SOURCES = Registry(
 ATTACKS = Registry(
     "attack",
     {
+        "alma-prox": "segeval.generate.attacks.alma_prox:ALMAProx",
         "apgd": "segeval.generate.attacks.apgd:APGD",
         "cospgd": "segeval.generate.attacks.cospgd:CosPGD",
+        "cw": "segeval.generate.attacks.cw:CW",
+        "dag": "segeval.generate.attacks.dag:DAG",
+        "ddn": "segeval.generate.attacks.ddn:DDN",
+        "deepfool": "segeval.generate.attacks.deepfool:DeepFool",
         "fgsm": "segeval.generate.attacks.fgsm:FGSM",
+        "jsma": "segeval.generate.attacks.jsma:JSMA",
         "padam": "segeval.generate.attacks.padam:PAdam",
+        "pdpgd": "segeval.generate.attacks.pdpgd:PDPGD",
         "pgd": "segeval.generate.attacks.pgd:PGD",
         "sea": "segeval.generate.attacks.sea:SEA",
         "segpgd": "segeval.generate.attacks.segpgd:SegPGD",

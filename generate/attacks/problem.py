@@ -185,7 +185,9 @@ class Attack(Protocol):
     * `own_loss`, the fields of a loss that is not the problem's, which an evasive attack has no use for;
     * `matched`, if its change grows from step to step, the fields with which it does so slowly enough to be matched to
       another attack's;
-    * `restarts`, if it begins anew, how often.
+    * `restarts`, if it begins anew, how often;
+    * `aim`, if it looks for the smallest change, a field with the success that is enough: beyond it, and where nothing
+      else limits the change, the smaller one is saved.
 
     Attributes:
         presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.
