@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from segeval.errors import ConfigurationError, UnknownNameError, nearest
@@ -60,13 +61,26 @@ class Registry:
             raise UnknownNameError(f"no {self.kind} {name!r}", hint)
         try:
             with importable(*([] if name in places else [Path.cwd()])):
-                return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+                found = import_module(module)
+        except Exception as error:  # somebody else's code
             if name in self._places:
                 raise
+            what, hint = (
+                f"cannot load {self.kind} {name!r}: {error}",
+                "is it in this folder, installed, or on PYTHONPATH?",
+            )
+            if not isinstance(error, ImportError):
+                at = extract_tb(error.__traceback__)[-1]
+                what = f"cannot load {self.kind} {name!r}: {at.filename}:{at.lineno}: {type(error).__name__}: {error}"
+                hint = "does it run by itself?"
+            raise UnknownNameError(what, hint) from error
+        if not hasattr(found, attribute) and name not in self._places:
+            public = [each for each in vars(found) if not each.startswith("_")]
             raise UnknownNameError(
-                f"cannot load {self.kind} {name!r}: {error}", "is it in this folder, installed, or on PYTHONPATH?"
-            ) from error
+                f"cannot load {self.kind} {name!r}: module {module!r} has no attribute {attribute!r}",
+                nearest(attribute, public),
+            )
+        return getattr(found, attribute)
 
 
 @contextmanager

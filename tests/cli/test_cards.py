@@ -199,6 +199,7 @@ def test_what_is_no_card_is_followed_by_the_way_to_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mynet_of_test.py").write_text(CODE)
+    (tmp_path / "broken_of_test.py").write_text("raise ValueError('not today')")
     shutil.copy(folder / "net.onnx", tmp_path)
     with zipfile.ZipFile("net.ts", "w") as archive:  # what torch.jit.save writes among others
         archive.writestr("net/data.pkl", b"")
@@ -209,7 +210,10 @@ def test_what_is_no_card_is_followed_by_the_way_to_one(
         "label=net.ts": "docs/own-network.md",
         "mynet_of_test:net": 'factory = "mynet_of_test:net"',
         "./mynet_of_test.py:net": 'factory = "./mynet_of_test.py:net"',
-        "mynet_of_test:nte": "no attribute 'nte'",
+        "mynet_of_test:nte": "did you mean net?",
+        "broken_of_test:net": "ValueError: not today",
+        "mynet_of_test.py": 'factory = "mynet_of_test.py:FUNCTION"',
+        "net.pth": "--model NAME=net.pth",
         "espnet-cityscapes=net.onnx": 'onnx = "net.onnx"',
         "espnet-cityscapes=net.ts": 'torchscript = "net.ts"',
         "nowhere.toml": "segeval model init",
@@ -217,6 +221,8 @@ def test_what_is_no_card_is_followed_by_the_way_to_one(
         ended = crafted(folder, tmp_path, call, model)
         assert ended.code == 2 and said in ended.err and "Traceback" not in ended.err, (model, ended.err)
         assert "weights_only" not in ended.err
+    ended = call("model", "check", "net.onnx")
+    assert ended.code == 2 and "segeval model init net.onnx" in ended.err
 
 
 def test_tasks_of_a_card(tmp_path: Path, call: Call) -> None:

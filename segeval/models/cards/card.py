@@ -30,6 +30,11 @@ EXAMPLE = f"""\
 {ENDS}    [classes]
     table = "cityscapes"       # or names = ["road", "car"]
 """
+CARD_OF_CLASSES = (
+    "give [classes] of the card the names of the dataset, in the order of its labels, and the other outputs as extra; "
+    "or the Cityscapes name of each class as classes.canonical"
+)
+"""What to do about a card whose classes are not those of a dataset."""
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def called(function: Any, arguments: Mapping[str, Any], card: ModelCard, named: 
         card: for messages.
         named: the factory, for messages.
     """
-    if not callable(function):
+    if not callable(function) or isinstance(function, nn.Module):
         return function if not arguments else refuse_arguments(card)
     try:
         return function(**arguments)
