@@ -103,7 +103,7 @@ def check(
     if data is not None:
         require_same_classes(read.table, data, card)
     doubts = 0
-    for finding in check_card(segmenter, data, wanted):
+    for finding in check_card(segmenter, read, data, wanted):
         typer.echo(f"{'warning' if finding.doubt else 'ok'}: {finding.text}")
         doubts += finding.doubt
     if not doubts:

@@ -62,6 +62,13 @@ class Source:
             return ()
         return tuple(dict.fromkeys((self.named, *factories_in(self.arguments))))
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that the card itself names: the network, code and weights."""
+        places = [code.rpartition(":")[0] for code in self.codes] if self.kind == "factory" else [self.named]
+        code = [place for place in places if self.kind != "factory" or place.endswith(".py")]
+        return (*code, *([self.weights] if self.weights else []))
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -77,6 +84,7 @@ class ModelCard:
         multiple_of: what both sides of an image must be multiples of.
         table: its classes, in the order of its outputs.
         extra: outputs after those of the table's classes, such as a background.
+        moved: where files are that are no longer where the card names them, by what it calls them.
     """
 
     path: Path
@@ -92,6 +100,7 @@ class ModelCard:
     licence: str = ""
     paper: str = ""
     reported: Mapping[str, float] = field(default_factory=dict)
+    moved: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -122,7 +131,7 @@ class ModelCard:
 
     def beside(self, file: str) -> Path:
         """A file that the card names."""
-        return self.path.parent / Path(file).expanduser()
+        return self.moved.get(file) or self.path.parent / Path(file).expanduser()
 
 
 def factories_in(arguments: Mapping[str, Any]) -> Iterator[str]:
