@@ -9,6 +9,7 @@ from segeval.errors import ConfigurationError, nearest
 from segeval.files.storage import sha256
 from segeval.models.cards.card import EXAMPLE, ModelCard, Source, SourceKind
 from segeval.models.cards.tables import Table, parsed_toml, read_bytes
+from segeval.models.model_names import CARD as SUFFIX
 from segeval.models.model_names import LABEL
 from segeval_runner.described import Colour, Input, Kind, Layout, Output, Resize
 
@@ -25,6 +26,10 @@ def read_card(path: Path) -> ModelCard:
 
     Raises ConfigurationError for a file that cannot be read, an unknown or missing key, or a value that cannot be.
     """
+    if path.suffix.casefold() != SUFFIX:
+        onnx = path.suffix.casefold() == ".onnx"
+        hint = f"make one of it: segeval model init {path}" if onnx else "docs/own-network.md shows one"
+        raise ConfigurationError(f"{path} is no model card, a file whose name ends in {SUFFIX}", hint)
     if not path.exists():
         raise ConfigurationError(
             f"there is no model card {path}", "make one of an ONNX file: segeval model init FILE.onnx"

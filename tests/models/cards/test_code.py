@@ -202,8 +202,18 @@ def test_torchscript_and_torch_export(tmp_path: Path) -> None:
         images = torch.stack([torch.from_numpy(image_of(seed)).permute(2, 0, 1) / 255 for seed in range(2)])
         assert torch.allclose(segmenter(images)[1:], segmenter(images[1:]), atol=1e-4)
         other = "net.pt2" if file == "net.ts" else "net.ts"
-        with pytest.raises(WeightsError, match="is no "):
+        with pytest.raises(WeightsError, match=r"net.* is a .*, not a ") as caught:
             load_model(card(tmp_path, f'{kind} = "{other}"', ""))
+        assert f'= "{other}" into [source]' in caught.value.hint
+
+
+def test_a_network_that_is_there_already(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text(CODE + "\nmade = Net(3)\n")
+    made = load_model(card(tmp_path, 'factory = "./made.py:made"'))
+    assert predict(made, image_of(0)).shape == (32, 48)
+    with pytest.raises(ConfigurationError, match="is no function") as caught:
+        load_model(card(tmp_path, 'factory = "./made.py:made"\narguments = { classes = 3 }'))
+    assert "leave [source.arguments] out" in caught.value.hint
 
 
 def test_arguments_that_are_built_and_that_are_none(tmp_path: Path) -> None:
@@ -246,7 +256,10 @@ def test_modules_of_one_name_beside_two_cards(tmp_path: Path, monkeypatch: pytes
             (convolution,) = (each for each in segmenter.modules() if isinstance(each, nn.Conv2d))
             assert convolution.kernel_size == (2 * number + 1,) * 2
             assert segmenter.record.card is not None
-            assert [each.path for each in segmenter.record.card.files] == [file]
+            assert {each.path for each in segmenter.record.card.files} - {"package_of_mine/__init__.py"} == {
+                file,
+                "help_of_mine.py",
+            }
     (tmp_path / "b/string").mkdir()
     (tmp_path / "b/string/__init__.py").touch()
     with pytest.raises(ConfigurationError, match=r"string is .*string\.py, not .*b/string/__init__\.py"):
