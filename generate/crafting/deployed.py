@@ -138,7 +138,9 @@ def read(bundle: AttackedBundle, record: EngineRecord, base: Segmenter, forward:
     """One file as a network on the device of its float network. Raises IntegrityError, WeightsError, EngineError."""
     import onnx
 
-    from segeval.graphs.differentiable import EngineInTheLoop, GraphSegmenter, OnnxRuntimeLogits
+    from segeval.graphs.differentiable import EngineInTheLoop, GraphSegmenter
+
+    from .engines import engine_logits
 
     if record.weights_sha256 != base.record.weights_sha256:
         raise WeightsError(
@@ -151,7 +153,7 @@ def read(bundle: AttackedBundle, record: EngineRecord, base: Segmenter, forward:
         raise IntegrityError(f"{record.file} in {bundle.path} was changed", "deploy again")
     model = onnx.load_from_string(data)
     graph: nn.Module = GraphSegmenter(model)
-    if forward == "onnxruntime":
-        graph = EngineInTheLoop(graph, OnnxRuntimeLogits(model))
+    if forward != "graph":
+        graph = EngineInTheLoop(graph, engine_logits(bundle.path, record.name, model, forward))
     file = DeployedFile(base.spec.name, record.label, recorded)
     return Deployed(file, base, graph, (record.height, record.width)).to(base.mean.device)

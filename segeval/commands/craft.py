@@ -95,7 +95,7 @@ def craft(
         ),
     ] = [],
     forward: Annotated[
-        Literal["graph", "onnxruntime"],
+        Literal["graph", "onnxruntime", "openvino", "tensorrt"],
         Option("--forward", help="What computes the logits of a deployed file; the gradient is always the graph's."),
     ] = "graph",
     robust_to: Annotated[

@@ -78,10 +78,15 @@ class Running(Drive):
                     size = int(np.prod(self.world.logits)) * 4
                     (logits,) = [memory for memory in self.world.cuda.memory.values() if len(memory) == size]
                     self.assertEqual(set(logits.view(np.float32)), {np.float32(images().sum())})
+                    found = running.logits(images(1))
+                    self.assertEqual((found.shape, found.dtype), (self.world.logits, np.float32))
+                    self.assertEqual(set(found.ravel()), {np.float32(images(1).sum())})
                     facts = running.facts()
                     with running.pipeline() as pipeline:
                         pipeline.begin(images())
                         pipeline.finish()
+                with self.active() as running, self.assertRaises(BackendError):
+                    running.logits(images())
                 self.assertEqual((facts["engine"], facts["output"]), ("cached" if graph else "built", "network_output"))
         self.assertNotIn("output", whole)
         self.renew()
