@@ -27,6 +27,7 @@ from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetS
 from .measure.report_rows import ReportRows, made_on_files
 from .measure.summary import survival_rows
 from .measure.sweep import attributions, calibration_matrices
+from .measure.under_attack_rows import attacked_rows
 from .report.adaptive_csv import adaptive_csv
 from .report.corruptions_csv import corruptions_csv
 from .report.downloads import downloads, kept_free
@@ -151,6 +152,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     )
     about = set_summary(sources, len(counted.attacked))
     rows = ReportRows(survival, clean_rows(sources, counted), engines, made_on_files(about.attacks))
+    attacked = attacked_rows(survival, counted.under_attack, about.attacks, seed)
     compared = comparisons(counted.rows, rows, about.attacks, seed, progress)
     return SurvivalReport(
         verdict=(*verdict(rows, compared), *audited(adaptive_tables(rows, compared, about))),
@@ -170,6 +172,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
         resamples=RESAMPLES,
         breakdown=tuple(counted.breakdown.rows(sources, seed, progress)),
         comparisons=compared,
+        attacked=attacked,
     )
 
 

@@ -44,6 +44,10 @@ class RowKey:
         """The same on another engine."""
         return replace(self, engine=engine)
 
+    def under(self, attack: str) -> "RowKey":
+        """The same under another attack."""
+        return replace(self, attack=attack)
+
 
 class Keyed:
     """A record of which a row key is a part. Its JSON is flat."""
