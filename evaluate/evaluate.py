@@ -39,6 +39,8 @@ from .report.reading import KEPT
 from .report.renewal import hashes_below, hashes_of, make_above, renewed
 from .report.report_csv import breakdown_csv, clean_csv, comparisons_csv, curves_csv, samples_csv, survival_csv
 from .report.sweep_csv import attribution_csv, calibrations_csv
+from .report.under_attack_csv import attacked_csv
+from .report.under_attack_wording import worst_sentences
 from .report.verdict import audited, limits, verdict
 
 
@@ -64,8 +66,8 @@ def evaluate(
     Args:
         set_root: a finished adversarial set.
         replays: of that set; an unfinished one is evaluated as far as it got, and the report says so.
-        out: gets report.html, report.json, survival.csv, clean.csv, curves.csv, breakdown.csv and the samples as
-            samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to compare,
+        out: gets report.html, report.json, survival.csv, attacked.csv, clean.csv, curves.csv, breakdown.csv and the
+            samples as samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to compare,
             adaptive.csv if attacks were made on deployed files, corruptions.csv if images were corrupted,
             calibrations.csv and attribution.csv if there were several int8 files.
         seed: of the bootstrap.
@@ -108,6 +110,7 @@ def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkR
     rows = ReportRows.of(report)
     tables = {
         "survival.csv": survival_csv(report.survival),
+        "attacked.csv": attacked_csv(report.attacked, report.set.classes),
         "samples.csv": samples_csv(counted.rows),
         "clean.csv": clean_csv(report.clean),
         "curves.csv": curves_csv(report.curves),
@@ -155,7 +158,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     attacked = attacked_rows(survival, counted.under_attack, about.attacks, seed)
     compared = comparisons(counted.rows, rows, about.attacks, seed, progress)
     return SurvivalReport(
-        verdict=(*verdict(rows, compared), *audited(adaptive_tables(rows, compared, about))),
+        verdict=(*worst_sentences(attacked, rows.on_files), *verdict(rows, compared), *audited(adaptive_tables(rows, compared, about))),
         notes=limits(rows, counted.missing.total(), saturating, replaced, sources.not_run),
         survival=rows.survival,
         clean=rows.clean,

@@ -58,6 +58,7 @@ def evaluate(
         require_known_gates,
         survival_table,
         sweeps_in_terminal,
+        under_attack_in_terminal,
     )
     from segeval.evaluate import evaluate as measure
     from segeval.evaluate.report.places import require_free, require_place
@@ -75,7 +76,9 @@ def evaluate(
     if as_json:
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:
-        results.print(survival_table(report))
+        leading = [survival_table(report)]
+        has_worst_case = any(row.is_worst for row in report.attacked)
+        leading[0 if has_worst_case else 1 :][:0] = under_attack_in_terminal(report)
         beside = (adaptive_in_terminal, clean_in_terminal, corruptions_in_terminal, sweeps_in_terminal)
         for tables in (*beside, differences_in_terminal):
             for table in tables(report):
