@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 import segeval
+from segeval.corruptions import parse_corruptions
 from segeval.errors import ConfigurationError, MissingPrerequisiteError
 from segeval.files.bundles import BundleFolder, BundleManifest, DeployOptions, RunDefaults, SetReference
 from segeval.files.encoding import encode_sealed
@@ -28,7 +29,6 @@ from .bundle import hash_files, write_file, write_inputs
 from .calibration_images import choose_calibration
 from .compiler import INSTALL, Compiler, installed
 from .contents import survey
-from .corruptions import parse_corruptions
 from .engine_files import (
     engine_name,
 )

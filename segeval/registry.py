@@ -125,6 +125,13 @@ ATTACKS = Registry(
         "tanh": "segeval.generate.attacks.tanh:Tanh",
     },
 )
+
+
+def suites() -> dict[str, tuple[str, ...]]:
+    """Names for several attacks; those of `standard` find different images within one budget."""
+    return {"quick": ("pgd",), "standard": ("apgd", "padam", "pgd"), "full": tuple(ATTACKS)}
+
+
 TARGETS = Registry(
     "target",
     {

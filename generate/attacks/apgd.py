@@ -32,6 +32,8 @@ class APGD:
         wide: whether it begins in twice and one and a half times the budget, for 30 % of the steps each.
     """
 
+    norm: ClassVar = "L∞"
+    paper: ClassVar = "Croce and Hein 2020, arXiv:2003.01690"
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 

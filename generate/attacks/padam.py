@@ -27,6 +27,8 @@ class PAdam:
         loss: `ce`, cross entropy (PAdam-CE), or `logit-cosine`, cosine to the logits (PAdam-Cos).
     """
 
+    norm: ClassVar = "L∞"
+    paper: ClassVar = "Halmosi et al. 2024, arXiv:2407.09150"
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 

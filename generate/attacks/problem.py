@@ -162,9 +162,13 @@ class Attack(Protocol):
     `restarts`, how often.
 
     Attributes:
+        norm: what of the change it bounds or keeps small, as in ``L∞``.
+        paper: where it is published.
         presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.
     """
 
+    norm: ClassVar[str]
+    paper: ClassVar[str]
     presets: ClassVar[Presets]
 
     @property

@@ -23,6 +23,8 @@ class SEA:
         budget: L-infinity radius in 0–255 levels.
     """
 
+    norm: ClassVar = "L∞"
+    paper: ClassVar = "Croce et al. 2024, arXiv:2306.12941"
     presets: ClassVar[Presets] = {}
     restarts: ClassVar = len(PARTS) - 1
 

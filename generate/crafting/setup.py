@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from segeval.classes import ClassTable, class_difference, parse_task, same_classes
+from segeval.corruptions import parse_corruptions
 from segeval.datasets import Size, open_dataset
 from segeval.datasets.checked import CheckedDataset
 from segeval.datasets.sizes import most_common, told_of_sizes
@@ -52,6 +53,7 @@ class Setup:
         prepare_torch()
         self.config = config
         self.trajectories = resolve(config)
+        self.corruptions = parse_corruptions(config.robust_to, "--robust-to")
         # What does not fit is told before networks are loaded.
         specs = [model.spec for model in models] or named_specs(config.models)
         bundle = attacked_bundle(config, [spec.name for spec in specs])
@@ -146,7 +148,8 @@ class Setup:
     def attacked(self, victims: Victims, trajectory: Trajectory) -> Attacked:
         """What an attack on these victims is made on."""
         spec = trajectory.specs[0]
-        return attacked(victims, spec.on, spec.engines, self.deployed)
+        corruptions = [each for each in self.corruptions if each.name in spec.robust_to]
+        return attacked(victims, spec.on, spec.engines, self.deployed, corruptions)
 
     @property
     def batch_size(self) -> int:
@@ -180,7 +183,7 @@ class Setup:
             limits: per image and spec, mean change that is allowed.
             tick: called with the number of steps taken.
         """
-        attack = job.trajectory.specs[0].on_float.label  # the same random numbers, whatever it is made on
+        attack = job.trajectory.specs[0].plain.label  # the same random numbers, whatever it is made on
         seeds = tuple(seed_of(self.config.seed, job.sample_id(image, attack)) for image in job.images)
         shown = self.models if self.config.transfer else job.victims.segmenters
         return attack_batch(folder, job, shown, [files[image] for image in job.images], limits, seeds, tick)

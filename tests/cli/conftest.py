@@ -110,18 +110,24 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(data, weights, f"{most}:{'sky' if most == 'road' else 'road'}")
 
 
+ONE_ATTACK = {"SEGEVAL_CRAFT_ATTACK": "tanh"}
+"""Instead of the default suite, where a test names no attack."""
+
+
 def clean_environment() -> dict[str, str]:
     """The variables of this process without those that segeval or Rich would heed."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("SEGEVAL_")}
     for name in ("NO_COLOR", "FORCE_COLOR"):
         ours.pop(name, None)
-    return {**ours, "OMP_NUM_THREADS": "1"}
+    return {**ours, "OMP_NUM_THREADS": "1", **ONE_ATTACK}
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in os.environ.keys() - clean_environment().keys():
         monkeypatch.delenv(name)
+    for name, value in ONE_ATTACK.items():
+        monkeypatch.setenv(name, value)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # for images as small as these more threads are slower, the more so on a busy machine
     yield
