@@ -67,8 +67,8 @@ def evaluate(
         set_root: a finished adversarial set.
         replays: of that set; an unfinished one is evaluated as far as it got, and the report says so.
         out: gets report.html, report.json, survival.csv, attacked.csv, clean.csv, curves.csv, breakdown.csv and the
-            samples as samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to compare,
-            adaptive.csv if attacks were made on deployed files, corruptions.csv if images were corrupted,
+            samples as samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to
+            compare, adaptive.csv if attacks were made on deployed files, corruptions.csv if images were corrupted,
             calibrations.csv and attribution.csv if there were several int8 files.
         seed: of the bootstrap.
         progress: called with the stage, what is done of it and its total.
@@ -158,7 +158,11 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     attacked = attacked_rows(survival, counted.under_attack, about.attacks, seed)
     compared = comparisons(counted.rows, rows, about.attacks, seed, progress)
     return SurvivalReport(
-        verdict=(*worst_sentences(attacked, rows.on_files), *verdict(rows, compared), *audited(adaptive_tables(rows, compared, about))),
+        verdict=(
+            *worst_sentences(attacked, rows.on_files),
+            *verdict(rows, compared),
+            *audited(adaptive_tables(rows, compared, about)),
+        ),
         notes=limits(rows, counted.missing.total(), saturating, replaced, sources.not_run),
         survival=rows.survival,
         clean=rows.clean,
@@ -208,6 +212,7 @@ def set_summary(sources: Sources, attacked: int) -> SetSummary:
         attacked=attacked,
         samples=manifest.sample_count,
         deployed=manifest.deployed,
+        classes=manifest.table.names,
     )
 
 

@@ -1,7 +1,7 @@
 """Which attacks of a set may be put together, so that the worst of them can be told for every image."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segeval.files.sets import AttackSpec
 
@@ -25,13 +25,13 @@ def comparable_attacks(attacks: Iterable[AttackSpec]) -> tuple[Comparable, ...]:
     """Every group of two attacks and more of one scope, one budget and one origin.
 
     An attack that may change the image by more is no worse for that, so budgets are not mixed: neither L-infinity radii
-    nor the mean changes of ``--within`` and ``--match``. Unbounded attacks have nothing in common, and are in no group.
-    What an attack was made on, the network or which files, is its origin.
+    nor the mean changes of ``--within`` and ``--match``. Unbounded attacks have no budget in common, and are in no
+    group. What an attack was made on, and what it was made to survive, is its origin.
     """
     groups: dict[str, list[AttackSpec]] = {}
     for spec in attacks:
-        if limits := limits_of(spec):
-            groups.setdefault("-".join(["worst", spec.scope, *limits]) + spec.made_on, []).append(spec)
+        if spec.budget is not None or spec.within is not None or spec.match:
+            groups.setdefault(group_label(spec), []).append(spec)
     return tuple(
         Comparable(label, tuple(spec.label for spec in group), group[0])
         for label, group in groups.items()
@@ -39,9 +39,8 @@ def comparable_attacks(attacks: Iterable[AttackSpec]) -> tuple[Comparable, ...]:
     )
 
 
-def limits_of(spec: AttackSpec) -> list[str]:
-    """What an attack was allowed, in words of a label; empty for an unbounded one."""
-    budget = [] if spec.budget is None else [f"{spec.budget:g}"]
-    within = [] if spec.within is None else [f"within-{spec.within:g}"]
-    match = [f"as-{spec.match.removesuffix(spec.made_on)}"] if spec.match else []
-    return [*budget, *within, *match]
+def group_label(spec: AttackSpec) -> str:
+    """The label of an attack without its name and preset, and with its budget: ``worst-full-2-on-int8``."""
+    budget = "default" if spec.budget is None else f"{spec.budget:g}"
+    match = f"-as-{spec.match}" if spec.match else ""
+    return replace(spec, attack="worst", preset=budget, match="").label + match

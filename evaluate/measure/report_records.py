@@ -331,6 +331,7 @@ class SetSummary:
         images: that were asked for.
         attacked: of these, with at least one sample; only they were replayed clean as well.
         deployed: files that attacks were made on.
+        classes: names, in the order of the table; empty in reports of earlier versions.
     """
 
     sha256: str
@@ -347,6 +348,7 @@ class SetSummary:
     attacked: int
     samples: int
     deployed: tuple[DeployedFile, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,14 @@ def evaluate(
     if as_json:
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:
-        leading = [survival_table(report)]
-        has_worst_case = any(row.is_worst for row in report.attacked)
-        leading[0 if has_worst_case else 1 :][:0] = under_attack_in_terminal(report)
+        tables = [survival_table(report)]
+        place = 0 if any(row.is_worst for row in report.attacked) else 1
+        tables[place:place] = under_attack_in_terminal(report)
+        for table in tables:
+            results.print(table)
         beside = (adaptive_in_terminal, clean_in_terminal, corruptions_in_terminal, sweeps_in_terminal)
-        for tables in (*beside, differences_in_terminal):
-            for table in tables(report):
+        for tables_of in (*beside, differences_in_terminal):
+            for table in tables_of(report):
                 results.print(table)
         if bench:
             results.print(benchmark_table(read_benchmark_report(out)))
