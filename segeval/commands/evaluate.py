@@ -76,11 +76,10 @@ def evaluate(
     if as_json:
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:
-        tables = [survival_table(report)]
-        place = 0 if any(row.is_worst for row in report.attacked) else 1
-        tables[place:place] = under_attack_in_terminal(report)
-        for table in tables:
-            results.print(table)
+        first = [survival_table(report), *under_attack_in_terminal(report)]
+        has_worst_case = any(row.is_worst for row in report.attacked)
+        for leading in reversed(first) if has_worst_case else first:
+            results.print(leading)
         beside = (adaptive_in_terminal, clean_in_terminal, corruptions_in_terminal, sweeps_in_terminal)
         for tables_of in (*beside, differences_in_terminal):
             for table in tables_of(report):
