@@ -51,7 +51,8 @@ def fitting(text: str, attack: str, metrics: Iterable[str], attacks: Sequence[At
     if not found:
         raise ConfigurationError(what, NEEDS_BOTH if GAP in asked else NEEDS_NETWORK)
     if asked & WORST.keys():
-        found &= grouped_attacks(attacks, () if attack else asked)
+        # A gate on worst cases alone would say the same of every attack of a group.
+        found &= grouped_attacks(attacks, once=not attack and asked <= WORST.keys())
     if not found:
         raise ConfigurationError(what, NEEDS_SEVERAL)
     return frozenset(found)

@@ -1,6 +1,6 @@
 """What gates can say about accuracy and mIoU under attack."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from segeval.files.sets import AttackSpec
 
@@ -56,11 +56,7 @@ def _miou(row: AttackedRow | None) -> float | None:
     return row.attacked.miou if row is not None and row.against == "ground truth" else None
 
 
-def grouped_attacks(attacks: Sequence[AttackSpec], metrics: Iterable[str]) -> frozenset[str]:
-    """Labels of the attacks that a gate on worst cases is about.
-
-    Of every group all, or the first where the gate has no number of a single attack and would say the same of each.
-    """
+def grouped_attacks(attacks: Sequence[AttackSpec], once: bool) -> frozenset[str]:
+    """Labels of the attacks that others are comparable with. once: of every group the first alone."""
     groups = comparable_attacks(attacks)
-    once = set(metrics) <= WORST.keys()
     return frozenset(attack for group in groups for attack in (group.attacks[:1] if once else group.attacks))
