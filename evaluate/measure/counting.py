@@ -98,7 +98,7 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
         against: tuple[Labels, Against] = (clean, "clean prediction") if truth is None else (truth, "ground truth")
         key = RowKey(model, sample.victims, sample.attack, sample.task, DESKTOP)
         shown = Shown(clean, adversarial, *against)
-        counted.under_attack.add(key, sample.image, shown, int(np.count_nonzero(won)), won.size)
+        desktop = counted.under_attack.add(key, sample.image, shown, int(np.count_nonzero(won)), won.size)
         for engine in engines:
             clean_key, adversarial_key = engine.clean_key(sample.image), engine.adversarial_key(sample.id)
             if engine.pending(clean_key) or engine.pending(adversarial_key):
@@ -113,7 +113,7 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
             row = count_sample(sample, task, model, engine.label, maps)
             counted.rows.append(row)
             shown = Shown(engine_clean, engine_adversarial, *against)
-            counted.under_attack.add(row.key, sample.image, shown, row.engine_hit, row.phi)
+            counted.under_attack.add(row.key, sample.image, shown, row.engine_hit, row.phi, desktop)
             if engine.ships:
                 counted.breakdown.add(sample, engine, parts.count(engine_adversarial))
 

@@ -37,11 +37,19 @@ class Seen:
     against: Against
 
     @classmethod
-    def of(cls, labels: Labels, shown: Shown, classes: int) -> "Seen":
-        """Count a label map (H, W)."""
-        pixels = ClassPixels.of(shown.reference, labels, classes)
+    def of(cls, pixels: ClassPixels, against: Against) -> "Seen":
+        """What is kept of the counts of a label map."""
         miou = pixels.miou
-        return cls(ClassPixels(pixels.counts.astype(np.uint32)), np.nan if miou is None else miou, shown.against)
+        return cls(ClassPixels(pixels.counts.astype(np.uint32)), np.nan if miou is None else miou, against)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedSample:
+    """What one engine shows of one sample, and its counts."""
+
+    shown: Shown
+    clean: Seen
+    adversarial: Seen
 
 
 class Total:
@@ -95,7 +103,9 @@ class UnderAttackTally:
         groups = comparable_attacks(manifest.attacks)
         self._group_of = {attack: group.label for group in groups for attack in group.attacks}
 
-    def add(self, key: RowKey, image: str, shown: Shown, hit: int, phi: int) -> None:
+    def add(
+        self, key: RowKey, image: str, shown: Shown, hit: int, phi: int, near: CountedSample | None = None
+    ) -> CountedSample:
         """Count a sample on one engine, or on the desktop.
 
         Args:
@@ -104,11 +114,15 @@ class UnderAttackTally:
             shown: the label maps; all samples of an image have the same ones but for the adversarial one.
             hit: pixels of φ that are shown as the attack wants them.
             phi: pixels of φ, the same for all attacks of the row's victims and task.
+            near: the same sample on the desktop, which engines differ little from; None for the desktop.
         """
         place = (key.model, key.engine, image)
         if place not in self._clean:
-            self._clean[place] = Seen.of(shown.clean, shown, self.classes)
-        seen = Seen.of(shown.adversarial, shown, self.classes)
+            known = None if near is None else (near.clean, near.shown.clean)
+            self._clean[place] = self._seen(shown.clean, shown, known)
+        clean = self._clean[place]
+        known = (clean, shown.clean) if near is None else (near.adversarial, near.shown.adversarial)
+        seen = self._seen(shown.adversarial, shown, known)
         if (key, shown.against) not in self.totals:
             self.totals[key, shown.against] = Total(self.classes, shown.against)
         self.totals[key, shown.against].add(image, seen)
@@ -116,6 +130,15 @@ class UnderAttackTally:
             cases = self.worst.setdefault(key.under(group), {})
             if image not in cases or hit > cases[image].hit:
                 cases[image] = Worst(key.attack, hit, phi, seen)
+        return CountedSample(shown, clean, seen)
+
+    def _seen(self, labels: Labels, shown: Shown, known: tuple[Seen, Labels] | None) -> Seen:
+        """Counts of a label map. known: of a similar one."""
+        if known is None:
+            return Seen.of(ClassPixels.of(shown.reference, labels, self.classes), shown.against)
+        seen, before = known
+        pixels = ClassPixels.near(seen.pixels, before, shown.reference, labels, self.classes)
+        return Seen.of(pixels, shown.against)
 
     def total(self, key: RowKey) -> Total:
         """What was counted for a row, against the ground truth where any of its images has one."""

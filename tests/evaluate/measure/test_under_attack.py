@@ -106,6 +106,18 @@ def test_scores_of_random_maps_are_those_of_sklearn(seed: int) -> None:
     assert found.cmiou < found.miou, "classes that are predicted alone cost something"
 
 
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.2, 0.3, 1.0])
+def test_counts_from_those_of_a_similar_map_are_those_of_the_map(share: float) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.choice([0, 1, 2, 5, IGNORE], (30, 40)).astype(np.uint8)
+    labels = rng.integers(0, CLASSES + 1, truth.shape, np.uint8)
+    other = np.where(rng.random(truth.shape) < share, rng.integers(0, CLASSES + 1, truth.shape), labels).astype(
+        np.uint8
+    )
+    found = ClassPixels.near(ClassPixels.of(truth, labels, CLASSES), labels, truth, other, CLASSES)
+    np.testing.assert_array_equal(found.counts, ClassPixels.of(truth, other, CLASSES).counts)
+
+
 def test_nothing_labelled_has_no_score() -> None:
     found = ClassPixels.of(np.full((4, 4), IGNORE, np.uint8), np.zeros((4, 4), np.uint8), CLASSES)
     assert (found.accuracy, found.miou, found.cmiou) == (None, None, None)
