@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from calibrations import rows
 from onnx import ModelProto, NodeProto, numpy_helper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
+from benchmarks.calibrations import rows
 from segeval.classes import IGNORE
 from segeval.cli import run
 from segeval.datasets import open_dataset
