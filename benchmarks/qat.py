@@ -1,6 +1,6 @@
 """Whether training with quantization in the loop closes the gap between attacks on a network and on its int8 file.
 
-    python benchmarks/qat.py --out runs/qat
+    python -m benchmarks.qat --out runs/qat
 
 Trains the bundled Fast-SCNN on synthetic scenes further, twice alike: its float file, and its int8 file, with
 straight-through roundings of weights and activations. Then each is crafted, deployed, replayed and evaluated as any

@@ -1,7 +1,7 @@
 """Attacks that look for the smallest perturbation, segeval's and adv-lib's, on the same images and by the same rules.
 
     make peers
-    .venv-peers/bin/python benchmarks/peers/smallest.py --model fast-scnn-camvid ddn dag adv-lib:dag
+    .venv-peers/bin/python -m benchmarks.peers.smallest --model fast-scnn-camvid ddn dag adv-lib:dag
 
 Prints a row of docs/attacks-compared.md per attack and network, as soon as it is measured. Every attack takes as many
 gradients, on the whole image, vehicle to road. Peers are measured at every image that they show to the network, so

@@ -1,6 +1,6 @@
 """Whether attacks take adv-lib's steps, on a small network in double precision.
 
-    .venv-peers/bin/python benchmarks/peers/trajectories.py
+    .venv-peers/bin/python -m benchmarks.peers.trajectories
 
 Prints per attack the largest difference between iterates, in levels, and the numbers that
 tests/generate/attacks/test_minimal.py expects: per image the sum of a change times numbers from -1 to 1.
