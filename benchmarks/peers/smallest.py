@@ -1,7 +1,7 @@
 """Attacks that look for the smallest perturbation, segeval's and adv-lib's, on the same images and by the same rules.
 
     make peers
-    .venv-peers/bin/python benchmarks/peers/smallest.py --model fast-scnn-camvid ddn dag adv-lib:dag
+    .venv-peers/bin/python -m benchmarks.peers.smallest --model fast-scnn-camvid ddn dag adv-lib:dag
 
 Prints a row of docs/attacks-compared.md per attack and network, as soon as it is measured. Every attack takes as many
 gradients, on the whole image, vehicle to road. Peers are measured at every image that they show to the network, so
@@ -17,7 +17,6 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from adv_lib_peers import peers
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -33,6 +32,8 @@ from segeval.metrics import AttackMeter, Labels
 from segeval.models import Segmenter, load_model
 from segeval.models.soundness import predict
 from segeval.places import dataset_root
+
+from .adv_lib_peers import peers
 
 LIMITS = (0.2, 0.3, 0.5, 0.7)
 """Mean changes in levels within which the best iterate is looked for."""

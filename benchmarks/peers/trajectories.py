@@ -1,6 +1,6 @@
 """Whether attacks take adv-lib's steps, on a small network in double precision.
 
-    .venv-peers/bin/python benchmarks/peers/trajectories.py
+    .venv-peers/bin/python -m benchmarks.peers.trajectories
 
 Prints per attack the largest difference between iterates, in levels, and the numbers that
 tests/generate/attacks/test_minimal.py expects: per image the sum of a change times numbers from -1 to 1.
@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from adv_lib_peers import peers
 from torch import Tensor, nn
 
 from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import build_attack
 from segeval.goals import Goal
+
+from .adv_lib_peers import peers
 
 CLASSES, STEPS = 19, 40
 TOLD = (1, 10, 20, 39)
