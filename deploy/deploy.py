@@ -20,7 +20,7 @@ from segeval.files.sets import AdversarialSet
 from segeval.files.storage import sha256_file
 from segeval.graphs.calibration import IMAGES, parse_calibrations
 from segeval.precision import QUANTIZED, Precision
-from segeval.progress import Progress
+from segeval.progress import Progress, silent
 from segeval.registry import TARGETS
 from segeval_runner.manifest import CONTRACT, WITH_OWN
 from segeval_runner.ownership import NOTHING, OTHER, kind_of
@@ -57,7 +57,7 @@ def deploy(
     engine_cards: Sequence[str] = (),
     given: Given = NONE_GIVEN,
     tell: Callable[[str], None] = lambda text: None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> BundleManifest:
     """Write a bundle of every model of a set at every precision.
 

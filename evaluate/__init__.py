@@ -3,9 +3,10 @@
 from .device.device_records import read_benchmark_report
 from .device.device_terminal import benchmark_table
 from .evaluate import evaluate
+from .gates.expressions import parse_gate
 from .gates.gate_reports import junit as gates_as_junit
 from .gates.gate_reports import summary as gates_as_markdown
-from .gates.gates import Finding, parse_gate
+from .gates.gates import Finding
 from .gates.gates import check as check_gates
 from .gates.gates import require_known as require_known_gates
 from .measure.report_records import SurvivalReport

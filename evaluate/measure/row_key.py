@@ -45,6 +45,11 @@ class RowKey:
         return replace(self, engine=engine)
 
 
+def within_model(engine: str, model: str) -> str:
+    """The name of an engine among those of its model, ``int8`` of ``espnet-camvid.int8``; any other as it is."""
+    return engine.removeprefix(f"{model}.")
+
+
 class Keyed:
     """A record of which a row key is a part. Its JSON is flat."""
 

@@ -25,6 +25,7 @@ from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
 from ..measure.report_records import Comparison, Estimate, SurvivalReport
 from ..measure.report_rows import ReportRows
+from ..measure.row_key import within_model
 from ..measure.sweep import attributions, calibration_matrices
 from ..measure.transfer import transfer
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
@@ -139,6 +140,7 @@ def environment(names: Collection[str] = (), folders: Sequence[Path] = (TEMPLATE
         noise_floor=noise_floor,
         floor_percent=floor_percent,
         floor_cell=floor_cell,
+        within_model=within_model,
         perturbation=stated_perturbation,
         calibration=calibrated,
         unbroken=partial(unbroken, names=names),

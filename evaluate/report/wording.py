@@ -10,6 +10,14 @@ from ..measure.paired_records import Paired
 from ..measure.report_records import Estimate, SurvivalRow
 from ..measure.row_key import RowKey
 
+COMPUTED_BY = {
+    "graph": "PyTorch from their graphs",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "tensorrt": "TensorRT",
+}
+"""What computes the logits of deployed files while they are attacked, by `CraftConfig.forward`."""
+
 
 def counted_images(number: int) -> str:
     """``1 image``, ``2 images``."""
@@ -103,7 +111,7 @@ def signed_interval(paired: Paired) -> str:
 
 def attacked_files(config: CraftConfig) -> str:
     """What computed the logits of the deployed files that attacks were made on."""
-    computed = {"graph": "PyTorch from their graphs", "onnxruntime": "ONNX Runtime"}[config.forward]
+    computed = COMPUTED_BY[config.forward]
     return f"Logits of the files were computed by {computed} in every step (--forward {config.forward})."
 
 

@@ -113,9 +113,10 @@ class Crafter:
             logits = answer(model, first.image, f"image {first.id}")
             require_logits_of(model, logits)
             require_repeatable(model, first.image, logits, f"image {first.id}")
-            model.logit_scale = scale_of(logits)
+            model.record = replace(model.record, logit_scale=scale_of(logits))
         for deployed in self.setup.deployed.values():
             deployed.require_size(height, width, f"image {first.id}")
+        engines = () if self.setup.config.forward == "graph" else (self.setup.config.forward,)
         return AdversarialSet(
             config=self.setup.config,
             table=self.setup.dataset.table,
@@ -125,7 +126,7 @@ class Crafter:
             models=tuple(model.record for model in self.setup.models),
             attacks=tuple(self.setup.specs.values()),
             tasks=tuple(self.setup.tasks),
-            versions=versions("torch", "numpy", "pillow"),
+            versions=versions("torch", "numpy", "pillow", *engines),
             revision=revision(),
             resize=self.setup.resize,
             deployed=self.setup.deployed_files,

@@ -14,6 +14,7 @@ from segeval.errors import ConfigurationError, nearest
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, CraftConfig, DeployedFile, Grouping, SkippedSample, TaskRecord
 from segeval.models import Segmenter, load_models
+from segeval.models.cards.card import CARD_OF_CLASSES
 from segeval.models.loading import named_specs
 from segeval.models.segmenter import resizing
 from segeval.places import dataset_root
@@ -106,7 +107,7 @@ class Setup:
                 raise ConfigurationError(
                     f"{model.spec.name} knows the classes of {model.spec.table.name}, the dataset those of "
                     f"{self.dataset.table.name}: {class_difference(model.spec.table, self.dataset.table)}",
-                    "choose a model made for these classes: segeval ls models",
+                    CARD_OF_CLASSES if model.card else "choose a model made for these classes: segeval ls models",
                 )
 
     @property

@@ -22,10 +22,10 @@ from segeval.commands.options import (
     check_device,
     command,
     parse_size,
-    some,
     worker_count,
 )
 from segeval.console import progress, results, say
+from segeval.errors import some
 from segeval.files.sets import AdversarialSample, AdversarialSet, CraftConfig
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def craft(
         ),
     ] = [],
     forward: Annotated[
-        Literal["graph", "onnxruntime"],
+        Literal["graph", "onnxruntime", "openvino", "tensorrt"],
         Option("--forward", help="What computes the logits of a deployed file; the gradient is always the graph's."),
     ] = "graph",
     robust_to: Annotated[

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segeval.commands.options import AsJson, Option, Out, Quiet, Seed
+from segeval.commands.options import AsJson, Option, Out, Quiet, Seed, SetArgument
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError, GateMissedError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    adversarial_set: Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")],
+    adversarial_set: SetArgument,
     replay: Annotated[list[Path], typer.Argument(metavar="REPLAY...", help="One or more replays of it.")],
     out: Out,
     bench: Annotated[

@@ -23,8 +23,8 @@ fall for while the float network shows what it shows on the clean image (Hao et 
 """
 
 
-Forward = Literal["graph", "onnxruntime"]
-"""What computes the logits of a deployed file: the graph that its gradient comes from, or an engine."""
+Forward = Literal["graph", "onnxruntime", "openvino", "tensorrt"]
+"""What computes the logits of a deployed file: the graph that its gradient comes from, or an engine by its package."""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,17 @@
 
 import csv
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+import torch
 from onnxruntime import InferenceSession
 
 from segeval.errors import IntegrityError, WeightsError
@@ -18,10 +22,13 @@ from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.evaluate.report.gallery import NO_GALLERY
 from segeval.evaluate.report.page import Page
 from segeval.evaluate.report.verdict import MADE_ON_FILES, audited, verdict
+from segeval.evaluate.report.wording import attacked_files
 from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.encoding import encode_sealed
+from segeval.files.replays import Replay
 from segeval.files.set_folder import SetFolder
 from segeval.generate.crafting.craft import Crafter
+from segeval.generate.crafting.engines import engine_logits
 from segeval.generate.crafting.setup import Setup
 
 Call = Callable[..., Any]
@@ -192,6 +199,37 @@ def test_an_engine_in_the_loop_computes_what_the_attack_looks_at(
     labels = session.run(None, {"image": folder.image(sample.files["clean"])[None]})[0][0]
     hit = manifest.tasks[0].goal.reached(labels.astype(np.uint8)) & folder.mask(sample.files["phi"])
     assert sample.curve[0].counts[f"{MODEL}.int8"].hit == np.count_nonzero(hit)
+
+
+def test_openvino_in_the_loop_has_the_labels_of_a_replay_with_openvino(
+    crafted: Mapping[str, Path], world: Any, call: Call, tmp_path: Path
+) -> None:
+    """Its int8 kernels differ from ONNX Runtime's, and so do the labels, on a processor without VNNI at many pixels."""
+    bundle, engine = crafted["bundle"], f"{MODEL}.int8"
+    given = ("--engine", engine, "--backend", "openvino", "--warmup", 0, "--threads", 1)
+    made(call("replay", bundle, "--out", tmp_path / "replay", *given))
+    replayed = Replay.open(tmp_path / "replay")
+    logits = engine_logits(bundle, engine, onnx.load(bundle / "models" / f"{engine}.onnx"), "openvino")
+    on = ("--on", "int8", "--bundle", bundle, "--forward", "openvino", "--workers", 1, "--limit", 1)
+    made(call("craft", "--out", tmp_path / "set", *world.crafting, *ATTACK, *on))
+    folder = SetFolder(tmp_path / "set")
+    manifest, (sample,) = folder.complete_manifest(), folder.samples()
+    labels = replayed.labels(engine, f"clean/{sample.image}")
+    image = torch.from_numpy(folder.image(sample.files["clean"])).permute(2, 0, 1)[None] / 255
+    assert np.array_equal(logits(image).argmax(1)[0].numpy(), labels)
+    hit = manifest.tasks[0].goal.reached(labels, labels) & folder.mask(sample.files["phi"])
+    assert sample.curve[0].counts[engine].hit == np.count_nonzero(hit)
+    assert "OpenVINO" in attacked_files(manifest.config) and manifest.versions["openvino"] == version("openvino")
+
+
+def test_an_engine_that_is_not_installed_is_named(
+    crafted: Mapping[str, Path], world: Any, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    on = ("--on", "int8", "--bundle", crafted["bundle"], "--forward", "openvino")
+    ended = call("craft", "--out", tmp_path / "set", *world.crafting, *ATTACK, *on)
+    assert ended.code == 2 and "OpenVINO cannot be used" in ended.err and "pip install openvino" in ended.err
+    assert not (tmp_path / "set").exists()
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ class Settings(NamedTuple):
         dla: core of the deep learning accelerator, -1 for the GPU.
         prebuilt: run engines that the bundle carries, which are native code.
         without_argmax: compute the network alone. the labels of a call then mean nothing.
+        logits: name of the value whose argmax the labels are, which `Backend.logits` is to give; empty for none.
     """
 
     threads: int
@@ -77,6 +78,7 @@ class Settings(NamedTuple):
     dla: int = -1
     prebuilt: bool = False
     without_argmax: bool = False
+    logits: str = ""
 
 
 class LayerTime(NamedTuple):
@@ -107,6 +109,8 @@ class Backend(ABC):
     """Whether it runs an engine of TensorRT that was built elsewhere."""
     cuts_argmax = False
     """Whether it can compute the network without its ArgMax: see `Settings`."""
+    gives_logits = False
+    """Whether it gives logits besides labels: see `logits`."""
 
     def __init__(self, job: Job, settings: Settings, report: Report) -> None:
         self.job = job
@@ -130,6 +134,10 @@ class Backend(ABC):
     @abstractmethod
     def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """uint8 (N, H, W, 3) RGB to int32 (N, H, W) labels; N is the batch size. Raises BackendError."""
+
+    def logits(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """As `infer`, but to the float32 (N, C, H, W) value that `Settings` names. Raises BackendError."""
+        raise NotImplementedError("{} gives no logits".format(self.name))
 
     @abstractmethod
     def deactivate(self) -> None:

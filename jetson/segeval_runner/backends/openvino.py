@@ -44,6 +44,7 @@ class OpenVino(Backend):
     name = "openvino"
     package = "openvino"
     device = "CPU"
+    gives_logits = True
 
     @classmethod
     def version(cls) -> str:
@@ -57,6 +58,8 @@ class OpenVino(Backend):
         try:
             model = self._core.read_model(str(self.job.file))
             require_deployed_form(model, self.job)
+            if self.settings.logits:
+                model.add_outputs([self.settings.logits])
             self._kept_apart = keep_apart(model)
             self._compiled = self._core.compile_model(model, self.device, self.hints())
             self._request = self._compiled.create_infer_request()
@@ -87,13 +90,21 @@ class OpenVino(Backend):
 
     def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """See `Backend`."""
+        return self.output("labels", images)
+
+    def logits(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """See `Backend`."""
+        return self.output(self.settings.logits, images)
+
+    def output(self, name: str, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """One output of the model. Raises BackendError."""
         try:
-            # Shared: only the labels are copied, not what `keep_apart` made an output.
+            # Shared: only this one is copied, not what `keep_apart` made an output.
             outputs = self._request.infer({"image": images}, share_outputs=True)
         except RuntimeError as error:
             raise BackendError("{}: OpenVINO failed: {}".format(self.job.file, error)) from error
-        labels: np.ndarray[Any, Any] = outputs["labels"].copy()
-        return labels
+        values: np.ndarray[Any, Any] = outputs[name].copy()
+        return values
 
     def facts(self) -> Dict[str, Any]:
         """See `Backend`. Hints as the compiled model gives them back; int8_kernels: how many convolutions by kernel.

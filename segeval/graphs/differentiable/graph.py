@@ -36,6 +36,7 @@ class DifferentiableGraph(nn.Module):
         inputs: Names of the inputs.
         outputs: Names of the values that are returned.
         values: Type and shape of every value of the file.
+        buffers_of: Per constant that steps read, weights among them, the buffer that holds it.
     """
 
     unit: Tensor
@@ -81,6 +82,7 @@ class DifferentiableGraph(nn.Module):
                 self.register_buffer(self._floats[places[name]], value, persistent=False)
             else:
                 self._integers[places[name]] = value  # on the CPU, where shapes are computed
+        self.buffers_of = {name: self._floats[places[name]] for name in kept if places[name] in self._floats}
         self._results = tuple(places[name] for name in self.outputs)
         lines = [Line(s.compute, at(places, s.inputs), at(places, s.outputs), ()) for s in steps]
         fixed = {0, *self._results, *(places[name] for name in kept)}

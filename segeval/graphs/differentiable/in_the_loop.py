@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 from torch import Tensor, nn
 
@@ -18,6 +19,10 @@ from segeval.errors import EngineError
 from segeval.graphs.differentiable.segmenter import batch_of, logits_of
 from segeval.graphs.session import open_session
 from segeval.models.segmenter import LEVELS
+from segeval_runner.backends import Backend
+from segeval_runner.errors import BackendError
+
+Bytes = NDArray[np.uint8]
 
 
 class Replaced(torch.autograd.Function):
@@ -57,21 +62,52 @@ class EngineInTheLoop(nn.Module):
 class OnnxRuntimeLogits:
     """The logits of a deployed file as ONNX Runtime computes them, a function for `EngineInTheLoop`."""
 
-    def __init__(self, model: ModelProto, integers: str = "", simulated: bool = False) -> None:
-        """Open a file. integers, simulated: as of `open_session`. Raises EngineError."""
+    def __init__(self, model: ModelProto, integers: str = "", simulated: bool = False, threads: int = 0) -> None:
+        """Open a file. integers, simulated, threads: as of `open_session`. Raises EngineError."""
         self._logits, self._batch = logits_of(model), batch_of(model)
-        self._session = open_session(with_output(model, self._logits), integers=integers, simulated=simulated)
+        shown = with_output(model, self._logits)
+        self._session = open_session(shown, integers=integers, threads=threads, simulated=simulated)
 
     def __call__(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1], rounded to 8 bits, to logits (N, C, H, W)."""
-        levels = (images * LEVELS).round().clamp(0, LEVELS).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        found = []
-        for start in range(0, len(levels), self._batch):
-            part = levels[start : start + self._batch]
-            given = np.concatenate([part, np.repeat(part[-1:], self._batch - len(part), axis=0)])
-            (logits,) = self._session.run([self._logits], {self._session.get_inputs()[0].name: given})
-            found.append(torch.from_numpy(logits[: len(part)]))
-        return torch.cat(found)
+        return in_batches(images, self._batch, self._run)
+
+    def _run(self, images: Bytes) -> NDArray[Any]:
+        (logits,) = self._session.run([self._logits], {self._session.get_inputs()[0].name: images})
+        found: NDArray[Any] = logits
+        return found
+
+
+class BackendLogits:
+    """The logits of a deployed file as an engine of the runner computes them, a function for `EngineInTheLoop`."""
+
+    def __init__(self, backend: Backend) -> None:
+        """backend: one that gives logits, was asked for them, and is active."""
+        self._backend = backend
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1], rounded to 8 bits, to logits (N, C, H, W). Raises EngineError."""
+        try:
+            return in_batches(images, self._backend.job.shape[0], self._backend.logits)
+        except BackendError as error:
+            raise EngineError(error.what, error.hint) from error
+
+
+def in_batches(images: Tensor, batch: int, run: Callable[[Bytes], NDArray[Any]]) -> Tensor:
+    """(N, C, H, W) of images (N, 3, H, W) in [0, 1], rounded to 8 bits.
+
+    Args:
+        images: any number.
+        batch: how many `run` takes.
+        run: from (batch, H, W, 3) to (batch, C, H, W).
+    """
+    levels = (images * LEVELS).round().clamp(0, LEVELS).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    found = []
+    for start in range(0, len(levels), batch):
+        part = levels[start : start + batch]
+        given = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
+        found.append(torch.from_numpy(run(given)[: len(part)]))
+    return torch.cat(found)
 
 
 def with_output(model: ModelProto, name: str) -> ModelProto:

@@ -21,7 +21,7 @@ from segeval.evaluate import (
     parse_gate,
     require_known_gates,
 )
-from segeval.evaluate.gates.gates import METRICS, value_of
+from segeval.evaluate.gates.expressions import METRICS, value_of
 from segeval.evaluate.measure.report_records import DESKTOP
 from segeval.evaluate.measure.report_rows import ReportRows
 from segeval_runner.strict import UNPRINTABLE

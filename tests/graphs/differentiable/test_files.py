@@ -9,6 +9,7 @@ import pytest
 import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper
 from torch import Tensor
+from torch.func import functional_call
 
 from segeval.deploy.engine_files import at_precision
 from segeval.errors import EngineError
@@ -209,6 +210,20 @@ def test_weights_are_buffers_of_any_type_and_the_file_is_left_alone(files: Files
     assert double.dtype == torch.float64 and single.dtype == torch.float32
     assert np.mean(labels_of(double) == labels_of(single)) > 0.97
     assert model.SerializeToString() == before
+
+
+def test_other_weights_in_the_place_of_a_files_have_a_gradient(files: Files, trained: "Trained") -> None:
+    """A bias of the last convolution, at an eighth of the resolution, lifts one class everywhere."""
+    graph, images = GraphSegmenter(files["fast-scnn-synthetic", "fp32"]), as_images(trained.scenes[:1])
+    (name,) = (each for each in graph.graph.buffers_of if each.endswith("classifier.conv.1.bias"))
+    buffer = f"graph.{graph.graph.buffers_of[name]}"
+    bias = graph.get_buffer(buffer).clone().requires_grad_()
+    lifted = torch.zeros_like(bias)
+    lifted[7] = 3
+    logits = functional_call(graph, {buffer: bias + lifted}, (images,))
+    assert torch.allclose(logits - graph(images), lifted.view(1, -1, 1, 1).expand_as(logits), atol=1e-4)
+    (gradient,) = torch.autograd.grad(logits.mean((0, 2, 3)).dot(lifted), bias)
+    assert torch.allclose(gradient, lifted, atol=1e-4)
 
 
 def test_the_engine_has_the_values_and_the_graph_the_gradient(files: Files, trained: "Trained") -> None:

@@ -33,7 +33,7 @@ class TensorRT(Backend):
     package = "tensorrt"
     module = "tensorrt"
     contract = 2
-    calls_ahead = tells_layers = cuts_argmax = runs_engines = True
+    calls_ahead = tells_layers = cuts_argmax = runs_engines = gives_logits = True
 
     @classmethod
     def version(cls) -> str:
@@ -108,6 +108,11 @@ class TensorRT(Backend):
     def infer(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """See `Backend`."""
         return self._call.run(images, self._execution.compute)
+
+    def logits(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """See `Backend`. Only of an engine `without_argmax`, which may have other kernels than the one with it."""
+        self._call.run(images, self._execution.compute)
+        return self._execution.logits()
 
     @contextmanager
     def pipeline(self) -> Iterator[Pipeline]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Optional, Tuple
 
+import numpy as np
+
 from segeval_runner.backends.backend import Settings
 from segeval_runner.backends.tensorrt.contexts import Contexts
 from segeval_runner.backends.tensorrt.cutting import NETWORK_OUTPUT
@@ -48,7 +50,8 @@ class Execution:
         self._settings = settings
         size = 0
         if settings.without_argmax:
-            size = logits_bytes(contexts.engine, shape)
+            self._logits_shape = logits_shape(contexts.engine, shape)
+            size = FLOAT_BYTES * int(np.prod(self._logits_shape))
         elif call.ends == contract(shape):
             require_tensors(contexts.engine, shape)
         context = contexts.new()
@@ -95,6 +98,18 @@ class Execution:
         self._context.profiler = profiler
         return self._enqueue
 
+    def logits(self) -> np.ndarray[Any, Any]:
+        """float32 (N, C, H, W) of the latest call of a network `without_argmax`."""
+        if self._logits is None:
+            raise BackendError("the engine ends with labels", "ask for it without its ArgMax")
+        found = self._cuda.pinned(self._logits_shape, np.float32)
+        try:
+            self._cuda.to_host(found, self._logits, self._call.stream)
+            self._call.stream.synchronize()
+            return found.copy()
+        finally:
+            self._cuda.free_pinned(found)
+
     def close(self) -> None:
         """Give back the graph, the context and the memory."""
         if self._graph is not None:
@@ -115,14 +130,14 @@ def require_tensors(engine: trt.ICudaEngine, shape: Tuple[int, int, int]) -> Non
         raise BackendError("the engine's tensors are {}, not {}".format(found, expected))
 
 
-def logits_bytes(engine: trt.ICudaEngine, shape: Tuple[int, int, int]) -> int:
-    """Size of the logits of an engine without ArgMax. Raises BackendError if it has other tensors."""
+def logits_shape(engine: trt.ICudaEngine, shape: Tuple[int, int, int]) -> Tuple[int, ...]:
+    """(N, C, H, W) of the logits of an engine without ArgMax. Raises BackendError if it has other tensors."""
     found = tensors(engine)
-    batch, height, width = shape
     mode, kind, sizes = found.get(NETWORK_OUTPUT, (None, None, ()))
-    if (mode, kind) != (trt.TensorIOMode.OUTPUT, trt.DataType.FLOAT) or (sizes[:1], sizes[2:]) != ((batch,), shape[1:]):
+    fits = (sizes[:1], sizes[2:]) == (shape[:1], shape[1:])
+    if (mode, kind) != (trt.TensorIOMode.OUTPUT, trt.DataType.FLOAT) or not fits:
         raise BackendError("the engine's tensors are {}, without float logits of {}".format(found, shape))
-    return FLOAT_BYTES * batch * int(sizes[1]) * height * width
+    return sizes
 
 
 def tensors(engine: trt.ICudaEngine) -> Dict[str, Tuple[Any, Any, Tuple[int, ...]]]:
