@@ -9,7 +9,6 @@ that what they return counts for nothing; their images are rounded to nearest, s
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import mean, median
 from typing import Annotated
@@ -86,7 +85,7 @@ class Watched(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, C, H, W)."""
-        logits = self.case.network(images)
+        logits: Tensor = self.case.network(images)
         started = time.process_time()
         measure([self.track], Candidate(images, (logits,)), self.steps, self.spec, ["network"], self.case.problem)
         self.steps += 1
@@ -116,7 +115,7 @@ def crafted(name: str, one: Case, spec: AttackSpec) -> tuple[Outcome, float]:
 
 def settings_of(name: str) -> dict[str, str]:
     """Settings behind an attack's name, as in ``pdpgd/distance=linf``."""
-    return dict(each.split("=") for each in name.split("/")[1:])  # type: ignore[misc]
+    return dict(each.split("=") for each in name.split("/")[1:])
 
 
 def floor(one: Case) -> float:
@@ -157,11 +156,10 @@ def main(
     prepare_torch()
     network, data = load_model(model), open_dataset("camvid", dataset_root(None), "test")
     spec = AttackSpec("peer", "default", "full", steps, "best", None, None, {})
-    chosen: list[Callable[[], Case]] = [
-        lambda index=index: case(network, data[index].image, index, steps) for index in spread(len(data), images)
-    ]
+    chosen = spread(len(data), images)
     for name in attacks:
-        cells = [mean(values) for values in zip(*(row(name, make(), spec) for make in chosen), strict=True)]
+        measured = [row(name, case(network, data[index].image, index, steps), spec) for index in chosen]
+        cells = [mean(values) for values in zip(*measured, strict=True)]
         first, saved, collateral, change, largest, cost, *within = cells
         typer.echo(
             f"| {model} | `{name}` | {first:.3f} → {saved:.3f} | {collateral:.3f} | {change:.2f} | {largest:.1f} "
