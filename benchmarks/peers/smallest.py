@@ -10,7 +10,6 @@ that what they return counts for nothing; their images are rounded to nearest, s
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from statistics import mean, median
 from typing import Annotated
 
@@ -33,6 +32,8 @@ from segeval.metrics import AttackMeter, Labels
 from segeval.models import Segmenter, load_model
 from segeval.models.soundness import predict
 from segeval.places import dataset_root
+
+from .adv_lib_peers import peers
 
 LIMITS = (0.2, 0.3, 0.5, 0.7)
 """Mean changes in levels within which the best iterate is looked for."""
@@ -156,9 +157,10 @@ def main(
     prepare_torch()
     network, data = load_model(model), open_dataset("camvid", dataset_root(None), "test")
     spec = AttackSpec("peer", "default", "full", steps, "best", None, None, {})
-    chosen = [partial(case, network, data[index].image, index, steps) for index in spread(len(data), images)]
+    chosen = spread(len(data), images)
     for name in attacks:
-        cells = [mean(values) for values in zip(*(row(name, make(), spec) for make in chosen), strict=True)]
+        measured = [row(name, case(network, data[index].image, index, steps), spec) for index in chosen]
+        cells = [mean(values) for values in zip(*measured, strict=True)]
         first, saved, collateral, change, largest, cost, *within = cells
         typer.echo(
             f"| {model} | `{name}` | {first:.3f} → {saved:.3f} | {collateral:.3f} | {change:.2f} | {largest:.1f} "
