@@ -19,7 +19,6 @@ import typer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.peers.adv_lib_peers import peers
 from segeval.classes import tasks_of
 from segeval.datasets import open_dataset
 from segeval.files.sets import AttackSpec
