@@ -154,8 +154,8 @@ ATTACKS = Registry(
 
 
 def suites() -> dict[str, tuple[str, ...]]:
-    """Names for several attacks; those of `standard` find different images within one budget."""
-    return {"quick": ("pgd",), "standard": ("apgd", "padam", "pgd"), "full": tuple(ATTACKS)}
+    """Names for several attacks; those of `standard` search differently, two within a budget."""
+    return {"quick": ("pgd",), "standard": ("apgd", "ddn", "pgd"), "full": tuple(ATTACKS)}
 
 
 TARGETS = Registry(
