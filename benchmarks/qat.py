@@ -1,6 +1,6 @@
 """Whether training with quantization in the loop closes the gap between attacks on a network and on its int8 file.
 
-    python benchmarks/qat.py --out runs/qat
+    python -m benchmarks.qat --out runs/qat
 
 Trains the bundled Fast-SCNN on synthetic scenes further, twice alike: its float file, and its int8 file, with
 straight-through roundings of weights and activations. Then each is crafted, deployed, replayed and evaluated as any
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from calibrations import rows
 from onnx import ModelProto, NodeProto, numpy_helper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
+from benchmarks.calibrations import rows
 from segeval.classes import IGNORE
 from segeval.cli import run
 from segeval.datasets import open_dataset

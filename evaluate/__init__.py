@@ -14,6 +14,7 @@ from .report.adaptive_terminal import adaptive_in_terminal
 from .report.reading import read_report
 from .report.report_terminal import clean_in_terminal, corruptions_in_terminal, differences_in_terminal, survival_table
 from .report.sweep_terminal import sweeps_in_terminal
+from .report.under_attack_terminal import under_attack_in_terminal
 
 __all__ = [
     "Finding",
@@ -33,4 +34,5 @@ __all__ = [
     "require_known_gates",
     "survival_table",
     "sweeps_in_terminal",
+    "under_attack_in_terminal",
 ]

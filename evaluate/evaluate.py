@@ -27,6 +27,7 @@ from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetS
 from .measure.report_rows import ReportRows, made_on_files
 from .measure.summary import survival_rows
 from .measure.sweep import attributions, calibration_matrices
+from .measure.under_attack_rows import attacked_rows
 from .report.adaptive_csv import adaptive_lines
 from .report.corruptions_csv import corruption_lines
 from .report.downloads import downloads, kept_free
@@ -38,6 +39,8 @@ from .report.reading import KEPT
 from .report.renewal import hashes_below, hashes_of, make_above, renewed
 from .report.report_csv import CsvLine, clean_line, csv_bytes, curve_lines, flat, survival_line, tested_cells
 from .report.sweep_csv import attribution_lines, calibration_lines
+from .report.under_attack_csv import attacked_lines
+from .report.under_attack_wording import worst_sentences
 from .report.verdict import audited, limits, verdict
 
 
@@ -59,9 +62,9 @@ def evaluate(
     Args:
         set_root: a finished adversarial set.
         replays: of that set; an unfinished one is evaluated as far as it got, and the report says so.
-        out: gets report.html, report.json, survival.csv, clean.csv, curves.csv, breakdown.csv and the samples as
-            samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to compare,
-            adaptive.csv if attacks were made on deployed files, corruptions.csv if images were corrupted,
+        out: gets report.html, report.json, survival.csv, attacked.csv, clean.csv, curves.csv, breakdown.csv and the
+            samples as samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to
+            compare, adaptive.csv if attacks were made on deployed files, corruptions.csv if images were corrupted,
             calibrations.csv and attribution.csv if there were several int8 files.
         seed: of the bootstrap.
         progress: called with the stage, what is done of it and its total.
@@ -103,6 +106,7 @@ def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkR
     rows = ReportRows.of(report)
     tables: dict[str, Iterable[CsvLine]] = {
         "survival": map(survival_line, report.survival),
+        "attacked": attacked_lines(report.attacked, report.set.classes),
         "samples": map(flat, counted.rows),
         "clean": map(clean_line, report.clean),
         "curves": curve_lines(report.curves),
@@ -148,9 +152,14 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     )
     about = set_summary(sources, len(counted.attacked))
     rows = ReportRows(survival, clean_rows(sources, counted), engines, made_on_files(about.attacks))
+    attacked = attacked_rows(survival, counted.under_attack, about.attacks, seed)
     compared = comparisons(counted.rows, rows, about.attacks, seed, progress)
     return SurvivalReport(
-        verdict=(*verdict(rows, compared), *audited(adaptive_tables(rows, compared, about))),
+        verdict=(
+            *worst_sentences(attacked, rows.on_files),
+            *verdict(rows, compared),
+            *audited(adaptive_tables(rows, compared, about)),
+        ),
         notes=limits(rows, counted.missing.total(), saturating, replaced, sources.not_run),
         survival=rows.survival,
         clean=rows.clean,
@@ -167,6 +176,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
         resamples=RESAMPLES,
         breakdown=tuple(counted.breakdown.rows(sources, seed, progress)),
         comparisons=compared,
+        attacked=attacked,
     )
 
 
@@ -199,6 +209,7 @@ def set_summary(sources: Sources, attacked: int) -> SetSummary:
         attacked=attacked,
         samples=manifest.sample_count,
         deployed=manifest.deployed,
+        classes=manifest.table.names,
     )
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,7 @@ def peers() -> Mapping[str, Peer]:
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # one function is compiled, which takes longer than it saves
     for name in ("visdom", "torchvision", "tqdm"):  # for plots, models and bars that no attack needs
         sys.modules.setdefault(name, Stub(name))
-    from adv_lib.attacks import segmentation
+    segmentation = import_module("adv_lib.attacks.segmentation")
 
     return {
         "dag": partial(run, segmentation.dag, "max_iter", {"γ": 0.003}),

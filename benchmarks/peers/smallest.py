@@ -19,6 +19,7 @@ import typer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmarks.peers.adv_lib_peers import peers
 from segeval.classes import tasks_of
 from segeval.datasets import open_dataset
 from segeval.files.sets import AttackSpec
@@ -115,7 +116,7 @@ def crafted(name: str, one: Case, spec: AttackSpec) -> tuple[Outcome, float]:
 
 def settings_of(name: str) -> dict[str, str]:
     """Settings behind an attack's name, as in ``pdpgd/distance=linf``."""
-    return dict(each.split("=") for each in name.split("/")[1:])
+    return {key: value for key, _, value in (each.partition("=") for each in name.split("/")[1:])}
 
 
 def floor(one: Case) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.peers.adv_lib_peers import peers
 from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import build_attack
 from segeval.goals import Goal

@@ -30,7 +30,8 @@ def openmmlab(config: str) -> nn.Module:
     mmcv = importlib.import_module("mmcv")
     operators = ModuleType("mmcv.ops")  # those that are compiled, which mmcv-lite does not have
     operators.__getattr__ = lambda name: None  # type: ignore[method-assign]
-    sys.modules["mmcv.ops"] = mmcv.ops = operators
+    sys.modules["mmcv.ops"] = operators
+    vars(mmcv)["ops"] = operators
     mmseg = importlib.import_module("mmseg.models")
     configs = Path(str(mmseg.__file__)).parents[1] / ".mim/configs"
     model = importlib.import_module("mmengine.config").Config.fromfile(configs / config).model

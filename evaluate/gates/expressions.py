@@ -22,6 +22,7 @@ from segeval.errors import ConfigurationError
 from segeval.precision import spelled
 
 from .fitting import GAP
+from .under_attack_numbers import UNDER_ATTACK, WORST
 
 LONGEST = 1000
 ATTACK_FIRST = re.compile(r"\s*([A-Za-z0-9_.+-]+)\s*:(.*)", re.DOTALL)
@@ -36,6 +37,8 @@ METRICS: Mapping[str, str] = {
     "levels": "mean change of the image in levels",
     "miou": "mIoU on the clean images",
     "miou_drop": "mIoU of the desktop minus that of the engine, in 0..1",
+    **UNDER_ATTACK,
+    **WORST,
 }
 """What can stand behind the dot; means over images."""
 BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {

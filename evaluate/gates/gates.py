@@ -19,10 +19,12 @@ from ..measure.row_key import RowKey
 from ..report.wording import attack_name
 from .expressions import Gate, value_of
 from .fitting import GAP, fitting
+from .under_attack_numbers import NO_TRUTH, UNDER_ATTACK, WORST, UnderAttackNumbers
 
 LACKING: Mapping[str, str] = {
     "evaded": "an earlier segeval made this report, and did not count it: evaluate again",
     GAP: "replay the same attack made on the float network on this engine too, then evaluate again",
+    **dict.fromkeys((*UNDER_ATTACK, *WORST), NO_TRUTH),
 }
 """What to do where a metric has no value, by metric."""
 NO_VALUE = "without ground truth there is no mIoU; without a won pixel, no survival"
@@ -89,10 +91,10 @@ def check(report: SurvivalReport, gates: Sequence[Gate]) -> list[Finding]:
     """
     found = []
     rows = ReportRows.of(report).as_shipped
-    pairs = float_attacks(report.set.attacks)
+    pairs, under_attack = float_attacks(report.set.attacks), UnderAttackNumbers(report)
     for gate in gates:
         require_whole(rows, [model.name for model in report.set.models], gate)
-        findings = list(findings_of(rows, gate, attacks_of(gate, report.set.attacks), pairs))
+        findings = list(findings_of(rows, gate, attacks_of(gate, report.set.attacks), pairs, under_attack))
         if not findings:
             what = f"--gate {gate.text!r}: nothing that it is about was made for a network that was run"
             raise ConfigurationError(what, f"attacks: {', '.join(dict.fromkeys(row.attack for row in rows.own))}")
@@ -127,7 +129,13 @@ def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
             raise ConfigurationError(what, "finish segeval replay, then evaluate again")
 
 
-def findings_of(rows: ReportRows, gate: Gate, attacks: Collection[str], pairs: Mapping[str, str]) -> Iterator[Finding]:
+def findings_of(
+    rows: ReportRows,
+    gate: Gate,
+    attacks: Collection[str],
+    pairs: Mapping[str, str],
+    under_attack: UnderAttackNumbers,
+) -> Iterator[Finding]:
     """A gate on every attack of every network, and every choice of engines that its precisions have.
 
     Args:
@@ -135,6 +143,7 @@ def findings_of(rows: ReportRows, gate: Gate, attacks: Collection[str], pairs: M
         gate: the condition.
         attacks: labels of those that it is about.
         pairs: attacks made on deployed files, with the same ones made on the float network.
+        under_attack: accuracy and mIoU under attack.
     """
     about = [row for row in rows.own if row.attack in attacks]
     for key, found in rows_by_attack(about).items():
@@ -146,12 +155,12 @@ def findings_of(rows: ReportRows, gate: Gate, attacks: Collection[str], pairs: M
         for chosen in product(*(engines_of(own, precision, gate) for precision in precisions)):
             engines = dict(zip(precisions, chosen, strict=True))
             numbers = {
-                (precision, metric): number(engines[precision], metric, rows, gate, pairs)
+                (precision, metric): number(engines[precision], metric, rows, gate, pairs, under_attack)
                 for precision, metric in gate.names
             }
             yield Finding(
                 gate.text,
-                key,
+                under_attack.subject(key, [metric for _, metric in gate.names]),
                 tuple(row.engine for row in chosen),
                 tuple((f"{in_gates(precision)}.{metric}", value) for (precision, metric), value in numbers.items()),
                 bool(value_of(gate.expression, numbers, gate.text)),
@@ -173,7 +182,14 @@ def gap(row: SurvivalRow, rows: ReportRows, pairs: Mapping[str, str]) -> float |
     return None if here is None or there is None else here - there
 
 
-def number(row: SurvivalRow, metric: str, rows: ReportRows, gate: Gate, pairs: Mapping[str, str]) -> float:
+def number(
+    row: SurvivalRow,
+    metric: str,
+    rows: ReportRows,
+    gate: Gate,
+    pairs: Mapping[str, str],
+    under_attack: UnderAttackNumbers,
+) -> float:
     """A metric of an engine. Raises ConfigurationError where it does not exist."""
     engine, desktop = (rows.clean_by_engine[row.model, label] for label in (row.engine, DESKTOP))
     if metric == "miou_drop" and not same_truth(engine, desktop):
@@ -189,6 +205,7 @@ def number(row: SurvivalRow, metric: str, rows: ReportRows, gate: Gate, pairs: M
         "levels": row.perturbation.mean,
         "miou": engine.miou,
         "miou_drop": miou_difference(desktop, engine),
+        **under_attack.of(row.key),
     }
     value = values[metric]
     if value is None:

@@ -34,6 +34,7 @@ from .gallery import NO_GALLERY, Case, Gallery, Room
 from .palette import LegendEntry, hexadecimal
 from .panels import FATES
 from .sections import model_sections
+from .under_attack_section import under_attack_section
 from .wording import (
     all_victims,
     attack_name,
@@ -161,6 +162,7 @@ class Page:
             "headline": rows.headline,
             "engines": {engine.label: engine for engine in report.engines},
             "shipping": rows.as_shipped.engines,
+            "attacked": under_attack_section(report),
             "adaptive": adaptive_tables(rows, report.comparisons, report.set),
             "attacked_files": attacked_files(report.set.config),
             "on_files": rows.on_files,

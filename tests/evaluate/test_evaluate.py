@@ -36,7 +36,7 @@ Shared = tuple["World", SurvivalReport]
 MODEL = "espnet-camvid"
 FP16 = f"{MODEL}.fp16"
 FILES = [
-    *("breakdown.csv", "clean.csv", "comparisons.csv", "curves.csv", "report.html", "report.json"),
+    *("attacked.csv", "breakdown.csv", "clean.csv", "comparisons.csv", "curves.csv", "report.html", "report.json"),
     *("samples.csv", "samples.jsonl", "samples.parquet", "survival.csv"),
 ]
 

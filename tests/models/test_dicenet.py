@@ -52,7 +52,7 @@ def sampled(network: nn.Module, size: tuple[int, int]) -> Tensor:
     """Logits of a formula's image: of 5 classes at 2 pixels."""
     images = wave((1, 3, *size), 0.3) + wave((1, 3, 1, size[1]), 0.1)
     with torch.inference_mode():
-        logits = network(images)[0]
+        logits: Tensor = network(images)[0]
     height, width = size
     return logits[::4, [height // 3, height - 1], [width // 5, width // 2]].flatten()
 
