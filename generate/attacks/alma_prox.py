@@ -1,6 +1,6 @@
 """ALMA prox: the smallest L-infinity norm by an augmented Lagrangian (Rony et al. 2023, arXiv:2206.07179)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import ClassVar
@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .constraints import balance, leads, per_image, shares
+from .constraints import balance, leads, per_image, shares, spread
 from .multipliers import Multipliers
 from .problem import Candidate, Presets, Problem
 from .proximal import prox_linf
@@ -87,15 +87,3 @@ class ALMAProx:
             return torch.ones_like(found)
         tangent = self.fall / (1 - self.fall) * (steps - found).clamp(min=1)
         return tangent / ((number - found).clamp(min=0) + tangent)
-
-
-def spread(logits: Sequence[Tensor]) -> Tensor:
-    """(K, N, H, W) largest logit minus the mean of the third and fourth, so that the logits' scale does not matter.
-
-    With fewer than four classes, where the ratio of leads to that may have no gradient, it is 1.
-    """
-    found = []
-    for each in logits:
-        top = each.topk(min(4, each.shape[1]), 1).values
-        found.append(top[:, 0] - top[:, 2:].mean(1) + 1e-8 if top.shape[1] == 4 else torch.ones_like(top[:, 0]))
-    return torch.stack(found)

@@ -83,3 +83,15 @@ def norms(images: Tensor, order: float = 2) -> Tensor:
 def level(problem: Problem) -> Tensor:
     """(N, 1, 1, 1) L2 norm of a change by one level of 255 wherever an attack may change something."""
     return per_image((3 * problem.region.flatten(1).sum(1)).to(problem.clean).sqrt() / 255)
+
+
+def spread(logits: Sequence[Tensor]) -> Tensor:
+    """(K, N, H, W) largest logit minus the mean of the third and fourth, so that the logits' scale does not matter.
+
+    With fewer than four classes, where the ratio of leads to that may have no gradient, it is 1.
+    """
+    found = []
+    for each in logits:
+        top = each.topk(min(4, each.shape[1]), 1).values
+        found.append(top[:, 0] - top[:, 2:].mean(1) + 1e-8 if top.shape[1] == 4 else torch.ones_like(top[:, 0]))
+    return torch.stack(found)

@@ -1,4 +1,4 @@
-"""Multipliers of an augmented Lagrangian, one per pixel and network (Rony et al. 2023, arXiv:2206.07179)."""
+"""Multipliers, one per pixel and network: of ALMA prox (Rony et al. 2023, arXiv:2206.07179) and of PDPGD."""
 
 import torch
 from torch import Tensor
@@ -72,3 +72,16 @@ def slope(y: Tensor, rho: Tensor, mu: Tensor) -> Tensor:
     above = mu + 2 * mu * rho * y + rho.square() * y.square() / 2
     below = mu / (1 - rho.clamp(min=1) * y.clamp(max=0)).square()
     return torch.where(y >= 0, above, below)
+
+
+def share_of_all(dual: Tensor) -> Tensor:
+    """(K, N, H, W) softmax of logarithms of multipliers and the 0 of the norm, per image."""
+    largest = dual.amax((0, 2, 3), keepdim=True).clamp(min=0)
+    exponentials = (dual - largest).exp()
+    return exponentials / (exponentials.sum((0, 2, 3), keepdim=True) + (-largest).exp())
+
+
+def weight_of_norm(shown: Tensor) -> Tensor:
+    """(N, 1, 1, 1) weight of the norm against that of all constraints."""
+    total = shown.sum((0, 2, 3))[:, None, None, None]
+    return (1 - total).clamp(min=0) / total.clamp(min=1e-12)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .constraints import balance, leads
+from .multipliers import share_of_all, weight_of_norm
 from .problem import Candidate, Presets, Problem
 from .proximal import prox_l2, prox_linf
 from .ranges import require
@@ -94,16 +95,3 @@ class PDPGD:
         if self.distance == "l2":
             return prox_l2(change, weight, metric)
         return prox_linf(change, weight, metric, -problem.clean, 1 - problem.clean)
-
-
-def share_of_all(dual: Tensor) -> Tensor:
-    """(K, N, H, W) softmax of logarithms of multipliers and the 0 of the norm, per image."""
-    largest = dual.amax((0, 2, 3), keepdim=True).clamp(min=0)
-    exponentials = (dual - largest).exp()
-    return exponentials / (exponentials.sum((0, 2, 3), keepdim=True) + (-largest).exp())
-
-
-def weight_of_norm(shown: Tensor) -> Tensor:
-    """(N, 1, 1, 1) weight of the norm against that of all constraints."""
-    total = shown.sum((0, 2, 3))[:, None, None, None]
-    return (1 - total).clamp(min=0) / total.clamp(min=1e-12)
