@@ -3,14 +3,15 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-peers
 
-.PHONY: help demo test test-long lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all soak
+.PHONY: help demo test test-long lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all soak peers
 
 help:
 	@echo "make demo   set up .venv and run the whole chain on synthetic scenes"
 	@echo "make test   set up .venv, check style and types, run the tests"
 	@echo "make clean  remove .venv and caches"
-	@echo "longer checks: make test-long, check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz, soak"
+	@echo "longer checks: make test-long, check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz, soak; make peers for benchmarks/peers"
 
 $(STAMP): pyproject.toml constraints.txt
 	@for python in $(PYTHON) python3.12 python3.13 python3; do \
@@ -81,5 +82,12 @@ soak: $(STAMP)
 check-aarch64: $(STAMP)
 	$(BIN)/python benchmarks/aarch64.py
 
+# adv-lib, beside what .venv has, for the comparisons of docs/attacks-compared.md. What it only imports is left out.
+peers: $(STAMP)
+	$(BIN)/python -m venv --without-pip $(PEERS)
+	$(BIN)/python -m pip --python $(PEERS)/bin/python install --quiet --no-deps adv-lib==0.2.8
+	$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
+		> $$($(PEERS)/bin/python -c 'import site; print(site.getsitepackages()[0])')/segeval.pth
+
 clean:
-	rm -rf $(VENV) .venv-py38 .venv-trt-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info segeval-demo
+	rm -rf $(VENV) $(PEERS) .venv-py38 .venv-trt-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info segeval-demo

@@ -25,6 +25,7 @@ from segeval.errors import MissingPrerequisiteError, SegevalError
 from segeval.files.replays import Replay
 from segeval.files.sets import CraftConfig
 from segeval.generate.crafting.craft import Crafter
+from segeval.progress import silent
 
 QEMU, DEBOOTSTRAP = "qemu-aarch64-static", "debootstrap"
 SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
@@ -139,10 +140,6 @@ def compare(replays: dict[str, Replay]) -> int:
     for line in missed:
         print(line, file=sys.stderr)
     return 1 if missed else 0
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """No progress: it takes a minute."""
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Calibrations as defences: the table of docs/survival-study.md with what an attacker reaches who has the files.
 
-    python benchmarks/calibrations.py REPORT
+    python -m benchmarks.calibrations REPORT
 
 REPORT is a folder of `segeval evaluate` of a set with attacks made on fp32, int8 and evasive. Prints a row per engine.
 """

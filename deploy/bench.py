@@ -48,6 +48,5 @@ def bench(
     options = ["--preset", preset, *(word for name in scenarios for word in ("--scenario", name))]
     options += [word for name, value in (own_rules or {}).items() for word in (f"--{name}", str(value))]
     options += ["--layers"] * layers + ["--without-argmax"] * without_argmax
-    options += ["--prebuilt"] * prebuilt
-    run_engines("bench", bundle, out, progress, backend, engines, threads, options)
+    run_engines("bench", bundle, out, progress, backend, engines, threads, prebuilt, options)
     return open_bench(out)

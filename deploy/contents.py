@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from segeval.corruptions import Corruption
 from segeval.errors import DataError
 from segeval.files.bundles import corrupted_key
 from segeval.files.consistency import consistent_samples, require_consistent_set
@@ -13,7 +14,6 @@ from segeval.files.sets import FileRecord
 from segeval.metrics import Labels
 
 from .bundle import Input, ranges
-from .corruptions import Corruption
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 import segeval
+from segeval.corruptions import parse_corruptions
 from segeval.errors import ConfigurationError, MissingPrerequisiteError
 from segeval.files.bundles import BundleFolder, BundleManifest, DeployOptions, RunDefaults, SetReference
 from segeval.files.encoding import encode_sealed
@@ -19,7 +20,7 @@ from segeval.files.sets import AdversarialSet
 from segeval.files.storage import sha256_file
 from segeval.graphs.calibration import IMAGES, parse_calibrations
 from segeval.precision import QUANTIZED, Precision
-from segeval.progress import Progress
+from segeval.progress import Progress, silent
 from segeval.registry import TARGETS
 from segeval_runner.manifest import CONTRACT, WITH_OWN
 from segeval_runner.ownership import NOTHING, OTHER, kind_of
@@ -28,7 +29,6 @@ from .bundle import hash_files, write_file, write_inputs
 from .calibration_images import choose_calibration
 from .compiler import INSTALL, Compiler, installed
 from .contents import survey
-from .corruptions import parse_corruptions
 from .engine_files import (
     engine_name,
 )
@@ -57,7 +57,7 @@ def deploy(
     engine_cards: Sequence[str] = (),
     given: Given = NONE_GIVEN,
     tell: Callable[[str], None] = lambda text: None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> BundleManifest:
     """Write a bundle of every model of a set at every precision.
 

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segeval.errors import ConfigurationError, WeightsError
@@ -12,8 +12,9 @@ from segeval.models import Segmenter
 from segeval.models.cards import identity, open_card, read_card
 from segeval.models.loading import candidates, load, load_spec
 from segeval.models.model_names import ModelName
-from segeval.places import cache_folder, data_folder
 from segeval.registry import MODELS
+
+from .moved import elsewhere, read_from, with_moved
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def load_victim(record: ModelRecord, beside: Path, given: Given) -> Segmenter:
     MODELS.require_allowed(source, given.allowed, "the set")
     file = find_recorded(record, source, beside, given)
     segmenter = load(ModelName(source, str(file), record.name))
-    segmenter.weights, segmenter.logit_scale = record.weights, record.logit_scale
+    segmenter.record = record
     return segmenter
 
 
@@ -87,24 +88,25 @@ def load_carded(record: ModelRecord, recorded: CardRecord, beside: Path, given: 
         ConfigurationError: for code that is not allowed.
         WeightsError: if the card is nowhere, or a file that it names is another one by now.
     """
-    card = read_card(find_card(record, recorded, beside, given))
+    card = with_moved(read_card(find_card(record, recorded, beside, given)), recorded, beside)
     missing = [code for code in card.source.codes if code not in given.allowed]
     if missing:
         named = ", ".join(map(repr, missing))
         what = f"the model card of {record.name} ({card.path}) names {named}, which is code that segeval would run"
         raise ConfigurationError(what, f"if it is yours, or you trust it: {allowing(missing)}")
     for file in recorded.files:
-        path = card.beside(file.path)
+        path = read_from(card, file.path)
         if not path.is_file() or sha256_file(path) != file.sha256:
             state = "is another file now" if path.is_file() else "is not here"
-            what = f"{path}, which the model card of {record.name} names, {state}"
+            what = f"{path}, which the network of {record.name} was read from, {state}"
             raise WeightsError(what, f"put the file with sha256 {file.sha256} there")
     segmenter = open_card(card, record.name)
     if identity(recorded.files, segmenter.network) != record.weights_sha256:  # older sets know less of the files
         what = f"{record.name} has other parameters than when it was attacked"
         raise WeightsError(what, "has its factory changed, or is it built with random numbers of its own?")
-    segmenter.source, segmenter.card, segmenter.logit_scale = record.source, recorded, record.logit_scale
-    segmenter.weights_sha256 = record.weights_sha256
+    spec = segmenter.spec
+    segmenter.spec = replace(spec, table=replace(spec.table, name=record.table))  # another name of the card's file
+    segmenter.record = record
     return segmenter
 
 
@@ -118,7 +120,7 @@ def find_card(record: ModelRecord, recorded: CardRecord, beside: Path, given: Gi
     typed = Path(record.source).expanduser()
     named = given.weights.get(record.name)
     usual = (typed, beside.parent / typed, beside.parent / typed.name, beside / typed.name)
-    places = [named] if named is not None else list(dict.fromkeys(usual))
+    places = [named] if named is not None else list(dict.fromkeys((*usual, *elsewhere(typed, beside))))
     for place in places:
         if place.is_file() and sha256_file(place) == recorded.sha256:
             return place
@@ -151,10 +153,4 @@ def places_of(record: ModelRecord, source: str, beside: Path) -> Iterator[Path]:
         yield from candidates(weights) if weights else ()
         return
     typed = Path(record.weights).expanduser()
-    folders = [beside, beside.parent, cache_folder() / "weights"]
-    shared = data_folder()
-    folders += [shared / "weights", shared] if shared else []
-    yield from (typed, beside.parent / typed, *(folder / typed.name for folder in folders))
-    for folder in folders:  # renamed meanwhile
-        if folder.is_dir():
-            yield from sorted(path for path in folder.iterdir() if path.suffix == typed.suffix and path.is_file())
+    yield from (typed, beside.parent / typed, *elsewhere(typed, beside))

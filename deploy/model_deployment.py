@@ -103,7 +103,7 @@ class ModelDeployment:
             batch=self.options.batch,
             classes=len(spec.outputs),
             table=len(spec.table),
-            weights_sha256=segmenter.weights_sha256,
+            weights_sha256=segmenter.record.weights_sha256,
             inputs=inputs,
             references=references,
             compiler=self.compiler,
@@ -190,7 +190,7 @@ class ModelDeployment:
             compiled=compiled,
             plan=plan_of(plan, compiled),
             noise_floor=self.noise_floor(name, model, references) if variant.nodes is None else None,
-            weights_sha256=segmenter.weights_sha256,
+            weights_sha256=segmenter.record.weights_sha256,
         )
 
     def noise_floor(self, name: str, model: ModelProto, references: Sequence[Reference]) -> NoiseFloor | None:

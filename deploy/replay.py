@@ -36,14 +36,5 @@ def replay(
         EngineError: for whatever the runner reports.
         KeyboardInterrupt: if it was interrupted.
     """
-    run_engines(
-        "replay",
-        bundle,
-        out,
-        progress,
-        backend,
-        engines,
-        threads,
-        ["--warmup", str(warmup), *["--prebuilt"] * prebuilt],
-    )
+    run_engines("replay", bundle, out, progress, backend, engines, threads, prebuilt, ["--warmup", str(warmup)])
     return Replay.open(out)

@@ -41,6 +41,7 @@ def run_engines(
     backend: str,
     engines: Sequence[str],
     threads: int,
+    prebuilt: bool,
     options: Sequence[str],
 ) -> None:
     """Run a command of the runner on a bundle's engines to its end. The runner never outlives this process.
@@ -53,6 +54,7 @@ def run_engines(
         backend: empty for the one that the bundle is made for.
         engines: names, empty for all.
         threads: 0 for one per core.
+        prebuilt: run engines that the bundle carries, which are native code.
         options: that this command alone has.
 
     Raises:
@@ -61,7 +63,7 @@ def run_engines(
         KeyboardInterrupt: if it was interrupted.
     """
     words = ["--bundle", str(bundle), "--out", str(out), "--threads", str(threads)]
-    words += ["--progress", "json", "--end-with-stdin", *options]
+    words += ["--progress", "json", "--end-with-stdin", *["--prebuilt"] * prebuilt, *options]
     words += ["--backend", backend] if backend else []
     words += [word for name in engines for word in ("--engine", name)]
     # -E and -P: neither PYTHON* variables nor the current folder may put other code in the archive's place.

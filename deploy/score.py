@@ -28,7 +28,7 @@ from segeval.models.segmenter import resizing
 from segeval.models.soundness import answer, worse_than_none
 from segeval.places import dataset_root
 from segeval.precision import QUANTIZED, Precision
-from segeval.progress import Progress
+from segeval.progress import Progress, silent
 
 from .calibration_images import CalibrationImages, from_dataset
 from .engine_files import at_precision, calibration_record, written_and_proved
@@ -106,7 +106,7 @@ class ScoreRecord:
     notes: tuple[str, ...] = ()
 
 
-def score(config: ScoreConfig, progress: Progress = lambda stage, done, total: None) -> ScoreRecord:
+def score(config: ScoreConfig, progress: Progress = silent) -> ScoreRecord:
     """Score a network on a split of a dataset.
 
     Raises ConfigurationError for options that do not go together, DataError if the dataset cannot be used or has no

@@ -24,22 +24,20 @@ class JetPack:
 
     Attributes:
         name: their versions.
-        l4t: Jetson Linux.
     """
 
     name: str
-    l4t: str
     python: str
     cuda: str
     tensorrt: str
 
 
-JETPACK_5_1 = JetPack("5.1 to 5.1.7", "35", "3.8", "11.4", "8.5.2")
-JETPACK_6_0 = JetPack("6.0", "36.3", "3.10", "12.2", "8.6.2")
-JETPACK_6_2 = JetPack("6.1 to 6.2.3", "36.4 to 36.5.2", "3.10", "12.6", "10.3")
-JETPACK_7_0 = JetPack("7.0, 7.1", "38", "3.12", "13.0", "10.13")
-JETPACK_7_2 = JetPack("7.2 to 7.2.2", "39.2.0 to 39.2.2", "3.12", "13.2", "10.16")
-JETPACK_7_2_2 = JetPack("7.2.2 with TensorRT 11.4.1", "39.2.2", "3.12", "13.2", "11.4.1")
+JETPACK_5_1 = JetPack("5.1 to 5.1.7", "3.8", "11.4", "8.5.2")
+JETPACK_6_0 = JetPack("6.0", "3.10", "12.2", "8.6.2")
+JETPACK_6_2 = JetPack("6.1 to 6.2.3", "3.10", "12.6", "10.3")
+JETPACK_7_0 = JetPack("7.0, 7.1", "3.12", "13.0", "10.13")
+JETPACK_7_2 = JetPack("7.2 to 7.2.2", "3.12", "13.2", "10.16")
+JETPACK_7_2_2 = JetPack("7.2.2 with TensorRT 11.4.1", "3.12", "13.2", "11.4.1")
 
 ORIN = (JETPACK_5_1, JETPACK_6_0, JETPACK_6_2, JETPACK_7_2)
 JETPACKS = (JETPACK_5_1, JETPACK_6_0, JETPACK_6_2, JETPACK_7_0, JETPACK_7_2, JETPACK_7_2_2)

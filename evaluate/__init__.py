@@ -3,9 +3,10 @@
 from .device.device_records import read_benchmark_report
 from .device.device_terminal import benchmark_table
 from .evaluate import evaluate
+from .gates.expressions import parse_gate
 from .gates.gate_reports import junit as gates_as_junit
 from .gates.gate_reports import summary as gates_as_markdown
-from .gates.gates import Finding, parse_gate
+from .gates.gates import Finding
 from .gates.gates import check as check_gates
 from .gates.gates import require_known as require_known_gates
 from .measure.report_records import SurvivalReport
@@ -13,6 +14,7 @@ from .report.adaptive_terminal import adaptive_in_terminal
 from .report.reading import read_report
 from .report.report_terminal import clean_in_terminal, corruptions_in_terminal, differences_in_terminal, survival_table
 from .report.sweep_terminal import sweeps_in_terminal
+from .report.under_attack_terminal import under_attack_in_terminal
 
 __all__ = [
     "Finding",
@@ -32,4 +34,5 @@ __all__ = [
     "require_known_gates",
     "survival_table",
     "sweeps_in_terminal",
+    "under_attack_in_terminal",
 ]

@@ -1,16 +1,16 @@
 """`segeval evaluate`: one set and its replays in, one report out."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from segeval.files.encoding import encode_sealed
 from segeval.files.storage import write_atomic
-from segeval.progress import Progress
+from segeval.progress import Progress, silent
 
-from .device.device_csv import benchmark_csv
+from .device.device_csv import benchmark_lines
 from .device.device_records import FILE as BENCHMARK
 from .device.device_records import BenchmarkReport
 from .device.join import benchmark_report, open_benches
@@ -27,8 +27,9 @@ from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetS
 from .measure.report_rows import ReportRows, made_on_files
 from .measure.summary import survival_rows
 from .measure.sweep import attributions, calibration_matrices
-from .report.adaptive_csv import adaptive_csv
-from .report.corruptions_csv import corruptions_csv
+from .measure.under_attack_rows import attacked_rows
+from .report.adaptive_csv import adaptive_lines
+from .report.corruptions_csv import corruption_lines
 from .report.downloads import downloads, kept_free
 from .report.gallery import gallery
 from .report.page import Page
@@ -36,13 +37,11 @@ from .report.places import require_place
 from .report.reading import FILE as REPORT
 from .report.reading import KEPT
 from .report.renewal import hashes_below, hashes_of, make_above, renewed
-from .report.report_csv import breakdown_csv, clean_csv, comparisons_csv, curves_csv, samples_csv, survival_csv
-from .report.sweep_csv import attribution_csv, calibrations_csv
+from .report.report_csv import CsvLine, clean_line, csv_bytes, curve_lines, flat, survival_line, tested_cells
+from .report.sweep_csv import attribution_lines, calibration_lines
+from .report.under_attack_csv import attacked_lines
+from .report.under_attack_wording import worst_sentences
 from .report.verdict import audited, limits, verdict
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Report no progress."""
 
 
 def evaluate(
@@ -63,9 +62,9 @@ def evaluate(
     Args:
         set_root: a finished adversarial set.
         replays: of that set; an unfinished one is evaluated as far as it got, and the report says so.
-        out: gets report.html, report.json, survival.csv, clean.csv, curves.csv, breakdown.csv and the samples as
-            samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to compare,
-            adaptive.csv if attacks were made on deployed files, corruptions.csv if images were corrupted,
+        out: gets report.html, report.json, survival.csv, attacked.csv, clean.csv, curves.csv, breakdown.csv and the
+            samples as samples.csv, samples.jsonl and samples.parquet; comparisons.csv as well if there is something to
+            compare, adaptive.csv if attacks were made on deployed files, corruptions.csv if images were corrupted,
             calibrations.csv and attribution.csv if there were several int8 files.
         seed: of the bootstrap.
         progress: called with the stage, what is done of it and its total.
@@ -105,21 +104,23 @@ def in_a_file(record: object) -> bytes:
 def report_files(report: SurvivalReport, counted: Counted, benchmark: BenchmarkReport | None) -> dict[str, bytes]:
     """The files that are embedded in a report, by name: report.json as far as it tells of these, and the tables."""
     rows = ReportRows.of(report)
-    tables = {
-        "survival.csv": survival_csv(report.survival),
-        "samples.csv": samples_csv(counted.rows),
-        "clean.csv": clean_csv(report.clean),
-        "curves.csv": curves_csv(report.curves),
-        "breakdown.csv": breakdown_csv(report.breakdown),
-        "comparisons.csv": comparisons_csv(report.comparisons),
-        "adaptive.csv": adaptive_csv(adaptive_tables(rows, report.comparisons, report.set)),
-        "corruptions.csv": corruptions_csv(corruption_tables(rows)),
-        "calibrations.csv": calibrations_csv(calibration_matrices(rows)),
-        "attribution.csv": attribution_csv(attributions(rows)),
-        "benchmark.csv": benchmark_csv(benchmark) if benchmark else b"",
-        BENCHMARK: in_a_file(benchmark) if benchmark else b"",
+    tables: dict[str, Iterable[CsvLine]] = {
+        "survival": map(survival_line, report.survival),
+        "attacked": attacked_lines(report.attacked, report.set.classes),
+        "samples": map(flat, counted.rows),
+        "clean": map(clean_line, report.clean),
+        "curves": curve_lines(report.curves),
+        "breakdown": map(flat, report.breakdown),
+        "comparisons": map(tested_cells, report.comparisons),
+        "adaptive": adaptive_lines(adaptive_tables(rows, report.comparisons, report.set)),
+        "corruptions": corruption_lines(corruption_tables(rows)),
+        "calibrations": calibration_lines(calibration_matrices(rows)),
+        "attribution": attribution_lines(attributions(rows)),
+        "benchmark": benchmark_lines(benchmark) if benchmark else (),
     }
-    present = {name: data for name, data in tables.items() if data}
+    files = {f"{name}.csv": csv_bytes(lines) for name, lines in tables.items()}
+    files[BENCHMARK] = in_a_file(benchmark) if benchmark else b""
+    present = {name: data for name, data in files.items() if data}
     return {REPORT: in_a_file(replace(report, files=hashes_of(present))), **present}
 
 
@@ -151,9 +152,14 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     )
     about = set_summary(sources, len(counted.attacked))
     rows = ReportRows(survival, clean_rows(sources, counted), engines, made_on_files(about.attacks))
+    attacked = attacked_rows(survival, counted.under_attack, about.attacks, seed)
     compared = comparisons(counted.rows, rows, about.attacks, seed, progress)
     return SurvivalReport(
-        verdict=(*verdict(rows, compared), *audited(adaptive_tables(rows, compared, about))),
+        verdict=(
+            *worst_sentences(attacked, rows.on_files),
+            *verdict(rows, compared),
+            *audited(adaptive_tables(rows, compared, about)),
+        ),
         notes=limits(rows, counted.missing.total(), saturating, replaced, sources.not_run),
         survival=rows.survival,
         clean=rows.clean,
@@ -170,6 +176,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
         resamples=RESAMPLES,
         breakdown=tuple(counted.breakdown.rows(sources, seed, progress)),
         comparisons=compared,
+        attacked=attacked,
     )
 
 
@@ -202,6 +209,7 @@ def set_summary(sources: Sources, attacked: int) -> SetSummary:
         attacked=attacked,
         samples=manifest.sample_count,
         deployed=manifest.deployed,
+        classes=manifest.table.names,
     )
 
 

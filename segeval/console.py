@@ -19,6 +19,7 @@ from rich.text import Text
 
 from segeval.errors import SegevalError
 from segeval.progress import Progress as Tick
+from segeval.progress import silent
 from segeval_runner.strict import UNPRINTABLE
 
 LINE_SECONDS = 10.0
@@ -101,7 +102,7 @@ class BarProgress:
 def progress(quiet: bool = False) -> Iterator[Tick]:
     """A callback that shows how far a command is: bars on a terminal, a line now and then elsewhere."""
     if quiet:
-        yield lambda stage, done, total: None
+        yield silent
     elif not sys.stderr.isatty() or messages.is_dumb_terminal:  # Rich would draw bars into a log if FORCE_COLOR is set
         yield LineProgress()
     else:

@@ -16,7 +16,7 @@ SegevalError                  exit code
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MOST_NAMED = 30
 """Names that a hint lists."""
@@ -101,5 +101,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"Known: {', '.join(names[:MOST_NAMED])}{more}."
+    return f"Known: {some(names, MOST_NAMED)}."
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """For a message: the first of many names, and how many there are besides."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -115,6 +115,24 @@ def count_attack(
     return AttackMeter(phi, goal, truth, clean).count(prediction)
 
 
+def intersection_over_union(
+    hit: NDArray[np.integer], truth: NDArray[np.integer], predicted: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """(C,) IoU per class; nan for a class that the ground truth does not have.
+
+    There is nothing of such a class to find: as 0, a single pixel of it would cost a mean over 12 classes a
+    twelfth. Its pixels are missing from the class that they are of, and so count there.
+
+    Args:
+        hit: (C,) labelled pixels of each class that are predicted as it.
+        truth: (C,) all labelled pixels of it.
+        predicted: (C,) pixels that are predicted as it.
+    """
+    union = truth + predicted - hit
+    iou: NDArray[np.float64] = np.divide(hit, union, out=np.full(len(hit), np.nan), where=truth > 0)
+    return iou
+
+
 class ConfusionMatrix:
     """Full-resolution pixel counts over a data set: rows are ground truth, columns predictions.
 
@@ -153,18 +171,12 @@ class ConfusionMatrix:
     def intersection_over_union(self, ignored_are_errors: bool = False) -> NDArray[np.float64]:
         """(C,) IoU per class; nan for a class that the ground truth does not have.
 
-        There is nothing of such a class to find: as 0, a single pixel of it would cost a mean over 12 classes a
-        twelfth. Its pixels are missing from the class that they are of, and so count there.
-
         Args:
             ignored_are_errors: count predictions on IGNORE pixels as false positives, as ESPNet's authors do.
         """
         c = self.classes
-        hit = np.diag(self.counts)[:c].astype(np.float64)
         predicted = self.counts[: c + 1 if ignored_are_errors else c, :c].sum(axis=0)
-        union = self.counts[:c].sum(axis=1) + predicted - hit
-        iou: NDArray[np.float64] = np.divide(hit, union, out=np.full(c, np.nan), where=self.in_truth)
-        return iou
+        return intersection_over_union(np.diag(self.counts)[:c], self.counts[:c].sum(axis=1), predicted)
 
     def mean_iou(self, ignored_are_errors: bool = False) -> float | None:
         """Mean IoU over the classes that the ground truth has, whatever is predicted; None if it has none."""

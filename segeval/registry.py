@@ -5,11 +5,13 @@ Third parties add theirs by entry point (group ``segeval.models``, ``segeval.dat
 """
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
 from typing import Any
 
 from segeval.errors import ConfigurationError, UnknownNameError, nearest
@@ -58,15 +60,31 @@ class Registry:
             card = ", or by a model card FILE.toml" if self.kind == "model" else ""
             hint = f"{nearest(name, sorted(places))} Or name your own as package.module:attribute{card}."
             raise UnknownNameError(f"no {self.kind} {name!r}", hint)
+        found = self._module(name, module, [] if name in places else [Path.cwd()])
         try:
-            with importable(*([] if name in places else [Path.cwd()])):
-                return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+            return getattr(found, attribute)
+        except AttributeError as error:
             if name in self._places:
                 raise
-            raise UnknownNameError(
-                f"cannot load {self.kind} {name!r}: {error}", "is it in this folder, installed, or on PYTHONPATH?"
-            ) from error
+            what = f"cannot load {self.kind} {name!r}: module {module!r} has no attribute {attribute!r}"
+            public = [each for each in vars(found) if not each.startswith("_")]
+            raise UnknownNameError(what, nearest(attribute, public)) from error
+
+    def _module(self, name: str, module: str, folders: Iterable[Path]) -> ModuleType:
+        """The module of a name, which may lie in these folders; see `load`."""
+        try:
+            with importable(*folders):
+                return import_module(module)
+        except Exception as error:  # somebody else's code
+            if name in self._places:
+                raise
+            what = f"cannot load {self.kind} {name!r}"
+            if isinstance(error, ImportError):
+                hint = "is it in this folder, installed, or on PYTHONPATH?"
+                raise UnknownNameError(f"{what}: {error}", hint) from error
+            at = extract_tb(error.__traceback__)[-1]
+            reason = f"{at.filename}:{at.lineno}: {type(error).__name__}: {error}"
+            raise UnknownNameError(f"{what}: {reason}", "does it run by itself?") from error
 
 
 @contextmanager
@@ -84,6 +102,7 @@ def importable(*folders: Path) -> Iterator[None]:
 MODELS = Registry(
     "model",
     {
+        "dicenet-cityscapes": "segeval.models.catalog:DICENET_CITYSCAPES",
         "espnet-camvid": "segeval.models.catalog:ESPNET_CAMVID",
         "espnet-cityscapes": "segeval.models.catalog:ESPNET_CITYSCAPES",
         "espnet-synthetic": "segeval.models.catalog:ESPNET_SYNTHETIC",
@@ -107,7 +126,7 @@ SOURCES = Registry(
     {
         "exported": "segeval.models.cards.torch_files:open_exported",
         "factory": "segeval.models.cards.factories:open_factory",
-        "onnx": "segeval.graphs.given.network:open_onnx",
+        "onnx": "segeval.graphs.given.onnx_network:open_onnx",
         "torchscript": "segeval.models.cards.torch_files:open_torchscript",
     },
 )
@@ -115,16 +134,30 @@ SOURCES = Registry(
 ATTACKS = Registry(
     "attack",
     {
+        "alma-prox": "segeval.generate.attacks.alma_prox:ALMAProx",
         "apgd": "segeval.generate.attacks.apgd:APGD",
         "cospgd": "segeval.generate.attacks.cospgd:CosPGD",
+        "cw": "segeval.generate.attacks.cw:CW",
+        "dag": "segeval.generate.attacks.dag:DAG",
+        "ddn": "segeval.generate.attacks.ddn:DDN",
+        "deepfool": "segeval.generate.attacks.deepfool:DeepFool",
         "fgsm": "segeval.generate.attacks.fgsm:FGSM",
+        "jsma": "segeval.generate.attacks.jsma:JSMA",
         "padam": "segeval.generate.attacks.padam:PAdam",
+        "pdpgd": "segeval.generate.attacks.pdpgd:PDPGD",
         "pgd": "segeval.generate.attacks.pgd:PGD",
         "sea": "segeval.generate.attacks.sea:SEA",
         "segpgd": "segeval.generate.attacks.segpgd:SegPGD",
         "tanh": "segeval.generate.attacks.tanh:Tanh",
     },
 )
+
+
+def suites() -> dict[str, tuple[str, ...]]:
+    """Names for several attacks; those of `standard` search differently, two within a budget."""
+    return {"quick": ("pgd",), "standard": ("apgd", "ddn", "pgd"), "full": tuple(ATTACKS)}
+
+
 TARGETS = Registry(
     "target",
     {

@@ -1,8 +1,9 @@
 """`segeval model check`: whether a network is what its card says, and can be attacked and deployed."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import get_args
 
 import numpy as np
 import torch
@@ -15,16 +16,20 @@ from segeval.graphs.export import export_fp32
 from segeval.graphs.session import DeployedModel
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter
+from segeval.models.cards import ModelCard, open_card
 from segeval.models.soundness import answer, predict, require_logits_of, require_repeatable, worse_than_none
 from segeval.models.spec import fitting_size
+from segeval_runner.described import Resize
 
 from .kinds import kind_of
-from .trials import with_labels
+from .trials import Labelled, with_labels
 
 USUAL = (256, 512)
 """(height, width) of the image that a network of any size is tried on where none is given."""
 IMAGES = 5
 """With labels, that the clean mIoU is measured on."""
+BETTER = 0.01
+"""Of mIoU, by which another way to enlarge the answer must fit better to be named."""
 NEAR_CHANCE = 1.5
 """A clean mIoU below so many times that of guessing is no sign of a network that sees."""
 
@@ -37,11 +42,14 @@ class Finding:
     doubt: bool = False
 
 
-def check_card(segmenter: Segmenter, data: Dataset | None, size: tuple[int, int] | None) -> Iterator[Finding]:
+def check_card(
+    segmenter: Segmenter, card: ModelCard, data: Dataset | None, size: tuple[int, int] | None
+) -> Iterator[Finding]:
     """Findings, one by one; the first thing that makes a network useless is raised.
 
     Args:
         segmenter: of the card.
+        card: of the network.
         data: images, with labels where there are some; None for an image of blocks.
         size: (height, width) of that, None for its only or a usual one.
 
@@ -63,7 +71,7 @@ def check_card(segmenter: Segmenter, data: Dataset | None, size: tuple[int, int]
     yield gradient(segmenter, image)
     yield deployable(segmenter, image)
     if data is not None:
-        yield from clean_score(segmenter, data)
+        yield from clean_score(segmenter, card, data)
 
 
 def blocks(height: int, width: int) -> RgbImage:
@@ -108,15 +116,10 @@ def deployable(segmenter: Segmenter, image: RgbImage) -> Finding:
     return Finding(f"can be deployed: the fp32 file gives {100 * same:.2f} % of its labels", doubt=same < 0.999)
 
 
-def clean_score(segmenter: Segmenter, data: Dataset) -> Iterator[Finding]:
+def clean_score(segmenter: Segmenter, card: ModelCard, data: Dataset) -> Iterator[Finding]:
     """Clean mIoU on a few images with labels."""
-    table = segmenter.spec.table
-    matrix, seen = ConfusionMatrix(len(table)), list[Labels]()
-    for example in islice(with_labels(data), IMAGES):
-        height, width = example.image.shape[:2]
-        segmenter.require_size(height, width, f"image {example.id}")
-        seen.append(predict(segmenter, example.image, f"image {example.id}"))
-        matrix.update(example.labels, seen[-1])
+    table, examples = segmenter.spec.table, list(islice(with_labels(data), IMAGES))
+    matrix, seen = scored(segmenter, examples)
     miou = matrix.mean_iou()
     if miou is None:
         yield Finding("no image has labels, so the clean mIoU is unknown", doubt=True)
@@ -128,3 +131,37 @@ def clean_score(segmenter: Segmenter, data: Dataset) -> Iterator[Finding]:
         yield Finding(doubt or "that is what guessing gets: are colour, range, mean, std and class order right?", True)
     if len(np.unique(np.stack(seen) if len({each.shape for each in seen}) == 1 else seen[0])) == 1:
         yield Finding("it gives one class everywhere", doubt=True)
+    yield from resize_doubted(card, examples, seen[0], miou)
+
+
+def scored(segmenter: Segmenter, examples: Sequence[Labelled]) -> tuple[ConfusionMatrix, list[Labels]]:
+    """The counts of a network on images with labels, and what it said of each."""
+    matrix, seen = ConfusionMatrix(len(segmenter.spec.table)), list[Labels]()
+    for example in examples:
+        height, width = example.image.shape[:2]
+        segmenter.require_size(height, width, f"image {example.id}")
+        seen.append(predict(segmenter, example.image, f"image {example.id}"))
+        matrix.update(example.labels, seen[-1])
+    return matrix, seen
+
+
+def resize_doubted(card: ModelCard, examples: Sequence[Labelled], first: Labels, miou: float) -> Iterator[Finding]:
+    """A doubt about output.resize, if another way of enlarging a smaller answer fits the labels clearly better.
+
+    Args:
+        card: of the network.
+        examples: images with labels.
+        first: what the network says of the first one.
+        miou: that it has on all of them.
+    """
+    ways = [way for way in get_args(Resize) if way != card.output.resize]
+    others = {way: open_card(replace(card, output=replace(card.output, resize=way))) for way in ways}
+    if all(np.array_equal(predict(other, examples[0].image), first) for other in others.values()):
+        return  # the answer is as large as the image
+    found = {way: scored(other, examples)[0].mean_iou() or 0.0 for way, other in others.items()}
+    best = max(found, key=lambda way: found[way])
+    if found[best] > miou + BETTER:
+        yield Finding(
+            f'clean mIoU with output.resize = "{best}": {100 * found[best]:.1f} %. Which way does your device take?',
+            True,
+        )

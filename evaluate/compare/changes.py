@@ -17,8 +17,8 @@ from ..measure.row_key import RowKey
 from ..measure.statistics import QUANTITIES
 from ..measure.survival import SampleCounts
 from ..measure.within_noise import noise_floor
+from .compare_matching import Pair
 from .compare_records import Change, CleanChange
-from .matching import Pair
 from .runs import OpenRun
 
 COMPARED_ON_FILES = ("engine_success", "engine_accuracy")

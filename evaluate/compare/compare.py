@@ -10,11 +10,12 @@ from segeval.progress import Progress
 from ..measure.paired import permutations_for
 from ..report.places import require_place
 from ..report.renewal import make_above, renewed
+from ..report.report_csv import csv_bytes
 from .changes import clean_changes, measure, questions, tests_of
-from .compare_csv import changes_csv, markdown
+from .compare_csv import change_line, markdown
+from .compare_findings import finding, notes
+from .compare_matching import match
 from .compare_records import FILE, KEPT, RunComparison
-from .findings import finding, notes
-from .matching import match
 from .runs import OpenRun, names_of, open_run, summary
 
 HINT = "compare reports of one set, or of sets with the same images, networks, attacks and tasks"
@@ -67,5 +68,5 @@ def write(comparison: RunComparison, out: Path) -> None:
     make_above(out)
     with renewed(out, KEPT) as folder:
         write_atomic(folder / FILE, encode_sealed(comparison, indent=2) + b"\n")
-        write_atomic(folder / "compare.csv", changes_csv(comparison.changes))
+        write_atomic(folder / "compare.csv", csv_bytes(map(change_line, comparison.changes)))
         write_atomic(folder / "compare.md", markdown(comparison).encode())

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 
 from segeval.console import visible
 
-from ..report.report_csv import csv_bytes, tested_cells
+from ..report.report_csv import CsvLine, tested_cells
 from .compare_records import Change, RunComparison
 from .compare_wording import CLEAN_HEADINGS, HEADINGS, cells, clean_cells, only_lines, rest_line, run_line, shown
 
 
-def changes_csv(changes: Iterable[Change]) -> bytes:
-    """One line per change, significant ones first; what is unknown is an empty cell."""
-    return csv_bytes(tested_cells(change, first="a", second="b") for change in changes)
+def change_line(change: Change) -> CsvLine:
+    """A change, from a to b."""
+    return tested_cells(change, first="a", second="b")
 
 
 def markdown(comparison: RunComparison) -> str:

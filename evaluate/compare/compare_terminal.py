@@ -6,9 +6,9 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from ..report.plain_table import as_shown, lines, plain_table
+from .compare_findings import tested_of
 from .compare_records import RunComparison
 from .compare_wording import CLEAN_HEADINGS, HEADINGS, cells, clean_cells, only_lines, rest_line, run_line, shown
-from .findings import tested_of
 
 CAPTION = (
     "Means over the images of both runs. p: two-sided permutation test, Holm's correction for all {} tests; "

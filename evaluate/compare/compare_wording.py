@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from segeval.errors import some
+
 from ..measure.within_noise import floor_cell, floor_percent
 from ..report.wording import attack_name, decimals, p_in_words, p_value, signed, signed_interval
 from .compare_records import Change, CleanChange, Run, RunComparison
@@ -100,9 +102,3 @@ def only_lines(comparison: RunComparison) -> list[str]:
             if names:
                 lines.append(f"only in {letter}: {len(names)} {what if len(names) > 1 else what[:-1]}: {some(names)}")
     return lines
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    """The first names, and how many more there are."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

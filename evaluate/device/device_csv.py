@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from segeval.files.benches import BenchRun, Energy
 
 from ..measure.report_records import Estimate
-from ..report.report_csv import Cell, csv_bytes
+from ..report.report_csv import CsvLine
 from .device_records import Accuracy, Benchmark, BenchmarkReport, EngineRow
 
 PERCENTILES = ("p50", "p90", "p95", "p99")
@@ -14,13 +14,8 @@ NOTHING = Accuracy("", 0, None, None, None, None, None)
 """Of an engine that was not replayed."""
 
 
-def benchmark_csv(report: BenchmarkReport) -> bytes:
+def benchmark_lines(report: BenchmarkReport) -> Iterator[CsvLine]:
     """The benchmarked engines by benchmark, then those that were replayed only."""
-    return csv_bytes(lines(report))
-
-
-def lines(report: BenchmarkReport) -> Iterator[dict[str, Cell]]:
-    """The cells of every line."""
     for number, benchmark in enumerate(report.benchmarks, start=1):
         for row in benchmark.engines:
             for run in row.runs:
@@ -32,7 +27,7 @@ def lines(report: BenchmarkReport) -> Iterator[dict[str, Cell]]:
         yield {"benchmark": None, **engine_cells(row), **empty, "scenario": NOT_BENCHMARKED}
 
 
-def engine_cells(row: EngineRow) -> dict[str, Cell]:
+def engine_cells(row: EngineRow) -> CsvLine:
     """Which engine, and its accuracy."""
     found = row.accuracy if isinstance(row.accuracy, Accuracy) else NOTHING
     return {
@@ -52,19 +47,19 @@ def engine_cells(row: EngineRow) -> dict[str, Cell]:
     }
 
 
-def estimate_cells(name: str, estimate: Estimate | None) -> dict[str, Cell]:
+def estimate_cells(name: str, estimate: Estimate | None) -> CsvLine:
     """Mean and interval."""
     known = (None,) * 3 if estimate is None else (estimate.mean, estimate.low, estimate.high)
     return dict(zip((name, f"{name}_low", f"{name}_high"), known, strict=True))
 
 
-def energy_cells(used: Energy | None) -> dict[str, Cell]:
+def energy_cells(used: Energy | None) -> CsvLine:
     """Power and energy."""
     names = ("mean_w", "idle_w", "gross_j_per_image", "net_j_per_image")
     return {name: None if used is None else getattr(used, name) for name in names}
 
 
-def run_cells(run: BenchRun, benchmark: Benchmark) -> dict[str, Cell]:
+def run_cells(run: BenchRun, benchmark: Benchmark) -> CsvLine:
     """What was measured in one scenario, and under which conditions."""
     given = run.latency.get("engine", {})
     return {
@@ -92,7 +87,7 @@ def run_cells(run: BenchRun, benchmark: Benchmark) -> dict[str, Cell]:
     }
 
 
-def inside_cells(row: EngineRow, run: BenchRun) -> dict[str, Cell]:
+def inside_cells(row: EngineRow, run: BenchRun) -> CsvLine:
     """What a call is made of, as far as it was measured. Layers and the network alone stand in the first run's line."""
     alone, profile = (row.without_argmax, row.layers) if run is row.runs[0] else (None, None)
     return {

@@ -7,6 +7,7 @@ from segeval.files.sets import AttackSpec
 
 from ..measure.comparisons import float_attacks
 from ..measure.report_rows import made_on_files
+from .under_attack_numbers import WORST, grouped_attacks
 
 SURVIVAL, GAP = "survival", "adaptive_gap"
 NEEDS_BOTH = (
@@ -16,6 +17,9 @@ NEEDS_BOTH = (
 NEEDS_NETWORK = (
     "survival is told of attacks that were made on the network: craft with --on fp32 too, or ask for success or evaded"
 )
+NEEDS_SEVERAL = (
+    "the worst of several attacks is told of attacks with the same scope and budget: craft with two of them or more"
+)
 NOT_TOGETHER = "survival is of attacks made on the network, adaptive_gap of those made on files: give two gates"
 
 
@@ -23,7 +27,8 @@ def fitting(text: str, attack: str, metrics: Iterable[str], attacks: Sequence[At
     """Labels of the attacks that a gate is about.
 
     Survival is told of attacks that were made on the float network, the gap of those made on deployed files that have
-    such a partner, and everything else of all. Raises ConfigurationError if there is none, with what to do.
+    such a partner, worst cases of those that others are comparable with, and everything else of all. Raises
+    ConfigurationError if there is none, with what to do.
 
     Args:
         text: of the gate.
@@ -45,4 +50,9 @@ def fitting(text: str, attack: str, metrics: Iterable[str], attacks: Sequence[At
         found &= float_attacks(attacks).keys()
     if not found:
         raise ConfigurationError(what, NEEDS_BOTH if GAP in asked else NEEDS_NETWORK)
+    if asked & WORST.keys():
+        # A gate on worst cases alone would say the same of every attack of a group.
+        found &= grouped_attacks(attacks, once=not attack and asked <= WORST.keys())
+    if not found:
+        raise ConfigurationError(what, NEEDS_SEVERAL)
     return frozenset(found)

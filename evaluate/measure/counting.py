@@ -10,7 +10,7 @@ from segeval.errors import DataError, IntegrityError
 from segeval.files.consistency import consistent_samples
 from segeval.files.npy import Margins
 from segeval.files.sets import AdversarialSample
-from segeval.metrics import Mask, count_attack
+from segeval.metrics import Labels, Mask, count_attack
 from segeval.progress import Progress
 
 from .breakdown import BreakdownTally
@@ -21,6 +21,8 @@ from .inputs import Engine, Sources
 from .report_records import DESKTOP
 from .row_key import RowKey
 from .survival import LabelMaps, SampleCounts, count_sample
+from .under_attack import Shown, UnderAttackTally
+from .under_attack_records import Against
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Counted:
         breakdown: of engines as they ship.
     """
 
+    under_attack: UnderAttackTally
     rows: list[SampleCounts] = field(default_factory=list)
     clean: dict[tuple[str, str], CleanTally] = field(default_factory=dict)
     curves: CurveTally = field(default_factory=CurveTally)
@@ -54,7 +57,7 @@ def count_everything(sources: Sources, progress: Progress) -> Counted:
 
     Raises DataError or IntegrityError naming the file or input that cannot be used, DataError if nothing was counted.
     """
-    counted = Counted()
+    counted = Counted(UnderAttackTally(sources.manifest))
     for model in sources.models.values():
         classes = len(sources.manifest.table)
         engines = [engine for engine in sources.engines if engine.model == model.name]
@@ -92,10 +95,14 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
         outputs = len(sources.models[model].outputs)
         parts = Decomposition(shape, clean, adversarial, margins, task.goal, outputs, reference)
         counted.clean[model, DESKTOP].add(sample.image, clean, clean, truth)
+        against: tuple[Labels, Against] = (clean, "clean prediction") if truth is None else (truth, "ground truth")
+        key = RowKey(model, sample.victims, sample.attack, sample.task, DESKTOP)
+        shown = Shown(clean, adversarial, *against)
+        desktop = counted.under_attack.add(key, sample.image, shown, int(np.count_nonzero(won)), won.size)
         for engine in engines:
             clean_key, adversarial_key = engine.clean_key(sample.image), engine.adversarial_key(sample.id)
             if engine.pending(clean_key) or engine.pending(adversarial_key):
-                counted.missing[RowKey(model, sample.victims, sample.attack, sample.task, engine.label)] += 1
+                counted.missing[key.on(engine.label)] += 1
                 continue
             engine_clean = engine.labels(clean_key, sources.shape)
             engine_adversarial = engine.labels(adversarial_key, sources.shape)
@@ -103,7 +110,10 @@ def _count_one(sources: Sources, sample: AdversarialSample, counted: Counted) ->
             corrupted = bool(engine.corruption)
             seen = (clean, adversarial, engine_clean, engine_adversarial)
             maps = LabelMaps(phi, truth, *seen, margins, reference, corrupted)
-            counted.rows.append(count_sample(sample, task, model, engine.label, maps))
+            row = count_sample(sample, task, model, engine.label, maps)
+            counted.rows.append(row)
+            shown = Shown(engine_clean, engine_adversarial, *against)
+            counted.under_attack.add(row.key, sample.image, shown, row.engine_hit, row.phi, desktop)
             if engine.ships:
                 counted.breakdown.add(sample, engine, parts.count(engine_adversarial))
 

@@ -9,7 +9,7 @@ from segeval.files.sets import AdversarialSample, Step
 
 from .bootstrap import fraction
 from .report_records import Curve, CurvePoint
-from .row_key import RowKey
+from .row_key import RowKey, within_model
 
 Floats = NDArray[np.float64]
 # Columns of a curve's array; the last counts samples, so that an image's norms are means over its samples.
@@ -79,7 +79,7 @@ def network_and_file(name: str, victims: Sequence[str]) -> tuple[str, str]:
     if name in victims or not owners:
         return name, ""
     model = max(owners, key=len)
-    return model, name.removeprefix(f"{model}.")
+    return model, within_model(name, model)
 
 
 def points(curves: Sequence[Floats]) -> tuple[CurvePoint, ...]:

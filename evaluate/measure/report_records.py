@@ -14,45 +14,14 @@ from segeval.files.replays import Environment
 from segeval.files.sets import AttackSpec, CraftConfig, DeployedFile, ModelRecord, Scope, TaskRecord
 from segeval.precision import kind_of
 
+from .estimate_records import Estimate as Estimate
+from .estimate_records import Perturbation as Perturbation
 from .paired_records import Paired, Tested, nested
 from .row_key import Keyed, RowKey
+from .under_attack_records import AttackedRow
 
 DESKTOP = "desktop"
 """Name of the reference in rows that stand beside the engines' rows: the network in torch, fp32, as it was attacked."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A share over images, each image counting once, and over all their pixels together.
-
-    Attributes:
-        mean: over images.
-        low, high: its 95 % interval.
-        pooled, pooled_low, pooled_high: the same for the pooled value.
-        images: that entered.
-        left_out: images of the row for which the share does not exist.
-        method: how the interval of the mean was found; empty if there is none (one image, or all of them alike).
-    """
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    pooled: float | None
-    pooled_low: float | None
-    pooled_high: float | None
-    images: int
-    left_out: int
-    method: Literal["", "BCa", "percentile"]
-
-
-@dataclass(frozen=True)
-class Perturbation:
-    """Size of the perturbation in 0–255 levels, means over images; linf is the largest of all."""
-
-    mean: float
-    mean_phi: float
-    l2: float
-    linf: int
 
 
 @dataclass(frozen=True)
@@ -362,6 +331,7 @@ class SetSummary:
         images: that were asked for.
         attacked: of these, with at least one sample; only they were replayed clean as well.
         deployed: files that attacks were made on.
+        classes: names, in the order of the table; empty in reports of earlier versions.
     """
 
     sha256: str
@@ -378,6 +348,7 @@ class SetSummary:
     attacked: int
     samples: int
     deployed: tuple[DeployedFile, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -390,6 +361,8 @@ class SurvivalReport:
         examples: (sample id, engine) pairs shown as pictures.
         resamples, seed: of the bootstrap.
         breakdown, comparisons: parts of the rows, and paired tests between them.
+        attacked: accuracy and mIoU under attack, the worst case over several attacks first; empty in reports of earlier
+            versions.
         files: SHA-256 of the other files of the report, by path; empty in reports of earlier versions. The copy inside
             of the page has only those that are in the page as well.
     """
@@ -408,6 +381,7 @@ class SurvivalReport:
     resamples: int
     breakdown: tuple[BreakdownRow, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    attacked: tuple[AttackedRow, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     schema: Literal["segeval.report/2"] = field(default="segeval.report/2")
 

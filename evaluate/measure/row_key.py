@@ -44,6 +44,15 @@ class RowKey:
         """The same on another engine."""
         return replace(self, engine=engine)
 
+    def under(self, attack: str) -> "RowKey":
+        """The same under another attack."""
+        return replace(self, attack=attack)
+
+
+def within_model(engine: str, model: str) -> str:
+    """The name of an engine among those of its model, ``int8`` of ``espnet-camvid.int8``; any other as it is."""
+    return engine.removeprefix(f"{model}.")
+
 
 class Keyed:
     """A record of which a row key is a part. Its JSON is flat."""

@@ -15,7 +15,7 @@ from .attack_lines import AttackLine, attack_lines, rows_by_attack
 from .clean import miou_difference
 from .report_records import DESKTOP, EngineSummary, Estimate, SurvivalRow
 from .report_rows import ReportRows
-from .row_key import RowKey
+from .row_key import RowKey, within_model
 from .sweep_rows import difference, is_whole, quantized, survival, survival_difference
 
 
@@ -49,7 +49,7 @@ class CalibrationMatrix:
     def heading(self, column: CalibrationColumn) -> str:
         """Name of its calibration, ``ships`` for the first; of several replays its engine, without the model's name."""
         if len({each.replay for each in self.columns}) > 1:
-            return column.engine.removeprefix(f"{self.model}.")
+            return within_model(column.engine, self.model)
         return column.calibration.name or "ships"
 
 

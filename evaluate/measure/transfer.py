@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from .report_records import DESKTOP, Estimate, SurvivalRow
 from .report_rows import ReportRows
+from .row_key import within_model
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _columns(rows: Sequence[SurvivalRow]) -> Iterator[TransferColumn]:
     for model in dict.fromkeys(row.model for row in rows):
         yield TransferColumn(model, DESKTOP, DESKTOP)
         for engine in dict.fromkeys(row.engine for row in rows if row.model == model):
-            yield TransferColumn(model, engine, engine.removeprefix(f"{model}."))
+            yield TransferColumn(model, engine, within_model(engine, model))
 
 
 def _matrix(

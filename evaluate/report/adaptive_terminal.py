@@ -8,6 +8,7 @@ from rich.text import Text
 from ..measure.adaptive import AdaptiveCell, adaptive_tables
 from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
+from ..measure.row_key import within_model
 from .plain_table import as_shown, plain_table
 from .wording import attacked_files, decimals, points, without_gap
 
@@ -25,7 +26,7 @@ def adaptive_in_terminal(report: SurvivalReport) -> Iterator[Table]:
         caption = " ".join((CAPTION, *no_gap, attacked_files(report.set.config)))
         shown = plain_table(f"{table.attack} on {' + '.join(table.victims)}: made on, judged on", caption)
         shown.add_column("made on", overflow="fold")
-        for heading in ("desktop", *(engine.label.removeprefix(f"{table.model}.") for engine in table.engines)):
+        for heading in ("desktop", *(within_model(engine.label, table.model) for engine in table.engines)):
             shown.add_column(Text(heading), justify="right", overflow="fold")
         for line in table.lines:
             shown.add_row(*map(as_shown, (line.made_on, decimals(line.desktop.mean), *map(success, line.cells))))

@@ -1,24 +1,22 @@
 """corruptions.csv: survival through what a camera does to the image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..measure.corruption_tables import CorruptionColumn, CorruptionTable
 from ..measure.report_records import SurvivalRow
-from .report_csv import Cell, csv_bytes, joined, survival_cells
+from .report_csv import CsvLine, joined, survival_cells
 
 
-def corruptions_csv(tables: Iterable[CorruptionTable]) -> bytes:
-    """One line per attack, corruption and engine; empty if there is no table."""
-    return csv_bytes(
-        _cells(column, cell)
-        for table in tables
-        for line in table.lines
-        for column, cell in zip(table.columns, line.cells, strict=True)
-        if cell is not None
-    )
+def corruption_lines(tables: Iterable[CorruptionTable]) -> Iterator[CsvLine]:
+    """One per attack, corruption and engine."""
+    for table in tables:
+        for line in table.lines:
+            for column, cell in zip(table.columns, line.cells, strict=True):
+                if cell is not None:
+                    yield _line(column, cell)
 
 
-def _cells(column: CorruptionColumn, cell: SurvivalRow) -> dict[str, Cell]:
+def _line(column: CorruptionColumn, cell: SurvivalRow) -> CsvLine:
     return {
         "model": cell.model,
         "victims": joined(cell.victims),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 MAIN = (
     "survival.csv",
+    "attacked.csv",
     "comparisons.csv",
     "adaptive.csv",
     "calibrations.csv",

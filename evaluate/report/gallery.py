@@ -17,10 +17,11 @@ from segeval.progress import Progress
 
 from ..measure.inputs import Engine, Sources
 from ..measure.report_rows import made_on_files
+from ..measure.row_key import within_model
 from ..measure.survival import LabelMaps, SampleCounts
+from .example_selection import ordered_cases
 from .palette import LegendEntry, class_colours, hexadecimal
 from .panels import change_picture, fates_picture, painted, photo, picture_size
-from .selection import ordered_cases
 
 FEWEST_CASES = 4
 """Shown even if there is no room."""
@@ -274,7 +275,7 @@ class Painter:
         maps = LabelMaps(phi, None, clean, adversarial, engine_clean, engine_adversarial, reference=reference)
         goal = self.sources.tasks[sample.task].goal
         return Seen(
-            engine=engine.label.removeprefix(f"{engine.model}."),
+            engine=within_model(engine.label, engine.model),
             counts=row,
             adversarial=self._painted(row.model, (row.engine, sample.id, row.model, True), engine_adversarial),
             clean=self._painted(row.model, (row.engine, sample.image, row.model), engine_clean),

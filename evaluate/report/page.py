@@ -25,6 +25,7 @@ from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
 from ..measure.report_records import Comparison, Estimate, SurvivalReport
 from ..measure.report_rows import ReportRows
+from ..measure.row_key import within_model
 from ..measure.sweep import attributions, calibration_matrices
 from ..measure.transfer import transfer
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
@@ -33,6 +34,7 @@ from .gallery import NO_GALLERY, Case, Gallery, Room
 from .palette import LegendEntry, hexadecimal
 from .panels import FATES
 from .sections import model_sections
+from .under_attack_section import under_attack_section
 from .wording import (
     all_victims,
     attack_name,
@@ -139,6 +141,7 @@ def environment(names: Collection[str] = (), folders: Sequence[Path] = (TEMPLATE
         noise_floor=noise_floor,
         floor_percent=floor_percent,
         floor_cell=floor_cell,
+        within_model=within_model,
         perturbation=stated_perturbation,
         calibration=calibrated,
         unbroken=partial(unbroken, names=names),
@@ -159,6 +162,7 @@ class Page:
             "headline": rows.headline,
             "engines": {engine.label: engine for engine in report.engines},
             "shipping": rows.as_shipped.engines,
+            "attacked": under_attack_section(report),
             "adaptive": adaptive_tables(rows, report.comparisons, report.set),
             "attacked_files": attacked_files(report.set.config),
             "on_files": rows.on_files,

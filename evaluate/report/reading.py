@@ -17,7 +17,7 @@ KEPT = Kept(
     FILE,
     (
         "report.html",
-        *(f"{name}.csv" for name in ("survival", "clean", "curves", "breakdown", "comparisons")),
+        *(f"{name}.csv" for name in ("survival", "attacked", "clean", "curves", "breakdown", "comparisons")),
         *(f"{name}.csv" for name in ("adaptive", "corruptions", "calibrations", "attribution", "benchmark", "samples")),
         *("samples.jsonl", "samples.parquet", "benchmark.json", "labels/*.png"),
         "channels.csv",  # of segeval.report/1

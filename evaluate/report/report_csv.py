@@ -2,23 +2,24 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..measure.report_records import BreakdownRow, CleanRow, Comparison, Curve, Estimate, SurvivalRow
+from ..measure.report_records import CleanRow, Curve, Estimate, SurvivalRow
 from ..measure.row_key import RowKey
-from ..measure.survival import SampleCounts
 
 ALL_TASKS = "*"
 FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """How texts begin that a spreadsheet computes; and those with apostrophes before, so that all can be read back."""
 SPECIAL = re.compile('[",\r\n]')
 """What makes a cell need quotation marks."""
-Cell = str | int | float | None
+CsvCell = str | int | float | None
+CsvLine = dict[str, CsvCell]
+"""A line of a table by its columns, which all lines of one table share."""
 
 
-def csv_bytes(rows: Iterable[Mapping[str, Cell]]) -> bytes:
-    """CSV with a header; an unknown value is an empty cell, and no text is a formula."""
+def csv_bytes(rows: Iterable[Mapping[str, CsvCell]]) -> bytes:
+    """CSV with a header; an unknown value is an empty cell, and no text is a formula. Empty without a row."""
     lines: list[str] = []
     for row in rows:
         if not lines:
@@ -27,7 +28,7 @@ def csv_bytes(rows: Iterable[Mapping[str, Cell]]) -> bytes:
     return "".join(line + "\n" for line in lines).encode()
 
 
-def field(cell: Cell) -> str:
+def field(cell: CsvCell) -> str:
     """A cell as it stands in a line. Python's own writer leaves a carriage return bare, which no reader takes."""
     if cell is None:
         return ""
@@ -55,9 +56,9 @@ def parted(cell: str) -> tuple[str, ...]:
     return tuple(cell.split("+"))
 
 
-def flat(record: object) -> dict[str, Cell]:
+def flat(record: object) -> CsvLine:
     """The fields of a record as cells: a nested record's fields get its name in front, victims are joined with +."""
-    cells: dict[str, Cell] = {}
+    cells: CsvLine = {}
     for field in dataclasses.fields(record):  # type: ignore[arg-type]
         value = getattr(record, field.name)
         if dataclasses.is_dataclass(value):
@@ -71,72 +72,50 @@ def flat(record: object) -> dict[str, Cell]:
     return cells
 
 
-def samples_csv(rows: Iterable[SampleCounts]) -> bytes:
-    """One line per sample and engine with all its counts."""
-    return csv_bytes(map(flat, rows))
-
-
-def survival_csv(rows: Iterable[SurvivalRow]) -> bytes:
-    """One line per row of the survival table."""
-    return csv_bytes(flat(_every_estimate(row)) for row in rows)
-
-
-def _every_estimate(row: SurvivalRow) -> SurvivalRow:
-    """The row with an empty estimate where it has none, so that all lines have the same columns."""
+def survival_line(row: SurvivalRow) -> CsvLine:
+    """A row of the survival table, with an empty estimate where it has none."""
     empty = Estimate(None, None, None, None, None, None, 0, row.images, "")
     absent = [field.name for field in dataclasses.fields(row) if getattr(row, field.name) is None]
     changes: dict[str, Any] = dict.fromkeys([name for name in absent if name != "task"], empty)
-    return dataclasses.replace(row, **changes)
+    return flat(dataclasses.replace(row, **changes))
 
 
-def breakdown_csv(rows: Iterable[BreakdownRow]) -> bytes:
-    """One line per bin of a survival row."""
-    return csv_bytes(map(flat, rows))
-
-
-def comparisons_csv(rows: Iterable[Comparison]) -> bytes:
-    """One line per paired comparison."""
-    return csv_bytes(map(tested_cells, rows))
-
-
-def tested_cells(row: object, **names: str) -> dict[str, Cell]:
+def tested_cells(row: object, **names: str) -> CsvLine:
     """A record that has a `Paired`, whose columns have no name in front, or are called otherwise: old=new."""
     found = ((name.removeprefix("paired_"), cell) for name, cell in flat(row).items())
     return {names.get(name, name): cell for name, cell in found}
 
 
-def attack_cells(key: RowKey) -> dict[str, Cell]:
+def attack_cells(key: RowKey) -> CsvLine:
     """Which attack, for which victims and task."""
     return {"victims": joined(key.victims), "attack": key.attack, "task": ALL_TASKS if key.task is None else key.task}
 
 
-def curves_csv(curves: Sequence[Curve]) -> bytes:
-    """One line per curve and step. file: that it was measured on, empty for the network."""
-    return csv_bytes(
-        {"model": curve.model, **attack_cells(curve.key), "file": curve.file, **flat(point)}
-        for curve in curves
-        for point in curve.points
-    )
+def curve_lines(curves: Iterable[Curve]) -> Iterator[CsvLine]:
+    """One per curve and step. file: that it was measured on, empty for the network."""
+    for curve in curves:
+        for point in curve.points:
+            yield {"model": curve.model, **attack_cells(curve.key), "file": curve.file, **flat(point)}
 
 
-def survival_cells(row: SurvivalRow) -> dict[str, Cell]:
+def share_cells(name: str, share: object, parts: Iterable[str] = ("mean", "low", "high")) -> CsvLine:
+    """Some fields of an estimate or a difference under its name; empty without one."""
+    return {f"{name}_{part}": getattr(share, part, None) for part in parts}
+
+
+def survival_cells(row: SurvivalRow) -> CsvLine:
     """The main shares of a row with their intervals, for tables that are about something else as well.
 
     images: behind survival; left_out: those without, which the other shares rest on too.
     """
-    cells: dict[str, Cell] = {"images": row.survival.images, "left_out": row.survival.left_out}
+    cells: CsvLine = {"images": row.survival.images, "left_out": row.survival.left_out}
     for name in ("survival", "engine_success", "desktop_success", "control"):
-        share: Estimate = getattr(row, name)
-        cells |= {f"{name}_mean": share.mean, f"{name}_low": share.low, f"{name}_high": share.high}
+        cells |= share_cells(name, getattr(row, name))
     return cells
 
 
-def clean_csv(rows: Iterable[CleanRow]) -> bytes:
-    """One line per engine; the confusion matrices are in report.json."""
-    return csv_bytes(_clean_cells(row) for row in rows)
-
-
-def _clean_cells(row: CleanRow) -> dict[str, Cell]:
+def clean_line(row: CleanRow) -> CsvLine:
+    """An engine on clean images; the confusion matrices are in report.json."""
     cells = flat(dataclasses.replace(row, latency=None, confusion=None))
     del cells["confusion"], cells["latency"]
     for name in ("inputs", "batch", "p50", "p90", "mean"):

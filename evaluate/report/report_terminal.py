@@ -9,7 +9,7 @@ from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
 from ..measure.report_records import Comparison, SurvivalReport, SurvivalRow
 from ..measure.report_rows import ReportRows
-from ..measure.row_key import RowKey
+from ..measure.row_key import RowKey, within_model
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
 from .plain_table import as_shown, plain_table
 from .wording import (
@@ -60,7 +60,7 @@ def survival_table(report: SurvivalReport) -> Table:
         if before and group != before:
             table.add_section()
         attack = _attack(row, report) if group != before else ""
-        engine = row.engine if len(models) > 1 else row.engine.removeprefix(f"{row.model}.")
+        engine = row.engine if len(models) > 1 else within_model(row.engine, row.model)
         table.add_row(*map(as_shown, (attack, engine, *_numbers(row, row.attack in on_files))))
         before = group
     return table
@@ -103,7 +103,7 @@ def corruptions_in_terminal(report: SurvivalReport) -> Iterator[Table]:
             cells = [line.cells[place] for line in table.lines]
             survived = [percent(None if cell is None else cell.survival.mean) for cell in cells]
             corruption = column.corruption or "as it is" if column.corruption != before else ""
-            engine = column.plain.removeprefix(f"{table.model}.")
+            engine = within_model(column.plain, table.model)
             images = images_behind(cell.survival for cell in cells if cell is not None)
             clean = (decimals(column.miou), percent(column.equal))
             shown.add_row(*map(as_shown, (corruption, engine, *clean, *survived, images)))
@@ -173,8 +173,7 @@ def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
 def _compared(pair: Comparison, several: bool) -> str:
     """What is compared, second against first. several: whether there are other models, so that engines need theirs."""
     first, second = (
-        engine if several else engine.removeprefix(f"{pair.model}.")
-        for engine in (pair.first_engine, pair.second_engine)
+        engine if several else within_model(engine, pair.model) for engine in (pair.first_engine, pair.second_engine)
     )
     what, attack = pair.quantity.replace("_", " "), attack_name(pair.second)
     if pair.between != "engines":

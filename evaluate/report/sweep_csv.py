@@ -3,41 +3,32 @@
 from collections.abc import Iterable, Iterator
 
 from ..measure.sweep import Attribution, BlockEffect, BlockRow, CalibrationColumn, CalibrationMatrix
-from .report_csv import Cell, attack_cells, csv_bytes, joined, survival_cells
+from .report_csv import CsvLine, attack_cells, joined, share_cells, survival_cells
 
 
-def calibrations_csv(matrices: Iterable[CalibrationMatrix]) -> bytes:
-    """One line per model, attack and calibration; empty if there is no matrix."""
-    return csv_bytes(
-        {
-            "model": matrix.model,
-            **attack_cells(row.key),
-            **_calibration(column),
-            **survival_cells(cell),
-        }
-        for matrix in matrices
-        for row in matrix.rows
-        for column, cell in zip(matrix.columns, row.cells, strict=True)
-        if cell is not None
-    )
+def calibration_lines(matrices: Iterable[CalibrationMatrix]) -> Iterator[CsvLine]:
+    """One per model, attack and calibration."""
+    for matrix in matrices:
+        for row in matrix.rows:
+            for column, cell in zip(matrix.columns, row.cells, strict=True):
+                if cell is not None:
+                    attack = attack_cells(row.key)
+                    yield {"model": matrix.model, **attack, **_calibration(column), **survival_cells(cell)}
 
 
-def attribution_csv(attributions: Iterable[Attribution]) -> bytes:
-    """One line per model, mode, block and attack, in the order of the ranking; empty if there is none.
+def attribution_lines(attributions: Iterable[Attribution]) -> Iterator[CsvLine]:
+    """One per model, mode, block and attack, in the order of the ranking.
 
     Block and rank are empty for all blocks together, by mode ``only``.
     """
-    return csv_bytes(line for attribution in attributions for line in _blocks(attribution))
+    for attribution in attributions:
+        for rank, block in enumerate(attribution.blocks, start=1):
+            yield from _lines(attribution, block, rank)
+        if attribution.total is not None:
+            yield from _lines(attribution, attribution.total, None)
 
 
-def _blocks(attribution: Attribution) -> Iterator[dict[str, Cell]]:
-    for rank, block in enumerate(attribution.blocks, start=1):
-        yield from _lines(attribution, block, rank)
-    if attribution.total is not None:
-        yield from _lines(attribution, attribution.total, None)
-
-
-def _lines(attribution: Attribution, block: BlockRow, rank: int | None) -> Iterator[dict[str, Cell]]:
+def _lines(attribution: Attribution, block: BlockRow, rank: int | None) -> Iterator[CsvLine]:
     for attack, effect in zip(attribution.attacks, block.effects, strict=True):
         if effect is not None:
             yield {
@@ -54,7 +45,7 @@ def _lines(attribution: Attribution, block: BlockRow, rank: int | None) -> Itera
             }
 
 
-def _calibration(column: CalibrationColumn) -> dict[str, Cell]:
+def _calibration(column: CalibrationColumn) -> CsvLine:
     found = column.calibration
     return {
         "engine": column.engine,
@@ -74,19 +65,17 @@ def _calibration(column: CalibrationColumn) -> dict[str, Cell]:
     }
 
 
-def _effect(effect: BlockEffect) -> dict[str, Cell]:
+def _effect(effect: BlockEffect) -> CsvLine:
     return {
         "images": effect.survival.images,
         "left_out": effect.survival.left_out,
-        "survival_mean": effect.survival.mean,
-        "survival_low": effect.survival.low,
-        "survival_high": effect.survival.high,
+        **share_cells("survival", effect.survival),
         "loss": effect.loss,
         "gain": effect.gain,
     }
 
 
-def _cost(block: BlockRow) -> dict[str, Cell]:
+def _cost(block: BlockRow) -> CsvLine:
     return {
         "effect_over_attacks": block.effect,
         "clean_miou_drop": block.miou_drop,

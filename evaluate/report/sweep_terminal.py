@@ -7,6 +7,7 @@ from rich.text import Text
 
 from ..measure.report_records import Estimate, SurvivalReport
 from ..measure.report_rows import ReportRows
+from ..measure.row_key import within_model
 from ..measure.sweep import Attribution, BlockEffect, BlockRow, CalibrationMatrix, attributions, calibration_matrices
 from .plain_table import as_shown, plain_table
 from .wording import attack_name, decimals, images_behind, percent, points, stacked
@@ -50,7 +51,7 @@ def matrix_table(matrix: CalibrationMatrix) -> Table:
         survived = [percent(None if cell is None else cell.survival.mean) for cell in cells]
         images = images_behind(cell.survival for cell in cells if cell is not None)
         clean = (decimals(column.miou), points(column.miou_drop), percent(column.equal))
-        engine = column.engine.removeprefix(f"{matrix.model}.")
+        engine = within_model(column.engine, matrix.model)
         table.add_row(*map(as_shown, (engine, *clean, *survived, images)))
     return table
 

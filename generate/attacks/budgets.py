@@ -23,6 +23,15 @@ def require_budget(attack: str, budget: float) -> None:
         )
 
 
+def require_whole_budget(attack: str, budget: float) -> None:
+    """Raise ConfigurationError unless a budget is one of whole levels."""
+    require_budget(attack, budget)
+    if budget != int(budget):
+        raise ConfigurationError(
+            f"{attack}: a budget of {budget:g} levels", "give whole levels; --within limits the mean change instead"
+        )
+
+
 @dataclass(frozen=True)
 class Linf:
     """Every channel of every pixel within `radius` levels of the clean image."""
@@ -47,6 +56,19 @@ def mean_change(image: NDArray[np.uint8], clean: NDArray[np.uint8], phi: Mask, s
     return float(size[phi].mean() if scope == "local" else size.mean())
 
 
+def dithered(levels: Tensor, clean: Tensor, thresholds: Tensor) -> Tensor:
+    """Whole levels, a change rounded up where its fraction is above the threshold, and else down.
+
+    Args:
+        levels: (…, 3, H, W) of an image.
+        clean: of the clean image, whole.
+        thresholds: in [0, 1).
+    """
+    change = levels - clean
+    size = (change.abs() + 1 - thresholds - EPSILON).clamp(min=0).floor()
+    return (clean + size.copysign(change)).round()
+
+
 def to_bytes(
     image: Tensor, clean: NDArray[np.uint8], radius: float | None, thresholds: NDArray[np.float32] | None = None
 ) -> NDArray[np.uint8]:
@@ -65,9 +87,7 @@ def to_bytes(
     if thresholds is None:
         levels = exact.round()
     else:
-        change = exact - before
-        size = (change.abs() + 1 - torch.from_numpy(thresholds).to(image.device) - EPSILON).clamp(min=0).floor()
-        levels = before + size.copysign(change)
+        levels = dithered(exact, before.double(), torch.from_numpy(thresholds).to(image.device))
     if radius is not None:
         margin = int(np.floor(radius + 1e-6))
         levels = levels.clamp(before.double() - margin, before.double() + margin)

@@ -12,6 +12,9 @@ from .problem import Presets
 class CosPGD(SignedDescent):
     """PGD weighted by the cosine between probabilities and label (Eq. 8 there untargeted, Eq. 10 targeted)."""
 
+    norm: ClassVar = "L∞"
+    paper: ClassVar = "Agnihotri et al. 2024, arXiv:2302.02213"
+    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 

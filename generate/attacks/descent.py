@@ -9,7 +9,7 @@ from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_budget
+from .budgets import Linf, require_whole_budget
 from .pixel_losses import Loss
 from .problem import Candidate, Problem
 from .starts import Run, Start, runs, started
@@ -21,7 +21,7 @@ class SignedDescent:
 
     Attributes:
         budget: L-infinity radius in 0–255 levels.
-        step: change of the first step in levels, a quarter of the budget if None.
+        first_step: change of the first step, in budgets.
         last_step: of the last one; steps between fall evenly. None keeps them alike.
         momentum: share of the running mean that is kept (Dong et al. 2018, arXiv:1710.06081), of gradients that are
             divided by their mean size; 0 for none.
@@ -31,7 +31,7 @@ class SignedDescent:
     """
 
     budget: float = 2.0
-    step: float | None = None
+    first_step: float = 0.25
     last_step: float | None = None
     momentum: float = 0.0
     start: Start = "random"
@@ -40,10 +40,10 @@ class SignedDescent:
 
     def __post_init__(self) -> None:
         name = type(self).__name__.lower()
-        require_budget(name, self.budget)
-        for step in (self.step, self.last_step):
+        require_whole_budget(name, self.budget)
+        for step in (self.first_step, self.last_step):
             if step is not None and not 0 < step <= 255:
-                raise ConfigurationError(f"{name}: a step of {step:g} levels", "steps are above 0 and up to 255")
+                raise ConfigurationError(f"{name}: a step of {step:g} budgets", "steps are above 0 and up to 255")
         if not (0 <= self.momentum < 1 and self.restarts >= 0):
             raise ConfigurationError(
                 f"{name}: momentum={self.momentum:g}, restarts={self.restarts}",
@@ -86,5 +86,5 @@ class SignedDescent:
 
     def size(self, between: float) -> float:
         """Size of a step in levels, `between` 0 for the first one and 1 for the last."""
-        first = self.budget / 4 if self.step is None else self.step
-        return first if self.last_step is None else first + between * (self.last_step - first)
+        last = self.first_step if self.last_step is None else self.last_step
+        return self.budget * (self.first_step + between * (last - self.first_step))

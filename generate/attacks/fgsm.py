@@ -21,6 +21,8 @@ class FGSM:
         step: change per iteration in levels, a quarter of the budget if None.
     """
 
+    norm: ClassVar = "L∞"
+    paper: ClassVar = "Goodfellow et al. 2015, arXiv:1412.6572"
     presets: ClassVar[Presets] = {
         ("paper", "local"): {"budget": 1.0},
         ("paper", "full"): {"budget": 1.0},

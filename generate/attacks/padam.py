@@ -8,7 +8,7 @@ import torch
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_budget
+from .budgets import Linf, require_whole_budget
 from .problem import Candidate, Presets, Problem
 from .starts import Start, started
 
@@ -27,6 +27,9 @@ class PAdam:
         loss: `ce`, cross entropy (PAdam-CE), or `logit-cosine`, cosine to the logits (PAdam-Cos).
     """
 
+    norm: ClassVar = "L∞"
+    paper: ClassVar = "Halmosi et al. 2024, arXiv:2407.09150"
+    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 
@@ -36,7 +39,7 @@ class PAdam:
     loss: Literal["ce", "logit-cosine"] = "ce"
 
     def __post_init__(self) -> None:
-        require_budget("padam", self.budget)
+        require_whole_budget("padam", self.budget)
         if self.rate is not None and not 0 < self.rate <= 255:
             raise ConfigurationError(f"padam: a rate of {self.rate:g} levels", "rates are above 0 and up to 255")
 

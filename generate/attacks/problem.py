@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Protocol
 
 import torch
@@ -11,11 +12,14 @@ from segeval.files.sets import Scope, Setting
 from segeval.goals import Goal
 from segeval.models import Network
 
+from .budgets import dithered
 from .goals import evasive_loss, goal_cross_entropy
 from .losses import mean_over
 from .pixel_losses import LOSSES, Loss, Pixels
 from .victims import aligned
 
+DITHER = 1000
+"""Stream of an image's random numbers that its thresholds are drawn from; attacks use the first ones."""
 Presets = Mapping[tuple[str, Scope], Mapping[str, Setting]]
 
 
@@ -54,7 +58,8 @@ class Problem:
         unaware: per network whether it is to see nothing of the attack; empty if none is.
         shown: per network (N, H, W) what it shows on the clean image itself, in the numbers of its outputs, which of
             several victims differs from `predicted`; empty if no network is unaware.
-        whole_levels: whether the networks see images as they would be saved, which deployed files demand.
+        whole_levels: whether the networks see images rounded to whole levels, which deployed files demand.
+        dithered: whether they see them rounded at the image's `thresholds`, as they are saved then.
     """
 
     clean: Tensor
@@ -69,6 +74,7 @@ class Problem:
     unaware: tuple[bool, ...] = ()
     shown: tuple[Tensor, ...] = ()
     whole_levels: bool = False
+    dithered: bool = False
 
     @property
     def region(self) -> Tensor:
@@ -77,8 +83,23 @@ class Problem:
 
     def logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits (N, C, H, W) of every network."""
-        seen = rounded(images) if self.whole_levels else images
+        seen = self.seen(images)
         return tuple(network(seen) for network in self.networks)
+
+    def seen(self, images: Tensor) -> Tensor:
+        """What the networks see of images in [0, 1]; the gradient passes as if they were not rounded."""
+        if self.dithered:
+            levels = dithered(precise(images) * 255, (precise(self.clean) * 255).round(), self.thresholds).to(images)
+        elif self.whole_levels:
+            levels = (images * 255).round()
+        else:
+            return images
+        return levels.detach() / 255 + (images - images.detach())
+
+    @cached_property
+    def thresholds(self) -> Tensor:
+        """(N, 3, H, W) random numbers in [0, 1), the fractions of a level from which on a change is rounded up."""
+        return self.uniform(0, 1, stream=DITHER)
 
     def loss(self, logits: Sequence[Tensor]) -> Tensor:
         """(N,) mean over the region of `pixel_losses`, summed up (Eq. 1, 8, 10)."""
@@ -143,9 +164,9 @@ class Problem:
         return low + (high - low) * torch.stack(drawn).to(self.clean)
 
 
-def rounded(images: Tensor) -> Tensor:
-    """Images in [0, 1] rounded to the 256 levels of a file; the gradient passes as if they were not."""
-    return images + ((images * 255).round() / 255 - images).detach()
+def precise(images: Tensor) -> Tensor:
+    """Images in double precision, in which they are saved, where the device has it."""
+    return images if images.device.type == "mps" else images.double()
 
 
 def generator(seed: int, stream: int) -> torch.Generator:
@@ -156,10 +177,17 @@ def generator(seed: int, stream: int) -> torch.Generator:
 class Attack(Protocol):
     """A generator of candidates; a frozen dataclass whose fields are the attack's hyper-parameters.
 
-    An attack may also have `local_only`, per field the value that only the local scope knows; `own_loss`, the fields of
-    a loss that is not the problem's, which an evasive attack has no use for; if its change grows from step to step,
-    `matched`, the fields with which it does so slowly enough to be matched to another attack's; and if it begins anew,
-    `restarts`, how often.
+    An attack may also have
+
+    * `norm`, what of the change it bounds or keeps small, and `paper`, both for lists;
+    * `lattice`, true if it is made of images in whole levels, so that saving changes nothing;
+    * `local_only`, per field the value that only the local scope knows;
+    * `own_loss`, the fields of a loss that is not the problem's, which an evasive attack has no use for;
+    * `matched`, if its change grows from step to step, the fields with which it does so slowly enough to be matched to
+      another attack's;
+    * `restarts`, if it begins anew, how often;
+    * `aim`, if it looks for the smallest change, a field with the success that is enough: beyond it, and where nothing
+      else limits the change, the smaller one is saved.
 
     Attributes:
         presets: per (preset, scope) the fields that differ from the defaults; ("default", …) need not be there.

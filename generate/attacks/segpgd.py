@@ -12,6 +12,9 @@ from .problem import Presets
 class SegPGD(SignedDescent):
     """PGD whose weight of pixels that are reached grows from 0 to ½ (Eq. 4 and 5 there)."""
 
+    norm: ClassVar = "L∞"
+    paper: ClassVar = "Gu et al. 2022, arXiv:2207.12391"
+    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 

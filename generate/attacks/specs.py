@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
 from typing import Any
 
 import msgspec
 
+from segeval.corruptions import parse_corruptions
 from segeval.errors import ConfigurationError, UnknownNameError, nearest
 from segeval.files.sets import AttackSpec, CraftConfig, MadeOn, Scope, Setting
 from segeval.registry import ATTACKS
@@ -107,18 +109,19 @@ def resolve(config: CraftConfig) -> list[Trajectory]:
     for limit in config.within:
         if not 0 < limit <= 255:
             raise ConfigurationError(f"--within {limit}: no mean change in levels", "limits are above 0 and up to 255")
+    robust = tuple(corruption.name for corruption in parse_corruptions(config.robust_to, "--robust-to"))
     matches = [parse_match(text, config.attacks) for text in config.match]
     settings = parse_settings(config.settings, dict.fromkeys((*config.attacks, *(name for name, _ in matches))))
     resolved = []
     for name in config.attacks:
         for scope in config.scopes:
             for preset in config.presets:
-                for on in config.on:
+                for on, robust_to in product(config.on, ((), robust) if robust else ((),)):
                     attack = build_attack(name, preset, scope, settings[name], on)
-                    spec = describe(name, preset, scope, attack, config, on)
+                    spec = replace(describe(name, preset, scope, attack, config, on), robust_to=robust_to)
                     within = (replace(spec, within=limit, keep="best") for limit in config.within)
                     resolved.append(Trajectory(attack, (spec, *within)))
-    references = [trajectory.specs[0] for trajectory in resolved]
+    references = [trajectory.specs[0] for trajectory in resolved if not trajectory.specs[0].robust_to]
     for name, reference in matches:
         own = [spec for spec in references if spec.attack == short_name(reference)]
         resolved.extend(matched(name, spec, settings[name], config) for spec in own)
@@ -161,4 +164,5 @@ def describe(name: str, preset: str, scope: Scope, attack: Attack, config: Craft
         on=on,
         engines=() if on == "fp32" else config.engines,
         whole_levels=set(config.on) != {"fp32"},
+        dithered=getattr(attack, "lattice", False) and preset not in LAST_STEP_PRESETS,
     )

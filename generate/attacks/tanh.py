@@ -30,6 +30,8 @@ class Tanh:
         budget: L-infinity radius in 0–255 levels that the image is clipped to, none as published.
     """
 
+    norm: ClassVar = "L2, by a penalty"
+    paper: ClassVar = "Kang et al. 2020, doi:10.1109/ACCESS.2020.2973069"
     presets: ClassVar[Presets] = {
         ("paper", "local"): {"loss": "difference"},
         ("paper", "full"): {"omega": "source"},

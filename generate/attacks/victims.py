@@ -1,6 +1,6 @@
 """The networks that one attack is made for: one, or several attacked together (Kang et al. 2020, Eq. 10 and 11)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segeval.corruptions import Corruption
 from segeval.files.sets import MadeOn
 from segeval.metrics import Labels
 from segeval.models import ModelSpec, Network, Segmenter
 from segeval.models.segmenter import Deployable
 from segeval.models.soundness import predict
 
+from .camera import Behind
 from .losses import joint_labels
 
 
@@ -73,7 +75,13 @@ class Attacked:
     unaware: tuple[bool, ...]
 
 
-def attacked(victims: Victims, on: MadeOn, engines: Sequence[str], deployed: Mapping[str, Network]) -> Attacked:
+def attacked(
+    victims: Victims,
+    on: MadeOn,
+    engines: Sequence[str],
+    deployed: Mapping[str, Network],
+    corruptions: Sequence[Corruption] = (),
+) -> Attacked:
     """What an attack on these victims is made on.
 
     Args:
@@ -81,6 +89,7 @@ def attacked(victims: Victims, on: MadeOn, engines: Sequence[str], deployed: Map
         on: which of them and their files.
         engines: the files, as in ``int8``.
         deployed: the files by name, as in ``espnet-camvid.int8``.
+        corruptions: behind which each of these is attacked as well, as ``espnet-camvid.fp32+jpeg-75``.
     """
     found: list[tuple[str, Network, int, bool]] = []
     for number, (name, segmenter) in enumerate(zip(victims.names, victims.segmenters, strict=True)):
@@ -88,6 +97,12 @@ def attacked(victims: Victims, on: MadeOn, engines: Sequence[str], deployed: Map
             found.append((name, segmenter, number, on == "evasive"))
         if on != "fp32":
             found += [(f"{name}.{engine}", deployed[f"{name}.{engine}"], number, False) for engine in engines]
+    for corruption in corruptions:
+        found += [
+            (behind(name, victims.names, corruption), Behind(network, corruption), number, unaware)
+            for name, network, number, unaware in found
+            if not isinstance(network, Behind)
+        ]
     return Attacked(
         names=tuple(name for name, *_ in found),
         models=tuple(victims.names[number] for *_, number, _ in found),
@@ -95,6 +110,11 @@ def attacked(victims: Victims, on: MadeOn, engines: Sequence[str], deployed: Map
         outputs=tuple(victims.outputs[number] for *_, number, _ in found) if victims.outputs else (),
         unaware=tuple(unaware for *_, unaware in found),
     )
+
+
+def behind(name: str, victims: Collection[str], corruption: Corruption) -> str:
+    """What a network or file is called behind a corruption."""
+    return f"{name}.fp32+{corruption.name}" if name in victims else f"{name}+{corruption.name}"
 
 
 def together(segmenters: Sequence[Segmenter]) -> Victims:

@@ -46,12 +46,13 @@ class CleanScores:
 
 def told_of_scale(model: Segmenter) -> str:
     """That a network's logits are scaled for its attacks; empty if they are not."""
-    if model.logit_scale == 1:
+    scale = model.record.logit_scale
+    if scale == 1:
         return ""
-    size = "nearly flat" if model.logit_scale > 1 else "saturated"
+    logits, loss = ("small", "nearly flat") if scale > 1 else ("large", "saturated")
     return (
-        f"{model.spec.name}: its logits are unusually {'small' if model.logit_scale > 1 else 'large'}, which makes the "
-        f"loss {size} in float32; attacks multiply them by {model.logit_scale:g}, and no prediction changes"
+        f"{model.spec.name}: its logits are unusually {logits}, which makes the loss {loss} in float32; "
+        f"attacks multiply them by {scale:g}, and no prediction changes"
     )
 
 

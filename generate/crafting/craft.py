@@ -113,7 +113,7 @@ class Crafter:
             logits = answer(model, first.image, f"image {first.id}")
             require_logits_of(model, logits)
             require_repeatable(model, first.image, logits, f"image {first.id}")
-            model.logit_scale = scale_of(logits)
+            model.record = replace(model.record, logit_scale=scale_of(logits))
         for deployed in self.setup.deployed.values():
             deployed.require_size(height, width, f"image {first.id}")
         engines = () if self.setup.config.forward == "graph" else (self.setup.config.forward,)

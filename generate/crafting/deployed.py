@@ -13,6 +13,7 @@ from segeval.files.engine_records import EngineRecord
 from segeval.files.sets import CraftConfig, DeployedFile, Forward
 from segeval.files.storage import inside, sha256
 from segeval.models import Segmenter
+from segeval.models.segmenter import scaled_logits
 
 
 class Deployed(nn.Module):
@@ -38,8 +39,7 @@ class Deployed(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W)."""
         logits: Tensor = self.graph(images)
-        scale = self._base[0].logit_scale
-        return logits if scale == 1 else logits * scale
+        return scaled_logits(logits, self._base[0].record)
 
     def require_size(self, height: int, width: int, where: str) -> None:
         """Raise ConfigurationError if the file takes images of another size than those that are attacked."""
@@ -142,7 +142,7 @@ def read(bundle: AttackedBundle, record: EngineRecord, base: Segmenter, forward:
 
     from .engines import engine_logits
 
-    if record.weights_sha256 != base.weights_sha256:
+    if record.weights_sha256 != base.record.weights_sha256:
         raise WeightsError(
             f"{record.file} in {bundle.path} was made of other weights than those of {base.spec.name}",
             "attack the network that was deployed, or deploy this one",

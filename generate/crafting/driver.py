@@ -20,8 +20,6 @@ from ..attacks.problem import Attack, Candidate, Problem
 LEVELS = 255.0
 FAR = 1.5
 """A growing attack whose change is this many times what every spec allows is ended: it does not take so much back."""
-DITHER = 1000
-"""Stream of an image's random numbers that its thresholds are drawn from; attacks use the first ones."""
 
 
 @dataclass
@@ -30,23 +28,25 @@ class Kept:
 
     Attributes:
         limit: mean change in levels that the saved image may have, None for any.
+        aim: success that is enough where nothing limits the change: beyond it, the smaller change is the better one.
         step: -1 while there is none.
     """
 
     spec: AttackSpec
     limit: float | None
+    aim: float = 1.0
     image: NDArray[np.uint8] | None = None
     step: int = -1
     score: tuple[float, float] = (-inf, 0.0)
 
-    def offer(self, rounded: "Rounded", step: int, score: tuple[float, float]) -> None:
+    def offer(self, rounded: "Rounded", step: int, success: float, mean: float) -> None:
         """Keep an iterate if it is the one to save."""
+        score = (success if self.limit is not None else min(success, self.aim), -mean)
         if self.spec.keep == "best" and score <= self.score:
             return
-        if self.limit is None:
-            self.image, self.step, self.score = rounded.nearest, step, score
-        elif rounded.change <= self.limit:
-            self.image, self.step, self.score = rounded.dithered, step, score
+        if self.limit is None or rounded.change <= self.limit:
+            image = rounded.nearest if self.limit is None and not self.spec.dithered else rounded.dithered
+            self.image, self.step, self.score = image, step, score
 
 
 @dataclass
@@ -140,13 +140,19 @@ def run_attack(
         limits: per image and spec, the mean change in levels that the saved image may have.
         tick: called with the number of steps taken.
     """
-    limited = any(limit is not None for row in limits for limit in row)
-    thresholds = problem.uniform(0, 1, stream=DITHER).cpu().numpy() if limited else np.zeros(len(clean))
+    needed = specs[0].dithered or any(limit is not None for row in limits for limit in row)
+    thresholds = problem.thresholds.cpu().numpy() if needed else np.zeros(len(clean))
+    aim = float(getattr(attack, "aim", 1.0))
     grows, last = bool(getattr(attack, "matched", {})), int(getattr(attack, "restarts", 0))
     shown = shown_by_image(problem)
     tracks = [
         Track(
-            meter, image, drawn, [Kept(spec, limit) for spec, limit in zip(specs, row, strict=True)], seen, grows=grows
+            meter=meter,
+            clean=image,
+            thresholds=drawn,
+            kept=[Kept(spec, limit, aim) for spec, limit in zip(specs, row, strict=True)],
+            shown=seen,
+            grows=grows,
         )
         for meter, image, drawn, row, seen in zip(meters, clean, thresholds, limits, shown, strict=True)
     ]
@@ -197,7 +203,7 @@ def measure(
         success = success_of(track.meter, predictions, counts, problem.unaware, track.shown)
         rounded = Rounded(candidate.images[index], track, spec)
         for kept in track.kept:
-            kept.offer(rounded, step, (success, -means[index]))
+            kept.offer(rounded, step, success, means[index])
         change = phi_means[index] if spec.scope == "local" else means[index]
         track.finished = spec.stop_at is not None and success >= spec.stop_at
         track.over = candidate.restart if track.beyond(change) else track.over

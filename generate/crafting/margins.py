@@ -10,6 +10,7 @@ from segeval.files.npy import Margins
 from segeval.goals import Goal
 from segeval.metrics import Labels, Mask
 from segeval.models import Segmenter
+from segeval.models.segmenter import scaled_logits
 from segeval.models.soundness import answer
 
 from ..attacks.goals import goal_margin
@@ -49,7 +50,7 @@ def ask(segmenter: Segmenter, image: NDArray[np.uint8], phi: Mask, goal: Goal, c
         EngineError: for answers that are not finite.
     """
     device = segmenter.mean.device
-    logits = answer(segmenter, image, "an adversarial image") * segmenter.logit_scale
+    logits = scaled_logits(answer(segmenter, image, "an adversarial image"), segmenter.record)
     labels: Labels = logits.argmax(1)[0].to("cpu", torch.uint8).numpy()
     inside = logits[..., torch.from_numpy(phi).to(device)][:, :, None]  # (1, C, 1, pixels of φ)
     kept = torch.from_numpy(clean[phi]).to(device).long()[None, None]

@@ -186,6 +186,7 @@ def make_problem(job: Job, loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> 
         unaware=attacked.unaware,
         shown=tuple(stacked(each.shown[model] for each in loaded).long() for model in unseen_by),
         whole_levels=spec.whole_levels,
+        dithered=spec.dithered,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from segeval.classes import ClassTable, class_difference, parse_task, same_classes
+from segeval.corruptions import parse_corruptions
 from segeval.datasets import Size, open_dataset
 from segeval.datasets.checked import CheckedDataset
 from segeval.datasets.sizes import most_common, told_of_sizes
@@ -13,6 +14,7 @@ from segeval.errors import ConfigurationError, nearest
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, CraftConfig, DeployedFile, Grouping, SkippedSample, TaskRecord
 from segeval.models import Segmenter, load_models
+from segeval.models.cards.card import CARD_OF_CLASSES
 from segeval.models.loading import named_specs
 from segeval.models.segmenter import resizing
 from segeval.places import dataset_root
@@ -52,6 +54,7 @@ class Setup:
         prepare_torch()
         self.config = config
         self.trajectories = resolve(config)
+        self.corruptions = parse_corruptions(config.robust_to, "--robust-to")
         # What does not fit is told before networks are loaded.
         specs = [model.spec for model in models] or named_specs(config.models)
         bundle = attacked_bundle(config, [spec.name for spec in specs])
@@ -104,7 +107,7 @@ class Setup:
                 raise ConfigurationError(
                     f"{model.spec.name} knows the classes of {model.spec.table.name}, the dataset those of "
                     f"{self.dataset.table.name}: {class_difference(model.spec.table, self.dataset.table)}",
-                    "choose a model made for these classes: segeval ls models",
+                    CARD_OF_CLASSES if model.card else "choose a model made for these classes: segeval ls models",
                 )
 
     @property
@@ -146,7 +149,8 @@ class Setup:
     def attacked(self, victims: Victims, trajectory: Trajectory) -> Attacked:
         """What an attack on these victims is made on."""
         spec = trajectory.specs[0]
-        return attacked(victims, spec.on, spec.engines, self.deployed)
+        corruptions = [each for each in self.corruptions if each.name in spec.robust_to]
+        return attacked(victims, spec.on, spec.engines, self.deployed, corruptions)
 
     @property
     def batch_size(self) -> int:
@@ -180,7 +184,7 @@ class Setup:
             limits: per image and spec, mean change that is allowed.
             tick: called with the number of steps taken.
         """
-        attack = job.trajectory.specs[0].on_float.label  # the same random numbers, whatever it is made on
+        attack = job.trajectory.specs[0].plain.label  # the same random numbers, whatever it is made on
         seeds = tuple(seed_of(self.config.seed, job.sample_id(image, attack)) for image in job.images)
         shown = self.models if self.config.transfer else job.victims.segmenters
         return attack_batch(folder, job, shown, [files[image] for image in job.images], limits, seeds, tick)

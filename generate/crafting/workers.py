@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -66,7 +66,7 @@ class Worker:
         self.files = order.files
         self.jobs = list(self.setup.jobs(order.files))
         for model, expected in zip(self.setup.models, order.models, strict=True):
-            model.logit_scale = expected.logit_scale
+            model.record = replace(model.record, logit_scale=expected.logit_scale)
             if model.record != expected:
                 hint = "restore them, or craft into a new folder"
                 raise IntegrityError(f"the weights of {expected.name} were changed while crafting", hint)

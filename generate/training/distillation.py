@@ -31,7 +31,7 @@ class SoftLabels:
     ) -> None:
         self.teacher = teacher
         self.chosen = outputs_of(teacher.spec, student)
-        path = folder / f"soft-{teacher.weights_sha256[:16]}.npy"
+        path = folder / f"soft-{teacher.record.weights_sha256[:16]}.npy"
         if not is_whole(path):
             self.ask(examples, path, progress)
         self.probabilities = mapped(path)

@@ -1,11 +1,22 @@
 """``segeval bench``."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from segeval.commands.options import AsJson, Option, Out, Prebuilt, Quiet, ScenarioName, command
+from segeval.commands.options import (
+    AsJson,
+    Backend,
+    BundleArgument,
+    Engines,
+    Option,
+    Out,
+    Prebuilt,
+    Quiet,
+    ScenarioName,
+    Threads,
+    command,
+)
 from segeval.commands.text_tables import bench_notes, bench_rows, layer_notes, table
 from segeval.console import progress, results, say
 
@@ -16,12 +27,10 @@ HEADINGS = ("engine", "scenario", "p50 ms", "p90 ms", "p99 ms", "images/s", "pow
 
 
 def bench(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by segeval deploy.")],
+    bundle: BundleArgument,
     out: Out,
-    backend: Annotated[
-        str, Option("--backend", help="Engine of the runner.", show_default="what the bundle is made for")
-    ] = "",
-    engine: Annotated[list[str], Option("--engine", help="Only this model.precision; repeatable.")] = [],
+    backend: Backend = "",
+    engine: Engines = [],
     scenario: Annotated[
         list[ScenarioName], Option("--scenario", help="Only this one; repeatable.", show_default="all it has")
     ] = [],
@@ -39,7 +48,7 @@ def bench(
     without_argmax: Annotated[
         bool, Option("--without-argmax", help="Also measure the network without its ArgMax (TensorRT).")
     ] = False,
-    threads: Annotated[int, Option("--threads", min=0, help="CPU threads; 0 is one per core.")] = 0,
+    threads: Threads = 0,
     prebuilt: Prebuilt = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

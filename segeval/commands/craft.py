@@ -22,10 +22,10 @@ from segeval.commands.options import (
     check_device,
     command,
     parse_size,
-    some,
     worker_count,
 )
 from segeval.console import progress, results, say
+from segeval.errors import some
 from segeval.files.sets import AdversarialSample, AdversarialSet, CraftConfig
 
 if TYPE_CHECKING:
@@ -46,7 +46,14 @@ def craft(
             "--victims.",
         ),
     ],
-    attack: Annotated[list[str], Option("--attack", help="A name from `segeval ls attacks`; repeatable.")] = ["tanh"],
+    attack: Annotated[
+        list[str],
+        Option(
+            "--attack",
+            help="A name from `segeval ls attacks`, or several: `quick`, `standard` or `full` (`segeval ls suites`); "
+            "repeatable.",
+        ),
+    ] = ["standard"],
     scope: Annotated[
         list[ScopeName],
         Option("--scope", help="Change only the pixels of the source classes, or the whole image; repeatable."),
@@ -91,6 +98,15 @@ def craft(
         Literal["graph", "onnxruntime", "openvino", "tensorrt"],
         Option("--forward", help="What computes the logits of a deployed file; the gradient is always the graph's."),
     ] = "graph",
+    robust_to: Annotated[
+        list[str],
+        Option(
+            "--robust-to",
+            metavar="KIND:SETTING",
+            help="Craft every attack once more so that it survives this corruption as well, as in jpeg:75, blur:1.5, "
+            "resize:0.5, gamma:2.2, bits:5; several are survived together.",
+        ),
+    ] = [],
     victims: Annotated[
         list[VictimsName],
         Option("--victims", help="Attack each model by itself, or all by one perturbation (joint); repeatable."),
@@ -150,7 +166,7 @@ def craft(
     config = CraftConfig(
         dataset=dataset,
         models=tuple(model),
-        attacks=tuple(attack),
+        attacks=attacks_of(attack),
         scopes=tuple(each.value for each in scope),
         presets=tuple(preset),
         tasks=tuple(task),
@@ -174,6 +190,7 @@ def craft(
         bundle=str(bundle.absolute()) if bundle else None,
         engines=tuple(dict.fromkeys(engine or [DEFAULT_ENGINE])) if deployed_too(on) or engine else (),
         forward=forward,
+        robust_to=tuple(robust_to),
     )
     crafter = Crafter(config, out)
     if not quiet:
@@ -189,6 +206,14 @@ def craft(
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were left out")
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *own)}")
+
+
+def attacks_of(names: list[str]) -> tuple[str, ...]:
+    """The attacks that are named, by themselves or by their suite, each once."""
+    from segeval.registry import suites
+
+    known = suites()
+    return tuple(dict.fromkeys(each for name in names for each in known.get(name, (name,))))
 
 
 def deployed_too(on: list[OnName]) -> bool:

@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
 from rich.text import Text
 
 from segeval.commands.deploy_notes import carries, show_left_out, show_own, warn_of_calibration
-from segeval.commands.options import Allow, DataRoot, Option, Out, Quiet, command, parse_precisions
-from segeval.commands.remote import (
+from segeval.commands.hosts import (
     REMOTE_DIR,
     REMOTE_PYTHON,
     Hosts,
@@ -19,6 +17,7 @@ from segeval.commands.remote import (
     replay_on_hosts,
     two_lines,
 )
+from segeval.commands.options import Allow, DataRoot, Option, Out, Quiet, SetArgument, command, parse_precisions
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def deploy(
-    adversarial_set: Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")],
+    adversarial_set: SetArgument,
     out: Out,
     target: Annotated[str, Option("--target", help="A name from `segeval ls targets`.")] = "cpu",
     precision: Annotated[

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segeval.commands.options import AsJson, Option, Out, Quiet, Seed
+from segeval.commands.options import AsJson, Option, Out, Quiet, Seed, SetArgument
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError, GateMissedError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    adversarial_set: Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")],
+    adversarial_set: SetArgument,
     replay: Annotated[list[Path], typer.Argument(metavar="REPLAY...", help="One or more replays of it.")],
     out: Out,
     bench: Annotated[
@@ -58,6 +58,7 @@ def evaluate(
         require_known_gates,
         survival_table,
         sweeps_in_terminal,
+        under_attack_in_terminal,
     )
     from segeval.evaluate import evaluate as measure
     from segeval.evaluate.report.places import require_free, require_place
@@ -75,10 +76,13 @@ def evaluate(
     if as_json:
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:
-        results.print(survival_table(report))
+        first = [survival_table(report), *under_attack_in_terminal(report)]
+        has_worst_case = any(row.is_worst for row in report.attacked)
+        for leading in reversed(first) if has_worst_case else first:
+            results.print(leading)
         beside = (adaptive_in_terminal, clean_in_terminal, corruptions_in_terminal, sweeps_in_terminal)
-        for tables in (*beside, differences_in_terminal):
-            for table in tables(report):
+        for tables_of in (*beside, differences_in_terminal):
+            for table in tables_of(report):
                 results.print(table)
         if bench:
             results.print(benchmark_table(read_benchmark_report(out)))

@@ -9,7 +9,7 @@ import typer
 from segeval.commands.options import Option, Quiet, command
 from segeval.commands.text_tables import table
 from segeval.console import progress, results, say
-from segeval.errors import FetchError, UnknownNameError, nearest
+from segeval.errors import FetchError, UnknownNameError, nearest, some
 from segeval.fetching.sources import SOURCES, RemoteFile, Source
 from segeval.places import cache_folder
 
@@ -86,7 +86,7 @@ def download(inventories: Sequence["Inventory"], base: str, cache: Path, quiet: 
 def require_all(inventories: Sequence["Inventory"]) -> None:
     """Raise FetchError, naming files, unless everything is here."""
     lines = [
-        f"{inventory.source.name}: {len(files)} of {count(len(inventory.files))} {what}: {some(files)}"
+        f"{inventory.source.name}: {len(files)} of {count(len(inventory.files))} {what}: {paths(files)}"
         for inventory in inventories
         for what, files in (("missing", inventory.missing), ("not as recorded", inventory.different))
         if files
@@ -96,10 +96,9 @@ def require_all(inventories: Sequence["Inventory"]) -> None:
         raise FetchError("not everything is here\n  " + "\n  ".join(lines), f"{command('fetch', *names)} gets it")
 
 
-def some(files: Sequence[RemoteFile]) -> str:
+def paths(files: Sequence[RemoteFile]) -> str:
     """The first few of many files, for a message."""
-    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-    return ", ".join(file.path for file in files[:3]) + more
+    return some([file.path for file in files], 3)
 
 
 def show_list(inventories: Sequence["Inventory"]) -> None:
@@ -137,7 +136,7 @@ def show_plan(inventories: Sequence["Inventory"], cache: Path, base: str) -> Non
         say(f"  into: {folder(files, cache)}")
         say(f"  {count(len(files))}, {len(wanted)} to fetch{f', {size(source, wanted)}' if wanted else ''}")
         if inventory.different:
-            say(f"  not as recorded, to be replaced: {some(inventory.different)}")
+            say(f"  not as recorded, to be replaced: {paths(inventory.different)}")
 
 
 def show_licences(inventories: Sequence["Inventory"]) -> None:

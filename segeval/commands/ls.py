@@ -13,10 +13,10 @@ from segeval.console import results, say
 from segeval.errors import ConfigurationError
 from segeval.files.encoding import encode
 from segeval.places import dataset_root
-from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS
+from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS, suites
 
 Row = tuple[str, ...]
-Kind = Literal["models", "datasets", "attacks", "tasks", "targets"]
+Kind = Literal["models", "datasets", "attacks", "suites", "tasks", "targets"]
 
 
 def first_line(thing: object) -> str:
@@ -38,15 +38,30 @@ def model_rows() -> tuple[Row, list[Row]]:
 
 
 def attack_rows() -> tuple[Row, list[Row]]:
-    """Registered attacks with their settings and presets."""
+    """Registered attacks. All take every goal, both scopes, and one gradient per step of every network."""
     from segeval.generate.attacks.specs import parameters
 
     rows: list[Row] = []
     for name in ATTACKS:
         attack = ATTACKS.load(name)
         presets = sorted({"default", *(preset for preset, _ in attack.presets)})
-        rows.append((name, first_line(attack), ", ".join(presets), ", ".join(parameters(name))))
-    return ("attack", "what it does", "presets", "settings"), rows
+        settings = ", ".join(parameters(name))
+        rows.append(
+            (
+                name,
+                getattr(attack, "norm", ""),
+                first_line(attack),
+                getattr(attack, "paper", ""),
+                ", ".join(presets),
+                settings,
+            )
+        )
+    return ("attack", "norm", "what it does", "paper", "presets", "settings"), rows
+
+
+def suite_rows() -> tuple[Row, list[Row]]:
+    """Names for several attacks."""
+    return ("suite", "attacks"), [(name, ", ".join(attacks)) for name, attacks in suites().items()]
 
 
 def dataset_rows() -> tuple[Row, list[Row]]:
@@ -109,6 +124,7 @@ KINDS: dict[Kind, Callable[[], tuple[Row, list[Row]]]] = {
     "models": model_rows,
     "datasets": dataset_rows,
     "attacks": attack_rows,
+    "suites": suite_rows,
     "tasks": task_rows,
     "targets": target_rows,
 }

@@ -103,7 +103,7 @@ def check(
     if data is not None:
         require_same_classes(read.table, data, card)
     doubts = 0
-    for finding in check_card(segmenter, data, wanted):
+    for finding in check_card(segmenter, read, data, wanted):
         typer.echo(f"{'warning' if finding.doubt else 'ok'}: {finding.text}")
         doubts += finding.doubt
     if not doubts:
@@ -125,13 +125,11 @@ def opened(dataset: str | None, root: Path | None, size: tuple[int, int] | None)
 def require_same_classes(table: "ClassTable", data: "Dataset", card: Path) -> None:
     """Raise ConfigurationError unless the dataset has the classes of a card, in their order."""
     from segeval.classes import class_difference
+    from segeval.models.cards.card import CARD_OF_CLASSES
 
     difference = class_difference(table, data.table)
     if difference:
-        raise ConfigurationError(
-            f"{card} and the dataset have different classes: {difference}",
-            "write the dataset's names into [classes], or the Cityscapes name of each class as classes.canonical",
-        )
+        raise ConfigurationError(f"{card} and the dataset have different classes: {difference}", CARD_OF_CLASSES)
 
 
 def pair(image: Path, mask: Path) -> "list[Labelled]":

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Option = partial(typer.Option, show_envvar=False)
 """An option whose help does not repeat the rule that SEGEVAL_COMMAND_OPTION sets it too."""
 
+SetArgument = Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")]
+BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by segeval deploy.")]
 Out = Annotated[Path, Option("--out", help="Folder for the results.", show_default=False)]
 Quiet = Annotated[bool, Option("--quiet", help="No progress, no plan; only results and errors.")]
 AsJson = Annotated[bool, Option("--json", help="Print the result as JSON on stdout.")]
@@ -45,6 +47,15 @@ Allow = Annotated[
 ]
 
 
+FirstImages = Annotated[int | None, Option("--limit", min=1, help="The first images only.")]
+Backend = Annotated[str, Option("--backend", help="Engine of the runner.", show_default="what the bundle is made for")]
+Engines = Annotated[list[str], Option("--engine", help="Only this model.precision; repeatable.")]
+Threads = Annotated[int, Option("--threads", min=0, help="CPU threads; 0 is one per core.")]
+Prebuilt = Annotated[
+    bool, Option("--prebuilt", help="Run the engines inside the bundle, native code: only if you trust its maker.")
+]
+
+
 class ScopeName(StrEnum):
     """Where an attack may change the image."""
 
@@ -66,15 +77,6 @@ class VictimsName(StrEnum):
 
     EACH = "each"
     JOINT = "joint"
-
-
-Prebuilt = Annotated[
-    bool,
-    Option(
-        "--prebuilt",
-        help="Run the engines inside the bundle, native code: only if you trust its maker.",
-    ),
-]
 
 
 class ScenarioName(StrEnum):
@@ -124,12 +126,6 @@ def check_device(device: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(f"--device {device}: {reason}", "`segeval doctor` lists what works here") from error
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    """The first of many names, and how many there are besides."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def worker_count(workers: int | None, device: str) -> int:

@@ -3,10 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from segeval.commands.options import Option, Out, Prebuilt, Quiet, command
-from segeval.commands.remote import (
+from segeval.commands.hosts import (
     REMOTE_DIR,
     REMOTE_PYTHON,
     Hosts,
@@ -17,6 +14,7 @@ from segeval.commands.remote import (
     replay_on_hosts,
     stop_on_hosts,
 )
+from segeval.commands.options import Backend, BundleArgument, Engines, Option, Out, Prebuilt, Quiet, Threads, command
 from segeval.commands.text_tables import latency_rows, table
 from segeval.console import progress, results, say
 
@@ -25,14 +23,12 @@ if TYPE_CHECKING:
 
 
 def replay(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by segeval deploy.")],
+    bundle: BundleArgument,
     out: Out,
-    backend: Annotated[
-        str, Option("--backend", help="Engine of the runner.", show_default="what the bundle is made for")
-    ] = "",
-    engine: Annotated[list[str], Option("--engine", help="Only this model.precision; repeatable.")] = [],
+    backend: Backend = "",
+    engine: Engines = [],
     warmup: Annotated[int, Option("--warmup", min=0, help="Calls before the first measured one.")] = 3,
-    threads: Annotated[int, Option("--threads", min=0, help="CPU threads; 0 is one per core.")] = 0,
+    threads: Threads = 0,
     prebuilt: Prebuilt = False,
     host: Hosts = [],
     remote_dir: RemoteDir = REMOTE_DIR,

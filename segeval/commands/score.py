@@ -9,6 +9,7 @@ from segeval.commands.options import (
     DataRoot,
     Dataset,
     Device,
+    FirstImages,
     Option,
     Quiet,
     Seed,
@@ -17,10 +18,10 @@ from segeval.commands.options import (
     absolute_root,
     check_device,
     parse_size,
-    some,
 )
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
+from segeval.errors import some
 from segeval.files.encoding import encode
 
 
@@ -37,7 +38,7 @@ def score(
         Literal["all", "classes"],
         Option("--outputs", help="Argmax over all outputs, or without the network's background output."),
     ] = "all",
-    limit: Annotated[int | None, Option("--limit", min=1, help="The first images only.")] = None,
+    limit: FirstImages = None,
     size: Size = None,
     calibration: Annotated[
         Literal["percentile", "minmax", "entropy"], Option("--calibration", help="How int8 ranges are found.")

@@ -8,6 +8,7 @@ from segeval.commands.options import (
     DataRoot,
     Dataset,
     Device,
+    FirstImages,
     Option,
     Out,
     Quiet,
@@ -33,7 +34,7 @@ def train(
     split: Annotated[str, Option("--split", help="Split to train on.")] = "train",
     validation: Annotated[str, Option("--validation", help="Split to validate on.")] = "val",
     size: Size = None,
-    limit: Annotated[int | None, Option("--limit", min=1, help="The first images only.")] = None,
+    limit: FirstImages = None,
     epochs: Annotated[int, Option("--epochs", min=1)] = 30,
     batch_size: Annotated[int, Option("--batch-size", min=2)] = 8,
     crop: Annotated[

@@ -29,6 +29,7 @@ class ClassFile:
         ignore: values and colours that never count, or "others" for all that have no meaning; None is 255.
         map: value or colour to class name or "ignore", in place of the numbers or colours of the classes.
         images, masks: patterns of paths, as in ``leftImg8bit/{split}/{name}_leftImg8bit.png``.
+        panoptic: the file of segments of COCO panoptic label files; values are those of its categories then.
     """
 
     classes: tuple[str | NamedClass, ...] = ()
@@ -38,6 +39,7 @@ class ClassFile:
     map: Mapping[str, str] = field(default_factory=dict)
     images: str = ""
     masks: str = ""
+    panoptic: str = ""
 
 
 def read_class_file(path: Path) -> ClassList:
@@ -48,8 +50,15 @@ def read_class_file(path: Path) -> ClassList:
     meaning = ignoring(path, written, table, meaning)
     if written.values == "colours" and not meaning.colours:
         raise DataError(f'{path}: values = "colours", but no class has a colour', "give each class its colour")
-    stated = bool(written.map) or written.ignore is not None or written.values == "colours"
-    return ClassList(table, replace(meaning, form=written.values), stated, written.images, written.masks)
+    if written.panoptic and written.values is not None:
+        raise DataError(
+            f'{path}: values = "{written.values}" with panoptic, whose label files hold segments', "leave it out"
+        )
+    stated = bool(written.map or written.panoptic) or written.ignore is not None or written.values == "colours"
+    numbered = any(not key.startswith("#") for key in written.map)
+    said = {value: index for value, index in meaning.values.items() if numbered or index == IGNORE}
+    meaning = replace(meaning, form=written.values)
+    return ClassList(table, meaning, stated, written.images, written.masks, written.panoptic, said)
 
 
 def load(path: Path) -> ClassFile:

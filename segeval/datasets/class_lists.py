@@ -1,8 +1,8 @@
 """The class list of a folder of images: classes.txt with a name per line, or classes.toml, which can say more."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segeval.classes import IGNORE, TABLES, ClassTable, Rgb, canonical_name, parse_colour, usual_colour
@@ -33,6 +33,8 @@ class ClassList:
         meaning: of the label files.
         stated: whether the list itself says what values mean; else class 0 is 0, class 1 is 1 and so on.
         images, masks: patterns of the paths of images and label files, empty if not given.
+        panoptic: path of the file of segments, of label files that hold numbers of segments; else empty.
+        categories: what its categories mean, by their numbers, as far as the list says it.
     """
 
     table: ClassTable
@@ -40,6 +42,8 @@ class ClassList:
     stated: bool = False
     images: str = ""
     masks: str = ""
+    panoptic: str = ""
+    categories: Mapping[int, int] = field(default_factory=dict)
 
 
 def read_text_list(path: Path) -> ClassList:

@@ -12,6 +12,7 @@ from segeval.datasets.dataset import Size
 from segeval.datasets.files import IMAGE_SUFFIXES, FileDataset, Pair, has_ending, need_folder, pair_by_name
 from segeval.datasets.meaning import label_values
 from segeval.datasets.pair_lists import PAIR_LIST, read_pairs
+from segeval.datasets.panoptic import with_segments
 from segeval.datasets.patterns import NAME, SPLIT, parse_pattern
 from segeval.errors import DataError
 from segeval.files.sets import Resize
@@ -72,6 +73,8 @@ def open_folder(
             folder / layout.images.replace(SPLIT, split).removesuffix(NAME),
             matched(folder, layout, split, classes),
         )
+    if classes.panoptic:
+        pairs = with_segments(pairs, folder, classes, split)
     labelled = [pair for pair in pairs if pair.labels is not None]
     if labelled and not has_class_list(folder):
         raise DataError(f"{folder} has masks, but no class list that says what they mean", f"Expected: {LAYOUT}")

@@ -114,6 +114,7 @@ SOURCES = {
         weights("espnet-camvid", "ESPNet on CamVid", "camvid"),
         weights("espnet-cityscapes", "ESPNet on Cityscapes", "cityscapes"),
         weights("espnetv2-cityscapes", "ESPNetv2 on Cityscapes", "cityscapes"),
+        weights("dicenet-cityscapes", "DiCENet on Cityscapes", "cityscapes"),
     )
 }
 

@@ -111,6 +111,9 @@ class AttackSpec:
         engines: the deployed files among that, as in ``int8``, ``int8-entropy``; empty for the float network alone.
         whole_levels: whether networks see every iterate rounded to whole levels, as deployed files must. Where a set
             has attacks on files, all its attacks do, so that two of them differ in what they were made on alone.
+        robust_to: corruptions that the attack is made to survive as well, as in ``jpeg-75``.
+        dithered: whether networks see every iterate in the whole levels that it would be saved with, rounded up with
+            the probability of its fraction, so that saving changes nothing.
     """
 
     attack: str
@@ -126,6 +129,8 @@ class AttackSpec:
     on: MadeOn = "fp32"
     engines: tuple[str, ...] = ()
     whole_levels: bool = False
+    robust_to: tuple[str, ...] = ()
+    dithered: bool = False
 
     @property
     def label(self) -> str:
@@ -134,7 +139,8 @@ class AttackSpec:
         within = "" if self.within is None else f"-within-{self.within:g}"
         reference = self.match.removesuffix(self.made_on).replace(f"-{self.scope}", "", 1)
         match = f"-as-{reference}" if self.match else ""
-        return f"{self.attack}-{self.scope}{preset}{within}{match}{self.made_on}"
+        robust = f"-robust-to-{'+'.join(self.robust_to)}" if self.robust_to else ""
+        return f"{self.attack}-{self.scope}{preset}{within}{match}{robust}{self.made_on}"
 
     @property
     def made_on(self) -> str:
@@ -151,6 +157,11 @@ class AttackSpec:
     def on_files(self) -> bool:
         """Whether it was made on deployed files, by themselves or together with the network."""
         return self.on != "fp32"
+
+    @property
+    def plain(self) -> "AttackSpec":
+        """The same attack made on the float network, of images as they are."""
+        return replace(self.on_float, robust_to=())
 
     @property
     def on_float(self) -> "AttackSpec":
@@ -181,7 +192,8 @@ class Step:
 
     Attributes:
         mean, mean_phi: as in `Norms`, of the float image.
-        counts: on the image that the networks saw: the float one, or in whole levels (`AttackSpec.whole_levels`).
+        counts: on the image that the networks saw: the float one, or in whole levels (`AttackSpec.whole_levels` and
+            `dithered`).
     """
 
     mean: float
@@ -245,6 +257,7 @@ class CraftConfig:
         bundle: folder of the bundle with the deployed files that attacks are made on, None if they are made on none.
         engines: which of its files: a precision, with the name of a calibration behind it as in ``int8-entropy``.
         forward: what computes their logits.
+        robust_to: corruptions that every attack is made to survive once more, as in ``jpeg:75``.
     """
 
     dataset: str
@@ -273,6 +286,7 @@ class CraftConfig:
     bundle: str | None = None
     engines: tuple[str, ...] = ()
     forward: Forward = "graph"
+    robust_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from segeval.graphs.export import IMAGE, LABELS
 from segeval.metrics import Labels
 from segeval_runner.backends.onnx_runtime import left_out, session_options
 
+NOT_LOADED = "ONNX Runtime cannot load the file that was made: "
+
 
 def open_session(
     model: ModelProto,
@@ -50,7 +52,7 @@ def open_session(
             disabled_optimizers=left_out(integers),
         )
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
-        raise EngineError(f"ONNX Runtime cannot load the file that was made: {error}") from error
+        raise EngineError(f"{NOT_LOADED}{error}") from error
 
 
 def has_half_scales(model: ModelProto) -> bool:

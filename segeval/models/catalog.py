@@ -6,6 +6,7 @@ from segeval.models.spec import ModelSpec, Preprocessing, WeightsFile
 ESPNET_PAPER = "https://arxiv.org/abs/1803.06815"
 ESPNET_SOURCE = "github.com/sacmehta/ESPNet, pretrained/decoder, commit afe71c38"
 ESPNETV2_PAPER = "https://arxiv.org/abs/1811.11431"
+DICENET_PAPER = "https://arxiv.org/abs/1906.03516"
 FAST_SCNN_PAPER = "https://arxiv.org/abs/1902.04502"
 
 IMAGENET = Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
@@ -73,6 +74,24 @@ ESPNETV2_CITYSCAPES = ModelSpec(
     licence="MIT",
     paper=ESPNETV2_PAPER,
     reported={"mIoU (Cityscapes val)": 0.601},
+)
+
+DICENET_CITYSCAPES = ModelSpec(
+    name="dicenet-cityscapes",
+    builder="segeval.models.dicenet:build",
+    outputs=(*CITYSCAPES.names, "background"),
+    table=CITYSCAPES,
+    preprocessing=IMAGENET,
+    multiple_of=16,
+    size=(512, 1024),
+    weights=WeightsFile(
+        "dicenet_s_1.0_city_1024x512.pth",
+        "a39f14b24dc0ca536c37911473b503bb199f08868ed0d1179bc330b84100b9d2",
+        "github.com/sacmehta/EdgeNets, model/segmentation/model_zoo/dicenet, commit 2b232d3f",
+    ),
+    licence="MIT",
+    paper=DICENET_PAPER,
+    reported={"mIoU (Cityscapes val)": 0.609},
 )
 
 FAST_SCNN_CITYSCAPES = ModelSpec(

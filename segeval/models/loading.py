@@ -26,6 +26,8 @@ from segeval.places import cache_folder, data_folder
 from segeval.registry import MODELS, Registry
 
 BUNDLED = Path(__file__).parent / "weights"
+WEIGHTS = (".pth", ".pt", ".safetensors")
+"""How the names of files end that may be weights."""
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 
 
@@ -57,13 +59,16 @@ def named_specs(texts: Sequence[str]) -> list[ModelSpec]:
 
 def require_no_file(name: str) -> None:
     """Raise ConfigurationError for a file in place of a network's name: a card must say what it is."""
-    if name.casefold().endswith(FILES):
-        kind = "an ONNX file" if name.casefold().endswith(".onnx") else "a file"
+    lower = name.casefold()
+    if lower.endswith((*FILES, *WEIGHTS)):
+        kind = "an ONNX file" if lower.endswith(".onnx") else "a file"
         hint = f"write one: segeval model init {name}" if kind == "an ONNX file" else "write one: docs/own-network.md"
+        hint += f"; or are these weights of a network, as in --model NAME={name}?" if lower.endswith(WEIGHTS) else ""
         lacks = "It does not say what its classes are or how images must be prepared; a model card does."
         raise ConfigurationError(f"{name} is {kind}. {lacks}", hint)
-    if re.match(r"[^:]*\.py:", name):
-        hint = f'write a model card with [source] factory = "{name}" (docs/own-network.md)'
+    if re.match(r"[^:]*\.py(:|$)", name):
+        code = name if ":" in name else f"{name}:FUNCTION"
+        hint = f'write a model card with [source] factory = "{code}" (docs/own-network.md)'
         raise ConfigurationError(f"{name} is code, which says neither classes nor how it takes images", hint)
 
 
@@ -106,7 +111,7 @@ def load(asked: ModelName, device: str = "cpu") -> Segmenter:
     network = build_network(spec, state, str(path))
     if asked.label:
         spec = replace(spec, name=asked.label)
-    return Segmenter(spec, network, asked.weights, sha256_file(path), asked.name).to(device)
+    return Segmenter(spec, network, spec.record(sha256_file(path), asked.weights, asked.name)).to(device)
 
 
 def build_network(spec: ModelSpec, state: Mapping[str, Tensor] | None, where: str = "the weights") -> nn.Module:
@@ -197,16 +202,21 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def require_no_network(path: Path) -> None:
-    """Raise WeightsError for a file that holds a whole network: ONNX, TorchScript or a program of torch.export."""
-    kind, source = ("an ONNX file", "onnx") if path.suffix.casefold() == ".onnx" else ("", "")
-    names = {name.partition("/")[2] for name in names_in(path)}
-    if any(name.startswith("code/") for name in names):
-        kind, source = "a TorchScript file", "torchscript"
-    elif "archive_format" in names or "serialized_exported_program.json" in names:
-        kind, source = "a file of torch.export", "exported"
+    """Raise WeightsError for a file that holds a whole network."""
+    kind, source = whole_network(path)
     if kind:
         hint = f'name it in a model card: [source] {source} = "{path.name}" (docs/own-network.md)'
         raise WeightsError(f"{path} is {kind}, a whole network, and no file of weights", hint)
+
+
+def whole_network(path: Path) -> tuple[str, str]:
+    """What a file that holds a whole network is, and the key of a card for it; empty for any other file."""
+    names = {name.partition("/")[2] for name in names_in(path)}
+    if any(name.startswith("code/") for name in names):
+        return "a TorchScript file", "torchscript"
+    if "archive_format" in names or "serialized_exported_program.json" in names:
+        return "a file of torch.export", "exported"
+    return ("an ONNX file", "onnx") if path.suffix.casefold() == ".onnx" else ("", "")
 
 
 def names_in(path: Path) -> list[str]:

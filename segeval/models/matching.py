@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from segeval.errors import WeightsError
+from segeval.errors import WeightsError, some
 
 
 def require_match(
@@ -32,8 +32,8 @@ def require_match(
     missing = sorted(own.keys() - given.keys() - optional)
     unexpected = sorted(given.keys() - own.keys())
     if missing or unexpected:
-        odd = f"{some('missing', missing)}{some('unexpected', unexpected)}".rstrip(" ;")
-        raise WeightsError(f"{where} does not fit {name}: {odd}", hint)
+        odd = [f"{what} {some(keys, 3)}" for what, keys in (("missing", missing), ("unexpected", unexpected)) if keys]
+        raise WeightsError(f"{where} does not fit {name}: {'; '.join(odd)}", hint)
     for key, tensor in given.items():
         if tensor.shape != own[key].shape:
             what = f"{where} does not fit {name}: {key} is {tuple(tensor.shape)}, expected {tuple(own[key].shape)}"
@@ -43,11 +43,3 @@ def require_match(
             raise WeightsError(f"{where}: {key} holds {kind}, not floating-point numbers", "save the float network")
         if not torch.isfinite(tensor).all():
             raise WeightsError(f"{where}: {key} holds values that are not finite", "the file is damaged")
-
-
-def some(what: str, keys: list[str]) -> str:
-    """The first few of many keys, for an error message."""
-    if not keys:
-        return ""
-    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-    return f"{what} {', '.join(keys[:3])}{more}; "

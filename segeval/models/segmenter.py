@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, DataError
-from segeval.files.sets import CardRecord, ModelRecord, Resize
+from segeval.files.sets import ModelRecord, Resize
 from segeval.models.spec import ModelSpec, fitting_size
 
 LEVELS = 255.0
@@ -16,12 +16,9 @@ class Segmenter(nn.Module):
     """A frozen network that takes RGB images in [0, 1] and normalises them itself.
 
     Attributes:
-        weights: what the user asked for, empty for the registered file.
-        weights_sha256: of the file that was read.
-        source: what it is loaded by, a registered name, ``package.module:attribute`` or the path of a model card.
+        record: what a manifest says about it; its `logit_scale` is what the logits are multiplied by while it is
+            attacked (see `soundness.scale_of`).
         said: what a person should know of how it was read.
-        card: what the card was; None for a network without one.
-        logit_scale: what its logits are multiplied by while it is attacked; see `soundness.scale_of`.
     """
 
     mean: Tensor
@@ -29,43 +26,17 @@ class Segmenter(nn.Module):
     bgr: Tensor
 
     def __init__(
-        self,
-        spec: ModelSpec,
-        network: nn.Module,
-        weights: str = "",
-        weights_sha256: str = "",
-        source: str = "",
-        card: CardRecord | None = None,
-        said: tuple[str, ...] = (),
+        self, spec: ModelSpec, network: nn.Module, record: ModelRecord | None = None, said: tuple[str, ...] = ()
     ) -> None:
         super().__init__()
         self.spec = spec
         self.network = network
-        self.weights = weights
-        self.weights_sha256 = weights_sha256
-        self.source = source
-        self.card = card
+        self.record = record or spec.record()
         self.said = said
-        self.logit_scale = 1.0
         self.register_buffer("mean", torch.tensor(spec.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.preprocessing.std).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("bgr", torch.tensor([2, 1, 0]), persistent=False)
         self.eval().requires_grad_(False)
-
-    @property
-    def record(self) -> ModelRecord:
-        """What a manifest says about this network."""
-        spec = self.spec
-        return ModelRecord(
-            name=spec.name,
-            table=spec.table.name,
-            outputs=spec.outputs,
-            weights=self.weights,
-            weights_sha256=self.weights_sha256,
-            source=self.source,
-            logit_scale=self.logit_scale,
-            card=self.card,
-        )
 
     def normalise(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to the network's input."""
@@ -78,11 +49,11 @@ class Segmenter(nn.Module):
         return normal.index_select(1, self.bgr) if self.spec.preprocessing.bgr else normal
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W), times `logit_scale`."""
+        """(N, 3, H, W) RGB in [0, 1] to logits (N, C, H, W), times the `logit_scale` of the record."""
         # Gradients of these networks take a tenth less time on the CPU with the channels last (docs/speed.md).
         normal = self.normalise(images).contiguous(memory_format=torch.channels_last)
         logits = require_logits(self.network(normal), self.spec, normal)
-        return logits if self.logit_scale == 1 else logits * self.logit_scale
+        return scaled_logits(logits, self.record)
 
     def require_size(self, height: int, width: int, where: str) -> None:
         """Raise DataError if images of this size cannot be segmented."""
@@ -99,6 +70,11 @@ class Segmenter(nn.Module):
                 f"{where} is {height}x{width} (height x width); {self.spec.name} needs multiples of {multiple}",
                 f"bring the images to a size that fits, for example --size {fitting}",
             )
+
+
+def scaled_logits(logits: Tensor, record: ModelRecord) -> Tensor:
+    """Logits times the scale of their network; the very same for a usual one."""
+    return logits if record.logit_scale == 1 else logits * record.logit_scale
 
 
 def require_logits(answer: object, spec: ModelSpec, given: Tensor) -> Tensor:

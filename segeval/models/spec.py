@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from segeval.classes import ClassTable
 from segeval.errors import ConfigurationError
-from segeval.files.sets import Resize
+from segeval.files.sets import CardRecord, ModelRecord, Resize
 
 Channels = tuple[float, float, float]
 
@@ -85,6 +85,12 @@ class ModelSpec:
     reported: Mapping[str, float] = field(default_factory=dict)
     training_only: tuple[str, ...] = ()
     only_size: bool = False
+
+    def record(
+        self, weights_sha256: str = "", weights: str = "", source: str = "", card: CardRecord | None = None
+    ) -> ModelRecord:
+        """What a manifest says about this network with the parameters that these tell; see `ModelRecord`."""
+        return ModelRecord(self.name, self.table.name, self.outputs, weights, weights_sha256, source, card=card)
 
     @property
     def canonical_outputs(self) -> tuple[str, ...]:

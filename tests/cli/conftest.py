@@ -18,15 +18,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.torch import save_file
-from torch import nn
 
 from segeval.classes import CITYSCAPES
 from segeval.cli import run
 from segeval.files.set_folder import SetFolder
-from segeval.models import Segmenter, load_model
-from segeval.models.loading import build_network, load_spec
+from segeval.models import load_model
 from segeval.models.soundness import predict
+from tests.random_networks import batch_of, never_says, random_network, save_weights
 from tests.rounding import settle
 
 HEIGHT, WIDTH = 64, 128
@@ -80,21 +78,10 @@ def save(root: Path, split: str, images: Mapping[str, NDArray[np.uint8]]) -> Non
 
 
 def random_weights(path: Path) -> None:
-    """Random weights whose batch statistics fit the pictures. They never give the class `train`."""
-    torch.manual_seed(3)
-    spec = load_spec("espnet-synthetic")
-    segmenter = Segmenter(spec, build_network(spec, None))
-    for module in segmenter.network.train().modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the plain mean: one pass is enough
-    batch = torch.from_numpy(np.stack([picture(seed) for seed in range(4)])).permute(0, 3, 1, 2) / 255
-    with torch.no_grad():
-        segmenter.network(segmenter.normalise(batch))
-    state = {key: value.contiguous() for key, value in segmenter.network.state_dict().items()}
-    last, absent = state["classifier.weight"], CITYSCAPES.names.index("train")
-    others = [index for index in range(len(CITYSCAPES)) if index != absent]
-    last[:, absent] = last[:, others].mean(1)  # a mean of logits is never the largest, nor as large
-    save_file(state, path)
+    """Random weights that never give the class `train`."""
+    network = random_network("espnet-synthetic", batch_of([picture(seed) for seed in range(4)])).network
+    never_says(network.state_dict()["classifier.weight"], CITYSCAPES.names.index("train"))
+    save_weights(network, path)
 
 
 @pytest.fixture(scope="session")
@@ -110,18 +97,24 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(data, weights, f"{most}:{'sky' if most == 'road' else 'road'}")
 
 
+ONE_ATTACK = {"SEGEVAL_CRAFT_ATTACK": "tanh"}
+"""Instead of the default suite, where a test names no attack."""
+
+
 def clean_environment() -> dict[str, str]:
     """The variables of this process without those that segeval or Rich would heed."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("SEGEVAL_")}
     for name in ("NO_COLOR", "FORCE_COLOR"):
         ours.pop(name, None)
-    return {**ours, "OMP_NUM_THREADS": "1"}
+    return {**ours, "OMP_NUM_THREADS": "1", **ONE_ATTACK}
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in os.environ.keys() - clean_environment().keys():
         monkeypatch.delenv(name)
+    for name, value in ONE_ATTACK.items():
+        monkeypatch.setenv(name, value)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # for images as small as these more threads are slower, the more so on a busy machine
     yield

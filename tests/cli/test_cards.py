@@ -152,7 +152,8 @@ def crafted(folder: Path, here: Path, call: Call, card: str) -> Any:
 
 
 def test_code_of_a_card_is_not_run_when_a_set_names_it(folder: Path, tmp_path: Path, call: Call) -> None:
-    (tmp_path / "mine.py").write_text(CODE)
+    (tmp_path / "mine.py").write_text("import help_of_test\n" + CODE)
+    (tmp_path / "help_of_test.py").write_text("WIDTH = 3\n")
     card = tmp_path / "mine.toml"
     card.write_text(f'[source]\nfactory = "./mine.py:net"\n{PLAIN}')
     ended = crafted(folder, tmp_path, call, str(card))
@@ -164,7 +165,12 @@ def test_code_of_a_card_is_not_run_when_a_set_names_it(folder: Path, tmp_path: P
     assert ended.code == 2 and "--allow ./mine.py:net" in ended.err and not ran.exists()
     ended = call(*deploying, "--allow", "./mine.py:net")
     assert ended.code == 2 and "mine.py" in ended.err and "is another file now" in ended.err and not ran.exists()
-    (tmp_path / "mine.py").write_text(CODE)
+    (tmp_path / "mine.py").write_text("import help_of_test\n" + CODE)
+    (tmp_path / "help_of_test.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    ended = call(*deploying, "--allow", "./mine.py:net")
+    assert ended.code == 2 and "help_of_test.py" in ended.err and "is another file now" in ended.err
+    assert not ran.exists(), "what the code imports from beside the card is proved as well"
+    (tmp_path / "help_of_test.py").write_text("WIDTH = 3\n")
     assert call(*deploying, "--allow", "./mine.py:net").code == 0
 
 
@@ -183,15 +189,17 @@ def test_a_card_or_file_that_is_another_by_now_is_refused(folder: Path, tmp_path
     elsewhere = tmp_path / "elsewhere/net.toml"
     elsewhere.parent.mkdir()
     elsewhere.write_text(whole)
+    (tmp_path / "net.onnx").rename(tmp_path / "net.away")
     ended = call(*deploying, "--model", f"mine={elsewhere}")
     assert ended.code == 2 and "is not here" in ended.err
-    model = onnx.load(tmp_path / "net.onnx")
+    model = onnx.load(tmp_path / "net.away")
     model.producer_name = "somebody else"
     onnx.save(model, elsewhere.with_name("net.onnx"))
     ended = call(*deploying, "--model", f"mine={elsewhere}")
     assert ended.code == 2 and "is another file now" in ended.err
-    shutil.copy(folder / "net.onnx", elsewhere.parent)
-    assert call(*deploying, "--model", f"mine={elsewhere}").code == 0
+    (tmp_path / "net.away").rename(tmp_path / "renamed.onnx")
+    elsewhere.rename(tmp_path / "renamed.toml")
+    assert call(*deploying).code == 0, "both are found beside the set, by what they hold"
 
 
 def test_what_is_no_card_is_followed_by_the_way_to_one(
@@ -199,6 +207,7 @@ def test_what_is_no_card_is_followed_by_the_way_to_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mynet_of_test.py").write_text(CODE)
+    (tmp_path / "broken_of_test.py").write_text("raise ValueError('not today')")
     shutil.copy(folder / "net.onnx", tmp_path)
     with zipfile.ZipFile("net.ts", "w") as archive:  # what torch.jit.save writes among others
         archive.writestr("net/data.pkl", b"")
@@ -209,7 +218,10 @@ def test_what_is_no_card_is_followed_by_the_way_to_one(
         "label=net.ts": "docs/own-network.md",
         "mynet_of_test:net": 'factory = "mynet_of_test:net"',
         "./mynet_of_test.py:net": 'factory = "./mynet_of_test.py:net"',
-        "mynet_of_test:nte": "no attribute 'nte'",
+        "mynet_of_test:nte": "did you mean net?",
+        "broken_of_test:net": "ValueError: not today",
+        "mynet_of_test.py": 'factory = "mynet_of_test.py:FUNCTION"',
+        "net.pth": "--model NAME=net.pth",
         "espnet-cityscapes=net.onnx": 'onnx = "net.onnx"',
         "espnet-cityscapes=net.ts": 'torchscript = "net.ts"',
         "nowhere.toml": "segeval model init",
@@ -217,6 +229,8 @@ def test_what_is_no_card_is_followed_by_the_way_to_one(
         ended = crafted(folder, tmp_path, call, model)
         assert ended.code == 2 and said in ended.err and "Traceback" not in ended.err, (model, ended.err)
         assert "weights_only" not in ended.err
+    ended = call("model", "check", "net.onnx")
+    assert ended.code == 2 and "segeval model init net.onnx" in ended.err
 
 
 def test_tasks_of_a_card(tmp_path: Path, call: Call) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from segeval.deploy.corruptions import KINDS
+from segeval.corruptions import KINDS
 
 Call = Callable[..., Any]
 IDENTITY, HARSH = "gamma-1", "bits-1"

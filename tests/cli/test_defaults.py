@@ -128,7 +128,10 @@ def test_values_reach_the_options_they_name(tmp_path: Path) -> None:
     }
 
 
-def test_lists_and_single_values_are_taken_as_if_they_were_typed(call: Call, tmp_path: Path) -> None:
+def test_lists_and_single_values_are_taken_as_if_they_were_typed(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SEGEVAL_CRAFT_ATTACK")
     for value in ('["fgsm", "tahn"]', '"tahn"'):
         config = written(tmp_path, f'[craft]\nattack = {value}\ndataset = "folder"\nmodel = "m"\nout = "o"\n')
         ended = call("--config", config, "craft")

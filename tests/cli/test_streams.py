@@ -12,7 +12,7 @@ import pytest
 
 from segeval.classes import TASKS
 from segeval.cli import command_line
-from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS
+from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS, suites
 
 Call = Callable[..., Any]
 COMMAND = [sys.executable, "-m", "segeval"]
@@ -68,6 +68,7 @@ def test_everything_that_can_be_named_is_listed(call: Call) -> None:
         "models": set(MODELS),
         "datasets": set(DATASETS),
         "attacks": set(ATTACKS),
+        "suites": set(suites()),
         "tasks": set(TASKS),
         "targets": set(TARGETS),
     }

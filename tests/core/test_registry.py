@@ -55,11 +55,17 @@ def test_ones_own_is_named_by_module_and_attribute(plugins: Path) -> None:
     assert DATASETS.load("segeval_test_package.data:pictures")() == "mine"
 
 
-@pytest.mark.parametrize("name", ["no_such_module:x", "json:no_such_attribute", "json.no_such:x"])
+@pytest.mark.parametrize("name", ["no_such_module:x", "json.no_such:x"])
 def test_ones_own_that_cannot_be_loaded_is_named_with_the_reason(name: str) -> None:
     with pytest.raises(UnknownNameError, match=f"cannot load dataset '{name}': .*no_such") as caught:
         DATASETS.load(name)
     assert "PYTHONPATH" in caught.value.hint
+
+
+def test_an_attribute_that_is_not_there_is_followed_by_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="'json' has no attribute 'laods'") as caught:
+        DATASETS.load("json:laods")
+    assert caught.value.hint == "did you mean loads or load?"
 
 
 @pytest.mark.parametrize("name", ["", ":x", "json:", ".json:x", "a b:x", "data/C:x"])
@@ -68,9 +74,9 @@ def test_what_cannot_be_a_module_is_an_unknown_name(name: str) -> None:
         DATASETS.load(name)
 
 
-def test_an_error_inside_ones_own_module_is_not_hidden(plugins: Path) -> None:
-    (plugins / "segeval_test_failing.py").write_text("raise ValueError('mine')\n")
-    with pytest.raises(ValueError, match="mine"):
+def test_an_error_inside_ones_own_module_is_named_with_its_line(plugins: Path) -> None:
+    (plugins / "segeval_test_failing.py").write_text("\nraise ValueError('mine')\n")
+    with pytest.raises(UnknownNameError, match=r"segeval_test_failing\.py:2: ValueError: mine"):
         DATASETS.load("segeval_test_failing:x")
 
 

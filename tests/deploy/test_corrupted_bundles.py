@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from segeval.corruptions import parse_corruption, parse_corruptions
 from segeval.deploy import deploy, replay
 from segeval.deploy.contents import survey
-from segeval.deploy.corruptions import parse_corruption, parse_corruptions
 from segeval.errors import ConfigurationError
 from segeval.files.bundles import BundleFolder, BundleManifest, DeployOptions
 from segeval.files.encoding import decode, encode

@@ -31,6 +31,7 @@ from segeval.files.storage import sha256_file
 from segeval.graphs.session import DeployedModel
 from segeval.models import Segmenter
 from segeval.models.soundness import predict
+from segeval.progress import silent
 from segeval_runner.bundle import Bundle
 from tests.rounding import settle
 
@@ -38,10 +39,6 @@ MakeSet = Callable[..., Path]
 Victims = dict[str, Segmenter]
 ONE = ("espnet-synthetic",)
 NETWORKS = ("espnet-synthetic", "fast-scnn-synthetic")
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 @pytest.fixture

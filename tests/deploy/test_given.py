@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 from segeval.deploy import deploy
 from segeval.deploy.given import Given, load_victim, require_in_set
@@ -137,6 +138,32 @@ names = ["road", "car"]
     ran.rmdir()
     unknown = replace(older, card=replace(record.card, files=()), weights_sha256=identity((), victim.network))
     assert load_victim(unknown, tmp_path / "set", allowed).record == unknown  # a set from before modules were recorded
+
+
+def test_a_card_and_its_files_that_moved_are_found_by_what_they_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGEVAL_DATA", str(tmp_path / "data"))
+    home, data, root = tmp_path / "home", tmp_path / "data/weights", tmp_path / "set"
+    for folder in (home / "parts", data, root):
+        folder.mkdir(parents=True)
+    (home / "mine.py").write_text("from torch import nn\n\ndef net():\n    return nn.Conv2d(3, 2, 1)\n")
+    torch.save(torch.nn.Conv2d(3, 2, 1).state_dict(), home / "parts/net.pth")
+    (home / "net.toml").write_text(
+        '[source]\nfactory = "./mine.py:net"\nweights = "parts/net.pth"\n[input]\nlayout = "NCHW"\ncolour = "RGB"\n'
+        'range = 1\n[output]\nkind = "logits"\n[classes]\nnames = ["road", "car"]\n'
+    )
+    record = load_model(str(home / "net.toml")).record
+    (home / "net.toml").rename(root / "other.toml")
+    (home / "mine.py").rename(tmp_path / "theirs.py")
+    (home / "parts/net.pth").rename(data / "other.pth")
+    with pytest.raises(ConfigurationError, match=r"other\.toml\) names './mine.py:net', which is code"):
+        load_victim(record, root, Given())
+    given = Given(allowed=frozenset({"./mine.py:net"}))
+    assert load_victim(record, root, given).record == record
+    (tmp_path / "theirs.py").write_text("raise SystemExit\n")
+    with pytest.raises(WeightsError, match=r"mine\.py, which the network of net was read from, is not here"):
+        load_victim(record, root, given)
 
 
 def test_nor_is_a_dataset(make_set: MakeSet, tmp_path: Path, spy: list[str]) -> None:

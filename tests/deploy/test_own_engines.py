@@ -27,6 +27,7 @@ from segeval.graphs.export import export_fp32
 from segeval.graphs.wrapping import OURS
 from segeval.metrics import ConfusionMatrix
 from segeval.models import Segmenter
+from segeval.progress import silent
 from segeval_runner.backends import load_backend
 from segeval_runner.bundle import Bundle
 from segeval_runner.choice import chosen
@@ -37,10 +38,6 @@ from tests.graphs.conftest import HEIGHT, NETWORKS, WIDTH
 MakeSet = Callable[..., Path]
 Victims = dict[str, Segmenter]
 NETWORK = NETWORKS[0]
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types

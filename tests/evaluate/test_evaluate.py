@@ -16,7 +16,7 @@ from rich.console import Console
 
 from segeval.errors import IntegrityError
 from segeval.evaluate import SurvivalReport, evaluate, survival_table
-from segeval.evaluate.evaluate import silent, summarise
+from segeval.evaluate.evaluate import summarise
 from segeval.evaluate.measure.counting import count_everything
 from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.report.verdict import SIMULATED
@@ -26,6 +26,7 @@ from segeval.files.engine_records import Calibration, CalibrationImage, EngineRe
 from segeval.files.replays import Replay
 from segeval.files.storage import sha256, write_atomic
 from segeval.metrics import ConfusionMatrix
+from segeval.progress import silent
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -35,7 +36,7 @@ Shared = tuple["World", SurvivalReport]
 MODEL = "espnet-camvid"
 FP16 = f"{MODEL}.fp16"
 FILES = [
-    *("breakdown.csv", "clean.csv", "comparisons.csv", "curves.csv", "report.html", "report.json"),
+    *("attacked.csv", "breakdown.csv", "clean.csv", "comparisons.csv", "curves.csv", "report.html", "report.json"),
     *("samples.csv", "samples.jsonl", "samples.parquet", "survival.csv"),
 ]
 

@@ -1,6 +1,6 @@
 """A small world to craft in: pictures with ground truth on disk, and a victim with random weights in a file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.torch import save_file
 from torch import nn
 
 from segeval.classes import CITYSCAPES
@@ -21,15 +20,13 @@ from segeval.generate.attacks.problem import Problem
 from segeval.generate.crafting.craft import Crafter
 from segeval.goals import Goal
 from segeval.models import Segmenter
-from segeval.models.loading import build_network, load_spec
+from segeval.models.loading import load_spec
 from segeval.models.soundness import predict
+from segeval.progress import silent
+from tests.random_networks import batch_of, never_says, random_network, save_weights
 
 HEIGHT, WIDTH = 64, 96
 MODEL = "espnet-synthetic"
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 def picture(seed: int) -> NDArray[np.uint8]:
@@ -40,18 +37,9 @@ def picture(seed: int) -> NDArray[np.uint8]:
 
 
 def random_victim(pictures: list[NDArray[np.uint8]]) -> Segmenter:
-    """The network with random weights; its batch statistics fit the pictures. It never predicts the last class."""
-    torch.manual_seed(3)
-    spec = load_spec(MODEL)
-    segmenter = Segmenter(spec, build_network(spec, None))
-    for module in segmenter.network.train().modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the plain mean: one pass is enough
-    with torch.no_grad():
-        segmenter(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255)
-        last = segmenter.network.get_submodule("classifier").get_parameter("weight")
-        last[:, -1] = last[:, :-1].mean(1)  # a mean of logits is never the largest
-    segmenter.eval()
+    """The network with random weights. It never predicts the last class."""
+    segmenter = random_network(MODEL, batch_of(pictures))
+    never_says(segmenter.network.state_dict()["classifier.weight"], len(CITYSCAPES) - 1)
     return segmenter
 
 
@@ -81,22 +69,12 @@ def write_dataset(root: Path, count: int) -> list[NDArray[np.uint8]]:
     return pictures
 
 
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks and images this small only lose by being divided."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     root = tmp_path_factory.mktemp("world")
     pictures = write_dataset(root, 3)
     victim = random_victim(pictures)
-    weights = root / "weights.safetensors"
-    save_file({key: value.contiguous() for key, value in victim.network.state_dict().items()}, weights)
+    weights = save_weights(victim.network, root / "weights.safetensors")
     predicted = np.stack([predict(victim, image) for image in pictures])
     counts = np.bincount(predicted.ravel(), minlength=len(CITYSCAPES))
     # A random network predicts what it likes: the second to fourth most common classes are to become the first.

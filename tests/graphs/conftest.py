@@ -4,11 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from onnx import ModelProto
 from PIL import Image
-from safetensors.torch import save_file
-from torch import nn
 
 from segeval.classes import CITYSCAPES
 from segeval.datasets import open_dataset
@@ -20,7 +17,7 @@ from segeval.files.storage import sha256_file, write_atomic
 from segeval.graphs.export import export_fp32
 from segeval.metrics import AttackCounts
 from segeval.models import Segmenter, load_model
-from segeval.models.loading import build_network, load_spec
+from tests.random_networks import batch_of, random_network, save_weights
 
 HEIGHT, WIDTH = 64, 128
 NETWORKS = ("espnet-synthetic", "fast-scnn-synthetic")
@@ -43,23 +40,14 @@ def pictures() -> list[RgbImage]:
 
 @pytest.fixture(scope="session")
 def victims(tmp_path_factory: pytest.TempPathFactory, pictures: list[RgbImage]) -> Victims:
-    """Each architecture with random weights that were saved to a file; their batch statistics fit the pictures."""
+    """Each architecture with random weights that were saved to a file."""
     folder = tmp_path_factory.mktemp("weights")
-    batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255
-    found = {}
-    for name in NETWORKS:
-        torch.manual_seed(3)
-        spec = load_spec(name)
-        segmenter = Segmenter(spec, build_network(spec, None))
-        for module in segmenter.network.train().modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = None  # the plain mean: one pass is enough
-        with torch.no_grad():
-            segmenter.network(segmenter.normalise(batch))
-        file = folder / f"{name}.safetensors"
-        save_file({key: value.contiguous() for key, value in segmenter.network.state_dict().items()}, file)
-        found[name] = load_model(f"{name}={file}")
-    return found
+    batch = batch_of(pictures)
+    files = {name: folder / f"{name}.safetensors" for name in NETWORKS}
+    return {
+        name: load_model(f"{name}={save_weights(random_network(name, batch).network, file)}")
+        for name, file in files.items()
+    }
 
 
 @pytest.fixture(scope="session")

@@ -209,7 +209,7 @@ def test_labels_are_those_of_torch_in_half_precision_but_where_rounding_decides(
 @pytest.fixture(scope="module")
 def rescaled(victims: Victims, tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
     """The same function as the network's, with one linear layer times 2^17 and its readers divided by it."""
-    weights = load_file(victims[NETWORK].weights)
+    weights = load_file(victims[NETWORK].record.weights)
     weights[f"{LAYER}.conv.weight"] = weights[f"{LAYER}.conv.weight"] * 2.0**17
     for name in NEXT:
         weights[f"{name}.conv.weight"] = weights[f"{name}.conv.weight"] / 2.0**17

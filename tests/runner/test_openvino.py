@@ -22,6 +22,7 @@ from segeval.graphs.mixed import to_int8_fp16
 from segeval.graphs.quantize import to_int8
 from segeval.models import load_model
 from segeval.precision import Precision
+from segeval.progress import silent
 from segeval_runner.backends import Job, Settings
 from segeval_runner.backends.backend import Backend
 from segeval_runner.backends.onnx_runtime import OnnxRuntime
@@ -33,10 +34,6 @@ MakeBundle = Callable[..., Path]
 Images = NDArray[np.uint8]
 SIZE = (128, 256)
 NETWORKS = ("espnet-synthetic", "fast-scnn-synthetic")
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 def started(kind: type[Backend], file: Path, precision: str, size: tuple[int, int] = SIZE) -> Backend:

@@ -17,6 +17,8 @@ from segeval_runner.backends.tensorrt.library import use
 from tests.tensorrt_api import contract
 from tests.tensorrt_api.library import Library
 
+WAYS = Path(__file__).parent / "ways"
+
 
 def main(result: Path, name: str) -> int:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell's background job: the drive presses Ctrl-C
@@ -27,9 +29,9 @@ def main(result: Path, name: str) -> int:
     library = Library(bindings, declared)
     sys.modules[name] = library.module
     use(name)
-    drive = importlib.import_module("tests.tensorrt_api.drive")
-    drive.Drive.library = library
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(drive.Drive)
+    importlib.import_module("tests.tensorrt_api.drive").Drive.library = library
+    ways = (importlib.import_module(f"tests.tensorrt_api.ways.{file.stem}") for file in sorted(WAYS.glob("*.py")))
+    suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromModule, ways))
     ran = unittest.TextTestRunner(verbosity=1).run(suite)
     breaches += ["used, and not in the stub: " + name for name in sorted(library.module.used - set(declared))]
     for line in breaches:

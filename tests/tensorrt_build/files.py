@@ -6,9 +6,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import torch
 from onnx import ModelProto
-from torch import nn
 
 from segeval.deploy.engine_files import at_precision, written_and_proved
 from segeval.deploy.variants import Quantizer, Variant
@@ -16,9 +14,10 @@ from segeval.errors import WeightsError
 from segeval.files.images import RgbImage
 from segeval.graphs.calibration import PLACEMENTS, CalibrationSpec, parse_calibration
 from segeval.graphs.export import export_fp32
-from segeval.models import Segmenter, load_model
-from segeval.models.loading import build_network, load_spec
+from segeval.models import ModelSpec, Segmenter, load_model
+from segeval.models.loading import load_spec
 from segeval.precision import QUANTIZED, Precision
+from tests.random_networks import batch_of, random_network
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int8-fp16")
 OPERATORS = ("Conv", "Conv+ConvTranspose", "Conv+Add", "Conv+ConvTranspose+Add")
@@ -65,22 +64,12 @@ def network_of(name: str) -> Segmenter:
     try:
         return load_model(name)
     except WeightsError:
-        torch.manual_seed(0)
-        spec = load_spec(name)
-        segmenter = Segmenter(spec, build_network(spec, None))
-    for module in segmenter.network.train().modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the plain mean: one pass is enough
-    batch = torch.from_numpy(np.stack(pictures(segmenter))).permute(0, 3, 1, 2) / 255
-    with torch.no_grad():
-        segmenter.network(segmenter.normalise(batch))
-    segmenter.network.eval()
-    return segmenter
+        return random_network(name, batch_of(pictures(load_spec(name))), seed=0)
 
 
-def pictures(segmenter: Segmenter) -> list[RgbImage]:
+def pictures(spec: ModelSpec) -> list[RgbImage]:
     """Images of random blocks in the size of a network's files."""
-    height, width = (sides * segmenter.spec.multiple_of for sides in SIDES)
+    height, width = (sides * spec.multiple_of for sides in SIDES)
     shape = (2, height // 8, width // 8, 3)
     blocks = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
     return list(blocks.repeat(8, axis=1).repeat(8, axis=2))
@@ -92,7 +81,7 @@ class Files:
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
         self.segmenter = network_of(name)
-        self.images = pictures(self.segmenter)
+        self.images = pictures(self.segmenter.spec)
         self._quantizers: dict[int, tuple[ModelProto, Quantizer]] = {}
 
     def write(self, case: Case) -> tuple[Path, ModelProto]:

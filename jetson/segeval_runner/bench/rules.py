@@ -36,10 +36,6 @@ class Rules(NamedTuple):
     idle_s: float
     period_s: float
 
-    def enough(self, scenario: str, calls: int, batch: int, seconds: float) -> bool:
-        """Whether a run may end."""
-        return self.share(scenario, calls, batch, seconds) >= 1
-
     def share(self, scenario: str, calls: int, batch: int, seconds: float) -> float:
         """How much of a run is done, from 0; 1 and more is enough."""
         counted = calls / self.calls if scenario == "latency" else calls * batch / self.images

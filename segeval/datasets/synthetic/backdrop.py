@@ -5,9 +5,9 @@ import numpy as np
 from segeval.datasets.synthetic.barriers import Span, draw_barrier
 from segeval.datasets.synthetic.buildings import draw_front, draw_house
 from segeval.datasets.synthetic.camera import NEAR
-from segeval.datasets.synthetic.layout import JUNCTION_WIDTH, KERB, Item, Plan, Side
 from segeval.datasets.synthetic.plants import bush, tree
 from segeval.datasets.synthetic.sampling import between, chance, generator, pick
+from segeval.datasets.synthetic.scene_layout import JUNCTION_WIDTH, KERB, Item, Plan, Side
 from segeval.datasets.synthetic.stage import Stage
 
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from segeval.datasets.synthetic import labels
 from segeval.datasets.synthetic.camera import Point3
-from segeval.datasets.synthetic.layout import KERB, Side
 from segeval.datasets.synthetic.plants import leaf_colour
 from segeval.datasets.synthetic.sampling import Rgb, between, chance, pick, scaled, vary
+from segeval.datasets.synthetic.scene_layout import KERB, Side
 from segeval.datasets.synthetic.stage import BACK, UP, Stage
 
 Span = tuple[float, float]

@@ -4,9 +4,9 @@ import numpy as np
 
 from segeval.datasets.synthetic import labels
 from segeval.datasets.synthetic.camera import Point
-from segeval.datasets.synthetic.layout import Item
 from segeval.datasets.synthetic.people import seated
 from segeval.datasets.synthetic.sampling import Rgb, between, chance, generator, pick, scaled, vary
+from segeval.datasets.synthetic.scene_layout import Item
 from segeval.datasets.synthetic.stage import Board, Stage, capsule, disc, ring
 from segeval.datasets.synthetic.vehicles import LAMP, PAINTS, RED, TYRE
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from segeval.datasets.synthetic import labels
 from segeval.datasets.synthetic.camera import NEAR, Point3
-from segeval.datasets.synthetic.layout import JUNCTION_WIDTH, KERB, LANE, Plan, Side
 from segeval.datasets.synthetic.sampling import Rgb, between, chance, pick, scaled, vary
+from segeval.datasets.synthetic.scene_layout import JUNCTION_WIDTH, KERB, LANE, Plan, Side
 from segeval.datasets.synthetic.stage import UP, Stage
 
 FAR = 260.0

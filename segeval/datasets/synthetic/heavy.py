@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 
 from segeval.datasets.synthetic import labels
-from segeval.datasets.synthetic.layout import Item
 from segeval.datasets.synthetic.sampling import Rgb, between, chance, generator, pick, scaled, vary
+from segeval.datasets.synthetic.scene_layout import Item
 from segeval.datasets.synthetic.solid import Detail, Face, Solid, across, along, box, wheel
 from segeval.datasets.synthetic.stage import Stage
 from segeval.datasets.synthetic.vehicles import GLASS, LAMP, PAINTS, RED, RIM, TYRE

@@ -6,8 +6,8 @@ import numpy as np
 
 from segeval.datasets.synthetic import labels
 from segeval.datasets.synthetic.camera import Point
-from segeval.datasets.synthetic.layout import Item
 from segeval.datasets.synthetic.sampling import Rgb, between, chance, generator, pick, scaled, vary
+from segeval.datasets.synthetic.scene_layout import Item
 from segeval.datasets.synthetic.stage import Board, Stage, capsule, disc
 
 _CLOTHES: tuple[Rgb, ...] = (

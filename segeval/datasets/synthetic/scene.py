@@ -12,9 +12,9 @@ from segeval.datasets.synthetic.camera import NEAR, Camera
 from segeval.datasets.synthetic.canvas import OVERSAMPLING, Canvas
 from segeval.datasets.synthetic.finish import finish
 from segeval.datasets.synthetic.ground import Ground
-from segeval.datasets.synthetic.layout import JUNCTION_WIDTH, Item, Plan, sample_plan
 from segeval.datasets.synthetic.light import sample_light
 from segeval.datasets.synthetic.sampling import generator
+from segeval.datasets.synthetic.scene_layout import JUNCTION_WIDTH, Item, Plan, sample_plan
 from segeval.datasets.synthetic.stage import Stage
 
 MIN_HEIGHT, MIN_WIDTH = 64, 128

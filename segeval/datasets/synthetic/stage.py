@@ -92,11 +92,11 @@ class Board:
         seen = self.stage.project([self.place(a, b) for a, b in points])
         self.stage.canvas.glaze(self.label, self.stage.light.on_round(rgb, True), opacity, self.depth, seen)
 
-    def limb(self, a: Point, b: Point, ra: float, rb: float, rgb: Rgb, label: int | None = None) -> None:
+    def limb(self, a: Point, b: Point, ra: float, rb: float, rgb: Rgb) -> None:
         """A round limb from `a` to `b` with end radii `ra`, `rb`: shady body, sunny side."""
-        self.poly(capsule(a, b, ra, rb), rgb, False, label)
+        self.poly(capsule(a, b, ra, rb), rgb, False)
         da, db = self.sunny * ra * 0.3, self.sunny * rb * 0.3
-        self.poly(capsule((a[0] + da, a[1]), (b[0] + db, b[1]), ra * 0.68, rb * 0.68), rgb, True, label)
+        self.poly(capsule((a[0] + da, a[1]), (b[0] + db, b[1]), ra * 0.68, rb * 0.68), rgb, True)
 
 
 def capsule(a: Point, b: Point, ra: float, rb: float, steps: int = 4) -> list[Point]:
@@ -118,10 +118,9 @@ def disc(centre: Point, ra: float, rb: float, steps: int = 14) -> list[Point]:
     return [(centre[0] + ra * math.cos(t), centre[1] + rb * math.sin(t)) for t in turns]
 
 
-def ring(centre: Point, outer: float, inner: float, steps: int = 18) -> list[Point]:
+def ring(centre: Point, outer: float, inner: float) -> list[Point]:
     """Outline of a ring, cut open at one place so that it is one polygon."""
-    out = disc(centre, outer, outer, steps)
-    inn = disc(centre, inner, inner, steps)
+    out, inn = (disc(centre, radius, radius, 18) for radius in (outer, inner))
     return [*out, out[0], inn[0], *reversed(inn)]
 
 

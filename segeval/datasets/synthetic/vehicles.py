@@ -4,8 +4,8 @@ import math
 
 from segeval.datasets.synthetic import labels
 from segeval.datasets.synthetic.camera import Point, Point3
-from segeval.datasets.synthetic.layout import Item
 from segeval.datasets.synthetic.sampling import Rgb, between, generator, pick, scaled, vary
+from segeval.datasets.synthetic.scene_layout import Item
 from segeval.datasets.synthetic.solid import Detail, Face, Solid, across, flat, wheel
 from segeval.datasets.synthetic.stage import Stage
 

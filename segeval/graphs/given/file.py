@@ -10,7 +10,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, inliner, shape_infe
 
 from segeval.errors import ConfigurationError, EngineError, nearest
 from segeval.graphs.brought import Tensor, all_nodes, described, input_of, like, read_onnx, with_shape
-from segeval.graphs.session import open_session
+from segeval.graphs.given.opset import require_known_opset
+from segeval.graphs.session import NOT_LOADED, open_session
 
 BEHIND_ARGMAX = ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 """Operators that change nothing of a label map but its type or shape."""
@@ -24,8 +25,8 @@ def read_float(path: Path) -> ModelProto:
 def float_network(model: ModelProto, path: Path) -> ModelProto:
     """A network that takes one float32 image, made in place where it takes bytes or lists constants as inputs.
 
-    Raises EngineError for one that is quantized or in half precision, has operators that ONNX does not, or takes
-    something else than one image.
+    Raises EngineError for one that is quantized or in half precision, is of an opset that is not known, has operators
+    that ONNX does not, or takes something else than one image.
 
     Args:
         model: as it was read.
@@ -45,6 +46,7 @@ def float_network(model: ModelProto, path: Path) -> ModelProto:
             f"{path}: {foreign.domain}.{foreign.op_type} ({foreign.name or foreign.output[0]}) is no operator of ONNX"
         )
         raise EngineError(what, "export the network without the optimisations of ONNX Runtime")
+    require_known_opset(model, str(path))
     image = input_of(model, path)
     if kind == "fp16" or image.type == TensorProto.FLOAT16:
         raise EngineError(
@@ -173,6 +175,7 @@ def computed(model: ModelProto, name: str, path: Path, given: NDArray[np.float32
 
     Raises:
         ConfigurationError: if the file cannot be run at this size.
+        EngineError: if it cannot be run at all.
     """
     asked = ModelProto()
     asked.CopyFrom(model)
@@ -183,6 +186,11 @@ def computed(model: ModelProto, name: str, path: Path, given: NDArray[np.float32
     given = np.zeros(shape, np.float32) if given is None else given
     try:
         session = open_session(asked, optimised=False)
+    except EngineError as error:
+        reason = error.what.strip().splitlines()[0].removeprefix(NOT_LOADED)[:300]
+        hint = "does it run there by itself? export it again, with opset 17"
+        raise EngineError(f"{path}: ONNX Runtime cannot load it: {reason}", hint) from error
+    try:
         values: NDArray[Any] = session.run([name], {image.name: given})[0]
         return values
     except Exception as error:  # of ONNX Runtime, without a base of its own

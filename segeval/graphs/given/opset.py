@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, defs, helper, numpy_helper, version_converter
+from onnx.defs import SchemaError
 
 from segeval.errors import EngineError
+from segeval.graphs.brought import all_nodes
 from segeval.graphs.export import IR_VERSION, OPSET
 from segeval.graphs.session import open_session
 
@@ -255,6 +257,25 @@ def schema_version(node: NodeProto, opset: int) -> int:
     return int(defs.get_schema(node.op_type, opset).since_version)
 
 
+def require_known_opset(model: ModelProto, where: str) -> None:
+    """Raise EngineError for a file of a newer opset, or with an operator that its opset does not have.
+
+    Args:
+        model: of standard operators alone.
+        where: the file, for messages.
+    """
+    opset = opset_of(model)
+    if opset > NEWEST:
+        what = f"{where} is of opset {opset}; 11 to {NEWEST} are read"
+        raise EngineError(what, f"export the network with opset {OPSET}")
+    for node in all_nodes(model.graph.node):
+        try:
+            defs.get_schema(node.op_type, opset)
+        except SchemaError as error:
+            what = f"{where}: opset {opset} of ONNX has no operator {node.op_type} ({node.name or node.output[0]})"
+            raise EngineError(what, "export the network without it") from error
+
+
 def at_opset_17(model: ModelProto, where: str) -> ModelProto:
     """The same file in opset 17 and IR 8.
 
@@ -266,9 +287,6 @@ def at_opset_17(model: ModelProto, where: str) -> ModelProto:
         EngineError: for what opset 17 cannot express.
     """
     opset = opset_of(model)
-    if opset > NEWEST:
-        what = f"{where} is of opset {opset}; 11 to {NEWEST} are read"
-        raise EngineError(what, f"export the network with opset {OPSET}")
     converted = ModelProto()
     converted.CopyFrom(model)
     if opset > OPSET:

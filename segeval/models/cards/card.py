@@ -30,6 +30,11 @@ EXAMPLE = f"""\
 {ENDS}    [classes]
     table = "cityscapes"       # or names = ["road", "car"]
 """
+CARD_OF_CLASSES = (
+    "give [classes] of the card the names of the dataset, in the order of its labels, and the other outputs as extra; "
+    "or the Cityscapes name of each class as classes.canonical"
+)
+"""What to do about a card whose classes are not those of a dataset."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,13 @@ class Source:
             return ()
         return tuple(dict.fromkeys((self.named, *factories_in(self.arguments))))
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that the card itself names: the network, code and weights."""
+        places = [code.rpartition(":")[0] for code in self.codes] if self.kind == "factory" else [self.named]
+        code = [place for place in places if self.kind != "factory" or place.endswith(".py")]
+        return (*code, *([self.weights] if self.weights else []))
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -72,6 +84,8 @@ class ModelCard:
         multiple_of: what both sides of an image must be multiples of.
         table: its classes, in the order of its outputs.
         extra: outputs after those of the table's classes, such as a background.
+        published: where its authors offer weights.
+        moved: where files are that are no longer where the card names them, by what it calls them.
     """
 
     path: Path
@@ -84,9 +98,11 @@ class ModelCard:
     multiple_of: int
     table: ClassTable
     extra: tuple[str, ...] = ()
+    published: str = ""
     licence: str = ""
     paper: str = ""
     reported: Mapping[str, float] = field(default_factory=dict)
+    moved: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -117,7 +133,7 @@ class ModelCard:
 
     def beside(self, file: str) -> Path:
         """A file that the card names."""
-        return self.path.parent / Path(file).expanduser()
+        return self.moved.get(file) or self.path.parent / Path(file).expanduser()
 
 
 def factories_in(arguments: Mapping[str, Any]) -> Iterator[str]:

@@ -27,7 +27,7 @@ def open_factory(card: ModelCard) -> Opened:
     What it draws at random is the same every time. Raises ConfigurationError, WeightsError.
     """
     weights = require_file(card, card.source.weights, "weights") if card.source.weights else None
-    with modules_of(card):
+    with modules_of(card) as imported:
         function, files = factory_of(card, card.source.named)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -36,12 +36,14 @@ def open_factory(card: ModelCard) -> Opened:
     if not isinstance(network, nn.Module):
         what = f"{card.path}: {card.source.named} gives a {type(network).__name__}, not a torch.nn.Module"
         raise ConfigurationError(what, "name a function or class that returns the network")
+    files += imported
     if weights is not None:
         load_weights(network, weights, card)
         files.append(weights)
     said: tuple[str, ...] = ()
     if weights is None and any(True for _ in network.parameters()):
-        said = (f"{card.name}: its card names no weights; its parameters are those that {card.source.named} gives it",)
+        what = f"{card.name}: its card names no weights; its parameters are those that {card.source.named} gives it"
+        said = (f"{what}. Published: {card.published}" if card.published else what,)
     return Opened(Adapted(network.eval(), card), tuple(dict.fromkeys(files)), said)
 
 
@@ -99,7 +101,7 @@ def called(function: Any, arguments: Mapping[str, Any], card: ModelCard, named: 
         card: for messages.
         named: the factory, for messages.
     """
-    if not callable(function):
+    if not callable(function) or isinstance(function, nn.Module):
         return function if not arguments else refuse_arguments(card)
     try:
         return function(**arguments)

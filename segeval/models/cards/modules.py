@@ -16,29 +16,38 @@ from segeval.registry import importable
 
 INSTALLED = ("site-packages", "dist-packages")
 """Folders of libraries, which may lie below the user's, as in a virtual environment."""
+OURS = ("segeval", "segeval_runner")
+"""Of a checkout that is the current folder: no code of the user's."""
 BROUGHT: dict[str, Path] = {}
 """Modules that cards brought along, by name, and the folders of the cards: another card may bring others so called."""
 
 
 @contextmanager
-def modules_of(card: ModelCard) -> Iterator[None]:
+def modules_of(card: ModelCard) -> Iterator[list[Path]]:
     """Let Python import from the folders of a card and its code, and the current one.
 
-    What cards of other folders brought is forgotten.
+    What cards brought before is imported anew: other folders may have other modules of those names.
+
+    Yields:
+        A list that has the user's files that were imported, when the block has ended.
     """
     folder = card.path.parent.resolve()
     place = card.source.named.rpartition(":")[0]
     beside = card.beside(place).resolve().parent if place.endswith(".py") else folder
-    for name in [name for name, other in BROUGHT.items() if other != folder]:
-        del BROUGHT[name]
-        sys.modules.pop(name, None)
-    before = set(sys.modules)
+    before_this = {name: module for name in list(BROUGHT) if (module := sys.modules.pop(name, None))}
+    same = {name: module for name, module in before_this.items() if BROUGHT[name] == folder}
+    BROUGHT.clear()
+    before, files = set(sys.modules), list[Path]()
     try:
         with importable(*dict.fromkeys((beside, folder, Path.cwd()))):
-            yield
+            yield files
     finally:
-        new = [name for name in sys.modules.keys() - before if " " not in name and own_file(sys.modules[name], card)]
-        BROUGHT.update(dict.fromkeys(new, folder))
+        found = {name: own_file(sys.modules[name], card) for name in sys.modules.keys() - before}
+        new = {name: file for name, file in found.items() if file is not None and not name.startswith(OURS)}
+        files += sorted(set(new.values()))
+        for name, module in same.items():
+            sys.modules.setdefault(name, module)  # an earlier network of this folder may ask for it while it runs
+        BROUGHT.update(dict.fromkeys([*same, *(name for name in new if " " not in name)], folder))
 
 
 def module_of(card: ModelCard, place: str, name: str) -> ModuleType:

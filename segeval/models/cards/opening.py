@@ -40,7 +40,7 @@ def is_card(name: str) -> bool:
 def load_card(name: str, label: str = "", device: str = "cpu") -> Segmenter:
     """The network of the card at a path; see `open_card`."""
     segmenter = open_card(read_card(Path(name).expanduser()), label, device)
-    segmenter.source = name
+    segmenter.record = replace(segmenter.record, source=name)
     return segmenter
 
 
@@ -60,9 +60,9 @@ def open_card(card: ModelCard, label: str = "", device: str = "cpu") -> Segmente
     spec = card.spec if not label else replace(card.spec, name=label)
     files = recorded_files(card, opened.files)
     code, *nested = card.source.codes or ("",)
-    record = CardRecord(card.sha256, files, code, tuple(nested))
-    weights = identity(files, opened.network)
-    return Segmenter(spec, opened.network, "", weights, str(card.path), record, opened.said).to(device)
+    read = CardRecord(card.sha256, files, code, tuple(nested))
+    record = spec.record(identity(files, opened.network), source=str(card.path), card=read)
+    return Segmenter(spec, opened.network, record, opened.said).to(device)
 
 
 def recorded_files(card: ModelCard, paths: Sequence[Path]) -> tuple[FileRecord, ...]:

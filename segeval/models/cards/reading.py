@@ -9,6 +9,7 @@ from segeval.errors import ConfigurationError, nearest
 from segeval.files.storage import sha256
 from segeval.models.cards.card import EXAMPLE, ModelCard, Source, SourceKind
 from segeval.models.cards.tables import Table, parsed_toml, read_bytes
+from segeval.models.model_names import CARD as SUFFIX
 from segeval.models.model_names import LABEL
 from segeval_runner.described import Colour, Input, Kind, Layout, Output, Resize
 
@@ -16,7 +17,7 @@ CARD = ("name", "source", "input", "output", "classes", "about")
 INPUT = ("layout", "colour", "range", "mean", "std", "size", "multiple_of")
 OUTPUT = ("name", "kind", "layout", "resize")
 CLASSES = ("table", "names", "colours", "canonical", "extra")
-ABOUT = ("licence", "paper", "reported")
+ABOUT = ("published", "licence", "paper", "reported")
 HELP = f"a card is a TOML file such as\n{EXAMPLE}"
 
 
@@ -25,6 +26,10 @@ def read_card(path: Path) -> ModelCard:
 
     Raises ConfigurationError for a file that cannot be read, an unknown or missing key, or a value that cannot be.
     """
+    if path.suffix.casefold() != SUFFIX:
+        onnx = path.suffix.casefold() == ".onnx"
+        hint = f"make one of it: segeval model init {path}" if onnx else "docs/own-network.md shows one"
+        raise ConfigurationError(f"{path} is no model card, a file whose name ends in {SUFFIX}", hint)
     if not path.exists():
         raise ConfigurationError(
             f"there is no model card {path}", "make one of an ONNX file: segeval model init FILE.onnx"
@@ -65,6 +70,7 @@ def card_of(path: Path, data: bytes) -> ModelCard:
         multiple_of=image.whole("multiple_of", image.values.get("multiple_of", 1)),
         table=table,
         extra=extra,
+        published=about.text("published"),
         licence=about.text("licence"),
         paper=about.text("paper"),
         reported={key: reported.number(key, value) for key, value in reported.values.items()},

@@ -1,6 +1,7 @@
 """Networks that PyTorch saved with their code: TorchScript, and programs of torch.export."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from segeval.errors import WeightsError
 from segeval.models.cards.adapters import Adapted, chosen
 from segeval.models.cards.card import ModelCard
 from segeval.models.cards.opening import Opened, require_file
+from segeval.models.loading import whole_network
 
 
 def open_torchscript(card: ModelCard) -> Opened:
@@ -20,9 +22,7 @@ def open_torchscript(card: ModelCard) -> Opened:
             warnings.simplefilter("ignore")  # it announces the end of TorchScript
             network = Scripted(torch.jit.load(str(path), map_location="cpu"))  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
-        raise WeightsError(
-            f"{path} is no TorchScript file: {first_line(error)}", "save it by torch.jit.save"
-        ) from error
+        raise unreadable(path, "a TorchScript file", "torch.jit.save", error) from error
     return Opened(Adapted(network.eval(), card), (path,))
 
 
@@ -54,9 +54,7 @@ def open_exported(card: ModelCard) -> Opened:
             warnings.simplefilter("ignore")
             network = torch.export.load(path).module()
     except Exception as error:  # of many kinds: a zip, JSON, a version
-        raise WeightsError(
-            f"{path} is no file of torch.export: {first_line(error)}", "save it by torch.export.save"
-        ) from error
+        raise unreadable(path, "a file of torch.export", "torch.export.save", error) from error
     return Opened(Adapted(OneByOne(network, card), card), (path,))
 
 
@@ -80,6 +78,22 @@ class OneByOne(nn.Module):
         parts = [images] if len(images) == 1 else torch.split(images, 1)
         answers = [chosen(self.network(each), self.card) for each in parts]
         return answers[0] if len(answers) == 1 else torch.cat(answers)
+
+
+def unreadable(path: Path, wanted: str, writer: str, error: Exception) -> WeightsError:
+    """The error for a file that PyTorch does not read: what it is instead, where that shows.
+
+    Args:
+        path: of the file.
+        wanted: what it should be.
+        writer: the function that writes such files.
+        error: PyTorch's.
+    """
+    kind, source = whole_network(path)
+    if kind and kind != wanted:
+        hint = f'write {source} = "{path.name}" into [source]'
+        return WeightsError(f"{path} is {kind}, not {wanted}", hint)
+    return WeightsError(f"{path} is not {wanted}: {first_line(error)}", f"save the network by {writer}")
 
 
 def first_line(error: Exception) -> str:

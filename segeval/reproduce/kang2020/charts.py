@@ -24,9 +24,9 @@ from segeval.evaluate.report.figures import (
 )
 from segeval.evaluate.report.page import TEMPLATES
 from segeval.files.experiments import LEVELS
-from segeval.reproduce.kang2020.figures import Figure
 from segeval.reproduce.kang2020.grid import METHOD_NAMES, SCOPE_NAMES
 from segeval.reproduce.kang2020.kang2020_csv import budget_row, curve_rows
+from segeval.reproduce.kang2020.kang2020_figures import Figure
 from segeval.reproduce.kang2020.kang2020_records import EVERY_VICTIM, SCOPES, BudgetPoint
 from segeval.reproduce.kang2020.matched_budgets import BUDGETED, places, read_off
 from segeval.reproduce.kang2020.table1 import Counted

@@ -3,16 +3,15 @@
 from collections.abc import Iterable
 
 from segeval.evaluate.measure.report_records import Curve
-from segeval.evaluate.report.report_csv import Cell, csv_bytes, flat
-from segeval.reproduce.kang2020 import kang2020_records
-from segeval.reproduce.kang2020.kang2020_records import BudgetPoint, GradientShare, Kang2020Report
+from segeval.evaluate.report.report_csv import CsvLine, csv_bytes, flat, joined
+from segeval.reproduce.kang2020.kang2020_records import BudgetPoint, Cell, GradientShare, Kang2020Report
 
 MEAN = ("", "_low", "_high")
 ESTIMATE = (*MEAN, "_pooled", "_images", "_left_out")
 """Endings of the columns of a mean, and of an estimate."""
 
 
-def picked(record: object, columns: Iterable[str]) -> dict[str, Cell]:
+def picked(record: object, columns: Iterable[str]) -> CsvLine:
     """Some fields of a record as cells; the mean of an estimate has the estimate's name."""
     cells = flat(record)
     return {column: cells.get(f"{column}_mean", cells.get(column)) for column in columns}
@@ -37,29 +36,29 @@ BUDGETS = (
 )
 
 
-def table1_row(cell: kang2020_records.Cell) -> dict[str, Cell]:
+def table1_row(cell: Cell) -> CsvLine:
     """One cell of Table 1; the paper's figures are empty where it has none."""
     return picked(cell, TABLE1) | {"paper_misprint": bool(cell.paper and cell.paper.misprint)}
 
 
-def transfer_row(cell: kang2020_records.Cell) -> dict[str, Cell]:
+def transfer_row(cell: Cell) -> CsvLine:
     """One attack on one model it was shown to."""
     where = picked(cell, ("attack", "scope", "victims", "model"))
     return where | {"is_victim": cell.own} | picked(cell, TRANSFER)
 
 
-def curve_rows(curve: Curve) -> list[dict[str, Cell]]:
+def curve_rows(curve: Curve) -> list[CsvLine]:
     """A curve, step by step; its model is * for the mean over the victims."""
-    key: dict[str, Cell] = {"model": curve.model, "victims": "+".join(curve.victims), "attack": curve.attack}
+    key: CsvLine = {"model": curve.model, "victims": joined(curve.victims), "attack": curve.attack}
     return [key | flat(point) for point in curve.points]
 
 
-def budget_row(point: BudgetPoint) -> dict[str, Cell]:
+def budget_row(point: BudgetPoint) -> CsvLine:
     """A measured point."""
     return picked(point, BUDGETS)
 
 
-def gradient_row(share: GradientShare) -> dict[str, Cell]:
+def gradient_row(share: GradientShare) -> CsvLine:
     """The means of one model."""
     found = picked(share, ("model", "steps", "images", *spread(("energy_in_phi", "phi_share"), MEAN)))
     return found | {"images": share.energy_in_phi.images}
@@ -68,7 +67,7 @@ def gradient_row(share: GradientShare) -> dict[str, Cell]:
 def tables(report: Kang2020Report) -> dict[str, bytes]:
     """The tables of a report by name; empty where a part was not made."""
     together = [cell for cell in report.cells if cell.task is None]
-    rows: dict[str, Iterable[dict[str, Cell]]] = {
+    rows: dict[str, Iterable[CsvLine]] = {
         "table1": (table1_row(cell) for cell in together if cell.own),
         "table1-tasks": (table1_row(cell) for cell in report.cells if cell.task is not None),
         "claims": map(flat, report.claims),

@@ -11,8 +11,8 @@ from segeval.evaluate.report.palette import LegendEntry
 from segeval.files.encoding import encode
 from segeval.files.experiments import LEVELS
 from segeval.reproduce.kang2020.claims import MARGIN
-from segeval.reproduce.kang2020.findings import by_kind, headline
 from segeval.reproduce.kang2020.grid import METHOD_NAMES, SCOPE_NAMES, grids, matrices
+from segeval.reproduce.kang2020.kang2020_findings import by_kind, headline
 from segeval.reproduce.kang2020.kang2020_records import BudgetRow, FigureRecord, Kang2020Report
 from segeval.reproduce.kang2020.paper import PRINTED
 

@@ -7,8 +7,8 @@ from segeval.evaluate.report.plain_table import as_shown, plain_table
 from segeval.evaluate.report.renewal import require_recorded
 from segeval.files.encoding import decode
 from segeval.files.experiments import ExperimentFolder
-from segeval.reproduce.kang2020.findings import headline
 from segeval.reproduce.kang2020.grid import SCOPE_NAMES
+from segeval.reproduce.kang2020.kang2020_findings import headline
 from segeval.reproduce.kang2020.kang2020_page import printed, three
 from segeval.reproduce.kang2020.kang2020_records import FILE, Kang2020Report
 

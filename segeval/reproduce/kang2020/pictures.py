@@ -17,7 +17,7 @@ from segeval.files.images import load_png
 from segeval.files.sets import AdversarialSample, FileRecord, Scope
 from segeval.files.storage import inside, sha256
 from segeval.metrics import Labels
-from segeval.reproduce.kang2020.figures import Figure
+from segeval.reproduce.kang2020.kang2020_figures import Figure
 from segeval.reproduce.kang2020.kang2020_records import SCOPES, ClassShare, ScaledMap, StepRow
 from segeval.reproduce.kang2020.sheets import Tile, scaled, tile
 from segeval.reproduce.kang2020.shown_examples import Chosen

@@ -20,10 +20,10 @@ from segeval.files.storage import write_atomic
 from segeval.progress import Progress
 from segeval.reproduce.kang2020.charts import charts, svg_file
 from segeval.reproduce.kang2020.claims import claims
-from segeval.reproduce.kang2020.figures import Figure
-from segeval.reproduce.kang2020.findings import notes
 from segeval.reproduce.kang2020.gradients import gradient_images, gradient_shares
 from segeval.reproduce.kang2020.kang2020_csv import tables
+from segeval.reproduce.kang2020.kang2020_figures import Figure
+from segeval.reproduce.kang2020.kang2020_findings import notes
 from segeval.reproduce.kang2020.kang2020_page import Shown, render
 from segeval.reproduce.kang2020.kang2020_records import (
     FILE,

@@ -1,7 +1,7 @@
 """What `segeval model init` reads off files of every kind, and that the card it writes gives the file's labels."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from segeval.classes import CITYSCAPES, ClassTable
 from segeval.deploy.cards import check_card, draft_card
+from segeval.deploy.cards.check import Finding
 from segeval.deploy.cards.trials import Labelled
 from segeval.errors import ConfigurationError, DataError, EngineError
 from segeval.models import load_model
@@ -51,6 +52,11 @@ def test_what_a_file_says_stands_in_its_card(name: str, tmp_path: Path) -> None:
     assert text.count("# unsure") == len(draft.unsure)
 
 
+def found(card: Path) -> Iterator[Finding]:
+    """What the check of a card finds without images."""
+    return check_card(load_model(str(card)), read_card(card), None, None)
+
+
 @pytest.mark.parametrize(
     ("after", "channels", "layout", "unsure"),
     [
@@ -67,10 +73,10 @@ def test_probabilities_that_something_follows_are_told_by_their_numbers(
     assert (draft.card.output.kind, draft.card.output.layout) == ("probabilities", layout)
     assert ("output.kind" in draft.unsure) == unsure
     text = (tmp_path / "net.toml").read_text()
-    right = list(check_card(load_model(str(tmp_path / "net.toml")), None, None))
+    right = list(found(tmp_path / "net.toml"))
     assert not any(each.doubt for each in right)
     (tmp_path / "net.toml").write_text(text.replace('kind = "probabilities"', 'kind = "logits"'))
-    wrong = check_card(load_model(str(tmp_path / "net.toml")), None, None)
+    wrong = found(tmp_path / "net.toml")
     if channels == 1:
         assert any(each.doubt and 'output.kind = "probabilities"' in each.text for each in wrong)
     else:

@@ -14,7 +14,7 @@ import pytest
 from segeval.evaluate import SurvivalReport
 from segeval.evaluate.measure.report_records import SurvivalRow
 from segeval.evaluate.measure.survival import SampleCounts
-from segeval.evaluate.report.report_csv import samples_csv
+from segeval.evaluate.report.report_csv import csv_bytes, flat
 from segeval.files.encoding import encode
 from segeval.files.storage import write_atomic
 
@@ -125,7 +125,7 @@ def run_of(base: SurvivalReport, tmp_path: Path) -> Callable[..., Path]:
         folder = tmp_path / name
         shutil.rmtree(folder, ignore_errors=True)
         write_atomic(folder / "report.json", encode(whole))
-        write_atomic(folder / "samples.csv", samples_csv(rows))
+        write_atomic(folder / "samples.csv", csv_bytes(map(flat, rows)))
         return folder
 
     return write

@@ -13,7 +13,6 @@ from rich.console import Console
 from segeval.errors import ConfigurationError
 from segeval.evaluate import SurvivalReport
 from segeval.evaluate.compare import RunComparison, changes, compare_runs, comparison_view, write
-from segeval.evaluate.evaluate import silent
 from segeval.evaluate.measure import paired
 from segeval.evaluate.measure.bootstrap import Floats
 from segeval.evaluate.measure.paired import holm
@@ -22,6 +21,7 @@ from segeval.evaluate.measure.report_records import CleanRow
 from segeval.evaluate.measure.row_key import RowKey
 from segeval.files.encoding import decode
 from segeval.files.engine_records import Calibration
+from segeval.progress import silent
 
 RunOf = Callable[..., Path]
 MODEL = "espnet-camvid"

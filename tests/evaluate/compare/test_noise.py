@@ -9,8 +9,8 @@ from rich.console import Console
 
 from segeval.evaluate import SurvivalReport
 from segeval.evaluate.compare import RunComparison, compare_runs, comparison_view, write
-from segeval.evaluate.evaluate import silent
 from segeval.files.engine_records import NoiseFloor
+from segeval.progress import silent
 
 RunOf = Callable[..., Path]
 Compared = Callable[[float, int | None], RunComparison]

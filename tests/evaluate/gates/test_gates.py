@@ -21,9 +21,14 @@ from segeval.evaluate import (
     parse_gate,
     require_known_gates,
 )
-from segeval.evaluate.gates.gates import METRICS, value_of
+from segeval.evaluate.evaluate import summarise
+from segeval.evaluate.gates.expressions import METRICS, value_of
+from segeval.evaluate.gates.under_attack_numbers import WORST
+from segeval.evaluate.measure.counting import count_everything
+from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.measure.report_records import DESKTOP
 from segeval.evaluate.measure.report_rows import ReportRows
+from segeval.progress import silent
 from segeval_runner.strict import UNPRINTABLE
 
 Shared = tuple[Any, SurvivalReport]
@@ -174,6 +179,7 @@ def test_every_metric_is_that_of_the_report(shared: Shared) -> None:
     here, desktop = clean[row.model, row.engine], clean[row.model, DESKTOP]
     assert here is not None
     assert desktop is not None
+    attacked = next(each.attacked for each in report.attacked if each.key == row.key)
     expected = {
         "survival": row.survival.mean,
         "success": row.engine_success.mean,
@@ -183,8 +189,10 @@ def test_every_metric_is_that_of_the_report(shared: Shared) -> None:
         "levels": row.perturbation.mean,
         "miou": here,
         "miou_drop": desktop - here,
+        "attacked_accuracy": attacked.pixel_accuracy,
+        "attacked_miou": attacked.miou,
     }
-    assert set(expected) == set(METRICS) - {"adaptive_gap"}
+    assert set(expected) == set(METRICS) - {"adaptive_gap"} - WORST.keys()
     text = " and ".join(f"int8.{metric} == int8.{metric}" for metric in expected)
     found = next(f for f in check_gates(report, [parse_gate(f"{row.attack}: {text}")]) if f.engines == (row.engine,))
     assert dict(found.numbers) == {f"int8.{metric}": value for metric, value in expected.items()}
@@ -203,8 +211,31 @@ def test_what_the_report_does_not_have_is_an_error_and_no_pass(
             check_gates(report, [parse_gate(text)])
     world = build(truth=False)
     blind = evaluate(world.set_root, [world.replay_root], tmp_path / "out")
-    with pytest.raises(ConfigurationError, match="has no miou_drop"):
-        check_gates(blind, [parse_gate("int8.miou_drop < 0.02")])
+    for metric in ("miou_drop", "attacked_miou", "attacked_accuracy"):
+        with pytest.raises(ConfigurationError, match=f"has no {metric}") as caught:
+            check_gates(blind, [parse_gate(f"int8.{metric} < 0.02")])
+        assert "without ground truth" in caught.value.hint
+
+
+def test_the_worst_case_is_judged_once_for_its_attacks(build: Callable[..., Any]) -> None:
+    attacks = (("fgsm", "full"), ("pgd", "full"), ("tanh", "local"))
+    world = build(attacks=attacks, tasks=("vehicle-to-road",), precisions=("int8",), size=(32, 40))
+    sources = Sources(world.set_root, [world.replay_root])
+    report = summarise(sources, count_everything(sources, silent), 0, silent)
+    worst = next(row for row in report.attacked if row.is_worst and row.precision == "int8")
+    numbers = (worst.success.mean, worst.attacked.pixel_accuracy, worst.attacked.miou)
+    (found,) = check_gates(report, [parse_gate("int8.worst_success + int8.worst_accuracy + int8.worst_miou > 0")])
+    assert (found.key.attack, dict(found.numbers)) == (
+        "worst-full-2",
+        dict(zip((f"int8.{name}" for name in WORST), numbers, strict=True)),
+    )
+    each = check_gates(report, [parse_gate("int8.worst_success >= int8.success")])
+    assert [(one.key.attack, one.held) for one in each] == [("fgsm-full", True), ("pgd-full", True)]
+    (single,) = check_gates(report, [parse_gate("pgd-full: int8.worst_miou < int8.miou")])
+    assert single.key.attack == "pgd-full"
+    with pytest.raises(ConfigurationError, match="fits no attack") as caught:
+        require_known_gates([parse_gate("tanh-local: int8.worst_success < 1")], world.set_root, [world.replay_root])
+    assert "with the same scope and budget" in caught.value.hint
 
 
 def test_what_set_and_replay_do_not_have_is_said_before_anything_is_counted(shared: Shared) -> None:

@@ -11,13 +11,12 @@ import pytest
 
 from segeval.errors import DataError, IntegrityError
 from segeval.evaluate import SurvivalReport, evaluate
-from segeval.evaluate.evaluate import silent
 from segeval.evaluate.measure.counting import Counted, count_everything
 from segeval.evaluate.measure.decomposition import Decomposition, Shape, named_bins
 from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.measure.report_records import BreakdownRow
 from segeval.evaluate.measure.summary import survival_rows
-from segeval.evaluate.report.report_csv import breakdown_csv, survival_csv
+from segeval.evaluate.report.report_csv import csv_bytes, flat, survival_line
 from segeval.files.encoding import encode
 from segeval.files.engine_records import Calibration
 from segeval.files.npy import save_npy
@@ -25,6 +24,7 @@ from segeval.files.replays import Replay
 from segeval.files.set_folder import SetFolder
 from segeval.files.storage import sha256_file, write_atomic
 from segeval.goals import Goal
+from segeval.progress import silent
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -164,7 +164,7 @@ def test_lines_with_and_without_margins_have_the_same_columns(build: Build) -> N
     sources, found = counted(world)
     rows = list(survival_rows(sources, found, 0, silent))
     without = replace(rows[0], margin_survived=None, margin_lost=None)
-    lines = list(csv.DictReader(io.StringIO(survival_csv([rows[0], without]).decode())))
+    lines = list(csv.DictReader(io.StringIO(csv_bytes(map(survival_line, [rows[0], without])).decode())))
     assert lines[0].keys() == lines[1].keys()
     assert lines[0]["margin_lost_mean"] and not lines[1]["margin_lost_mean"]
     assert (lines[1]["margin_lost_images"], lines[1]["margin_lost_left_out"]) == ("0", "2")
@@ -194,7 +194,7 @@ def test_breakdown_csv_has_the_rows_of_the_report(build: Build) -> None:
     world = build(names=("a", "b"), precisions=("int8",))
     out = world.set_root.parent / "out"
     report = evaluate(world.set_root, [world.replay_root], out)
-    assert (out / "breakdown.csv").read_bytes() == breakdown_csv(report.breakdown)
+    assert (out / "breakdown.csv").read_bytes() == csv_bytes(map(flat, report.breakdown))
     lines = list(csv.DictReader(io.StringIO((out / "breakdown.csv").read_text())))
     assert len(lines) == len(report.breakdown) > 0
     for line, row in zip(lines, report.breakdown, strict=True):

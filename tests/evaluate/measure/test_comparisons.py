@@ -11,7 +11,6 @@ from rich.console import Console
 
 from segeval.evaluate import SurvivalReport, differences_in_terminal
 from segeval.evaluate.compare.samples_csv import read_samples
-from segeval.evaluate.evaluate import silent
 from segeval.evaluate.measure import comparisons
 from segeval.evaluate.measure.bootstrap import Floats
 from segeval.evaluate.measure.comparisons import BETWEEN_ATTACKS, BETWEEN_ENGINES, Question, engine_pairs, plan
@@ -22,6 +21,7 @@ from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.evaluate.measure.statistics import QUANTITIES
 from segeval.evaluate.report.verdict import verdict
 from segeval.files.engine_records import Calibration
+from segeval.progress import silent
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

@@ -8,7 +8,7 @@ import pytest
 
 from segeval.errors import ConfigurationError
 from segeval.evaluate import SurvivalReport, check_gates, evaluate, parse_gate, require_known_gates
-from segeval.evaluate.compare.matching import by_precision
+from segeval.evaluate.compare.compare_matching import by_precision
 from segeval.evaluate.measure.comparisons import engine_pairs
 from segeval.evaluate.measure.report_rows import ReportRows, coarsest_engine
 from segeval.evaluate.report.figures import colours_of, survival_figure

@@ -12,11 +12,11 @@ from rich.console import Console
 from segeval.evaluate import SurvivalReport, adaptive_in_terminal, check_gates, evaluate, parse_gate, read_report
 from segeval.evaluate.measure.adaptive import AdaptiveCell, AdaptiveTable, adaptive_tables
 from segeval.evaluate.measure.report_rows import ReportRows
+from segeval.evaluate.report.example_selection import FARTHEST
 from segeval.evaluate.report.figures import colours_of, curves_figure
 from segeval.evaluate.report.gallery import NO_GALLERY
 from segeval.evaluate.report.page import Page, environment
 from segeval.evaluate.report.sections import model_sections
-from segeval.evaluate.report.selection import FARTHEST
 from segeval.evaluate.report.verdict import MADE_ON_FILES, NOTHING_GAINED, audited, verdict
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from segeval.evaluate.compare.samples_csv import read_samples
 from segeval.evaluate.measure.row_key import RowKey
 from segeval.evaluate.report.gallery import NO_GALLERY
 from segeval.evaluate.report.page import Page
-from segeval.evaluate.report.report_csv import csv_bytes, quoted, samples_csv, unquoted
+from segeval.evaluate.report.report_csv import csv_bytes, flat, quoted, unquoted
 from segeval.files.encoding import encode
 from segeval_runner.strict import UNPRINTABLE
 from tests.evaluate.measure.test_statistics import BLANK
@@ -73,7 +73,7 @@ def test_every_text_is_read_back(text: str) -> None:
 @pytest.mark.parametrize("name", [text for text in FORMULAS if "+" not in text])
 def test_samples_are_read_back_equal(tmp_path: Path, name: str) -> None:
     row = replace(BLANK, sample=name, image=name, task=name, attack=name, victims=(name, "b"), model=name, engine=name)
-    data = samples_csv([row])
+    data = csv_bytes([flat(row)])
     (tmp_path / "samples.csv").write_bytes(data)
     assert read_samples(tmp_path) == {RowKey(name, (name, "b"), name, None, name): [row]}
     (cells,) = csv.DictReader(io.StringIO(data.decode(), newline=""))

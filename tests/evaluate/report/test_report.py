@@ -111,7 +111,8 @@ def test_tables_have_captions_and_headings(page: Page) -> None:
         "[...t.tHead.rows[0].cells].every(c => c.matches('th[scope=col]') && c.textContent),"
         "[...t.tBodies].every(b => [...b.rows].every(r => r.cells[0].matches('th[scope=row], th[scope=rowgroup]')))])"
     )
-    assert [bodies for _, bodies, _, _ in tables] == [2, 2, 4, 1, 1]  # survival, details, tasks, comparisons, clean
+    # survival, details, tasks, under attack, comparisons, clean
+    assert [bodies for _, bodies, _, _ in tables] == [2, 2, 4, 2, 1, 1]
     assert all(caption is not None and columns and rows for caption, _, columns, rows in tables)
     assert page.ask("document.documentElement.lang") == "en"
 

@@ -139,6 +139,7 @@ def test_a_plain_report_has_only_the_sections_it_needs(shared: tuple["World", Su
     plain = replace(shared[1], comparisons=(), breakdown=())
     assert list(headings(Page(plain).render(EMPTY, ()).decode())) == [
         "Survival",
+        "What the networks see under attack",
         "Without an attack",
         "Over the steps",
         "How it was measured",

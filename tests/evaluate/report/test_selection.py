@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from segeval.evaluate import SurvivalReport
-from segeval.evaluate.evaluate import silent
 from segeval.evaluate.measure.counting import count_everything
 from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.measure.survival import SampleCounts
+from segeval.evaluate.report.example_selection import BEST, FARTHEST, LEAST, extremes, ordered_cases
 from segeval.evaluate.report.gallery import FEWEST_CASES, Room, gallery, shipping
-from segeval.evaluate.report.selection import BEST, FARTHEST, LEAST, extremes, ordered_cases
+from segeval.progress import silent
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

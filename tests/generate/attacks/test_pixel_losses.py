@@ -95,7 +95,7 @@ def sizes(problem: Problem, candidates: list[Candidate]) -> list[float]:
 
 def test_signed_steps_fall_from_the_first_to_the_last(several_classes: Callable[..., Problem]) -> None:
     problem = several_classes("full")
-    attack = PGD(budget=40, step=6, last_step=1, start="clean")
+    attack = PGD(budget=40, first_step=0.15, last_step=0.025)
     images = [each.images.detach() for each in path(attack, problem)]
     inside = (images[0] > 0.2) & (images[0] < 0.8)  # far from black and white, where steps are cut
     steps = [float((after - before).abs()[inside].max()) * 255 for before, after in pairwise(images)]
@@ -104,7 +104,7 @@ def test_signed_steps_fall_from_the_first_to_the_last(several_classes: Callable[
 
 def test_restarts_share_the_steps_and_begin_elsewhere(several_classes: Callable[..., Problem]) -> None:
     problem = several_classes("full")
-    found = path(PGD(budget=4, restarts=2), problem)
+    found = path(PGD(budget=4, restarts=2, start="random"), problem)
     assert [each.restart for each in found] == [0] * 4 + [1] * 3 + [2] * 3
     starts = [found[index].images for index in (0, 4, 7)]
     assert not torch.equal(starts[0], starts[1]) and not torch.equal(starts[1], starts[2])
@@ -128,8 +128,9 @@ def test_more_restarts_than_steps_are_refused(several_classes: Callable[..., Pro
 @pytest.mark.parametrize(
     ("attack", "settings", "message"),
     [
-        ("pgd", {"step": 0}, "pgd: a step of 0 levels"),
+        ("pgd", {"first_step": 0}, "pgd: a step of 0 budgets"),
         ("cospgd", {"budget": 0.5}, "cospgd: a budget of 0.5 levels"),
+        ("pgd", {"budget": 1.5}, "pgd: a budget of 1.5 levels"),
         ("pgd", {"momentum": 1}, "pgd: momentum=1"),
         ("apgd", {"restarts": -1}, "apgd: restarts=-1"),
         ("padam", {"rate": 0}, "padam: a rate of 0 levels"),

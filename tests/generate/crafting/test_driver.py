@@ -139,6 +139,28 @@ def test_within_a_mean_change_the_best_iterate_that_keeps_it_is_saved() -> None:
 
 
 @dataclass(frozen=True)
+class Smallest(Scripted):
+    """A script of an attack that looks for the smallest change with which three quarters of φ are won."""
+
+    aim: float = 0.75
+
+
+def test_beyond_its_aim_an_attack_has_its_smallest_change_saved() -> None:
+    """Within a limit it is success alone that counts."""
+    script = [[(0, 0.0)], [(16, 0.9)], [(13, 0.4)], [(11, 0.1)], [(14, 0.45)]]
+    phi = torch.ones(1, SIDE, SIDE, dtype=torch.bool)
+    clean = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    problem = Problem(torch.full((1, 3, SIDE, SIDE), 100 / 255), phi.long() * 0, phi, GOAL, "full", (), (0,), 4)
+    limits = (None, 2.0)
+    specs = [AttackSpec("scripted", "default", "full", 4, "best", None, None, {}, limit) for limit in limits]
+    meters = [AttackMeter(phi[0].numpy(), GOAL)]
+    ((free, within),) = run_attack(
+        Smallest(script), specs, problem, ["victim"], meters, [clean], [limits], lambda step: None
+    )
+    assert (free.step, within.step) == (2, 1)
+
+
+@dataclass(frozen=True)
 class BegunAnew(Scripted):
     """A script in starts of three steps each, whose change grows within a start."""
 

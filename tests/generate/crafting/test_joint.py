@@ -111,9 +111,13 @@ def joint(world: Any, pair: tuple[str, str], tmp_path_factory: pytest.TempPathFa
         victims=("each", "joint"),
         transfer=True,
         attacks=tuple(ATTACKS),
-        presets=("default", "paper"),
     )
     return folder
+
+
+def presets(attack: str) -> tuple[str, ...]:
+    """All presets of an attack."""
+    return tuple(sorted({"default", *(preset for preset, _ in ATTACKS.load(attack).presets)}))
 
 
 def test_outputs_are_shared_by_the_name_of_their_class() -> None:
@@ -258,7 +262,7 @@ def test_a_shrinking_mask_is_what_the_networks_together_still_see() -> None:
 def test_joint_on_one_network_is_the_attack_on_that_network(
     attack: str, world: Any, tree: Tree, tmp_path: Path
 ) -> None:
-    options = {"attacks": (attack,), "presets": ("default", "paper")}
+    options = {"attacks": (attack,), "presets": presets(attack)}
     single = tree(world.craft(tmp_path / "single", **options), manifest=False)
     assert single == tree(world.craft(tmp_path / "joint", victims=("joint",), **options), manifest=False)
     both = world.craft(tmp_path / "both", victims=("each", "joint"), **options)
@@ -269,7 +273,7 @@ def test_joint_on_one_network_is_the_attack_on_that_network(
 def test_the_order_of_the_networks_changes_nothing(
     attack: str, world: Any, pair: tuple[str, str], tree: Tree, tmp_path: Path
 ) -> None:
-    options = {"attacks": (attack,), "victims": ("joint",), "presets": ("default", "paper")}
+    options = {"attacks": (attack,), "victims": ("joint",), "presets": presets(attack)}
     one = world.craft(tmp_path / "one", models=pair, **options)
     other = world.craft(tmp_path / "other", models=pair[::-1], **options)
     assert tree(one, manifest=False) == tree(other, manifest=False)

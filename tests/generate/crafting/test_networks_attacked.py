@@ -32,7 +32,7 @@ class Changed(nn.Module):
 def crafted(world: Any, out: Path, change: Any, **changes: Any) -> tuple[list[AdversarialSample], list[str]]:
     """The samples of a network whose answers are changed, and what was told."""
     model = load_model(world.config.models[0])
-    models = [Segmenter(model.spec, Changed(model.network, change), model.weights, model.weights_sha256, model.source)]
+    models = [Segmenter(model.spec, Changed(model.network, change), model.record)]
     told: list[str] = []
     config = replace(world.config, scopes=("full",), limit=2, **changes)
     Crafter(config, out, models).run(False, lambda *step: None, tell=told.append)

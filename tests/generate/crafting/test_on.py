@@ -1,16 +1,20 @@
 """What an attack is made on: names, networks, what counts as success, and images as a file takes them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 
-from segeval.errors import ConfigurationError
+from segeval.corruptions import parse_corruptions
+from segeval.errors import ConfigurationError, UnknownNameError
 from segeval.files.sets import CraftConfig, MadeOn
-from segeval.generate.attacks.problem import rounded
+from segeval.generate.attacks.budgets import to_bytes
+from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import resolve
 from segeval.generate.attacks.victims import attacked, together
 from segeval.generate.crafting.deployed import attacked_bundle
@@ -47,6 +51,31 @@ def test_what_is_attacked_is_the_network_its_files_or_both() -> None:
     assert all(len(each.outputs) == len(each.names) == len(each.networks) for each in found.values())
 
 
+def test_an_attack_may_be_made_to_survive_corruptions_too() -> None:
+    config = replace(CONFIG, on=("fp32", "int8"), engines=("int8",), robust_to=("jpeg:75", "blur:1.5"), within=(1.0,))
+    specs = [spec for trajectory in resolve(config) for spec in trajectory.specs]
+    plain, robust = "fgsm-full", "fgsm-full-robust-to-jpeg-75+blur-1.5"
+    within = "fgsm-full-within-1"
+    assert [spec.label for spec in specs] == [
+        *(plain, within, robust, f"{within}-robust-to-jpeg-75+blur-1.5"),
+        *(f"{plain}-on-int8", f"{within}-on-int8"),
+        *(f"{robust}-on-int8", f"{within}-robust-to-jpeg-75+blur-1.5-on-int8"),
+    ]
+    assert {spec.plain.label for spec in specs} == {plain, within}
+    victims = together(load_models(["espnet-synthetic"]))
+    (name,) = victims.names
+    files = {f"{name}.int8": victims.segmenters[0]}
+    found = attacked(victims, "both", ("int8",), files, parse_corruptions(config.robust_to))
+    behind = [(f"{name}.fp32+{each}", f"{name}.int8+{each}") for each in ("jpeg-75", "blur-1.5")]
+    assert found.names == (name, f"{name}.int8", *behind[0], *behind[1])
+    assert found.models == (name,) * 6
+
+
+def test_a_corruption_that_is_not_there_is_named_with_its_option() -> None:
+    with pytest.raises(UnknownNameError, match=r"--robust-to 'jpg:75': there is no corruption 'jpg'"):
+        resolve(replace(CONFIG, robust_to=("jpg:75",)))
+
+
 def test_success_is_what_the_files_show_and_the_network_does_not() -> None:
     phi = np.array([[True, True, True, True, False]])
     clean = np.zeros((1, 5), np.uint8)
@@ -64,12 +93,26 @@ def test_success_is_what_the_files_show_and_the_network_does_not() -> None:
     assert success_of(meter, [file, other], counts, (False, False), []) == pytest.approx(1 / 4)
 
 
-def test_a_file_sees_whole_levels_and_the_gradient_passes() -> None:
-    images = (torch.rand(1, 3, 8, 8, dtype=torch.float64) * 0.9 + 0.05).requires_grad_()
-    seen = rounded(images)
+def test_a_file_sees_whole_levels_and_the_gradient_passes(several_classes: Callable[..., Problem]) -> None:
+    problem = replace(several_classes("full", torch.float64), whole_levels=True)
+    images = (problem.clean * 0.9 + 0.05).requires_grad_()
+    seen = problem.seen(images)
     torch.testing.assert_close(seen * 255, (images * 255).round())
     (gradient,) = torch.autograd.grad((3 * seen).sum(), images)
     assert (gradient == 3).all()
+
+
+def test_what_networks_see_dithered_is_what_is_saved(several_classes: Callable[..., Problem]) -> None:
+    given = several_classes("full")
+    clean = (given.clean * 255).round()
+    problem = replace(given, clean=clean / 255, dithered=True)
+    images = (problem.clean + 3 / 255 * torch.randn(clean.shape)).clamp(0, 1)
+    seen = problem.seen(images)
+    for index, thresholds in enumerate(problem.thresholds.numpy()):
+        levels = clean[index].permute(1, 2, 0).byte().numpy()
+        saved = to_bytes(images[index], levels, None, thresholds)
+        assert torch.equal(seen[index], torch.from_numpy(saved).permute(2, 0, 1) / 255)
+    assert float((seen - images).mean()) * 255 == pytest.approx(0, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +154,17 @@ def test_labels_stay_apart() -> None:
     config = replace(CONFIG, on=EVERY, engines=("int8",))
     labels = sorted(trajectory.specs[0].label for trajectory in resolve(config))
     assert len(labels) == 4 and all(one != other for one, other in pairwise(labels))
+
+
+def test_both_kinds_are_crafted_and_a_curve_tells_of_each_network_behind_each_corruption(
+    world: Any, tmp_path: Path
+) -> None:
+    changes = {"attacks": ("fgsm",), "scopes": ("full",), "limit": 1, "robust_to": ("jpeg:75",)}
+    folder = world.craft(tmp_path / "set", **changes)
+    name = world.victim.spec.name
+    plain, robust = folder.samples()
+    assert plain.attack == "fgsm-full" and robust.attack == "fgsm-full-robust-to-jpeg-75"
+    assert plain.seed == robust.seed
+    assert plain.curve[0].counts.keys() == {name} and robust.curve[0].counts.keys() == {name, f"{name}.fp32+jpeg-75"}
+    assert plain.files["adversarial"].sha256 != robust.files["adversarial"].sha256
+    assert plain.counts.keys() == robust.counts.keys() == {name}

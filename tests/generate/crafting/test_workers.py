@@ -23,6 +23,7 @@ from segeval.files.set_folder import SetFolder
 from segeval.generate.crafting import workers as processes
 from segeval.generate.crafting.craft import Crafter
 from segeval.generate.numerics import one_thread
+from segeval.progress import silent
 from segeval_runner.environment import usable_cores
 
 OPTIONS = {
@@ -37,10 +38,6 @@ OPTIONS = {
 @pytest.fixture
 def config(world: Any) -> Any:
     return replace(world.config, **OPTIONS)
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 def test_their_number_changes_no_byte(world: Any, config: Any, tree: Any, tmp_path: Path) -> None:

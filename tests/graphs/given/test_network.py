@@ -13,6 +13,7 @@ from torch import Tensor
 from segeval.errors import ConfigurationError, EngineError
 from segeval.graphs.contract import check_contract
 from segeval.graphs.export import export_fp32, network_of
+from segeval.graphs.given.opset import NEWEST
 from segeval.graphs.session import DeployedModel
 from segeval.models import load_model
 from segeval.models.soundness import predict
@@ -155,6 +156,18 @@ def test_files_that_are_no_float_network_of_one_image(tmp_path: Path) -> None:
     older.opset_import[0].version = 9
     onnx.save(older, file)
     assert "opset 9" in refused(tmp_path)
+    older.opset_import[0].version = NEWEST + 1
+    onnx.save(older, file)
+    assert f"11 to {NEWEST} are read" in refused(tmp_path)
+    older.opset_import[0].version = 17
+    older.graph.node[1].op_type = "Sharpen"
+    onnx.save(older, file)
+    said = refused(tmp_path)
+    assert "has no operator Sharpen" in said and older.graph.node[1].name in said
+    older.CopyFrom(whole)
+    older.graph.node[1].attribute.append(helper.make_attribute("unheard", 1))
+    onnx.save(older, file)
+    assert "ONNX Runtime cannot load it" in refused(tmp_path) and "unheard" in refused(tmp_path)
     two = onnx.load(file)
     two.CopyFrom(whole)
     two.graph.input.append(helper.make_tensor_value_info("scale", TensorProto.FLOAT, (1,)))

@@ -133,7 +133,7 @@ def test_a_dict_of_an_eighth_of_the_size_at_a_size_that_is_no_multiple(tmp_path:
     with torch.no_grad():
         small = network(prepared(size))["out"]
     agree(segmenter, nn.functional.interpolate(small, size, mode="bilinear"), size)
-    assert segmenter.card is not None and segmenter.card.code == "./code_of_mine.py:Net"
+    assert segmenter.record.card is not None and segmenter.record.card.code == "./code_of_mine.py:Net"
     assert load_model(card(tmp_path, NET)).record == segmenter.record  # what it draws at random is the same again
 
 
@@ -170,8 +170,8 @@ def test_weights_of_a_file(tmp_path: Path) -> None:
     network = classes_in_code(tmp_path)["Net"](3)
     save_file(network.state_dict(), tmp_path / "w.safetensors")
     segmenter = load_model(card(tmp_path, NET + '\nweights = "w.safetensors"'))
-    assert segmenter.card is not None
-    assert [file.path for file in segmenter.card.files] == ["code_of_mine.py", "w.safetensors"]
+    assert segmenter.record.card is not None
+    assert [file.path for file in segmenter.record.card.files] == ["code_of_mine.py", "w.safetensors"]
     with torch.no_grad():
         small = network.eval()(prepared((32, 48)))["out"]
     agree(segmenter, nn.functional.interpolate(small, (32, 48), mode="bilinear"), (32, 48))
@@ -202,8 +202,18 @@ def test_torchscript_and_torch_export(tmp_path: Path) -> None:
         images = torch.stack([torch.from_numpy(image_of(seed)).permute(2, 0, 1) / 255 for seed in range(2)])
         assert torch.allclose(segmenter(images)[1:], segmenter(images[1:]), atol=1e-4)
         other = "net.pt2" if file == "net.ts" else "net.ts"
-        with pytest.raises(WeightsError, match="is no "):
+        with pytest.raises(WeightsError, match=r"net.* is a .*, not a ") as caught:
             load_model(card(tmp_path, f'{kind} = "{other}"', ""))
+        assert f'= "{other}" into [source]' in caught.value.hint
+
+
+def test_a_network_that_is_there_already(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text(CODE + "\nmade = Net(3)\n")
+    made = load_model(card(tmp_path, 'factory = "./made.py:made"'))
+    assert predict(made, image_of(0)).shape == (32, 48)
+    with pytest.raises(ConfigurationError, match="is no function") as caught:
+        load_model(card(tmp_path, 'factory = "./made.py:made"\narguments = { classes = 3 }'))
+    assert "leave [source.arguments] out" in caught.value.hint
 
 
 def test_arguments_that_are_built_and_that_are_none(tmp_path: Path) -> None:
@@ -245,8 +255,11 @@ def test_modules_of_one_name_beside_two_cards(tmp_path: Path, monkeypatch: pytes
             segmenter = load_model(card(tmp_path / name, f'factory = "{module}:build"', ""))
             (convolution,) = (each for each in segmenter.modules() if isinstance(each, nn.Conv2d))
             assert convolution.kernel_size == (2 * number + 1,) * 2
-            assert segmenter.card is not None
-            assert [each.path for each in segmenter.card.files] == [file]
+            assert segmenter.record.card is not None
+            assert {each.path for each in segmenter.record.card.files} - {"package_of_mine/__init__.py"} == {
+                file,
+                "help_of_mine.py",
+            }
     (tmp_path / "b/string").mkdir()
     (tmp_path / "b/string/__init__.py").touch()
     with pytest.raises(ConfigurationError, match=r"string is .*string\.py, not .*b/string/__init__\.py"):
@@ -264,7 +277,7 @@ def test_files_of_libraries_are_not_recorded_those_of_the_current_folder_are(
     monkeypatch.chdir(tmp_path)
     for module, files in {"library_of_test": [], "here_of_mine": ["../here_of_mine.py"]}.items():
         segmenter = load_model(card(tmp_path / "cards", f'factory = "{module}:Single"', "", classes=2))
-        assert segmenter.card is not None and [each.path for each in segmenter.card.files] == files
+        assert segmenter.record.card is not None and [each.path for each in segmenter.record.card.files] == files
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ from segeval.files.sets import (
 from segeval.files.storage import sha256, sha256_file, write_atomic
 from segeval.goals import source_mask
 from segeval.metrics import Labels, count_attack
+from segeval.progress import silent
 from segeval.reproduce.kang2020 import write_report
 from tests.generate.conftest import several_classes, world
 
@@ -279,10 +280,6 @@ class Builder:
             record = save_png(self.folder.maps, f"progress/{model}/{scope}/{step}.png", image.astype(np.uint8))
             iterates.append(Iterate(step, float(np.abs(image - clean).mean()), record))
         return Strip(model, self.pictures[0].name, scope, tuple(iterates))
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Report no progress."""
 
 
 @pytest.fixture(scope="module", autouse=True)

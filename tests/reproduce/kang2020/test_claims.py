@@ -17,7 +17,7 @@ from segeval.files.sets import (
 )
 from segeval.metrics import AttackCounts
 from segeval.reproduce.kang2020.claims import MARGIN, claims, decide
-from segeval.reproduce.kang2020.findings import headline
+from segeval.reproduce.kang2020.kang2020_findings import headline
 from segeval.reproduce.kang2020.kang2020_records import Claim, Mean
 from segeval.reproduce.kang2020.table1 import Counted, method_of
 

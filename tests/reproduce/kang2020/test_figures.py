@@ -13,6 +13,7 @@ from segeval.evaluate.measure.report_records import Estimate
 from segeval.files.experiments import ExperimentFolder
 from segeval.files.images import load_png
 from segeval.files.set_folder import SetFolder
+from segeval.progress import silent
 from segeval.reproduce.kang2020 import write_report
 from segeval.reproduce.kang2020.charts import budgets_mean
 from segeval.reproduce.kang2020.kang2020_records import EVERY_VICTIM, BudgetPoint, Mean
@@ -20,9 +21,6 @@ from segeval.reproduce.kang2020.kang2020_terminal import read
 from segeval.reproduce.kang2020.sheets import draw, scaled, shortened, tile, tile_size
 
 Build = Callable[..., ExperimentFolder]
-
-
-def silent(stage: str, done: int, total: int) -> None: ...
 
 
 def rows_of(folder: ExperimentFolder, name: str) -> list[dict[str, str]]:

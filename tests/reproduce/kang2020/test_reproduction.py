@@ -12,7 +12,7 @@ from segeval.errors import ConfigurationError, DataError
 from segeval.files.experiments import LEVELS, PENALTIES, RADII, ExperimentConfig, ExperimentFolder, sets
 from segeval.metrics import Labels
 from segeval.reproduce import Options, resolve
-from segeval.reproduce.kang2020.choice import choose
+from segeval.reproduce.kang2020.image_choice import choose
 
 CAR, PERSON, ROAD = (CITYSCAPES.names.index(name) for name in ("car", "person", "road"))
 

@@ -12,14 +12,12 @@ import pytest
 from segeval.classes import IGNORE
 from segeval.files.experiments import ExperimentFolder
 from segeval.files.set_folder import SetFolder
+from segeval.progress import silent
 from segeval.reproduce.kang2020 import write_report
 from segeval.reproduce.kang2020.kang2020_records import Cell, Kang2020Report
 from segeval.reproduce.kang2020.kang2020_terminal import read
 
 Build = Callable[..., ExperimentFolder]
-
-
-def silent(stage: str, done: int, total: int) -> None: ...
 
 
 def reference(folder: ExperimentFolder, cell: Cell) -> dict[str, Any]:

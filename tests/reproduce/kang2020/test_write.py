@@ -13,15 +13,13 @@ from segeval.errors import ConfigurationError, DataError, IntegrityError, Segeva
 from segeval.evaluate.report.renewal import hashes_below
 from segeval.files.encoding import encode_sealed
 from segeval.files.experiments import PARTS, ExperimentFolder, Part
+from segeval.progress import silent
 from segeval.reproduce.kang2020 import summary_table, write_report
 from segeval.reproduce.kang2020.kang2020_terminal import read
 
 Build = Callable[..., ExperimentFolder]
 HOSTILE = "<img src=x onerror=alert(1)>"
 OUTPUTS = ("</style><script>alert(2)</script>", *CAMVID.names[1:], '"><svg onload=alert(3)>')
-
-
-def silent(stage: str, done: int, total: int) -> None: ...
 
 
 def contents(folder: ExperimentFolder) -> dict[str, bytes]:

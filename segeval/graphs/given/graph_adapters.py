@@ -54,7 +54,10 @@ def require_answer(answer: Answer, values: NDArray[Any], batch: int, classes: in
         raise ConfigurationError(f"{card}: {what}", "is output.name right?")
     if values.dtype != np.float32:
         what = f"{answer.name} of the network holds {values.dtype}, not float32 {answer.kind}"
-        raise ConfigurationError(f"{card}: {what}", 'label maps are kind = "labels"; name the value with the logits')
+        hint = (
+            'label maps of an ArgMax are [output] kind = "labels": it is left out; else name the value with the logits'
+        )
+        raise ConfigurationError(f"{card}: {what}", hint)
     if answer.channels == classes or (answer.channels == 1 and classes == 2):
         return
     turned = len(answer.shape) == 4 and classes in (answer.shape[1], answer.shape[3])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segeval.evaluate.report.report_csv import Cell
+from segeval.evaluate.report.report_csv import CsvLine
 from segeval.reproduce.kang2020.kang2020_records import ClassShare, ScaledMap, StepRow
 from segeval.reproduce.kang2020.sheets import Rows
 
@@ -27,7 +27,7 @@ class Figure:
     title: str
     caption: str
     alt: str
-    data: Sequence[dict[str, Cell]]
+    data: Sequence[CsvLine]
     svg: str = ""
     rows: Rows = ()
     classes: Sequence[ClassShare] = ()

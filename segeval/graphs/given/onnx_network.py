@@ -14,7 +14,8 @@ from segeval.graphs.brought import input_of
 from segeval.graphs.contract import tensors
 from segeval.graphs.differentiable import DifferentiableGraph
 from segeval.graphs.export import OPSET, finished
-from segeval.graphs.given.adapters import (
+from segeval.graphs.given.file import answer_of, computed, logits_behind, of_shape, producers_of, read_float
+from segeval.graphs.given.graph_adapters import (
     Answer,
     freed,
     network_graph,
@@ -23,7 +24,6 @@ from segeval.graphs.given.adapters import (
     with_camera,
     without_last,
 )
-from segeval.graphs.given.file import answer_of, computed, logits_behind, of_shape, producers_of, read_float
 from segeval.graphs.given.opset import at_opset_17, opset_of, require_equal
 from segeval.models import Preprocessing
 from segeval.models.cards.card import ModelCard

@@ -104,33 +104,36 @@ class Corruption:
         return self.kind.apply(image, self.setting)
 
 
-def written_as(name: str) -> str:
+def written_as(name: str, option: str) -> str:
     """How a corruption of this kind is written, for messages."""
-    return f"write it as in --corruption {name}:{KINDS[name].example}"
+    return f"write it as in {option} {name}:{KINDS[name].example}"
 
 
-def parse_corruption(spec: str) -> Corruption:
-    """Read ``jpeg:75``. Raises UnknownNameError for a kind that is not there, ConfigurationError for a bad setting."""
+def parse_corruption(spec: str, option: str = "--corruption") -> Corruption:
+    """Read ``jpeg:75``. Raises UnknownNameError for a kind that is not there, ConfigurationError for a bad setting.
+
+    Args:
+        spec: what was given.
+        option: by which.
+    """
     name, _, text = spec.partition(":")
     kind = KINDS.get(name)
     if kind is None:
-        hint = f"{nearest(name, KINDS)} Write it as in --corruption jpeg:{KINDS['jpeg'].example}"
-        raise UnknownNameError(f"--corruption {spec!r}: there is no corruption {name!r}", hint)
+        hint = f"{nearest(name, KINDS)} Write it as in {option} jpeg:{KINDS['jpeg'].example}"
+        raise UnknownNameError(f"{option} {spec!r}: there is no corruption {name!r}", hint)
     setting = float(text) if SETTING.fullmatch(text) else math.nan  # which lies in no range
     if not kind.low <= setting <= kind.high or (kind.whole and setting != int(setting)):
         form = "a whole number" if kind.whole else "a number of at most three decimals"
-        what = f"--corruption {spec!r}: the {kind.setting} is {form} from {kind.low:g} to {kind.high:g}"
-        raise ConfigurationError(what, written_as(name))
+        what = f"{option} {spec!r}: the {kind.setting} is {form} from {kind.low:g} to {kind.high:g}"
+        raise ConfigurationError(what, written_as(name, option))
     return Corruption(f"{name}-{setting:g}", kind, setting)
 
 
-def parse_corruptions(specs: Sequence[str]) -> tuple[Corruption, ...]:
-    """Read several. Raises ConfigurationError, also for one that is given twice."""
-    corruptions = tuple(map(parse_corruption, specs))
+def parse_corruptions(specs: Sequence[str], option: str = "--corruption") -> tuple[Corruption, ...]:
+    """Read several. Raises ConfigurationError, also for one that is given twice. The arguments are those of one."""
+    corruptions = tuple(parse_corruption(spec, option) for spec in specs)
     names = [corruption.name for corruption in corruptions]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigurationError(
-                f"--corruption {name.replace('-', ':')} is given twice", "give each corruption once"
-            )
+            raise ConfigurationError(f"{option} {name.replace('-', ':')} is given twice", "give each corruption once")
     return corruptions

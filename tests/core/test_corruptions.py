@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 from torch.nn.functional import interpolate
 
-from segeval.deploy.corruptions import (
+from segeval.corruptions import (
     KINDS,
     bits,
     blur,
@@ -198,7 +198,7 @@ def test_what_is_no_corruption_is_refused_with_its_reason(
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_example_of_a_kind_is_one(name: str) -> None:
-    assert parse_corruption(written_as(name).rpartition(" ")[2]).name.startswith(f"{name}-")
+    assert parse_corruption(written_as(name, "--corruption").rpartition(" ")[2]).name.startswith(f"{name}-")
 
 
 def test_a_corruption_that_is_given_twice_is_refused_however_it_is_written() -> None:

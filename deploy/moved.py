@@ -1,0 +1,75 @@
+"""Files of a set that are no longer where they were: looked for by what they hold, wherever such files usually lie."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from segeval.files.sets import CardRecord
+from segeval.files.storage import sha256_file
+from segeval.models.cards import ModelCard
+from segeval.places import cache_folder, data_folder
+
+
+def elsewhere(typed: Path, beside: Path, *more: Path) -> Iterator[Path]:
+    """Where a file of a set may lie by now: under its name, then under any of its kind.
+
+    Args:
+        typed: where it was.
+        beside: the set's folder.
+        more: folders to look at first.
+    """
+    shared = data_folder()
+    folders = [*more, beside, beside.parent, cache_folder() / "weights"]
+    folders += [shared / "weights", shared] if shared else []
+    yield from (folder / typed.name for folder in folders)
+    for folder in folders:  # renamed meanwhile
+        if folder.is_dir():
+            yield from sorted(path for path in folder.iterdir() if path.suffix == typed.suffix and path.is_file())
+
+
+def with_moved(card: ModelCard, recorded: CardRecord, beside: Path) -> ModelCard:
+    """The card with the places of files that it names and that lie elsewhere by now, found by their hashes.
+
+    Args:
+        card: as it was read.
+        recorded: what the set says of it.
+        beside: the set's folder.
+    """
+    hashes = {file.path: file.sha256 for file in recorded.files}
+    moved = dict[str, Path]()
+    for named in card.source.files:
+        wanted = hashes.get(Path(named).expanduser().as_posix())
+        usual = card.beside(named)
+        if wanted is None or is_file_of(usual, wanted):
+            continue
+        places = elsewhere(usual, beside, card.path.parent)
+        found = next((place for place in places if is_file_of(place, wanted)), None)
+        if found is not None:
+            moved[named] = found
+    return replace(card, moved=moved)
+
+
+def is_file_of(path: Path, wanted: str) -> bool:
+    """Whether a file is there and has this sha256."""
+    return path.is_file() and sha256_file(path) == wanted
+
+
+def read_from(card: ModelCard, recorded: str) -> Path:
+    """The file that loading the network would read for one of its record.
+
+    What the card does not name itself, as data of an ONNX file and modules that code imports, is read beside the file
+    that asks for it, and from the card's folder.
+
+    Args:
+        card: of `with_moved`.
+        recorded: path from the card's folder.
+    """
+    usual = card.path.parent / recorded
+    for named, place in card.moved.items():
+        if Path(named).expanduser().as_posix() == recorded:
+            return place
+        near = place.parent / os.path.relpath(usual, (card.path.parent / named).parent)
+        if near.is_file():
+            return near
+    return usual

@@ -1,0 +1,177 @@
+"""What a gate says: a comparison of a report's numbers that a build must hold, such as ``int8.success < 0.5``.
+
+A gate is ``EXPRESSION`` or ``ATTACK: EXPRESSION``. In an expression stand numbers, names ``PRECISION.METRIC``, + - * /,
+comparisons, ``and``, ``or``, ``not`` and parentheses. PRECISION is fp32, fp16, int8 or int8_fp16, or what the user
+called a file of their own, with _ in place of -; the metrics are in METRICS. It must hold for every attack on every
+network that it was made for, and for every engine of the precision; on a file of the user's, where a network has it;
+with survival in it, for every attack that was made on the float network.
+
+Read with Python's own parser and walked node by node: nothing is evaluated that is not listed here.
+"""
+
+import ast
+import operator
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from segeval.errors import ConfigurationError
+from segeval.precision import spelled
+
+from .fitting import GAP
+from .under_attack_numbers import UNDER_ATTACK, WORST
+
+LONGEST = 1000
+ATTACK_FIRST = re.compile(r"\s*([A-Za-z0-9_.+-]+)\s*:(.*)", re.DOTALL)
+METRICS: Mapping[str, str] = {
+    "survival": "share of the pixels won on the desktop that the engine shows as won; of attacks made on the network",
+    "success": "share of the attacked pixels that the engine shows as the adversarial class",
+    "control": "the same share of the clean image",
+    "evaded": "share of the attacked pixels that the engine shows as won under the attack alone, while the desktop "
+    "shows what it shows without it",
+    GAP: "success minus that of the same attack made on the float network; of attacks made on deployed files",
+    "accuracy": "segmentation accuracy on the attacked image",
+    "levels": "mean change of the image in levels",
+    "miou": "mIoU on the clean images",
+    "miou_drop": "mIoU of the desktop minus that of the engine, in 0..1",
+    **UNDER_ATTACK,
+    **WORST,
+}
+"""What can stand behind the dot; means over images."""
+BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+COMPARISONS: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+STRANGE = re.compile(r"[^A-Za-z0-9_.+*/<>=!() \t\n-]")
+"""What is in no gate: quotes and backslashes among it, in which Python sees more than we do."""
+FORM = "write it as in --gate 'int8.success < 0.5'"
+Names = Mapping[tuple[str, str], float]
+"""Numbers by precision and metric."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate.
+
+    Attributes:
+        attack: the only one it is about, empty for all.
+        names: (precision, metric) pairs in it.
+    """
+
+    text: str
+    attack: str
+    expression: ast.expr
+    names: tuple[tuple[str, str], ...]
+
+
+def parse_gate(text: str) -> Gate:
+    """Read a gate. Raises ConfigurationError that says what in it is not understood."""
+    found = ATTACK_FIRST.fullmatch(text)
+    attack, source = found.groups() if found else ("", text)
+    expression = parsed(source.strip(), text)
+    names: dict[tuple[str, str], None] = {}
+    require_condition(expression, text)
+    for node in ast.walk(expression):
+        if isinstance(node, ast.Attribute):
+            names[named(node, text)] = None
+    if not names:
+        raise ConfigurationError(f"--gate {text!r} names no number of the report", FORM)
+    return Gate(text, attack, expression, tuple(names))
+
+
+def parsed(source: str, text: str) -> ast.expr:
+    """The expression of a gate. Raises ConfigurationError if it is none, or one that Python itself warns about."""
+    strange = STRANGE.search(source)
+    if strange:
+        what = f"--gate {text[:LONGEST]!r}: {strange[0]!r} has no place in a gate"
+        raise ConfigurationError(what, FORM)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # as of 1and, which a later Python refuses
+            return ast.parse(source if len(text) <= LONGEST else "", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError, Warning) as error:
+        raise ConfigurationError(f"--gate {text[:LONGEST]!r} is no expression", FORM) from error
+
+
+def require_condition(node: ast.expr, text: str) -> None:
+    """Raise ConfigurationError unless an expression is true or false, and made of what is allowed."""
+    match node:
+        case ast.BoolOp(values=parts):
+            for part in parts:
+                require_condition(part, text)
+        case ast.UnaryOp(op=ast.Not(), operand=part):
+            require_condition(part, text)
+        case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in COMPARISONS for op in ops):
+            for part in (left, *others):
+                require_number(part, text)
+        case ast.Compare():
+            what = f"--gate {text!r}: {ast.unparse(node)!r} is no comparison of a gate"
+            raise ConfigurationError(what, "compare numbers with <, <=, >, >=, == or !=")
+        case _:
+            raise ConfigurationError(f"--gate {text!r}: {ast.unparse(node)!r} is neither true nor false", FORM)
+
+
+def require_number(node: ast.expr, text: str) -> None:
+    """Raise ConfigurationError unless an expression is a number, and made of what is allowed."""
+    match node:
+        case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):
+            if not isfinite(value):
+                raise ConfigurationError(f"--gate {text!r}: a number in it is too large", FORM)
+        case ast.Attribute():
+            named(node, text)
+        case ast.UnaryOp(op=ast.USub(), operand=part):
+            require_number(part, text)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+            require_number(left, text)
+            require_number(right, text)
+        case _:
+            raise ConfigurationError(f"--gate {text!r}: {ast.unparse(node)!r} is no number", FORM)
+
+
+def named(node: ast.Attribute, text: str) -> tuple[str, str]:
+    """The precision and metric of ``PRECISION.METRIC``. Raises ConfigurationError for a metric that does not exist."""
+    if not isinstance(node.value, ast.Name) or node.attr not in METRICS:
+        raise ConfigurationError(
+            f"--gate {text!r}: {ast.unparse(node)!r} is no number of the report",
+            f"behind the dot: {', '.join(METRICS)}",
+        )
+    return spelled(node.value.id), node.attr
+
+
+def value_of(node: Any, numbers: Names, text: str) -> float | bool:
+    """The value of an expression that was found to be allowed. Raises ConfigurationError for a division by 0."""
+    match node:
+        case ast.BoolOp(op=ast.And(), values=parts):
+            return all(value_of(part, numbers, text) for part in parts)
+        case ast.BoolOp(values=parts):
+            return any(value_of(part, numbers, text) for part in parts)
+        case ast.UnaryOp(op=ast.Not(), operand=part):
+            return not value_of(part, numbers, text)
+        case ast.UnaryOp(operand=part):
+            return -value_of(part, numbers, text)
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            values = [value_of(part, numbers, text) for part in (left, *others)]
+            pairs = zip(ops, values, values[1:], strict=False)
+            return all(COMPARISONS[type(op)](one, other) for op, one, other in pairs)
+        case ast.BinOp(left=left, op=op, right=right):
+            try:
+                return BINARY[type(op)](value_of(left, numbers, text), value_of(right, numbers, text))
+            except ZeroDivisionError as error:
+                raise ConfigurationError(f"--gate {text!r} divides by 0", "compare a product instead") from error
+        case ast.Attribute(value=ast.Name(id=precision), attr=metric):
+            return numbers[spelled(precision), metric]
+        case _:
+            return float(node.value)
