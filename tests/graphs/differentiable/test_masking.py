@@ -57,6 +57,7 @@ def test_the_gradient_of_an_int8_file_masks_nothing(
     assert found["steps"][-1].best > 0.2 > 2 * found["search"][-1].best
 
 
+@pytest.mark.long
 def test_a_gradient_that_masks_is_noticed(
     masking: Mapping[str, Any], segmenter: Segmenter, file: Any, trained: "Trained"
 ) -> None:
