@@ -32,6 +32,8 @@ from segeval.models import Segmenter, load_model
 from segeval.models.soundness import predict
 from segeval.places import dataset_root
 
+from .adv_lib_peers import peers
+
 LIMITS = (0.2, 0.3, 0.5, 0.7)
 """Mean changes in levels within which the best iterate is looked for."""
 AIM = 0.99

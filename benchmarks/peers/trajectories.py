@@ -22,6 +22,8 @@ from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import build_attack
 from segeval.goals import Goal
 
+from .adv_lib_peers import peers
+
 CLASSES, STEPS = 19, 40
 TOLD = (1, 10, 20, 39)
 NEVER = 1.1
