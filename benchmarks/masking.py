@@ -1,7 +1,7 @@
 """Whether the gradient of an int8 file hides what an attack could find: the signs of that, looked for one by one.
 
-    python benchmarks/masking.py --dataset synthetic --model fast-scnn-synthetic --limit 2
-    python benchmarks/masking.py --dataset camvid --model espnet-camvid --limit 2
+    python -m benchmarks.masking --dataset synthetic --model fast-scnn-synthetic --limit 2
+    python -m benchmarks.masking --dataset camvid --model espnet-camvid --limit 2
 
 A gradient that masks shows itself (Athalye et al. 2018, arXiv:1802.00420): more steps or a larger budget do not help,
 a search without a gradient finds more, an attack without a bound fails. All attacks change the whole image, and see it
