@@ -104,10 +104,13 @@ class Setup:
             raise ConfigurationError(f"attack {doubled[0]!r} is given more than once", "leave one of them out")
         for model in self.models:
             if not same_classes(model.spec.table, self.dataset.table):
+                other = "choose a model made for these classes: segeval ls models"
                 raise ConfigurationError(
                     f"{model.spec.name} knows the classes of {model.spec.table.name}, the dataset those of "
                     f"{self.dataset.table.name}: {class_difference(model.spec.table, self.dataset.table)}",
-                    CARD_OF_CLASSES if model.record.card else "choose a model made for these classes: segeval ls models",
+                    CARD_OF_CLASSES
+                    if model.record.card
+                    else "choose a model made for these classes: segeval ls models",
                 )
 
     @property
