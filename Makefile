@@ -4,14 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := .venv-peers
+ZOO := .venv-zoo
 
-.PHONY: help demo test test-long lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all soak peers
+.PHONY: help demo test test-long lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all soak peers check-zoo
 
 help:
 	@echo "make demo   set up .venv and run the whole chain on synthetic scenes"
 	@echo "make test   set up .venv, check style and types, run the tests"
 	@echo "make clean  remove .venv and caches"
-	@echo "longer checks: make test-long, check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz, soak; make peers for benchmarks/peers"
+	@echo "longer checks: make test-long, check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz, soak, check-zoo; make peers for benchmarks/peers"
 
 $(STAMP): pyproject.toml constraints.txt
 	@for python in $(PYTHON) python3.12 python3.13 python3; do \
@@ -89,5 +90,17 @@ peers: $(STAMP)
 	$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
 		> $$($(PEERS)/bin/python -c 'import site; print(site.getsitepackages()[0])')/segeval.pth
 
+# Networks that others wrote, through the whole chain; docs/zoo.md. An environment of its own: 6 GB.
+check-zoo: $(ZOO)/.installed
+	$(ZOO)/bin/python -m benchmarks.zoo.check --write
+
+$(ZOO)/.installed: $(STAMP) benchmarks/zoo/requirements.txt benchmarks/zoo/openmmlab.txt
+	$(BIN)/python -m venv $(ZOO)
+	$(ZOO)/bin/python -m pip install --quiet --upgrade 'pip>=24' 'setuptools>=80' wheel
+	$(ZOO)/bin/python -m pip install --quiet --constraint benchmarks/zoo/requirements.txt --editable '.[cpu,rtx,zoo]'
+	$(ZOO)/bin/python -m pip install --quiet --requirement benchmarks/zoo/requirements.txt
+	$(ZOO)/bin/python -m pip install --quiet --no-deps --requirement benchmarks/zoo/openmmlab.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(PEERS) .venv-py38 .venv-trt-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info segeval-demo
+	rm -rf $(VENV) $(PEERS) $(ZOO) .venv-py38 .venv-trt-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info segeval-demo

@@ -108,9 +108,7 @@ class Setup:
                 raise ConfigurationError(
                     f"{model.spec.name} knows the classes of {model.spec.table.name}, the dataset those of "
                     f"{self.dataset.table.name}: {class_difference(model.spec.table, self.dataset.table)}",
-                    CARD_OF_CLASSES
-                    if model.record.card
-                    else "choose a model made for these classes: segeval ls models",
+                    CARD_OF_CLASSES if model.record.card else other,
                 )
 
     @property
