@@ -7,7 +7,7 @@ from typing import Literal
 
 from segeval.errors import ConfigurationError, nearest
 from segeval.models.cards.card import ENDS
-from segeval.models.cards.reading import input_of, output_of
+from segeval.models.cards.card_reading import input_of, output_of
 from segeval.models.cards.tables import Table, read_toml
 from segeval_runner.described import Input, Layout, Output
 

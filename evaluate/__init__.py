@@ -11,7 +11,7 @@ from .gates.gates import check as check_gates
 from .gates.gates import require_known as require_known_gates
 from .measure.report_records import SurvivalReport
 from .report.adaptive_terminal import adaptive_in_terminal
-from .report.reading import read_report
+from .report.report_reading import read_report
 from .report.report_terminal import clean_in_terminal, corruptions_in_terminal, differences_in_terminal, survival_table
 from .report.sweep_terminal import sweeps_in_terminal
 from .report.under_attack_terminal import under_attack_in_terminal

@@ -25,7 +25,7 @@ from .measure.counting import Counted, count_everything
 from .measure.inputs import Sources
 from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetSummary, SurvivalReport
 from .measure.report_rows import ReportRows, made_on_files
-from .measure.summary import survival_rows
+from .measure.survival_summary import survival_rows
 from .measure.sweep import attributions, calibration_matrices
 from .measure.under_attack_rows import attacked_rows
 from .report.adaptive_csv import adaptive_lines
@@ -33,11 +33,11 @@ from .report.corruptions_csv import corruption_lines
 from .report.downloads import downloads, kept_free
 from .report.gallery import gallery
 from .report.page import Page
-from .report.places import require_place
-from .report.reading import FILE as REPORT
-from .report.reading import KEPT
 from .report.renewal import hashes_below, hashes_of, make_above, renewed
 from .report.report_csv import CsvLine, clean_line, csv_bytes, curve_lines, flat, survival_line, tested_cells
+from .report.report_folder import require_place
+from .report.report_reading import FILE as REPORT
+from .report.report_reading import KEPT
 from .report.sweep_csv import attribution_lines, calibration_lines
 from .report.under_attack_csv import attacked_lines
 from .report.under_attack_wording import worst_sentences

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.zoo.pictures import SIZE, batch
 from benchmarks.zoo.random_weights import with_weights
 from segeval.deploy.compiler import installed
-from segeval.evaluate.report.reading import read_report
+from segeval.evaluate.report.report_reading import read_report
 from segeval.files.bundles import BundleFolder
 from segeval.files.engine_records import EngineRecord
 from segeval.models.cards import read_card

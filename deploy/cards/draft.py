@@ -17,7 +17,7 @@ from segeval.graphs.brought import Tensor, input_of, read_onnx
 from segeval.graphs.given import OnnxNetwork
 from segeval.graphs.given.file import answer_of, computed, float_network, logits_behind, of_shape, producers_of
 from segeval.models.cards import ModelCard, Source
-from segeval.models.cards.reading import card_of
+from segeval.models.cards.card_reading import card_of
 from segeval_runner.described import Input, Kind, Layout, Output
 
 from .check import USUAL

@@ -8,9 +8,9 @@ from segeval.files.storage import write_atomic
 from segeval.progress import Progress
 
 from ..measure.paired import permutations_for
-from ..report.places import require_place
 from ..report.renewal import make_above, renewed
 from ..report.report_csv import csv_bytes
+from ..report.report_folder import require_place
 from .changes import clean_changes, measure, questions, tests_of
 from .compare_csv import change_line, markdown
 from .compare_findings import finding, notes

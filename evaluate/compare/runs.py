@@ -10,7 +10,7 @@ from segeval.errors import FormatError
 from ..measure.report_records import EngineSummary, SurvivalReport
 from ..measure.row_key import RowKey
 from ..measure.survival import SampleCounts
-from ..report.reading import read_whole_report
+from ..report.report_reading import read_whole_report
 from ..report.wording import attack_name
 from .compare_records import Only, Run
 from .samples_csv import FILE, HINT, read_samples

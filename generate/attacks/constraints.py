@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .goals import clean_margin, goal_margin
+from .goal_losses import clean_margin, goal_margin
 from .problem import Problem
 
 

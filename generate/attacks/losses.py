@@ -8,7 +8,7 @@ from torch import Tensor
 
 from segeval.goals import Goal
 
-from .goals import goal_margin, goal_probability
+from .goal_losses import goal_margin, goal_probability
 
 Omega = Literal["none", "balanced", "source", "margin", "adversarial"]
 

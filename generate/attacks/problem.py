@@ -13,7 +13,7 @@ from segeval.goals import Goal
 from segeval.models import Network
 
 from .budgets import dithered
-from .goals import evasive_loss, goal_cross_entropy
+from .goal_losses import evasive_loss, goal_cross_entropy
 from .losses import mean_over
 from .pixel_losses import LOSSES, Loss, Pixels
 from .victims import aligned

@@ -15,7 +15,7 @@ from segeval.models import ModelSpec, Network, Segmenter
 from segeval.models.segmenter import Deployable
 from segeval.models.soundness import predict
 
-from .camera import Behind
+from .corruption_gradients import Behind
 from .losses import joint_labels
 
 

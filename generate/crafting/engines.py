@@ -8,7 +8,7 @@ from torch import Tensor
 
 from segeval.errors import EngineError
 from segeval.graphs.differentiable import BackendLogits, OnnxRuntimeLogits
-from segeval.graphs.differentiable.segmenter import logits_of
+from segeval.graphs.differentiable.graph_segmenter import logits_of
 from segeval_runner.backends import Settings, load_backend
 from segeval_runner.bundle import Bundle
 from segeval_runner.cli import own_engines

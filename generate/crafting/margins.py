@@ -13,7 +13,7 @@ from segeval.models import Segmenter
 from segeval.models.segmenter import scaled_logits
 from segeval.models.soundness import answer
 
-from ..attacks.goals import goal_margin
+from ..attacks.goal_losses import goal_margin
 
 LARGEST = float(np.finfo(np.float16).max)
 SMALLEST = float(np.finfo(np.float16).smallest_normal)  # no processor flushes it to zero

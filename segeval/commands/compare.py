@@ -31,7 +31,7 @@ def compare(
     """
     from segeval.evaluate.compare import compare_runs, comparison_view, write
     from segeval.evaluate.compare.compare_records import KEPT
-    from segeval.evaluate.report.places import require_place
+    from segeval.evaluate.report.report_folder import require_place
     from segeval.files.encoding import encode_sealed
 
     if out is not None:

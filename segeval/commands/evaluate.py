@@ -61,9 +61,9 @@ def evaluate(
         under_attack_in_terminal,
     )
     from segeval.evaluate import evaluate as measure
-    from segeval.evaluate.report.places import require_free, require_place
     from segeval.evaluate.report.plain_table import lines
-    from segeval.evaluate.report.reading import KEPT
+    from segeval.evaluate.report.report_folder import require_free, require_place
+    from segeval.evaluate.report.report_reading import KEPT
 
     gates = [parse_gate(text) for text in gate]
     if (junit or summary) and not gates:

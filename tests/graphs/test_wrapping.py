@@ -21,7 +21,7 @@ from segeval.graphs.brought import (
     read_onnx,
     with_shape,
 )
-from segeval.graphs.differentiable.segmenter import GraphSegmenter
+from segeval.graphs.differentiable.graph_segmenter import GraphSegmenter
 from segeval.graphs.wrapping import wrapped
 from segeval_runner.described import Input, Output, label_maps, prepared
 

@@ -1,7 +1,7 @@
 """A deployed ONNX file as a module of PyTorch: computed as it is deployed, with a gradient to the image."""
 
 from segeval.graphs.differentiable.graph import DifferentiableGraph
+from segeval.graphs.differentiable.graph_segmenter import GraphSegmenter
 from segeval.graphs.differentiable.in_the_loop import BackendLogits, EngineInTheLoop, OnnxRuntimeLogits
-from segeval.graphs.differentiable.segmenter import GraphSegmenter
 
 __all__ = ["BackendLogits", "DifferentiableGraph", "EngineInTheLoop", "GraphSegmenter", "OnnxRuntimeLogits"]

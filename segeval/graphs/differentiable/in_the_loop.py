@@ -16,7 +16,7 @@ from onnx import ModelProto, TensorProto, helper
 from torch import Tensor, nn
 
 from segeval.errors import EngineError
-from segeval.graphs.differentiable.segmenter import batch_of, logits_of
+from segeval.graphs.differentiable.graph_segmenter import batch_of, logits_of
 from segeval.graphs.session import open_session
 from segeval.models.segmenter import LEVELS
 from segeval_runner.backends import Backend

@@ -16,7 +16,7 @@ from segeval.errors import EngineError, nearest
 from segeval.graphs.differentiable.constants import held
 from segeval.graphs.differentiable.node import ANY, REMEDY, Compute, Node, Working, label
 from segeval.graphs.differentiable.operations import quantization
-from segeval.graphs.differentiable.registry import OPERATORS, Operator
+from segeval.graphs.differentiable.operator_registry import OPERATORS, Operator
 from segeval.graphs.differentiable.rounding import straight_through, to_half
 
 OLDEST = 11

@@ -1,8 +1,8 @@
 """Model cards: one TOML file says what a network of the user's is, so that nobody has to write code for it."""
 
 from segeval.models.cards.card import EXAMPLE, ModelCard, Source
+from segeval.models.cards.card_reading import read_card
 from segeval.models.cards.opening import identity, is_card, load_card, open_card, recorded_files
-from segeval.models.cards.reading import read_card
 
 __all__ = [
     "EXAMPLE",

@@ -10,7 +10,7 @@ from segeval.errors import ConfigurationError
 from segeval.files.sets import CardRecord, FileRecord
 from segeval.files.storage import sha256, sha256_file
 from segeval.models.cards.card import ModelCard
-from segeval.models.cards.reading import read_card
+from segeval.models.cards.card_reading import read_card
 from segeval.models.model_names import CARD
 from segeval.models.safe import digest_of
 from segeval.models.segmenter import Segmenter

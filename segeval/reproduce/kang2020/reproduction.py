@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from segeval.errors import ConfigurationError
-from segeval.evaluate.report.places import require_place
+from segeval.evaluate.report.report_folder import require_place
 from segeval.files.exclusive import only_writer
 from segeval.files.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
 from segeval.files.held import require_held

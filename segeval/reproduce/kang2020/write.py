@@ -9,9 +9,9 @@ from markupsafe import Markup
 from segeval.evaluate.measure.bootstrap import RESAMPLES
 from segeval.evaluate.measure.report_records import Curve
 from segeval.evaluate.report.palette import LegendEntry
-from segeval.evaluate.report.places import require_place
 from segeval.evaluate.report.renewal import hashes_below, renewed
 from segeval.evaluate.report.report_csv import csv_bytes, flat
+from segeval.evaluate.report.report_folder import require_place
 from segeval.files.encoding import encode_sealed
 from segeval.files.experiments import ExperimentFolder
 from segeval.files.images import png_bytes

@@ -15,7 +15,7 @@ from segeval.evaluate.measure.counting import Counted, count_everything
 from segeval.evaluate.measure.decomposition import Decomposition, Shape, named_bins
 from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.measure.report_records import BreakdownRow
-from segeval.evaluate.measure.summary import survival_rows
+from segeval.evaluate.measure.survival_summary import survival_rows
 from segeval.evaluate.report.report_csv import csv_bytes, flat, survival_line
 from segeval.files.encoding import encode
 from segeval.files.engine_records import Calibration

@@ -14,8 +14,8 @@ import pytest
 from segeval.errors import ConfigurationError, DataError, IntegrityError, SegevalError
 from segeval.evaluate import evaluate, read_benchmark_report
 from segeval.evaluate.compare.runs import open_run
-from segeval.evaluate.report.reading import read_whole_report
 from segeval.evaluate.report.renewal import Kept, alone, finish, hashes_below, renewed, require_recorded
+from segeval.evaluate.report.report_reading import read_whole_report
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World

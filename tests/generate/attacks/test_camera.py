@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segeval.corruptions import KINDS, parse_corruption
-from segeval.generate.attacks.camera import FORMS, Behind, corrupted
+from segeval.generate.attacks.corruption_gradients import FORMS, Behind, corrupted
 
 HEIGHT, WIDTH = 61, 90  # no multiples of a block
 

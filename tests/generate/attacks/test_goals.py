@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segeval.generate.attacks.goals import evasive_loss, goal_cross_entropy, goal_margin, goal_probability
+from segeval.generate.attacks.goal_losses import evasive_loss, goal_cross_entropy, goal_margin, goal_probability
 from segeval.generate.attacks.losses import difference
 from segeval.goals import Goal
 

@@ -17,7 +17,7 @@ from segeval.classes import ClassTable
 from segeval.errors import ConfigurationError
 from segeval.files.sets import Scope
 from segeval.generate.attacks.constraints import balance, leads
-from segeval.generate.attacks.goals import clean_margin, goal_margin
+from segeval.generate.attacks.goal_losses import clean_margin, goal_margin
 from segeval.generate.attacks.multipliers import slope
 from segeval.generate.attacks.problem import Attack, Problem
 from segeval.generate.attacks.proximal import prox_l2, prox_linf

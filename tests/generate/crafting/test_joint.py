@@ -17,7 +17,7 @@ from segeval.datasets import Example
 from segeval.errors import ConfigurationError
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import CraftConfig, Scope, Setting, TaskRecord
-from segeval.generate.attacks.goals import evasive_loss
+from segeval.generate.attacks.goal_losses import evasive_loss
 from segeval.generate.attacks.problem import Candidate, Problem
 from segeval.generate.attacks.specs import build_attack, resolve
 from segeval.generate.attacks.tanh import Tanh

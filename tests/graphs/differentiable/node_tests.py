@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.backend.test.case import node as node_cases
 
 from segeval.graphs.differentiable.graph import DifferentiableGraph
-from segeval.graphs.differentiable.registry import OPERATORS
+from segeval.graphs.differentiable.operator_registry import OPERATORS
 from segeval.graphs.differentiable.steps import OLDEST
 
 FILES = {

@@ -19,7 +19,7 @@ from torch.autograd import gradcheck
 
 from segeval.errors import EngineError
 from segeval.graphs.differentiable.graph import DifferentiableGraph
-from segeval.graphs.differentiable.registry import OPERATORS
+from segeval.graphs.differentiable.operator_registry import OPERATORS
 from segeval.graphs.differentiable.steps import OLDEST
 from tests.graphs.differentiable.node_tests import NodeTest, as_array, computed, node_tests, stored
 
