@@ -94,11 +94,11 @@ peers: $(STAMP)
 check-zoo: $(ZOO)/.installed
 	$(ZOO)/bin/python -m benchmarks.zoo.check --write
 
-$(ZOO)/.installed: $(STAMP) benchmarks/zoo/requirements.txt benchmarks/zoo/openmmlab.txt
+$(ZOO)/.installed: $(STAMP) constraints.txt benchmarks/zoo/requirements.txt benchmarks/zoo/openmmlab.txt
 	$(BIN)/python -m venv $(ZOO)
 	$(ZOO)/bin/python -m pip install --quiet --upgrade 'pip>=24' 'setuptools>=80' wheel
-	$(ZOO)/bin/python -m pip install --quiet --constraint benchmarks/zoo/requirements.txt --editable '.[cpu,rtx,zoo]'
-	$(ZOO)/bin/python -m pip install --quiet --requirement benchmarks/zoo/requirements.txt
+	sed '/^torch==/d' constraints.txt > $(ZOO)/constraints.txt
+	$(ZOO)/bin/python -m pip install --quiet --constraint $(ZOO)/constraints.txt --requirement benchmarks/zoo/requirements.txt --editable '.[cpu,rtx,zoo]'
 	$(ZOO)/bin/python -m pip install --quiet --no-deps --requirement benchmarks/zoo/openmmlab.txt
 	@touch $@
 

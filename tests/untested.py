@@ -41,6 +41,7 @@ TOOLS = (
         "real images and published weights",
         f"SEGEVAL_DATA=FOLDER {PYTEST}, the folder having camvid, cityscapes_frames, weights and golden",
     ),
+    Tool("the libraries of the zoo are not installed", "networks of other libraries", "make check-zoo"),
     Tool("there is no mount command", "a full disk", f"apt-get install mount && {PYTEST}, as root"),
     Tool("a small disk cannot be mounted", "a full disk", f"{PYTEST}, as root"),
 )
