@@ -127,16 +127,15 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, out: int, height: int, width: int) -> None:
         super().__init__()
-        self.kept = channels // 2
-        changed = out - self.kept
-        self.layer_right = nn.Sequential(
-            conv_norm_act(channels - self.kept, changed, 1), Volume(changed, height, width)
-        )
+        kept = channels // 2
+        self.parts = [kept, channels - kept]
+        changed = out - kept
+        self.layer_right = nn.Sequential(conv_norm_act(channels - kept, changed, 1), Volume(changed, height, width))
         self.shuffle = Interleave(2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) to (N, out, H, W)."""
-        left, right = torch.tensor_split(x, [self.kept], 1)
+        left, right = torch.split(x, self.parts, 1)
         y: Tensor = self.shuffle(torch.cat([left, self.layer_right(right)], 1))
         return y
 

@@ -9,9 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from segeval.errors import WeightsError
-from segeval.models import dicenet
+from segeval.graphs.export import export_fp32
+from segeval.graphs.session import DeployedModel
+from segeval.models import Segmenter, dicenet
 from segeval.models.dicenet import Architecture, DiCENet
 from segeval.models.loading import build_network, load_spec
+from segeval.models.soundness import predict
+from tests.rounding import settle
 
 AUTHORS = {
     (64, 128): (
@@ -121,3 +125,15 @@ def test_weights_that_are_not_its_own_are_named() -> None:
     assert "the one with the decoder" in caught.value.hint
     with pytest.raises(WeightsError, match="channels, which no DiCENet has"):
         dicenet.build(20, {**state, "proj_enc_32x32.wt_layer.1.weight": torch.zeros(64, 8, 1, 1)})
+
+
+def test_an_exported_one_computes_what_torch_computes() -> None:
+    spec = load_spec("dicenet-cityscapes")
+    segmenter = Segmenter(spec, filled(DiCENet(replace(small(), depths=(1, 1)))).float())
+    image = np.random.default_rng(0).integers(0, 256, (64, 128, 3), np.uint8)
+    model = export_fp32(segmenter, 64, 128)
+    assert not {node.op_type for node in model.graph.node} & {"Loop", "Shape", "Slice", "Gather"}
+    settled = settle(model, image, "fp32")
+    settled.require(predict(segmenter, image))
+    settled.require(DeployedModel(model).predict(image))
+    assert len(np.unique(predict(segmenter, image))) > 1

@@ -38,9 +38,9 @@ def test_segformer_of_transformers_is_checked() -> None:
     if find_spec("transformers") is None:
         pytest.skip("the libraries of the zoo are not installed: pip install '.[zoo]'")
     (path,) = (path for path in CARDS if path.stem == "transformers-segformer-b0")
-    segmenter = load_card(str(path))
+    card, segmenter = read_card(path), load_card(str(path))
     (said,) = segmenter.said
     assert "names no weights" in said and "huggingface.co/nvidia/segformer-b0" in said
     with torch.random.fork_rng():
-        findings = list(check_card(segmenter, None, (64, 64)))
+        findings = list(check_card(segmenter, card, None, (64, 64)))
     assert not [finding.text for finding in findings if finding.doubt]
