@@ -11,6 +11,9 @@ from segeval.fetching.sources import SOURCES, Source, source_of
 from segeval.models.loading import find_weights, load_spec, weights_status
 from segeval.registry import DATASETS, MODELS
 
+DICENET = ("sacmehta/EdgeNets", "model/segmentation/model_zoo/dicenet/dicenet_s_1.0_city_1024x512.pth")
+"""The one published file that is not among the real data: its hash was taken from a clone of its repository."""
+
 sources = pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
 
 
@@ -27,7 +30,7 @@ def test_files_have_a_place_below_the_cache_and_a_hash(source: Source) -> None:
 
 def test_no_two_sources_bring_the_same_file() -> None:
     paths = [file.path for source in SOURCES.values() for file in source.files()]
-    assert len(set(paths)) == len(paths) == 1402 + 10 + 3
+    assert len(set(paths)) == len(paths) == 1402 + 10 + 4
 
 
 def test_every_published_weight_file_of_a_registered_model_can_be_fetched() -> None:
@@ -57,6 +60,8 @@ def test_the_tables_agree_with_the_record_of_the_real_data(data: Path) -> None:
         rows = {(row["origin_repository"], row["origin_path"]): row for row in csv.DictReader(lines, delimiter="\t")}
     for source in SOURCES.values():
         for file in source.files():
+            if (file.repository, file.origin) == DICENET:
+                continue
             row = rows[file.repository, file.origin]
             if row["form"] == "byte-identical":
                 assert (file.digest, file.size) == (f"sha256:{row['sha256']}", int(row["bytes"]))
