@@ -32,7 +32,7 @@ from segeval.models.loading import load_model, load_spec
 from segeval.models.soundness import predict
 from segeval.registry import ATTACKS
 
-SOME = [
+FEW = [
     name if name in ("apgd", "ddn", "fgsm", "tanh") else pytest.param(name, marks=pytest.mark.long) for name in ATTACKS
 ]
 """All attacks; the others in make test-long."""
@@ -263,7 +263,7 @@ def test_a_shrinking_mask_is_what_the_networks_together_still_see() -> None:
         before = candidate
 
 
-@pytest.mark.parametrize("attack", SOME)
+@pytest.mark.parametrize("attack", FEW)
 def test_joint_on_one_network_is_the_attack_on_that_network(
     attack: str, world: Any, tree: Tree, tmp_path: Path
 ) -> None:
@@ -274,7 +274,7 @@ def test_joint_on_one_network_is_the_attack_on_that_network(
     assert single == tree(both, manifest=False), "it is not crafted twice"
 
 
-@pytest.mark.parametrize("attack", SOME)
+@pytest.mark.parametrize("attack", FEW)
 def test_the_order_of_the_networks_changes_nothing(
     attack: str, world: Any, pair: tuple[str, str], tree: Tree, tmp_path: Path
 ) -> None:
