@@ -71,7 +71,7 @@ check-tensorrt-build: $(STAMP)
 check-tensorrt-build-all: $(STAMP)
 	$(BIN)/python -m tests.tensorrt_build.check --all
 
-# Mutated bundles, replays and archives; docs/untrusted-files.md. The ordinary tests run 500 examples.
+# Mutated bundles, replays and archives; docs/untrusted-files.md. The ordinary tests run 250 examples.
 fuzz: $(STAMP)
 	SEGEVAL_FUZZ_EXAMPLES=$${SEGEVAL_FUZZ_EXAMPLES:-10000} $(BIN)/python -m pytest -q tests/fuzz
 

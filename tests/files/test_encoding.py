@@ -125,13 +125,15 @@ def test_a_class_table_that_contradicts_itself_is_a_malformed_file(example: Exam
 
 
 def test_the_label_of_an_attack_names_its_preset_unless_it_is_the_default(example: Example) -> None:
-    spec = replace(example(AttackSpec), attack="tanh", scope="full", within=None, match="")
+    spec = replace(example(AttackSpec), attack="tanh", scope="full", within=None, match="", robust_to=())
     assert replace(spec, preset="default").label == "tanh-full"
     assert replace(spec, preset="paper").label == "tanh-full-paper"
     assert replace(spec, preset="paper", within=0.5).label == "tanh-full-paper-within-0.5"
     fgsm = replace(spec, attack="fgsm", preset="matched")
     assert replace(fgsm, match="tanh-full-paper").label == "fgsm-full-as-tanh-paper"
     assert replace(fgsm, match="tanh-full").label == "fgsm-full-as-tanh"
+    robust = replace(spec, preset="default", robust_to=("jpeg-75", "blur-1.5"), on="int8", engines=("int8",))
+    assert robust.label == "tanh-full-robust-to-jpeg-75+blur-1.5-on-int8"
 
 
 @dataclass(frozen=True)

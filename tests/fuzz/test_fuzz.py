@@ -32,7 +32,7 @@ Files = dict[str, bytes]
 Sandbox = Callable[[], Path]
 Fence = Callable[..., AbstractContextManager[None]]
 
-EXAMPLES = int(os.environ.get("SEGEVAL_FUZZ_EXAMPLES", "500"))
+EXAMPLES = int(os.environ.get("SEGEVAL_FUZZ_EXAMPLES", "250"))
 DRAWN = "SEGEVAL_FUZZ_EXAMPLES" in os.environ
 """Whether examples are drawn at random, so that nothing is certain about what they are."""
 MOST_BYTES = 1 << 20

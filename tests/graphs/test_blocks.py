@@ -1,5 +1,7 @@
 """Blocks partition what is quantized, of every network there is and of others with arbitrary names."""
 
+from typing import Any
+
 import pytest
 from onnx import ModelProto
 
@@ -21,8 +23,9 @@ KNOWN = {
 }  # fmt: skip
 
 
-def one_per_architecture() -> list[str]:
-    return list({load_spec(name).builder: name for name in MODELS}.values())
+def one_per_architecture() -> list[Any]:
+    names = {load_spec(name).builder: name for name in MODELS}.values()
+    return [pytest.param(name, marks=pytest.mark.long) if "dicenet" in name else name for name in names]
 
 
 @pytest.fixture(scope="module", params=one_per_architecture())

@@ -67,7 +67,10 @@ def test_what_tensorrt_does_not_take_is_refused(broken: ModelProto, spoil: Spoil
         check_contract(broken, "fp32")
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize(
+    "name",
+    [name if "dicenet" not in name else pytest.param(name, marks=pytest.mark.long) for name in MODELS],
+)
 def test_every_registered_network_keeps_the_contract(name: str) -> None:
     spec = load_spec(name)
     segmenter = Segmenter(spec, build_network(spec, None))

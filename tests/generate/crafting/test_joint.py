@@ -32,9 +32,8 @@ from segeval.models.loading import load_model, load_spec
 from segeval.models.soundness import predict
 from segeval.registry import ATTACKS
 
-FEW = [
-    name if name in ("apgd", "ddn", "fgsm", "tanh") else pytest.param(name, marks=pytest.mark.long) for name in ATTACKS
-]
+TOGETHER = ("apgd", "ddn", "fgsm", "tanh")
+FEW = [name if name in TOGETHER else pytest.param(name, marks=pytest.mark.long) for name in ATTACKS]
 """All attacks; the others in make test-long."""
 
 Tree = Callable[..., dict[str, bytes]]
@@ -109,13 +108,13 @@ def pair(world: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str
 
 @pytest.fixture(scope="module")
 def joint(world: Any, pair: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> SetFolder:
-    """Every attack on each of two networks and on both together, shown to both."""
+    """Some attacks on each of two networks and on both together, shown to both."""
     folder: SetFolder = world.craft(
         tmp_path_factory.mktemp("joint") / "set",
         models=pair,
         victims=("each", "joint"),
         transfer=True,
-        attacks=tuple(ATTACKS),
+        attacks=TOGETHER,
     )
     return folder
 

@@ -49,6 +49,7 @@ def rows(masking: Mapping[str, Any], segmenter: Segmenter, network: Any, trained
     return masking["measured"](problems, STEPS, RESTARTS)
 
 
+@pytest.mark.long
 def test_the_gradient_of_an_int8_file_masks_nothing(
     masking: Mapping[str, Any], segmenter: Segmenter, file: Any, trained: "Trained"
 ) -> None:
