@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .budgets import Linf
+from .constraints import per_image
 from .problem import Problem
 
 KEPT = 0.75
@@ -68,11 +69,11 @@ class AdaptiveSteps:
         self.falls += loss < self.last
         self.last = loss
         better = loss < self.smallest
-        self.best = torch.where(spread(better), x, self.best)
-        self.slope = torch.where(spread(better), gradient, self.slope)
+        self.best = torch.where(per_image(better), x, self.best)
+        self.slope = torch.where(per_image(better), gradient, self.slope)
         self.smallest = torch.where(better, loss, self.smallest)
         if not self.first and self.windows.ends():
-            back = spread(self.judge())
+            back = per_image(self.judge())
             x, gradient = torch.where(back, self.best, x), torch.where(back, self.slope, gradient)
         found = self.step(x, gradient)
         self.before, self.first = x, False
@@ -83,7 +84,7 @@ class AdaptiveSteps:
         stuck = ~self.halved & (self.smallest >= self.smallest_before)
         self.halved = (self.falls <= OFTEN * self.windows.length) | stuck
         self.smallest_before = self.smallest
-        self.size = torch.where(spread(self.halved), self.size / 2, self.size)
+        self.size = torch.where(per_image(self.halved), self.size / 2, self.size)
         self.falls = torch.zeros_like(self.falls)
         self.windows.next()
         return self.halved
@@ -98,8 +99,3 @@ class AdaptiveSteps:
     def within(self, images: Tensor) -> Tensor:
         """Images inside the budget and where they may change."""
         return self.problem.confine(self.ball.project(images, self.problem.clean))
-
-
-def spread(values: Tensor) -> Tensor:
-    """(N,) as (N, 1, 1, 1)."""
-    return values[:, None, None, None]

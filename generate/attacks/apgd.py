@@ -12,6 +12,7 @@ from segeval.errors import ConfigurationError
 
 from .adaptive_steps import AdaptiveSteps
 from .budgets import Linf, require_whole_budget
+from .constraints import per_image
 from .pixel_losses import Loss
 from .problem import Candidate, Presets, Problem
 from .starts import Run, Start, runs, started
@@ -56,7 +57,7 @@ class APGD:
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield the start, then one image per step; those beyond the budget say so."""
-        for run in runs("apgd", problem, self.restarts):
+        for run in runs(problem, self.restarts):
             yield from descents(problem, run, self.budget, self.loss, self.start, self.wide)
 
 
@@ -97,7 +98,7 @@ def descent(
         yield Candidate(x, logits, run.number, outside)
         if run.over(step):
             better = judged.detach() < steps.smallest
-            return torch.where(better[:, None, None, None], x.detach(), steps.best)
+            return torch.where(per_image(better), x.detach(), steps.best)
         (gradient,) = torch.autograd.grad(objective.sum(), x)
         x = steps.after(x.detach(), gradient, judged.detach())
     raise AssertionError("a count has no end")

@@ -1,7 +1,7 @@
 """What a camera does to images, with a gradient: differentiable forms of `segeval.corruptions`.
 
-Where levels or coefficients are rounded the gradient passes as if they were not (straight-through, Bengio et al. 2013,
-arXiv:1308.3432). Images are (N, 3, H, W) in 0–255 levels.
+Where levels or coefficients are rounded the gradient passes as if they were not. Images are (N, 3, H, W) in 0–255
+levels.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +14,7 @@ from segeval.corruptions import Corruption
 from segeval.models import Network
 
 from .jpeg import jpeg
+from .straight import rounded, straight_through
 
 DARKEST = 0.25
 """Levels below which the slope of a gamma curve, infinite at black, is that of this level."""
@@ -33,12 +34,7 @@ class Behind:
 
 def corrupted(levels: Tensor, corruption: Corruption) -> Tensor:
     """What comes out of a corruption, in whole levels."""
-    return whole(FORMS[corruption.name.partition("-")[0]](whole(levels), corruption.setting)).clamp(0, 255)
-
-
-def whole(values: Tensor) -> Tensor:
-    """Values rounded to nearest; the gradient passes."""
-    return values + (values.round() - values).detach()
+    return rounded(FORMS[corruption.name.partition("-")[0]](rounded(levels), corruption.setting)).clamp(0, 255)
 
 
 def resize(levels: Tensor, factor: float) -> Tensor:
@@ -46,13 +42,13 @@ def resize(levels: Tensor, factor: float) -> Tensor:
     height, width = levels.shape[-2:]
     small = (max(1, round(height * factor)), max(1, round(width * factor)))
     reduced = F.interpolate(levels, small, mode="bilinear", antialias=True, align_corners=False)
-    return F.interpolate(whole(reduced), (height, width), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(rounded(reduced), (height, width), mode="bilinear", antialias=True, align_corners=False)
 
 
 def gamma(levels: Tensor, exponent: float) -> Tensor:
     """Levels in 0..1 to the power of the exponent."""
     powers: Tensor = 255 * (levels.clamp(min=DARKEST) / 255) ** exponent
-    return torch.where(levels > 0, powers, powers - powers.detach())
+    return torch.where(levels > 0, powers, straight_through(torch.zeros_like(powers), powers))
 
 
 def blur(levels: Tensor, sigma: float) -> Tensor:
@@ -70,7 +66,7 @@ def bits(levels: Tensor, depth: float) -> Tensor:
     """The highest bits, spread over 0..255."""
     most = (1 << int(depth)) - 1
     kept = (levels.detach() / (256 // (most + 1))).floor() * 255 / most
-    return levels + (kept - levels).detach()
+    return straight_through(kept, levels)
 
 
 FORMS: Mapping[str, Callable[[Tensor, float], Tensor]] = {

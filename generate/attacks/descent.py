@@ -57,7 +57,7 @@ class SignedDescent:
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield the start, then one image per signed step."""
-        for run in runs(type(self).__name__.lower(), problem, self.restarts):
+        for run in runs(problem, self.restarts):
             yield from self.run(problem, run)
 
     def run(self, problem: Problem, run: Run) -> Iterator[Candidate]:

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .straight import rounded
+
 BLOCK = 8
 LUMA = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -37,12 +39,12 @@ def jpeg(levels: Tensor, quality: float) -> Tensor:
     """Images (N, 3, H, W) in 0–255 levels after saving and reading."""
     height, width = levels.shape[-2:]
     padded = F.pad(levels, (0, -width % (2 * BLOCK), 0, -height % (2 * BLOCK)), mode="replicate")
-    planes = straight(mixed(padded, TO_YCC))
+    planes = rounded(mixed(padded, TO_YCC))
     brightness, colours = planes[:, :1], planes[:, 1:]
-    small = straight(F.avg_pool2d(colours, 2))  # without the 128 that JFIF adds, which the transform takes off again
+    small = rounded(F.avg_pool2d(colours, 2))  # without the 128 that JFIF adds, which the transform takes off again
     brightness = coded(brightness - 128, table(LUMA, quality)) + 128
     wide = F.interpolate(coded(small, table(CHROMA, quality)), scale_factor=2, mode="bilinear", align_corners=False)
-    return mixed(torch.cat([brightness, straight(wide)], 1), TO_RGB)[..., :height, :width].clamp(0, 255)
+    return mixed(torch.cat([brightness, rounded(wide)], 1), TO_RGB)[..., :height, :width].clamp(0, 255)
 
 
 def coded(plane: Tensor, steps: Tensor) -> Tensor:
@@ -51,18 +53,13 @@ def coded(plane: Tensor, steps: Tensor) -> Tensor:
     basis = cosines().to(plane)
     blocks = plane.view(n, c, height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(3, 4)
     steps = steps.to(plane)
-    kept = straight(basis @ blocks @ basis.T / steps) * steps
-    return straight(basis.T @ kept @ basis).transpose(3, 4).reshape(n, c, height, width).clamp(-128, 127)
+    kept = rounded(basis @ blocks @ basis.T / steps) * steps
+    return rounded(basis.T @ kept @ basis).transpose(3, 4).reshape(n, c, height, width).clamp(-128, 127)
 
 
 def mixed(planes: Tensor, weights: tuple[tuple[float, ...], ...]) -> Tensor:
     """Sums of the three planes."""
     return torch.einsum("oc,nchw->nohw", planes.new_tensor(weights), planes)
-
-
-def straight(values: Tensor) -> Tensor:
-    """Values rounded to nearest; the gradient passes."""
-    return values + (values.round() - values).detach()
 
 
 @cache

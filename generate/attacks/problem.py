@@ -16,6 +16,7 @@ from .budgets import dithered
 from .goal_losses import evasive_loss, goal_cross_entropy
 from .losses import mean_over
 from .pixel_losses import LOSSES, Loss, Pixels
+from .straight import straight_through
 from .victims import aligned
 
 DITHER = 1000
@@ -94,7 +95,7 @@ class Problem:
             levels = (images * 255).round()
         else:
             return images
-        return levels.detach() / 255 + (images - images.detach())
+        return straight_through(levels / 255, images)
 
     @cached_property
     def thresholds(self) -> Tensor:

@@ -41,6 +41,5 @@ class SEA:
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield what every part tries; images beyond the budget say so."""
-        parts = PARTS[: problem.steps + 1]
-        for loss, run in zip(parts, runs("sea", problem, len(parts) - 1), strict=True):
+        for loss, run in zip(PARTS, runs(problem, self.restarts), strict=True):
             yield from descents(problem, run, self.budget, loss, "random", wide=True)

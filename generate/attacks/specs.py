@@ -151,7 +151,11 @@ def matched(name: str, reference: AttackSpec, settings: Mapping[str, str], confi
 
 
 def describe(name: str, preset: str, scope: Scope, attack: Attack, config: CraftConfig, on: MadeOn) -> AttackSpec:
-    """The record of one attack."""
+    """The record of one attack. Raises ConfigurationError if it begins anew more often than it has steps."""
+    restarts = getattr(attack, "restarts", 0)
+    if restarts > config.steps:
+        what = f"attack {name!r} begins anew {restarts} times, and has {config.steps} steps in all"
+        raise ConfigurationError(what, "every start needs a step: give more --steps")
     return AttackSpec(
         attack=short_name(name),
         preset=preset,

@@ -6,8 +6,6 @@ from typing import Literal
 
 from torch import Tensor
 
-from segeval.errors import ConfigurationError
-
 from .budgets import Linf
 from .problem import Problem
 
@@ -41,13 +39,9 @@ class Run:
         return not self.last and step + 1 >= self.candidates
 
 
-def runs(attack: str, problem: Problem, restarts: int) -> Iterator[Run]:
-    """Runs that share a problem's candidates equally. Raises ConfigurationError if there are fewer than runs."""
+def runs(problem: Problem, restarts: int) -> Iterator[Run]:
+    """Runs that share a problem's candidates equally."""
     count, total = restarts + 1, problem.steps + 1
-    if total < count:
-        raise ConfigurationError(
-            f"{attack}: {restarts} restarts with {problem.steps} steps", "every start needs a step: give more --steps"
-        )
     for number in range(count):
         yield Run(number, total // count + (number < total % count), number == restarts)
 

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from segeval.errors import ConfigurationError
+from segeval.files.sets import CraftConfig
 from segeval.generate.attacks.apgd import APGD
 from segeval.generate.attacks.pgd import PGD
 from segeval.generate.attacks.pixel_losses import LOSSES, Loss, Pixels
 from segeval.generate.attacks.problem import Candidate, Problem
 from segeval.generate.attacks.sea import SEA
-from segeval.generate.attacks.specs import build_attack
+from segeval.generate.attacks.specs import build_attack, resolve
 from segeval.goals import Goal
 
 N, C, H, W = 2, 6, 3, 4
@@ -120,9 +121,12 @@ def test_an_ensemble_comes_from_outside_and_says_so(several_classes: Callable[..
     assert any(each.outside for each in found) and not all(each.outside for each in found)
 
 
-def test_more_restarts_than_steps_are_refused(several_classes: Callable[..., Problem]) -> None:
-    with pytest.raises(ConfigurationError, match="pgd: 10 restarts with 9 steps"):
-        path(PGD(restarts=10), several_classes("full"))
+@pytest.mark.parametrize(("attack", "steps", "times"), [("pgd", 9, 10), ("sea", 1, 2)])
+def test_more_restarts_than_steps_are_refused_before_anything_is_loaded(attack: str, steps: int, times: int) -> None:
+    settings = (f"restarts={times}",) if attack == "pgd" else ()
+    config = CraftConfig("folder", ("m",), attacks=(attack,), settings=settings, steps=steps)
+    with pytest.raises(ConfigurationError, match=f"attack '{attack}' begins anew {times} times, and has {steps} steps"):
+        resolve(config)
 
 
 @pytest.mark.parametrize(
