@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from segeval.files.benches import BenchRun, Energy
 
-from ..measure.report_records import Estimate
+from ..measure.estimate_records import Estimate
 from ..report.report_csv import CsvLine
 from .device_records import Accuracy, Benchmark, BenchmarkReport, EngineRow
 

@@ -11,7 +11,7 @@ from segeval.files.encoding import decode
 from segeval.files.replays import Environment
 from segeval.files.storage import read_file
 
-from ..measure.report_records import Estimate
+from ..measure.estimate_records import Estimate
 
 FILE = "benchmark.json"
 MOST_BYTES = 1 << 30

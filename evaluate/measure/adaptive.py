@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from segeval.files.sets import AttackSpec
 
+from .estimate_records import Estimate
 from .paired_records import Paired
-from .report_records import Comparison, EngineSummary, Estimate, SetSummary, SurvivalRow
+from .report_records import Comparison, EngineSummary, SetSummary, SurvivalRow
 from .report_rows import ReportRows
 from .row_key import RowKey
 

@@ -10,8 +10,9 @@ from segeval.progress import Progress
 
 from .bootstrap import derived
 from .decomposition import COLUMNS, Bin, Counts, named_bins
+from .estimate_records import Estimate
 from .inputs import Engine, Sources
-from .report_records import BreakdownRow, Estimate
+from .report_records import BreakdownRow
 from .row_key import RowKey
 from .statistics import estimate
 

@@ -14,8 +14,7 @@ from segeval.files.replays import Environment
 from segeval.files.sets import AttackSpec, CraftConfig, DeployedFile, ModelRecord, Scope, TaskRecord
 from segeval.precision import kind_of
 
-from .estimate_records import Estimate as Estimate
-from .estimate_records import Perturbation as Perturbation
+from .estimate_records import Estimate, Perturbation
 from .paired_records import Paired, Tested, nested
 from .row_key import Keyed, RowKey
 from .under_attack_records import AttackedRow

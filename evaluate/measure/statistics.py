@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from .bootstrap import NO_INTERVAL, Floats, Interval, averaged, fraction, intervals
-from .report_records import Estimate, Perturbation
+from .estimate_records import Estimate, Perturbation
 from .survival import SampleCounts
 
 QUANTITIES: dict[str, tuple[str, ...]] = {

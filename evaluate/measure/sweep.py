@@ -13,7 +13,8 @@ from segeval.files.engine_records import Calibration
 
 from .attack_lines import AttackLine, attack_lines, rows_by_attack
 from .clean import miou_difference
-from .report_records import DESKTOP, EngineSummary, Estimate, SurvivalRow
+from .estimate_records import Estimate
+from .report_records import DESKTOP, EngineSummary, SurvivalRow
 from .report_rows import ReportRows
 from .row_key import RowKey, within_model
 from .sweep_rows import difference, is_whole, quantized, survival, survival_difference

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .report_records import DESKTOP, Estimate, SurvivalRow
+from .estimate_records import Estimate
+from .report_records import DESKTOP, SurvivalRow
 from .report_rows import ReportRows
 from .row_key import within_model
 

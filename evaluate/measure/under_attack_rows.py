@@ -11,7 +11,8 @@ from segeval.files.sets import AttackSpec
 from .bootstrap import Floats, derived
 from .class_pixels import ClassPixels
 from .comparable import Comparable, comparable_attacks
-from .report_records import DESKTOP, Estimate, SurvivalRow
+from .estimate_records import Estimate
+from .report_records import DESKTOP, SurvivalRow
 from .row_key import RowKey
 from .statistics import estimate, estimated
 from .under_attack import Total, UnderAttackTally

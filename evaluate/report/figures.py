@@ -22,7 +22,8 @@ from segeval.console import visible
 from segeval.files.sets import AttackSpec, Scope
 from segeval.precision import PRECISION_ORDER
 
-from ..measure.report_records import Curve, CurvePoint, Estimate, SurvivalRow
+from ..measure.estimate_records import Estimate
+from ..measure.report_records import Curve, CurvePoint, SurvivalRow
 from .wording import attack_name
 
 # Placeholders that matplotlib can draw with, and the CSS they turn into.

@@ -23,7 +23,8 @@ from ..measure.adaptive import adaptive_tables
 from ..measure.clean import same_truth
 from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
-from ..measure.report_records import Comparison, Estimate, SurvivalReport
+from ..measure.estimate_records import Estimate
+from ..measure.report_records import Comparison, SurvivalReport
 from ..measure.report_rows import ReportRows
 from ..measure.row_key import within_model
 from ..measure.sweep import attributions, calibration_matrices

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..measure.report_records import CleanRow, Curve, Estimate, SurvivalRow
+from ..measure.estimate_records import Estimate
+from ..measure.report_records import CleanRow, Curve, SurvivalRow
 from ..measure.row_key import RowKey
 
 ALL_TASKS = "*"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from ..measure.report_records import Estimate, SurvivalReport
+from ..measure.estimate_records import Estimate
+from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
 from ..measure.row_key import within_model
 from ..measure.sweep import Attribution, BlockEffect, BlockRow, CalibrationMatrix, attributions, calibration_matrices

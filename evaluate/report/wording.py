@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from segeval.console import visible
 from segeval.files.sets import CraftConfig
 
+from ..measure.estimate_records import Estimate
 from ..measure.paired_records import Paired
-from ..measure.report_records import Estimate, SurvivalRow
+from ..measure.report_records import SurvivalRow
 from ..measure.row_key import RowKey
 
 COMPUTED_BY = {

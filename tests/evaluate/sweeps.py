@@ -4,14 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from segeval.evaluate.measure import sweep
-from segeval.evaluate.measure.report_records import (
-    DESKTOP,
-    CleanRow,
-    EngineSummary,
-    Estimate,
-    SurvivalReport,
-    SurvivalRow,
-)
+from segeval.evaluate.measure.estimate_records import Estimate
+from segeval.evaluate.measure.report_records import DESKTOP, CleanRow, EngineSummary, SurvivalReport, SurvivalRow
 from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.evaluate.measure.sweep import Attribution, CalibrationMatrix
 from segeval.files.engine_records import Calibration, CalibrationImage

@@ -16,7 +16,8 @@ import pytest
 
 from segeval.errors import DataError, FormatError
 from segeval.evaluate import SurvivalReport, evaluate, read_report
-from segeval.evaluate.measure.report_records import Estimate, SurvivalRow
+from segeval.evaluate.measure.estimate_records import Estimate
+from segeval.evaluate.measure.report_records import SurvivalRow
 from segeval.files.bundles import BundleFolder
 from segeval.files.encoding import encode
 from segeval.files.replays import Replay

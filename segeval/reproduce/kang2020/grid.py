@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from segeval.evaluate.measure.report_records import Estimate
+from segeval.evaluate.measure.estimate_records import Estimate
 from segeval.files.sets import Scope
 from segeval.reproduce.kang2020.kang2020_records import METHODS, SCOPES, Cell, Method, Metric
 from segeval.reproduce.kang2020.table1 import columns_of

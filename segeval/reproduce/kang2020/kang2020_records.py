@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from segeval.evaluate.measure.report_records import Curve, Estimate
+from segeval.evaluate.measure.estimate_records import Estimate
+from segeval.evaluate.measure.report_records import Curve
 from segeval.evaluate.report.renewal import Kept
 from segeval.files.experiments import ExperimentConfig
 from segeval.files.sets import ModelRecord, Scope, TaskRecord

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from segeval.evaluate.measure.bootstrap import Floats, averaged, fraction, interval
-from segeval.evaluate.measure.report_records import Estimate
+from segeval.evaluate.measure.estimate_records import Estimate
 from segeval.evaluate.measure.statistics import estimate, estimated
 from segeval.files.sets import AdversarialSample
 from segeval.reproduce.kang2020.kang2020_records import Mean

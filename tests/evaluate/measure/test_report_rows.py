@@ -8,7 +8,8 @@ import pytest
 
 from segeval.evaluate import SurvivalReport
 from segeval.evaluate.measure.comparisons import plan
-from segeval.evaluate.measure.report_records import DESKTOP, CleanRow, EngineSummary, Estimate, SurvivalRow
+from segeval.evaluate.measure.estimate_records import Estimate
+from segeval.evaluate.measure.report_records import DESKTOP, CleanRow, EngineSummary, SurvivalRow
 from segeval.evaluate.measure.report_rows import ReportRows, coarsest_engine
 from segeval.evaluate.report.verdict import MADE_ON_FILES, verdict
 from segeval.files.engine_records import Calibration

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segeval.evaluate.measure.corruption_tables import corruption_tables
+from segeval.evaluate.measure.estimate_records import Estimate
 from segeval.evaluate.measure.paired_records import Paired
 from segeval.evaluate.measure.report_records import (
     BreakdownRow,
     CleanRow,
     Comparison,
     EngineSummary,
-    Estimate,
     SurvivalReport,
     SurvivalRow,
 )

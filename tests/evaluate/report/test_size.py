@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segeval.evaluate import SurvivalReport, evaluate
-from segeval.evaluate.measure.report_records import Estimate, SurvivalRow
+from segeval.evaluate.measure.estimate_records import Estimate
+from segeval.evaluate.measure.report_records import SurvivalRow
 from segeval.evaluate.report.downloads import LINK, MAIN, OTHERS, SHARE, downloads, kept_free
 from segeval.evaluate.report.page import BUDGET
 from segeval.files.engine_records import Calibration, CalibrationImage

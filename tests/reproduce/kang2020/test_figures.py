@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segeval.evaluate.measure.report_records import Estimate
+from segeval.evaluate.measure.estimate_records import Estimate
 from segeval.files.experiments import ExperimentFolder
 from segeval.files.images import load_png
 from segeval.files.set_folder import SetFolder
