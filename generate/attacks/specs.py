@@ -156,6 +156,8 @@ def describe(name: str, preset: str, scope: Scope, attack: Attack, config: Craft
     if restarts > config.steps:
         what = f"attack {name!r} begins anew {restarts} times, and has {config.steps} steps in all"
         raise ConfigurationError(what, "every start needs a step: give more --steps")
+    whole_levels = set(config.on) != {"fp32"}
+    fine = getattr(attack, "lattice", False) or (whole_levels and attack.radius is None)
     return AttackSpec(
         attack=short_name(name),
         preset=preset,
@@ -167,6 +169,6 @@ def describe(name: str, preset: str, scope: Scope, attack: Attack, config: Craft
         parameters=asdict(attack),  # type: ignore[call-overload]
         on=on,
         engines=() if on == "fp32" else config.engines,
-        whole_levels=set(config.on) != {"fp32"},
-        dithered=getattr(attack, "lattice", False) and preset not in LAST_STEP_PRESETS,
+        whole_levels=whole_levels,
+        dithered=fine and preset not in LAST_STEP_PRESETS,
     )
