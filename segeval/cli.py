@@ -26,6 +26,7 @@ from segeval.commands.deploy import deploy
 from segeval.commands.doctor import doctor
 from segeval.commands.evaluate import evaluate
 from segeval.commands.fetch import fetch
+from segeval.commands.fit import fit
 from segeval.commands.ls import ls
 from segeval.commands.model import model
 from segeval.commands.replay import replay
@@ -76,7 +77,22 @@ def main_options(
         context.default_map = read_defaults(config, command_line.commands)
 
 
-for function in (demo, craft, deploy, replay, bench, evaluate, compare, train, score, reproduce, fetch, ls, doctor):
+for function in (
+    demo,
+    craft,
+    fit,
+    deploy,
+    replay,
+    bench,
+    evaluate,
+    compare,
+    train,
+    score,
+    reproduce,
+    fetch,
+    ls,
+    doctor,
+):
     app.command()(function)
 app.add_typer(model, name="model")
 

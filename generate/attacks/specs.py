@@ -9,9 +9,11 @@ import msgspec
 
 from segeval.corruptions import parse_corruptions
 from segeval.errors import ConfigurationError, UnknownNameError, nearest
+from segeval.files.patterns import is_pattern
 from segeval.files.sets import AttackSpec, CraftConfig, MadeOn, Scope, Setting
 from segeval.registry import ATTACKS
 
+from .fitted import load_fitted
 from .problem import Attack
 
 LAST_STEP_PRESETS = ("paper",)
@@ -28,7 +30,7 @@ def parse_settings(settings: Iterable[str], attacks: Iterable[str]) -> dict[str,
 
     Raises ConfigurationError for a malformed setting or a key that no attack has.
     """
-    chosen: dict[str, dict[str, str]] = {attack: {} for attack in attacks}
+    chosen: dict[str, dict[str, str]] = {attack: {} for attack in attacks if not is_pattern(attack)}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
@@ -114,6 +116,9 @@ def resolve(config: CraftConfig) -> list[Trajectory]:
     settings = parse_settings(config.settings, dict.fromkeys((*config.attacks, *(name for name, _ in matches))))
     resolved = []
     for name in config.attacks:
+        if is_pattern(name):
+            resolved.append(fitted(name, config))
+            continue
         for scope in config.scopes:
             for preset in config.presets:
                 for on, robust_to in product(config.on, ((), robust) if robust else ((),)):
@@ -126,6 +131,25 @@ def resolve(config: CraftConfig) -> list[Trajectory]:
         own = [spec for spec in references if spec.attack == short_name(reference)]
         resolved.extend(matched(name, spec, settings[name], config) for spec in own)
     return resolved
+
+
+def fitted(folder: str, config: CraftConfig) -> Trajectory:
+    """A pattern from `segeval fit`, which takes no step. Raises ConfigurationError where it may not change all."""
+    pattern = load_fitted(folder)
+    if "full" not in config.scopes:
+        raise ConfigurationError(f"pattern {pattern.name!r} changes pixels outside φ", "craft with --scope full")
+    spec = AttackSpec(
+        attack=pattern.name,
+        preset="default",
+        scope="full",
+        steps=0,
+        keep="best",
+        stop_at=None,
+        budget=pattern.radius,
+        parameters=pattern.parameters,
+        whole_levels=True,
+    )
+    return Trajectory(pattern, (spec,))
 
 
 def parse_match(text: str, attacks: Collection[str]) -> tuple[str, str]:

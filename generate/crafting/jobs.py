@@ -61,11 +61,12 @@ class Job:
 
 
 class Work:
-    """How much of a run's work, in steps of images, lies before each of its jobs."""
+    """How much of a run's work, in steps of images, is before each of its jobs. What takes no step counts as one."""
 
-    def __init__(self, jobs: Sequence[Job], steps: int) -> None:
+    def __init__(self, jobs: Sequence[Job]) -> None:
         self.sizes = [len(job.images) for job in jobs]
-        self.ends = [0, *accumulate(size * steps for size in self.sizes)]
+        steps = [max(job.trajectory.specs[0].steps, 1) for job in jobs]
+        self.ends = [0, *accumulate(size * each for size, each in zip(self.sizes, steps, strict=True))]
 
     @property
     def total(self) -> int:

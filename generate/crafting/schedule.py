@@ -35,7 +35,7 @@ class Schedule:
         self.jobs = jobs
         self.files = files
         self.progress = progress
-        self.work = Work(jobs, setup.config.steps)
+        self.work = Work(jobs)
         self.done = self.keep_whole_jobs()
         self.changes = dict(map(self.change, self.kept()))
 

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 
 from segeval.classes import ClassTable, class_difference, parse_task, same_classes
 from segeval.corruptions import parse_corruptions
-from segeval.datasets import Size, open_dataset
+from segeval.datasets import Example, Size, open_dataset
 from segeval.datasets.checked import CheckedDataset
 from segeval.datasets.sizes import most_common, told_of_sizes
 from segeval.errors import ConfigurationError, nearest
@@ -17,8 +16,10 @@ from segeval.models import Segmenter, load_models
 from segeval.models.cards.card import CARD_OF_CLASSES
 from segeval.models.loading import named_specs
 from segeval.models.segmenter import resizing
+from segeval.models.soundness import answer, require_logits_of, require_repeatable, scale_of
 from segeval.places import dataset_root
 
+from ..attacks.fitted import Fitted
 from ..attacks.specs import Trajectory, resolve
 from ..attacks.victims import Attacked, Victims, attacked, together
 from ..numerics import prepare_torch
@@ -71,6 +72,8 @@ class Setup:
         table = self.dataset.table
         resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}
         self.tasks = [TaskRecord(name, *goal) for name, goal in resolved.items()]
+        for pattern in self.patterns:
+            pattern.require_made_for(table, self.tasks)
         self.groups = groups(self.models, config.victims)
         self.deployed = open_deployed(config, bundle, self.models)
 
@@ -129,11 +132,11 @@ class Setup:
     def plan(self) -> CraftPlan:
         """Counts that an image without a source pixel, or an early stop, can only lower."""
         each = len(self.chosen) * len(self.tasks)
-        steps = each * self.config.steps
-        names = (
-            self.attacked(victims, trajectory).names for victims in self.groups for trajectory in self.trajectories
-        )
-        gradients = {name: times * steps for name, times in Counter(chain.from_iterable(names)).items()}
+        gradients: Counter[str] = Counter()
+        for victims in self.groups:
+            for trajectory in self.trajectories:
+                names = self.attacked(victims, trajectory).names
+                gradients.update(dict.fromkeys(names, each * trajectory.specs[0].steps))
         return CraftPlan(len(self.chosen), each * len(self.specs) * len(self.groups), gradients)
 
     def jobs(self, files: Mapping[str, ImageFiles]) -> Iterator[Job]:
@@ -146,6 +149,33 @@ class Setup:
                     for start in range(0, len(images), self.batch_size):
                         batch = tuple(images[start : start + self.batch_size])
                         yield Job(victims, self.attacked(victims, trajectory), trajectory, task, batch)
+
+    def require_networks_for(self, first: Example) -> None:
+        """Settle the scale of every network's logits by the first image.
+
+        Raises ConfigurationError for a network or file that images of its size do not fit, EngineError for answers
+        that are no logits, not finite, or different from call to call.
+        """
+        where, (height, width) = f"image {first.id}", first.image.shape[:2]
+        for model in self.models:
+            model.require_size(height, width, where)
+            logits = answer(model, first.image, where)
+            require_logits_of(model, logits)
+            require_repeatable(model, first.image, logits, where)
+            model.record = replace(model.record, logit_scale=scale_of(logits))
+        for deployed in self.deployed.values():
+            deployed.require_size(height, width, where)
+
+    def require_unseen(self, example: Example) -> None:
+        """Raise ConfigurationError for an image that a pattern was fitted on, or of another size than those."""
+        for pattern in self.patterns:
+            pattern.require_fit(example.id, example.image)
+
+    @property
+    def patterns(self) -> list[Fitted]:
+        """The fitted patterns among the attacks."""
+        attacks = (trajectory.attack for trajectory in self.trajectories)
+        return [attack for attack in attacks if isinstance(attack, Fitted)]
 
     def attacked(self, victims: Victims, trajectory: Trajectory) -> Attacked:
         """What an attack on these victims is made on."""

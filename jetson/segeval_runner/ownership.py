@@ -41,6 +41,7 @@ KINDS = (
     Kind("experiment", "a reproduction", ("experiment.json",)),
     Kind("kang2020", "the report of a reproduction", ("kang2020.json",)),
     Kind("maps", "the maps of a reproduction", ("maps.json",)),
+    Kind("pattern", "a fitted pattern", ("pattern.json",)),
     Kind("train", "a training", ("train.json",)),
     Kind("run", "the log of a detached run", ("run.json", "log")),
 )

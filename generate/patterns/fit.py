@@ -1,0 +1,92 @@
+"""Fitting a pattern: the mean loss of several images is descended, a few of them per step."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from segeval.errors import EngineError
+
+from ..attacks.fitted import Form
+from ..attacks.problem import Problem
+
+MOMENTUM = 0.75
+"""Share of the running mean of gradients that is kept (Dong et al. 2018, arXiv:1710.06081)."""
+Problems = Callable[[int, int], Problem]
+"""The problem of image number … in round …; places and light differ between rounds."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long to fit. batch: images per step. seed: of their order."""
+
+    steps: int
+    batch: int
+    seed: int
+
+
+def fit(
+    form: Form,
+    problems: Problems,
+    count: int,
+    region: tuple[int, ...],
+    course: Course,
+    start: Tensor,
+    tick: Callable[[int], None],
+) -> Tensor:
+    """The values of a pattern, in whole levels.
+
+    Args:
+        form: what is fitted.
+        problems: the images.
+        count: how many there are.
+        region: classes on which a patch lies.
+        course: steps, batch and seed.
+        start: the values before the first step.
+        tick: called after every step with the number taken.
+
+    Raises:
+        EngineError: if a loss is not finite.
+    """
+    values, direction = start, torch.zeros_like(start)
+    drawn = rounds(count, course)
+    for step in range(course.steps):
+        gradient = torch.zeros_like(start)
+        for number, turn in islice(drawn, course.batch):
+            gradient = gradient + slope(form, values, problems(number, turn), region, step / course.steps)
+        direction = MOMENTUM * direction + gradient / gradient.abs().mean().clamp(min=torch.finfo(gradient.dtype).tiny)
+        values = form.moved(values, direction.sign(), step / max(course.steps - 1, 1))
+        tick(step + 1)
+    return form.whole(values)
+
+
+def rounds(count: int, course: Course) -> Iterator[tuple[int, int]]:
+    """Image after image in random order, again and again, with the number of the round."""
+    draw, turn = torch.Generator().manual_seed(course.seed), 0
+    while True:
+        for number in torch.randperm(count, generator=draw).tolist():
+            yield number, turn
+        turn += 1
+
+
+def slope(form: Form, values: Tensor, problem: Problem, region: tuple[int, ...], progress: float) -> Tensor:
+    """Gradient of the loss on one image. Raises EngineError if it is not finite."""
+    values = values.detach().requires_grad_()
+    logits = problem.logits(form.applied(values, problem, region))
+    loss = problem.published_loss(logits, form.loss, progress).sum()
+    (gradient,) = torch.autograd.grad(loss, values)
+    if not bool(gradient.isfinite().all()):
+        raise EngineError("the gradient of a pattern is not finite", "fit it with smaller steps, or report this")
+    return gradient
+
+
+def success_on(form: Form, values: Tensor, problem: Problem, region: tuple[int, ...]) -> float:
+    """Share of φ of one image that a pattern wins, the least of all networks."""
+    with torch.no_grad():
+        logits = problem.logits(form.applied(values, problem, region))
+    phi, goal = problem.phi[0].cpu().numpy(), problem.goal
+    clean = problem.predicted[0].byte().cpu().numpy()
+    shown = [each[0].argmax(0).byte().cpu().numpy() for each in logits]
+    return min(float((goal.reached(labels, clean) & phi).sum() / phi.sum()) for labels in shown)

@@ -1,0 +1,108 @@
+"""``segeval fit``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from segeval.commands.options import (
+    DataRoot,
+    Dataset,
+    Device,
+    OnName,
+    Option,
+    Out,
+    Quiet,
+    Seed,
+    Size,
+    absolute_root,
+    check_device,
+    command,
+    parse_size,
+)
+from segeval.console import progress, say
+from segeval.files.sets import CraftConfig
+
+
+def fit(
+    kind: Annotated[
+        Literal["universal", "patch"],
+        typer.Argument(metavar="universal|patch", help="A change of the whole image, or a picture placed in it."),
+    ],
+    out: Out,
+    dataset: Dataset,
+    model: Annotated[
+        list[str],
+        Option("--model", metavar="[LABEL=]NAME[=WEIGHTS]", help="Network to fool; repeatable, for all together."),
+    ],
+    task: Annotated[
+        str, Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET.")
+    ] = "vehicle-to-road",
+    setting: Annotated[
+        list[str],
+        Option("--set", metavar="KEY=VALUE", help="Change a parameter, as in budget=4 or side=0.3; repeatable."),
+    ] = [],
+    split: Annotated[str, Option("--split", help="Split to fit on; score it on another one.")] = "train",
+    data_root: DataRoot = None,
+    limit: Annotated[int, Option("--limit", min=1, help="Number of images, spread over the split.")] = 32,
+    size: Size = None,
+    steps: Annotated[int, Option("--steps", min=1, help="Updates of the pattern.")] = 200,
+    batch_size: Annotated[int, Option("--batch-size", min=1, help="Images per update.")] = 4,
+    on: Annotated[
+        Literal["fp32", "int8", "both"], Option("--on", help="The network, its deployed file, or both.")
+    ] = "fp32",
+    bundle: Annotated[
+        Path | None, Option("--bundle", help="Bundle with the deployed file for --on.", show_default=False)
+    ] = None,
+    print_cm: Annotated[float, Option("--print-cm", min=1, help="Side of a printed patch in cm.")] = 60.0,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Fit one perturbation, or one patch, for many images. `segeval craft` scores it on images it has not seen.
+
+    \b
+    segeval fit universal --out runs/universal --dataset camvid --model espnet-camvid --set budget=8
+    segeval craft --out runs/set --dataset camvid --model espnet-camvid --scope full --attack runs/universal
+
+    \b
+    segeval fit patch --out runs/patch --dataset camvid --model fast-scnn-camvid --task untargeted \\
+        --set side=0.3 --set region=road,sidewalk
+    """
+    check_device(device)
+    from segeval.generate.patterns.fitting import Fitting
+
+    config = CraftConfig(
+        dataset=dataset,
+        models=tuple(model),
+        attacks=(),
+        scopes=("full",),
+        tasks=(task,),
+        victims=("joint",),
+        split=split,
+        data_root=absolute_root(data_root),
+        limit=limit,
+        size=parse_size(size),
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        device=device,
+        on=(OnName(on).value,),
+        bundle=str(bundle.absolute()) if bundle else None,
+        engines=("int8",) if on != "fp32" else (),
+    )
+    fitting = Fitting(config, kind, tuple(setting))
+    if not quiet:
+        passes = steps * batch_size * len(fitting.setup.models)
+        say(f"{len(fitting.setup.chosen)} image(s) of {dataset} ({split}): {steps} updates, {passes} gradients")
+    with progress(quiet) as tick:
+        record = fitting.run(out, print_cm, tick, say)
+    control = "without it" if kind == "universal" else "of a grey patch at the same places"
+    say(
+        f"success on the {len(record.images)} image(s) it was fitted on: {record.success:.3f}, {control} "
+        f"{record.blank:.3f}"
+    )
+    words = [word for name in model for word in ("--model", name)]
+    here = ("--out", out.with_name(out.name + "-set"), "--dataset", dataset, *words, "--scope", "full")
+    roots = () if data_root is None else ("--data-root", data_root)
+    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *roots)}")

@@ -1,0 +1,30 @@
+"""`segeval fit`, and the command that it names next."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from segeval.files.patterns import read_pattern
+from segeval.files.set_folder import SetFolder
+
+
+def test_a_pattern_is_fitted_and_scored_on_other_images(call: Callable[..., Any], world: Any, tmp_path: Path) -> None:
+    out = tmp_path / "runs/universal"
+    given = ("--dataset", "folder", "--data-root", world.data, "--model", world.model, "--task", world.task)
+    fit = ("fit", "universal", "--out", out, *given, "--limit", 2, "--steps", 2, "--batch-size", 1)
+    ended = call(*fit)
+    assert ended.code == 0, ended.err
+    record, _ = read_pattern(out)
+    assert "2 image(s) of folder (train): 2 updates, 2 gradients" in ended.err
+    assert f"success on the 2 image(s) it was fitted on: {record.success:.3f}, without it 0.000" in ended.err
+    _, _, following = ended.err.rpartition("next: segeval ")
+    ended = call(*shlex.split(following))
+    assert ended.code == 0, ended.err
+    assert SetFolder(tmp_path / "runs/universal-set").complete_manifest().attacks[0].label == "universal-full"
+
+    ended = call(*shlex.split(following)[:2], tmp_path / "set", *shlex.split(following)[3:], "--split", "train")
+    assert (ended.code, (tmp_path / "set/samples.jsonl").exists()) == (2, False)
+    assert "pattern 'universal' was fitted on image train-" in ended.err and "score it on another split" in ended.err
+    ended = call(*fit)
+    assert ended.code == 2 and "is not empty" in ended.err
