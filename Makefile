@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 PEERS := .venv-peers
 ZOO := .venv-zoo
@@ -14,18 +15,26 @@ help:
 	@echo "make clean  remove .venv and caches"
 	@echo "longer checks: make test-long, check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz, soak, check-zoo; make peers for benchmarks/peers"
 
-$(STAMP): pyproject.toml constraints.txt
+$(VENV)/.made:
 	@for python in $(PYTHON) python3.12 python3.13 python3; do \
 		if command -v $$python >/dev/null && $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-			$$python -m venv $(VENV) && exit 0; \
+			$$python -m venv $(VENV) && touch $@ && exit 0; \
 			echo "$$python cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
 		fi; done; \
 		echo "segeval needs Python 3.11 or newer: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1
+
+# What the demo needs: segeval and ONNX Runtime.
+$(RUNS): $(VENV)/.made pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=24' 'setuptools>=80' wheel
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu]'
+	@touch $@
+
+# What the tests need beside it: mypy, pyright, selenium, OpenVINO, TensorRT-RTX and others.
+$(STAMP): $(RUNS)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev]'
 	@touch $@
 
-demo: $(STAMP)
+demo: $(RUNS)
 	$(BIN)/segeval demo
 
 # Style, and that every editor can follow every import.

@@ -44,7 +44,6 @@ app = typer.Typer(
     help="How much of an adversarial attack on a segmentation network survives deployment?",
     epilog="The way of the data: craft → deploy → replay → evaluate. Start with: segeval demo",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,9 +51,13 @@ app = typer.Typer(
 
 
 def show_version(wanted: bool) -> None:
-    """Print the version and stop."""
+    """Print what is installed, of which revision, and stop."""
     if wanted:
-        typer.echo(f"segeval {segeval.__version__}")
+        from segeval.files.provenance import revision
+
+        typer.echo(f"segeval {segeval.__version__} ({revision() or 'no git checkout'})")
+        typer.echo("How much of an adversarial attack on a segmentation network survives deployment?")
+        typer.echo("The package segeval-embedded; the project called segeval on PyPI is another one.")
         raise typer.Exit
 
 

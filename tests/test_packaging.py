@@ -41,18 +41,42 @@ def pip(*arguments: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of a copy of the sources, so that the build leaves nothing behind in them."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources, so that a build leaves nothing behind in them."""
+    source = tmp_path_factory.mktemp("copy") / "source"
     ignore = shutil.ignore_patterns("__pycache__")
     for name in FOLDERS.values():
         shutil.copytree(ROOT / name, source / name, ignore=ignore)
     for name in ("pyproject.toml", PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]):
         shutil.copy(ROOT / name, source / name)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built_wheel(source, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def sdist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    program = f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})"
+    done = subprocess.run([sys.executable, "-c", program], cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("*.tar.gz")
+    return built
+
+
+def built_wheel(source: Path, folder: Path) -> Path:
+    """The wheel of a folder or an sdist."""
     pip("wheel", "--no-build-isolation", "--wheel-dir", folder, source)
     (built,) = folder.glob("*.whl")
     return built
+
+
+def contents(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
 
 
 def test_the_listed_packages_are_the_folders_on_disk() -> None:
@@ -64,8 +88,7 @@ def test_the_listed_packages_are_the_folders_on_disk() -> None:
 
 
 def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        held = set(archive.namelist())
+    held = contents(wheel)
     expected = {packaged(path) for path in files("*.py")}
     data = [
         ROOT / "segeval/py.typed",
@@ -102,8 +125,32 @@ def test_the_wheel_runs_where_it_is_installed(wheel: Path, tmp_path: Path) -> No
     )
     for line in python("-c", program).splitlines():
         assert Path(line).is_relative_to(installed)
-    assert python("-m", "segeval", "--version") == f"segeval {segeval.__version__}\n"
+    assert python("-m", "segeval", "--version").startswith(f"segeval {segeval.__version__} (no git checkout)\n")
     assert (installed / "bin" / "segeval").is_file()
+
+
+def test_an_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    assert contents(built_wheel(sdist, tmp_path)) == contents(wheel)
+
+
+@pytest.mark.long
+def test_an_sdist_installs_and_runs_in_a_clean_environment(sdist: Path, tmp_path: Path) -> None:
+    """With all that it depends on, from the package index."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    folder = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
+    install = ["-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", f"{sdist}[cpu]"]
+    subprocess.run([folder / "python", *install], check=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [folder / "segeval", "demo", "--out", tmp_path / "demo", "--help"]
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    command = [folder / "segeval", "craft", "--dataset", "synthetic", "--model", "espnet-synthetic", "--limit", "1"]
+    options = ["--out", "set", "--size", "64x128", "--steps", "1", "--attack", "quick"]
+    ended = subprocess.run(
+        [*command, *options], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "set/set.json").is_file()
 
 
 def test_the_versions_agree() -> None:

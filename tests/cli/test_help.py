@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -42,7 +43,16 @@ def test_the_help_of_a_command_shows_an_example_and_explains_every_option(call: 
 
 def test_the_version_is_that_of_the_package(call: Call) -> None:
     ended = call("--version")
-    assert (ended.code, ended.out, ended.err) == (0, f"segeval {segeval.__version__}\n", "")
+    assert (ended.code, ended.err) == (0, "")
+    assert re.match(rf"segeval {re.escape(segeval.__version__)} \((?:[0-9a-f]{{40}}|no git checkout)", ended.out)
+
+
+@pytest.mark.parametrize(("words", "found"), [("segeval cr", "craft"), ("segeval craft --ste", "--steps")])
+def test_a_shell_completes_commands_and_options(words: str, found: str) -> None:
+    asked = {"_SEGEVAL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    command = [sys.executable, "-m", "segeval"]
+    done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [found]
 
 
 def test_no_help_needs_torch_or_onnx() -> None:
