@@ -61,7 +61,7 @@ def test_ctrl_c_leaves_the_run_going_until_it_is_stopped_and_the_same_command_fi
     code, _, said = call(*command)
     pressing.join()
     assert code == 130, said
-    assert "goes on there; the same command attaches to it again, with --stop it ends it" in said
+    assert "goes on working; the same command attaches to it again, with --stop it ends the run" in said
     assert Path(f"/proc/{group[0]}").exists()
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
