@@ -54,14 +54,14 @@ def parser() -> argparse.ArgumentParser:
     builder = commands.add_parser("build", help="build the engines into the cache, without running an image")
     diagnosis = commands.add_parser("doctor", help="say what this machine has and lacks")
     diagnosis.add_argument("--json", action="store_true", help="as one JSON object")
-    packing = commands.add_parser("pack", help="put the results of a replay into one file; says its hash as JSON")
+    packing = commands.add_parser("pack", help="pack the results of a replay into one file; prints its hash as JSON")
     packing.add_argument("replay", type=Path, metavar="REPLAY", help="a folder given with --out")
     packing.add_argument("--to", type=Path, default=Path("results.tar"), help="the file (default: results.tar)")
     packing.add_argument("--progress", choices=("text", "json"), default="text", help="form of an error on stderr")
     detached.add_commands(commands)
     for command in (run, check, measure, builder):
         command.add_argument(
-            "--bundle", type=Path, default=None, help="bundle folder (default: where this archive lies)"
+            "--bundle", type=Path, default=None, help="bundle folder (default: the folder of this archive)"
         )
         command.add_argument("--progress", choices=("text", "json"), default="text", help="form of the lines on stderr")
         command.add_argument(

@@ -150,8 +150,8 @@ def test_lists_and_single_values_are_taken_as_if_they_were_typed(
 @pytest.mark.parametrize(
     ("text", "what", "hint"),
     [
-        ("[crft]\nlimit = 2", "there is no command 'crft'", "did you mean craft?"),
-        ("limit = 2", "there is no command 'limit'", "Known: demo, craft"),
+        ("[crft]\nlimit = 2", "unknown command 'crft'", "did you mean craft?"),
+        ("limit = 2", "unknown command 'limit'", "Known: demo, craft"),
         ("[craft]\nlimti = 2", r"\[craft\] has no option 'limti'", "did you mean limit?"),
         ("[score]\nmodel = 'x'", r"\[score\] has no option 'model'", "Known: dataset"),
         ("[craft]\nsetting = 'x'", r"\[craft\] has no option 'setting'", "did you mean set?"),

@@ -102,7 +102,7 @@ def test_what_cannot_be_reproduced(made: tuple[Path, Any], tiny: tuple[str, ...]
 
     assert "give --dataset, or --from" in refusal("--out", tmp_path / "a")
     assert "give --out" in refusal(*tiny)
-    assert "is no reproduction" in refusal("--from", tmp_path, "--out", tmp_path / "a")
+    assert "is not a reproduction" in refusal("--from", tmp_path, "--out", tmp_path / "a")
     assert "holds a reproduction with other options" in refusal("--out", root, *tiny, "--seed", 1)
     (tmp_path / "thesis.txt").write_text("mine")
     assert "holds files that segeval did not make" in refusal("--out", tmp_path, *tiny)
@@ -116,5 +116,5 @@ def test_what_cannot_be_reproduced(made: tuple[Path, Any], tiny: tuple[str, ...]
         foreign = {**record, "config": {**record["config"], name: value}}
         (damaged / "experiment.json").write_text(json.dumps(sealed(foreign)))
         said = refusal("--from", damaged, "--out", tmp_path / "a")
-        assert "which is code that segeval does not know and would run" in said and "--allow theirs:" in said
+        assert "which is unregistered code that segeval would have to run" in said and "--allow theirs:" in said
     assert not (tmp_path / "a").exists()

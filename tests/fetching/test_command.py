@@ -181,7 +181,7 @@ def test_offline_checks_without_opening_a_socket(
 def test_a_name_that_is_nearly_right_is_suggested(fetch: Call, no_network: None) -> None:
     ended = fetch("camvit")
     assert (ended.code, ended.out) == (2, "")
-    assert "there is nothing called 'camvit' to fetch" in ended.err and "did you mean camvid" in ended.err
+    assert "nothing called 'camvit' to fetch" in ended.err and "did you mean camvid" in ended.err
     assert "Known: camvid, cityscapes-frames, " in fetch("zzz").err
 
 
