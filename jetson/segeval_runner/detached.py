@@ -184,9 +184,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         command.set_defaults(progress="json")
     begin.add_argument("--follow", action="store_true", help="then show its output, as follow does")
     begin.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND...", help="such as: replay --out results")
-    watch.add_argument("--run", required=True, help="as start has told")
+    watch.add_argument("--run", required=True, help="id printed by start")
     end.add_argument("--word", default="", help="only a run with this word in its command")
-    watch.add_argument("--offset", type=int, default=0, help="where in the log to go on")
+    watch.add_argument("--offset", type=int, default=0, help="offset in the log to continue from")
 
 
 def perform(arguments: argparse.Namespace) -> None:

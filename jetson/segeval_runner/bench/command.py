@@ -41,7 +41,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
     )
     command.add_argument("--engine", action="append", default=[], metavar="NAME", help="only this engine (repeatable)")
     command.add_argument("--scenario", action="append", choices=SCENARIOS, default=[], help=SCENARIO_HELP)
-    command.add_argument("--preset", choices=sorted(PRESETS), default="quick", help="the rules (default: quick)")
+    command.add_argument("--preset", choices=sorted(PRESETS), default="quick", help="run rules (default: quick)")
     command.add_argument("--layers", action="store_true", help=LAYERS_HELP)
     command.add_argument("--without-argmax", action="store_true", help=WITHOUT_ARGMAX_HELP)
     group = command.add_argument_group("own rules", "minimum, instead of the preset's")
