@@ -165,7 +165,7 @@ def require_sensible(target: Target, options: DeployOptions, manifest: Adversari
     """Raise ConfigurationError for options that no bundle can be made with, or that the device cannot do."""
     models = manifest.models
     if not options.precisions:
-        raise ConfigurationError("no precision was asked for", f"precisions are {', '.join(target.precisions)}")
+        raise ConfigurationError("no precision given", f"precisions are {', '.join(target.precisions)}")
     refusal = target.refusal(options.precisions, options.dla)
     if refusal:
         raise ConfigurationError(*refusal)

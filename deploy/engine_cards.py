@@ -29,7 +29,7 @@ def read_card(file: Path, classes: Sequence[str]) -> tuple[Input, Output]:
     replace(whole, name="card").require_known(("input", "output"))
     for name in ("input", "output"):
         if not isinstance(whole.values.get(name), dict):
-            raise ConfigurationError(f"{file}: the table [{name}] is missing", f"a card says both:\n{ENDS}")
+            raise ConfigurationError(f"{file}: the table [{name}] is missing", f"a card needs both:\n{ENDS}")
     image = card_input(whole.table("input"))
     return image, card_output(whole.table("output"), image.layout, classes)
 
@@ -56,7 +56,7 @@ def class_order(table: Table, classes: Sequence[str]) -> tuple[int, ...]:
     """The network's class for each of the file's; empty if they are in the network's order, or it is not said."""
     named = table.values.get("classes", [])
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-        raise table.error("classes", "is no list of names", "name the file's classes in its order")
+        raise table.error("classes", "is not a list of names", "name the file's classes in its order")
     for name in named:
         if name not in classes:
             raise table.error("classes", f"has {name!r}, which the network has not", nearest(name, classes))

@@ -162,7 +162,7 @@ def require_as_attacked(model: str, references: Sequence[Reference], contents: C
         raise WeightsError(
             f"{model} is another network than when it was attacked: {agreement.share:.1%} of the labels "
             "on clean images of the set are those that were saved",
-            "bring back the code and the files that it was attacked with, or craft again",
+            "restore the code and files that were attacked, or craft again",
         )
 
 

@@ -93,7 +93,7 @@ def load_carded(record: ModelRecord, recorded: CardRecord, beside: Path, given: 
     if missing:
         named = ", ".join(map(repr, missing))
         what = f"the model card of {record.name} ({card.path}) names {named}, which is code that segeval would run"
-        raise ConfigurationError(what, f"if it is yours, or you trust it: {allowing(missing)}")
+        raise ConfigurationError(what, f"if you trust it: {allowing(missing)}")
     for file in recorded.files:
         path = read_from(card, file.path)
         if not path.is_file() or sha256_file(path) != file.sha256:
@@ -103,7 +103,7 @@ def load_carded(record: ModelRecord, recorded: CardRecord, beside: Path, given: 
     segmenter = open_card(card, record.name)
     if identity(recorded.files, segmenter.network) != record.weights_sha256:  # older sets know less of the files
         what = f"{record.name} has other parameters than when it was attacked"
-        raise WeightsError(what, "has its factory changed, or is it built with random numbers of its own?")
+        raise WeightsError(what, "its factory may have changed, or may build it with random numbers")
     spec = segmenter.spec
     segmenter.spec = replace(spec, table=replace(spec.table, name=record.table))  # another name of the card's file
     segmenter.record = record

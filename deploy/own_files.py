@@ -78,7 +78,7 @@ def own_files(files: Sequence[str], cards: Sequence[str], models: Sequence[Model
         found[model, name] = own_file(model, name, file, named.pop((model, name), None), models)
     for (_, name), card in named.items():
         hint = f"engine files: {', '.join(given.name for given in found.values()) or 'none'}"
-        raise ConfigurationError(f"--engine-card {name}={card}: there is no --engine-file of that name", hint)
+        raise ConfigurationError(f"--engine-card {name}={card}: no --engine-file has that name", hint)
     return tuple(map(with_data, found.values()))
 
 
@@ -107,8 +107,8 @@ def one(text: str, option: str, models: Sequence[ModelRecord]) -> tuple[tuple[st
 def require_new(text: str, name: str, others: Sequence[str]) -> None:
     """Raise ConfigurationError unless an engine can be called so: in labels, folder names, gates."""
     if not NAME.fullmatch(name):
-        hint = "a name begins with a letter, and has letters, digits, - and _ alone, 40 at most"
-        raise ConfigurationError(f"--engine-file {text}: {name!r} can be no name of an engine", hint)
+        hint = "a name begins with a letter and has at most 40 letters, digits, - and _"
+        raise ConfigurationError(f"--engine-file {text}: {name!r} is not a valid engine name", hint)
     plain = spelled(name).lower()
     if any(plain == known or plain.startswith(f"{known}-") for known in RESERVED):
         what = f"--engine-file {text}: {name!r} reads like an engine that segeval makes"

@@ -128,7 +128,7 @@ def score(config: ScoreConfig, progress: Progress = silent) -> ScoreRecord:
     average, accuracy = matrix.class_average(), matrix.pixel_accuracy()
     if miou is None or errors is None or average is None or accuracy is None:
         where = f"the images of {config.dataset}, split {config.split}"
-        raise DataError(f"there is no labelled pixel in {where}", "choose a split with ground truth")
+        raise DataError(f"no labelled pixel in {where}", "choose a split with ground truth")
     per_class = zip(data.table.names, matrix.intersection_over_union().tolist(), strict=True)
     iou = {name: None if np.isnan(value) else value for name, value in per_class}
     return ScoreRecord(
@@ -181,7 +181,7 @@ def check_options(config: ScoreConfig) -> None:
         raise ConfigurationError(f"no outputs {config.outputs!r}", f"choices are {', '.join(get_args(Outputs))}")
     if config.outputs == "classes" and config.engine != "torch":
         raise ConfigurationError(
-            f"the argmax inside an {config.engine} file is over all outputs", "classes can be scored with torch alone"
+            f"the argmax inside an {config.engine} file is over all outputs", "only torch can score the classes alone"
         )
     if (config.limit is not None and config.limit < 1) or config.calibration_images < 1:
         raise ConfigurationError("the limit and the number of calibration images must be at least 1")

@@ -109,7 +109,7 @@ class Target:
             return f"--dla {dla}: {self.description} has {self.dla_cores} accelerators", "they are numbered from 0"
         if set(precisions) != {"fp16"}:
             what = f"--dla {dla}: nothing but fp16 is known to run on the accelerator (on {self.dla_releases})"
-            return what, "give --precision fp16 alone"
+            return what, "give only --precision fp16"
         return None
 
     def most_images(self, height: int, width: int, classes: int) -> int | None:

@@ -66,7 +66,7 @@ class Tried:
             self.integers = integers_of(self.model)
             self._session = open_session(self.model, integers=self.integers)
         except EngineError as error:
-            raise EngineError(f"{file}: {error.what}", "does it run in ONNX Runtime by itself?") from error
+            raise EngineError(f"{file}: {error.what}", "check that it runs in ONNX Runtime without segeval") from error
         shape = self._run(np.zeros((batch, *size, 3), np.uint8), wanted).shape
         faults = answer_faults(shape, given, batch, size, classes)
         if faults:
@@ -107,6 +107,6 @@ def known_labels(labels: NDArray[np.integer[Any]], file: Path, classes: int) -> 
     """Label maps as uint8. Raises EngineError for a label that the network does not have."""
     if int(labels.min()) < 0 or int(labels.max()) >= classes:
         what = f"{file} gives labels from {labels.min()} to {labels.max()}; the network's are 0 to {classes - 1}"
-        raise EngineError(what, "are its labels those of the network? output.classes names their order")
+        raise EngineError(what, "check that its labels are those of the network; output.classes gives their order")
     found: Labels = labels.astype(np.uint8)
     return found

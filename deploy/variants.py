@@ -117,10 +117,10 @@ def require_calibrations(
     """Raise ConfigurationError for calibrations that the device cannot run, or that no file would be made with."""
     if (len(specs) > 1 or attribute) and "int8" not in precisions:
         made_by = "--attribute makes" if attribute else "several --calibration make"
-        raise ConfigurationError(f"{made_by} int8 files, and int8 was not asked for", "add --precision int8")
+        raise ConfigurationError(f"{made_by} int8 files, but int8 was not requested", "add --precision int8")
     unsigned = next((spec for spec in specs if spec.activations == "uint8"), None)
     if unsigned is not None and target.tensorrt_versions:
-        what = f"TensorRT takes symmetric int8 alone, with zero-points of 0: target {target.name} cannot run"
+        what = f"TensorRT takes only symmetric int8, with zero-points of 0: target {target.name} cannot run"
         raise ConfigurationError(f"{what} {unsigned.text}", "leave out activations=uint8, or deploy to --target cpu")
     transposed = next((spec for spec in specs if "ConvTranspose" in spec.op_types and spec.per_channel), None)
     if transposed is not None and any(takes_flags(version) for version in target.tensorrt_versions):

@@ -204,7 +204,7 @@ class AttackTask:
         found = tuple(dict.fromkeys(index for name in self.sources for index in table.find_all(name)))
         for name in self.sources:
             if not any(each.find_all(name) for each in (table, *TABLES.values())):
-                raise ConfigurationError(f"task {self.name!r}: there is no class {name!r}", table.named(name))
+                raise ConfigurationError(f"task {self.name!r}: unknown class {name!r}", table.named(name))
         return self._goal(found, target, table)
 
     def _target(self, table: ClassTable) -> int | None:

@@ -41,8 +41,8 @@ USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 
 app = typer.Typer(
     name="segeval",
-    help="How much of an adversarial attack on a segmentation network survives deployment?",
-    epilog="The way of the data: craft → deploy → replay → evaluate. Start with: segeval demo",
+    help="Measure how much of an adversarial attack on a segmentation network survives deployment.",
+    epilog="Order of the commands: craft → deploy → replay → evaluate. Start with: segeval demo",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -70,12 +70,14 @@ def main_options(
             "--config",
             metavar="FILE",
             envvar="SEGEVAL_CONFIG",
-            help="TOML file with defaults, one table per command: [craft] limit = 20",
+            help="TOML file with default options, one table per command: [craft] limit = 20",
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
-    """How much of an adversarial attack on a segmentation network survives deployment?"""
+    """Measure how much of an adversarial attack on a segmentation network survives deployment."""
     if config is not None:
         context.default_map = read_defaults(config, command_line.commands)
 
@@ -156,7 +158,9 @@ def interrupted() -> int:
             signal.signal(number, signal.SIG_IGN)
     # Python remembers a Ctrl-C that met an exec(), as of a dataclass that is being made, and would end by SIGINT.
     exec("")
-    say("interrupted; what is finished is saved. Run the same command again, craft, train and reproduce with --resume.")
+    say(
+        "interrupted; finished work is saved. Run the same command again, with --resume for craft, train and reproduce."
+    )
     return INTERRUPTED
 
 
@@ -205,7 +209,7 @@ def usage_or_internal(error: Exception) -> int:
 def internal() -> int:
     """An error nobody expected."""
     say(traceback.format_exc().rstrip())
-    say("internal error; unless it comes from a plug-in of yours, please report it with the lines above")
+    say("internal error; please report it with the lines above, unless your own plug-in caused it")
     return INTERNAL
 
 

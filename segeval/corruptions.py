@@ -120,7 +120,7 @@ def parse_corruption(spec: str, option: str = "--corruption") -> Corruption:
     kind = KINDS.get(name)
     if kind is None:
         hint = f"{nearest(name, KINDS)} Write it as in {option} jpeg:{KINDS['jpeg'].example}"
-        raise UnknownNameError(f"{option} {spec!r}: there is no corruption {name!r}", hint)
+        raise UnknownNameError(f"{option} {spec!r}: unknown corruption {name!r}", hint)
     setting = float(text) if SETTING.fullmatch(text) else math.nan  # which lies in no range
     if not kind.low <= setting <= kind.high or (kind.whole and setting != int(setting)):
         form = "a whole number" if kind.whole else "a number of at most three decimals"

@@ -48,7 +48,7 @@ class Goal(NamedTuple):
         """Where labels are no source class, or for "wrong" not the clean one; the arguments are those of `reached`."""
         if self.kind == "wrong":
             if clean is None:
-                raise ValueError("what is wrong can only be told beside the clean prediction")
+                raise ValueError("an untargeted goal needs the clean prediction")
             return np.asarray(labels != clean)
         found = np.ones(labels.shape, np.bool_)
         for source in self.sources:  # a comparison each: np.isin takes as long as fifty of them

@@ -44,8 +44,8 @@ class Registry:
         """
         if name not in self.places() and name not in allowed:
             raise ConfigurationError(
-                f"{where} names the {self.kind} {name!r}, which is code that segeval does not know and would run",
-                f"if it is yours, or you trust it: --allow {name}",
+                f"{where} names the {self.kind} {name!r}, which is unregistered code that segeval would have to run",
+                f"if you trust it: --allow {name}",
             )
 
     def load(self, name: str) -> Any:
@@ -80,11 +80,11 @@ class Registry:
                 raise
             what = f"cannot load {self.kind} {name!r}"
             if isinstance(error, ImportError):
-                hint = "is it in this folder, installed, or on PYTHONPATH?"
+                hint = "it must be in this folder, installed, or on PYTHONPATH"
                 raise UnknownNameError(f"{what}: {error}", hint) from error
             at = extract_tb(error.__traceback__)[-1]
             reason = f"{at.filename}:{at.lineno}: {type(error).__name__}: {error}"
-            raise UnknownNameError(f"{what}: {reason}", "does it run by itself?") from error
+            raise UnknownNameError(f"{what}: {reason}", "check that it imports without segeval") from error
 
 
 @contextmanager

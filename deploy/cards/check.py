@@ -88,7 +88,7 @@ def kind_doubted(logits: torch.Tensor) -> Iterator[Finding]:
     """
     scores = logits.detach().cpu().numpy()
     if scores.shape[1] == 2 and not scores[:, 0].any() and kind_of(scores[:, 1:])[0] == "probabilities":
-        yield Finding('its logits are within 0 and 1: is output.kind = "probabilities" right?', doubt=True)
+        yield Finding('its logits are all between 0 and 1: check output.kind = "probabilities"', doubt=True)
 
 
 def gradient(segmenter: Segmenter, image: RgbImage) -> Finding:
@@ -128,7 +128,9 @@ def clean_score(segmenter: Segmenter, card: ModelCard, data: Dataset) -> Iterato
     near = miou < NEAR_CHANCE / len(table)
     yield Finding(f"clean mIoU on {len(seen)} image(s): {100 * miou:.1f} %", doubt=bool(doubt) or near)
     if doubt or near:
-        yield Finding(doubt or "that is what guessing gets: are colour, range, mean, std and class order right?", True)
+        yield Finding(
+            doubt or "that is what guessing would get: check colour, range, mean, std and the class order", True
+        )
     if len(np.unique(np.stack(seen) if len({each.shape for each in seen}) == 1 else seen[0])) == 1:
         yield Finding("it gives one class everywhere", doubt=True)
     yield from resize_doubted(card, examples, seen[0], miou)

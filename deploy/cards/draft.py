@@ -55,12 +55,12 @@ def draft_card(file: Path, out: Path, table: ClassTable | None = None, labelled:
         EngineError: for a file that is no float ONNX network.
     """
     if out.exists():
-        raise ConfigurationError(f"{out} is there already", "remove it, or choose another name with --out")
+        raise ConfigurationError(f"{out} already exists", "remove it, or choose another name with --out")
     if not file.is_file():
-        raise ConfigurationError(f"there is no file {file}", "give the ONNX file of a network")
+        raise ConfigurationError(f"no file {file}", "give the ONNX file of a network")
     if file.suffix.casefold() != ".onnx":
         hint = "write the card by hand: docs/own-network.md shows one for PyTorch"
-        raise ConfigurationError(f"{file} is no .onnx file, and nothing else says what it takes and gives", hint)
+        raise ConfigurationError(f"{file} is not an .onnx file, and no other kind describes its input and output", hint)
     model = read_onnx(file)
     takes_bytes = input_of(model, file).type == TensorProto.UINT8
     model = float_network(model, file)
@@ -211,7 +211,7 @@ def settle(draft: Draft) -> None:
     for key in ("input.colour", "input.range"):
         draft.unsure.pop(key, None)
         if poor:
-            draft.unsure[key] = f"{found}, which is poor: are the classes and their order right?"
+            draft.unsure[key] = f"{found}, which is poor: check the classes and their order"
         elif near:
             draft.unsure[key] = f"{found}; nearly as good: {', '.join(each.said for each in near[:3])}"
 
@@ -225,7 +225,7 @@ def text_of(draft: Draft, file: Path) -> str:
         return f"{key} = {as_toml(value)}" + (f"  # unsure: {printable(doubt)}" if doubt else "")
 
     wanted, given = card.input, card.output
-    lines = [f"# What {printable(file.name)} is: docs/own-network.md says what can stand here.", "[source]"]
+    lines = [f"# What {printable(file.name)} is: docs/own-network.md explains the keys.", "[source]"]
     lines += [line("source", "onnx", card.source.named), "", "[input]"]
     lines += [line("input", key, getattr(wanted, key)) for key in ("layout", "colour", "range", "mean", "std")]
     lines += [line("input", "size", card.size)] if card.size else [line("input", "multiple_of", card.multiple_of)]

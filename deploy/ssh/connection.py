@@ -157,7 +157,7 @@ class Connection:
             )
         except FileNotFoundError as error:
             raise MissingPrerequisiteError(
-                f"there is no {command[0]} on this machine", "install OpenSSH's client"
+                f"{command[0]} is not installed on this machine", "install OpenSSH's client"
             ) from error
         self._processes.add(process)
         if self._cancelled.is_set():

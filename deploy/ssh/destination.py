@@ -55,7 +55,7 @@ def parse_destination(text: str) -> Destination:
     match = DESTINATION.fullmatch(text)
     if match is None or int(match["port"] or 0) > MOST_PORTS:
         raise ConfigurationError(
-            f"--host {text!r} is no host", "for example --host jetson@192.168.1.20, or user@host:2222"
+            f"--host {text!r} is not a host", "for example --host jetson@192.168.1.20, or user@host:2222"
         )
     return Destination(text, match["user"] or "", match["host"], int(match["port"] or 0))
 
@@ -66,5 +66,5 @@ def parse_destinations(texts: Sequence[str]) -> list[Destination]:
     folders = [each.folder for each in found]
     twice = next((each.text for each in found if folders.count(each.folder) > 1), None)
     if twice is not None:
-        raise ConfigurationError(f"--host {twice} is given twice", "name every device once")
+        raise ConfigurationError(f"--host {twice} is given twice", "name each device once")
     return found

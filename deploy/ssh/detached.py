@@ -110,7 +110,7 @@ def run_detached(connection: Connection, place: Place, words: Sequence[str], pro
                 else:
                     seen.run = require_ours(connection, decoded(connection, line, State), words)
         except ConnectionLostError as lost:
-            lost.hint = f"the replay goes on there. {AGAIN[0].upper()}{AGAIN[1:]}" if seen.run else AGAIN
+            lost.hint = f"the replay continues there. {AGAIN[0].upper()}{AGAIN[1:]}" if seen.run else AGAIN
             connection.persist(lost, answered, attempt)
             attempt += 1
         except msgspec.DecodeError as error:

@@ -56,7 +56,7 @@ def fetch(connection: Connection, place: Place, shipment: Shipment, out: Path, p
     download(connection, place.results, packed, part, progress)
     if sha256_file(part) != packed.sha256:
         part.unlink()
-        raise IntegrityError(f"{connection.destination.text}: the results were changed on the way", "run it again")
+        raise IntegrityError(f"{connection.destination.text}: the results were damaged during the copy", "run it again")
     unpack(part, out, most)
     part.unlink()
     replay = Replay.open(out)

@@ -59,8 +59,8 @@ REFUSALS = (
     ),
     Refusal(
         r"timed out|No route to host|unreachable|not responding",
-        "it cannot be reached",
-        "is it switched on, and in this network? try `{ssh}`",
+        "the host cannot be reached",
+        "check that it is switched on and in this network; try `{ssh}`",
         passing=True,
     ),
 )

@@ -39,7 +39,7 @@ class Remote:
         require_plain(self.base, "--remote-dir")
         python = require_plain(self.python, "--remote-python")
         if self.ssh_config is not None and not self.ssh_config.is_file():
-            raise ConfigurationError(f"--ssh-config {self.ssh_config} is no file")
+            raise ConfigurationError(f"--ssh-config {self.ssh_config} is not a file")
         # A command begins in the home folder; in quotes no shell would expand the ~.
         return Remote(self.base, "./" + python[2:] if python.startswith("~/") else python, self.ssh_config)
 
@@ -124,7 +124,7 @@ def deliver(
 def stop_on(connection: Connection, shipment: Shipment, out: Path, base: str) -> bool:
     """End the replay that belongs to `out`. False if it does not run. Raises RemoteError, ConfigurationError."""
     if not (out / "remote.json").is_file():
-        raise ConfigurationError(f"{out} belongs to no replay on a device", "give the --out with which it was started")
+        raise ConfigurationError(f"{out} does not belong to a replay on a device", "give the --out it was started with")
     replay_id = noted(out, connection.destination.text, shipment.sha256)
     found = ask(connection, shipment, base)
     place = Place(require_plain(found.base, "--remote-dir"), shipment.sha256, replay_id)

@@ -78,7 +78,7 @@ def extract(tar: tarfile.TarFile, part: Path, path: Path, most_bytes: int) -> li
     while (member := tar.next()) is not None:
         recorded = left.pop(member.name, None)
         if recorded is None:
-            raise FormatError(f"{path} holds {member.name!r}, which its manifest does not announce", HINT)
+            raise FormatError(f"{path} holds {member.name!r}, which is not in its manifest", HINT)
         source = content(tar, member, recorded.bytes, path)
         if member.size != recorded.bytes or written(source, inside(part, member.name)) != recorded.sha256:
             raise IntegrityError(f"{path}: {member.name} is not the file that was packed", "pack and copy it again")
@@ -98,14 +98,14 @@ def manifest(data: bytes, path: Path, most_bytes: int) -> Mapping[str, PackedFil
         target = inside(path.parent, name)
         depth = len(target.relative_to(path.parent).parts)
         if depth > MOST_DEPTH or not name.isprintable() or target.relative_to(path.parent).as_posix() != name:
-            raise FormatError(f"{path}: the name {name!r} cannot be", HINT)
+            raise FormatError(f"{path}: the name {name!r} is not valid", HINT)
     return files
 
 
 def content(tar: tarfile.TarFile, member: tarfile.TarInfo, most_bytes: int, path: Path) -> IO[bytes]:
     """What a plain file of the archive holds. Raises FormatError for links, devices, sparse and too large files."""
     if not member.isreg() or member.issparse() or member.size > most_bytes:
-        raise FormatError(f"{path}: {member.name!r} is no plain file of the announced size", HINT)
+        raise FormatError(f"{path}: {member.name!r} is not a plain file of the announced size", HINT)
     source = tar.extractfile(member)
     assert source is not None, "plain files have a content"
     return source

@@ -110,7 +110,9 @@ def resolve(config: CraftConfig) -> list[Trajectory]:
         )
     for limit in config.within:
         if not 0 < limit <= 255:
-            raise ConfigurationError(f"--within {limit}: no mean change in levels", "limits are above 0 and up to 255")
+            raise ConfigurationError(
+                f"--within {limit} is not a mean change in levels", "limits are above 0 and up to 255"
+            )
     robust = tuple(corruption.name for corruption in parse_corruptions(config.robust_to, "--robust-to"))
     matches = [parse_match(text, config.attacks) for text in config.match]
     settings = parse_settings(config.settings, dict.fromkeys((*config.attacks, *(name for name, _ in matches))))

@@ -56,9 +56,9 @@ class Tanh:
                 "rate is above 0, penalty and kappa are 0 or above, all of them finite",
             )
         if self.loss == "ce" and self.kappa is not None:
-            raise ConfigurationError(f"tanh: kappa={self.kappa} with loss=ce", "kappa bounds loss=difference alone")
+            raise ConfigurationError(f"tanh: kappa={self.kappa} with loss=ce", "kappa works only with loss=difference")
         if self.loss == "difference" and self.omega not in ("none", "balanced"):  # balanced: the full scope's default
-            raise ConfigurationError(f"tanh: omega={self.omega} with loss=difference", "omega weighs loss=ce alone")
+            raise ConfigurationError(f"tanh: omega={self.omega} with loss=difference", "omega works only with loss=ce")
         if self.budget is not None:
             require_budget("tanh", self.budget)
 

@@ -149,5 +149,5 @@ def require_size(example: Example, size: tuple[int, ...], first: str) -> None:
         shape = "x".join(map(str, example.image.shape[:2]))
         raise DataError(
             f"image {example.id} is {shape}, {first} is {size[0]}x{size[1]}; a set has one size",
-            f"bring them to one size, for example --size {size[0]}x{size[1]}",
+            f"resize them to one size, for example --size {size[0]}x{size[1]}",
         )

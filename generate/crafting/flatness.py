@@ -27,7 +27,7 @@ def require_gradients(folder: SetFolder, jobs: Sequence[Job], files: Mapping[str
             raise EngineError(
                 f"{name}: the gradient of its loss is zero in float32 on {', '.join(images)}: an attack has nothing to "
                 "follow, and its failure would say nothing about robustness",
-                "has it an operation without a gradient (rounding, argmax, detach), or do its activations saturate?",
+                "look for an operation without a gradient (rounding, argmax, detach) or saturated activations",
             )
 
 

@@ -98,7 +98,7 @@ def unchanged(root: Path, path: str, pixels: NDArray[np.uint8]) -> FileRecord:
     there = inside(root, path)
     if not np.array_equal(read_png(there, "RGB" if pixels.ndim == 3 else "L"), pixels):
         what = f"{there} is not what would be saved now: the images, labels or networks have changed since"
-        raise ConfigurationError(what, "bring back what the set was begun with, or choose a new folder with --out")
+        raise ConfigurationError(what, "restore what the set was started with, or choose a new folder with --out")
     return FileRecord(path, sha256_file(there))
 
 

@@ -166,6 +166,6 @@ class Workers:
 def died() -> EngineError:
     """The error for a process that the system, or somebody, has killed."""
     return EngineError(
-        "a crafting process was killed, perhaps for want of memory",
-        "go on with --resume; fewer --workers take less memory",
+        "a crafting process was killed, perhaps because memory ran out",
+        "continue with --resume; fewer --workers need less memory",
     )

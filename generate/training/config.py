@@ -61,9 +61,11 @@ def require_sensible(config: TrainConfig) -> None:
     """Raise ConfigurationError for options that no training can have."""
     low, high = config.scale
     if not 0 < low <= high < math.inf:
-        raise ConfigurationError(f"--zoom {low} {high}: no range of zooms", "give the smallest, then the largest")
+        raise ConfigurationError(f"--zoom {low} {high} is not a range", "give the smallest, then the largest")
     if min(config.crop) < 1:
-        raise ConfigurationError(f"--crop {config.crop[0]}x{config.crop[1]}: no pixel is left", "as in --crop 256x512")
+        raise ConfigurationError(
+            f"--crop {config.crop[0]}x{config.crop[1]}: no pixel is left", "for example --crop 256x512"
+        )
     if config.epochs < 1 or (config.limit is not None and config.limit < 1):
         raise ConfigurationError("the number of epochs and the limit must be at least 1")
     if config.batch_size < 2:

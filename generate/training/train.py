@@ -121,8 +121,8 @@ def opened_splits(config: TrainConfig) -> tuple[Dataset, Dataset]:
     kept = sorted(set(range(len(dataset))).difference(held))
     if not held or not kept:
         raise ConfigurationError(
-            f"--hold-out {config.hold_out}: {len(held)} of {len(dataset)} training images have names that begin so",
-            f"give the beginning of some names, which are like {dataset.ids[0]}",
+            f"--hold-out {config.hold_out}: the names of {len(held)} of {len(dataset)} training images begin like this",
+            f"give the first letters of some, but not all names; they look like {dataset.ids[0]}",
         )
     return Part(dataset, kept[: config.limit]), Part(dataset, held)
 

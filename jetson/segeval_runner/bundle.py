@@ -139,7 +139,7 @@ def shape_in(file: BinaryIO) -> Tuple[Tuple[int, int, int, int], int]:
     """The shape that a .npy file of images states, and where its pixels begin. Raises ValueError for any other file."""
     start = file.read(10)
     if start[:8] != b"\x93NUMPY\x01\x00" or len(start) < 10:
-        raise ValueError("it is no .npy file of version 1.0")
+        raise ValueError("it is not an .npy file of version 1.0")
     header = file.read(int.from_bytes(start[8:], "little"))
     found = HEADER.fullmatch(header)
     if found is None:

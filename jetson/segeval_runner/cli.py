@@ -52,21 +52,19 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("verify", help="check every file of the bundle against its recorded hash")
     measure = bench.add_command(commands)
     builder = commands.add_parser("build", help="build the engines into the cache, without running an image")
-    diagnosis = commands.add_parser("doctor", help="say what this machine has and lacks")
+    diagnosis = commands.add_parser("doctor", help="show what this machine has and lacks")
     diagnosis.add_argument("--json", action="store_true", help="as one JSON object")
-    packing = commands.add_parser("pack", help="put the results of a replay into one file; says its hash as JSON")
+    packing = commands.add_parser("pack", help="pack the results of a replay into one file; prints its hash as JSON")
     packing.add_argument("replay", type=Path, metavar="REPLAY", help="a folder given with --out")
     packing.add_argument("--to", type=Path, default=Path("results.tar"), help="the file (default: results.tar)")
     packing.add_argument("--progress", choices=("text", "json"), default="text", help="form of an error on stderr")
     detached.add_commands(commands)
     for command in (run, check, measure, builder):
         command.add_argument(
-            "--bundle", type=Path, default=None, help="bundle folder (default: where this archive lies)"
+            "--bundle", type=Path, default=None, help="bundle folder (default: the folder of this archive)"
         )
         command.add_argument("--progress", choices=("text", "json"), default="text", help="form of the lines on stderr")
-        command.add_argument(
-            "--end-with-stdin", action="store_true", help="end as by Ctrl-C when stdin does: a pipe, with its writer"
-        )
+        command.add_argument("--end-with-stdin", action="store_true", help="end, as by Ctrl-C, when stdin is closed")
     run.add_argument("--out", type=Path, required=True, help="folder for the results")
     run.add_argument("--backend", choices=sorted(BACKENDS), default="", help="default: the one the bundle is made for")
     run.add_argument("--engine", action="append", default=[], metavar="NAME", help="only this engine (repeatable)")
@@ -75,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     add_settings(measure)
     builder.add_argument("--backend", choices=sorted(BACKENDS), default="", help="default: the bundle's")
     builder.add_argument("--engine", action="append", default=[], metavar="NAME", help="only this engine (repeatable)")
-    builder.add_argument("--json", action="store_true", help="say what was built as JSON")
+    builder.add_argument("--json", action="store_true", help="print what was built as JSON")
     add_settings(builder)
     return top
 
@@ -84,9 +82,11 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     """The options that say how engines are run."""
     command.add_argument("--threads", type=count, default=0, help="CPU threads (default: one per core)")
     command.add_argument("--cache", type=Path, default=None, help="folder for built engines (default: ~/.cache)")
-    command.add_argument("--memory", choices=("auto", "pycuda", "cudart"), default="auto", help="way to device memory")
     command.add_argument(
-        "--workspace-mb", type=count, default=None, help="most memory for building an engine; 0: no limit"
+        "--memory", choices=("auto", "pycuda", "cudart"), default="auto", help="how to reach device memory"
+    )
+    command.add_argument(
+        "--workspace-mb", type=count, default=None, help="memory limit for building an engine; 0: no limit"
     )
     command.add_argument("--cuda-graph", action="store_true", help="launch a call as one graph (not with pycuda)")
     command.add_argument(

@@ -177,16 +177,16 @@ COMMANDS = ("start", "follow", "stop")
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add them to the command line."""
     begin = commands.add_parser("start", help="run a command of this archive detached, or find the one that runs")
-    watch = commands.add_parser("follow", help="show what a detached run says until it ends, as JSON")
+    watch = commands.add_parser("follow", help="follow the output of a detached run until it ends, as JSON")
     end = commands.add_parser("stop", help="stop a detached run; what it has done is kept")
     for command in (begin, watch, end):
-        command.add_argument("--folder", type=Path, required=True, help="where its log lies; one run at a time in each")
+        command.add_argument("--folder", type=Path, required=True, help="folder of its log; one run at a time in each")
         command.set_defaults(progress="json")
-    begin.add_argument("--follow", action="store_true", help="then show what it says, as follow does")
+    begin.add_argument("--follow", action="store_true", help="then show its output, as follow does")
     begin.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND...", help="such as: replay --out results")
-    watch.add_argument("--run", required=True, help="as start has told")
+    watch.add_argument("--run", required=True, help="id printed by start")
     end.add_argument("--word", default="", help="only a run with this word in its command")
-    watch.add_argument("--offset", type=int, default=0, help="where in the log to go on")
+    watch.add_argument("--offset", type=int, default=0, help="offset in the log to continue from")
 
 
 def perform(arguments: argparse.Namespace) -> None:

@@ -110,7 +110,7 @@ def warnings(facts: Dict[str, Any]) -> List[str]:
     if not facts["backends"]:
         found.append("no backend works here: nothing can be replayed")
     elif facts["jetson_linux"] and "tensorrt" not in facts["backends"]:
-        found.append("on a Jetson, TensorRT is the engine to measure; what it lacks here stands above")
+        found.append("on a Jetson, TensorRT is the engine to measure; what is missing is listed above")
     if facts["jetson_linux"] and facts["clocks_pinned"] is not True:
         found.append("the clocks are not known to be pinned; " + CLOCKS_FIRST)
     if facts["memory_mb"] and facts["memory_mb"]["available"] < LITTLE_MB:

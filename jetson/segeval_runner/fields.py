@@ -42,7 +42,7 @@ def take_sha256(record: Any, key: str) -> str:
     """A field that holds a SHA-256, 64 lower-case hexadecimal digits."""
     value = take(record, key, str)
     if not SHA256.fullmatch(value):
-        raise malformed("the field {!r} is no SHA-256".format(key))
+        raise malformed("the field {!r} is not a SHA-256".format(key))
     return value
 
 

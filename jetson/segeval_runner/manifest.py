@@ -253,7 +253,7 @@ def require_file_names(manifest: Manifest) -> None:
                 "the path {!r} leads out of the bundle".format(name[:MOST_TEXT]), "do not use this bundle"
             )
         if not all(is_name(part) for part in parts):
-            raise malformed("{!r} is no name that segeval gives to a file".format(name[:MOST_TEXT]))
+            raise malformed("{!r} is not a name that segeval gives to a file".format(name[:MOST_TEXT]))
         if name.lower() in files:
             raise malformed("two files have the name {!r} where capital letters do not count".format(name))
         files.add(name.lower())

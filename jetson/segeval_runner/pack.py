@@ -55,7 +55,7 @@ def require_replaceable(target: Path) -> None:
     with explaining(target), target.open("rb") as file:
         start = file.read(len(BEGINNING))
     if start not in (b"", BEGINNING):
-        raise OutputError("{} holds something else than packed results".format(target), ELSEWHERE)
+        raise OutputError("{} is not a file of packed results".format(target), ELSEWHERE)
 
 
 def contents(replay: Path, but_not: Any) -> List[Path]:

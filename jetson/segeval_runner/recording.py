@@ -106,7 +106,7 @@ class Recording:
         ends = [os.fstat(file.fileno()).st_size for file in (self._results, self._labels)]
         if ends != [self._results_end, self._offset]:
             what = "another process wrote into {} as well".format(self.folder)
-            raise OutputError(what, "run the same command again, alone; what is whole is kept")
+            raise OutputError(what, "run the same command again, with no other running; complete results are kept")
 
     def _valid(self, keys: List[str]) -> List[Tuple[int, int]]:
         """For each leading result that is whole: where it ends in results.jsonl and in labels.bin."""

@@ -128,7 +128,7 @@ def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:
         record["engines"] = [dict(entry) for entry in record["engines"]]
         before = dict(record["environment"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise OutputError("{} is no record of a replay".format(out / FILE), ELSEWHERE) from None
+        raise OutputError("{} is not the record of a replay".format(out / FILE), ELSEWHERE) from None
     if not intact:
         raise OutputError("{} {}".format(out / FILE, CHANGED), "restore the file, or " + ELSEWHERE)
     if (schema, of_bundle) != (SCHEMA, bundle.sha256):

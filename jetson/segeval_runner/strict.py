@@ -46,7 +46,7 @@ def unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
 
 def refuse_constant(text: str) -> Any:
     """NaN, Infinity and -Infinity, which Python reads although JSON has none of them."""
-    raise ValueError("{} is no number".format(text))
+    raise ValueError("{} is not a number".format(text))
 
 
 def whole(text: str) -> int:
@@ -107,7 +107,7 @@ def open_regular(path: Path) -> BinaryIO:
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise ValueError("it is no plain file")
+        raise ValueError("it is not a plain file")
     return open(descriptor, "rb")  # noqa: PTH123
 
 

@@ -32,19 +32,22 @@ def bench(
     backend: Backend = "",
     engine: Engines = [],
     scenario: Annotated[
-        list[ScenarioName], Option("--scenario", help="Only this one; repeatable.", show_default="all it has")
+        list[ScenarioName], Option("--scenario", help="Scenario to run; repeatable.", show_default="all")
     ] = [],
     preset: Annotated[
-        Literal["quick", "publishable"], Option("--preset", help="The rules: half a minute an engine, or MLPerf's.")
+        Literal["quick", "publishable"],
+        Option("--preset", help="Run rules: half a minute per engine, or those of MLPerf."),
     ] = "quick",
-    seconds: Annotated[float | None, Option("--seconds", min=0, help="Of a run, at least.")] = None,
-    calls: Annotated[int | None, Option("--calls", min=1, help="Of a latency run, at least.")] = None,
-    images: Annotated[int | None, Option("--images", min=1, help="Of an offline or throughput run, at least.")] = None,
-    warmup: Annotated[int | None, Option("--warmup", min=0, help="Calls that are not measured, at least.")] = None,
-    warmup_seconds: Annotated[float | None, Option("--warmup-seconds", min=0, help="Not measured, at least.")] = None,
-    idle_seconds: Annotated[float | None, Option("--idle-seconds", min=0, help="Without work before a run.")] = None,
-    period: Annotated[float | None, Option("--period", min=0, help="Seconds between samples of sensors.")] = None,
-    layers: Annotated[bool, Option("--layers", help="Also time each layer, in a pass of its own.")] = False,
+    seconds: Annotated[float | None, Option("--seconds", min=0, help="Minimum run time, s.")] = None,
+    calls: Annotated[int | None, Option("--calls", min=1, help="Minimum calls of a latency run.")] = None,
+    images: Annotated[
+        int | None, Option("--images", min=1, help="Minimum images of an offline or throughput run.")
+    ] = None,
+    warmup: Annotated[int | None, Option("--warmup", min=0, help="Minimum warm-up calls.")] = None,
+    warmup_seconds: Annotated[float | None, Option("--warmup-seconds", min=0, help="Minimum warm-up time, s.")] = None,
+    idle_seconds: Annotated[float | None, Option("--idle-seconds", min=0, help="Idle time before a run, s.")] = None,
+    period: Annotated[float | None, Option("--period", min=0, help="Sensor sampling period, s.")] = None,
+    layers: Annotated[bool, Option("--layers", help="Also time each layer, in a separate pass.")] = False,
     without_argmax: Annotated[
         bool, Option("--without-argmax", help="Also measure the network without its ArgMax (TensorRT).")
     ] = False,
@@ -53,10 +56,10 @@ def bench(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure latency, throughput, power and energy of a bundle's engines here. Continues an interrupted benchmark.
+    """Measure latency, throughput, power and energy of a bundle's engines on this machine. Resumes if interrupted.
 
-    On a device type what docs/benchmark.md says, and bring the folder back. Options from --seconds to --period replace
-    a part of the preset.
+    To measure on a device, follow docs/benchmark.md and copy the results folder back. The options from --seconds to
+    --period override the preset.
 
     \b
     segeval bench runs/bundle --out runs/bench
@@ -86,8 +89,8 @@ def bench(
 
 
 def show(record: "BenchRecord") -> None:
-    """Every run on a line, then what is to be known about them."""
-    title = f"Measured by the rules {record.preset!r}; a dash where the calls are too few for a percentile"
+    """Print one line per run, then the notes."""
+    title = f"Measured with preset {record.preset!r}; a dash means too few calls for that percentile"
     results.print(table(HEADINGS, bench_rows(record), title, words=2))
     for note in layer_notes(record):
         results.print(note, markup=False, highlight=False)

@@ -11,7 +11,9 @@ from segeval.console import progress, results, say
 
 def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A report made by segeval evaluate.")],
-    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one; differences are B minus A.")],
+    run_b: Annotated[
+        Path, typer.Argument(metavar="RUN_B", help="The report to compare with it; differences are B minus A.")
+    ],
     out: Annotated[
         Path | None, Option("--out", help="Folder for compare.json, compare.csv and compare.md.", show_default=False)
     ] = None,
@@ -19,9 +21,9 @@ def compare(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what changed between two reports: two devices, two JetPacks, two commits.
+    """Show what changed between two reports: two devices, two JetPacks, two commits.
 
-    Images are paired, differences tested and corrected for their number; significant ones come first.
+    Images are paired; differences are tested, with a correction for multiple tests. Significant ones come first.
 
     \b
     segeval compare runs/report-orin runs/report-thor

@@ -42,7 +42,7 @@ def craft(
         Option(
             "--model",
             metavar="[LABEL=]NAME[=WEIGHTS]",
-            help="Network to attack, a name from `segeval ls models` or a model card FILE.toml; repeatable, see "
+            help="Network to attack: a name from `segeval ls models`, or a model card FILE.toml. Repeatable; see "
             "--victims.",
         ),
     ],
@@ -50,35 +50,37 @@ def craft(
         list[str],
         Option(
             "--attack",
-            help="A name from `segeval ls attacks`, or several: `quick`, `standard` or `full` (`segeval ls suites`); "
+            help="An attack from `segeval ls attacks`, or a suite: quick, standard or full (`segeval ls suites`); "
             "repeatable.",
         ),
     ] = ["standard"],
     scope: Annotated[
         list[ScopeName],
-        Option("--scope", help="Change only the pixels of the source classes, or the whole image; repeatable."),
+        Option(
+            "--scope", help="Which pixels may change: those of the source classes (local) or all (full); repeatable."
+        ),
     ] = [ScopeName.LOCAL, ScopeName.FULL],
     task: Annotated[
         list[str],
         Option(
             "--task",
-            help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET, the target "
-            "* for whatever else, or *:TARGET; repeatable.",
+            help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET. * as target means any other class, "
+            "* as source means every class. Repeatable.",
         ),
     ] = ["vehicle-to-road"],
     preset: Annotated[
-        list[str], Option("--preset", help="`default` works best, `paper` is as published; repeatable.")
+        list[str], Option("--preset", help="Parameters: `default` works best, `paper` is as published. Repeatable.")
     ] = ["default"],
     setting: Annotated[
         list[str],
-        Option("--set", metavar="KEY=VALUE", help="Change a parameter, as in fgsm.budget=4; repeatable."),
+        Option("--set", metavar="KEY=VALUE", help="Set an attack parameter, for example fgsm.budget=4; repeatable."),
     ] = [],
     on: Annotated[
         list[OnName],
         Option(
             "--on",
-            help="What an attack is made on: the network (fp32), its deployed file (int8), both, or the file so that "
-            "the network does not notice (evasive); repeatable.",
+            help="What to attack: the network (fp32), its deployed file (int8), both, or the deployed file while the "
+            "network's answer stays as it was (evasive). Repeatable.",
         ),
     ] = [OnName.FP32],
     bundle: Annotated[
@@ -89,51 +91,53 @@ def craft(
         Option(
             "--engine",
             metavar="PRECISION[-CALIBRATION]",
-            help="File of the bundle for --on, as in int8 or int8-entropy, or a file of yours by its name; several are "
-            "attacked together.",
+            help="File of the bundle to attack with --on, for example int8 or int8-entropy, or the name of your own "
+            "file. Several are attacked together.",
             show_default="int8",
         ),
     ] = [],
     forward: Annotated[
         Literal["graph", "onnxruntime", "openvino", "tensorrt"],
-        Option("--forward", help="What computes the logits of a deployed file; the gradient is always the graph's."),
+        Option("--forward", help="What computes a deployed file's logits; gradients always come from the graph."),
     ] = "graph",
     robust_to: Annotated[
         list[str],
         Option(
             "--robust-to",
             metavar="KIND:SETTING",
-            help="Craft every attack once more so that it survives this corruption as well, as in jpeg:75, blur:1.5, "
-            "resize:0.5, gamma:2.2, bits:5; several are survived together.",
+            help="Craft every attack again so that it survives this corruption too, for example jpeg:75, blur:1.5, "
+            "resize:0.5, gamma:2.2, bits:5. Several are survived together.",
         ),
     ] = [],
     victims: Annotated[
         list[VictimsName],
-        Option("--victims", help="Attack each model by itself, or all by one perturbation (joint); repeatable."),
+        Option("--victims", help="Attack each model separately, or all with one perturbation (joint); repeatable."),
     ] = [VictimsName.EACH],
     transfer: Annotated[
-        bool, Option("--transfer", help="Show every adversarial image to all models, not to its victims alone.")
+        bool, Option("--transfer", help="Run every adversarial image through all models, not only its victims.")
     ] = False,
     within: Annotated[
         list[float],
-        Option("--within", min=0, help="Save also the best iterate within this mean change in levels; repeatable."),
+        Option(
+            "--within", min=0, help="Also save the best iterate within this mean change, in 8-bit levels; repeatable."
+        ),
     ] = [],
     match: Annotated[
         list[str],
-        Option("--match", metavar="ATTACK=REFERENCE", help="Craft ATTACK within REFERENCE's mean change; repeatable."),
+        Option("--match", metavar="ATTACK=REFERENCE", help="Limit ATTACK to the mean change of REFERENCE; repeatable."),
     ] = [],
-    image: Annotated[list[str], Option("--image", metavar="ID", help="Attack this image; repeatable.")] = [],
+    image: Annotated[list[str], Option("--image", metavar="ID", help="Attack only this image; repeatable.")] = [],
     steps: Annotated[int, Option("--steps", min=1, help="Updates per image.")] = 50,
     keep: Annotated[
         Literal["best", "last"] | None,
-        Option("--keep", help="Which iterate is saved.", show_default="best; last for the paper's preset"),
+        Option("--keep", help="Iterate to save.", show_default="best; last with --preset paper"),
     ] = None,
     stop_at: Annotated[
-        float | None, Option("--stop-at", min=0, max=1, help="Finish an image at this success rate.")
+        float | None, Option("--stop-at", min=0, max=1, help="Stop an image at this success rate.")
     ] = None,
     split: Split = "",
     data_root: DataRoot = None,
-    limit: Annotated[int | None, Option("--limit", min=1, help="So many images, spread over the split.")] = None,
+    limit: Annotated[int | None, Option("--limit", min=1, help="Number of images, spread over the split.")] = None,
     size: Size = None,
     batch_size: Annotated[int, Option("--batch-size", min=1, help="Images attacked together.")] = 1,
     device: Device = "cpu",
@@ -142,7 +146,7 @@ def craft(
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
-    """Craft adversarial images and save them as 8-bit PNG, measured after reading them back.
+    """Craft adversarial images and save them as 8-bit PNG. All figures are measured on the saved files.
 
     \b
     segeval craft --out runs/set --dataset camvid --model espnet-camvid --limit 20
@@ -198,12 +202,12 @@ def craft(
         for note in crafter.setup.notes:
             say(note)
         if crafter.setup.left_out:
-            say(f"left out, since they belong to other splits: {some(crafter.setup.left_out)}")
+            say(f"skipped, because they belong to other splits: {some(crafter.setup.left_out)}")
     with progress(quiet) as tick:
         manifest = crafter.run(resume, tick, worker_count(workers, device), say)
     show_summary(out)
     if manifest.skipped:
-        say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were left out")
+        say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were skipped")
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *own)}")
 

@@ -48,9 +48,9 @@ def read_defaults(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str
 def defaults_of(name: str, table: Any, commands: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The values of one table."""
     if name not in commands:
-        raise ConfigurationError(f"{path}: there is no command {name!r}", nearest(name, commands))
+        raise ConfigurationError(f"{path}: unknown command {name!r}", nearest(name, commands))
     if not isinstance(table, dict):
-        raise ConfigurationError(f"{path}: {name} is not a table", f"write [{name}], and its options below it")
+        raise ConfigurationError(f"{path}: {name} is not a table", f"write [{name}] with its options below it")
     known = options(commands[name])
     values = {}
     for key, value in table.items():
@@ -69,7 +69,7 @@ def as_typed(option: Any, value: Any, where: str) -> Any:
         return value
     several = value if isinstance(value, list) else [value]
     if not all(isinstance(each, str | int | float) and not isinstance(each, bool) for each in several):
-        raise ConfigurationError(f"{where} is {value!r}", "write a text or a number, or a list of them")
+        raise ConfigurationError(f"{where} is {value!r}", "write a string, a number, or a list of them")
     if option.multiple or option.nargs > 1:
         return [str(each) for each in several]
     if isinstance(value, list):

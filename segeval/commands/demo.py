@@ -20,10 +20,10 @@ DEMO = CraftConfig(
 
 
 def demo(
-    out: Annotated[Path, Option("--out", help="Folder for everything the demo makes.")] = Path("segeval-demo"),
+    out: Annotated[Path, Option("--out", help="Folder for the results.")] = Path("segeval-demo"),
     quiet: Quiet = False,
 ) -> None:
-    """Craft, deploy, replay and evaluate on synthetic scenes with bundled networks: the whole chain in minutes.
+    """Run the whole chain (craft, deploy, replay, evaluate) on synthetic scenes with bundled networks, in minutes.
 
     \b
     segeval demo
@@ -38,7 +38,9 @@ def demo(
 
     require_no_kind(out)
     if not is_vacant(out) and not (out / "set").exists():
-        raise ConfigurationError(f"{out} holds files that no demo made", "choose a new folder with --out")
+        raise ConfigurationError(
+            f"{out} contains files that were not made by segeval demo", "choose a new folder with --out"
+        )
     adversarial, bundle, replayed, report = (out / name for name in ("set", "bundle", "replay", "report"))
     crafter = Crafter(DEMO, adversarial)
     if not quiet:

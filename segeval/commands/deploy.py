@@ -38,8 +38,8 @@ def deploy(
         list[str],
         Option(
             "--precision",
-            help="fp32, fp16, int8, int8-fp16; repeatable, or with commas. By default all that the target's TensorRT "
-            "runs; of other engines fp32,fp16,int8.",
+            help="fp32, fp16, int8, int8-fp16; repeatable, or separated by commas. Default: all that the target's "
+            "TensorRT supports; fp32,fp16,int8 for other engines.",
         ),
     ] = [],
     calibration: Annotated[
@@ -47,43 +47,44 @@ def deploy(
         Option(
             "--calibration",
             metavar="METHOD[,KEY=VALUE...]",
-            help="How int8 ranges are found: percentile, minmax or entropy, with percentile=, images=, seed=, ops=, "
-            "weights=, activations=, placement=. Repeat it for several int8 files; the first one ships. See "
-            "docs/quantization.md.",
+            help="How to choose int8 ranges: percentile, minmax or entropy, with percentile=, images=, seed=, ops=, "
+            "weights=, activations=, placement=. Repeat it for several int8 files; the first is the one named int8. "
+            "See docs/quantization.md.",
         ),
     ] = ["percentile"],
     calibration_images: Annotated[
-        int, Option("--calibration-images", min=1, help="So many images of the dataset's train split.")
+        int, Option("--calibration-images", min=1, help="Number of calibration images from the dataset's train split.")
     ] = 32,
     attribute: Annotated[
         Literal["only", "without", "both"] | None,
         Option(
             "--attribute",
-            help="An int8 file per block of each network as well, to find who kills an attack: only that block "
-            "quantized, or all without it.",
+            help="Also make one int8 file per block of each network, to find which block stops an attack: with only "
+            "that block quantized, or with all blocks but that one.",
         ),
     ] = None,
     batch: Annotated[int, Option("--batch", min=1, help="Images per call of the engine.")] = 1,
     dla: Annotated[
-        int | None, Option("--dla", min=0, metavar="CORE", help="Run on this deep learning accelerator of a Jetson.")
+        int | None,
+        Option("--dla", min=0, metavar="CORE", help="Run on this deep learning accelerator (DLA) of a Jetson."),
     ] = None,
     corruption: Annotated[
         list[str],
         Option(
             "--corruption",
             metavar="KIND:SETTING",
-            help="Run every image once more after this: jpeg:QUALITY, resize:FACTOR, gamma:EXPONENT, blur:PIXELS, "
-            "bits:NUMBER; repeatable. See docs/input-path.md.",
+            help="Also run every image after this corruption: jpeg:QUALITY, resize:FACTOR, gamma:EXPONENT, "
+            "blur:PIXELS, bits:NUMBER; repeatable. See docs/input-path.md.",
         ),
     ] = [],
-    channel: Annotated[list[str], Option("--channel", hidden=True, help="What --corruption was called before.")] = [],
+    channel: Annotated[list[str], Option("--channel", hidden=True, help="Old name of --corruption.")] = [],
     engine_file: Annotated[
         list[str],
         Option(
             "--engine-file",
             metavar="[MODEL.]NAME=FILE",
-            help="A file of yours joins the bundle as engine NAME: .onnx, quantized by whatever, or .engine or .plan "
-            "built by TensorRT; repeatable. See docs/own-engine.md.",
+            help="Add your own file to the bundle as engine NAME: .onnx from any quantizer, or .engine or .plan "
+            "built by TensorRT. Repeatable. See docs/own-engine.md.",
         ),
     ] = [],
     engine_card: Annotated[
@@ -91,13 +92,13 @@ def deploy(
         Option(
             "--engine-card",
             metavar="[MODEL.]NAME=FILE",
-            help="The card of engine NAME, if it is not beside the file: TOML that says how images are prepared and "
-            "what the file answers.",
+            help="Card of engine NAME, if it is not beside the file: TOML that describes the file's input "
+            "pre-processing and its output.",
         ),
     ] = [],
     model: Annotated[
         list[str],
-        Option("--model", metavar="NAME=FILE", help="Weights of a network of the set, if they moved; repeatable."),
+        Option("--model", metavar="NAME=FILE", help="New path of a network's weights, if they moved; repeatable."),
     ] = [],
     data_root: DataRoot = None,
     allow: Allow = [],
@@ -107,7 +108,7 @@ def deploy(
     ssh_config: SshConfig = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make one self-contained bundle: every model of the set at every precision, the images, and a runner.
+    """Make a self-contained bundle: every model of the set at every precision, the images, and a runner.
 
     \b
     segeval deploy runs/set --out runs/bundle
@@ -159,7 +160,7 @@ def deploy(
     warn_of_calibration(bundle)
     say_where_the_accelerator_is(bundle)
     if bundle.options.corruptions:
-        say(f"{bundle.inputs.count} images to run: each as it is, and after {', '.join(bundle.options.corruptions)}")
+        say(f"{bundle.inputs.count} images to run: each unchanged, and after {', '.join(bundle.options.corruptions)}")
     results_folder = out.with_name(out.name + "-replay")
     if remote is not None:
         from segeval.deploy.ssh import RunOptions
@@ -177,7 +178,9 @@ def weight_files(texts: "Sequence[str]") -> dict[str, Path]:
     for text in texts:
         name, equals, file = text.partition("=")
         if not equals or not Path(file).expanduser().is_file():
-            raise ConfigurationError(f"--model {text}: no such file", "give NAME=FILE, by the name in the set")
+            raise ConfigurationError(
+                f"--model {text}: no such file", "write NAME=FILE, with the network's name in the set"
+            )
         found[name] = Path(file).expanduser()
     return found
 
@@ -213,7 +216,7 @@ def show_parity(bundle: "BundleManifest") -> None:
         "as unoptimised %",
         "noise floor %",
         "mIoU",
-        "to torch",
+        "vs torch",
         "images",
     )
     results.print(table(headings, rows, "Parity on clean images"))
@@ -247,12 +250,12 @@ def show_compilations(bundle: "BundleManifest") -> None:
             for name, each in compiled
         ]
         headings = ("engine", "layers", "convolutions", "conversions to int8", "warnings")
-        use = f"for {found.capability}, as a check: a device builds its own" if found.capability else "for the bundle"
+        use = f"for {found.capability} as a check; each device builds its own" if found.capability else "for the bundle"
         results.print(table(headings, rows, f"Built by {found.library} {use}"))
         for warning in dict.fromkeys(warning for _, each in compiled for warning in each.warnings):
             results.print(Text(f"TensorRT-RTX warns: {warning}"))
     elif TARGETS.load(bundle.target).tensorrt_versions:
-        say(f"warning: no TensorRT has read these files; {why_not_compiled()}")
+        say(f"warning: these files were not checked by TensorRT; {why_not_compiled()}")
 
 
 def why_not_compiled() -> str:
@@ -261,10 +264,10 @@ def why_not_compiled() -> str:
     from segeval.errors import MissingPrerequisiteError
 
     if not installed():
-        return f"after {INSTALL}, deploy builds each of them without a GPU"
+        return f"{INSTALL} lets deploy build each of them without a GPU"
     try:
         with Compiler():
-            return "the bundle was made without TensorRT for RTX: remove it and deploy again to have each file built"
+            return "the bundle was made without TensorRT for RTX; remove it and deploy again to have each file built"
     except MissingPrerequisiteError as error:
         return f"{error.what}; {error.hint}"
 

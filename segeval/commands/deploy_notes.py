@@ -20,12 +20,11 @@ def show_left_out(bundle: "BundleManifest") -> None:
     for engine in bundle.engines:
         found = engine.calibration
         if found is not None and found.too_small:
-            say(
-                f"{engine.name}: {len(found.too_small)} convolutions are left in floating point: they have few channels"
-            )
+            say(f"{engine.name}: {len(found.too_small)} convolutions with few channels stay in floating point")
         if found is not None and found.not_on_tensorrt_8:
             count = len(found.not_on_tensorrt_8)
-            say(f"{engine.name}: {count} grouped convolutions stay exact for TensorRT 8, which has no kernel for them")
+            what = f"{count} grouped convolutions stay in floating point"
+            say(f"{engine.name}: {what}; TensorRT 8 has no int8 kernel for them")
 
 
 def show_own(bundle: "BundleManifest") -> None:
@@ -38,10 +37,10 @@ def show_own(bundle: "BundleManifest") -> None:
             wrong = "the card of {} is probably wrong" if own.input else "{} is probably not a file of this network"
             say(f"warning: {wrong.format(engine.name)}: {own.doubt}")
         if own.refused:
-            say(f"warning: TensorRT for RTX, asked here, refuses {engine.name}: {own.refused}")
-            say(f"TensorRT passes over {engine.name} unless --engine names it")
+            say(f"warning: TensorRT for RTX on this machine refuses {engine.name}: {own.refused}")
+            say(f"with TensorRT, {engine.name} is skipped unless --engine names it")
         if own.format == "tensorrt":
-            say(f"{engine.name}: a built engine is neither run nor checked here; its device does both")
+            say(f"{engine.name}: a built engine is run and checked on its device, not here")
 
 
 def warn_of_calibration(bundle: "BundleManifest") -> None:
@@ -50,7 +49,7 @@ def warn_of_calibration(bundle: "BundleManifest") -> None:
     for source in dict.fromkeys(each.source for each in found if each and each.on_own_images):
         say(f"warning: the int8 ranges were found on {source}")
     for asked, there in shortages(bundle):
-        say(f"warning: {asked} calibration images were asked for, {there} are there")
+        say(f"warning: {asked} calibration images were requested, only {there} exist")
 
 
 def shortages(bundle: "BundleManifest") -> "Iterator[tuple[int, int]]":

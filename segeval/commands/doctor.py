@@ -52,7 +52,7 @@ def torch_cuda() -> str:
     """Name the GPU that PyTorch sees."""
     torch = importlib.import_module("torch")
     if not torch.cuda.is_available():
-        raise RuntimeError("PyTorch sees no CUDA device")
+        raise RuntimeError("no CUDA device")
     return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
 
 
@@ -69,7 +69,7 @@ def onnxruntime_on(provider: str) -> str:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=[provider])
     assert session.run(None, {"x": numpy.ones(1, "float32")})[0][0] == -1
     if session.get_providers()[0] != provider:
-        raise RuntimeError(f"{provider} is there but does not start")
+        raise RuntimeError(f"{provider} is installed but does not start")
     return f"ONNX Runtime {onnxruntime.__version__}"
 
 
@@ -145,7 +145,7 @@ def installed() -> dict[str, str]:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Say what is installed, which engines and devices work here, and what would add each missing one.
+    """Show what is installed, which engines and devices work here, and how to add the missing ones.
 
     \b
     segeval doctor
@@ -156,6 +156,6 @@ def doctor(as_json: AsJson = False) -> None:
         typer.echo(encode({"engines": findings, "packages": packages, "places": places}, indent=2))
         return
     rows = [(each.name, "works" if each.works else "missing", each.found, each.remedy) for each in findings]
-    results.print(table(("engine or device", "", "found", "to add it"), rows, words=4))
+    results.print(table(("engine or device", "", "found", "to install"), rows, words=4))
     results.print(table(("package", "version"), list(packages.items()), words=2))
     results.print(table(("place", ""), list(places.items()), words=2))

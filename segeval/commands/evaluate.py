@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 
 def evaluate(
     adversarial_set: SetArgument,
-    replay: Annotated[list[Path], typer.Argument(metavar="REPLAY...", help="One or more replays of it.")],
+    replay: Annotated[list[Path], typer.Argument(metavar="REPLAY...", help="Replays of the set, one or more.")],
     out: Out,
     bench: Annotated[
-        list[Path], Option("--bench", metavar="DIR", help="Put this benchmark of the bundle beside it; repeatable.")
+        list[Path], Option("--bench", metavar="DIR", help="Add this benchmark of the bundle to the report; repeatable.")
     ] = [],
     gate: Annotated[
-        list[str], Option("--gate", metavar="[ATTACK:]EXPRESSION", help="Exit with 1 if it does not hold; repeatable.")
+        list[str],
+        Option("--gate", metavar="[ATTACK:]EXPRESSION", help="Exit with 1 if this condition fails; repeatable."),
     ] = [],
     junit: Annotated[Path | None, Option("--junit", metavar="FILE", help="Write the gates as JUnit XML.")] = None,
     summary: Annotated[
         Path | None, Option("--summary", metavar="FILE", help="Write the gates as Markdown, for a pull request.")
     ] = None,
-    label_maps: Annotated[bool, Option("--label-maps", help="Write the label maps as PNG as well.")] = False,
+    label_maps: Annotated[bool, Option("--label-maps", help="Also write the label maps as PNG.")] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -67,7 +68,7 @@ def evaluate(
 
     gates = [parse_gate(text) for text in gate]
     if (junit or summary) and not gates:
-        raise ConfigurationError("--junit and --summary tell of gates, and none was given", "add --gate")
+        raise ConfigurationError("--junit and --summary need a gate", "add --gate")
     require_place(out, KEPT)
     require_free([file for file in (junit, summary) if file is not None], out, KEPT)
     require_known_gates(gates, adversarial_set, replay)
@@ -104,5 +105,5 @@ def judge(findings: "Sequence[Finding]", report: "SurvivalReport", junit: Path |
     missed = [finding for finding in findings if not finding.held]
     if missed:
         lines = "".join(f"\n  {finding.gate}: {finding.told}" for finding in missed)
-        raise GateMissedError(f"{len(missed)} of {len(findings)} checks were missed{lines}", "")
-    say(f"all {len(findings)} checks of the gates held")
+        raise GateMissedError(f"{len(missed)} of {len(findings)} checks failed{lines}", "")
+    say(f"all {len(findings)} gate checks passed")

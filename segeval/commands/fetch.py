@@ -22,17 +22,17 @@ GITHUB = "https://raw.githubusercontent.com"
 
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="What to fetch.", show_default="list what there is")
+        list[str] | None, typer.Argument(metavar="NAME", help="What to fetch.", show_default="list what is available")
     ] = None,
     base: Annotated[
-        str, Option("--base", metavar="URL", help="A mirror that has OWNER/REPOSITORY/COMMIT/PATH below it.")
+        str, Option("--base", metavar="URL", help="A mirror that serves OWNER/REPOSITORY/COMMIT/PATH.")
     ] = GITHUB,
-    offline: Annotated[bool, Option("--offline", help="Check what is here and download nothing.")] = False,
+    offline: Annotated[bool, Option("--offline", help="Check the local files; download nothing.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Download datasets and published weights, verify them, and put them where the other commands look for them.
+    """Download and verify datasets and published weights, where the other commands find them.
 
-    Files that are here and right are kept; what was cut off is continued.
+    Files that are already correct are kept; interrupted downloads are continued.
 
     \b
     segeval fetch camvid espnet-camvid
@@ -54,7 +54,7 @@ def fetch(
     elif any(inventory.wanted for inventory in inventories):
         download(inventories, base, cache, quiet)
     for source in chosen:
-        typer.echo(f"{source.name}: {count(len(source.files()))} in {folder(source.files(), cache)}, all as recorded")
+        typer.echo(f"{source.name}: {count(len(source.files()))} in {folder(source.files(), cache)}, all verified")
     if not quiet:
         say(f"next: {command(*chosen[-1].goes_on)}")
 
@@ -63,8 +63,8 @@ def known(name: str) -> Source:
     """The source of this name. Raises UnknownNameError, with the nearest known names, if there is none."""
     if name in SOURCES:
         return SOURCES[name]
-    hint = f"{nearest(name, SOURCES)} `segeval fetch` lists what there is"
-    raise UnknownNameError(f"there is nothing called {name!r} to fetch", hint)
+    hint = f"{nearest(name, SOURCES)} `segeval fetch` lists what is available"
+    raise UnknownNameError(f"nothing called {name!r} to fetch", hint)
 
 
 def download(inventories: Sequence["Inventory"], base: str, cache: Path, quiet: bool) -> None:
@@ -75,7 +75,7 @@ def download(inventories: Sequence["Inventory"], base: str, cache: Path, quiet: 
     from segeval.fetching.server import Server
 
     server = Server(base)
-    waits = "another segeval fetch is at work in this cache; waiting for it to end"
+    waits = "another segeval fetch is using this cache; waiting for it to finish"
     with alone(cache, lambda: say(waits)) as waited, progress(quiet) as tick:
         for before in inventories:
             inventory = take(before.source, cache) if waited else before
@@ -88,12 +88,14 @@ def require_all(inventories: Sequence["Inventory"]) -> None:
     lines = [
         f"{inventory.source.name}: {len(files)} of {count(len(inventory.files))} {what}: {paths(files)}"
         for inventory in inventories
-        for what, files in (("missing", inventory.missing), ("not as recorded", inventory.different))
+        for what, files in (("missing", inventory.missing), ("damaged", inventory.different))
         if files
     ]
     if lines:
         names = [inventory.source.name for inventory in inventories if inventory.wanted]
-        raise FetchError("not everything is here\n  " + "\n  ".join(lines), f"{command('fetch', *names)} gets it")
+        raise FetchError(
+            "some files are missing or damaged\n  " + "\n  ".join(lines), f"get them with {command('fetch', *names)}"
+        )
 
 
 def paths(files: Sequence[RemoteFile]) -> str:
@@ -114,7 +116,7 @@ def show_list(inventories: Sequence["Inventory"]) -> None:
         )
         for each in inventories
     ]
-    results.print(table(("name", "what", "files", "size", "here", "licence"), rows, words=6))
+    results.print(table(("name", "what", "files", "size", "local", "licence"), rows, words=6))
     say("next: segeval fetch NAME")
 
 
@@ -136,7 +138,7 @@ def show_plan(inventories: Sequence["Inventory"], cache: Path, base: str) -> Non
         say(f"  into: {folder(files, cache)}")
         say(f"  {count(len(files))}, {len(wanted)} to fetch{f', {size(source, wanted)}' if wanted else ''}")
         if inventory.different:
-            say(f"  not as recorded, to be replaced: {paths(inventory.different)}")
+            say(f"  damaged, will be replaced: {paths(inventory.different)}")
 
 
 def show_licences(inventories: Sequence["Inventory"]) -> None:
@@ -153,7 +155,7 @@ def size(source: Source, files: Sequence[RemoteFile]) -> str:
         return f"{sum(sizes) / 1e6:.1f} MB"
     if source.at_least and len(files) == len(source.files()):
         return f"at least {source.at_least / 1e6:.0f} MB"
-    return "size not known"
+    return "unknown size"
 
 
 def folder(files: Sequence[RemoteFile], cache: Path) -> Path:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from segeval.files.replays import Replay
 
 Hosts = Annotated[
-    list[str], Option("--host", metavar="[USER@]HOST[:PORT]", help="Run it on this device over ssh; repeatable.")
+    list[str], Option("--host", metavar="[USER@]HOST[:PORT]", help="Run on this device over ssh; repeatable.")
 ]
 RemoteDir = Annotated[str, Option("--remote-dir", help="Folder on the device.")]
 RemotePython = Annotated[str, Option("--remote-python", help="Python on the device, with numpy and an engine.")]
@@ -38,7 +38,7 @@ def two_lines(bundle: Path, options: Sequence[str] = ()) -> str:
         f"{bundle} to a USB stick and type on the device:\n"
         f"    cp -r /media/$USER/*/{name} ~/\n"
         f"    sh ~/{name}/run.sh ~/{folder}{more}\n"
-        f"then bring ~/{folder} back."
+        f"then copy ~/{folder} back."
     )
 
 
@@ -47,7 +47,7 @@ def checked(hosts: Sequence[str], base: str, python: str, ssh_config: Path | Non
     from segeval.deploy.ssh import Remote, parse_destinations
 
     if not hosts:
-        raise ConfigurationError("--stop needs a device", "name it with --host, as when the replay was started")
+        raise ConfigurationError("--stop needs a device", "give the --host that started the replay")
     parse_destinations(hosts)
     return Remote(base, python, ssh_config).checked()
 
@@ -64,7 +64,7 @@ def replay_on_hosts(
         with progress(quiet) as tick:
             outcomes = run(bundle, out, destinations, remote, options, tick)
     except KeyboardInterrupt:
-        say("what was started on a device goes on there; the same command attaches to it again, with --stop it ends it")
+        say("the device goes on working; the same command attaches to it again, with --stop it ends the run")
         raise
     show(outcomes)
     require_all(outcomes)
@@ -80,7 +80,9 @@ def stop_on_hosts(bundle: Path, out: Path, hosts: Sequence[str], remote: "Remote
     outcomes = stop(bundle, out, parse_destinations(hosts), remote)
     for outcome in outcomes:
         if outcome.error is None:
-            say(f"{outcome.destination.text}: {'stopped' if outcome.result else 'no replay of this folder runs there'}")
+            say(
+                f"{outcome.destination.text}: {'stopped' if outcome.result else 'no replay for this folder is running'}"
+            )
     require_all(outcomes)
 
 
@@ -107,5 +109,5 @@ def require_all(outcomes: "Sequence[Outcome[Replay]] | Sequence[Outcome[bool]]")
         if outcome.error is not None:
             show_error(outcome.error)
     names = ", ".join(outcome.destination.text for outcome in failed)
-    hint = "run the same command again when that is mended; what is done is kept"
+    hint = "fix that and run the same command again; finished results are kept"
     raise RemoteError(f"{len(failed)} of {len(outcomes)} devices failed: {names}", hint)

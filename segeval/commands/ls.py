@@ -131,18 +131,18 @@ KINDS: dict[Kind, Callable[[], tuple[Row, list[Row]]]] = {
 
 
 def ls(
-    kind: Annotated[Kind | None, typer.Argument(help="Only these.", show_default="all")] = None,
+    kind: Annotated[Kind | None, typer.Argument(help="List only these.", show_default="all")] = None,
     model: Annotated[
-        str, Option("--model", metavar="NAME|CARD", help="Of `tasks`: those that the classes of this network allow.")
+        str, Option("--model", metavar="NAME|CARD", help="For `tasks`: only those this network's classes allow.")
     ] = "",
     dataset: Annotated[
-        str, Option("--dataset", help="Of `tasks`: those that the classes of this dataset allow.", show_default=False)
+        str, Option("--dataset", help="For `tasks`: only those this dataset's classes allow.", show_default=False)
     ] = "",
     data_root: DataRoot = None,
     split: Split = "",
     as_json: AsJson = False,
 ) -> None:
-    """List what can be named on the command line. Your own things are named as package.module:attribute.
+    """List the models, datasets, attacks, suites, tasks and targets. Name your own as package.module:attribute.
 
     \b
     segeval ls attacks
@@ -163,7 +163,7 @@ def ls(
     for each, (headings, rows) in listed.items():
         results.print(table(headings, rows, each, words=len(headings)))
     if classes:
-        say(f"and any SOURCE[,SOURCE…]:TARGET of {', '.join(classes.names)}")
+        say(f"and any SOURCE[,SOURCE…]:TARGET from {', '.join(classes.names)}")
 
 
 def classes_asked_for(
@@ -171,13 +171,15 @@ def classes_asked_for(
 ) -> ClassTable | None:
     """The classes whose tasks are listed, None for the tasks of all. Raises ConfigurationError."""
     if model and kind != "tasks":
-        raise ConfigurationError("--model says whose tasks are listed", f"segeval ls tasks --model {model}")
+        raise ConfigurationError("--model works only with `segeval ls tasks`", f"segeval ls tasks --model {model}")
     if dataset and kind != "tasks":
-        raise ConfigurationError("--dataset says whose tasks are listed", f"segeval ls tasks --dataset {dataset}")
+        raise ConfigurationError(
+            "--dataset works only with `segeval ls tasks`", f"segeval ls tasks --dataset {dataset}"
+        )
     if model and dataset:
-        raise ConfigurationError("--model and --dataset both say whose tasks are listed", "give one of them")
+        raise ConfigurationError("--model and --dataset exclude each other", "give one of them")
     if (data_root or split) and not dataset:
-        raise ConfigurationError("--data-root and --split belong to a dataset", "give its name with --dataset")
+        raise ConfigurationError("--data-root and --split need a dataset", "name it with --dataset")
     if dataset:
         return classes_of_dataset(dataset, data_root, split)
     return classes_of_model(model) if model else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from segeval.datasets import Dataset
     from segeval.deploy.cards.trials import Labelled
 
-model = typer.Typer(no_args_is_help=True, help="Write and check a model card, by which your own network is named.")
+model = typer.Typer(no_args_is_help=True, help="Write and check a model card, the description of your own network.")
 
 DEFAULT = "folder"
 """What a folder holds of which nobody says it."""
@@ -31,19 +31,19 @@ TRIED = 3
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The ONNX file of a float network.")],
     out: Annotated[
-        Path | None, Option("--out", metavar="CARD", help="The card.", show_default="FILE with .toml")
+        Path | None, Option("--out", metavar="CARD", help="Where to write the card.", show_default="FILE with .toml")
     ] = None,
     image: Annotated[
-        Path | None, Option("--image", help="Try colour orders and normalizations on it.", show_default=False)
+        Path | None, Option("--image", help="Image to try colour orders and normalizations on.", show_default=False)
     ] = None,
     mask: Annotated[
-        Path | None, Option("--mask", help="Its labels: an 8-bit PNG of class indices.", show_default=False)
+        Path | None, Option("--mask", help="Labels of --image: an 8-bit PNG of class indices.", show_default=False)
     ] = None,
     data_root: DataRoot = None,
     dataset: DatasetName = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model card from what an ONNX file says. What it only guesses is marked as unsure.
+    """Write a model card from an ONNX file. Guesses are marked as unsure.
 
     \b
     segeval model init mynet.onnx
@@ -55,7 +55,7 @@ def init(
     segeval model init mynet.onnx --data-root pictures
     """
     if (image is None) != (mask is None):
-        raise ConfigurationError("--image and --mask belong together", "give an image and its labels")
+        raise ConfigurationError("--image and --mask need each other", "give both: an image and its labels")
     from segeval.deploy.cards import draft_card
 
     data = opened(dataset, data_root, None)
@@ -82,9 +82,9 @@ def check(
     size: Size = None,
     device: Device = "cpu",
 ) -> None:
-    """Try the network of a model card: its answers, its gradient, its deployed file, and how well it sees.
+    """Test the network of a model card: its outputs, its gradient, its deployed file, and its mIoU.
 
-    A card that names code runs it.
+    If the card names code, that code is run.
 
     \b
     segeval model check mynet.toml --data-root pictures
@@ -140,7 +140,7 @@ def pair(image: Path, mask: Path) -> "list[Labelled]":
     pixels, labels = read_png(image, "RGB"), read_png(mask, "L")
     if pixels.shape[:2] != labels.shape:
         sizes = f"{image} is {pixels.shape[0]}x{pixels.shape[1]}, {mask} {labels.shape[0]}x{labels.shape[1]}"
-        raise ConfigurationError(f"{sizes} (height x width)", "give the labels of this very image")
+        raise ConfigurationError(f"{sizes} (height x width)", "give the labels of this image")
     return [Labelled(pixels, labels)]
 
 

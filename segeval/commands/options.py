@@ -22,37 +22,44 @@ Option = partial(typer.Option, show_envvar=False)
 SetArgument = Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")]
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by segeval deploy.")]
 Out = Annotated[Path, Option("--out", help="Folder for the results.", show_default=False)]
-Quiet = Annotated[bool, Option("--quiet", help="No progress, no plan; only results and errors.")]
+Quiet = Annotated[bool, Option("--quiet", help="Print only results and errors.")]
 AsJson = Annotated[bool, Option("--json", help="Print the result as JSON on stdout.")]
-Seed = Annotated[int, Option("--seed", min=0, help="Root of all random numbers.")]
+Seed = Annotated[int, Option("--seed", min=0, help="Seed of all random numbers.")]
 Device = Annotated[str, Option("--device", help="PyTorch device: cpu, cuda, cuda:1 …")]
-Resume = Annotated[bool, Option("--resume", help="Continue what was interrupted in --out.")]
+Resume = Annotated[bool, Option("--resume", help="Continue an interrupted run in --out.")]
 Workers = Annotated[
     int | None,
-    Option("--workers", min=1, help="Processes; change no byte on the CPU.", show_default="one per core, 1 on a GPU"),
+    Option(
+        "--workers",
+        min=1,
+        help="Number of processes; results on the CPU do not depend on it.",
+        show_default="one per core, 1 on a GPU",
+    ),
 ]
-DataRoot = Annotated[Path | None, Option("--data-root", help="Folder of the dataset.", show_default="its usual place")]
+DataRoot = Annotated[
+    Path | None, Option("--data-root", help="Folder of the dataset.", show_default="its default folder")
+]
 Dataset = Annotated[str, Option("--dataset", help="A name from `segeval ls datasets`.", show_default=False)]
 Split = Annotated[str, Option("--split", help="Split of the dataset.", show_default="val of cityscapes, else test")]
 Size = Annotated[
-    str | None, Option("--size", metavar="HxW", help="Bring images to this height x width.", show_default="as is")
+    str | None, Option("--size", metavar="HxW", help="Resize images to this height x width.", show_default="as is")
 ]
 Allow = Annotated[
     list[str],
     Option(
         "--allow",
         metavar="MODULE:ATTRIBUTE",
-        help="Import this network or dataset of your own, which the files name; repeatable.",
+        help="Allow importing your own network or dataset that the files name; repeatable.",
     ),
 ]
 
 
-FirstImages = Annotated[int | None, Option("--limit", min=1, help="The first images only.")]
-Backend = Annotated[str, Option("--backend", help="Engine of the runner.", show_default="what the bundle is made for")]
-Engines = Annotated[list[str], Option("--engine", help="Only this model.precision; repeatable.")]
-Threads = Annotated[int, Option("--threads", min=0, help="CPU threads; 0 is one per core.")]
+FirstImages = Annotated[int | None, Option("--limit", min=1, help="Use only the first images.")]
+Backend = Annotated[str, Option("--backend", help="Inference engine.", show_default="the one of the bundle's target")]
+Engines = Annotated[list[str], Option("--engine", help="Run only this MODEL.PRECISION; repeatable.")]
+Threads = Annotated[int, Option("--threads", min=0, help="CPU threads; 0 means one per core.")]
 Prebuilt = Annotated[
-    bool, Option("--prebuilt", help="Run the engines inside the bundle, native code: only if you trust its maker.")
+    bool, Option("--prebuilt", help="Run the built engines in the bundle. They are native code: trust their maker.")
 ]
 
 
@@ -95,9 +102,7 @@ def parse_precisions(texts: Sequence[str]) -> "list[Precision]":
     names = [name.strip() for text in texts for name in text.split(",")]
     for name in names:
         if name not in known:
-            raise ConfigurationError(
-                f"--precision {name!r}: there is none of that name", f"there are {', '.join(known)}"
-            )
+            raise ConfigurationError(f"unknown precision {name!r}", f"--precision takes {', '.join(known)}")
     return [cast("Precision", name) for name in names]
 
 

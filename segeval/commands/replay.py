@@ -27,17 +27,17 @@ def replay(
     out: Out,
     backend: Backend = "",
     engine: Engines = [],
-    warmup: Annotated[int, Option("--warmup", min=0, help="Calls before the first measured one.")] = 3,
+    warmup: Annotated[int, Option("--warmup", min=0, help="Calls before the first measurement.")] = 3,
     threads: Threads = 0,
     prebuilt: Prebuilt = False,
     host: Hosts = [],
     remote_dir: RemoteDir = REMOTE_DIR,
     remote_python: RemotePython = REMOTE_PYTHON,
     ssh_config: SshConfig = None,
-    stop: Annotated[bool, Option("--stop", help="End what an earlier command with these --host left running.")] = False,
+    stop: Annotated[bool, Option("--stop", help="Stop what an earlier command left running on these --host.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a bundle, with its own runner in a process of its own, here or on devices. Continues an interrupted replay.
+    """Run a bundle here or on devices, with the runner inside it. Resumes an interrupted replay.
 
     \b
     segeval replay runs/bundle --out runs/replay
@@ -75,8 +75,8 @@ def say_what_cannot_run_here(bundle: Path, done: "Replay") -> None:
     for engine in BundleFolder(bundle).manifest().engines:
         if engine.own is not None and engine.name not in begun:
             built = engine.own.format == "tensorrt"
-            refused = "TensorRT for RTX refused it when it was deployed"
-            why = "TensorRT built it, for a device with --backend tensorrt" if built else refused
+            refused = "TensorRT for RTX refused it during deploy"
+            why = "it is a TensorRT engine; use --backend tensorrt on its device" if built else refused
             say(f"not run: {engine.name}; {why}")
 
 

@@ -45,25 +45,30 @@ class PartName(StrEnum):
 def reproduce(
     context: typer.Context,
     paper: Annotated[Literal["kang2020"], typer.Argument(metavar="PAPER", help="kang2020.")] = "kang2020",
-    out: Annotated[Path | None, Option("--out", help="Directory of the reproduction.", show_default=False)] = None,
+    out: Annotated[Path | None, Option("--out", help="Folder for the reproduction.", show_default=False)] = None,
     dataset: Annotated[
         str | None, Option("--dataset", help="camvid, cityscapes, synthetic, or your own.", show_default=False)
     ] = None,
     origin: Annotated[
-        Path | None, Option("--from", metavar="DIR", help="Repeat this reproduction, with its configuration alone.")
+        Path | None, Option("--from", metavar="DIR", help="Repeat this reproduction with its recorded configuration.")
     ] = None,
-    split: Annotated[str | None, Option("--split", help="Split of the dataset.", show_default="its usual one")] = None,
+    split: Annotated[
+        str | None, Option("--split", help="Split of the dataset.", show_default="val of cityscapes, else test")
+    ] = None,
     data_root: DataRoot = None,
     size: Size = None,
     model: Annotated[
-        list[str], Option("--model", metavar="NAME[=WEIGHTS]", help="Victim; repeatable. The usual two if not given.")
+        list[str], Option("--model", metavar="NAME[=WEIGHTS]", help="Victim; repeatable. Default: two per dataset.")
     ] = [],
-    task: Annotated[list[str], Option("--task", help="Repeatable; the paper's three if not given.")] = [],
+    task: Annotated[list[str], Option("--task", help="Attack task; repeatable. Default: the paper's three.")] = [],
     part: Annotated[
-        list[PartName], Option("--part", help="Table 1 and its figures, gradient maps, matched budgets; repeatable.")
+        list[PartName],
+        Option("--part", help="Part to compute: Table 1 and its figures, gradient maps, matched budgets; repeatable."),
     ] = [PartName.TABLE1, PartName.MAPS, PartName.BUDGETS],
-    limit: Annotated[int, Option("--limit", min=1, help="Images of Table 1, drawn with --seed.")] = 12,
-    budget_limit: Annotated[int, Option("--budget-limit", min=1, help="Of these, for budgets and maps.")] = 4,
+    limit: Annotated[int, Option("--limit", min=1, help="Number of images for Table 1, drawn with --seed.")] = 12,
+    budget_limit: Annotated[
+        int, Option("--budget-limit", min=1, help="Number of these used for budgets and maps.")
+    ] = 4,
     steps: Annotated[int, Option("--steps", min=1, help="Updates per image.")] = 50,
     batch_size: Annotated[int, Option("--batch-size", min=1, help="Images attacked together, on a GPU.")] = 1,
     allow: Allow = [],
@@ -71,10 +76,10 @@ def reproduce(
     seed: Seed = 0,
     workers: Workers = None,
     resume: Resume = False,
-    dry_run: Annotated[bool, Option("--dry-run", help="Print the plan and what it costs, and stop.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Print the plan and its cost, then stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Redo a paper on the data at hand and put the results beside its own.
+    """Reproduce a paper on your data and compare the results with the published ones.
 
     \b
     segeval reproduce kang2020 --dataset camvid --out runs/kang2020 --dry-run
@@ -110,9 +115,9 @@ def reproduce(
         )
         where = out
     else:
-        raise ConfigurationError("nothing to reproduce from", "give --dataset, or --from with an earlier reproduction")
+        raise ConfigurationError("no dataset given", "give --dataset, or --from with an earlier reproduction")
     if where is None:
-        raise ConfigurationError("no directory for the reproduction", "give --out")
+        raise ConfigurationError("no folder given for the reproduction", "give --out")
     check_device(config.device)
     reproduction = Reproduction(config, where, worker_count(workers, config.device))
     if dry_run or not quiet:
@@ -152,7 +157,9 @@ def repeated(context: typer.Context, config: "ExperimentConfig") -> "ExperimentC
         given.keys() - {"origin", "out", "resume", "dry_run", "quiet", "device", "data_root", "workers", "allow"}
     ):
         names = ", ".join(f"--{name.replace('_', '-')}" for name in others)
-        raise ConfigurationError(f"--from repeats what is recorded; it goes with no {names}", "leave out one of them")
+        raise ConfigurationError(
+            f"--from uses the recorded configuration and excludes {names}", "leave out one of them"
+        )
     if "device" in given:
         config = replace(config, device=given["device"])
     if "data_root" in given:
@@ -175,7 +182,7 @@ def show_plan(config: "ExperimentConfig", cost: "Cost") -> None:
     results.print(table(headings, rows, f"{config.paper} on {config.dataset} ({config.split}), {config.steps} steps"))
     each = ", ".join(f"{model} {1000 * seconds:.1f} ms" for model, seconds in cost.seconds.items())
     where = config.device if cost.workers == 1 else f"{cost.workers} processes on {config.device}"
-    say(f"one gradient takes: {each}; all together about {cost.estimate / 60:.0f} min with {where}")
+    say(f"time per gradient: {each}; total about {cost.estimate / 60:.0f} min with {where}")
 
 
 def show_summary(out: Path) -> None:

@@ -32,24 +32,26 @@ def score(
     data_root: DataRoot = None,
     engine: Annotated[
         Literal["torch", "fp32", "fp16", "int8", "int8-fp16"],
-        Option("--engine", help="torch, or a deployed file on ONNX Runtime."),
+        Option("--engine", help="PyTorch, or a deployed file on ONNX Runtime."),
     ] = "torch",
     outputs: Annotated[
         Literal["all", "classes"],
-        Option("--outputs", help="Argmax over all outputs, or without the network's background output."),
+        Option("--outputs", help="Take the argmax over all outputs, or leave out the network's background output."),
     ] = "all",
     limit: FirstImages = None,
     size: Size = None,
     calibration: Annotated[
-        Literal["percentile", "minmax", "entropy"], Option("--calibration", help="How int8 ranges are found.")
+        Literal["percentile", "minmax", "entropy"], Option("--calibration", help="How to choose int8 ranges.")
     ] = "percentile",
-    calibration_images: Annotated[int, Option("--calibration-images", min=1, help="For int8.")] = 32,
+    calibration_images: Annotated[
+        int, Option("--calibration-images", min=1, help="Number of calibration images for int8.")
+    ] = 32,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure how well a network segments a dataset that nobody attacked.
+    """Measure a network's mIoU on clean images.
 
     \b
     segeval score espnet-camvid --dataset camvid --split test --engine int8
@@ -83,7 +85,7 @@ def score(
         ("class average", number(100 * record.class_average, 2)),
         ("pixel accuracy", number(100 * record.pixel_accuracy, 2)),
         ("classes in the ground truth", str(record.classes_in_truth)),
-        ("classes predicted, but not in it", str(record.classes_only_predicted)),
+        ("classes predicted, not in the ground truth", str(record.classes_only_predicted)),
         *((f"IoU {name}", number(None if value is None else 100 * value, 2)) for name, value in record.iou.items()),
     ]
     title = f"{model} on {dataset} {record.config.split}, {engine}, {record.images} images"
@@ -91,8 +93,8 @@ def score(
     for note in record.notes:
         say(note)
     if record.unlabelled:
-        say(f"not scored, since they have no ground truth: {some(record.unlabelled)}")
+        say(f"not scored, because they have no ground truth: {some(record.unlabelled)}")
     if record.left_out:
-        say(f"not scored, since they belong to other splits: {some(record.left_out)}")
+        say(f"not scored, because they belong to other splits: {some(record.left_out)}")
     if record.doubt:
         say(f"warning: {record.doubt}")

@@ -53,7 +53,7 @@ def crafted_table(samples: Iterable[AdversarialSample]) -> Table:
         del headings[1]
         rows = [[row[0], *row[2:]] for row in rows]
     words = headings.index("success")
-    return table(headings, rows, "Crafted (desktop, measured on the saved images; means over images)", words=words)
+    return table(headings, rows, "Adversarial images (measured on the saved files; means over images)", words=words)
 
 
 def made_for(model: str, victims: Sequence[str]) -> str:
@@ -101,7 +101,7 @@ def layer_notes(record: "BenchRecord") -> list[str]:
     lines = []
     for profile in record.layers:
         slowest = max(profile.layers, key=lambda layer: layer.ms, default=None)
-        told = "the engine told of none"
+        told = "none reported by the engine"
         if slowest is not None:
             argmax, named = number(profile.argmax_ms, 2), f"{slowest.name} {number(slowest.ms, 2)} ms"
             whole = f"{number(profile.total_ms, 2)} of {number(profile.call_ms, 2)} ms of a profiled call"

@@ -35,35 +35,42 @@ def train(
     validation: Annotated[str, Option("--validation", help="Split to validate on.")] = "val",
     size: Size = None,
     limit: FirstImages = None,
-    epochs: Annotated[int, Option("--epochs", min=1)] = 30,
-    batch_size: Annotated[int, Option("--batch-size", min=2)] = 8,
+    epochs: Annotated[int, Option("--epochs", min=1, help="Number of epochs.")] = 30,
+    batch_size: Annotated[int, Option("--batch-size", min=2, help="Images per step.")] = 8,
     crop: Annotated[
-        str | None, Option("--crop", metavar="HxW", help="What the network sees.", show_default="256x512")
+        str | None, Option("--crop", metavar="HxW", help="Training crop, height x width.", show_default="256x512")
     ] = None,
-    zoom: Annotated[tuple[float, float], Option("--zoom", help="Smallest and largest random zoom.")] = (
+    zoom: Annotated[tuple[float, float], Option("--zoom", help="Range of the random zoom.")] = (
         0.75,
         1.5,
     ),
     colour: Annotated[float, Option("--colour", help="Largest change of brightness, contrast, saturation.")] = 0.3,
-    loss_stride: Annotated[int, Option("--loss-stride", min=1, help="Loss at 1/N of the resolution: faster.")] = 1,
+    loss_stride: Annotated[
+        int, Option("--loss-stride", min=1, help="Compute the loss at 1/N of the resolution, which is faster.")
+    ] = 1,
     rate: Annotated[float, Option("--rate", min=0, help="Peak learning rate.")] = 2e-3,
     class_weights: Annotated[
-        bool, Option("--class-weights/--no-class-weights", help="Weigh rare classes more.")
+        bool, Option("--class-weights/--no-class-weights", help="Give rare classes more weight.")
     ] = True,
     initial: Annotated[
         str, Option("--initial", metavar="WEIGHTS|NAME[=WEIGHTS]", help="Start from a file, or from another network.")
     ] = "",
     teacher: Annotated[
-        str, Option("--teacher", metavar="NAME[=WEIGHTS]", help="Learn this network's class probabilities too.")
+        str,
+        Option(
+            "--teacher",
+            metavar="NAME[=WEIGHTS]",
+            help="Also learn the class probabilities of this network (distillation).",
+        ),
     ] = "",
-    distillation: Annotated[float, Option("--distillation", min=0, help="Weight of what the teacher says.")] = 1.0,
-    lovasz: Annotated[float, Option("--lovasz", min=0, help="Weight of the Lovász-softmax loss, made for IoU.")] = 0.0,
+    distillation: Annotated[float, Option("--distillation", min=0, help="Weight of the distillation loss.")] = 1.0,
+    lovasz: Annotated[float, Option("--lovasz", min=0, help="Weight of the Lovász-softmax loss.")] = 0.0,
     hold_out: Annotated[
         str,
         Option(
             "--hold-out",
             metavar="PREFIX",
-            help="Validate on the training images named so.",
+            help="Validate on the training images whose names begin like this.",
         ),
     ] = "",
     validate_every: Annotated[int, Option("--validate-every", min=1, help="Epochs between validations.")] = 1,
@@ -72,7 +79,7 @@ def train(
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a network; the averaged weights are saved as safetensors after every epoch.
+    """Train a network. Averaged weights are saved as safetensors after every epoch.
 
     \b
     segeval train fast-scnn-synthetic --out runs/fast --dataset synthetic --epochs 9 --batch-size 4 --zoom 1 1

@@ -35,7 +35,9 @@ def open_dataset(
         UnknownNameError, ConfigurationError: for an impossible size, DataError if the folder or split is not there.
     """
     if size is not None and min(size) < 1:
-        raise ConfigurationError(f"images cannot be {size[0]}x{size[1]}", "a size is height x width in pixels")
+        raise ConfigurationError(
+            f"image size {size[0]}x{size[1]} is not possible", "a size is height x width in pixels"
+        )
     function = DATASETS.load(name)
     offered = {"resize": resize, "table": table}
     choice = {key: value for key, value in offered.items() if key in inspect.signature(function).parameters}

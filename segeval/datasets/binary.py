@@ -55,6 +55,6 @@ def told_of_black_and_white(table: ClassTable) -> str:
     """How such masks are read, and how to have it otherwise."""
     dark, bright = table.names
     return (
-        f"masks hold 0 and 255 alone: 0 is read as {dark}, 255 as {bright}; if 255 is unlabelled, write ignore = [255] "
-        "into classes.toml"
+        f"masks contain only 0 and 255: 0 is read as {dark}, 255 as {bright}; if 255 is unlabelled, write "
+        "ignore = [255] into classes.toml"
     )

@@ -24,7 +24,7 @@ class CheckedDataset:
 
     def __init__(self, name: str, dataset: Dataset) -> None:
         if not isinstance(getattr(dataset, "table", None), ClassTable):
-            raise DataError(f"dataset {name}: its table is no ClassTable", "see segeval/datasets/dataset.py")
+            raise DataError(f"dataset {name}: its table is not a ClassTable", "see segeval/datasets/dataset.py")
         self.name = name
         self.table = dataset.table
         self.ids: Sequence[str] = tuple(dataset.ids)

@@ -66,9 +66,7 @@ def load(path: Path) -> ClassFile:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(
-            f"cannot read the class list {path}: {error}", "it has to be TOML; see docs/inputs.md"
-        ) from error
+        raise DataError(f"cannot read the class list {path}: {error}", "it must be TOML; see docs/inputs.md") from error
     require_keys(str(path), content, [each.name for each in fields(ClassFile)])
     for place, entry in enumerate(content["classes"] if isinstance(content.get("classes"), list) else ()):
         if isinstance(entry, dict):
@@ -76,7 +74,7 @@ def load(path: Path) -> ClassFile:
     try:
         return msgspec.convert(content, ClassFile)
     except msgspec.ValidationError as error:
-        raise DataError(f"{path}: {error}", "see docs/inputs.md for what may stand there") from error
+        raise DataError(f"{path}: {error}", "docs/inputs.md lists the allowed keys") from error
 
 
 def require_keys(where: str, found: Mapping[str, Any], known: Iterable[str]) -> None:
@@ -84,7 +82,7 @@ def require_keys(where: str, found: Mapping[str, Any], known: Iterable[str]) -> 
     names = list(known)
     for key in found:
         if key not in names:
-            raise DataError(f"{where}: there is no key {key!r}", nearest(key, names))
+            raise DataError(f"{where}: unknown key {key!r}", nearest(key, names))
 
 
 def classes_of(path: Path, written: ClassFile) -> tuple[ClassTable, Meaning]:
@@ -93,7 +91,7 @@ def classes_of(path: Path, written: ClassFile) -> tuple[ClassTable, Meaning]:
         raise DataError(f"{path}: it needs either classes or table", 'as in classes = ["road", "car"]')
     if written.table:
         if written.table not in TABLES:
-            raise DataError(f"{path}: there is no class table {written.table!r}", nearest(written.table, TABLES))
+            raise DataError(f"{path}: unknown class table {written.table!r}", nearest(written.table, TABLES))
         table = TABLES[written.table]
         return table, meaning_of(table, table.palette)
     named = (NamedClass(each) if isinstance(each, str) else each for each in written.classes)
@@ -108,7 +106,7 @@ def mapped(path: Path, written: ClassFile, table: ClassTable, meaning: Meaning) 
         where = f"{path}, [map], {key}"
         index = IGNORE if name == IGNORED else table.find(name)
         if index is None:
-            raise DataError(f"{where}: there is no class {name!r}", f"{table.named(name)}; or write {IGNORED}")
+            raise DataError(f"{where}: unknown class {name!r}", f"{table.named(name)}; or write {IGNORED}")
         if key.startswith("#"):
             colours[rgb(key, where)] = index
         else:

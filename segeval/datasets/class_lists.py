@@ -60,7 +60,7 @@ def read_text_list(path: Path) -> ClassList:
         match = re.fullmatch(r"\s*([^#]*[^#\s])(?:\s+(#[0-9a-fA-F]{6}))?\s*", line)
         if match is None:
             raise DataError(
-                f"{path}, line {number}: {line!r} is no class", "write name or name #rrggbb, no empty lines"
+                f"{path}, line {number}: {line!r} is not a class", "write name or name #rrggbb, no empty lines"
             )
         classes.append(NamedClass(match[1], match[2], line=f", line {number}"))
     return ClassList(*table_of(path, classes))
@@ -76,9 +76,9 @@ def table_of(path: Path, classes: Sequence[NamedClass]) -> tuple[ClassTable, Mea
     for each in classes:
         where = f"{path}{each.line}"
         if not each.name.strip() or UNPRINTABLE.search(each.name + (each.canonical or "")):
-            raise DataError(f"{where}: {each.name!r} is no class", "a name has visible characters and no others")
+            raise DataError(f"{where}: {each.name!r} is not a class name", "use only visible characters")
         if each.name.casefold() in names:
-            raise DataError(f"{where}: the class {each.name!r} is there twice")
+            raise DataError(f"{where}: the class {each.name!r} is listed twice")
         names[each.name.casefold()] = each.name
         if each.colour is not None:
             other = colours.setdefault(rgb(each.colour, where), each.name)
@@ -105,5 +105,5 @@ def meaning_of(table: ClassTable, colours: Sequence[Rgb | None]) -> Meaning:
 def rgb(text: str, where: str) -> Rgb:
     """The colour #rrggbb. Raises DataError."""
     if (colour := parse_colour(text)) is None:
-        raise DataError(f"{where}: {text!r} is no colour", "write colours as #rrggbb, for example #804080")
+        raise DataError(f"{where}: {text!r} is not a colour", "write colours as #rrggbb, for example #804080")
     return colour

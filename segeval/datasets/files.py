@@ -73,7 +73,7 @@ def need_folder(folder: Path, layout: str) -> Path:
     """`folder` itself. Raises DataError if it is missing or no folder."""
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
-        raise DataError(f"the folder {folder} {problem}", f"is --data-root right? Expected inside: {layout}")
+        raise DataError(f"the folder {folder} {problem}", f"check --data-root. Expected inside: {layout}")
     return folder
 
 
@@ -103,7 +103,7 @@ def has_ending(path: Path, endings: Sequence[str]) -> bool:
 def is_file(path: Path) -> bool:
     """Whether a path is a file, or a link to one. Raises DataError for a link that leads nowhere."""
     if path.is_symlink() and not path.exists():
-        raise DataError(f"{path} is a link to {path.readlink()}, which is not there", "mend or remove the link")
+        raise DataError(f"{path} is a broken link to {path.readlink()}", "fix or remove the link")
     return path.is_file()
 
 
@@ -140,7 +140,7 @@ def pair_by_name(images: Sequence[Named], masks: Iterable[Named], meaning: Meani
     for name in sorted(files.keys() - set(names)):
         near = nearest(name, [name for name in names if name not in files][:1000])
         hint = f"{near} Give both the same name" if near.startswith("did you mean") else "rename or remove it"
-        raise DataError(f"{files[name].path}: there is no image named {name}", hint)
+        raise DataError(f"{files[name].path}: no image is named {name}", hint)
     return [Pair(id_of(name), path, files.get(name)) for name, path in images]
 
 
@@ -160,7 +160,7 @@ def check_ids(pairs: Sequence[Pair]) -> None:
         other = seen.setdefault(unicodedata.normalize("NFC", pair.id.casefold()), pair)
         if other is not pair:
             how = (
-                f"have the same name {pair.id!r}" if other.id == pair.id else "have names that differ in capitals alone"
+                f"have the same name {pair.id!r}" if other.id == pair.id else "have names that differ only in capitals"
             )
             raise DataError(f"{other.image} and {pair.image} {how}", "rename one of them")
 

@@ -65,7 +65,7 @@ def open_folder(
     classes = read_class_list(folder, table)
     if (folder / PAIR_LIST).exists():
         if classes.images or classes.masks:
-            raise DataError(f"{folder / PAIR_LIST} says which files there are, and so does {CLASS_FILE}", "remove one")
+            raise DataError(f"both {folder / PAIR_LIST} and {CLASS_FILE} list the files", "remove one of them")
         where, pairs = folder / PAIR_LIST, read_pairs(folder / PAIR_LIST, split, classes.meaning)
     else:
         layout = layout_of(folder, classes)
@@ -82,8 +82,8 @@ def open_folder(
     if len(classes.table) <= 2 and not classes.stated and is_black_and_white(labelled):
         if len(classes.table) == 1:
             raise DataError(
-                f"{folder}: masks hold 0 and 255 alone, and the class list has one class",
-                "list two: what 0 is first, then what 255 is",
+                f"{folder}: masks contain only 0 and 255, but the class list has one class",
+                "list two classes: that of 0, then that of 255",
             )
         pairs = black_and_white(pairs)
         notes.append(told_of_black_and_white(classes.table))
@@ -127,7 +127,7 @@ def layout_of(folder: Path, classes: ClassList) -> Layout:
     if classes.images:
         return Layout(classes.images, classes.masks)
     if classes.masks:
-        raise DataError(f"{folder / CLASS_FILE} says where masks are and not where images are", "give images as well")
+        raise DataError(f"{folder / CLASS_FILE} gives the place of masks, but not of images", "give images as well")
     splits = tuple(sorted(path.parent.name for path in folder.glob("*/images") if path.is_dir()))
     splits = tuple(name for name in splits if name not in ("images", "masks"))
     if splits:
@@ -150,7 +150,7 @@ def matched(folder: Path, layout: Layout, split: str, classes: ClassList) -> lis
     where = f"{folder / CLASS_FILE}"
     images = parse_pattern(layout.images, split, IMAGE_SUFFIXES, f"{where}, images")
     if SPLIT in layout.images and not (folder / images.folder).is_dir():
-        raise DataError(f"split {split!r}: there is no folder {folder / images.folder}", "--split names another split")
+        raise DataError(f"split {split!r}: no folder {folder / images.folder}", "choose another with --split")
     need_folder(folder / images.folder, LAYOUT)
     masks = parse_pattern(layout.masks, split, MASK_SUFFIXES, f"{where}, masks") if layout.masks else None
     if masks and classes.masks:

@@ -73,8 +73,8 @@ def form_of(path: Path, meaning: Meaning) -> Form:
     with opening(path) as image:
         if image.format != "PNG":
             raise DataError(
-                f"{path}: a label file saved as {image.format}, which smears values and colours at every edge",
-                "make the label files again as PNG; what JPEG has smeared cannot be told apart",
+                f"{path}: a label file saved as {image.format}, which blurs values and colours at edges",
+                "make the label files again as PNG; JPEG has already lost the exact values",
             )
         if image.mode in COLOURED and meaning.form is None and not meaning.colours:
             raise DataError(
@@ -109,7 +109,7 @@ def read_colours(path: Path) -> RgbImage:
     if (clear := picture[..., 3] < 255).any():
         y, x = np.argwhere(clear)[0]
         raise DataError(
-            f"{path}: the pixel at x {x}, y {y} is transparent, so its colour means nothing certain",
+            f"{path}: the pixel at x {x}, y {y} is transparent, so its colour is undefined",
             "save it without transparency",
         )
     return picture[..., :3]
@@ -122,7 +122,7 @@ def unknown_colour(path: Path, picture: RgbImage, labels: NDArray[np.int16], mea
     colour = picture[y, x].tolist()
     near = hexadecimal(closest(colour, meaning.colours))
     return DataError(
-        f"{path}: the colour {hexadecimal(colour)} at x {x}, y {y} is no class's; "
+        f"{path}: the colour {hexadecimal(colour)} at x {x}, y {y} belongs to no class; "
         f"{int(strange.sum())} of {strange.size} pixels have unknown colours",
         f"the nearest known is {near}. Give the colour to a class, or to ignore, in the class list; a file that was "
         "scaled with smoothing, or was a JPEG once, has to be made again",

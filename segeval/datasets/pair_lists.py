@@ -60,24 +60,28 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                 rows.append((reader.line_num, dict(zip(header, map(str.strip, cells), strict=True))))
             return rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}", f"it has to be CSV in UTF-8 that begins {EXAMPLE}") from error
+        raise DataError(
+            f"cannot read {path}: {error}", f"it must be CSV in UTF-8 that begins with {EXAMPLE}"
+        ) from error
 
 
 def require_header(path: Path, header: list[str]) -> None:
     """Raise DataError unless the columns are known ones, image among them, each once."""
     for name in header:
         if name not in COLUMNS or header.count(name) > 1:
-            raise DataError(f"{path}, line 1: {name!r} is no column", f"{nearest(name, COLUMNS)} It begins {EXAMPLE}")
+            raise DataError(
+                f"{path}, line 1: unknown column {name!r}", f"{nearest(name, COLUMNS)} The first line is like {EXAMPLE}"
+            )
     if "image" not in header:
-        raise DataError(f"{path} is empty or has no column image", f"it begins {EXAMPLE}")
+        raise DataError(f"{path} is empty or has no column image", f"the first line is like {EXAMPLE}")
 
 
 def listed(folder: Path, text: str, where: str) -> Path:
     """The file that a list names. Raises DataError if it lies outside its folder or is not there."""
     given = PurePosixPath(text)
     if given.is_absolute() or ".." in given.parts or "\\" in text or text[1:2] == ":":
-        raise DataError(f"{where}: {text!r} does not lie in {folder}", "write paths below it, with forward slashes")
+        raise DataError(f"{where}: {text!r} is not in {folder}", "write paths relative to it, with forward slashes")
     path = folder / given
     if not path.is_file():
-        raise DataError(f"{where}: {path} is missing", "is the path right? It begins in the folder of the list")
+        raise DataError(f"{where}: {path} is missing", "check the path; it is relative to the folder of the list")
     return path

@@ -61,7 +61,7 @@ def with_segments(pairs: Sequence[Pair], folder: Path, classes: ClassList, split
     """
     relative = classes.panoptic.replace(SPLIT, split)
     if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative).parts:
-        raise DataError(f"panoptic = {relative!r} leads out of {folder}", "give a folder above with --data-root")
+        raise DataError(f"panoptic = {relative!r} leads out of {folder}", "give a parent folder with --data-root")
     path = folder / relative
     read = read_segments(path)
     of_category = {each.id: class_of(each, classes, path) for each in read.categories}
@@ -71,7 +71,9 @@ def with_segments(pairs: Sequence[Pair], folder: Path, classes: ClassList, split
         if pair.labels is not None:
             annotation = known.get(pair.labels.path.name)
             if annotation is None:
-                raise DataError(f"{path} knows no segments of {pair.labels.path}", "is it the file of this split?")
+                raise DataError(
+                    f"{path} has no segments of {pair.labels.path}", "check that it is the file of this split"
+                )
             meaning = meaning_of_colours(annotation, of_category, classes.table, path)
             pair = replace(pair, labels=LabelFile(pair.labels.path, meaning))
         found.append(pair)
@@ -105,11 +107,11 @@ def meaning_of_colours(
         number, index = segment.id, of_category.get(segment.category_id)
         where = f"{path}: segment {number} of {annotation.file_name}"
         if not 0 < number <= MOST_SEGMENT:
-            raise DataError(f"{where} cannot be a colour", f"numbers of segments are 1 to {MOST_SEGMENT}")
+            raise DataError(f"{where} is not a possible colour", f"numbers of segments are 1 to {MOST_SEGMENT}")
         if index is None:
             raise DataError(f"{where} is of category {segment.category_id}, which categories do not name")
         if index == UNKNOWN:
-            what = f"{where} is of category {segment.category_id}, which is no class of {', '.join(table.names)}"
+            what = f"{where} is of category {segment.category_id}, which is not a class of {', '.join(table.names)}"
             hint = 'say with [map] which category is which class, or ignore = "others" for all that are none'
             raise DataError(what, hint)
         colours[number & 255, number >> 8 & 255, number >> 16] = index

@@ -86,10 +86,10 @@ def parse_pattern(text: str, split: str, endings: Sequence[str], where: str) -> 
     parts = PurePosixPath(filled).parts
     if not name or NAME in after or "/" in after or "{" in before + after:
         raise DataError(
-            f"{where}: {text!r} is no pattern of paths", f'as in "images/{SPLIT}/{NAME}.png", with one {NAME}'
+            f"{where}: {text!r} is not a path pattern", f'for example "images/{SPLIT}/{NAME}.png", with one {NAME}'
         )
     if filled.startswith("/") or "\\" in filled or ".." in parts:
-        raise DataError(f"{where}: {text!r} leads out of the folder", "give a folder above with --data-root")
+        raise DataError(f"{where}: {text!r} leads out of the folder", "give a parent folder with --data-root")
     folder, _, start = before.rpartition("/")
     return Pattern(folder, start, after, () if "." in after else tuple(endings))
 

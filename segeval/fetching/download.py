@@ -37,7 +37,7 @@ def storing(path: Path) -> Iterator[None]:
         with explaining(path):
             yield
     except StorageError as error:
-        hint = "make room or name another cache folder with XDG_CACHE_HOME, then run it again: it continues"
+        hint = "free some space or set another cache folder with XDG_CACHE_HOME, then run it again; it continues"
         raise StorageError(error.what, hint) from error
 
 
@@ -86,7 +86,7 @@ def receive(server: Server, file: RemoteFile, part: Path, stop: Event) -> None:
         start = first_byte(answer)
         if start not in (0, have):
             part.unlink(missing_ok=True)
-            raise CutError("the server sent another piece of the file than was asked for")
+            raise CutError("the server sent a different part of the file than requested")
         end = None if answer.length is None else start + answer.length
         if end is not None and end > limit:
             raise too_large(server.url(file), part, end, limit)
@@ -129,7 +129,7 @@ def pieces(answer: HTTPResponse, stop: Event) -> Iterator[bytes]:
 def too_large(url: str, part: Path, size: int, limit: int) -> FetchError:
     """The error about a file that cannot be the right one; what came of it is removed."""
     part.unlink(missing_ok=True)
-    return FetchError(f"{url} is refused: {size} bytes or more come, {limit} were expected at most", "is it a mirror?")
+    return FetchError(f"{url} is refused: {size} bytes or more, at most {limit} expected", "check the mirror")
 
 
 def finish(url: str, file: RemoteFile, part: Path, target: Path) -> None:
@@ -142,5 +142,5 @@ def finish(url: str, file: RemoteFile, part: Path, target: Path) -> None:
         part.unlink()
     raise IntegrityError(
         f"{url} is not the recorded file {file.path}: expected {file.digest}, found {digest}",
-        "nothing of it was kept; run it again, and if it happens again the server has another file there",
+        "nothing was kept; try again. If it happens again, the server has a different file",
     )

@@ -49,9 +49,7 @@ class SafeRedirects(HTTPRedirectHandler):
         target = urlsplit(urljoin(req.full_url, newurl))
         if target.scheme != "https" and target[:2] != self.server:
             fp.close()
-            raise FetchError(
-                f"{req.full_url} redirects to {newurl}, which is not https", "is this server the right one?"
-            )
+            raise FetchError(f"{req.full_url} redirects to {newurl}, which is not https", "check the server")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -61,7 +59,9 @@ class Server:
     def __init__(self, base: str) -> None:
         parts = urlsplit(base)
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ConfigurationError(f"--base {base!r} is no web address", "for example --base https://mirror.example")
+            raise ConfigurationError(
+                f"--base {base!r} is not a web address", "for example --base https://mirror.example"
+            )
         self.base = base.rstrip("/")
         https = HTTPSHandler(context=ssl.create_default_context())
         self._opener = build_opener(SafeRedirects(self.base), https)
@@ -96,8 +96,8 @@ def refusal(url: str, error: HTTPError, start: int) -> Exception:
     if error.code in BUSY:
         wait = error.headers.get("Retry-After", "")
         return CutError(f"the server answers {said}", float(wait) if wait.isdecimal() else 0.0)
-    hint = "is the network or mirror the right one? It may also be that the file was taken down"
-    return FetchError(f"{url} cannot be had: the server answers {said}", hint)
+    hint = "check the network and the mirror; the file may also have been removed"
+    return FetchError(f"{url} is not available: the server answers {said}", hint)
 
 
 def unreachable(url: str, error: Exception) -> Exception:
@@ -106,7 +106,7 @@ def unreachable(url: str, error: Exception) -> Exception:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return FetchError(
             f"{url}: the server cannot prove who it is: {reason.verify_message}",
-            "is there a proxy that opens encrypted connections? SSL_CERT_FILE names a file with its certificate",
+            "a proxy may be opening encrypted connections; if so, set SSL_CERT_FILE to a file with its certificate",
         )
     return CutError(explained(reason))
 

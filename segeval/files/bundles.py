@@ -159,7 +159,7 @@ def corruption_of(key: str) -> str:
 def require_corruption_name(name: str) -> None:
     """Raise FormatError unless a corruption can be called so: the name stands in keys, labels and tables."""
     if not is_name(name):
-        raise FormatError(f"{name!r} is no name of a corruption", "make the bundle again with segeval deploy")
+        raise FormatError(f"{name!r} is not the name of a corruption", "make the bundle again with segeval deploy")
 
 
 class BundleFolder:

@@ -34,7 +34,7 @@ def require_consistent_set(manifest: AdversarialSet, where: str) -> None:
         if not name or any(part.startswith(".") for part in re.split(r"[/\\]", name)):
             raise FormatError(f"{where}: {name!r} cannot be the name of a file", HINT)
     if not (1 <= manifest.height <= MOST_SIDE and 1 <= manifest.width <= MOST_SIDE):
-        raise FormatError(f"{where}: images of {manifest.height}x{manifest.width} cannot be", HINT)
+        raise FormatError(f"{where}: images of {manifest.height}x{manifest.width} are not possible", HINT)
     for model in manifest.models:
         if not SMALLEST_SCALE <= model.logit_scale <= 1 / SMALLEST_SCALE:
             raise FormatError(f"{where}: the logits of {model.name} cannot be scaled by {model.logit_scale}", HINT)

@@ -60,7 +60,7 @@ def decode(data: bytes | str, form: type[Record], where: str) -> Record:
         # ValueError: of msgspec, of text that is no UTF-8, of `loads`.
         # ConfigurationError: a record that contradicts itself, such as a class table with too few colours.
         raise FormatError(
-            f"{where}: {error}", "is it a file of this kind, written by this version of segeval?"
+            f"{where}: {error}", "check that it is such a file, written by this version of segeval"
         ) from error
     require_printable(raw, said, where)
     if isinstance(said, dict) and not is_intact(said):

@@ -47,5 +47,5 @@ def lock(descriptor: int, folder: Path) -> None:
     """Lock an open folder until it is closed. Raises ConfigurationError if another process has it."""
     if not locked_at_once(descriptor):
         raise ConfigurationError(
-            f"another process is writing into {folder}", "wait until it has ended, or choose another --out"
+            f"another process is writing into {folder}", "wait until it has finished, or choose another --out"
         )

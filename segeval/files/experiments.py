@@ -202,7 +202,7 @@ class ExperimentFolder:
             data = self.path.read_bytes()
         except OSError as error:
             raise DataError(
-                f"{self.root} is no reproduction: no readable experiment.json", "make one with segeval reproduce"
+                f"{self.root} is not a reproduction: no readable experiment.json", "make one with segeval reproduce"
             ) from error
         return decode(data, Experiment, str(self.path))
 

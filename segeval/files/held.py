@@ -62,6 +62,6 @@ def require_held(path: Path) -> Path | None:
 def removed(folder: Path) -> StorageError:
     """The error for a folder that somebody has removed, renamed or put another in the place of."""
     return StorageError(
-        f"{folder} was removed while it was being written, and is not made again",
+        f"{folder} was removed while it was being written",
         "run the same command again, without --resume, or put the folder back",
     )

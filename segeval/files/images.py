@@ -33,11 +33,13 @@ def opening(path: Path) -> Iterator[Image.Image]:
         raise DataError(f"{path} is missing") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = f"images of up to {Image.MAX_IMAGE_PIXELS} pixels are read"
-        raise DataError(f"{path} cannot be read: it claims more pixels than an image has ({error})", limit) from error
+        raise DataError(f"{path} cannot be read: it has more pixels than allowed ({error})", limit) from error
     except PermissionError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}", "give yourself the right to read it") from error
+        raise DataError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}", "the file is truncated or no PNG or JPEG image") from error
+        raise DataError(
+            f"{path} cannot be read: {error}", "the file is truncated, or not a PNG or JPEG image"
+        ) from error
 
 
 def read_png(path: Path, mode: str) -> NDArray[np.uint8]:

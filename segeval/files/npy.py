@@ -36,7 +36,7 @@ def half_vector(data: bytes) -> NDArray[np.float16]:
     count, left = divmod(len(data) - HEADER_BYTES, 2)
     # Compared, not parsed: NumPy's parser of headers is Python's own, which hostile ones bring down in many ways.
     if count < 0 or left or not data.startswith(half_header(count)):
-        raise ValueError(f"its {len(data)} bytes are no float16 vector as segeval writes it: {data[:80]!r}")
+        raise ValueError(f"its {len(data)} bytes are not a float16 vector as segeval writes it: {data[:80]!r}")
     found = np.frombuffer(data, np.float16, offset=HEADER_BYTES)
     if not np.isfinite(found).all():
         raise ValueError("a number in it is not finite")

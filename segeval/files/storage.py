@@ -31,7 +31,7 @@ def explaining(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
                 f"no space left on the disk of {path}",
-                "free some space, then run the same command again, craft, train and reproduce with --resume",
+                "free some space, then run the same command again (craft, train and reproduce with --resume)",
             ) from error
         raise StorageError(f"cannot write {path}: {error.strerror}", "choose another folder with --out") from error
 
@@ -88,7 +88,7 @@ def inside(root: Path, path: str) -> Path:
         except FileNotFoundError:
             break  # of what is not there, nothing below is there
         except (OSError, ValueError) as error:
-            raise FormatError(f"{root}: the path {path[:200]!r} cannot be: {error}") from error
+            raise FormatError(f"{root}: the path {path[:200]!r} is not valid: {error}") from error
         if kind not in (stat.S_IFREG, stat.S_IFDIR):
             what = f"{found} is a symbolic link, a pipe or a device; a folder of segeval has none"
             raise FormatError(what, "copy the folder without links, or do not use it")

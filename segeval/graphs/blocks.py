@@ -49,7 +49,7 @@ def quantizable(fp32: ModelProto, op_types: Sequence[str]) -> list[str]:
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1 or "" in names:
         what = f"{count} operators of the exported network have the name {name!r}"
-        raise EngineError(what, "its blocks cannot be told apart; leave out --attribute")
+        raise EngineError(what, "its blocks cannot be distinguished; leave out --attribute")
     return names
 
 

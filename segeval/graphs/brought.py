@@ -61,7 +61,7 @@ def read_onnx(path: Path) -> ModelProto:
     """
     model = parsed(path)
     if not model.graph.node:
-        raise EngineError(f"{path} is no ONNX file, or has no operators", "give the .onnx file as it was written")
+        raise EngineError(f"{path} is not an ONNX file, or has no operators", "give the .onnx file as it was written")
     opset = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=0)
     if opset < LEAST_OPSET:
         what = f"{path} is of opset {opset}; {LEAST_OPSET} and later are read"
@@ -90,7 +90,9 @@ def parsed(path: Path) -> ModelProto:
     try:
         return onnx.load(path, load_external_data=False)
     except DecodeError as error:
-        raise EngineError(f"{path} is no ONNX file, or is cut off", "give the .onnx file as it was written") from error
+        raise EngineError(
+            f"{path} is not an ONNX file, or is truncated", "give the .onnx file as it was written"
+        ) from error
 
 
 def require_known_operators(model: ModelProto, path: Path) -> None:
@@ -101,7 +103,7 @@ def require_known_operators(model: ModelProto, path: Path) -> None:
         known = node.domain in KNOWN_DOMAINS and node.op_type not in RUNS_OTHER_CODE
         if not known and (node.domain, node.op_type) not in own:
             what = f"{path}: operator {node.domain or 'ai.onnx'}.{node.op_type} ({node.name or node.output[0]})"
-            raise EngineError(f"{what} is a custom one, whose code is not in the file", "export without it")
+            raise EngineError(f"{what} is a custom operator, whose code is not in the file", "export without it")
 
 
 def all_nodes(nodes: Any) -> Iterator[NodeProto]:
@@ -118,7 +120,7 @@ def all_nodes(nodes: Any) -> Iterator[NodeProto]:
 def require_small(path: Path, size: int) -> None:
     """Raise EngineError for a file that could not be written again as a whole."""
     if size > MOST_BYTES:
-        raise EngineError(f"{path} is larger than 2 GiB, with its data", "no bundle takes a network of that size")
+        raise EngineError(f"{path} is larger than 2 GiB, with its data", "bundles do not support networks of that size")
 
 
 def require_beside(tensor: TensorProto, path: Path) -> Path:
@@ -127,7 +129,7 @@ def require_beside(tensor: TensorProto, path: Path) -> Path:
     try:
         found = inside(path.parent, location)
     except Exception as error:
-        what = f"{path}: the data of {tensor.name} lies at {location!r}, outside of its folder"
+        what = f"{path}: the data of {tensor.name} is at {location!r}, outside its folder"
         raise EngineError(what, "put it beside the .onnx file, and save that again") from error
     if not found.is_file():
         raise EngineError(f"{path}: {location}, the data of {tensor.name}, is missing", "put it beside the .onnx file")
@@ -140,7 +142,7 @@ def input_of(model: ModelProto, path: Path) -> Tensor:
     inputs = [described(value) for value in model.graph.input if value.name not in constants]
     if len(inputs) != 1:
         what = f"{path} takes {len(inputs)} inputs ({', '.join(map(str, inputs)) or 'none'}); one image is needed"
-        raise EngineError(what, "export the network with its image alone as input")
+        raise EngineError(what, "export the network with the image as its only input")
     (image,) = inputs
     if image.type not in INPUT_TYPES or len(image.shape) != 4:
         raise EngineError(f"{path} takes {image}", "an image is float32, float16 or uint8, and has 4 axes")

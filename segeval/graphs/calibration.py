@@ -148,7 +148,7 @@ def parse_calibration(text: str, images: int = IMAGES) -> CalibrationSpec:
     if spec.images < 1:
         raise wrong(text, "at least 1 image is needed")
     if spec.placement == "fused" and spec.op_types != OP_TYPES:
-        raise wrong(text, "placement=fused says itself which operators are quantized; leave out ops")
+        raise wrong(text, "placement=fused decides which operators are quantized; leave out ops")
     return spec
 
 
@@ -206,7 +206,7 @@ def require_known(text: str, what: str, name: str, known: Sequence[str]) -> None
     """Raise UnknownNameError, with the nearest known names, unless `name` is one of them."""
     if name in known:
         return
-    raise UnknownNameError(f"--calibration {text!r}: there is no {what} {name!r}", nearest(name, known))
+    raise UnknownNameError(f"--calibration {text!r}: unknown {what} {name!r}", nearest(name, known))
 
 
 def wrong(text: str, why: str) -> ConfigurationError:

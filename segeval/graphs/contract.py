@@ -76,7 +76,9 @@ def check_ends(model: ModelProto) -> None:
     readers = [node for node in model.graph.node if IMAGE in node.input]
     if [casts_to(node) for node in readers] != [TensorProto.FLOAT]:
         found = ", ".join(node.op_type for node in readers) or "nothing"
-        raise broken(IMAGE, f"a Cast to float alone may read it, as TensorRT takes uint8 nowhere else; {found} does")
+        raise broken(
+            IMAGE, f"only a Cast to float may read it, because TensorRT takes uint8 nowhere else; {found} does"
+        )
     shape = shape_of(image)
     if len(shape) != 4 or 0 in shape or shape[3] != 3 or shape_of(labels) != shape[:3]:
         raise broken("the file", f"(N, H, W, 3) and (N, H, W) are wanted, it has {shape} and {shape_of(labels)}")

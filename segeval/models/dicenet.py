@@ -209,7 +209,7 @@ def architecture(state: Mapping[str, Tensor]) -> Architecture:
     def shape(key: str, rank: int = 4) -> tuple[int, ...]:
         found = tuple(state[key].shape) if key in state else ()
         if len(found) != rank or not all(found):
-            hint = "files of the encoder alone classify images: take the one with the decoder"
+            hint = "encoder-only files classify images: use the one with the decoder"
             raise WeightsError(f"these are not weights of a DiCENet with its decoder: {key} is missing or odd", hint)
         return found
 

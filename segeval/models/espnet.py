@@ -178,7 +178,7 @@ def architecture(state: Mapping[str, Tensor]) -> Architecture:
     """Read depth, classes and decoder off a state dict. Raises WeightsError if it is no ESPNet."""
     if "encoder.level1.conv.weight" not in state:
         if "level1.conv.weight" in state:
-            raise WeightsError("these are weights of the encoder alone (ESPNet-C)", "use the file with the decoder")
+            raise WeightsError("these are weights of only the encoder (ESPNet-C)", "use the file with the decoder")
         raise WeightsError("these are not weights of an ESPNet: encoder.level1.conv.weight is missing")
     try:
         classes = state["classifier.weight"].shape[1]

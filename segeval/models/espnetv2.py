@@ -317,7 +317,7 @@ def architecture(state: Mapping[str, Tensor]) -> Architecture:
     if "base_net.level2_0.eesp.module_act.weight" not in state:
         if "level2_0.eesp.module_act.weight" in state:
             raise WeightsError(
-                "these are weights of the encoder alone, which classifies images", "use the file with the decoder"
+                "these are weights of only the encoder, which classifies images", "use the file with the decoder"
             )
         raise WeightsError("these are not weights of an ESPNetv2: base_net.level2_0.eesp.module_act.weight is missing")
 

@@ -69,7 +69,7 @@ def require_no_file(name: str) -> None:
     if re.match(r"[^:]*\.py(:|$)", name):
         code = name if ":" in name else f"{name}:FUNCTION"
         hint = f'write a model card with [source] factory = "{code}" (docs/own-network.md)'
-        raise ConfigurationError(f"{name} is code, which says neither classes nor how it takes images", hint)
+        raise ConfigurationError(f"{name} is code, which gives neither class names nor pre-processing", hint)
 
 
 def load_model(text: str, device: str = "cpu") -> Segmenter:
@@ -196,7 +196,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises WeightsError for anything else; a pickle with code in it is refused, not run.
     """
     if not path.is_file():
-        raise WeightsError(f"there is no weight file {path}", "check the part after = in --model NAME=WEIGHTS")
+        raise WeightsError(f"no weight file {path}", "check the part after = in --model NAME=WEIGHTS")
     require_no_network(path)
     return flat_state(read_tensors(path), path)
 
@@ -206,7 +206,7 @@ def require_no_network(path: Path) -> None:
     kind, source = whole_network(path)
     if kind:
         hint = f'name it in a model card: [source] {source} = "{path.name}" (docs/own-network.md)'
-        raise WeightsError(f"{path} is {kind}, a whole network, and no file of weights", hint)
+        raise WeightsError(f"{path} is {kind}: a whole network, not a weight file", hint)
 
 
 def whole_network(path: Path) -> tuple[str, str]:
@@ -237,7 +237,7 @@ def read_tensors(path: Path) -> Any:
         raise
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} is refused: it is no PyTorch file of tensors alone, and reading anything else could run code",
+            f"{path} is refused: it contains more than tensors, and loading it could run code",
             "save the bare state_dict(), or convert it to safetensors",
         ) from error
     except Exception as error:  # both readers trip over damaged files in a dozen ways
@@ -258,7 +258,7 @@ def flat_state(loaded: Any, path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} holds a {type(loaded).__name__}, not a state dict of named tensors")
     odd = [str(key) for key, value in loaded.items() if not isinstance(key, str) or not isinstance(value, Tensor)]
     if odd:
-        raise WeightsError(f"{path} is no state dict: {', '.join(odd[:3])} is not a tensor")
+        raise WeightsError(f"{path} is not a state dict: {', '.join(odd[:3])} is not a tensor")
     for key, value in loaded.items():
         require_dense(value, f"{path}: {key}")
     return {
@@ -277,6 +277,6 @@ def require_dense(tensor: Tensor, where: str) -> None:
         raise WeightsError(f"{where} is not a plain tensor of real numbers", "save the parameters as they are")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise WeightsError(
-            f"{where} says that it has {tensor.numel()} numbers, and the file holds fewer",
-            "the file is damaged, or was made to fill the memory; save contiguous tensors",
+            f"{where} declares {tensor.numel()} numbers, but the file has fewer",
+            "the file is damaged, or was made to exhaust memory; save contiguous tensors",
         )

@@ -37,7 +37,7 @@ def parse_model(text: str) -> ModelName:
     """
     first, equals, rest = text.partition("=")
     if equals and text.endswith("="):
-        raise ConfigurationError(f"--model {text}: nothing follows the =", "give NAME, or NAME=WEIGHTS with a file")
+        raise ConfigurationError(f"--model {text}: nothing after the =", "give NAME, or NAME=WEIGHTS with a file")
     if text.casefold().endswith((CARD, *FILES)) and not is_model(first):  # whose path may hold a = itself
         return ModelName(rest, "", first) if equals and re.fullmatch(LABEL, first) else ModelName(text, "", "")
     second, _, weights = rest.partition("=")
@@ -45,7 +45,7 @@ def parse_model(text: str) -> ModelName:
         return ModelName(first, rest, "")
     if not re.fullmatch(LABEL, first):
         raise ConfigurationError(
-            f"--model {text}: {first!r} cannot be a network's name", "use letters, digits and _ . - only"
+            f"--model {text}: {first!r} is not a valid network name", "use letters, digits and _ . - only"
         )
     return ModelName(second, weights, first)
 

@@ -61,14 +61,14 @@ class Segmenter(nn.Module):
         if self.spec.only_size and (height, width) != self.spec.size:
             only = f"{self.spec.size[0]}x{self.spec.size[1]}"
             raise DataError(
-                f"{where} is {height}x{width} (height x width); {self.spec.name} takes {only} alone",
-                f"bring the images to that size: --size {only}",
+                f"{where} is {height}x{width} (height x width); {self.spec.name} takes only {only}",
+                f"resize the images: --size {only}",
             )
         if height % multiple or width % multiple:
             fitting = "{}x{}".format(*fitting_size(height, width, multiple))
             raise DataError(
                 f"{where} is {height}x{width} (height x width); {self.spec.name} needs multiples of {multiple}",
-                f"bring the images to a size that fits, for example --size {fitting}",
+                f"resize the images, for example --size {fitting}",
             )
 
 

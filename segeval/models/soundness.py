@@ -52,8 +52,8 @@ def require_repeatable(segmenter: Segmenter, image: NDArray[np.uint8], logits: T
     changed = float((answer(segmenter, image, where).argmax(1) != logits.argmax(1)).double().mean())
     if changed > MOST_CHANGED:
         raise EngineError(
-            f"{segmenter.spec.name} answers {where} differently the second time: {100 * changed:.1f} % of the labels",
-            "has it dropout or noise that eval() does not end?",
+            f"{segmenter.spec.name} answers {where} differently when run again: {100 * changed:.1f} % of the labels",
+            "check for dropout or noise that eval() does not turn off",
         )
 
 
@@ -72,8 +72,7 @@ def require_logits_of(segmenter: Segmenter, logits: Tensor) -> None:
     total = logits.sum(1)
     if bool(((logits >= 0) & (logits <= 1)).all()) and bool(((total - 1).abs() < SUMS_TO_ONE).all()):
         raise ConfigurationError(
-            f"{segmenter.spec.name} answers with probabilities: its outputs lie in 0..1 and sum up to 1; "
-            "logits are needed",
+            f"{segmenter.spec.name} returns probabilities: its outputs are in 0..1 and sum to 1; logits are needed",
             "leave its last softmax out, or let its forward return their logarithm; a model card says output.kind = "
             '"probabilities"',
         )

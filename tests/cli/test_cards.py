@@ -89,7 +89,7 @@ def test_a_card_that_is_not_sure_says_so(folder: Path, tmp_path: Path, call: Cal
     ended = call("model", "init", tmp_path / "net.onnx")
     assert ended.code == 2 and "is there already" in ended.err
     ended = call("model", "init", tmp_path / "other.onnx")
-    assert ended.code == 2 and "there is no file" in ended.err
+    assert ended.code == 2 and "no file" in ended.err
     (tmp_path / "other.pt2").touch()
     ended = call("model", "init", tmp_path / "other.pt2")
     assert ended.code == 2 and "docs/own-network.md" in ended.err

@@ -33,7 +33,7 @@ def test_ctrl_c_ends_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_pat
                 process.send_signal(signal.SIGINT)  # the second and third are those of a person in a hurry
         out = process.stdout.read()
     assert (process.returncode, out) == (130, "")
-    assert said[-1].startswith("interrupted; what is finished is saved") and "--resume" in said[-1]
+    assert said[-1].startswith("interrupted; finished work is saved") and "--resume" in said[-1]
     assert "Traceback" not in "".join(said)
     assert not SetFolder(tmp_path / "set").manifest().complete
 

@@ -72,7 +72,7 @@ def test_a_quantized_file_stands_beside_segevals_in_one_report(
     gates = ("--gate", "mine.success <= 1 and int8.success <= 1", "--gate", "swapped.miou_drop < 2")
     evaluated = call("evaluate", "set", "replay", "--out", "report", *gates)
     assert evaluated.code == 0, evaluated.err
-    assert "checks of the gates held" in evaluated.err
+    assert "gate checks passed" in evaluated.err
     report = json.loads(Path("report/report.json").read_text())
     kinds = [(engine["precision"], engine["own"]) for engine in report["engines"]]
     assert kinds == [("int8", ""), ("own", "mine"), ("own", "swapped")]

@@ -36,7 +36,7 @@ def stopped(number: int, handler: Any, options: list[str]) -> tuple[int, str]:
 def test_they_end_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_path: Path, number: int) -> None:
     options = ["craft", "--out", str(tmp_path / "set"), *world.crafting, "--limit", "1", "--steps", "15"]
     code, said = stopped(number, signal.SIG_DFL, options)
-    assert code == 130 and "interrupted; what is finished is saved" in said and "Traceback" not in said
+    assert code == 130 and "interrupted; finished work is saved" in said and "Traceback" not in said
     assert not list(tmp_path.rglob("*.part"))
     assert call(*options, "--resume").code == 0
     assert SetFolder(tmp_path / "set").complete_manifest().sample_count == 2
@@ -72,7 +72,7 @@ def test_each_is_an_interruption_or_ignored(number: int, handler: Any, seconds: 
         process.send_signal(number)
         _, said = process.communicate()
     assert process.returncode == code and "Traceback" not in said
-    assert ("interrupted; what is finished is saved" in said) == (code == 130)
+    assert ("interrupted; finished work is saved" in said) == (code == 130)
 
 
 @pytest.mark.long
@@ -94,7 +94,7 @@ def test_ctrl_c_in_an_exec_is_130_too(tmp_path: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 130, ended.stderr
-    assert "interrupted; what is finished is saved" in ended.stderr
+    assert "interrupted; finished work is saved" in ended.stderr
 
 
 IMPORTING = """
@@ -123,7 +123,7 @@ def test_a_module_is_loaded_first(tmp_path: Path, number: int) -> None:
         process.send_signal(number)
         loaded, said = process.communicate()
     assert process.returncode == 130 and loaded == "loaded\n"
-    assert "interrupted; what is finished is saved" in said and "Traceback" not in said
+    assert "interrupted; finished work is saved" in said and "Traceback" not in said
 
 
 MISTAKEN = """
@@ -151,4 +151,4 @@ def test_an_error_made_of_a_signal_is_an_interruption(number: int) -> None:
         process.send_signal(number)
         _, said = process.communicate()
     assert process.returncode == 130
-    assert "interrupted; what is finished is saved" in said and "damaged" not in said
+    assert "interrupted; finished work is saved" in said and "damaged" not in said

@@ -48,7 +48,7 @@ def test_bad_calibrations_are_named_and_nothing_is_written(call: "Call", world: 
         (("--calibration", "min-max"), "did you mean minmax?"),
         (("--calibration", "percentile,percentile=0.999"), "it is in percent"),
         (("--calibration", "minmax", "--calibration", "minmax"), "given twice"),
-        (("--precision", "fp32", "--attribute", "both"), "int8 was not asked for"),
+        (("--precision", "fp32", "--attribute", "both"), "int8 was not requested"),
         (("--target", "jetson", "--calibration", "minmax,activations=uint8"), "zero-points of 0"),
         (("--attribute", "all"), "'only', 'without', 'both'"),
     ):

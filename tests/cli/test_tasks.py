@@ -28,7 +28,7 @@ def test_what_can_be_asked_of_a_folder(pictures: Path, call: Call) -> None:
     ("arguments", "said"),
     [
         (("models", "--dataset", "camvid"), "segeval ls tasks --dataset camvid"),
-        (("tasks", "--split", "val"), "give its name with --dataset"),
+        (("tasks", "--split", "val"), "name it with --dataset"),
         (("tasks", "--dataset", "camvid", "--model", "espnet-camvid"), "give one of them"),
         (("tasks", "--dataset", "fodler"), "did you mean folder?"),
     ],

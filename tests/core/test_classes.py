@@ -131,7 +131,7 @@ def test_what_is_no_task_is_refused(text: str) -> None:
         ("car:terrain", "camvid has no class 'terrain'"),
         ("car:Car", "'Car' is both source and adversarial class"),
         ("car,road:Road", "is both source and adversarial class"),
-        ("car,trcuk:road", "there is no class 'trcuk'"),
+        ("car,trcuk:road", "unknown class 'trcuk'"),
     ],
 )
 def test_tasks_that_a_table_cannot_serve_are_refused(task: str, message: str) -> None:

@@ -179,12 +179,12 @@ def test_a_corruption_has_one_name(spec: str, name: str) -> None:
         (
             "jpg:75",
             UnknownNameError,
-            "there is no corruption 'jpg'",
+            "unknown corruption 'jpg'",
             "did you mean jpeg? Write it as in --corruption jpeg:75",
         ),
-        ("blurr:3", UnknownNameError, "there is no corruption 'blurr'", "did you mean blur? Write"),
-        ("JPEG:75", UnknownNameError, "there is no corruption 'JPEG'", "Known: jpeg, resize, gamma, blur, bits."),
-        ("", UnknownNameError, "there is no corruption ''", "Known: jpeg"),
+        ("blurr:3", UnknownNameError, "unknown corruption 'blurr'", "did you mean blur? Write"),
+        ("JPEG:75", UnknownNameError, "unknown corruption 'JPEG'", "Known: jpeg, resize, gamma, blur, bits."),
+        ("", UnknownNameError, "unknown corruption ''", "Known: jpeg"),
     ],
 )
 def test_what_is_no_corruption_is_refused_with_its_reason(

@@ -34,7 +34,7 @@ def test_what_is_reached_is_what_the_words_say(goal: Goal, pixels: list[tuple[in
 
 
 def test_what_is_wrong_needs_the_clean_prediction() -> None:
-    with pytest.raises(ValueError, match="beside the clean prediction"):
+    with pytest.raises(ValueError, match="needs the clean prediction"):
         GOALS[2].reached(np.zeros(3, np.uint8))
 
 

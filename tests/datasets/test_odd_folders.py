@@ -41,7 +41,7 @@ def test_each_colour_means_what_the_table_says(
 def test_one_class_does_not_say_what_black_and_white_are(root: Path, save: Any) -> None:
     (root / "classes.txt").write_text("lane\n")
     save(root / "masks" / "one.png", SPOT)
-    with pytest.raises(DataError, match="0 and 255 alone, and the class list has one class"):
+    with pytest.raises(DataError, match="contain only 0 and 255, but the class list has one class"):
         open_folder(root)
 
 

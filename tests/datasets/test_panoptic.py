@@ -60,7 +60,7 @@ def test_numbers_of_categories_decide_where_they_are_given(root: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"file_name": "000140.png"}, "knows no segments of .*000139.png"),
+        ({"file_name": "000140.png"}, "has no segments of .*000139.png"),
         ({"segments_info": [{"id": 1, "category_id": 149}]}, "the colour #2c0100 at x 2, y 0 is no class's"),
         ({"segments_info": [{"id": 1 << 24, "category_id": 149}]}, "segment 16777216 of 000139.png cannot be a colour"),
         ({"segments_info": [{"id": 1, "category_id": 7}]}, "category 7, which categories do not name"),

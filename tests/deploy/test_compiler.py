@@ -61,7 +61,7 @@ def test_without_it_the_command_says_that_nothing_has_read_the_files(
     assert bundle.engines[0].compiled is None
     show_compilations(bundle)
     said = capsys.readouterr().err
-    assert "no TensorRT has read these files" in said and "[rtx]" in said
+    assert "these files were not checked by TensorRT" in said and "[rtx]" in said
 
 
 def test_a_file_that_it_refuses_makes_no_bundle(

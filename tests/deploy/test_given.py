@@ -96,7 +96,7 @@ def test_a_network_that_the_set_names_is_not_imported(make_set: MakeSet, tmp_pat
     manifest = folder.manifest()
     theirs = replace(manifest.models[0], source="theirs:network")
     folder.write_manifest(replace(manifest, models=(theirs,)))
-    with pytest.raises(ConfigurationError, match="code that segeval does not know and would run") as caught:
+    with pytest.raises(ConfigurationError, match="unregistered code that segeval would have to run") as caught:
         deploy(root, tmp_path / "bundle", precisions=["fp32"])
     assert "--allow theirs:network" in caught.value.hint
     assert not spy and not (tmp_path / "bundle").exists()

@@ -83,7 +83,7 @@ def test_an_accelerator_computes_in_fp16_alone(precision: str) -> None:
     assert found == (
         "--dla 0: nothing but fp16 is known to run on the accelerator (on JetPack 5.1 to 5.1.7, 6.0, 6.1 to 6.2.3, "
         "7.2.2 with TensorRT 11.4.1)",
-        "give --precision fp16 alone",
+        "give only --precision fp16",
     )
 
 

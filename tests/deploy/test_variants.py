@@ -216,7 +216,7 @@ def test_tensorrt_is_given_symmetric_int8_alone(target: str) -> None:
 
 def test_several_files_without_int8_are_refused(make_set: MakeSet, tmp_path: Path) -> None:
     root = make_set(range(1), networks=ONE)
-    with pytest.raises(ConfigurationError, match="int8 was not asked for") as caught:
+    with pytest.raises(ConfigurationError, match="int8 was not requested") as caught:
         deploy(root, tmp_path / "bundle", precisions=("int8-fp16",), calibrations=("percentile", "minmax"))
     assert "--precision int8" in caught.value.hint
     with pytest.raises(ConfigurationError, match="--attribute makes int8 files"):

@@ -74,7 +74,7 @@ def names(cache: Path) -> set[str]:
 
 def test_everything_is_downloaded_after_the_licence_was_shown(fetch: Call, small: Source, cache: Path) -> None:
     ended = fetch("small")
-    assert (ended.code, ended.out) == (0, f"small: 30 files in {cache / 'things'}, all as recorded\n")
+    assert (ended.code, ended.out) == (0, f"small: 30 files in {cache / 'things'}, all verified\n")
     assert names(cache) == {file.path for file in small.files()} == set(whole(small, cache))
     said = ended.err.splitlines()
     assert said[:5] == [
@@ -97,7 +97,7 @@ def test_what_is_there_and_right_is_not_downloaded_again(
     ended = fetch("small")
     assert ended.code == 0
     assert "30 files, 2 to fetch" in ended.err
-    assert f"not as recorded, to be replaced: {small.files()[3].path}\n" in ended.err
+    assert f"damaged, will be replaced: {small.files()[3].path}\n" in ended.err
     assert sorted(upstream.requests) == [
         ("/someone/pictures/0123abcd/part 0/3.png", None),
         ("/someone/pictures/0123abcd/part 0/4.png", None),
@@ -166,7 +166,7 @@ def test_offline_checks_without_opening_a_socket(
     assert fetch("small").code == 0
     request.getfixturevalue("no_network")
     ended = fetch("small", "--offline")
-    assert (ended.code, ended.out) == (0, f"small: 30 files in {cache / 'things'}, all as recorded\n")
+    assert (ended.code, ended.out) == (0, f"small: 30 files in {cache / 'things'}, all verified\n")
     for file in small.files()[:5]:
         (cache / file.path).unlink()
     (cache / small.files()[7].path).write_bytes(b"damaged")
@@ -181,7 +181,7 @@ def test_offline_checks_without_opening_a_socket(
 def test_a_name_that_is_nearly_right_is_suggested(fetch: Call, no_network: None) -> None:
     ended = fetch("camvit")
     assert (ended.code, ended.out) == (2, "")
-    assert "there is nothing called 'camvit' to fetch" in ended.err and "did you mean camvid" in ended.err
+    assert "nothing called 'camvit' to fetch" in ended.err and "did you mean camvid" in ended.err
     assert "Known: camvid, cityscapes-frames, " in fetch("zzz").err
 
 
@@ -254,7 +254,7 @@ def test_ctrl_c_ends_at_once_and_leaves_whole_files(
         out, err = process.communicate(timeout=60)
     assert time.monotonic() - pressed < 10
     assert (process.returncode, out) == (130, "")
-    assert "interrupted; what is finished is saved" in err and "Traceback" not in err
+    assert "interrupted; finished work is saved" in err and "Traceback" not in err
     assert whole(small, cache) == [file.path for file in small.files()[:12]]
     assert all(name.endswith(".part") for name in names(cache) - set(whole(small, cache)))
 
@@ -281,7 +281,7 @@ def test_real_weights_from_the_command_line_to_a_network(
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "licence: MIT" in done.stderr and "next: segeval score espnet-camvid --dataset camvid" in done.stderr
-    assert done.stdout == f"espnet-camvid: 1 file in {cache / 'weights'}, all as recorded\n"
+    assert done.stdout == f"espnet-camvid: 1 file in {cache / 'weights'}, all verified\n"
     assert load_model("espnet-camvid").spec.name == "espnet-camvid"
 
 

@@ -242,7 +242,7 @@ def test_a_certificate_that_proves_nothing_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("base", ["", "mirror.example", "file:///tmp", "ftp://mirror.example", "https://"])
 def test_a_base_that_is_no_web_address_is_refused(base: str) -> None:
-    with pytest.raises(ConfigurationError, match="no web address"):
+    with pytest.raises(ConfigurationError, match="not a web address"):
         Server(base)
 
 

@@ -44,7 +44,7 @@ def test_what_is_typed_is_what_is_meant(text: str, spec: CalibrationSpec, name: 
         ("minmax;images=3", "no method"),
         ("minmax,", "'' is not KEY=VALUE"),
         ("minmax,images", "'images' is not KEY=VALUE"),
-        ("minmax,image=3", "no key 'image'"),
+        ("minmax,image=3", "unknown key 'image'"),
         ("minmax,images=3,images=4", "images is given twice"),
         ("minmax,images=0", "at least 1 image"),
         ("minmax,images=-1", "images=-1 is not a whole number from 0 to 999999999"),

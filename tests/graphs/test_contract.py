@@ -52,8 +52,8 @@ def indices(model: ModelProto) -> None:
     ("spoil", "rule"),
     [
         (broken_files.transposed_image, "Transpose takes .*; image is UINT8"),
-        (read_twice, "a Cast to float alone may read it"),
-        (cast_to_integers, "a Cast to float alone may read it"),
+        (read_twice, "only a Cast to float may read it"),
+        (cast_to_integers, "only a Cast to float may read it"),
         (broken_files.unknown_operator, "added: TensorRT 8.5 to 11 has no operator Det"),
         (broken_files.double_precision, "added: TensorRT's Relu takes FLOAT, FLOAT16; wide is DOUBLE"),
         (cubic, "Resize does not do mode b?'cubic'"),

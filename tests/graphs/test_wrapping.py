@@ -184,7 +184,7 @@ def test_files_that_are_none_or_bring_code_are_refused(tmp_path: Path) -> None:
     custom = network()
     inner = helper.make_graph([helper.make_node("Magic", ["x"], ["m"], "spell", domain="my.ops")], "i", [], [])
     custom.graph.node.append(helper.make_node("If", ["c"], ["m"], then_branch=inner, else_branch=inner))
-    with pytest.raises(EngineError, match=r"my\.ops\.Magic \(spell\) is a custom one"):
+    with pytest.raises(EngineError, match=r"my\.ops\.Magic \(spell\) is a custom operator"):
         read_onnx(saved(tmp_path / "custom.onnx", custom))
     loading = network()
     loading.graph.node.append(helper.make_node("EPContext", ["x"], ["m"], "blob", domain="com.microsoft"))
@@ -216,7 +216,7 @@ def test_data_beside_a_file_is_read_and_no_other(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="larger than 2 GiB"):
         read_onnx(tmp_path / "in" / "f.onnx")
     for location in ("../w.bin", str(tmp_path / "w.bin"), "link.bin"):
-        with pytest.raises(EngineError, match="outside of its folder"):
+        with pytest.raises(EngineError, match="outside its folder"):
             read_onnx(saved(tmp_path / "in" / "f.onnx", outside(location)))
     with pytest.raises(EngineError, match=r"gone\.bin, the data of w, is missing"):
         read_onnx(saved(tmp_path / "in" / "f.onnx", outside("gone.bin")))

@@ -93,7 +93,7 @@ def test_weights_that_do_not_fit_are_named(states: dict[str, State], keep: Calla
     assert "not weights of an ESPNet" in message(ESPNET, keep(fast))
     assert "missing classifier" in message(FAST_SCNN, keep(espnet))
     alone = {key.removeprefix("encoder."): value for key, value in espnet.items() if key.startswith("encoder.")}
-    assert "encoder alone (ESPNet-C)" in message(ESPNET, keep(alone))
+    assert "only the encoder (ESPNet-C)" in message(ESPNET, keep(alone))
     text = message("espnet-cityscapes", keep(espnet))
     assert "19 outputs, expected 20" in text
     assert "espnet_p_2_q_8.pth" in text
@@ -114,7 +114,7 @@ def test_weights_that_are_not_an_espnetv2_are_named(states: dict[str, State], ke
         assert "espnetv2_s_1.0_city_1024x512.pth" in text
     assert "not weights of an ESPNet" in message(ESPNET, keep(state))
     alone = {key.removeprefix("base_net."): value for key, value in state.items() if key.startswith("base_net.")}
-    assert "encoder alone" in message(ESPNETV2, keep(alone))
+    assert "only the encoder" in message(ESPNETV2, keep(alone))
     encoder = {key: value for key, value in state.items() if key.startswith("base_net.")}
     assert "an ESPNetv2 with its decoder: bu_dec_l4.merge_layer.3.weight is missing" in message(ESPNETV2, keep(encoder))
     few = dict(build_network(replace(load_spec(ESPNETV2), outputs=("a", "b", "c")), None).state_dict())
@@ -155,7 +155,7 @@ def test_a_pickle_with_code_in_it_is_refused_and_not_run(tmp_path: Path, keep: C
     bare.write_bytes(pickle.dumps({"encoder.level1.conv.weight": Payload(trace)}, protocol=2))
     legacy = keep({"weight": Payload(trace)}, "legacy.pth", _use_new_zipfile_serialization=False)
     for path in (bare, keep({"weight": Payload(trace)}, "zip.pth"), legacy):
-        assert "reading anything else could run code" in message(ESPNET, path)
+        assert "loading it could run code" in message(ESPNET, path)
         assert not trace.exists()
     pickle.loads(bare.read_bytes())
     assert trace.exists(), "the payload works, so its silence above means something"
@@ -191,7 +191,7 @@ def test_truncated_and_damaged_files_are_refused(legacy: bool, tmp_path: Path, k
 def test_text_is_no_weight_file(content: bytes, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     text = message(ESPNET, tmp_path / name)
-    assert "is not a" in text or "is no PyTorch file" in text
+    assert "is not a" in text or "contains more than tensors" in text
 
 
 def test_what_is_no_state_dict_is_named(keep: Callable[..., Path]) -> None:
@@ -202,8 +202,8 @@ def test_what_is_no_state_dict_is_named(keep: Callable[..., Path]) -> None:
 
 
 def test_files_and_names_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "there is no weight file" in message(ESPNET, tmp_path / "gone.pth")
-    assert "there is no weight file" in message(ESPNET, tmp_path)
+    assert "no weight file" in message(ESPNET, tmp_path / "gone.pth")
+    assert "no weight file" in message(ESPNET, tmp_path)
     with pytest.raises(UnknownNameError) as caught:
         load_model("espnet-cityscape")
     assert "espnet-cityscapes" in caught.value.hint
@@ -261,7 +261,7 @@ def test_a_file_of_a_kilobyte_asks_for_no_gigabytes(keep: Callable[..., Path], s
     assert "says that it has 68719476736 numbers, and the file holds fewer" in message(ESPNET, path)
     alone = keep({"a": bomb}, "alone.pth")
     assert alone.stat().st_size < 2000
-    assert "numbers, and the file holds fewer" in message(ESPNET, alone)
+    assert "numbers, but the file has fewer" in message(ESPNET, alone)
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_packed_results_replace_nothing_but_packed_results(
     thesis = filled(tmp_path / "mine", "set.json") / "set.json"
     thesis.write_text("precious")
     said = refused(runner(bundle, "pack", out, "--to", thesis), thesis.parent)
-    assert f"{thesis} holds something else than packed results" in said and "--to" in said
+    assert f"{thesis} is not a file of packed results" in said and "--to" in said
     (tmp_path / "mine" / "link").symlink_to(thesis)
     assert "is a symbolic link" in refused(runner(bundle, "pack", out, "--to", thesis.parent / "link"), thesis.parent)
     assert "mine is a folder" in refused(runner(bundle, "pack", out, "--to", thesis.parent), thesis.parent)

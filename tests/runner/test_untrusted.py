@@ -69,26 +69,26 @@ def claim_a_huge_image(manifest: Manifest) -> None:
         (rename("run.sh", "models/../../run.sh"), "leads out of the bundle"),
         (rename("run.sh", "/run.sh"), "leads out of the bundle"),
         (rename("run.sh", "models\\run.sh"), "leads out of the bundle"),
-        (rename("run.sh", ""), "no name that segeval gives"),
-        (rename("run.sh", "./run.sh"), "no name that segeval gives"),
-        (rename("run.sh", "models//run.sh"), "no name that segeval gives"),
-        (rename("run.sh", "models/"), "no name that segeval gives"),
-        (rename("run.sh", ".ssh/config"), "no name that segeval gives"),
-        (rename("run.sh", "run\0.sh"), "no name that segeval gives"),
-        (rename("run.sh", "run.sh\n"), "no name that segeval gives"),
-        (rename("run.sh", "r\u200bun.sh"), "no name that segeval gives"),
-        (rename("run.sh", "\u202ehs.nur"), "no name that segeval gives"),
-        (rename("run.sh", "ｒｕｎ.sh"), "no name that segeval gives"),
-        (rename("run.sh", "a" * 201), "no name that segeval gives"),
+        (rename("run.sh", ""), "not a name that segeval gives"),
+        (rename("run.sh", "./run.sh"), "not a name that segeval gives"),
+        (rename("run.sh", "models//run.sh"), "not a name that segeval gives"),
+        (rename("run.sh", "models/"), "not a name that segeval gives"),
+        (rename("run.sh", ".ssh/config"), "not a name that segeval gives"),
+        (rename("run.sh", "run\0.sh"), "not a name that segeval gives"),
+        (rename("run.sh", "run.sh\n"), "not a name that segeval gives"),
+        (rename("run.sh", "r\u200bun.sh"), "not a name that segeval gives"),
+        (rename("run.sh", "\u202ehs.nur"), "not a name that segeval gives"),
+        (rename("run.sh", "ｒｕｎ.sh"), "not a name that segeval gives"),
+        (rename("run.sh", "a" * 201), "not a name that segeval gives"),
         (rename("run.sh", "RUNNER.PYZ"), "where capital letters do not count"),
         (rename("run.sh", "Bundle.json"), "where capital letters do not count"),
         (rename("run.sh", "models/single.onnx/x"), "both a file and a folder"),
-        (put("files", "run.sh", "sha256", "A" * 64), "no SHA-256"),
-        (put("files", "run.sh", "sha256", "0" * 63), "no SHA-256"),
+        (put("files", "run.sh", "sha256", "A" * 64), "not a SHA-256"),
+        (put("files", "run.sh", "sha256", "0" * 63), "not a SHA-256"),
         (put("files", "run.sh", "bytes", -1), "is -1, not 0 to"),
         (put("files", SHARD, "bytes", PIXELS), "its images have"),
         (put("files", SHARD, "bytes", PIXELS + 5000), "its images have"),
-        (put("set", "manifest_sha256", "x"), "no SHA-256"),
+        (put("set", "manifest_sha256", "x"), "not a SHA-256"),
         (put("inputs", "count", rules.MOST_INPUTS + 1), "'count' is 1000001"),
         (put("inputs", "height", 1 << 17), "'height' is 131072"),
         (put("inputs", "shards", 0, "count", 0), "is empty"),
@@ -178,8 +178,8 @@ def header(text: str, version: bytes = b"\x01\x00") -> bytes:
         (header("{'descr': '|u1', 'fortran_order': False, 'shape': (7, 32, 192, 3), }"), "not uint8 (7, 64, 96, 3)"),
         (header("{'descr': '|u1', 'fortran_order': False, 'shape': (7, 64, 96, 3), }"), "does not end with its last"),
         (header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "9" * 70 + ", 64, 96, 3), }"), "not uint8 (7"),
-        (header("{}", b"\x02\x00"), "no .npy file of version 1.0"),
-        (b"PK\x03\x04", "no .npy file"),
+        (header("{}", b"\x02\x00"), "not an .npy file of version 1.0"),
+        (b"PK\x03\x04", "not an .npy file"),
     ],
 )
 def test_a_header_that_lies_about_its_images_is_refused(make_bundle: MakeBundle, start: bytes, message: str) -> None:
@@ -319,7 +319,7 @@ def test_lines_are_bounded_and_pipes_are_not_opened(tmp_path: Path) -> None:
         assert list(lines(file, 4)) == [b"ab\n", b"\n", b"abcd"]
     with open_regular(path) as file, pytest.raises(ValueError, match="more than 3 bytes"):
         list(lines(file, 3))
-    with pytest.raises(ValueError, match="no plain file"):
+    with pytest.raises(ValueError, match="not a plain file"):
         open_regular(tmp_path)
 
 

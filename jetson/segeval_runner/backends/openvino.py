@@ -67,7 +67,7 @@ class OpenVino(Backend):
             raise BackendError("{}: OpenVINO cannot load it: {}".format(self.job.file, error)) from error
         self._computes_in = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
         if self._computes_in not in (self.asked_for, "f32"):
-            what = "{}: OpenVINO computes in {}, though {} was asked for"
+            what = "{}: OpenVINO computes in {}, though {} was requested"
             raise BackendError(what.format(self.job.file, self._computes_in, self.asked_for), "use another backend")
 
     @property

@@ -243,7 +243,9 @@ class Run:
         cores = other_cores(before, CpuTime.now(self.machine.root))
         flags = busy_flags(cores, "before the run") + throttle_flags(monitor.summary(started))
         if cores is None:
-            flags.append(flag("load unknown", "whether other work ran cannot be told here, or not in so short a time"))
+            flags.append(
+                flag("load unknown", "this machine cannot tell whether other work ran, or not in so short a time")
+            )
         if flags and self.options.preset == STRICT:
             what = "{} cannot be measured for publication: {}".format(self.title, flags[0]["detail"])
             hint = "other work may use {:g} cores and nothing may throttle; --preset quick only notes it"

@@ -19,7 +19,7 @@ SCENARIO_HELP = (
     "ahead (throughput; engines on a GPU)"
 )
 LAYERS_HELP = "also time each layer, in a pass of its own (tensorrt, onnxruntime)"
-WITHOUT_ARGMAX_HELP = "also measure the latency of the network alone: without the ArgMax that follows it (tensorrt)"
+WITHOUT_ARGMAX_HELP = "also measure the latency of the network without its ArgMax (tensorrt)"
 OWN = {
     "warmup_calls": ("--warmup", int, "N", "unmeasured calls"),
     "warmup_s": ("--warmup-seconds", float, "S", "seconds of unmeasured calls"),
@@ -41,10 +41,10 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
     )
     command.add_argument("--engine", action="append", default=[], metavar="NAME", help="only this engine (repeatable)")
     command.add_argument("--scenario", action="append", choices=SCENARIOS, default=[], help=SCENARIO_HELP)
-    command.add_argument("--preset", choices=sorted(PRESETS), default="quick", help="the rules (default: quick)")
+    command.add_argument("--preset", choices=sorted(PRESETS), default="quick", help="run rules (default: quick)")
     command.add_argument("--layers", action="store_true", help=LAYERS_HELP)
     command.add_argument("--without-argmax", action="store_true", help=WITHOUT_ARGMAX_HELP)
-    group = command.add_argument_group("own rules", "at least so much, instead of what the preset says")
+    group = command.add_argument_group("own rules", "minimum, instead of the preset's")
     for name, (option, kind, metavar, text) in OWN.items():
         group.add_argument(option, dest=name, type=at_least_zero(kind), default=None, metavar=metavar, help=text)
     return command

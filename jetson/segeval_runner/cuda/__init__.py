@@ -23,7 +23,7 @@ def open_cuda(kind: str, graphs: bool = False) -> Cuda:
         BackendError: that says what is missing.
     """
     if kind not in KINDS:
-        raise BackendError("no way to device memory {!r}".format(kind), "ways are: {}".format(", ".join(KINDS)))
+        raise BackendError("no memory backend {!r}".format(kind), "backends are: {}".format(", ".join(KINDS)))
     if graphs and kind == "pycuda":
         raise BackendError(*NO_GRAPHS)
     if kind != "auto" or graphs:

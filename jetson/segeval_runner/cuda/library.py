@@ -113,7 +113,7 @@ def working_library() -> Library:
 
     Raises BackendError with what the last of them said.
     """
-    refusal = BackendError("there is no CUDA runtime library (libcudart) here that can be loaded", INSTALL)
+    refusal = BackendError("no CUDA runtime library (libcudart) that can be loaded", INSTALL)
     for name in names():
         try:
             functions = ctypes.CDLL(name)

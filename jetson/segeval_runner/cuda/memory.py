@@ -32,7 +32,7 @@ class Resource(ABC):
     def thing(self) -> Any:
         """What the implementation knows it by. Raises BackendError once it was given back."""
         if self._thing is None:
-            raise BackendError("this {} was given back already".format(self.what))
+            raise BackendError("this {} was already released".format(self.what))
         return self._thing
 
     def destroy(self) -> None:
@@ -172,7 +172,7 @@ class Cuda(ABC):
     @staticmethod
     def _require_fitting(buffer: DeviceBuffer, array: np.ndarray[Any, Any]) -> None:
         if not array.flags.c_contiguous:
-            raise BackendError("an array that does not lie in one piece cannot be copied", "use np.ascontiguousarray")
+            raise BackendError("an array that is not contiguous cannot be copied", "use np.ascontiguousarray")
         if array.nbytes > buffer.nbytes:
             raise BackendError("{} bytes do not fit a device buffer of {}".format(array.nbytes, buffer.nbytes))
 

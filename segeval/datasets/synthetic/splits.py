@@ -38,13 +38,11 @@ def open_synthetic(root: Path | None = None, split: str = "test", size: Size | N
     Raises DataError for an unknown split, a size too small for a scene, or if a folder is given.
     """
     if root is not None:
-        raise DataError(f"the synthetic dataset has no files, so not in {root} either", "leave out --data-root")
+        raise DataError(f"the synthetic dataset has no files, so none in {root}", "leave out --data-root")
     if split not in SPLITS:
         raise DataError(f"synthetic has no split {split!r}", f"splits: {', '.join(SPLITS)}")
     height, width = size or DEFAULT_SIZE
     if height < MIN_HEIGHT or width < MIN_WIDTH:
-        raise DataError(
-            f"a synthetic scene cannot be {height}x{width}", f"at least {MIN_HEIGHT}x{MIN_WIDTH} are needed"
-        )
+        raise DataError(f"a synthetic scene of {height}x{width} is too small", f"use at least {MIN_HEIGHT}x{MIN_WIDTH}")
     first_seed, length = SPLITS[split]
     return SyntheticDataset(split, first_seed, length, (height, width))

@@ -130,19 +130,21 @@ def check(model: ModelProto) -> None:
     """Raise EngineError unless ONNX's own checker accepts a file, and it is whole and holds nothing but tensors."""
     for name, tensor in tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL:
-            what = f"the file keeps the values of {tensor.name or name} in another one"
+            what = f"the file stores the values of {tensor.name or name} in another file"
             raise EngineError(what, "save the network as a single ONNX file")
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # of several libraries
-        raise EngineError(f"this is no valid ONNX file: {error}", "export the network again") from error
+        raise EngineError(f"not a valid ONNX file: {error}", "export the network again") from error
     stored = {tensor.name for tensor in model.graph.initializer}
     for each in model.graph.input:
         kind = each.type.tensor_type
         if each.name not in stored and kind.elem_type == TensorProto.UNDEFINED:
-            raise EngineError(f"input {each.name} is no tensor", "export the network with tensors alone")
+            raise EngineError(
+                f"input {each.name} is not a tensor", "export the network with tensors as its only inputs"
+            )
         if any(axis.HasField("dim_value") and axis.dim_value == 0 for axis in kind.shape.dim):
-            raise EngineError(f"input {each.name} has no values", "export the network for images that have a size")
+            raise EngineError(f"input {each.name} has no values", "export the network for a fixed image size")
 
 
 def at(places: dict[str, int], names: Sequence[str]) -> tuple[int, ...]:

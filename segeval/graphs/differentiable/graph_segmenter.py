@@ -47,7 +47,7 @@ class GraphSegmenter(nn.Module):
         levels = (images * LEVELS).contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
         logits = torch.cat([self._logits(part) for part in torch.split(levels, self.batch)])
         if images.requires_grad and torch.is_grad_enabled() and not logits.requires_grad:
-            what = "the file has no gradient from its logits to the image: integers or comparisons lie between them"
+            what = "the file has no gradient from its logits to the image: integers or comparisons are between them"
             raise EngineError(what, "export the network without casts to integers of 32 or 64 bits")
         return logits
 
@@ -77,9 +77,9 @@ def logits_of(model: ModelProto) -> str:
         name = producers[name].input[0]
     node = producers.get(name)
     if node is None or node.op_type != "ArgMax":
-        raise EngineError(f"output {model.graph.output[0].name} of the file is no label map of an ArgMax", CONTRACT)
+        raise EngineError(f"output {model.graph.output[0].name} of the file is not a label map of an ArgMax", CONTRACT)
     axis = next((helper.get_attribute_value(each) for each in node.attribute if each.name == "axis"), 0)
     if axis not in (1, -3):
-        raise EngineError(f"ArgMax {node.name} takes the largest along axis {axis}, not of the channels", CONTRACT)
+        raise EngineError(f"ArgMax {node.name} is along axis {axis}, not along the channels", CONTRACT)
     logits: str = node.input[0]
     return logits

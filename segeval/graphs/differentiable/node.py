@@ -79,7 +79,7 @@ class Node:
         """An input that must be a constant of the file. Raises EngineError."""
         value = self.stored[position] if position < len(self.stored) else None
         if value is None:
-            raise self.refusal(f"{what} that is no constant of the file")
+            raise self.refusal(f"{what} that is not a constant of the file")
         return value
 
     def integers(self, position: int, what: str) -> list[int] | None:

@@ -37,13 +37,13 @@ def float_network(model: ModelProto, path: Path) -> ModelProto:
     kind = like(model)
     if kind in ("int8", "int8-fp16"):
         hint = (
-            "give the float file it was made of; this one can join the bundle: segeval deploy --engine-file NAME=FILE"
+            "give the float file it was made from; add this one to the bundle: segeval deploy --engine-file NAME=FILE"
         )
-        raise EngineError(f"{path} is quantized already, and attacks are made on the float network", hint)
+        raise EngineError(f"{path} is already quantized; attacks need the float network", hint)
     foreign = next((node for node in all_nodes(model.graph.node) if node.domain not in ("", "ai.onnx")), None)
     if foreign is not None:
         what = (
-            f"{path}: {foreign.domain}.{foreign.op_type} ({foreign.name or foreign.output[0]}) is no operator of ONNX"
+            f"{path}: {foreign.domain}.{foreign.op_type} ({foreign.name or foreign.output[0]}) is not an ONNX operator"
         )
         raise EngineError(what, "export the network without the optimisations of ONNX Runtime")
     require_known_opset(model, str(path))
@@ -145,7 +145,7 @@ def of_shape(model: ModelProto, image: Tensor, shape: tuple[int, ...], path: Pat
     if any(own and own != asked for own, asked in zip(image.shape[1:], shape[1:], strict=True)):
         what = f"{path} takes {image}, not {shape}"
         if image.shape[1 if shape[1] == 3 else 3] not in (0, 3):
-            raise ConfigurationError(what, "is input.layout (NCHW or NHWC) of the card right?")
+            raise ConfigurationError(what, "check input.layout (NCHW or NHWC) of the card")
         height, width = image.shape[2:] if image.shape[1] == 3 else image.shape[1:3]
         hint = f"add size = [{height}, {width}] to [input] of the card, and craft with --size {height}x{width}"
         raise ConfigurationError(what, hint)
@@ -160,7 +160,7 @@ def of_shape(model: ModelProto, image: Tensor, shape: tuple[int, ...], path: Pat
         reason = str(error).strip().splitlines()[-1]
         raise ConfigurationError(
             f"{path} cannot take images {shape}: {reason}",
-            "another --size, or input.multiple_of in the card, may fit; is layout right?",
+            "another --size, or input.multiple_of in the card, may fit; check layout too",
         ) from error
 
 
@@ -188,7 +188,7 @@ def computed(model: ModelProto, name: str, path: Path, given: NDArray[np.float32
         session = open_session(asked, optimised=False)
     except EngineError as error:
         reason = error.what.strip().splitlines()[0].removeprefix(NOT_LOADED)[:300]
-        hint = "does it run there by itself? export it again, with opset 17"
+        hint = "check that it runs in ONNX Runtime; export it again with opset 17"
         raise EngineError(f"{path}: ONNX Runtime cannot load it: {reason}", hint) from error
     try:
         values: NDArray[Any] = session.run([name], {image.name: given})[0]
@@ -197,5 +197,5 @@ def computed(model: ModelProto, name: str, path: Path, given: NDArray[np.float32
         reason = str(error).strip().splitlines()[0][:300]
         raise ConfigurationError(
             f"{path} cannot be run on images {tuple(shape)}: {reason}",
-            "another --size, or input.multiple_of in the card, may fit; was the file exported for one batch size?",
+            "another --size, or input.multiple_of in the card, may fit; or the file was exported for one batch size",
         ) from error

@@ -51,7 +51,7 @@ def require_answer(answer: Answer, values: NDArray[Any], batch: int, classes: in
     layout = "NHWC" if answer.channels_last else "NCHW"
     if len(answer.shape) not in (3, 4) or answer.shape[0] != batch:
         what = f"{answer.name} of the network is {answer.shape}; {layout} with {batch} image(s) is needed"
-        raise ConfigurationError(f"{card}: {what}", "is output.name right?")
+        raise ConfigurationError(f"{card}: {what}", "check output.name")
     if values.dtype != np.float32:
         what = f"{answer.name} of the network holds {values.dtype}, not float32 {answer.kind}"
         hint = (
@@ -62,7 +62,7 @@ def require_answer(answer: Answer, values: NDArray[Any], batch: int, classes: in
         return
     turned = len(answer.shape) == 4 and classes in (answer.shape[1], answer.shape[3])
     hint = (
-        f'is output.layout = "{"NCHW" if answer.channels_last else "NHWC"}" right?'
+        f'try output.layout = "{"NCHW" if answer.channels_last else "NHWC"}"'
         if turned
         else f"name {answer.channels} classes: [classes] names, and extra for outputs that no label has"
     )

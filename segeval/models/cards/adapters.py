@@ -72,7 +72,7 @@ class Adapted(nn.Module):
             what = (
                 f"the network answers {kind} {tuple(answer.shape)} as {given.layout}, the card names {classes} classes"
             )
-            hint = "are output.layout, output.name and [classes] right? Label maps have no gradient: give its logits"
+            hint = "check output.layout, output.name and [classes]. Label maps have no gradient: name the logits"
             raise ConfigurationError(f"{self.card.path}: {what}", hint)
         return answer
 

@@ -115,7 +115,9 @@ class ModelCard:
         try:
             preprocessing = preprocessing_of(self.input)
         except ConfigurationError as error:
-            raise ConfigurationError(f"{self.path}: [input] {error.what}", "is range what white is there?") from error
+            raise ConfigurationError(
+                f"{self.path}: [input] {error.what}", "range is the value of white: 1 or 255"
+            ) from error
         return ModelSpec(
             name=self.name,
             builder="",

@@ -29,11 +29,9 @@ def read_card(path: Path) -> ModelCard:
     if path.suffix.casefold() != SUFFIX:
         onnx = path.suffix.casefold() == ".onnx"
         hint = f"make one of it: segeval model init {path}" if onnx else "docs/own-network.md shows one"
-        raise ConfigurationError(f"{path} is no model card, a file whose name ends in {SUFFIX}", hint)
+        raise ConfigurationError(f"{path} is not a model card: its name does not end in {SUFFIX}", hint)
     if not path.exists():
-        raise ConfigurationError(
-            f"there is no model card {path}", "make one of an ONNX file: segeval model init FILE.onnx"
-        )
+        raise ConfigurationError(f"no model card {path}", "make one from an ONNX file: segeval model init FILE.onnx")
     return card_of(path, read_bytes(path, HELP))
 
 
@@ -46,7 +44,7 @@ def card_of(path: Path, data: bytes) -> ModelCard:
         raise whole.error(
             "name",
             f"is {name!r}",
-            "use letters, digits and _ . - only, at most 64; a card without a name has its file's",
+            "use letters, digits and _ . - only, at most 64; without it, the name of the card's file is used",
         )
     source = source_of(whole.table("source"))
     image, about = whole.table("input"), whole.table("about", required=False)
@@ -106,7 +104,7 @@ def input_of(table: Table) -> Input:
         raise table.error("range", "is missing", "1 if white is 1, 255 if levels stay as they are")
     brightest = table.number("range", table.values["range"])
     if brightest <= 0:
-        raise table.error("range", "must be above 0", "it is what white is, as in 1 or 255")
+        raise table.error("range", "must be above 0", "it is the value of white, 1 or 255")
     std = table.three("std", (1.0, 1.0, 1.0))
     if min(std) <= 0:
         raise table.error("std", "must be above 0")

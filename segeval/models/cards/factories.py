@@ -124,12 +124,12 @@ def signature_of(function: Any) -> str:
 
 def refuse_arguments(card: ModelCard) -> Any:
     """Raise ConfigurationError for arguments to what is no function."""
-    raise ConfigurationError(f"{card.path}: {card.source.named} is no function", "leave [source.arguments] out")
+    raise ConfigurationError(f"{card.path}: {card.source.named} is not a function", "leave [source.arguments] out")
 
 
 def load_weights(network: nn.Module, path: Path, card: ModelCard) -> None:
     """Give a network the parameters of a file. Raises WeightsError unless they are exactly its own."""
     state = read_state(path)
-    hint = "is it of this network, and are [source.arguments] those of its training?"
+    hint = "check that it belongs to this network, and that [source.arguments] are those of its training"
     require_match(card.source.named, network, state, str(path), hint)
     network.load_state_dict(state, strict=False)

@@ -73,10 +73,11 @@ def module_of(card: ModelCard, place: str, name: str) -> ModuleType:
             hint = f"pip install it, or write ./FILE.py:{name} for a file beside the card"
         else:
             hint = f"pip install {wanted}"
-        raise ConfigurationError(f"{card.path}: source.factory: there is no module {wanted!r}", hint) from error
+        raise ConfigurationError(f"{card.path}: source.factory: no module {wanted!r}", hint) from error
     except Exception as error:  # somebody else's code
         raise ConfigurationError(
-            f"{card.path}: {place} cannot be imported: {type(error).__name__}: {error}", "does it run by itself?"
+            f"{card.path}: {place} cannot be imported: {type(error).__name__}: {error}",
+            "check that it imports without segeval",
         ) from error
     require_beside(module, beside, card)
     return module
@@ -87,7 +88,7 @@ def module_from(file: Path) -> ModuleType:
     name = f"{file.stem} of {file.parent.resolve()}"  # another card may have a file of the same name
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{file} is no Python file", "write ./FILE.py:function")
+        raise ConfigurationError(f"{file} is not a Python file", "write ./FILE.py:function")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickles look their module up
     with importable(file.parent.resolve()):
@@ -107,7 +108,7 @@ def require_beside(module: ModuleType, beside: Path, card: ModelCard) -> None:
     for wanted in (beside.with_suffix(".py"), beside / "__init__.py"):
         if wanted.is_file() and (found is None or found.resolve() != wanted.resolve()):
             what = f"{card.path}: {module.__name__} is {found or 'built in'}, not {wanted}"
-            raise ConfigurationError(what, "rename what lies beside the card")
+            raise ConfigurationError(what, "rename the file or folder beside the card")
 
 
 def file_of(module: ModuleType) -> Path | None:

@@ -88,5 +88,5 @@ def require_file(card: ModelCard, named: str, key: str) -> Path:
     path = card.beside(named)
     if not path.is_file():
         hint = "files are looked for from the card's folder"
-        raise ConfigurationError(f"{card.path}: source.{key}: there is no file {path}", hint)
+        raise ConfigurationError(f"{card.path}: source.{key}: no file {path}", hint)
     return path

@@ -38,7 +38,7 @@ class Table:
         """Raise ConfigurationError for a key that no card has."""
         for key in self.values:
             if key not in known:
-                raise self.error(key, "is no key of a card", nearest(key, known))
+                raise self.error(key, "is not a key of a card", nearest(key, known))
 
     def table(self, key: str, required: bool = True) -> "Table":
         """A table inside; an empty one where it is not there and need not be."""

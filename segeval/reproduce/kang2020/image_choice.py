@@ -52,7 +52,7 @@ def resolve(options: Options) -> ExperimentConfig:
     models = options.models or MODELS.get(options.dataset, ())
     if not models:
         known = ", ".join(MODELS)
-        raise ConfigurationError(f"which models for {options.dataset}?", f"give --model; {known} have usual ones")
+        raise ConfigurationError(f"no model given for {options.dataset}", f"give --model; only {known} have defaults")
     split = options.split or usual_split(options)
     tasks = options.tasks or PAPER_TASKS
     dataset = open_dataset(options.dataset, dataset_root(options.data_root), split, options.size)

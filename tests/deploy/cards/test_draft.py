@@ -80,7 +80,7 @@ def test_probabilities_that_something_follows_are_told_by_their_numbers(
     if channels == 1:
         assert any(each.doubt and 'output.kind = "probabilities"' in each.text for each in wrong)
     else:
-        with pytest.raises(ConfigurationError, match="sum up to 1") as caught:
+        with pytest.raises(ConfigurationError, match="sum to 1") as caught:
             list(wrong)
         assert 'output.kind = "probabilities"' in caught.value.hint
 

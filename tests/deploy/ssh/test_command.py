@@ -61,7 +61,7 @@ def test_ctrl_c_leaves_the_run_going_until_it_is_stopped_and_the_same_command_fi
     code, _, said = call(*command)
     pressing.join()
     assert code == 130, said
-    assert "goes on there; the same command attaches to it again, with --stop it ends it" in said
+    assert "goes on working; the same command attaches to it again, with --stop it ends the run" in said
     assert Path(f"/proc/{group[0]}").exists()
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -93,7 +93,7 @@ def test_devices_that_fail_are_in_the_table_and_in_the_exit_code(
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (("--host", "-oProxyCommand=touch x"), "is no host"),
+        (("--host", "-oProxyCommand=touch x"), "is not a host"),
         (("--host", "gamma", "--host", "gamma"), "is given twice"),
         (("--host", "gamma", "--remote-dir", "a b"), "--remote-dir 'a b' cannot be used"),
         (("--host", "gamma", "--remote-python", "-c"), "--remote-python '-c' cannot be used"),
@@ -121,7 +121,7 @@ def test_deploy_with_a_host_goes_on_to_the_replay_there_and_says_what_to_type_wi
     assert lines == ["cp -r /media/$USER/*/'a bundle' ~/", "sh ~/'a bundle'/run.sh ~/'a bundle-replay'"]
     assert not device.exists()
     code, _, said = call(*deploy, "--precision", "int8", "--host", "two words")
-    assert code == 2 and "is no host" in said, "what cannot work is known before the work"
+    assert code == 2 and "is not a host" in said, "what cannot work is known before the work"
     code, shown, said = call(*deploy, "--precision", "fp32", "--host", "alpha")
     assert code == 0, said
     assert "Parity" in shown and "fast-scnn-synthetic.fp32" in shown and "alpha" in shown

@@ -52,7 +52,7 @@ def test_the_forms_of_a_host(text: str, expected: tuple[str, str, int], for_ssh:
     ],
 )
 def test_nothing_else_is_a_host(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no host"):
+    with pytest.raises(ConfigurationError, match="is not a host"):
         parse_destination(text)
 
 

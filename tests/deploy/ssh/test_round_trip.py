@@ -269,7 +269,7 @@ def test_a_folder_of_results_belongs_to_one_bundle_and_device(
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["set.json"]
     with only_writer(out), pytest.raises(ConfigurationError, match="another process is writing into"):
         one(on(bundle, out, remote, "gamma"))
-    with pytest.raises(ConfigurationError, match="belongs to no replay on a device"):
+    with pytest.raises(ConfigurationError, match="does not belong to a replay on a device"):
         one_stopped = stop_on_hosts(bundle, tmp_path / "new", parse_destinations(["alpha"]), remote)
         assert one_stopped[0].error is not None
         raise one_stopped[0].error

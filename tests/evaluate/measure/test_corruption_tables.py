@@ -322,7 +322,7 @@ def test_a_name_that_no_corruption_has_is_refused(build: Build, tmp_path: Path, 
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     reseal(path)
     with pytest.raises(
-        FormatError, match="holds control characters" if "\x1b" in name else "is no name of a corruption"
+        FormatError, match="holds control characters" if "\x1b" in name else "is not the name of a corruption"
     ):
         evaluate(world.set_root, [world.replay_root], tmp_path / "out")
 
@@ -332,7 +332,7 @@ def test_a_manifest_with_such_a_name_is_refused(build: Build, tmp_path: Path, na
     world = build(precisions=("int8",), names=("a",))
     bundled(world, DeployOptions(("int8",), "percentile", 1, 1, corruptions=(name,)))
     with pytest.raises(
-        FormatError, match="holds control characters" if "\x1b" in name else "is no name of a corruption"
+        FormatError, match="holds control characters" if "\x1b" in name else "is not the name of a corruption"
     ):
         evaluate(world.set_root, [world.replay_root], tmp_path / "out")
 

@@ -72,7 +72,7 @@ def test_an_attack_may_be_made_to_survive_corruptions_too() -> None:
 
 
 def test_a_corruption_that_is_not_there_is_named_with_its_option() -> None:
-    with pytest.raises(UnknownNameError, match=r"--robust-to 'jpg:75': there is no corruption 'jpg'"):
+    with pytest.raises(UnknownNameError, match=r"--robust-to 'jpg:75': unknown corruption 'jpg'"):
         resolve(replace(CONFIG, robust_to=("jpg:75",)))
 
 

@@ -118,7 +118,7 @@ def test_images_can_be_held_out_to_validate_on(scenes: str, tmp_path: Path) -> N
     everything = open_dataset("folder", Path(scenes), "train")
     assert np.array_equal(kept, [everything[index].image for index in range(7)])
     assert np.array_equal(held, [everything[7].image])
-    with pytest.raises(ConfigurationError, match="0 of 8 training images have names that begin so") as caught:
+    with pytest.raises(ConfigurationError, match="names of 0 of 8 training images begin like this") as caught:
         learn(config(scenes, hold_out="no-such-name"), tmp_path / "other")
     assert "like 0" in caught.value.hint
     assert not (tmp_path / "other").exists()

@@ -51,7 +51,7 @@ REFUSED = {
     "tf_crop_and_resize": ("test_resize_tf_crop_and_resize*",),
 }
 """What the error says, and the tests whose models are refused with it."""
-STORED = "that is no constant of the file"
+STORED = "that is not a constant of the file"
 """What the error says where an input of the test is a constant in every file of a network."""
 RESTING = frozenset({"Cast", "Ceil", "Constant", "Floor", "QuantizeLinear", "Range", "Round"})
 """Operators of numbers alone, and those whose gradient passes straight through a rounding: test_rounding has it."""

@@ -233,5 +233,5 @@ def test_other_faults_are_named() -> None:
     with pytest.raises(EngineError, match="opset 9"):
         DifferentiableGraph(identity)
     identity.graph.node[0].op_type = "Nothing"
-    with pytest.raises(EngineError, match="no valid ONNX file"):
+    with pytest.raises(EngineError, match="not a valid ONNX file"):
         DifferentiableGraph(identity)

@@ -210,4 +210,4 @@ def test_weights_that_lie_outside_of_the_files_folder_are_refused(tmp_path: Path
         for entry in tensor.external_data:
             entry.value = "../net.data" if entry.key == "location" else entry.value
     onnx.save(moved, tmp_path / "inner" / "net.onnx")
-    assert "outside of its folder" in refused(tmp_path / "inner")
+    assert "outside its folder" in refused(tmp_path / "inner")

@@ -228,7 +228,7 @@ def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     moved = (tmp_path / "net.toml").rename(elsewhere / "net.toml")
-    with pytest.raises(ConfigurationError, match="there is no module 'code_of_mine'") as caught:
+    with pytest.raises(ConfigurationError, match="no module 'code_of_mine'") as caught:
         load_model(str(moved))
     assert "./FILE.py:Single" in caught.value.hint
     monkeypatch.chdir(tmp_path)
@@ -292,12 +292,12 @@ def test_files_of_libraries_are_not_recorded_those_of_the_current_folder_are(
             "it takes (classes, stride=8, body=None)",
         ),
         (NET.replace("Net", "Nte"), "", "has no 'Nte'", "did you mean Net?"),
-        (NET.replace("code_of_mine", "code_of_yours"), "", "there is no file", "from the card's folder"),
+        (NET.replace("code_of_mine", "code_of_yours"), "", "no file", "from the card's folder"),
         ('factory = "./code_of_mine.py:wide"', "", "gives a int, not a torch.nn.Module", ""),
         (NET.replace("3", "4"), 'name = "out"', "answers float32 (1, 4, 4, 6) as NCHW, the card names 3", "[classes]"),
         (NET.replace("3 ", "-3 "), "", "fails: ", "[source.arguments]"),
         (NET.replace("Net", "Late"), "", "images of 32x48: ModuleNotFoundError: No module named 'nothing_of_mine'", ""),
-        ('torchscript = "gone.ts"', "", "there is no file", ""),
+        ('torchscript = "gone.ts"', "", "no file", ""),
     ],
 )
 def test_what_goes_wrong_is_said(tmp_path: Path, source: str, output: str, what: str, hint: str) -> None:

@@ -112,7 +112,7 @@ def test_labels_belong_to_an_onnx_file(source: str, tmp_path: Path) -> None:
 
 
 def test_a_card_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="there is no model card") as caught:
+    with pytest.raises(ConfigurationError, match="no model card") as caught:
         read_card(tmp_path / "net.toml")
     assert "segeval model init" in caught.value.hint
     (tmp_path / "net.toml").write_bytes(b"\xff\xfe\x00")

@@ -94,7 +94,7 @@ def test_the_sets_of_a_reproduction() -> None:
 
 
 def test_a_directory_of_something_else_is_no_reproduction(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no reproduction"):
+    with pytest.raises(DataError, match="is not a reproduction"):
         ExperimentFolder(tmp_path).read()
     with pytest.raises(DataError, match=r"maps\.json is not there"):
         ExperimentFolder(tmp_path).read_maps()

@@ -17,7 +17,7 @@ def no_pycuda(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_way_is_refused() -> None:
     with pytest.raises(BackendError, match="'cupy'") as refused:
         open_cuda("cupy")
-    assert refused.value.hint == "ways are: auto, pycuda, cudart"
+    assert refused.value.hint == "backends are: auto, pycuda, cudart"
 
 
 def test_pycuda_that_is_missing_says_what_it_takes_and_what_else_there_is() -> None:
@@ -38,5 +38,5 @@ def test_auto_that_finds_nothing_gives_both_reasons(monkeypatch: pytest.MonkeyPa
     with pytest.raises(BackendError) as refused:
         open_cuda("auto")
     assert refused.value.what.startswith("pycuda cannot be used: ")
-    assert refused.value.what.endswith("; there is no CUDA runtime library (libcudart) here that can be loaded")
+    assert refused.value.what.endswith("; no CUDA runtime library (libcudart) that can be loaded")
     assert "nvidia-cuda-runtime" in refused.value.hint
