@@ -58,7 +58,7 @@ ROOMS = {
 """Which rooms each room may import, besides itself, what it lies in, and segeval_runner: docs/architecture.md."""
 STAGES = ("segeval.generate", "segeval.deploy", "segeval.evaluate")
 COMMAND_LINE = ("segeval.cli", "segeval.__main__", "segeval.commands")
-COMPOSERS = (*COMMAND_LINE, "segeval.reproduce")
+COMPOSERS = (*COMMAND_LINE, "segeval.api", "segeval.reproduce")
 """Who puts the stages together."""
 TORCH = ("torch", "torchvision")
 

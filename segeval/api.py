@@ -1,0 +1,231 @@
+"""The chain from Python, for notebooks: each step returns its folder as an object that shows itself.
+
+from segeval.api import craft, deploy, evaluate, replay
+
+adversarial = craft("runs/set", "synthetic", ["fast-scnn-synthetic"], limit=4)
+bundle = deploy(adversarial, "runs/bundle", precisions=["fp32", "int8"])
+report = evaluate(adversarial, replay(bundle, "runs/replay"), "runs/report")
+report.to_pandas()
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segeval.errors import MissingPrerequisiteError
+from segeval.files.bundles import BundleFolder, BundleManifest
+from segeval.files.set_folder import SetFolder
+from segeval.files.sets import AdversarialSet, CraftConfig
+from segeval.progress import Progress, silent
+from segeval.registry import suites
+
+if TYPE_CHECKING:
+    import pandas
+
+    from segeval.evaluate import SurvivalReport
+    from segeval.files.replays import Replay
+    from segeval.precision import Precision
+
+
+@dataclass(frozen=True)
+class CraftedSet:
+    """An adversarial set. path: its folder."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> AdversarialSet:
+        """What it was made from."""
+        return SetFolder(self.path).complete_manifest()
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A row per sample and network: success, the size of the change in 8-bit levels."""
+        rows = [
+            {
+                "image": sample.image,
+                "task": sample.task,
+                "attack": sample.attack,
+                "victims": "+".join(sample.victims),
+                "model": model,
+                "success": counts.success,
+                "mean": sample.norms.mean,
+                "mean_phi": sample.norms.mean_phi,
+                "l2": sample.norms.l2,
+                "linf": sample.norms.linf,
+            }
+            for sample in SetFolder(self.path).samples()
+            for model, counts in sample.counts.items()
+        ]
+        return frame(rows)
+
+    def _repr_html_(self) -> str:
+        manifest = self.manifest
+        attacks = ", ".join(spec.label for spec in manifest.attacks)
+        return shown(self.path, f"{manifest.sample_count} adversarial images, {attacks}")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Deployed networks. path: the bundle's folder."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> BundleManifest:
+        """Its engines and their parity with PyTorch."""
+        return BundleFolder(self.path).manifest()
+
+    def _repr_html_(self) -> str:
+        return shown(self.path, ", ".join(engine.name for engine in self.manifest.engines))
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Label maps and latencies of a bundle. path: the replay's folder.   record: what was run."""
+
+    path: Path
+    record: "Replay"
+
+    def _repr_html_(self) -> str:
+        return shown(self.path, ", ".join(engine.name for engine in self.record.engines))
+
+
+@dataclass(frozen=True)
+class Report:
+    """How much survived. path: the report's folder.   record: every number of it."""
+
+    path: Path
+    record: "SurvivalReport"
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A row per network, attack, task and engine: docs/survival.md explains the columns."""
+        return pandas_here().read_csv(self.path / "survival.csv")
+
+    def _repr_html_(self) -> str:
+        lines = "<br>".join(map(escape, self.record.verdict))
+        return shown(self.path / "report.html", "") + f"<p>{lines}</p>" + self.to_pandas().to_html(max_rows=20)
+
+
+def craft(
+    out: str | Path,
+    dataset: str,
+    models: Sequence[str],
+    attacks: Sequence[str] = ("standard",),
+    *,
+    resume: bool = False,
+    workers: int = 1,
+    progress: Progress = silent,
+    **options: Any,
+) -> CraftedSet:
+    """Craft adversarial images, as `segeval craft` does.
+
+    Args:
+        out: folder of the set.
+        dataset: a name from `segeval ls datasets`.
+        models: networks or model cards.
+        attacks: attacks or suites.
+        resume: go on with an unfinished set.
+        workers: processes.
+        progress: called with the stage, what is done of it and its total.
+        **options: fields of `CraftConfig`: limit, steps, tasks, scopes, settings, split, size …
+
+    Raises:
+        SegevalError: for what does not fit; TypeError for an option that does not exist.
+    """
+    from segeval.datasets import default_split
+    from segeval.generate.crafting.craft import Crafter
+
+    known = suites()
+    named = tuple(dict.fromkeys(each for name in attacks for each in known.get(name, (name,))))
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
+    }
+    given.setdefault("split", default_split(dataset))
+    Crafter(CraftConfig(dataset, tuple(models), named, **given), Path(out)).run(resume, progress, workers)
+    return CraftedSet(Path(out))
+
+
+def deploy(
+    adversarial: CraftedSet | str | Path,
+    out: str | Path,
+    target: str = "cpu",
+    precisions: "Sequence[Precision] | None" = None,
+    **options: Any,
+) -> Bundle:
+    """Write a bundle, as `segeval deploy` does.
+
+    Args:
+        adversarial: the set.
+        out: folder of the bundle.
+        target: a name from `segeval ls targets`.
+        precisions: None for those of the target.
+        **options: further arguments of `segeval.deploy.deploy`: calibrations, corruptions, batch, progress …
+    """
+    from segeval.deploy import deploy as write_bundle
+
+    write_bundle(folder_of(adversarial), Path(out), target, precisions, **options)
+    return Bundle(Path(out))
+
+
+def replay(bundle: Bundle | str | Path, out: str | Path, progress: Progress = silent, **options: Any) -> Replayed:
+    """Run a bundle on this machine, as `segeval replay` does.
+
+    Args:
+        bundle: to run.
+        out: folder of the replay.
+        progress: called with the stage, what is done of it and its total.
+        **options: further arguments of `segeval.deploy.replay`: backend, engines, warmup, threads.
+    """
+    from segeval.deploy import replay as run_bundle
+
+    return Replayed(Path(out), run_bundle(folder_of(bundle), Path(out), progress, **options))
+
+
+def evaluate(
+    adversarial: CraftedSet | str | Path,
+    replays: "Replayed | str | Path | Sequence[Replayed | str | Path]",
+    out: str | Path,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Report:
+    """Measure what survived and write the report, as `segeval evaluate` does.
+
+    Args:
+        adversarial: the set.
+        replays: of it, one or several.
+        out: folder of the report.
+        seed: of the intervals.
+        progress: called with the stage, what is done of it and its total.
+    """
+    from segeval.evaluate import evaluate as measure
+
+    several = [replays] if isinstance(replays, Replayed | str | Path) else list(replays)
+    record = measure(folder_of(adversarial), [folder_of(each) for each in several], Path(out), seed, progress)
+    return Report(Path(out), record)
+
+
+def folder_of(result: "CraftedSet | Bundle | Replayed | str | Path") -> Path:
+    """The folder of a result, or a folder itself."""
+    return Path(result) if isinstance(result, str | Path) else result.path
+
+
+def pandas_here() -> Any:
+    """The module pandas. Raises MissingPrerequisiteError."""
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise MissingPrerequisiteError("pandas is not installed", "pip install pandas") from error
+    return pandas
+
+
+def frame(rows: Sequence[dict[str, Any]]) -> "pandas.DataFrame":
+    """Rows as a data frame. Raises MissingPrerequisiteError."""
+    found: pandas.DataFrame = pandas_here().DataFrame(rows)
+    return found
+
+
+def shown(path: Path, what: str) -> str:
+    """A line of HTML with a link."""
+    return f'<p><a href="{escape(path.as_posix())}">{escape(str(path))}</a> {escape(what)}</p>'

@@ -1,0 +1,53 @@
+"""The chain from Python: the block of docs/python.md, as it stands there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from segeval.api import CraftedSet, craft, deploy, evaluate, replay
+from segeval.errors import ConfigurationError
+from tests.walks import DOCS
+
+
+def require_shown(found: dict[str, object]) -> None:
+    rows, made = found["rows"], found["made"]
+    assert isinstance(rows, pd.DataFrame) and isinstance(made, pd.DataFrame)
+    assert [name.rpartition(".")[2] for name in rows.engine.unique()] == ["fp32", "int8"]
+    assert made.success.between(0, 1).all() and len(made) == 2 * made.image.nunique()
+    for name, told in (("adversarial", "pgd-full"), ("bundle", "synthetic.int8"), ("report", "report.html")):
+        assert told in found[name]._repr_html_()  # type: ignore[attr-defined]
+
+
+@pytest.mark.long
+def test_the_quickstart_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(block.splitlines()) <= 10
+    monkeypatch.chdir(tmp_path)
+    *lines, last = block.strip().splitlines()
+    found: dict[str, object] = {}
+    exec("\n".join([*lines, f"rows = {last}", "made = adversarial.to_pandas()"]), found)
+    require_shown(found)
+
+
+def test_the_chain_returns_what_shows_itself(world: Any, tmp_path: Path) -> None:
+    data: dict[str, Any] = {"data_root": str(world.data), "tasks": [world.task], "limit": 2}
+    adversarial = craft(tmp_path / "set", "folder", [world.model], ["quick"], steps=2, **data)
+    bundle = deploy(adversarial, tmp_path / "bundle", precisions=["fp32", "int8"], calibration_images=2)
+    replayed = replay(bundle, tmp_path / "replay", threads=1)
+    report = evaluate(adversarial, [replayed], tmp_path / "report")
+    assert [engine.name for engine in replayed.record.engines] == [each.name for each in bundle.manifest.engines]
+    assert report.record.verdict and adversarial.manifest.complete
+    found = {"adversarial": adversarial, "bundle": bundle, "report": report, "made": adversarial.to_pandas()}
+    require_shown({**found, "rows": report.to_pandas()})
+    assert "espnet-synthetic.int8" in replayed._repr_html_()
+
+
+def test_a_mistake_is_told_as_by_the_command(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no attack 'pgdd'"):
+        craft(tmp_path / "set", "synthetic", ["fast-scnn-synthetic"], ["pgdd"])
+    with pytest.raises(TypeError, match="stepz"):
+        craft(tmp_path / "set", "synthetic", ["fast-scnn-synthetic"], stepz=3)
+    assert CraftedSet(tmp_path).path == tmp_path
