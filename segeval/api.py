@@ -101,7 +101,8 @@ class Report:
 
     def to_pandas(self) -> "pandas.DataFrame":
         """A row per network, attack, task and engine: docs/survival.md explains the columns."""
-        return pandas_here().read_csv(self.path / "survival.csv")
+        found: pandas.DataFrame = pandas_here().read_csv(self.path / "survival.csv")
+        return found
 
     def _repr_html_(self) -> str:
         lines = "<br>".join(map(escape, self.record.verdict))
