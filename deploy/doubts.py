@@ -47,7 +47,7 @@ def doubt(predict: Predict, others: Mapping[str, Predict], references: Sequence[
     best = max(shares, key=lambda name: shares[name], default="")
     if best and shares[best] > share + BETTER:
         return (
-            f"its labels are those of the network on {100 * share:.1f} % of the pixels, and on "
+            f"its labels match the network's on {100 * share:.1f} % of the pixels, and on "
             f"{100 * shares[best]:.1f} % with {best}"
         )
     if kappa < LEAST_KAPPA:

@@ -87,14 +87,14 @@ def test_a_card_that_is_not_sure_says_so(folder: Path, tmp_path: Path, call: Cal
     text = (tmp_path / "net.toml").read_text()
     assert re.search(r"^colour = .*# unsure: ", text, re.M) and '"class 4"' in text
     ended = call("model", "init", tmp_path / "net.onnx")
-    assert ended.code == 2 and "is there already" in ended.err
+    assert ended.code == 2 and "already exists" in ended.err
     ended = call("model", "init", tmp_path / "other.onnx")
     assert ended.code == 2 and "no file" in ended.err
     (tmp_path / "other.pt2").touch()
     ended = call("model", "init", tmp_path / "other.pt2")
     assert ended.code == 2 and "docs/own-network.md" in ended.err
     ended = call("model", "init", tmp_path / "net.onnx", "--image", folder / "data/images/0.png")
-    assert ended.code == 2 and "belong together" in ended.err
+    assert ended.code == 2 and "need each other" in ended.err
 
 
 def test_a_card_that_is_wrong_is_doubted(folder: Path, tmp_path: Path, call: Call) -> None:

@@ -41,7 +41,7 @@ def test_unknown_names_are_followed_by_suggestions(craft: Call, call: Call, worl
     assert "presets: default, paper" in craft("--preset", "papr")
     assert "did you mean budget?" in craft("--attack", "fgsm", "--set", "buget=4")
     assert "vehicle-to-road" in craft("--task", "vehicle-to-rod")
-    assert "no class 'trcuk'" in craft("--task", "car,trcuk:road")
+    assert "unknown class 'trcuk'" in craft("--task", "car,trcuk:road")
     ended = call("score", "espnet-camvit", "--dataset", "folder")
     assert ended.code == 2 and "did you mean espnet-camvid" in ended.err
 

@@ -106,7 +106,7 @@ def test_what_cannot_be_reproduced(made: tuple[Path, Any], tiny: tuple[str, ...]
     assert "holds a reproduction with other options" in refusal("--out", root, *tiny, "--seed", 1)
     (tmp_path / "thesis.txt").write_text("mine")
     assert "holds files that segeval did not make" in refusal("--out", tmp_path, *tiny)
-    assert "which models for folder" in refusal("--dataset", "folder", "--out", tmp_path / "a")
+    assert "no model given for folder" in refusal("--dataset", "folder", "--out", tmp_path / "a")
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "experiment.json").write_text('{"schema": "segeval.experiment/9"}')

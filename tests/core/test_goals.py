@@ -71,5 +71,5 @@ def test_a_star_beside_classes_means_nothing(text: str) -> None:
 
 
 def test_a_class_that_no_table_has_is_named() -> None:
-    with pytest.raises(ConfigurationError, match="no class 'unicorn'"):
+    with pytest.raises(ConfigurationError, match="unknown class 'unicorn'"):
         parse_task("unicorn:*").resolve(CITYSCAPES)

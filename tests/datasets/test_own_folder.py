@@ -112,7 +112,7 @@ def test_masks_of_0_and_255_are_two_classes_and_that_is_said(root: Path, save: A
         ("classes = [{nme = 'road'}]", "unknown key 'nme'"),
         ("", "it needs either classes or table"),
         ("table = 'cityscape'", "unknown class table 'cityscape'"),
-        ("classes = ['road', 'Road']", "the class 'Road' is there twice"),
+        ("classes = ['road', 'Road']", "the class 'Road' is listed twice"),
         ("classes = [{name='a', colour='#010203'}, {name='b', colour='#010203'}]", "the same colour"),
         ("classes = ['road']\nvalues = 'colours'", "no class has a colour"),
         ("classes = ['road']\nvalues = 'numbers'", "Invalid enum value 'numbers'"),
@@ -195,8 +195,8 @@ def test_a_list_says_which_mask_belongs_to_which_image(root: Path, save: Any) ->
         ("", "is empty or has no column image"),
         ("image,maks\nimages/one.png,\n", "unknown column 'maks'"),
         ("image,mask\nimages/one.png\n", "line 2: 'images/one.png' is not image,mask"),
-        ("image\n../one.png\n", "does not lie in"),
-        ("image\n/etc/one.png\n", "does not lie in"),
+        ("image\n../one.png\n", "is not in"),
+        ("image\n/etc/one.png\n", "is not in"),
         ("image\nimages/two.png\n", r"line 2: .*two\.png is missing"),
         ("image,split\nimages/one.png,val\n", "has no split 'test'"),
         ("image\nimages/one.png\nimages/one.png\n", "have the same name"),
@@ -233,7 +233,7 @@ def test_names_are_the_same_in_either_unicode_form(root: Path, save: Any) -> Non
 
 def test_a_mask_without_its_image_names_the_one_that_was_meant(root: Path, save: Any) -> None:
     save(root / "masks" / "onne.png", LABELS)
-    with pytest.raises(DataError, match="there is no image named onne") as caught:
+    with pytest.raises(DataError, match="no image is named onne") as caught:
         open_folder(root)
     assert "did you mean one" in caught.value.hint
 

@@ -61,8 +61,11 @@ def test_numbers_of_categories_decide_where_they_are_given(root: Path) -> None:
     ("changes", "said"),
     [
         ({"file_name": "000140.png"}, "has no segments of .*000139.png"),
-        ({"segments_info": [{"id": 1, "category_id": 149}]}, "the colour #2c0100 at x 2, y 0 is no class's"),
-        ({"segments_info": [{"id": 1 << 24, "category_id": 149}]}, "segment 16777216 of 000139.png cannot be a colour"),
+        ({"segments_info": [{"id": 1, "category_id": 149}]}, "the colour #2c0100 at x 2, y 0 belongs to no class"),
+        (
+            {"segments_info": [{"id": 1 << 24, "category_id": 149}]},
+            "segment 16777216 of 000139.png is not a possible colour",
+        ),
         ({"segments_info": [{"id": 1, "category_id": 7}]}, "category 7, which categories do not name"),
         ({"segments_info": [{"id": "1"}]}, "cannot read the segments in .*panoptic_val2017.json"),
     ],
@@ -76,7 +79,7 @@ def test_what_does_not_fit_is_named(root: Path, changes: dict[str, Any], said: s
 def test_a_category_that_is_no_class_is_refused_unless_the_list_leaves_it_out(root: Path) -> None:
     text = (root / "classes.toml").read_text()
     (root / "classes.toml").write_text(re.sub("ignore = .*", "", text))
-    with pytest.raises(DataError, match=r"segment 16777215 .* category 200, which is no class of road, car, person"):
+    with pytest.raises(DataError, match=r"segment 16777215 .* category 200, which is not a class of road, car, person"):
         labels(root)
     for wrong, said in (('values = "ids"', "with panoptic"), ('panoptic = "../x.json"', "leads out")):
         kept = "" if "values" in wrong else "panoptic = .*"

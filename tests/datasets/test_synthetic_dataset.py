@@ -40,7 +40,7 @@ def test_unknown_split_and_folder(tmp_path: Path) -> None:
     assert caught.value.hint == "splits: train, val, test"
     with pytest.raises(DataError, match="has no files"):
         open_synthetic(tmp_path)
-    with pytest.raises(DataError, match="cannot be 32x512"):
+    with pytest.raises(DataError, match="32x512 is too small"):
         open_synthetic(size=(32, 512))
     with pytest.raises(IndexError):
         open_synthetic()[100]

@@ -46,7 +46,7 @@ def test_every_file_for_tensorrt_is_built_and_the_bundle_says_so(
         assert quantized == (0 if engine.precision == "fp32" else 52)
     show_compilations(bundle)
     shown = capsys.readouterr().out
-    assert "for 8.6, as a check" in shown and "52 int8→fp32" in shown
+    assert "for 8.6 as a check" in shown and "52 int8→fp32" in shown
 
 
 def test_other_engines_need_no_compiler(make_set: MakeSet, tmp_path: Path) -> None:

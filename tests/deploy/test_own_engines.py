@@ -183,7 +183,7 @@ def test_a_wrong_description_is_doubted_in_numbers(
     root = make_set(range(3), networks=(NETWORK,))
     made = deploy(root, tmp_path / "b", precisions=("fp32",), engine_files=[option])
     own = made.engines[1].own
-    assert own is not None and "its labels are those of the network on" in own.doubt
+    assert own is not None and "its labels match the network's on" in own.doubt
     assert own.doubt.endswith(f"100.0 % with {said}")
 
 

@@ -82,7 +82,7 @@ def test_everything_is_downloaded_after_the_licence_was_shown(fetch: Call, small
         "  licence: Terms of the small",
         "  from: https://github.com/someone/pictures at 0123abcd, by way of " + said[2].split()[-1],
         f"  into: {cache / 'things'}",
-        "  30 files, 30 to fetch, size not known",
+        "  30 files, 30 to fetch, unknown size",
     ]
     assert said[5] == "fetching small: 0/30" and said[-2:] == ["fetching small: 30/30", "next: segeval ls tasks"]
 
@@ -174,8 +174,8 @@ def test_offline_checks_without_opening_a_socket(
     ended = fetch("small")
     assert (ended.code, ended.out) == (2, "")
     assert "small: 5 of 30 files missing: things/part 0/0.png, " in ended.err and " and 2 more\n" in ended.err
-    assert "small: 1 of 30 files not as recorded: things/part 0/7.png\n" in ended.err
-    assert "what to do: segeval fetch small gets it" in ended.err
+    assert "small: 1 of 30 files damaged: things/part 0/7.png\n" in ended.err
+    assert "what to do: get them with segeval fetch small" in ended.err
 
 
 def test_a_name_that_is_nearly_right_is_suggested(fetch: Call, no_network: None) -> None:

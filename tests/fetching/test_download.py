@@ -171,7 +171,7 @@ def test_more_than_is_expected_is_not_stored(
     upstream.add("a folder/file.png", BODY * 3)
     upstream.fail(file.origin, lambda handler: handler.whole(length=length))
     error = refused(get, file, target, FetchError)
-    assert "is refused" in error.what and "256000 were expected at most" in error.what
+    assert "is refused" in error.what and "at most 256000 expected" in error.what
     assert not part(target).exists()
     assert len(upstream.requests) == 1
 

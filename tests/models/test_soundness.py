@@ -51,7 +51,7 @@ def test_answers_that_are_not_finite_are_refused(value: float, word: str) -> Non
 
 def test_probabilities_are_no_logits() -> None:
     soft = changed(lambda logits: logits.softmax(1))
-    with pytest.raises(ConfigurationError, match="answers with probabilities"):
+    with pytest.raises(ConfigurationError, match="returns probabilities"):
         require_logits_of(soft, answer(soft, IMAGE, "x"))
     for change in (lambda logits: logits, lambda logits: logits.log_softmax(1), lambda logits: logits.sigmoid()):
         model = changed(change)

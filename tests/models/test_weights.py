@@ -258,7 +258,7 @@ def test_a_users_own_network_is_found_again_by_what_it_was_loaded_by(
 def test_a_file_of_a_kilobyte_asks_for_no_gigabytes(keep: Callable[..., Path], states: dict[str, State]) -> None:
     bomb = torch.zeros(1, dtype=torch.half).expand(1 << 36)
     path = keep({**states[ESPNET], "classifier.weight": bomb})
-    assert "says that it has 68719476736 numbers, and the file holds fewer" in message(ESPNET, path)
+    assert "declares 68719476736 numbers, but the file has fewer" in message(ESPNET, path)
     alone = keep({"a": bomb}, "alone.pth")
     assert alone.stat().st_size < 2000
     assert "numbers, but the file has fewer" in message(ESPNET, alone)

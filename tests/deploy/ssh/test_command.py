@@ -97,7 +97,7 @@ def test_devices_that_fail_are_in_the_table_and_in_the_exit_code(
         (("--host", "gamma", "--host", "gamma"), "is given twice"),
         (("--host", "gamma", "--remote-dir", "a b"), "--remote-dir 'a b' cannot be used"),
         (("--host", "gamma", "--remote-python", "-c"), "--remote-python '-c' cannot be used"),
-        (("--host", "gamma", "--ssh-config", "none"), "--ssh-config none is no file"),
+        (("--host", "gamma", "--ssh-config", "none"), "--ssh-config none is not a file"),
         (("--stop",), "--stop needs a device"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_flat_loss_is_no_robustness(world: Any, tmp_path: Path) -> None:
 def test_nan_and_probabilities_end_a_craft_before_a_folder_is_made(world: Any, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="answers with NaN to image 0"):
         crafted(world, tmp_path / "nan", lambda logits: logits * float("nan"))
-    with pytest.raises(ConfigurationError, match="answers with probabilities"):
+    with pytest.raises(ConfigurationError, match="returns probabilities"):
         crafted(world, tmp_path / "soft", lambda logits: logits.softmax(1))
     with pytest.raises(EngineError, match="answers image 0 differently the second time"):
         crafted(world, tmp_path / "noisy", lambda logits: logits + 3 * torch.randn_like(logits))

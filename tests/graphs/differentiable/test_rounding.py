@@ -225,7 +225,7 @@ def test_other_faults_are_named() -> None:
     elsewhere = file([helper.make_node("Add", ["x", "w"], ["y"])], {"w": np.ones(2, np.float32)}, (2,))
     for _, tensor in tensors(elsewhere):
         set_external_data(tensor, "/etc/hostname")
-    with pytest.raises(EngineError, match="keeps the values of w in another one"):
+    with pytest.raises(EngineError, match="stores the values of w in another file"):
         DifferentiableGraph(elsewhere)
     with pytest.raises(EngineError, match="2 were given"):
         DifferentiableGraph(identity)(torch.zeros(2), torch.zeros(2))

@@ -144,7 +144,7 @@ def test_an_argmax_with_something_behind_it_names_where_to_cut(tmp_path: Path) -
 def test_files_that_are_no_float_network_of_one_image(tmp_path: Path) -> None:
     file = tmp_path / "net.onnx"
     file.write_bytes(b"PK\x03\x04 not this")
-    assert "no ONNX file" in refused(tmp_path)
+    assert "not an ONNX file" in refused(tmp_path)
     export(file, Small(5).half().float(), NCHW)
     whole = onnx.load(file)
     half = onnx.load(file)

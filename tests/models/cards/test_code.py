@@ -211,7 +211,7 @@ def test_a_network_that_is_there_already(tmp_path: Path) -> None:
     (tmp_path / "made.py").write_text(CODE + "\nmade = Net(3)\n")
     made = load_model(card(tmp_path, 'factory = "./made.py:made"'))
     assert predict(made, image_of(0)).shape == (32, 48)
-    with pytest.raises(ConfigurationError, match="is no function") as caught:
+    with pytest.raises(ConfigurationError, match="is not a function") as caught:
         load_model(card(tmp_path, 'factory = "./made.py:made"\narguments = { classes = 3 }'))
     assert "leave [source.arguments] out" in caught.value.hint
 

@@ -67,11 +67,11 @@ def test_the_example_of_messages_is_a_card(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "what", "hint"),
     [
-        ("layout", "layuot", "input.layuot is no key", "did you mean layout?"),
-        ("[about]", "[abuot]", "abuot is no key", "did you mean about?"),
+        ("layout", "layuot", "input.layuot is not a key", "did you mean layout?"),
+        ("[about]", "[abuot]", "abuot is not a key", "did you mean about?"),
         ('"NHWC"', '"HWC"', "input.layout is 'HWC'", "did you mean NHWC"),
         ("range = 255", "", "input.range is missing", "255 if levels"),
-        ("range = 255", "range = -1", "input.range must be above 0", "what white is"),
+        ("range = 255", "range = -1", "input.range must be above 0", "the value of white"),
         ("range = 255", 'range = "1"', "input.range holds '1'", ""),
         ("range = 255", "range = inf", "input.range holds inf", ""),
         ("[4, 5, 6]", "[4, 0, 6]", "input.std must be above 0", ""),

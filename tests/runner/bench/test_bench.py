@@ -177,7 +177,11 @@ def test_strict_rules_refuse_an_unfit_machine(
     elif trouble == "unknown":
         (jetson / "proc/stat").unlink()
     progress = Busy() if trouble == "busy" else Progress()
-    messages = {"throttled": "at state 1", "busy": "kept .* cores busy before", "unknown": "cannot be told"}
+    messages = {
+        "throttled": "at state 1",
+        "busy": "kept .* cores busy before",
+        "unknown": "cannot tell whether other work ran",
+    }
     with pytest.raises(ConditionError, match=messages[trouble]):
         benchmark(options(make_bundle(), tmp_path / "out", "publishable"), progress, Machine(jetson, ""))
     assert not (tmp_path / "out/bench.json").exists()
