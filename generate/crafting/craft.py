@@ -13,7 +13,6 @@ from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
 from segeval.files.storage import sha256_file
 from segeval.models import Segmenter
-from segeval.models.soundness import answer, require_logits_of, require_repeatable, scale_of
 from segeval.progress import Progress
 
 from ..numerics import naming_memory, one_thread
@@ -108,14 +107,7 @@ class Crafter:
         """The manifest before the first image, of the size of the first image."""
         first = self.setup.dataset[self.setup.chosen[0]]
         height, width = first.image.shape[:2]
-        for model in self.setup.models:
-            model.require_size(height, width, f"image {first.id}")
-            logits = answer(model, first.image, f"image {first.id}")
-            require_logits_of(model, logits)
-            require_repeatable(model, first.image, logits, f"image {first.id}")
-            model.record = replace(model.record, logit_scale=scale_of(logits))
-        for deployed in self.setup.deployed.values():
-            deployed.require_size(height, width, f"image {first.id}")
+        self.setup.fit(first)
         engines = () if self.setup.config.forward == "graph" else (self.setup.config.forward,)
         return AdversarialSet(
             config=self.setup.config,

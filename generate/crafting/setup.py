@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from segeval.classes import ClassTable, class_difference, parse_task, same_classes
 from segeval.corruptions import parse_corruptions
-from segeval.datasets import Size, open_dataset
+from segeval.datasets import Example, Size, open_dataset
 from segeval.datasets.checked import CheckedDataset
 from segeval.datasets.sizes import most_common, told_of_sizes
 from segeval.errors import ConfigurationError, nearest
@@ -17,6 +17,7 @@ from segeval.models import Segmenter, load_models
 from segeval.models.cards.card import CARD_OF_CLASSES
 from segeval.models.loading import named_specs
 from segeval.models.segmenter import resizing
+from segeval.models.soundness import answer, require_logits_of, require_repeatable, scale_of
 from segeval.places import dataset_root
 
 from ..attacks.specs import Trajectory, resolve
@@ -110,6 +111,22 @@ class Setup:
                     f"{self.dataset.table.name}: {class_difference(model.spec.table, self.dataset.table)}",
                     CARD_OF_CLASSES if model.record.card else other,
                 )
+
+    def fit(self, first: Example) -> None:
+        """Raise unless the networks can be attacked on images like the first one; settle what scales their logits.
+
+        Raises DataError for its size, ConfigurationError for probabilities, EngineError for what is not finite.
+        """
+        height, width = first.image.shape[:2]
+        where = f"image {first.id}"
+        for model in self.models:
+            model.require_size(height, width, where)
+            logits = answer(model, first.image, where)
+            require_logits_of(model, logits)
+            require_repeatable(model, first.image, logits, where)
+            model.record = replace(model.record, logit_scale=scale_of(logits))
+        for deployed in self.deployed.values():
+            deployed.require_size(height, width, where)
 
     @property
     def deployed_files(self) -> tuple[DeployedFile, ...]:
