@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 import segeval
+from segeval.commands.audit import audit
 from segeval.commands.bench import bench
 from segeval.commands.compare import compare
 from segeval.commands.craft import craft
@@ -82,22 +83,10 @@ def main_options(
         context.default_map = read_defaults(config, command_line.commands)
 
 
-for function in (
-    demo,
-    craft,
-    fit,
-    deploy,
-    replay,
-    bench,
-    evaluate,
-    compare,
-    train,
-    score,
-    reproduce,
-    fetch,
-    ls,
-    doctor,
-):
+COMMANDS = (
+    demo, craft, fit, audit, deploy, replay, bench, evaluate, compare, train, score, reproduce, fetch, ls, doctor,
+)  # fmt: skip
+for function in COMMANDS:
     app.command()(function)
 app.add_typer(model, name="model")
 

@@ -148,6 +148,7 @@ ATTACKS = Registry(
         "pgd": "segeval.generate.attacks.pgd:PGD",
         "sea": "segeval.generate.attacks.sea:SEA",
         "segpgd": "segeval.generate.attacks.segpgd:SegPGD",
+        "square": "segeval.generate.attacks.square:Square",
         "tanh": "segeval.generate.attacks.tanh:Tanh",
     },
 )

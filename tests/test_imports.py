@@ -32,6 +32,13 @@ ROOMS = {
         "segeval.graphs",
         "segeval.generate.attacks",
     ),
+    "segeval.generate.auditing": (
+        *CORE,
+        "segeval.models",
+        "segeval.datasets",
+        "segeval.generate.attacks",
+        "segeval.generate.crafting",
+    ),
     "segeval.generate.patterns": (
         *CORE,
         "segeval.models",

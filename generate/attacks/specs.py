@@ -176,6 +176,16 @@ def matched(name: str, reference: AttackSpec, settings: Mapping[str, str], confi
     return Trajectory(attack, (replace(spec, match=reference.label, keep="best"),))
 
 
+def is_dithered(attack: Attack, whole_levels: bool) -> bool:
+    """Whether the best image of an attack is dithered when it is saved, and seen so.
+
+    Args:
+        attack: which.
+        whole_levels: whether the networks see whole levels.
+    """
+    return getattr(attack, "lattice", False) or (whole_levels and attack.radius is None)
+
+
 def describe(name: str, preset: str, scope: Scope, attack: Attack, config: CraftConfig, on: MadeOn) -> AttackSpec:
     """The record of one attack. Raises ConfigurationError if it begins anew more often than it has steps."""
     restarts = getattr(attack, "restarts", 0)
@@ -183,7 +193,6 @@ def describe(name: str, preset: str, scope: Scope, attack: Attack, config: Craft
         what = f"attack {name!r} begins anew {restarts} times, and has {config.steps} steps in all"
         raise ConfigurationError(what, "every start needs a step: give more --steps")
     whole_levels = set(config.on) != {"fp32"}
-    fine = getattr(attack, "lattice", False) or (whole_levels and attack.radius is None)
     return AttackSpec(
         attack=short_name(name),
         preset=preset,
@@ -196,5 +205,5 @@ def describe(name: str, preset: str, scope: Scope, attack: Attack, config: Craft
         on=on,
         engines=() if on == "fp32" else config.engines,
         whole_levels=whole_levels,
-        dithered=fine and preset not in LAST_STEP_PRESETS,
+        dithered=is_dithered(attack, whole_levels) and preset not in LAST_STEP_PRESETS,
     )

@@ -8,6 +8,7 @@ import torch
 from segeval.errors import EngineError
 from segeval.files.set_folder import SetFolder
 
+from ..attacks.problem import Problem
 from .jobs import Job
 from .samples import ImageFiles, load, make_problem
 
@@ -33,8 +34,12 @@ def require_gradients(folder: SetFolder, jobs: Sequence[Job], files: Mapping[str
 
 def flat(folder: SetFolder, job: Job, files: ImageFiles) -> bool:
     """Whether the loss of the problem (Eq. 8, or the evasive one) has no gradient at the clean image."""
-    problem = make_problem(job, [load(folder, files, job)], (0,))
-    x = problem.clean.requires_grad_()
+    return is_flat(make_problem(job, [load(folder, files, job)], (0,)))
+
+
+def is_flat(problem: Problem) -> bool:
+    """Whether the gradient of the loss is zero at the clean images."""
+    x = problem.clean.clone().requires_grad_()
     loss = problem.loss(problem.logits(x)).sum()
     if not loss.requires_grad:
         return True

@@ -38,7 +38,7 @@ def model_rows() -> tuple[Row, list[Row]]:
 
 
 def attack_rows() -> tuple[Row, list[Row]]:
-    """Registered attacks. All take every goal, both scopes, and one gradient per step of every network."""
+    """Registered attacks. All take every goal, both scopes, and one gradient (or query) per step of every network."""
     from segeval.generate.attacks.specs import parameters
 
     rows: list[Row] = []

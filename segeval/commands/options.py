@@ -79,6 +79,13 @@ class OnName(StrEnum):
     EVASIVE = "evasive"
 
 
+class AuditedName(StrEnum):
+    """What is audited."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
 class VictimsName(StrEnum):
     """Who is attacked by one perturbation."""
 

@@ -15,6 +15,7 @@ from segeval.files.sets import AdversarialSample
 if TYPE_CHECKING:
     from segeval.files.benches import BenchRecord
     from segeval.files.replays import Replay
+    from segeval.generate.auditing.audit_records import AuditConfig, NetworkAudit
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -54,6 +55,23 @@ def crafted_table(samples: Iterable[AdversarialSample]) -> Table:
         rows = [[row[0], *row[2:]] for row in rows]
     words = headings.index("success")
     return table(headings, rows, "Adversarial images (measured on the saved files; means over images)", words=words)
+
+
+def audit_table(config: "AuditConfig", audit: "NetworkAudit") -> Table:
+    """The checks of a network, each with what it found and what it says."""
+    shown = {"ok": "ok", "sign": "SIGN", "not checked": "–"}
+    rows = []
+    for check in audit.checks:
+        found = ", ".join(f"{each.label} {amount(each.value)}" for each in check.found)
+        rows.append((check.name, shown[check.verdict], found or check.told))
+    how = f"{config.attack}, {config.budget} level(s), {audit.images} image(s)"
+    title = f"Audit of {audit.network}: {how}; numbers are shares of φ that were won, unless said otherwise"
+    return table(("check", "", "found"), rows, title, words=3)
+
+
+def amount(value: float) -> str:
+    """A count as it is, anything else to three digits."""
+    return str(value) if isinstance(value, int) else number(value)
 
 
 def made_for(model: str, victims: Sequence[str]) -> str:

@@ -1,0 +1,1 @@
+"""Whether a gradient hides what an attack could find."""

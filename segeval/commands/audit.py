@@ -1,0 +1,165 @@
+"""``segeval audit``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segeval.commands.craft import DEFAULT_ENGINE
+from segeval.commands.options import (
+    AsJson,
+    AuditedName,
+    DataRoot,
+    Dataset,
+    Device,
+    Option,
+    Quiet,
+    ScopeName,
+    Seed,
+    Size,
+    Split,
+    absolute_root,
+    check_device,
+    command,
+    parse_size,
+)
+from segeval.console import progress, results, say
+from segeval.errors import GateMissedError
+from segeval.files.encoding import encode
+from segeval.files.sets import CraftConfig
+
+if TYPE_CHECKING:
+    from segeval.generate.auditing.audit import AuditPlan
+    from segeval.generate.auditing.audit_records import AuditConfig, AuditRecord
+
+
+def audit(
+    dataset: Dataset,
+    model: Annotated[
+        list[str],
+        Option(
+            "--model",
+            metavar="[LABEL=]NAME[=WEIGHTS]",
+            help="Network to audit, a name from `segeval ls models` or a model card FILE.toml; repeatable.",
+        ),
+    ],
+    attack: Annotated[
+        str, Option("--attack", help="What is audited on it: an attack from `segeval ls attacks` with a budget.")
+    ] = "pgd",
+    budget: Annotated[
+        int, Option("--budget", min=1, max=255, help="Levels by which it may change a pixel; wider ones are tried too.")
+    ] = 1,
+    steps: Annotated[int, Option("--steps", min=4, help="Updates per image; a search gets four times as many.")] = 20,
+    restarts: Annotated[
+        int, Option("--restarts", min=0, help="Random images it also begins from, each with all --steps.")
+    ] = 2,
+    scope: Annotated[
+        ScopeName, Option("--scope", help="Change only the pixels of the source classes, or the whole image.")
+    ] = ScopeName.FULL,
+    task: Annotated[
+        str, Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET.")
+    ] = "vehicle-to-road",
+    on: Annotated[
+        list[AuditedName],
+        Option("--on", help="What is audited: the network (fp32), or its deployed file (int8); repeatable."),
+    ] = [AuditedName.FP32],
+    bundle: Annotated[
+        Path | None, Option("--bundle", help="Bundle with the deployed files for --on int8.", show_default=False)
+    ] = None,
+    engine: Annotated[
+        list[str],
+        Option(
+            "--engine",
+            metavar="PRECISION[-CALIBRATION]",
+            help="File of the bundle, as in int8 or int8-entropy; several are attacked together.",
+            show_default="int8",
+        ),
+    ] = [],
+    split: Split = "",
+    data_root: DataRoot = None,
+    limit: Annotated[int, Option("--limit", min=1, help="So many images, spread over the split.")] = 4,
+    size: Size = None,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Does the gradient of a network hide what an attack could find? Look for the signs of that, one by one.
+
+    An attack that fails shows nothing if it was led astray. Exit code 1: a sign was found.
+
+    \b
+    segeval audit --dataset camvid --model espnet-camvid --limit 2
+
+    \b
+    segeval audit --dataset camvid --model espnet-camvid --on fp32 --on int8 --bundle runs/set-bundle --attack apgd
+    """
+    check_device(device)
+    from segeval.datasets import default_split
+    from segeval.generate.auditing.audit import Audit
+    from segeval.generate.auditing.audit_records import AuditConfig
+
+    craft = CraftConfig(
+        dataset=dataset,
+        models=tuple(model),
+        attacks=(attack,),
+        scopes=(scope.value,),
+        tasks=(task,),
+        split=split or default_split(dataset),
+        data_root=absolute_root(data_root),
+        limit=limit,
+        size=parse_size(size),
+        steps=steps,
+        seed=seed,
+        device=device,
+        on=tuple(dict.fromkeys(each.value for each in on)),
+        bundle=str(bundle.absolute()) if bundle else None,
+        engines=tuple(dict.fromkeys(engine or [DEFAULT_ENGINE])) if AuditedName.INT8 in on or engine else (),
+    )
+    config = AuditConfig(craft, budget, restarts)
+    auditor = Audit(config)
+    if not quiet:
+        show_plan(auditor.plan(), config)
+        for note in auditor.setup.notes:
+            say(note)
+    with progress(quiet) as tick:
+        record = auditor.run(tick, say)
+    show_record(record, as_json)
+    judge(record)
+
+
+def show_plan(plan: "AuditPlan", config: "AuditConfig") -> None:
+    """What is about to be computed."""
+    say(
+        f"{config.attack} within {config.budget} level(s) on {', '.join(plan.subjects)}, up to {plan.images} image(s) "
+        f"of {config.craft.dataset}: {plan.gradients} gradients and {plan.queries} queries in all"
+    )
+
+
+def show_record(record: "AuditRecord", as_json: bool) -> None:
+    """Every check, as a table per network or as JSON."""
+    from segeval.commands.text_tables import audit_table
+
+    if as_json:
+        typer.echo(encode(record, indent=2))
+        return
+    for network in record.networks:
+        results.print(audit_table(record.config, network))
+
+
+def judge(record: "AuditRecord") -> None:
+    """Say in a sentence what was found, and what comes next. Raises GateMissedError if there is a sign."""
+    config = record.config
+    names = " and ".join(each.network for each in record.networks)
+    if record.signs:
+        lines = "".join(f"\n  {each.network}: {sign.told}" for each in record.networks for sign in each.signs)
+        raise GateMissedError(
+            f"{record.signs} sign(s) that {names} mislead(s) {config.attack}; where it fails, that says nothing{lines}",
+            "try more --steps and another --attack first; if the signs stay, attack the network without what masks it",
+        )
+    say(f"no sign that the gradient of {names} hides anything from {config.attack}")
+    craft = config.craft
+    words = [word for each in craft.models for word in ("--model", each)]
+    where = [] if craft.data_root is None else ["--data-root", craft.data_root]
+    of = ("--dataset", craft.dataset, *where, *words, "--task", *craft.tasks, "--attack", config.attack)
+    say(f"next: {command('craft', '--out', 'runs/set', *of, '--set', f'{config.attack}.budget={config.budget}')}")
