@@ -142,6 +142,7 @@ ATTACKS = Registry(
         "ddn": "segeval.generate.attacks.ddn:DDN",
         "deepfool": "segeval.generate.attacks.deepfool:DeepFool",
         "fgsm": "segeval.generate.attacks.fgsm:FGSM",
+        "fspgd": "segeval.generate.attacks.fspgd:FSPGD",
         "jsma": "segeval.generate.attacks.jsma:JSMA",
         "padam": "segeval.generate.attacks.padam:PAdam",
         "pdpgd": "segeval.generate.attacks.pdpgd:PDPGD",

@@ -1,6 +1,7 @@
 """Projected descent in signed steps, which PGD and the attacks made from it share."""
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 
@@ -14,9 +15,12 @@ from .pixel_losses import Loss
 from .problem import Candidate, Problem
 from .starts import Run, Start, runs, started
 
+Objective = Callable[[Tensor, float], tuple[tuple[Tensor, ...], Tensor]]
+"""From images (N, 3, H, W) and the share of the steps that is done to every network's logits and the loss (N,)."""
+
 
 @dataclass(frozen=True)
-class SignedDescent:
+class SignedSteps(ABC):
     """Steps against the sign of the gradient, or of its running mean, projected to the budget.
 
     Attributes:
@@ -27,7 +31,6 @@ class SignedDescent:
             divided by their mean size; 0 for none.
         start: where it begins, at a random image of the budget or at the clean one.
         restarts: how often it begins anew; all runs share the steps.
-        loss: what is descended, see `pixel_losses`.
     """
 
     budget: float = 2.0
@@ -36,7 +39,6 @@ class SignedDescent:
     momentum: float = 0.0
     start: Start = "random"
     restarts: int = 0
-    loss: Loss = "ce"
 
     def __post_init__(self) -> None:
         name = type(self).__name__.lower()
@@ -55,20 +57,24 @@ class SignedDescent:
         """L-infinity budget in 0–255 levels."""
         return self.budget
 
+    @abstractmethod
+    def objective(self, problem: Problem) -> Objective:
+        """What is descended."""
+
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield the start, then one image per signed step."""
+        objective = self.objective(problem)
         for run in runs(problem, self.restarts):
-            yield from self.run(problem, run)
+            yield from self.run(problem, run, objective)
 
-    def run(self, problem: Problem, run: Run) -> Iterator[Candidate]:
+    def run(self, problem: Problem, run: Run, objective: Objective) -> Iterator[Candidate]:
         """One beginning and its steps."""
         ball = Linf(self.budget)
         x = started(problem, ball, self.start, run.number)
         direction = torch.zeros_like(x)
         for step in count():
             x = x.detach().requires_grad_()
-            logits = problem.logits(x)
-            loss = problem.published_loss(logits, self.loss, run.progress(step))
+            logits, loss = objective(x, run.progress(step))
             yield Candidate(x, logits, run.number)
             if run.over(step):
                 return
@@ -88,3 +94,28 @@ class SignedDescent:
         """Size of a step in levels, `between` 0 for the first one and 1 for the last."""
         last = self.first_step if self.last_step is None else self.last_step
         return self.budget * (self.first_step + between * (last - self.first_step))
+
+
+@dataclass(frozen=True)
+class SignedDescent(SignedSteps):
+    """Signed steps down a loss of `pixel_losses`.
+
+    Attributes:
+        loss: which.
+    """
+
+    loss: Loss = "ce"
+
+    def objective(self, problem: Problem) -> Objective:
+        """That loss."""
+        return of_pixels(problem, self.loss)
+
+
+def of_pixels(problem: Problem, loss: Loss) -> Objective:
+    """A loss of the networks' logits, summed up over them; the evasive one where a network is unaware."""
+
+    def found(x: Tensor, progress: float) -> tuple[tuple[Tensor, ...], Tensor]:
+        logits = problem.logits(x)
+        return logits, problem.published_loss(logits, loss, progress)
+
+    return found

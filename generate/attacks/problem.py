@@ -187,6 +187,7 @@ class Attack(Protocol):
     * `matched`, if its change grows from step to step, the fields with which it does so slowly enough to be matched to
       another attack's;
     * `restarts`, if it begins anew, how often;
+    * `require(network)`, which raises ConfigurationError for a `Segmenter` that it cannot be made on;
     * `aim`, if it looks for the smallest change, a field with the success that is enough: beyond it, and where nothing
       else limits the change, the smaller one is saved.
 

@@ -100,7 +100,7 @@ class Setup:
         self.notes += (told,) if told else ()
 
     def require_fit(self) -> None:
-        """Raise unless every victim knows the dataset's classes and no name would be used twice."""
+        """Raise unless every victim knows the dataset's classes and suits the attacks, and no name is used twice."""
         attacks = [spec.label for trajectory in self.trajectories for spec in trajectory.specs]
         doubled = sorted({name for name in attacks if attacks.count(name) > 1})
         if doubled:
@@ -113,6 +113,11 @@ class Setup:
                     f"{self.dataset.table.name}: {class_difference(model.spec.table, self.dataset.table)}",
                     CARD_OF_CLASSES if model.record.card else other,
                 )
+        for trajectory in self.trajectories:
+            require = getattr(trajectory.attack, "require", None)
+            if require is not None and trajectory.specs[0].on in ("fp32", "both"):
+                for model in self.models:
+                    require(model)
 
     @property
     def deployed_files(self) -> tuple[DeployedFile, ...]:
