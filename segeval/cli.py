@@ -29,6 +29,7 @@ from segeval.commands.fetch import fetch
 from segeval.commands.ls import ls
 from segeval.commands.model import model
 from segeval.commands.replay import replay
+from segeval.commands.report import report
 from segeval.commands.reproduce import reproduce
 from segeval.commands.score import score
 from segeval.commands.train import train
@@ -76,7 +77,8 @@ def main_options(
         context.default_map = read_defaults(config, command_line.commands)
 
 
-for function in (demo, craft, deploy, replay, bench, evaluate, compare, train, score, reproduce, fetch, ls, doctor):
+COMMANDS = (demo, craft, deploy, replay, bench, evaluate, compare, report, train, score, reproduce, fetch, ls, doctor)
+for function in COMMANDS:
     app.command()(function)
 app.add_typer(model, name="model")
 
