@@ -22,6 +22,7 @@ from .measure.clean import measure_latency
 from .measure.comparisons import comparisons
 from .measure.corruption_tables import corruption_tables
 from .measure.counting import Counted, count_everything
+from .measure.decisive import decisive
 from .measure.inputs import Sources
 from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetSummary, SurvivalReport
 from .measure.report_rows import ReportRows, made_on_files
@@ -81,7 +82,8 @@ def evaluate(
         benchmark = benchmark_report(sources, records, report) if records else None
         page = Page(report, benchmark)
         room = page.room(kept_free(report_files(report, counted, benchmark)))
-        shown = gallery(sources, counted.rows, room, progress)
+        first = decisive(ReportRows.of(report))
+        shown = gallery(sources, counted.rows, room, progress, None if first is None else first.key)
         report = replace(report, examples=tuple((case.counts.sample, case.counts.engine) for case in shown.cases))
         files = report_files(report, counted, benchmark)
         write_atomic(folder / "report.html", page.render(shown, downloads(files, page.left(shown))))
@@ -156,8 +158,8 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     compared = comparisons(counted.rows, rows, about.attacks, seed, progress)
     return SurvivalReport(
         verdict=(
-            *worst_sentences(attacked, rows.on_files),
             *verdict(rows, compared),
+            *worst_sentences(attacked, rows.on_files),
             *audited(adaptive_tables(rows, compared, about)),
         ),
         notes=limits(rows, counted.missing.total(), saturating, replaced, sources.not_run),

@@ -31,6 +31,7 @@ from segeval.commands.fit import fit
 from segeval.commands.ls import ls
 from segeval.commands.model import model
 from segeval.commands.replay import replay
+from segeval.commands.report import report
 from segeval.commands.reproduce import reproduce
 from segeval.commands.score import score
 from segeval.commands.train import train
@@ -84,7 +85,8 @@ def main_options(
 
 
 COMMANDS = (
-    demo, craft, fit, audit, deploy, replay, bench, evaluate, compare, train, score, reproduce, fetch, ls, doctor,
+    demo, craft, fit, audit, deploy, replay, bench, evaluate, compare, report, train, score, reproduce, fetch, ls,
+    doctor,
 )  # fmt: skip
 for function in COMMANDS:
     app.command()(function)

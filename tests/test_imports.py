@@ -54,6 +54,7 @@ ROOMS = {
     "segeval.evaluate.device": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
     "segeval.evaluate.compare": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
     "segeval.evaluate.gates": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
+    "segeval.evaluate.index": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
     "segeval.evaluate.formats": (
         *CORE,
         "segeval.evaluate.measure",

@@ -13,6 +13,8 @@ CONFIDENCE = 0.95
 RESAMPLES = 9999
 PIECE = 1 << 19
 """Images that are drawn and counted at a time."""
+FEWEST_FOR_INTERVAL = 3
+"""Images. Of two, resamples know three values, and their range holds the truth in half of the cases."""
 ROUNDING = 1e-12
 """Values that lie no further apart are equal."""
 
@@ -64,7 +66,7 @@ def intervals(quantities: Sequence[Floats], seed: int) -> list[Interval]:
     """Bootstrap intervals of quotients of sums over the same images, and how each was found.
 
     Asked for at the level of `widened`. BCa; percentile where BCa does not exist (a statistic that no resample
-    exceeds). None for n < 2, and none where all images are alike: every resample would give the same value, and the
+    exceeds). None for n < 3, and none where all images are alike: every resample would give the same value, and the
     bootstrap would call certain what it knows nothing about.
 
     Args:
@@ -86,8 +88,8 @@ def interval(parts: Floats, seed: int) -> Interval:
 
 
 def varies(parts: Floats) -> bool:
-    """Whether images differ in the quotient."""
-    return len(parts) > 1 and bool(np.ptp(fraction(parts)) > ROUNDING)
+    """Whether there are images enough, and they differ in the quotient."""
+    return len(parts) >= FEWEST_FOR_INTERVAL and bool(np.ptp(fraction(parts)) > ROUNDING)
 
 
 def on_grid(parts: Floats) -> Floats:

@@ -105,10 +105,15 @@ def comparisons(
     return tuple(each.answered(paired, p) for each, paired, p in zip(asked, found, corrected, strict=True))
 
 
-def undecidable(compared: Sequence[Comparison]) -> bool:
-    """Whether none of these could come out significant: on too few images, or as one of too many tests."""
+def decidable(compared: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Those that could come out significant: not on too few images, nor as one of too many tests."""
     tested = [pair for pair in compared if pair.p_holm is not None]
-    return not any(can_be_significant(pair.paired.images, len(tested)) for pair in tested)
+    return tuple(pair for pair in tested if can_be_significant(pair.paired.images, len(tested)))
+
+
+def undecidable(compared: Sequence[Comparison]) -> bool:
+    """Whether none of these could come out significant."""
+    return not decidable(compared)
 
 
 def plan(rows: ReportRows) -> Iterator[Question]:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from segeval.files.sets import AttackSpec
 
 from ..measure.report_records import BreakdownRow, Dimension
-from .figures import MARKERS, STYLE, error_bars, inline, key_of_colours
+from .figures import MARKERS, STYLE, data_limits, ends, error_bars, inline, key_of_colours
 
 TITLES: dict[Dimension, str] = {
     "margin": "by margin on the desktop, logits",
@@ -50,6 +50,7 @@ def breakdown_figure(
         for axes, by in zip(panels, shown, strict=False):
             _panel(axes, [row for row in known if row.by == by], attacks, colours)
             axes.set_title(TITLES[by])
+            axes.set_ylim(data_limits(ends(row.survival for row in known if row.by in shown)))
         for axes in panels[len(shown) :]:
             axes.set_visible(False)
         for axes in panels[::2]:
@@ -81,4 +82,3 @@ def _panel(axes: Axes, rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpe
     names = [name for _, name in bins]
     crowded = len(names) * max(map(len, names)) > MOST_LETTERS
     axes.set_xticks(list(places.values()), names, rotation=30 if crowded else 0, ha="right" if crowded else "center")
-    axes.set_ylim(-0.04, 1.04)

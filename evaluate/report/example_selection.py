@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from statistics import median
 
 from ..measure.row_key import RowKey
 from ..measure.survival import SampleCounts
@@ -17,17 +18,33 @@ def extremes(rows: Sequence[SampleCounts]) -> list[tuple[SampleCounts, str]]:
 
     Largest φ first among equals; of another image if there is one. Rows of which nothing was reached are no choice.
     """
-    reached = [row for row in rows if row.desktop_hit]
-    visible = [row for row in reached if row.phi >= SMALLEST_PHI * row.pixels] or reached
-    visible = [row for row in visible if row.desktop_hit >= LEAST_SUCCESS * row.phi] or visible
-    if not visible:
+    shown = visible([row for row in rows if row.desktop_hit])
+    if not shown:
         return []
-    best = min(visible, key=lambda row: (-row.survived / row.desktop_hit, -row.phi, row.sample))
-    others = [row for row in visible if row is not best]
+    best = min(shown, key=lambda row: (-row.survived / row.desktop_hit, -row.phi, row.sample))
+    others = [row for row in shown if row is not best]
     if not others:
         return [(best, BEST)]
     least = min(others, key=lambda row: (row.image == best.image, row.survived / row.desktop_hit, -row.phi, row.sample))
     return [(least, LEAST), (best, BEST)]
+
+
+def typical(rows: Sequence[SampleCounts]) -> SampleCounts | None:
+    """The row whose survival is nearest to the median of all; of equals the one with the largest φ. None of none.
+
+    Rows on which nothing, or next to nothing, was reached are chosen only if there are no others.
+    """
+    reached = [row for row in rows if row.desktop_hit]
+    chosen = visible(reached) or list(rows)
+    shares = {row.sample: row.survived / row.desktop_hit if row.desktop_hit else 0.0 for row in rows}
+    middle = median(shares[row.sample] for row in reached or chosen) if chosen else 0.0
+    return min(chosen, key=lambda row: (abs(shares[row.sample] - middle), -row.phi, row.sample), default=None)
+
+
+def visible(reached: Sequence[SampleCounts]) -> list[SampleCounts]:
+    """Rows of which a reader sees something in a small picture, or all if there are none. Of each a pixel was won."""
+    large = [row for row in reached if row.phi >= SMALLEST_PHI * row.pixels] or list(reached)
+    return [row for row in large if row.desktop_hit >= LEAST_SUCCESS * row.phi] or large
 
 
 def farthest(rows: Sequence[SampleCounts]) -> list[tuple[SampleCounts, str]]:

@@ -68,6 +68,8 @@ MEASURES: Mapping[str, Callable[[CurvePoint, Scope], float | None]] = {
 """What a curve has at each step, by the title of its panel."""
 FILE_MARKERS = ("", "o", "s", "^", "D", "v")
 """Of the deployed files in a chart of curves; the first has none, since it is mostly the only one."""
+LEAST_MARGIN = 0.02
+"""Of an axis of shares beyond its data, so that a single value is no axis of no length."""
 UNBOUNDED = ("ratio of accuracy", "perturbation, levels of 255")
 
 
@@ -102,7 +104,8 @@ def curves_figure(
                 marks = {"marker": markers[curve.file], "markersize": 4, "markevery": max(1, len(curve.points) // 10)}
                 look = {"color": colours[curve.attack], "linestyle": dashes, **marks}
                 over_steps(axes, curve, title, scope, **look, label=measured(attack_name(curve.key), curve))
-            axes.set_ylim(bottom=0, top=None if title in UNBOUNDED else 1.02)
+            heights = [value for curve in curves for value in values_of(curve, title, scopes[curve.attack])]
+            axes.set_ylim(data_limits([value for value in heights if value is not None], title not in UNBOUNDED))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("step")
         for axes in panels[len(known) :]:
@@ -132,10 +135,35 @@ def known_measures(curves: Sequence[Curve], scopes: Mapping[str, Scope]) -> list
 
 def over_steps(axes: Axes, curve: Curve, title: str, scope: Scope, **look: Any) -> None:
     """One measure of a curve, with a gap where it does not exist."""
-    values = [MEASURES[title](point, scope) for point in curve.points]
-    heights = [float("nan") if value is None else value for value in values]
+    heights = [float("nan") if value is None else value for value in values_of(curve, title, scope)]
     axes.plot([point.step for point in curve.points], heights, **look)
     axes.margins(x=0.01)
+
+
+def values_of(curve: Curve, title: str, scope: Scope) -> list[float | None]:
+    """One measure of a curve at each of its steps."""
+    return [MEASURES[title](point, scope) for point in curve.points]
+
+
+def data_limits(values: Iterable[float], share: bool = True) -> tuple[float, float]:
+    """Ends of an axis that begins where the data begin, with a margin.
+
+    Args:
+        values: on the axis.
+        share: whether they are shares, whose axis ends a little beyond 0 and 1.
+    """
+    known = sorted(values) or [0.0, 1.0]
+    margin = max(0.06 * (known[-1] - known[0]), LEAST_MARGIN if share else 0.02 * abs(known[-1]) or LEAST_MARGIN)
+    low, high = known[0] - margin, known[-1] + margin
+    if share:
+        beyond = 0.04 * (min(high, 1.0) - max(low, 0.0))
+        return max(low, -beyond), min(high, 1.0 + beyond)
+    return (max(low, 0.0) if known[0] >= 0 else low), high
+
+
+def ends(estimates: Iterable[Estimate]) -> list[float]:
+    """Means and bounds of estimates, as far as they exist."""
+    return [value for each in estimates for value in (each.mean, each.low, each.high) if value is not None]
 
 
 def error_bars(estimates: Iterable[Estimate]) -> NDArray[np.float64]:
@@ -164,6 +192,7 @@ def survival_figure(rows: Sequence[SurvivalRow], colours: Mapping[str, str], nam
     """
     finest_first = sorted(rows, key=lambda row: -PRECISION_ORDER.index(row.precision))
     kinds = list(dict.fromkeys(row.kind for row in finest_first))
+    shown = [row for row in rows if row.survival.mean is not None and row.engine_success.mean is not None]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 3.6), layout="constrained")
         panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False).ravel()
@@ -172,8 +201,8 @@ def survival_figure(rows: Sequence[SurvivalRow], colours: Mapping[str, str], nam
                 if row.kind == kind and row.survival.mean is not None and row.engine_success.mean is not None:
                     _point(axes, row, row.engine_success.mean, row.survival.mean, colours[row.attack])
             axes.set_title(kind)
-            axes.set_xlim(-0.04, 1.04)
-            axes.set_ylim(-0.04, 1.04)
+            axes.set_xlim(data_limits(ends(row.engine_success for row in shown)))
+            axes.set_ylim(data_limits(ends(row.survival for row in shown)))
             axes.set_xlabel("success on the engine")
         panels[0].set_ylabel("survival")
         key_of_colours(figure, *panels)

@@ -17,16 +17,17 @@ from segeval.progress import Progress
 
 from ..measure.inputs import Engine, Sources
 from ..measure.report_rows import made_on_files
-from ..measure.row_key import within_model
+from ..measure.row_key import RowKey, within_model
 from ..measure.survival import LabelMaps, SampleCounts
-from .example_selection import ordered_cases
+from .example_selection import ordered_cases, typical
 from .palette import LegendEntry, class_colours, hexadecimal
 from .panels import change_picture, fates_picture, painted, photo, picture_size
 
 FEWEST_CASES = 4
 """Shown even if there is no room."""
-FRAME = 12_000
-"""Bytes of a gallery that belong to no case: what stands above them, and the names in its legends and filters."""
+FRAME = 15_000
+"""Bytes of a gallery that belong to no case: the strip on the first screen, what stands above the cases, and the
+names in its legends and filters."""
 RULE = 64
 """Bytes that surround a picture in the page."""
 WIDTHS = (480, 400, 320)
@@ -59,7 +60,7 @@ class Case:
 
     Attributes:
         why: it comes first, or empty.
-        seen: per engine, the coarsest first.
+        seen: per engine, the lowest precision first.
         clean, adversarial, change, desktop_*: names of pictures.
         factor: by which the change is amplified.
     """
@@ -75,8 +76,17 @@ class Case:
 
     @property
     def counts(self) -> SampleCounts:
-        """On the coarsest engine."""
+        """On the engine of the lowest precision."""
         return self.seen[0].counts
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The case on the first screen. seen: by the engine that the report begins with.   classes: of its task."""
+
+    case: Case
+    seen: Seen
+    classes: tuple[LegendEntry, ...]
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,7 @@ class Gallery:
         possible: cases there are.
         classes: that occur in maps.
         pictures: WebP as base64, by name.
+        lead: the case on the first screen, if any.
     """
 
     cases: tuple[Case, ...]
@@ -96,6 +107,7 @@ class Gallery:
     height: int
     classes: tuple[LegendEntry, ...]
     pictures: dict[str, str]
+    lead: Lead | None = None
 
     @property
     def left_out(self) -> int:
@@ -145,7 +157,9 @@ class Album:
         return self.names[key]
 
 
-def gallery(sources: Sources, rows: Sequence[SampleCounts], room: Room, progress: Progress) -> Gallery:
+def gallery(
+    sources: Sources, rows: Sequence[SampleCounts], room: Room, progress: Progress, key: RowKey | None = None
+) -> Gallery:
     """The cases that fit, on every engine that ships.
 
     Args:
@@ -153,16 +167,19 @@ def gallery(sources: Sources, rows: Sequence[SampleCounts], room: Room, progress
         rows: of all engines.
         room: in the page.
         progress: called with the stage, what is done of it and its total.
+        key: of the row that the report begins with; the image on which its survival is nearest to the median leads.
     """
     engines = shipping(sources)
     by_case = rows_by_case(rows, engines)
     first = [of_case[0] for of_case in by_case.values()]
     ordered = ordered_cases(first, made_on_files(sources.manifest.attacks))
     wanted = ordered[:MOST_CASES]
-    ids = {row.sample for row, _ in wanted}
+    chosen = None if key is None else typical([row for row in rows if key.covers(row.key)])
+    ids = {row.sample for row in (*(row for row, _ in wanted), *([chosen] if chosen else []))}
     samples = {sample.id: sample for sample in sources.folder.samples() if sample.id in ids}
     shown = [(samples[row.sample], by_case[row.sample, row.model]) for row, _ in wanted]
     painter = fitting_painter(sources, engines, shown, room)
+    lead = painter.lead(samples[chosen.sample], by_case[chosen.sample, chosen.model], chosen) if chosen else None
     cases: list[Case] = []
     markup = FRAME
     pictures: dict[str, str] = {}
@@ -174,7 +191,7 @@ def gallery(sources: Sources, rows: Sequence[SampleCounts], room: Room, progress
             break
         cases.append(case)
         pictures = dict(painter.album.kept)
-    return Gallery(tuple(cases), len(ordered), *painter.size, legend(sources, painter.labels), pictures)
+    return Gallery(tuple(cases), len(ordered), *painter.size, legend(sources, painter.labels), pictures, lead)
 
 
 def fitting_painter(
@@ -264,6 +281,23 @@ class Painter:
             desktop_clean=self._painted(model, ("desktop", sample.image, model), seen_clean),
             desktop_adversarial=self._painted(model, ("desktop", sample.id, model, True), seen_adversarial),
         )
+
+    def lead(self, sample: AdversarialSample, rows: Sequence[SampleCounts], chosen: SampleCounts) -> Lead:
+        """The case on the first screen.
+
+        Args:
+            sample: record of the adversarial image.
+            rows: of it, one per engine.
+            chosen: of these, the one on the engine that the report begins with.
+        """
+        case = self.case(sample, rows, "")
+        seen = next(each for each in case.seen if each.counts is chosen)
+        goal, table = self.sources.tasks[sample.task].goal, self.sources.manifest.table
+        there = np.unique(self.sources.desktop(sample, chosen.model, adversarial=False)).tolist()
+        shown = [label for label in goal.sources if label in there]
+        shown += [] if goal.target is None else [goal.target]
+        entries = [LegendEntry(table.names[label], hexadecimal(self.colours[label].tolist())) for label in shown]
+        return Lead(case, seen, tuple(entries))
 
     def _seen(self, sample: AdversarialSample, row: SampleCounts, clean: Labels, adversarial: Labels) -> Seen:
         """One engine's view. clean, adversarial: what the desktop saw."""

@@ -21,8 +21,9 @@ from ..device.device_records import BenchmarkReport
 from ..device.section import device_section
 from ..measure.adaptive import adaptive_tables
 from ..measure.clean import same_truth
-from ..measure.comparisons import undecidable
+from ..measure.comparisons import decidable
 from ..measure.corruption_tables import corruption_tables
+from ..measure.decisive import failed
 from ..measure.estimate_records import Estimate
 from ..measure.report_records import Comparison, SurvivalReport
 from ..measure.report_rows import ReportRows
@@ -32,12 +33,14 @@ from ..measure.transfer import transfer
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
 from .downloads import Download
 from .gallery import NO_GALLERY, Case, Gallery, Room
+from .overview import overview
 from .palette import LegendEntry, hexadecimal
 from .panels import FATES
 from .sections import model_sections
 from .under_attack_section import under_attack_section
 from .wording import (
     all_victims,
+    as_desktop_words,
     attack_name,
     attacked_files,
     decimals,
@@ -55,8 +58,8 @@ BUDGET = 2_900_000
 """Bytes of a page. Numbers and charts come first, then the files embedded in it; pictures get what these leave."""
 MOST_COMPARISONS = 40
 """Rows of the table of comparisons; the rest is in comparisons.csv."""
-MOST_UNDECIDABLE = 10
-"""Of them where none can be significant."""
+MOST_HOPELESS = 10
+"""Of those that cannot be significant."""
 
 
 def small_interval(estimate: Estimate) -> str:
@@ -90,11 +93,11 @@ def unbroken(sentence: str, names: Collection[str]) -> Markup:
     return Markup("").join(marked)
 
 
-def most_significant(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Comparisons with a difference, the surest first, and of these the largest."""
+def most_significant(comparisons: Sequence[Comparison], most: int = MOST_COMPARISONS) -> list[Comparison]:
+    """Comparisons with a difference, the surest first, and of these the largest; not more than `most`."""
     known = [pair for pair in comparisons if pair.paired.difference is not None]
     known.sort(key=lambda pair: (1.0 if pair.p_holm is None else pair.p_holm, -abs(pair.paired.difference or 0.0)))
-    return known[: MOST_UNDECIDABLE if undecidable(comparisons) else MOST_COMPARISONS]
+    return known[:most]
 
 
 def script() -> tuple[Markup, str]:
@@ -128,6 +131,8 @@ def environment(names: Collection[str] = (), folders: Sequence[Path] = (TEMPLATE
     made.filters.update(
         attack_name=attack_name,
         all_victims=all_victims,
+        as_desktop_words=as_desktop_words,
+        attack_failed=failed,
         percent=percent,
         decimals=decimals,
         with_interval=with_interval,
@@ -156,11 +161,12 @@ class Page:
     def __init__(self, report: SurvivalReport, benchmark: BenchmarkReport | None = None) -> None:
         text, allowed = script()
         rows = ReportRows.of(report)
+        tellable = decidable(report.comparisons)
         self._environment = environment({name for row in report.survival for name in (row.attack, row.model)})
         self._parts: dict[str, Any] = {
             "report": report,
             "sections": model_sections(report),
-            "headline": rows.headline,
+            "overview": overview(rows),
             "engines": {engine.label: engine for engine in report.engines},
             "shipping": rows.as_shipped.engines,
             "attacked": under_attack_section(report),
@@ -172,8 +178,8 @@ class Page:
             "matrices": calibration_matrices(rows),
             "attributions": attributions(rows),
             "corruptions": corruption_tables(rows),
-            "comparisons": most_significant(report.comparisons),
-            "undecidable": undecidable(report.comparisons),
+            "decidable": most_significant(tellable),
+            "hopeless": most_significant([pair for pair in report.comparisons if pair not in tellable], MOST_HOPELESS),
             "fates": [LegendEntry(name, hexadecimal(colour)) for name, colour in FATES],
             "configuration": encode(report.set.config, indent=2).decode(),
             "attacks": [(attack.label, encode(attack, indent=2).decode()) for attack in report.set.attacks],

@@ -23,7 +23,7 @@ EFFORT = 4
 FATES = (
     ("survived", (213, 73, 17)),
     ("lost on the engine", (41, 121, 190)),
-    ("only on the engine", (240, 180, 60)),
+    ("on the engine alone", (240, 180, 60)),
     ("never reached", (118, 118, 118)),
 )
 """What can become of a pixel of φ, and the colour of it."""

@@ -21,10 +21,11 @@ def require_place(out: Path, kept: Kept) -> None:
     require_own(out, kept.kind)
 
 
-def require_free(files: Iterable[Path], out: Path, kept: Kept) -> None:
+def require_free(files: Iterable[Path], out: Path | None, kept: Kept) -> None:
     """Raise ConfigurationError if one of `files` would lie among the files of a folder of segeval, or twice the same.
 
-    A folder like `out`, which gets a report, may hold others beside it, under names that no report uses.
+    A folder like `out`, which gets a report if one is written, may hold others beside it, under names that no report
+    uses.
     """
     seen: set[Path] = set()
     for file in files:
@@ -35,7 +36,7 @@ def require_free(files: Iterable[Path], out: Path, kept: Kept) -> None:
             raise ConfigurationError(f"{file} is given twice", "choose another file")
         seen.add(place)
         for folder in place.parents:
-            own = folder == out.resolve()
+            own = out is not None and folder == out.resolve()
             kind = kind_in(folder)
             if own or (kind is not None and kind.name == kept.kind):
                 if kept.takes(place.relative_to(folder).as_posix()):

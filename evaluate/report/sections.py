@@ -10,8 +10,10 @@ from segeval.files.sets import AttackSpec
 from ..measure.attack_lines import rows_by_attack
 from ..measure.report_records import BreakdownRow, CleanRow, Curve, SurvivalReport, SurvivalRow
 from ..measure.report_rows import ReportRows, coarsest_engine
+from ..measure.row_key import within_model
 from .breakdown_figure import breakdown_figure
 from .figures import colours_of, curves_figure, survival_figure
+from .overview import shown_as_on_desktop
 from .wording import attack_name
 
 
@@ -21,6 +23,16 @@ class AttackGroup:
 
     rows: tuple[SurvivalRow, ...]
     reference: SurvivalRow
+
+    @property
+    def same(self) -> tuple[str, ...]:
+        """The fp32 and fp16 engines that show what the desktop shows, without the model's name."""
+        return shown_as_on_desktop(self.rows)
+
+    @property
+    def changed(self) -> tuple[SurvivalRow, ...]:
+        """The rows of all other engines."""
+        return tuple(row for row in self.rows if within_model(row.engine, row.model) not in self.same)
 
     @property
     def title(self) -> str:
@@ -38,6 +50,7 @@ class ModelSection:
         *_chart: SVG elements, or empty.
         file_curves_chart: of attacks made on deployed files, on these.
         broken_down: label of the engine of the breakdown chart.
+        same: engines that are not in the chart of survival, since they show what the desktop shows.
     """
 
     name: str
@@ -50,6 +63,7 @@ class ModelSection:
     file_curves_chart: Markup
     breakdown_chart: Markup
     broken_down: str
+    same: tuple[str, ...]
 
 
 def model_sections(report: SurvivalReport) -> list[ModelSection]:
@@ -77,6 +91,8 @@ def model_section(report: SurvivalReport, model: str, number: int) -> ModelSecti
     engine = coarsest.label if coarsest else ""
     alone = [row for row in report.breakdown if row.key.alone and row.attack not in about.on_files]
     breakdown = [row for row in alone if (row.model, row.engine) == (model, engine)]
+    same = shown_as_on_desktop(network.own)
+    changed = [row for row in network.own if within_model(row.engine, model) not in same]
     # Drawn by our figures from numbers and escaped names; the only markup that is not the templates' own.
     return ModelSection(
         name=model,
@@ -84,11 +100,12 @@ def model_section(report: SurvivalReport, model: str, number: int) -> ModelSecti
         task_groups=attack_groups([row for row in network.survival if row not in together]),
         file_groups=attack_groups(on_files),
         clean=clean_rows(about),
-        survival_chart=survival_chart(network.own, report.set.attacks, model, number),
+        survival_chart=survival_chart(changed, report.set.attacks, model, number),
         curves_chart=curves_chart(on_torch, report.set.attacks, model, f"curves-{number}"),
         file_curves_chart=curves_chart(on_deployed, report.set.attacks, model, f"file-curves-{number}"),
         breakdown_chart=breakdown_chart(breakdown, report.set.attacks, model, engine, number),
         broken_down=engine,
+        same=same,
     )
 
 

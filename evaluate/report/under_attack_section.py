@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..measure.decisive import SAME
 from ..measure.report_records import DESKTOP, SurvivalReport
-from ..measure.row_key import RowKey
+from ..measure.row_key import RowKey, within_model
 from ..measure.under_attack_reading import shown_rows
 from ..measure.under_attack_records import AttackedRow
+from .overview import FINE
 from .under_attack_wording import compared_with, row_name
 
 
@@ -22,6 +24,32 @@ class AttackedGroup:
     attacks: tuple[str, ...]
     task: str | None
     rows: tuple[AttackedRow, ...]
+
+    @property
+    def same(self) -> tuple[str, ...]:
+        """The fp32 and fp16 engines that show what the desktop shows, to within half a percent, without the model."""
+        desktop = next((row for row in self.rows if row.engine == DESKTOP), None)
+        found = [row for row in self.rows if desktop and row.precision in FINE and row is not desktop]
+        return tuple(within_model(row.engine, row.model) for row in found if desktop and alike(row, desktop))
+
+    @property
+    def changed(self) -> tuple[AttackedRow, ...]:
+        """The rows of the desktop and of all other engines."""
+        return tuple(row for row in self.rows if within_model(row.engine, row.model) not in self.same)
+
+
+def alike(row: AttackedRow, desktop: AttackedRow) -> bool:
+    """Whether success, accuracy and mIoU are those of the desktop to within half a percent, on the same images."""
+    if (row.missing, row.images) != (desktop.missing, desktop.images):
+        return False
+    pairs = [(row.success.mean, desktop.success.mean)]
+    for one, other in ((row.attacked, desktop.attacked), (row.clean, desktop.clean)):
+        pairs += [
+            (one.pixel_accuracy, other.pixel_accuracy),
+            (one.miou, other.miou),
+            (one.nmiou.mean, other.nmiou.mean),
+        ]
+    return all(abs((one or 0.0) - (other or 0.0)) <= SAME for one, other in pairs)
 
 
 @dataclass(frozen=True)

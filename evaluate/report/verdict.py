@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from ..measure.adaptive import AdaptiveTable
+from ..measure.bootstrap import FEWEST_FOR_INTERVAL
+from ..measure.decisive import FAILED, as_on_desktop, decisive, failed
 from ..measure.report_records import Comparison, EngineSummary, SurvivalRow
 from ..measure.report_rows import ReportRows
+from .headline import FEW_IMAGES, LEAST_EQUAL, plain_sentence
 from .wording import (
+    as_desktop_words,
     attack_name,
     counted_images,
     decimals,
@@ -17,7 +21,6 @@ from .wording import (
     without_gap,
 )
 
-FEW_IMAGES = 10
 MOST_NAMED = 6
 """Engines that are named in one sentence."""
 
@@ -33,18 +36,33 @@ NOTHING_GAINED = (
 
 def verdict(rows: ReportRows, comparisons: Sequence[Comparison] = ()) -> tuple[str, ...]:
     """What was found: the headline, what the precision costs if it is no chance, how far the other rows lie apart."""
-    row = rows.strongest
+    row = decisive(rows)
     if row is None and rows.own and not rows.on_network.own:
         return (MADE_ON_FILES,)
     if row is None:
-        return ("No attack reached a single pixel on the desktop, so there is nothing that could have survived.",)
-    first = (
-        f"Of what {attack_name(row.key)} achieved against {row.model} on the desktop, "
-        f"{with_interval(row.survival)} survived {deployment(row)}; "
-        f"success on the engine is {decimals(row.engine_success.mean)}, where the clean "
-        f"image alone gives {decimals(row.control.mean)}."
+        return ("The attack failed: none reached a single pixel on the desktop, so nothing could have survived.",)
+    several = len({each.key.over_engines() for each in rows.on_network.as_shipped.own}) > 1
+    first = plain_sentence(row, several, rows.clean_by_engine.get((row.model, row.engine)))
+    if failed(row):
+        return (first,)
+    return (first, _on_the_engine(row), *_costs(row, comparisons), *_failures(rows), *_ranges(rows))
+
+
+def _on_the_engine(row: SurvivalRow) -> str:
+    """What is left on the engine, and what of it needs no attack."""
+    alone = "" if row.gained is None else f" ({percent(row.gained.mean)} % on this engine alone)"
+    return (
+        f"On {row.engine} the attack succeeds on {percent(row.engine_success.mean)} % of the attacked pixels{alone}; "
+        f"the clean image alone gives {percent(row.control.mean)} %."
     )
-    return (first, *_costs(row, comparisons), *_ranges(rows))
+
+
+def _failures(rows: ReportRows) -> tuple[str, ...]:
+    """Which attacks achieved next to nothing on the desktop."""
+    found = dict.fromkeys(_which(row, rows.survival) for row in rows.on_network.as_shipped.own if failed(row))
+    if not found:
+        return ()
+    return (f"Failed on the desktop, with less than {percent(FAILED)} % of the attacked pixels: {', '.join(found)}.",)
 
 
 def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
@@ -118,11 +136,12 @@ def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ..
 
 def _ranges(rows: ReportRows) -> tuple[str, ...]:
     """Per precision and file of the user's, where survival of the attacks begins and ends."""
-    sentences = []
-    own = rows.on_network.as_shipped.own
-    for kind in dict.fromkeys(row.kind for row in rows.survival):
-        known = [row for row in own if row.kind == kind and row.survival.mean is not None]
-        if len(known) < 2:
+    own = [row for row in rows.on_network.as_shipped.own if row.survival.mean is not None and not failed(row)]
+    kinds = {kind: [row for row in own if row.kind == kind] for kind in dict.fromkeys(row.kind for row in own)}
+    same = [kind for kind, known in kinds.items() if all(map(as_on_desktop, known))]
+    sentences = [as_desktop_words(same)] if same else []
+    for kind, known in kinds.items():
+        if len(known) < 2 or kind in same:
             continue
         low, high = (choose(known, key=lambda row: row.survival.mean or 0.0) for choose in (min, max))
         least, most = percent(low.survival.mean), percent(high.survival.mean)
@@ -140,11 +159,6 @@ def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
     several = len({other.model for other in rows}) > 1
     task = f", {row.task}" if row.task and len({other.task for other in rows}) > 1 else ""
     return attack_name(row.key) + (f" on {row.model}" if several else "") + task
-
-
-def deployment(row: SurvivalRow) -> str:
-    """What an attack went through: ``int8 deployment``, or the file that the user brought."""
-    return f"in your own {row.own}" if row.own else f"{row.precision} deployment"
 
 
 SIMULATED = (
@@ -167,10 +181,6 @@ def left_out_engines(rows: Sequence[SurvivalRow], not_run: Mapping[str, str]) ->
     named = ", ".join(list(not_run)[:MOST_NAMED]) + (" …" if len(not_run) > MOST_NAMED else "")
     nothing = f" Nothing here is about {' and '.join(absent)}." if absent else ""
     return f"Not run: {len(not_run)} engine{'' if len(not_run) == 1 else 's'} of the bundle ({named}).{nothing}"
-
-
-LEAST_EQUAL = 0.8
-"""Share of the labels of clean images that are those of the desktop; below it a file of the user's is doubted."""
 
 
 def doubtful(report: ReportRows) -> tuple[str, ...]:
@@ -209,8 +219,8 @@ def limits(
             f"{'result is' if missing == 1 else 'results are'} missing from its rows."
         )
     fewest = min(row.images for row in rows)
-    if fewest == 1:
-        notes.append("Rows of a single image have no interval, and say nothing about other images.")
+    if fewest < FEWEST_FOR_INTERVAL:
+        notes.append(f"Some rows rest on only {counted_images(fewest)}: too few to tell how sure their numbers are.")
     elif fewest < FEW_IMAGES:
         notes.append(f"Some rows rest on only {fewest} images: their intervals are rough and tend to be too narrow.")
     skipped = max(row.skipped for row in rows)

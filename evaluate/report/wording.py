@@ -39,6 +39,13 @@ def all_victims(victims: Sequence[str]) -> str:
     return " + ".join(victims)
 
 
+def as_desktop_words(engines: Sequence[str]) -> str:
+    """``fp32 and fp16 show what the desktop shows.``"""
+    *first, last = engines
+    names = f"{', '.join(first)} and {last}" if first else last
+    return f"{names} show{'' if first else 's'} what the desktop shows."
+
+
 def stacked(name: str) -> str:
     """A name broken after its hyphens and commas, for the narrow columns of a terminal; safe to be shown there."""
     return re.sub(r"([-,]) ?", r"\1\n", visible(name))

@@ -13,8 +13,8 @@ from segeval.commands.defaults import options
 
 Call = Callable[..., Any]
 COMMANDS = (
-    "demo", "craft", "fit", "audit", "deploy", "replay", "bench", "evaluate", "compare", "train", "score", "reproduce",
-    "fetch", "ls", "doctor", "model"
+    "demo", "craft", "fit", "audit", "deploy", "replay", "bench", "evaluate", "compare", "report", "train", "score",
+    "reproduce", "fetch", "ls", "doctor", "model"
 )  # fmt: skip
 SPELLED = (*(name for name in COMMANDS if name != "model"), "model init", "model check")
 

@@ -196,7 +196,7 @@ def test_what_onnx_runtime_only_simulates_is_said(build: Build) -> None:
 
 def test_no_success_at_all(build: Build) -> None:
     report = run(build(unreached=("a", "b", "c")))
-    assert report.verdict[0].startswith("No attack reached a single pixel")
+    assert report.verdict[0].startswith("The attack failed: none reached a single pixel")
     assert len(report.examples) == 12  # they are shown all the same, and say that nothing was reached
 
 
@@ -217,8 +217,8 @@ def test_a_row_does_not_depend_on_which_others_there_are(build: Build) -> None:
 def test_single_image_has_no_interval(build: Build) -> None:
     report = numbers(build(names=("a",)))
     assert all(row.survival.low is None and row.survival.mean is not None for row in report.survival)
-    assert "[" not in report.verdict[0]
-    assert any("single image" in note for note in report.notes)
+    assert "(1 image: too few to tell how sure that is)" in report.verdict[0]
+    assert any("rest on only 1 image: too few" in note for note in report.notes)
 
 
 def test_unfinished_replay_is_evaluated_as_partial(build: Build) -> None:

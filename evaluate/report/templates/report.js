@@ -45,12 +45,12 @@
     drag(pair.querySelector(".sides"), input);
     slide(input, 50);
     button.addEventListener("click", () => {
-      const swapped = pair.classList.toggle("swapped");
-      button.setAttribute("aria-pressed", String(swapped));
+      pair.classList.toggle("swapped");
+      [button.textContent, button.dataset.back] = [button.dataset.back, button.textContent];
     });
   }
 
-  // Each case has a line of facts per engine, the coarsest first; it names the pictures of that engine.
+  // Each case has a line of facts per engine, the lowest precision first; it names the pictures of that engine.
   function factsOf(card) {
     const wanted = form.elements.engine ? form.elements.engine.value : "";
     const lines = all(".facts", card);

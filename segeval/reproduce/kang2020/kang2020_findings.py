@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from segeval.evaluate.report.verdict import FEW_IMAGES
+from segeval.evaluate.measure.bootstrap import FEWEST_FOR_INTERVAL
+from segeval.evaluate.report.headline import FEW_IMAGES
 from segeval.evaluate.report.wording import percent
 from segeval.files.experiments import ExperimentConfig
 from segeval.reproduce.kang2020.claims import KINDS, ORDERING
@@ -56,8 +57,10 @@ def notes(config: ExperimentConfig, models: Sequence[str], cells: Sequence[Cell]
     found = []
     together = [cell for cell in cells if cell.task is None]
     fewest = min((cell.images for cell in together), default=FEW_IMAGES)
-    if fewest == 1:
-        found.append("Numbers of a single image have no interval, so their comparisons are undecided.")
+    if fewest < FEWEST_FOR_INTERVAL:
+        found.append(
+            f"Numbers of fewer than {FEWEST_FOR_INTERVAL} images have no interval, so their comparisons are undecided."
+        )
     elif fewest < FEW_IMAGES:
         found.append(f"Some numbers rest on only {fewest} images: intervals are rough and tend to be too narrow.")
     skipped = max((cell.skipped for cell in together), default=0)

@@ -180,7 +180,7 @@ def test_what_is_more_than_chance_is_shown_and_stands_in_the_verdict(shared: Sha
     difference = found.paired.difference
     assert difference is not None and difference < 0
     alike = [replace(pair, paired=replace(pair.paired, low=None, high=None)) for pair in certain]
-    assert "points, p < 0.001" in verdict(rows, alike)[1]
-    sentence = verdict(rows, certain)[1]
+    assert "points, p < 0.001" in verdict(rows, alike)[2]
+    sentence = verdict(rows, certain)[2]
     assert sentence.startswith(f"Against {MODEL}.fp32 that is −{-100 * difference:.1f} points [−")
     assert "p < 0.001" in sentence

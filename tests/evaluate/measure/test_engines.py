@@ -74,7 +74,7 @@ def test_what_an_engine_computed_in_stands_beside_it(
 def test_int8_fp16_is_the_coarsest_and_has_its_place_in_every_table(build: Build, tmp_path: Path) -> None:
     world = build(precisions=("fp32", "int8", "int8-fp16"))
     report = evaluate(world.set_root, [world.replay_root], tmp_path / "out")
-    assert "survived int8-fp16 deployment" in report.verdict[0]
+    assert "; on int8-fp16, " in report.verdict[0]
     assert coarsest(("fp32", "int8-fp16", "int8")) == PRECISION_ORDER[1] == "int8-fp16"
     assert [row.engine for row in report.clean] == ["desktop", *(f"{MODEL}.{p}" for p in ("fp32", "int8", "int8-fp16"))]
     assert {row.precision for row in report.survival} == {"fp32", "int8", "int8-fp16"}

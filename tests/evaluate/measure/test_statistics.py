@@ -148,6 +148,12 @@ def test_of_images_that_are_all_alike_the_bootstrap_knows_nothing(parts: list[li
     assert (found.low, found.high, found.pooled_low, found.pooled_high, found.method) == (None, None, None, None, "")
 
 
+def test_two_images_are_too_few_for_an_interval() -> None:
+    two, three = (estimate(np.array([[1, 4], [3, 4], [2, 4]][:images], float), 0) for images in (2, 3))
+    assert (two.mean, two.low, two.high, two.pooled_low, two.method) == (0.5, None, None, None, "")
+    assert three.low is not None and three.method
+
+
 def test_one_image_that_differs_makes_an_interval() -> None:
     found = estimate(np.array([[9.0, 9.0]] * 9 + [[8.0, 9.0]]), 0)
     assert found.low is not None and found.high is not None and found.low < found.mean <= found.high  # type: ignore[operator]
@@ -157,7 +163,7 @@ def test_one_image_that_differs_makes_an_interval() -> None:
 def test_a_share_without_interval_stands_with_the_number_of_its_images() -> None:
     assert with_interval(estimate(np.full((4, 2), 9.0), 0)) == "100 % (4 images)"
     assert with_interval(estimate(np.array([[3.0, 4.0]]), 0)) == "75 % (1 image)"
-    assert with_interval(estimate(np.array([[1.0, 4.0], [3.0, 4.0]]), 0)) == "50 % [25, 75]"
+    assert with_interval(estimate(np.array([[1.0, 4.0], [3.0, 4.0]]), 0)) == "50 % (2 images)"
     assert with_interval(estimate(np.zeros((2, 2)), 0)) == "–"
 
 

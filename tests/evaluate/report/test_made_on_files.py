@@ -118,7 +118,8 @@ def test_an_attack_has_one_colour_in_every_chart_and_files_have_markers(report: 
 def test_no_survival_is_told_of_attacks_on_files(page: str) -> None:
     part = section(page, "survival")
     network, _, files = part.partition(f"{MODEL}: attacks made on deployed files")
-    assert network.count('class="survived"') == 2 * 2 and 'class="survived"' not in files
+    assert network.count('class="survived"') == 2 and 'class="survived"' not in files
+    assert network.count('<th scope="row" colspan="6"><span>fp32 shows what the desktop shows.') == 2
     assert f"{FGSM_ON}<" in files and f"{FGSM_ON}<" not in network
     for line in re.findall(r"<tr(?: class=\"reference\")?><th scope=\"row\">.*?</tr>", files, re.DOTALL):
         assert len(re.findall("<t[hd]", line)) == 6

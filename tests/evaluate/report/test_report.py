@@ -76,7 +76,7 @@ Promise.all([...new Set(names)].map(async name => {
 def test_every_picture_renders(page: Page) -> None:
     assert page.ask("document.querySelectorAll('.case').length") == len(page.report.examples) == 12
     pictures = page.ask("[...document.querySelectorAll('[role=img]')].map(p => p.getAttribute('aria-label'))")
-    assert len(pictures) == 8 * 12 + 3 and all(pictures)
+    assert len(pictures) == 8 * 12 + 3 + 5 and all(pictures)  # those of the gallery, charts, the strip
     for begin, width, height in page.browser.execute_async_script(PICTURES):
         assert begin == 'url("data:image/webp;base64'[:26]
         assert (width, height) in ((64, 48), (32, 24))  # the change is half as large
@@ -111,8 +111,8 @@ def test_tables_have_captions_and_headings(page: Page) -> None:
         "[...t.tHead.rows[0].cells].every(c => c.matches('th[scope=col]') && c.textContent),"
         "[...t.tBodies].every(b => [...b.rows].every(r => r.cells[0].matches('th[scope=row], th[scope=rowgroup]')))])"
     )
-    # survival, details, tasks, under attack, comparisons, clean
-    assert [bodies for _, bodies, _, _ in tables] == [2, 2, 4, 2, 1, 1]
+    # first screen, survival, details, tasks, under attack, comparisons, clean
+    assert [bodies for _, bodies, _, _ in tables] == [1, 2, 2, 4, 2, 1, 1]
     assert all(caption is not None and columns and rows for caption, _, columns, rows in tables)
     assert page.ask("document.documentElement.lang") == "en"
 
@@ -168,6 +168,60 @@ def test_a_click_saves_a_file(page: Page, tmp_path: Path) -> None:
     saved = tmp_path / "clean.csv"
     WebDriverWait(page.browser, 20).until(lambda _: saved.is_file())
     assert saved.read_bytes() == (page.file.parent / "clean.csv").read_bytes()
+
+
+FIRST_SCREEN = ".verdict, .strip .picture, .overview tbody tr"
+
+
+def test_the_first_screen_holds_the_sentence_the_pictures_and_the_matrix(page: Page) -> None:
+    size = {"width": 1440, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.ask("window.scrollTo({top: 0, behavior: 'instant'})")
+        ends = page.ask(f"[...document.querySelectorAll('{FIRST_SCREEN}')].map(e => e.getBoundingClientRect().bottom)")
+        assert len(ends) == 1 + 5 + 2 and max(ends) <= 900
+        shown = page.ask("[...document.querySelectorAll('.shot > p')].map(p => p.textContent)")
+        assert shown == ["Clean image", "Attacked image", "Desktop: clean", "Desktop: attacked", "int8: attacked"]
+        wide = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+        assert page.ask(f"{wide}.map(e => e.ariaLabel)") == [], "nothing is cut"
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_on_a_phone_success_and_survival_stand_side_by_side(page: Page) -> None:
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        cells = "[...document.querySelectorAll('#survival .survived')].filter(e => e.checkVisibility())"
+        for success, survived in page.ask(
+            f"{cells}.map(e => [e.previousElementSibling, e].map(c => c.getBoundingClientRect().toJSON()))"
+        ):
+            assert success["top"] == survived["top"] and 0 < success["left"] < survived["right"] < 390
+        ends = page.ask("[...document.querySelectorAll('.overview td')].map(e => e.getBoundingClientRect().right)")
+        assert max(ends) < 390
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_nothing_is_blank_until_it_is_scrolled_to(page: Page) -> None:
+    style = "getComputedStyle(e).contentVisibility"
+    assert set(page.ask(f"[...document.querySelectorAll('body *')].map(e => {style})")) == {"visible"}
+
+
+def test_engines_that_show_what_the_desktop_shows_take_one_line(page: Page) -> None:
+    heads = page.ask("[...document.querySelectorAll('.overview thead th')].map(e => e.textContent)")
+    assert heads == ["Attack", "desktop", "int8", "fp16"], "fp32 is what the desktop shows; most changed comes first"
+    assert "fp32 shows what the desktop shows." in page.ask("document.querySelector('.overview caption').textContent")
+    rows = page.ask("[...document.querySelectorAll('#survival table:not(.dense) tbody th')].map(e => e.textContent)")
+    assert "fp32" not in rows and {"fp16", "int8", "fp32 shows what the desktop shows."} <= {r.strip() for r in rows}
+
+
+JARGON = ("coarsest", "Newly hit", "Where it comes from", "Without an attack</h2>")
+
+
+def test_words_are_plain(page: Page) -> None:
+    text = page.file.read_text(encoding="utf-8")
+    assert not [word for word in JARGON if word in text]
 
 
 @pytest.mark.parametrize("width", [320, 360, 390, 768])

@@ -140,11 +140,11 @@ def test_a_plain_report_has_only_the_sections_it_needs(shared: tuple["World", Su
     assert list(headings(Page(plain).render(EMPTY, ()).decode())) == [
         "Survival",
         "What the networks see under attack",
-        "Without an attack",
-        "Over the steps",
+        "Accuracy on clean images",
+        "The attacks, step by step",
         "How it was measured",
         "Data",
-        "Where it comes from",
+        "Files, versions and devices",
     ]
 
 
@@ -196,9 +196,9 @@ def test_a_joint_attack_has_one_name_in_every_table_and_in_the_verdict(wide: Sur
     strongest = rows.strongest
     assert strongest is not None
     name = f"{strongest.attack}, joint"
-    assert verdict(rows)[0].startswith(f"Of what {name} achieved against {MODEL} on the desktop, ")
+    assert verdict(rows)[0].startswith(f"The strongest attack ({name}) turned ")
     page = Page(replace(wide, survival=joint, comparisons=pairs)).render(EMPTY, ()).decode()
-    assert f'aria-label="Survival of {name} per engine"' in page and f">of {name} survived" in page
+    assert f'<th scope="row">{name}' in page.partition('class="heat overview"')[2].partition("</table>")[0]
     assert section(page, "comparisons").count('<td class="words">fgsm-full, joint<') == 2 * 2
 
 
@@ -220,7 +220,7 @@ def test_blocks_are_ranked_with_a_bar(html: str) -> None:
 
 
 def test_a_cell_has_success_and_what_the_clean_image_has_there(wide: SurvivalReport, html: str) -> None:
-    """What survival leaves out, newly hit pixels, decides whether a calibration hardens."""
+    """What survival leaves out, pixels hit on the engine alone, decides whether a calibration hardens."""
     row = next(r for r in wide.survival if (r.attack, r.task, r.engine) == ("fgsm-full", None, INT8))
     told = f"success&nbsp;{decimals(row.engine_success.mean)}, clean&nbsp;{decimals(row.control.mean)}"
     for name in ("calibration", "corruptions"):

@@ -8,7 +8,7 @@ from segeval.evaluate import SurvivalReport
 from segeval.evaluate.measure.counting import count_everything
 from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.measure.survival import SampleCounts
-from segeval.evaluate.report.example_selection import BEST, FARTHEST, LEAST, extremes, ordered_cases
+from segeval.evaluate.report.example_selection import BEST, FARTHEST, LEAST, extremes, ordered_cases, typical
 from segeval.evaluate.report.gallery import FEWEST_CASES, Room, gallery, shipping
 from segeval.progress import silent
 
@@ -69,6 +69,15 @@ def test_what_hardly_shows_is_an_extreme_only_if_there_is_nothing_else() -> None
     assert [row.image for row, _ in extremes(rows)] == ["b", "a"]
     assert extremes([invisible]) == [(invisible, BEST)]
     assert extremes([sample("e", 0, 0)]) == []
+
+
+def test_the_typical_case_is_nearest_to_the_median_and_shows_something() -> None:
+    rows = [sample("a", 40), sample("b", 10), sample("c", 30), sample("d", 28, phi=60), sample("e", 36)]
+    assert typical(rows) is rows[2]
+    invisible = replace(sample("f", 30), pixels=100_000)
+    assert typical([invisible, *rows[:2]]) in rows[:2], "the median is that of all, but a tiny object shows nothing"
+    nothing = [sample("g", 0, reached=0), sample("h", 0, reached=0, phi=70)]
+    assert typical(nothing) is nothing[1] and typical([]) is None
 
 
 def test_extremes_of_the_strongest_attack_come_first_and_every_row_once() -> None:

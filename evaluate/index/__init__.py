@@ -1,0 +1,1 @@
+"""One page over many runs: reports that lie in folders, side by side."""
