@@ -81,7 +81,15 @@ class LineProgress:
         if done <= self.first or done >= total:
             return ""
         seconds = (now - self.started) / (done - self.first) * (total - done)
-        return f", about {round(seconds)} s left"
+        return f", about {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds below two minutes, minutes below two hours, else hours and minutes."""
+    if seconds < 120:
+        return f"{round(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class BarProgress:
@@ -95,7 +103,8 @@ class BarProgress:
         """Move the stage's bar."""
         if stage not in self.tasks:
             self.tasks[stage] = self.bars.add_task(stage, total=total)
-        self.bars.update(self.tasks[stage], completed=done, total=total)
+        told = f"{stage}: done" if done == total else stage
+        self.bars.update(self.tasks[stage], completed=done, total=total, description=told)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segeval.console import visible
+from segeval.fitting_table import FittingTable
 
 
 def as_shown(text: str) -> Text:
@@ -21,7 +22,7 @@ def lines(texts: Iterable[str]) -> Text:
 
 def plain_table(title: str, caption: str = "") -> Table:
     """An empty table with its title above and its caption below, at the left. Nothing in them is taken for markup."""
-    return Table(
+    return FittingTable(
         title=as_shown(title),
         title_justify="left",
         caption=as_shown(caption) if caption else None,

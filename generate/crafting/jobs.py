@@ -1,9 +1,9 @@
 """The units of a crafting run: which images of which victims are attacked together, and how."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from segeval.files.sets import TaskRecord
 
@@ -61,21 +61,33 @@ class Job:
 
 
 class Work:
-    """How much of a run's work, in steps of images, is before each of its jobs. What takes no step counts as one."""
+    """How far the jobs of each name are, in steps of images. What takes no step counts as one."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self.sizes = [len(job.images) for job in jobs]
-        steps = [max(job.trajectory.specs[0].steps, 1) for job in jobs]
-        self.ends = [0, *accumulate(size * each for size, each in zip(self.sizes, steps, strict=True))]
+        self.jobs = jobs
+        self.names = list(dict.fromkeys(job.name for job in jobs))
+        self.totals: Counter[str] = Counter()
+        self.before: list[int] = []
+        for job in jobs:
+            self.before.append(self.totals[job.name])
+            self.totals[job.name] += self.size(job)
 
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return self.ends[-1]
+    @staticmethod
+    def size(job: Job) -> int:
+        """Steps of images in a job."""
+        return len(job.images) * max(job.trajectory.specs[0].steps, 1)
 
-    def before(self, number: int, step: int = 0) -> int:
-        """What is done when job `number` has taken so many steps."""
-        return self.ends[number] + (step * self.sizes[number] if step else 0)
+    def told(self, number: int, step: int | None = None) -> tuple[str, int, int]:
+        """The name of a job and its place among all names, what is done of that name, and its total.
+
+        Args:
+            number: of the job.
+            step: steps it has taken, None for all.
+        """
+        job = self.jobs[number]
+        done = self.size(job) if step is None else step * len(job.images)
+        place = f" ({self.names.index(job.name) + 1} of {len(self.names)})" if len(self.names) > 1 else ""
+        return job.name + place, self.before[number] + done, self.totals[job.name]
 
 
 def seed_of(root: int, sample: str) -> int:

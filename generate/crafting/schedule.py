@@ -62,7 +62,7 @@ class Schedule:
 
                 self.keep(number, self.setup.attack(self.folder, job, self.files, self.limits(job), tick))
             else:
-                self.report(number + 1)
+                self.report(number)
 
     def run_side_by_side(self, processes: Workers, ahead: int) -> None:
         """Run the jobs in several processes.
@@ -77,7 +77,8 @@ class Schedule:
             number, future = waiting.popleft()
             self.keep(number, processes.result(future))
 
-        self.report(self.done)
+        for number in range(self.done):
+            self.report(number)
         for number in range(self.done, len(self.jobs)):
             job = self.jobs[number]
             while len(waiting) >= ahead or (waiting and not job.ready(self.changes)):
@@ -86,10 +87,9 @@ class Schedule:
         while waiting:
             collect()
 
-    def report(self, number: int, step: int = 0) -> None:
-        """Say how far job `number` is."""
-        name = self.jobs[min(number, len(self.jobs) - 1)].name
-        self.progress(name, self.work.before(number, step), self.work.total)
+    def report(self, number: int, step: int | None = None) -> None:
+        """Say how far job `number` is: done, if it is not told how many steps it has taken."""
+        self.progress(*self.work.told(number, step))
 
     def limits(self, job: Job) -> list[list[float | None]]:
         """Per image and spec the mean change that is allowed."""
@@ -99,7 +99,7 @@ class Schedule:
         """Record the samples of a job."""
         self.folder.append(samples)
         self.changes.update(map(self.change, samples))
-        self.report(number + 1)
+        self.report(number)
 
     def change(self, sample: AdversarialSample) -> tuple[str, float]:
         """Id and mean change of a sample, that another attack may be matched to."""

@@ -73,6 +73,16 @@ def onnxruntime_on(provider: str) -> str:
     return f"ONNX Runtime {onnxruntime.__version__}"
 
 
+def openvino() -> str:
+    """Compile a model of nothing with OpenVINO for the CPU."""
+    library = importlib.import_module("openvino")
+    opset, numpy = importlib.import_module("openvino.opset8"), importlib.import_module("numpy")
+    x = opset.parameter([1], numpy.float32)
+    compiled = library.Core().compile_model(library.Model([opset.negative(x)], [x]), "CPU")
+    assert compiled([numpy.ones(1, "float32")])[0][0] == -1
+    return f"OpenVINO {library.get_version().partition('-')[0]}"
+
+
 def package(name: str) -> str:
     """Import a package that needs the device's own libraries."""
     importlib.import_module(name)
@@ -122,6 +132,7 @@ def examine() -> list[Finding]:
             lambda: onnxruntime_on("CUDAExecutionProvider"),
             "on a machine with an NVIDIA GPU: pip install 'segeval-embedded[gpu]'",
         ),
+        tried("openvino", openvino, "pip install 'segeval-embedded[openvino]'"),
         tried(
             "tensorrt",
             lambda: package("tensorrt"),

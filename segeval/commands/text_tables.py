@@ -11,6 +11,7 @@ from rich.text import Text
 
 from segeval.console import visible
 from segeval.files.sets import AdversarialSample
+from segeval.fitting_table import FittingTable
 
 if TYPE_CHECKING:
     from segeval.files.benches import BenchRecord
@@ -25,7 +26,8 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", words: int = 1) -> Table:
     """Rows of text; the first `words` columns are words, the others numbers. Nothing in them is taken for markup."""
-    made = Table(title=Text(visible(title)) if title else None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    shown = Text(visible(title)) if title else None
+    made = FittingTable(title=shown, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for index, heading in enumerate(headings):
         made.add_column(heading, justify="left" if index < words else "right", overflow="fold", no_wrap=index == 0)
     for row in rows:

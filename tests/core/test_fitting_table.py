@@ -1,0 +1,47 @@
+"""Tables of any contents at any width: no word is broken, and none is lost."""
+
+from collections.abc import Sequence
+
+import pytest
+from rich.console import Console
+
+from segeval.commands.text_tables import table
+from segeval.console import duration
+
+HEADINGS = ("engine or device", "", "precisions", "found")
+ROWS = [
+    ("tensorrt-rtx (builds files)", "works", "fp32, fp16, int8-fp16", "TensorRT-RTX 1.7.1.116 parses and builds"),
+    ("onnxruntime", "missing", "", "this ONNX Runtime has no CUDAExecutionProvider"),
+]
+
+
+def printed(width: int, rows: Sequence[tuple[str, ...]] = ROWS) -> str:
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(table(HEADINGS, rows, "What works", words=4))
+    return captured.get()
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 79, 80, 100, 120, 200])
+def test_no_word_is_broken_at_any_width(width: int) -> None:
+    shown = printed(width)
+    assert max(map(len, shown.splitlines())) <= width
+    words = shown.replace("precisions: ", "").replace("found: ", "").split()
+    for word in " ".join(cell for row in ROWS for cell in row).split():
+        assert word in words
+
+
+def test_columns_stand_side_by_side_where_they_fit() -> None:
+    assert "precisions: fp32, fp16, int8-fp16" not in printed(120)
+    assert "\n  precisions: fp32, fp16, int8-fp16\n" in "\n".join(map(str.rstrip, printed(60).split("\n")))
+
+
+def test_an_empty_cell_takes_no_line() -> None:
+    assert printed(60).count("precisions") == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7140, "119 min"), (12000, "3 h 20 min")]
+)
+def test_time_left_is_told_in_units_that_a_person_thinks_in(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
