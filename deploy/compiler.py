@@ -1,7 +1,7 @@
 """NVIDIA's own parser and builder on the files that are deployed: TensorRT for RTX, which needs no GPU for it.
 
-It shows that one TensorRT reads and builds a file, and in which types it would compute. It is no proof for the versions
-on a device; those build the engine there.
+It shows that one TensorRT reads and builds a file, and in which types it would compute. It does not prove the same for
+the versions on a device, which build their own engines.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the user adds to a set that may come from elsewhere: files that it does not carry, and code it may not bring."""
+"""What the user adds to a set that may come from elsewhere: files that it lacks, and code that is allowed to run."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One network of a set on its way into a bundle: a file for every precision, proved and compared with PyTorch."""
+"""Deploys one network of a set: a file for every precision, checked and compared with PyTorch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

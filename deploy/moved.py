@@ -1,4 +1,4 @@
-"""Files of a set that are no longer where they were: looked for by what they hold, wherever such files usually lie."""
+"""Finds files of a set that were moved, by their hashes, in the places where such files usually are."""
 
 import os
 from collections.abc import Iterator

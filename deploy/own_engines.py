@@ -1,4 +1,4 @@
-"""A file of the user's on its way into a bundle: read, wrapped, tried, compared with the network it is to compute."""
+"""Deploys a user's file: reads, wraps and runs it, and compares it with the network it should compute."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What a person sees: progress with time left on stderr, results on stdout, errors that help."""
+"""Terminal output: progress with time left on stderr, results on stdout, errors with a remedy."""
 
 import sys
 import time

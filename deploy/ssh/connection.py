@@ -1,7 +1,7 @@
-"""Commands on a device, each over a connection of the system's own ssh.
+"""Commands on a device, each over a connection of the system's ssh.
 
-It goes by the user's configuration, keys, agent and known hosts. Nothing here weakens the check of host keys, and
-nothing asks: BatchMode makes ssh fail where it would.
+It uses the user's configuration, keys, agent and known hosts. Host keys are checked as configured, and nothing prompts:
+BatchMode makes ssh fail instead.
 """
 
 import json

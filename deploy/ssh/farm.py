@@ -1,4 +1,4 @@
-"""Several devices side by side, each with its own folder of results. One that fails does not stop the others."""
+"""Several devices in parallel, each with its own results folder. One that fails does not stop the others."""
 
 import threading
 from collections.abc import Callable, Sequence

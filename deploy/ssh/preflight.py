@@ -1,4 +1,4 @@
-"""Before anything is sent: is there a Python with numpy, a folder to write to, space for it all, and an engine?"""
+"""Checks before anything is sent: Python with numpy, a writable folder, enough space, and an engine."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A run that outlives the connection over which it was started: start, follow, stop.
+"""A run that outlives the connection that started it: start, follow, stop.
 
 FOLDER/run.json   which run this is: {"run": its id, "words": what runs, "group": its process group, "digest": of these}
 FOLDER/log        what it says, and at its end {"exit": code}

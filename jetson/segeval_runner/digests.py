@@ -1,4 +1,4 @@
-"""A record that carries its own digest, so that no number in it changes unseen."""
+"""A record with a digest, so that changed numbers are detected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `segeval deploy` says of files beside their parity: what was left out or doubted, and on what ranges rest."""
+"""Notes of `segeval deploy` besides parity: operators left in floating point, doubtful files, calibration images."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""``--host``: what `segeval replay` and `segeval deploy` do on devices."""
+"""``--host``: running on devices, for `segeval replay` and `segeval deploy`."""
 
 import shlex
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""``segeval model``: model cards, by which a network of the user's own is named."""
+"""``segeval model``: model cards, which describe the user's own networks."""
 
 from itertools import islice
 from pathlib import Path

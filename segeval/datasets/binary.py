@@ -1,4 +1,4 @@
-"""Masks of 0 and 255, as binary networks have them: what 255 means there."""
+"""Masks of 0 and 255, as for binary networks: what 255 means."""
 
 from collections.abc import Sequence
 from dataclasses import replace

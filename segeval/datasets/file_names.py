@@ -1,4 +1,4 @@
-"""Names of images: they become names of files on every system that a set travels to."""
+"""Names of images, which must be valid file names on every system that a set is copied to."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Datasets of image and label files: where they are, which belong together, and the Dataset made of them."""
+"""Datasets of image and label files: finding the files, pairing them, and the Dataset of the pairs."""
 
 import re
 import unicodedata

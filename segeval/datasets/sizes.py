@@ -1,4 +1,4 @@
-"""Images of different sizes: a set has one, which they are brought to."""
+"""Images of different sizes, which are resized to the one size of a set."""
 
 from collections import Counter
 from collections.abc import Sequence

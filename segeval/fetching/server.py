@@ -1,4 +1,4 @@
-"""A server that has the files at OWNER/REPOSITORY/COMMIT/PATH: requests, redirects and what its refusals mean."""
+"""A server with files at OWNER/REPOSITORY/COMMIT/PATH: requests, redirects and the meaning of its errors."""
 
 import ssl
 from http.client import HTTPException, HTTPMessage, HTTPResponse

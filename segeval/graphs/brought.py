@@ -1,4 +1,4 @@
-"""An ONNX file that segeval did not make, read as data: nothing of it is run before it was looked at."""
+"""An ONNX file that segeval did not make, parsed and checked before anything of it is run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -166,7 +166,7 @@ def test_an_adversarial_class_that_is_several_is_refused() -> None:
 
 @pytest.mark.parametrize("task", ["stret:person", "person:stret"])
 def test_a_class_that_does_not_exist_brings_what_was_meant_and_what_there_is(task: str) -> None:
-    with pytest.raises(ConfigurationError, match="(unknown|no) class 'stret'") as caught:
+    with pytest.raises(ConfigurationError, match=r"(unknown|no) class 'stret'") as caught:
         parse_task(task).resolve(CROWD)
     assert caught.value.hint == "did you mean street? crowd has: person, pedestrian, street, bike"
     assert CAMVID.named("cra").startswith("did you mean car? camvid has: Sky, Building")

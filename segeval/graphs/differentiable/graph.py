@@ -1,4 +1,4 @@
-"""An ONNX file as a module of PyTorch, with a gradient from its outputs to its inputs."""
+"""An ONNX file as a PyTorch module, with a gradient from its outputs to its inputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

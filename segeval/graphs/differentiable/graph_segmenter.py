@@ -1,4 +1,4 @@
-"""A deployed file as what attacks know: images in, logits out, with the gradient of what is deployed."""
+"""A deployed file as attacks use a network: images in, logits out, with the gradient of the deployed file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A node of an ONNX graph as the functions that build its computation see it."""
+"""A node of an ONNX graph, as passed to the functions that build its computation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A float ONNX file of the user's, looked at before anything of it is computed."""
+"""A user's float ONNX file, checked before anything is computed."""
 
 from collections.abc import Mapping
 from pathlib import Path

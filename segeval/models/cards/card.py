@@ -1,4 +1,4 @@
-"""What a model card says, once it is read."""
+"""The contents of a model card."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
