@@ -35,7 +35,7 @@ def installed() -> bool:
 
 
 class Compiler:
-    """Builds files in a process of its own. Raises MissingPrerequisiteError if TensorRT for RTX does not work here."""
+    """Builds files in a separate process. Raises MissingPrerequisiteError if TensorRT for RTX does not work here."""
 
     def __init__(self) -> None:
         self._start()

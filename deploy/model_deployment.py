@@ -93,7 +93,7 @@ class ModelDeployment:
         return found + own
 
     def own_engine(self, given: OwnGiven, segmenter: Segmenter, references: Sequence[Reference]) -> EngineRecord:
-        """An engine whose file the user brought."""
+        """An engine from the user's own file."""
         self.progress(f"check {given.engine}", 0, 1)
         spec, inputs = segmenter.spec, self.contents.inputs_for(self.record.name)
         engine = OwnDeployment(

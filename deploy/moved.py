@@ -29,7 +29,7 @@ def elsewhere(typed: Path, beside: Path, *more: Path) -> Iterator[Path]:
 
 
 def with_moved(card: ModelCard, recorded: CardRecord, beside: Path) -> ModelCard:
-    """The card with the places of files that it names and that lie elsewhere by now, found by their hashes.
+    """The card with the new places of its files that were moved, found by their hashes.
 
     Args:
         card: as it was read.

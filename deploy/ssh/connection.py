@@ -86,7 +86,7 @@ class Connection:
         return RemoteError(f"{self.destination.text}: {what}", hint)
 
     def run(self, words: Sequence[str], given: bytes = b"") -> bytes:
-        """What a command on the device answers on stdout.
+        """The stdout of a command on the device.
 
         Raises RemoteError.
 

@@ -25,7 +25,7 @@ PHASES = ("push", "replay", "fetch")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Result]):
-    """What became of one device. out: folder of its results.   One of result and error is None."""
+    """The outcome for one device. out: folder of its results.   One of result and error is None."""
 
     destination: Destination
     out: Path

@@ -90,7 +90,7 @@ def prepare(bundle: Path) -> Shipment:
 
 
 def ask(connection: Connection, shipment: Shipment, base: str) -> Answer:
-    """What is there, whatever it is. Raises RemoteError."""
+    """What the device has. Raises RemoteError."""
     try:
         return msgspec.convert(connection.call("probe", "probe", shipment.request(base)), Answer)
     except msgspec.ValidationError as error:

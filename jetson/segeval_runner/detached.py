@@ -103,7 +103,7 @@ def read_state(folder: Path) -> Dict[str, Any]:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether the run of this folder has not ended."""
+    """Whether the run of this folder is still going."""
     if not (folder / "running").is_file():
         return False
     with locked(folder / "starting"), (folder / "running").open("ab") as running:

@@ -119,7 +119,7 @@ SOURCES = {
 
 
 def source_of(path: str) -> Source | None:
-    """What brings this file, or the files below this folder, of the cache; None if nothing does."""
+    """The source of this file, or of the files in this folder, of the cache; None if there is none."""
     below = f"{path}/"
     for source in SOURCES.values():
         if any(file.path == path or file.path.startswith(below) for file in source.files()):

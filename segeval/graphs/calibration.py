@@ -64,7 +64,7 @@ class CalibrationSpec:
 
     @property
     def plain(self) -> bool:
-        """Whether its method and number of images say it all."""
+        """Whether everything except method and number of images is the default."""
         return self == CalibrationSpec(self.method, images=self.images)
 
     @property
