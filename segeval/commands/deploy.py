@@ -108,7 +108,9 @@ def deploy(
     ssh_config: SshConfig = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make a self-contained bundle: every model of the set at every precision, the images, and a runner.
+    """Make a self-contained bundle for a device.
+
+    It has every model of the set at every precision, the images, and a runner.
 
     \b
     segeval deploy runs/set --out runs/bundle

@@ -145,7 +145,7 @@ def installed() -> dict[str, str]:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Show what is installed, which engines and devices work here, and how to add the missing ones.
+    """Show which engines and devices work here, and how to add others.
 
     \b
     segeval doctor

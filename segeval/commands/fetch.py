@@ -30,9 +30,9 @@ def fetch(
     offline: Annotated[bool, Option("--offline", help="Check the local files; download nothing.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Download and verify datasets and published weights, where the other commands find them.
+    """Download and verify datasets and published weights.
 
-    Files that are already correct are kept; interrupted downloads are continued.
+    The other commands find them. Files that are already correct are kept; interrupted downloads are continued.
 
     \b
     segeval fetch camvid espnet-camvid
