@@ -145,7 +145,7 @@ def installed() -> dict[str, str]:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Show which engines and devices work here, and how to add others.
+    """Show what works on this machine and how to add the rest.
 
     \b
     segeval doctor
