@@ -1,4 +1,4 @@
-"""Which images the int8 ranges are found on. Never those of the adversarial set, if there are others."""
+"""Which images calibrate int8: never those of the adversarial set, if there are others."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """NVIDIA's own parser and builder on the files that are deployed: TensorRT for RTX, which needs no GPU for it.
 
-It shows that one TensorRT reads and builds a file, and in which types it would compute. It is no proof for the versions
-on a device; those build the engine there.
+It shows that one TensorRT reads and builds a file, and in which types it would compute. It does not prove the same for
+the versions on a device, which build their own engines.
 """
 
 import json
@@ -35,7 +35,7 @@ def installed() -> bool:
 
 
 class Compiler:
-    """Builds files in a process of its own. Raises MissingPrerequisiteError if TensorRT for RTX does not work here."""
+    """Builds files in a separate process. Raises MissingPrerequisiteError if TensorRT for RTX does not work here."""
 
     def __init__(self) -> None:
         self._start()

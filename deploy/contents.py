@@ -1,4 +1,4 @@
-"""What of an adversarial set goes into a bundle, and which model runs which of it."""
+"""Which images of an adversarial set go into a bundle, and which model runs which of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -200,5 +200,5 @@ def existing(out: Path, reference: SetReference, target: str, options: DeployOpt
 
 
 def contract_of(options: DeployOptions) -> int:
-    """What the files of a bundle keep: one with files of the user's is nothing for an earlier runner."""
+    """The contract version of a bundle: bundles with a user's own files are too new for earlier runners."""
     return WITH_OWN if options.own else CONTRACT

@@ -1,6 +1,6 @@
-"""Is a file of the user's described as it is? Asked of its labels, beside those of the network that it is to compute.
+"""Checks whether a card describes the user's file correctly, by comparing the file's labels with the network's.
 
-Nothing else tells: a file that gets its colours in another order runs all the same, and gives labels.
+There is no other sign: a file that gets its colours in the wrong order still runs and returns labels.
 """
 
 from collections.abc import Callable, Mapping, Sequence

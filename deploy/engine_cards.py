@@ -1,4 +1,4 @@
-"""How the user describes a file of their own: a TOML file that says what its input and its output are."""
+"""Engine cards: TOML files that describe the input and output of a user's own file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""One network at one precision: made, written, read back, proved, compared with torch."""
+"""One network at one precision: made, written, read back, checked, compared with PyTorch."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

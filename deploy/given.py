@@ -1,4 +1,4 @@
-"""What the user adds to a set that may come from elsewhere: files that it does not carry, and code it may not bring."""
+"""What the user adds to a set that may come from elsewhere: files that it lacks, and code that is allowed to run."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from .moved import elsewhere, read_from, with_moved
 
 @dataclass(frozen=True)
 class Given:
-    """What the user gives beside a set: files that it does not carry, and code that it may bring.
+    """What the user gives in addition to a set: files that it lacks, and code that it may run.
 
     Attributes:
         weights: files by the name that a network has in the set.
@@ -147,7 +147,7 @@ def find_recorded(record: ModelRecord, source: str, beside: Path, given: Given) 
 
 
 def places_of(record: ModelRecord, source: str, beside: Path) -> Iterator[Path]:
-    """Where the weights of a network may lie: where they were, beside the set, and where weights usually are."""
+    """Where the weights of a network may be: their old place, beside the set, and the usual folders."""
     if not record.weights:
         weights = load_spec(source).weights
         yield from candidates(weights) if weights else ()

@@ -1,4 +1,4 @@
-"""One network of a set on its way into a bundle: a file for every precision, proved and compared with PyTorch."""
+"""Deploys one network of a set: a file for every precision, checked and compared with PyTorch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -93,7 +93,7 @@ class ModelDeployment:
         return found + own
 
     def own_engine(self, given: OwnGiven, segmenter: Segmenter, references: Sequence[Reference]) -> EngineRecord:
-        """An engine whose file the user brought."""
+        """An engine from the user's own file."""
         self.progress(f"check {given.engine}", 0, 1)
         spec, inputs = segmenter.spec, self.contents.inputs_for(self.record.name)
         engine = OwnDeployment(

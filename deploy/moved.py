@@ -1,4 +1,4 @@
-"""Files of a set that are no longer where they were: looked for by what they hold, wherever such files usually lie."""
+"""Finds files of a set that were moved, by their hashes, in the places where such files usually are."""
 
 import os
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def elsewhere(typed: Path, beside: Path, *more: Path) -> Iterator[Path]:
 
 
 def with_moved(card: ModelCard, recorded: CardRecord, beside: Path) -> ModelCard:
-    """The card with the places of files that it names and that lie elsewhere by now, found by their hashes.
+    """The card with the new places of its files that were moved, found by their hashes.
 
     Args:
         card: as it was read.

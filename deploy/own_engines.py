@@ -1,4 +1,4 @@
-"""A file of the user's on its way into a bundle: read, wrapped, tried, compared with the network it is to compute."""
+"""Deploys a user's file: reads, wraps and runs it, and compares it with the network it should compute."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ LONGEST = 500
 
 @dataclass(frozen=True)
 class OwnDeployment:
-    """A file of the user's on its way into an unfinished bundle.
+    """The deployment of a user's file into an unfinished bundle.
 
     Attributes:
         part: the folder of the bundle.
@@ -91,7 +91,7 @@ class OwnDeployment:
         return OwnFile(given.file.name, given.sha256, size, given.format, input=given.input, output=given.output)
 
     def built(self) -> EngineRecord:
-        """An engine of TensorRT, as it is: what it computes is seen where it runs, and nowhere else."""
+        """A TensorRT engine, copied unchanged; what it computes can only be checked where it runs."""
         given = self.given
         if given.input is None or given.output is None:
             what = f"{given.file} is a built engine, and how it takes its images is not said"
@@ -101,7 +101,7 @@ class OwnDeployment:
         return self.record(file, self.batch, None, self.described)
 
     def onnx(self) -> EngineRecord:
-        """An ONNX file, in nodes that make it keep the contract unless it does by itself."""
+        """An ONNX file, wrapped in nodes unless it already keeps the contract."""
         given = self.given
         model = read_onnx(given.file)
         if given.input is not None and given.output is not None:
@@ -157,5 +157,5 @@ class OwnDeployment:
 
 
 def undescribed(file: Path) -> str:
-    """What to do about a file of which nothing is known."""
+    """The remedy for a file without a card."""
     return f"say it in {file.with_suffix('.toml').name} beside it, or in another file with --engine-card:\n{ENDS}"

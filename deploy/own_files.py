@@ -1,4 +1,4 @@
-"""Files of the user's that are to join a bundle, as the command line names them."""
+"""The user's own files for a bundle, as named on the command line."""
 
 import re
 from collections.abc import Sequence

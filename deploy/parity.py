@@ -1,7 +1,7 @@
-"""Does a deployed file compute what the network computes in torch? Measured on clean images, per precision.
+"""Parity: does a deployed file compute what the network computes in PyTorch? Measured on clean images, per precision.
 
-A file with half precision in it is asked twice: as ONNX Runtime runs it on a CPU, in fp32, and as a device does that
-computes in half.
+A file with half precision is checked twice: as ONNX Runtime runs it on a CPU, in fp32, and in half arithmetic, as a
+device does.
 """
 
 from collections.abc import Iterable, Iterator

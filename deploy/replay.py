@@ -1,4 +1,4 @@
-"""Replay on this machine: the bundle's own runner.pyz, in a process of its own, exactly as on a device."""
+"""Replay on this machine, with the bundle's runner.pyz in a separate process, as on a device."""
 
 from collections.abc import Sequence
 from pathlib import Path

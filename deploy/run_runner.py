@@ -1,4 +1,4 @@
-"""The bundle's own runner.pyz on this machine, in a process of its own, exactly as on a device."""
+"""Runs the bundle's runner.pyz on this machine in a separate process, as on a device."""
 
 import subprocess
 import sys

@@ -1,6 +1,6 @@
-"""Where a bundle can be deployed to, and what each kind of device can and cannot do.
+"""Deployment targets, and what each kind of device can and cannot do.
 
-The figures of the Jetson modules are those of NVIDIA's data sheets; of a family, the smallest module counts.
+Figures of Jetson modules are from NVIDIA's data sheets; for a family, the smallest module counts.
 """
 
 from dataclasses import dataclass

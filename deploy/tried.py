@@ -1,4 +1,4 @@
-"""A file of the user's as it is, run by ONNX Runtime between numpy's preparation of images and numpy's labels."""
+"""Runs a user's file unchanged in ONNX Runtime, with images prepared and labels made by numpy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

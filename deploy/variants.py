@@ -1,7 +1,7 @@
 """Which int8 files a network gets: one per calibration, and for attribution one per block of the network.
 
-Attribution takes the ranges of the first calibration, and quantizes by them one block alone (``only``) or everything
-except it (``without``). What an attack loses between two such files, the block took.
+Attribution uses the ranges of the first calibration to quantize only one block (``only``) or everything except it
+(``without``). What an attack loses between two such files is due to the block.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -1,3 +1,3 @@
-"""segeval: how much of an adversarial attack on a segmentation network survives deployment?"""
+"""segeval: measure how much of an adversarial attack on a segmentation network survives deployment."""
 
 __version__ = "0.1.0"

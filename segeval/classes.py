@@ -277,7 +277,7 @@ def parse_task(text: str) -> AttackTask:
 
 
 def tasks_of(table: ClassTable) -> dict[str, Goal]:
-    """What can be asked of a class table, as ``--task`` takes it, and what it means there.
+    """The tasks possible with a class table, by their spelling for ``--task``.
 
     First the named tasks that the table can serve, then each class lost and each class as the adversarial one. Any
     SOURCE[,SOURCE…]:TARGET of its names can be asked for besides.

@@ -162,7 +162,7 @@ def broken_pipe() -> int:
 
 
 def operating_system_error(error: OSError) -> int:
-    """What the operating system refuses is explained; the rest is internal."""
+    """Explain errors of the operating system that a user can fix; treat the rest as internal errors."""
     if isinstance(error, BrokenPipeError):
         return broken_pipe()
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

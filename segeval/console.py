@@ -1,4 +1,4 @@
-"""What a person sees: progress with time left on stderr, results on stdout, errors that help."""
+"""Terminal output: progress with time left on stderr, results on stdout, errors with a remedy."""
 
 import sys
 import time
@@ -42,7 +42,7 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def say(text: str) -> None:
-    """A message for a person, on stderr; shown as it is, control characters escaped."""
+    """Print a message on stderr, without markup and with control characters escaped."""
     show(Text(visible(text, "\n\t")))
 
 

@@ -1,4 +1,4 @@
-"""Every error a user can meet. Each says what was wrong, where, and what to do.
+"""Every error a user can see. Each says what is wrong, where, and what to do.
 
 SegevalError                  exit code
 ├── ConfigurationError        2   options that contradict each other or the folder they point at

@@ -1,4 +1,4 @@
-"""What an attack wants of the pixels φ that it is made for."""
+"""Goals: what an attack wants to turn its pixels φ into."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple

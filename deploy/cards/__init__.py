@@ -1,4 +1,4 @@
-"""Model cards: written from what an ONNX file says, and tried."""
+"""Model cards: drafted from an ONNX file, and checked."""
 
 from .check import check_card
 from .draft import draft_card

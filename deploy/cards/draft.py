@@ -1,4 +1,4 @@
-"""`segeval model init`: a model card from what an ONNX file says, and what an image with its labels shows."""
+"""`segeval model init`: a model card drafted from an ONNX file and, if given, labelled images."""
 
 import os
 from collections.abc import Sequence

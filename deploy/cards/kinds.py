@@ -1,4 +1,4 @@
-"""Whether the numbers that a network answers with are logits or probabilities."""
+"""Whether a network's outputs are logits or probabilities."""
 
 import numpy as np
 from numpy.typing import NDArray

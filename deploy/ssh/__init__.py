@@ -1,4 +1,4 @@
-"""A bundle to devices and its results back, with the system's own ssh and rsync."""
+"""Sends a bundle to devices and fetches the results, with the system's ssh and rsync."""
 
 from .destination import parse_destinations
 from .farm import Outcome, replay_on_hosts, stop_on_hosts

@@ -1,7 +1,7 @@
-"""Commands on a device, each over a connection of the system's own ssh.
+"""Commands on a device, each over a connection of the system's ssh.
 
-It goes by the user's configuration, keys, agent and known hosts. Nothing here weakens the check of host keys, and
-nothing asks: BatchMode makes ssh fail where it would.
+It uses the user's configuration, keys, agent and known hosts. Host keys are checked as configured, and nothing prompts:
+BatchMode makes ssh fail instead.
 """
 
 import json
@@ -86,7 +86,7 @@ class Connection:
         return RemoteError(f"{self.destination.text}: {what}", hint)
 
     def run(self, words: Sequence[str], given: bytes = b"") -> bytes:
-        """What a command on the device answers on stdout.
+        """The stdout of a command on the device.
 
         Raises RemoteError.
 

@@ -1,4 +1,4 @@
-"""Who a device is, as it is typed: host, user@host, user@host:port, user@[::1]:port, or a name from ~/.ssh/config.
+"""The address of a device as typed: host, user@host, user@host:port, user@[::1]:port, or a name from ~/.ssh/config.
 
 Every part begins with a letter or a digit, so that none can be read as an option of ssh or rsync.
 """

@@ -1,4 +1,4 @@
-"""The run on the device: started so that it needs no connection, and followed over one that may break."""
+"""The detached run on the device: it needs no connection, and is followed over one that may break."""
 
 import time
 from collections import deque

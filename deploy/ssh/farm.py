@@ -1,4 +1,4 @@
-"""Several devices side by side, each with its own folder of results. One that fails does not stop the others."""
+"""Several devices in parallel, each with its own results folder. One that fails does not stop the others."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ PHASES = ("push", "replay", "fetch")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Result]):
-    """What became of one device. out: folder of its results.   One of result and error is None."""
+    """The outcome for one device. out: folder of its results.   One of result and error is None."""
 
     destination: Destination
     out: Path

@@ -1,4 +1,4 @@
-"""Where things lie on a device, and which of its replays belongs to a folder here.
+"""Paths on a device, and which of its replays belongs to a local folder.
 
 BASE/BUNDLE/bundle/        the bundle, by the first digits of its hash
 BASE/BUNDLE/replays/ID/    results, one folder for each --out here

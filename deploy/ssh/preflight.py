@@ -1,4 +1,4 @@
-"""Before anything is sent: is there a Python with numpy, a folder to write to, space for it all, and an engine?"""
+"""Checks before anything is sent: Python with numpy, a writable folder, enough space, and an engine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ def prepare(bundle: Path) -> Shipment:
 
 
 def ask(connection: Connection, shipment: Shipment, base: str) -> Answer:
-    """What is there, whatever it is. Raises RemoteError."""
+    """What the device has. Raises RemoteError."""
     try:
         return msgspec.convert(connection.call("probe", "probe", shipment.request(base)), Answer)
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""Results from a device: packed there, copied in one file that can be continued, proved by its hash and unpacked."""
+"""Fetches results from a device: packed there, copied in one resumable file, checked by its hash and unpacked."""
 
 import time
 from pathlib import Path

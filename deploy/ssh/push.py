@@ -1,4 +1,4 @@
-"""Files of a bundle to a device: with rsync, which goes on within a file, else as one tar stream."""
+"""Sends files of a bundle to a device: with rsync, which resumes within a file, else as one tar stream."""
 
 import re
 import shlex

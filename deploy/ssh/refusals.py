@@ -1,4 +1,4 @@
-"""What ssh says when it fails, in words that help."""
+"""Errors of ssh, explained with a remedy."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One device: preflight, push, run detached, follow, fetch. Each step continues what an earlier attempt has begun."""
+"""One device: preflight, push, run detached, follow, fetch. Each step continues an earlier attempt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

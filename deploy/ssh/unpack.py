@@ -1,7 +1,7 @@
-"""Results that came from somewhere, unpacked without believing them.
+"""Unpacks results that are not trusted.
 
-Only plain files come out, only those that the manifest in front announces, with the size and hash it says, below one
-folder, and no more bytes in all than the caller allows.
+Only plain files are written, only those in the leading manifest, with its sizes and hashes, in one folder, and at most
+as many bytes as the caller allows.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Build the engines of a bundle without running an image: minutes of TensorRT that later commands do not spend."""
+"""Build the engines of a bundle without running an image, so that later commands need not spend the minutes."""
 
 from __future__ import annotations
 

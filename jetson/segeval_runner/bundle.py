@@ -1,4 +1,4 @@
-"""A bundle on disk: its files, proved by their hashes, and its images."""
+"""A bundle on disk: its files, checked by their hashes, and its images."""
 
 from __future__ import annotations
 

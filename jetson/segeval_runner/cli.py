@@ -103,7 +103,7 @@ def own_engines() -> Path:
 
 
 def settings(arguments: argparse.Namespace, bundle: Bundle) -> Settings:
-    """How engines are run: as the command line says, else as the bundle does."""
+    """Settings of engines: those of the command line, else those of the bundle."""
     run = bundle.manifest.run
     core = run.dla if arguments.dla is None else arguments.dla
     return Settings(
@@ -176,7 +176,7 @@ def interrupted(progress: Progress) -> int:
 
 
 def failed(error: Exception, progress: Progress) -> int:
-    """What was refused says why; anything else is a bug."""
+    """Print why something was refused; anything else is a bug."""
     if isinstance(error, RunnerError):
         progress.fail(error.what, error.hint)
         return EXIT_REFUSED

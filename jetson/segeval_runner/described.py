@@ -1,7 +1,7 @@
-"""How the input and the output of a file look that segeval did not make, and what lies between them and our contract.
+"""The input and output of a file that segeval did not make, and their conversion to and from segeval's contract.
 
-An ONNX file is wrapped in nodes that do it. A built engine cannot be wrapped: its images are prepared, and its answers
-turned into labels, by numpy in the functions here, step by step as those nodes do it.
+An ONNX file is wrapped in nodes that convert. A built engine cannot be wrapped: the functions here prepare its images
+and turn its outputs into labels with numpy, step by step as those nodes do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run that outlives the connection over which it was started: start, follow, stop.
+"""A run that outlives the connection that started it: start, follow, stop.
 
 FOLDER/run.json   which run this is: {"run": its id, "words": what runs, "group": its process group, "digest": of these}
 FOLDER/log        what it says, and at its end {"exit": code}
@@ -103,7 +103,7 @@ def read_state(folder: Path) -> Dict[str, Any]:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether the run of this folder has not ended."""
+    """Whether the run of this folder is still going."""
     if not (folder / "running").is_file():
         return False
     with locked(folder / "starting"), (folder / "running").open("ab") as running:

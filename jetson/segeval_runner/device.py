@@ -1,4 +1,4 @@
-"""What kind of device this is: module, JetPack, NVIDIA's libraries. All of it read from files, none of it changed.
+"""Which device this is: module, JetPack, NVIDIA's libraries. Everything is read from files, nothing is changed.
 
 Every function takes `root`, the folder that stands for ``/``; what is not there or not readable is None or empty.
 """

@@ -1,4 +1,4 @@
-"""A record that carries its own digest, so that no number in it changes unseen."""
+"""A record with a digest, so that changed numbers are detected."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def sealed(record: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def is_intact(record: Dict[str, Any]) -> bool:
-    """Whether a record says what it was sealed with. One without a digest, of an earlier segeval, is believed."""
+    """Whether a record matches its digest. One without a digest, from an earlier segeval, is accepted."""
     return DIGEST not in record or record[DIGEST] == digest_of(record)

@@ -1,4 +1,4 @@
-"""What this machine has, and what it would need for more."""
+"""What this machine has, and what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors of the runner. Each says what was wrong and what to do; none of them shows a traceback."""
+"""The errors of the runner. Each says what is wrong and what to do, without a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process at a time writes into a folder: of two that do the same work, each would spoil what the other writes."""
+"""A lock for one writing process per folder, since two would damage each other's results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends a run early: Ctrl-C, a signal, or the end of whoever started it. All of them take the way of Ctrl-C.
+"""What ends a run early: Ctrl-C, a signal, or the end of the starting process. All are treated as Ctrl-C.
 
 It is raised once, as KeyboardInterrupt in the main thread; nothing disturbs the clean-up after that.
 """

@@ -1,4 +1,4 @@
-"""bundle.json as typed records. Nothing in it is believed before it was checked."""
+"""bundle.json as typed records. Everything in it is checked before use."""
 
 from __future__ import annotations
 

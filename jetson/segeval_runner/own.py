@@ -1,4 +1,4 @@
-"""An engine whose file the user brought: what a bundle says about it, checked before it is believed."""
+"""The record of an engine from a user's own file, checked before use."""
 
 from __future__ import annotations
 

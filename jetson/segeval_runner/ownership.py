@@ -1,4 +1,4 @@
-"""Whose a folder is: no command of segeval writes into one that holds something else."""
+"""What a folder belongs to: no command of segeval writes into a folder with other contents."""
 
 from __future__ import annotations
 

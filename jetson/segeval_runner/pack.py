@@ -1,6 +1,6 @@
-"""One file out: results.tar holds everything of a replay, and first of all manifest.json with the hash of each file.
+"""Packs a replay into results.tar, which begins with manifest.json and the hash of each file.
 
-The same results give the same bytes, so that a copy that was cut off can be continued.
+The same results give the same bytes, so that an interrupted copy can be resumed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What a device has before a bundle is sent to it.
+"""Examines a device before a bundle is sent to it.
 
-The desktop sends this file's source over ssh and calls a function of it there, before anything of the bundle is on
-the device: it stands alone.
+The desktop sends the source of this file over ssh and calls a function of it there, so it imports nothing of segeval.
 """
 
 from __future__ import annotations

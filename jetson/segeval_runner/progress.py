@@ -1,6 +1,6 @@
 """Progress on stderr: lines of text with the time left, or JSON lines for a program that watches.
 
-Never the reason that a replay stops: a stderr that nobody reads any more is ignored.
+A closed stderr is ignored, so that progress never stops a replay.
 """
 
 from __future__ import annotations

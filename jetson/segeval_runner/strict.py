@@ -1,4 +1,4 @@
-"""Reading what may come from anywhere: JSON that means one thing, names that stay in their folder, plain files."""
+"""Reading untrusted input: unambiguous JSON, names that stay in their folder, plain files."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One file per command: it parses and prints, and decides nothing. Stages are imported inside the commands."""
+"""One file per command, which only parses and prints. Stages are imported inside the commands."""

@@ -56,7 +56,9 @@ def bench(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure latency, throughput, power and energy of a bundle's engines on this machine. Resumes if interrupted.
+    """Measure latency, throughput, power and energy of a bundle here.
+
+    An interrupted benchmark is resumed.
 
     To measure on a device, follow docs/benchmark.md and copy the results folder back. The options from --seconds to
     --period override the preset.

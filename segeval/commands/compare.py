@@ -21,7 +21,9 @@ def compare(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what changed between two reports: two devices, two JetPacks, two commits.
+    """Show what changed between two reports.
+
+    They may be of two devices, two JetPacks, two commits.
 
     Images are paired; differences are tested, with a correction for multiple tests. Significant ones come first.
 

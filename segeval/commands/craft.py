@@ -213,7 +213,7 @@ def craft(
 
 
 def attacks_of(names: list[str]) -> tuple[str, ...]:
-    """The attacks that are named, by themselves or by their suite, each once."""
+    """The attacks named directly or by a suite, each once."""
     from segeval.registry import suites
 
     known = suites()
@@ -221,12 +221,12 @@ def attacks_of(names: list[str]) -> tuple[str, ...]:
 
 
 def deployed_too(on: list[OnName]) -> bool:
-    """Whether anything is made on deployed files."""
+    """Whether any attack is made on deployed files."""
     return set(on) != {OnName.FP32}
 
 
 def code_of(manifest: AdversarialSet) -> list[str]:
-    """What a set names that is not registered: code that `segeval deploy` imports only if it is allowed to."""
+    """Unregistered code that a set names, which `segeval deploy` imports only with --allow."""
     from segeval.registry import DATASETS, MODELS
 
     cards = [code for model in manifest.models if model.card is not None for code in model.card.codes]

@@ -1,7 +1,6 @@
 """Defaults of options: SEGEVAL_COMMAND_OPTION variables, and a TOML file with one table per command.
 
-An option on the command line comes before the variable, the variable before the file, the file before the built-in
-default. Commands and options are those of Typer.
+Precedence: option on the command line, variable, file, built-in default. Commands and options are Typer's.
 """
 
 import tomllib

@@ -23,7 +23,9 @@ def demo(
     out: Annotated[Path, Option("--out", help="Folder for the results.")] = Path("segeval-demo"),
     quiet: Quiet = False,
 ) -> None:
-    """Run the whole chain (craft, deploy, replay, evaluate) on synthetic scenes with bundled networks, in minutes.
+    """Run the whole chain on synthetic scenes with bundled networks.
+
+    It crafts, deploys, replays and evaluates in minutes.
 
     \b
     segeval demo

@@ -108,7 +108,9 @@ def deploy(
     ssh_config: SshConfig = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make a self-contained bundle: every model of the set at every precision, the images, and a runner.
+    """Make a self-contained bundle for a device.
+
+    It has every model of the set at every precision, the images, and a runner.
 
     \b
     segeval deploy runs/set --out runs/bundle
@@ -173,7 +175,7 @@ def deploy(
 
 
 def weight_files(texts: "Sequence[str]") -> dict[str, Path]:
-    """What --model names, as files by network. Raises ConfigurationError."""
+    """The files given with --model, by network. Raises ConfigurationError."""
     found = {}
     for text in texts:
         name, equals, file = text.partition("=")
@@ -192,7 +194,7 @@ def modes(attribute: str | None) -> "list[AttributionMode]":
 
 
 def show_parity(bundle: "BundleManifest") -> None:
-    """How near each deployed file is to torch on clean images, and to the end of half precision."""
+    """Print how well each deployed file agrees with PyTorch on clean images, and its largest half-precision value."""
     from segeval.precision import LARGEST_HALF
 
     compared = [(engine, engine.parity) for engine in bundle.engines if engine.parity is not None]
@@ -239,7 +241,7 @@ def say_where_the_accelerator_is(bundle: "BundleManifest") -> None:
 
 
 def show_compilations(bundle: "BundleManifest") -> None:
-    """What NVIDIA's compiler made of every file, or that no TensorRT has read them."""
+    """Print what NVIDIA's compiler made of every file, or warn that the files were not checked by TensorRT."""
     from segeval.registry import TARGETS
 
     compiled = [(engine.name, engine.compiled) for engine in bundle.engines if engine.compiled is not None]

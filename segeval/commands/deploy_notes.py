@@ -1,4 +1,4 @@
-"""What `segeval deploy` says of files beside their parity: what was left out or doubted, and on what ranges rest."""
+"""Notes of `segeval deploy` besides parity: operators left in floating point, doubtful files, calibration images."""
 
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def carries(bundle: "BundleManifest") -> bool:
-    """Whether a bundle holds engines of the user's, who trusts them, having given them."""
+    """Whether a bundle has engines that the user gave, and therefore trusts."""
     return any(engine.own is not None and engine.own.format == "tensorrt" for engine in bundle.engines)
 
 
 def show_left_out(bundle: "BundleManifest") -> None:
-    """Which convolutions an int8 file leaves exact, and why."""
+    """Print which convolutions of an int8 file stay in floating point, and why."""
     for engine in bundle.engines:
         found = engine.calibration
         if found is not None and found.too_small:
@@ -28,7 +28,7 @@ def show_left_out(bundle: "BundleManifest") -> None:
 
 
 def show_own(bundle: "BundleManifest") -> None:
-    """What was found of the files that the user brought, and what speaks against them."""
+    """Print warnings about the user's own files."""
     for engine in bundle.engines:
         own = engine.own
         if own is None:
@@ -44,7 +44,7 @@ def show_own(bundle: "BundleManifest") -> None:
 
 
 def warn_of_calibration(bundle: "BundleManifest") -> None:
-    """Say it if int8 saw, when its ranges were found, the very images it is about to be judged on."""
+    """Warn if int8 was calibrated on the images it will be judged on, or on fewer images than requested."""
     found = (engine.calibration for engine in bundle.engines)
     for source in dict.fromkeys(each.source for each in found if each and each.on_own_images):
         say(f"warning: the int8 ranges were found on {source}")

@@ -156,7 +156,7 @@ def installed() -> dict[str, str]:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Show what is installed, which engines and devices work here, and how to add the missing ones.
+    """Show what works on this machine and how to add the rest.
 
     \b
     segeval doctor

@@ -30,9 +30,9 @@ def fetch(
     offline: Annotated[bool, Option("--offline", help="Check the local files; download nothing.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Download and verify datasets and published weights, where the other commands find them.
+    """Download and verify datasets and published weights.
 
-    Files that are already correct are kept; interrupted downloads are continued.
+    The other commands find them. Files that are already correct are kept; interrupted downloads are continued.
 
     \b
     segeval fetch camvid espnet-camvid
@@ -127,7 +127,7 @@ def here(inventory: "Inventory") -> str:
 
 
 def show_plan(inventories: Sequence["Inventory"], cache: Path, base: str) -> None:
-    """What comes from where, under which licence, and how much it is."""
+    """Print what will be downloaded, from where, under which licence, and its size."""
     mirror = "" if base == GITHUB else f", by way of {base}"
     for inventory in inventories:
         source, files, wanted = inventory.source, inventory.files, inventory.wanted
@@ -149,7 +149,7 @@ def show_licences(inventories: Sequence["Inventory"]) -> None:
 
 
 def size(source: Source, files: Sequence[RemoteFile]) -> str:
-    """How much files of a source are."""
+    """The total size of files of a source, in words."""
     sizes = [file.size for file in files if file.size is not None]
     if len(sizes) == len(files):
         return f"{sum(sizes) / 1e6:.1f} MB"

@@ -1,4 +1,4 @@
-"""``--host``: what `segeval replay` and `segeval deploy` do on devices."""
+"""``--host``: running on devices, for `segeval replay` and `segeval deploy`."""
 
 import shlex
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def two_lines(bundle: Path, options: Sequence[str] = ()) -> str:
 
 
 def checked(hosts: Sequence[str], base: str, python: str, ssh_config: Path | None) -> "Remote":
-    """How devices are used. Raises ConfigurationError for options that cannot work, before anything is done."""
+    """The checked settings for remote devices. Raises ConfigurationError for options that cannot work."""
     from segeval.deploy.ssh import Remote, parse_destinations
 
     if not hosts:

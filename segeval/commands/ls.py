@@ -97,7 +97,7 @@ def classes_of_dataset(name: str, root: Path | None, split: str) -> ClassTable:
 
 
 def task_rows_of(classes: ClassTable) -> tuple[Row, list[Row]]:
-    """What can be asked of the classes of a network or dataset."""
+    """The tasks possible with the classes of a network or dataset."""
     rows: list[Row] = []
     for text, goal in tasks_of(classes).items():
         sources = (

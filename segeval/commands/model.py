@@ -1,4 +1,4 @@
-"""``segeval model``: model cards, by which a network of the user's own is named."""
+"""``segeval model``: model cards, which describe the user's own networks."""
 
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from segeval.datasets import Dataset
     from segeval.deploy.cards.trials import Labelled
 
-model = typer.Typer(no_args_is_help=True, help="Write and check a model card, the description of your own network.")
+model = typer.Typer(no_args_is_help=True, help="Write and check a model card, which describes your network.")
 
 DEFAULT = "folder"
 """What a folder holds of which nobody says it."""

@@ -1,4 +1,4 @@
-"""Options that are the same words in every command."""
+"""Options that several commands share."""
 
 import re
 import shlex

@@ -68,7 +68,7 @@ def replay(
 
 
 def say_what_cannot_run_here(bundle: Path, done: "Replay") -> None:
-    """Which engines of a bundle the backend passed over, and why."""
+    """Print which engines of a bundle the backend skipped, and why."""
     from segeval.files.bundles import BundleFolder
 
     begun = {engine.name for engine in done.engines}

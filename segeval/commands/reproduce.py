@@ -52,9 +52,7 @@ def reproduce(
     origin: Annotated[
         Path | None, Option("--from", metavar="DIR", help="Repeat this reproduction with its recorded configuration.")
     ] = None,
-    split: Annotated[
-        str | None, Option("--split", help="Split of the dataset.", show_default="val of cityscapes, else test")
-    ] = None,
+    split: Annotated[str | None, Option("--split", help="Split of the dataset.", show_default="the paper's")] = None,
     data_root: DataRoot = None,
     size: Size = None,
     model: Annotated[
@@ -79,7 +77,7 @@ def reproduce(
     dry_run: Annotated[bool, Option("--dry-run", help="Print the plan and its cost, then stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Reproduce a paper on your data and compare the results with the published ones.
+    """Reproduce a paper on your data and compare the results.
 
     \b
     segeval reproduce kang2020 --dataset camvid --out runs/kang2020 --dry-run

@@ -132,7 +132,7 @@ def layer_notes(record: "BenchRecord") -> list[str]:
 
 
 def bench_notes(record: "BenchRecord") -> list[str]:
-    """What power is or why there is none, and every kind of doubt with an example."""
+    """What the power values mean or why they are missing, and every kind of doubt with an example."""
     powers: dict[str, list[str]] = {}
     doubts: dict[str, list[str]] = {}
     runs = (*record.runs, *record.without_argmax)

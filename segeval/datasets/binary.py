@@ -1,4 +1,4 @@
-"""Masks of 0 and 255, as binary networks have them: what 255 means there."""
+"""Masks of 0 and 255, as for binary networks: what 255 means."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -52,7 +52,7 @@ def black_and_white(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def told_of_black_and_white(table: ClassTable) -> str:
-    """How such masks are read, and how to have it otherwise."""
+    """A message on how such masks are read, and how to change it."""
     dark, bright = table.names
     return (
         f"masks contain only 0 and 255: 0 is read as {dark}, 255 as {bright}; if 255 is unlabelled, write "

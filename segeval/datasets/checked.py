@@ -1,4 +1,4 @@
-"""A dataset whose examples are what `Example` says: a plug-in of somebody's own may give anything."""
+"""A dataset whose examples are checked against `Example`, because a plug-in may return anything."""
 
 from collections.abc import Sequence
 from typing import Any

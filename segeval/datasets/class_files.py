@@ -86,7 +86,7 @@ def require_keys(where: str, found: Mapping[str, Any], known: Iterable[str]) -> 
 
 
 def classes_of(path: Path, written: ClassFile) -> tuple[ClassTable, Meaning]:
-    """The class table, and what label files mean by it alone."""
+    """The class table, and the meaning of label files without [map]."""
     if bool(written.table) == bool(written.classes):
         raise DataError(f"{path}: it needs either classes or table", 'as in classes = ["road", "car"]')
     if written.table:

@@ -1,4 +1,4 @@
-"""The class list of a folder of images: classes.txt with a name per line, or classes.toml, which can say more."""
+"""The class list of a folder of images: classes.txt with a name per line, or classes.toml with more."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a dataset is: a sequence of examples of one split."""
+"""The dataset protocol: a sequence of examples of one split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

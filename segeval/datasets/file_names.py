@@ -1,4 +1,4 @@
-"""Names of images: they become names of files on every system that a set travels to."""
+"""Names of images, which must be valid file names on every system that a set is copied to."""
 
 import re
 
@@ -13,7 +13,7 @@ LONGEST = 150
 
 
 def is_safe(name: object) -> bool:
-    """Whether a name can be that of a file, on every system that a set travels to."""
+    """Whether a name is a valid file name on every system."""
     if not isinstance(name, str) or UNSAFE.search(name) or UNPRINTABLE.search(name):
         return False
     return len(name.encode()) <= LONGEST

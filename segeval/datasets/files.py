@@ -1,4 +1,4 @@
-"""Datasets of image and label files: where they are, which belong together, and the Dataset made of them."""
+"""Datasets of image and label files: finding the files, pairing them, and the Dataset of the pairs."""
 
 import re
 import unicodedata
@@ -96,7 +96,7 @@ def list_files(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[P
 
 
 def has_ending(path: Path, endings: Sequence[str]) -> bool:
-    """Whether a file's name ends in one of these, in whatever capitals."""
+    """Whether a file's name ends in one of these, ignoring capitals."""
     return path.name.lower().endswith(tuple(ending.lower() for ending in endings))
 
 

@@ -91,7 +91,7 @@ def open_folder(
 
 
 def told_of(folder: Path, classes: ClassList, pairs: Sequence[Pair]) -> list[str]:
-    """What a person should know of a folder without class list, and of images without masks."""
+    """Notes on a folder without a class list, and on images without masks."""
     missing = [pair.id for pair in pairs if pair.labels is None]
     found = [name for name in ALMOST_MASKS if any(map(Path.is_dir, [folder / name, *folder.glob(f"*/{name}")]))]
     notes = []
@@ -105,7 +105,7 @@ def told_of(folder: Path, classes: ClassList, pairs: Sequence[Pair]) -> list[str
 
 
 def has_class_list(folder: Path) -> bool:
-    """Whether the folder says what its classes are."""
+    """Whether the folder has a class list."""
     return (folder / CLASS_FILE).exists() or (folder / CLASS_LIST).exists()
 
 

@@ -1,4 +1,4 @@
-"""Reading label files that other programs wrote, as numbers of classes or as pictures in their colours."""
+"""Reading label files of other programs: class ids, or pictures in the classes' colours."""
 
 from collections.abc import Collection
 from dataclasses import replace

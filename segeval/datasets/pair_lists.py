@@ -1,4 +1,4 @@
-"""pairs.csv: which image and which mask belong together, where their names do not say it."""
+"""pairs.csv: pairs of image and mask whose names do not match."""
 
 import csv
 import unicodedata

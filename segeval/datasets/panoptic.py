@@ -1,4 +1,4 @@
-"""COCO panoptic label files: pictures hold numbers of segments in their colours, a JSON file says what those are."""
+"""COCO panoptic label files: colours encode segment numbers, and a JSON file gives their categories."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

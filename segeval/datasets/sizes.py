@@ -1,4 +1,4 @@
-"""Images of different sizes: a set has one, which they are brought to."""
+"""Images of different sizes, which are resized to the one size of a set."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -35,5 +35,5 @@ def told_of_sizes(sizes: Sequence[Size], size: Size) -> str:
 
 
 def is_stretched(size: Size, wanted: Size) -> bool:
-    """Whether bringing an image of one size to another changes the ratio of its sides."""
+    """Whether resizing an image from one size to another changes its aspect ratio."""
     return abs(size[0] * wanted[1] / (size[1] * wanted[0]) - 1) > TOLERANCE

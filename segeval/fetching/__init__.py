@@ -1,4 +1,4 @@
-"""Published datasets and weights from the repositories that carry them, into the user's cache.
+"""Download published datasets and weights into the user's cache.
 
-sources: what there is.   inventory: what of it is here.   server, download, batch, lock: how the rest gets here.
+sources: what is available.   inventory: what is in the cache.   server, download, batch, lock: downloading the rest.
 """

@@ -1,4 +1,4 @@
-"""Many small downloads at once, in threads that neither an error nor Ctrl-C waits for."""
+"""Many small downloads in parallel, in threads that do not delay an error or Ctrl-C."""
 
 import time
 from collections.abc import Callable, Sequence

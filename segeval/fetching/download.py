@@ -1,4 +1,4 @@
-"""One file into its place: continued where it was cut off, verified, and there as a whole or not at all."""
+"""Download one file: resumed after an interruption, verified, and stored completely or not at all."""
 
 import os
 import re

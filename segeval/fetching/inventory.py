@@ -1,4 +1,4 @@
-"""What of a source is in the cache already. Decided by the hash: a file of the right name alone does not count."""
+"""Which files of a source are in the cache, decided by their hashes, not their names."""
 
 import hashlib
 from collections.abc import Sequence

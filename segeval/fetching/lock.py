@@ -1,4 +1,4 @@
-"""One download into a cache at a time: two would write into each other's unfinished files."""
+"""A lock that allows one download into a cache at a time, since two would mix their unfinished files."""
 
 import time
 from collections.abc import Callable, Iterator

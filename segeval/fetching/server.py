@@ -1,4 +1,4 @@
-"""A server that has the files at OWNER/REPOSITORY/COMMIT/PATH: requests, redirects and what its refusals mean."""
+"""A server with files at OWNER/REPOSITORY/COMMIT/PATH: requests, redirects and the meaning of its errors."""
 
 import ssl
 from http.client import HTTPException, HTTPMessage, HTTPResponse
@@ -89,7 +89,7 @@ class Server:
 
 
 def refusal(url: str, error: HTTPError, start: int) -> Exception:
-    """What an answer other than the file means."""
+    """The error for an answer other than the file."""
     said = f"{error.code} {error.reason}".rstrip()
     if error.code == OUT_OF_RANGE and start:
         return OutOfRangeError(said)
@@ -101,7 +101,7 @@ def refusal(url: str, error: HTTPError, start: int) -> Exception:
 
 
 def unreachable(url: str, error: Exception) -> Exception:
-    """What a connection means that did not come about."""
+    """The error for a connection that could not be made."""
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, ssl.SSLCertVerificationError):
         return FetchError(

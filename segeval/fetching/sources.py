@@ -1,7 +1,6 @@
-"""What can be fetched: names, files with their hashes, where they come from and under which licence.
+"""What can be fetched: names, files with their hashes, origins and licences.
 
-The hashes lie in the tables beside this file. A file is only ever taken for what it is by its hash, so it does not
-matter which server or mirror it came from.
+The hashes are in the tables beside this file. A file is identified only by its hash, so any server or mirror will do.
 """
 
 from collections.abc import Callable, Sequence
@@ -120,7 +119,7 @@ SOURCES = {
 
 
 def source_of(path: str) -> Source | None:
-    """What brings this file, or the files below this folder, of the cache; None if nothing does."""
+    """The source of this file, or of the files in this folder, of the cache; None if there is none."""
     below = f"{path}/"
     for source in SOURCES.values():
         if any(file.path == path or file.path.startswith(below) for file in source.files()):

@@ -1,6 +1,6 @@
 """What a benchmark measured on the device: bench.json, segeval.bench/1.
 
-Written by ``segeval_runner``, possibly on another machine: nothing in it is believed before it was checked.
+Written by ``segeval_runner``, possibly on another machine, so everything in it is checked before use.
 """
 
 import binascii

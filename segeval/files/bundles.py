@@ -170,7 +170,7 @@ class BundleFolder:
 
     @property
     def manifest_path(self) -> Path:
-        """Where bundle.json lies."""
+        """The path of bundle.json."""
         return self.root / "bundle.json"
 
     def _manifest_bytes(self) -> bytes:

@@ -1,6 +1,6 @@
-"""What the records of a set have to say of each other before anything is counted.
+"""Checks that the records of a set agree with each other, before anything is counted.
 
-Hashes do not tell: a set that was put together by hand, or from two versions, has right ones too.
+Hashes cannot show that: a set assembled by hand, or from two versions, has correct ones too.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""What earlier versions of segeval called otherwise, as today's records name it.
+"""Names of earlier versions of segeval, translated to today's.
 
-A corruption, which is what a camera does to an image, was called a channel: in segeval.bundle/1, in segeval.report/1,
+A corruption, that is, what a camera does to an image, was called a channel: in segeval.bundle/1, in segeval.report/1,
 and in the keys of the inputs.
 """
 

@@ -1,6 +1,6 @@
-"""Records as JSON: `encode` and `decode` are the only way there and back.
+"""Records as JSON, written only by `encode` and read only by `decode`.
 
-Decoding checks types strictly and names the field that is wrong. Formats carry a schema string with a version.
+Decoding checks types strictly and names the wrong field. Formats carry a schema string with a version.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a bundle says of each engine: its file, how it was calibrated, and what was measured of it before it left."""
+"""The record of each engine in a bundle: its file, its calibration, and what was measured on the desktop."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

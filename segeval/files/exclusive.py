@@ -1,4 +1,4 @@
-"""One process at a time writes into a folder: two that resume the same work would append every record twice."""
+"""A lock for one writing process per folder, since two that resume the same work would append records twice."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A reproduction on disk: what it is made of, and the sets it crafts. Crafting fills it, evaluation reads it.
+"""A reproduction on disk: its configuration and its sets. Crafting writes it, evaluation reads it.
 
 experiment.json     the resolved configuration; the directory can be made again from it alone
 sets/NAME/          adversarial sets, one for each entry of `sets`

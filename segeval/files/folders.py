@@ -1,4 +1,4 @@
-"""Whose a folder is, before something is written into it."""
+"""Checks what a folder contains before something is written into it."""
 
 from pathlib import Path
 

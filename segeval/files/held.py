@@ -1,4 +1,4 @@
-"""Folders that a command is writing into: one that is removed meanwhile is not brought back by the next write."""
+"""Folders that a command is writing to. If one is removed meanwhile, the next write does not create it again."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""8-bit PNG files that read back equal, and the limits of what is opened."""
+"""8-bit PNG files that read back unchanged, and size limits for reading."""
 
 import io
 import warnings

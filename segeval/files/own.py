@@ -1,4 +1,4 @@
-"""What a bundle says about a file that the user brought."""
+"""The record of a user's own file in a bundle."""
 
 from dataclasses import dataclass
 from typing import Literal

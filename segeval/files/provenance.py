@@ -1,4 +1,4 @@
-"""What a result was made with: package versions and the revision of the code."""
+"""Provenance of a result: package versions and the revision of the code."""
 
 import platform
 import subprocess

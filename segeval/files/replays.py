@@ -1,11 +1,11 @@
-"""What came back from the device: label maps and latencies of every input on every engine.
+"""The results from a device: label maps and latencies of every input on every engine.
 
     replay.json            which bundle, which machine, how far each engine is
     bundle.json            a copy of the bundle's manifest
     ENGINE/results.jsonl   one line per input, with a digest of its own
     ENGINE/labels.bin      label maps, uint8 (H, W), one zlib stream after another
 
-Written by ``segeval_runner``, possibly on another machine: nothing in it is believed before it was checked.
+Written by ``segeval_runner``, possibly on another machine, so everything in it is checked before use.
 """
 
 import os

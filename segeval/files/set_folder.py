@@ -31,12 +31,12 @@ class SetFolder:
 
     @property
     def manifest_path(self) -> Path:
-        """Where the manifest lies."""
+        """The path of the manifest."""
         return self.root / "set.json"
 
     @property
     def samples_path(self) -> Path:
-        """Where the records lie, one per line."""
+        """The path of the records, one per line."""
         return self.root / "samples.jsonl"
 
     def manifest(self) -> AdversarialSet:

@@ -1,4 +1,4 @@
-"""The records of an adversarial set: what was attacked, how, and what came of it. All are frozen dataclasses."""
+"""The records of an adversarial set: what was attacked, how, and with which result. All are frozen dataclasses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

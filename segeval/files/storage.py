@@ -1,6 +1,6 @@
 """Files on disk: atomic writes, hashes, and reading with limits.
 
-A folder of segeval is either complete or says that it is not; nothing is ever half-written under its final name.
+A folder of segeval is complete or marked as incomplete; no file is ever half-written under its final name.
 """
 
 import errno

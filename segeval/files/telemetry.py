@@ -1,4 +1,4 @@
-"""What the runner recorded of a machine during a replay or a benchmark: power, temperatures, clocks, throttling."""
+"""What the runner measured on a machine during a replay or benchmark: power, temperatures, clocks, throttling."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""A network as an ONNX graph: its export, the contract it keeps, its precisions and its noise floor."""
+"""A network as an ONNX graph: export, contract, precisions and noise floor."""

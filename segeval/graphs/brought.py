@@ -1,4 +1,4 @@
-"""An ONNX file that segeval did not make, read as data: nothing of it is run before it was looked at."""
+"""An ONNX file that segeval did not make, parsed and checked before anything of it is run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Tensor:
 
 
 def read_onnx(path: Path) -> ModelProto:
-    """A file with its external data, which must lie beside or below it.
+    """Read a file with its external data, which must be beside or below it.
 
     Raises:
         EngineError: for a file that is no ONNX file, names data elsewhere, has operators of somebody's own, or is of an
@@ -85,7 +85,7 @@ def data_of(path: Path) -> set[Path]:
 
 
 def parsed(path: Path) -> ModelProto:
-    """An ONNX file without what lies beside it. Raises EngineError for one that is too large or none."""
+    """An ONNX file without its external data. Raises EngineError if it is too large or not an ONNX file."""
     require_small(path, path.stat().st_size)
     try:
         return onnx.load(path, load_external_data=False)
@@ -150,7 +150,7 @@ def input_of(model: ModelProto, path: Path) -> Tensor:
 
 
 def output_of(model: ModelProto, name: str, path: Path) -> Tensor:
-    """The answer of this name, or the only one. Raises EngineError if it has none such."""
+    """The output of this name, or the only one. Raises EngineError if there is none."""
     outputs = {value.name: described(value) for value in model.graph.output}
     if not name and len(outputs) == 1:
         return next(iter(outputs.values()))

@@ -1,7 +1,7 @@
-"""How int8 ranges are found, as typed: ``METHOD`` or ``METHOD,KEY=VALUE,…``.
+"""Calibrations as typed on the command line: ``METHOD`` or ``METHOD,KEY=VALUE,…``.
 
-The first calibration of a command makes the int8 that ships. Each further one makes an int8 of its own beside it,
-with a name that says what is not as by default, or of the number of images, not as in the first.
+The first calibration of a command makes the engine ``int8``. Each further one makes another int8 engine, named after
+what differs from the default (for the number of images: from the first).
 """
 
 import math
@@ -64,7 +64,7 @@ class CalibrationSpec:
 
     @property
     def plain(self) -> bool:
-        """Whether its method and number of images say it all."""
+        """Whether everything except method and number of images is the default."""
         return self == CalibrationSpec(self.method, images=self.images)
 
     @property

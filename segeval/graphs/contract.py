@@ -1,4 +1,4 @@
-"""What every deployed file must be, proved on the file that was written."""
+"""The contract of every deployed file, checked on the written file."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Operators that TensorRT 8.5 does not have, as the ones they are made of."""
+"""Operators that TensorRT 8.5 lacks, decomposed into ones that it has."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a file with half precision in it computes on a device that really computes in half.
+"""What a file with half precision computes on a device that really uses half arithmetic.
 
 ONNX Runtime has no half kernels for most processors: it reads such a file, puts casts around it and computes in fp32,
 so that an activation past 65,504 passes unseen. Here the file itself is rewritten: what it holds in fp16 is held in

@@ -1,4 +1,4 @@
-"""The noise floor of a deployed file: how many labels change if nothing but the order of its sums does.
+"""The noise floor of a deployed file: how many labels change if only the order of its sums changes.
 
 Every engine adds the products of a convolution in an order of its own, and each of these sums is rounded. In fp32 that
 moves next to no label. In int8 a value that lies between two levels falls to the other side, a whole step away, and

@@ -64,7 +64,7 @@ def element_types(model: ModelProto) -> dict[str, int]:
 
 
 def refusals(model: ModelProto) -> Iterator[tuple[str, str]]:
-    """What TensorRT would not take, as (node, reason)."""
+    """Nodes that TensorRT would refuse, as (node, reason)."""
     types, constants = element_types(model), {tensor.name for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type not in OPERATORS:
@@ -89,7 +89,7 @@ def operands(node: NodeProto, name: str) -> frozenset[int]:
 
 
 def attributes(node: NodeProto) -> Iterator[str]:
-    """What TensorRT does not do of an operator that it has."""
+    """Attributes of a supported operator that TensorRT does not support."""
     given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     if node.op_type == "Resize":
         for name, values in RESIZE.items():

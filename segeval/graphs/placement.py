@@ -1,4 +1,4 @@
-"""Which inputs of a network's operators are rounded to int8, that is, where the pairs of Q and DQ stand.
+"""Placements: which inputs of a network's operators are rounded to int8, that is, where the Q/DQ pairs are.
 
 ``accurate``: activations and weights of the operators that the calibration names, and nothing else.
 

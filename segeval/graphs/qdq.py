@@ -1,4 +1,4 @@
-"""The rules for one int8 file for TensorRT 8.5 to 11 and ONNX Runtime, proved on the file itself.
+"""The rules of an int8 file for TensorRT 8.5 to 11 and ONNX Runtime, checked on the file itself.
 
 Explicit quantization: each quantized operator takes its activations and weights through a pair of QuantizeLinear and
 DequantizeLinear. Symmetric int8 everywhere (zero-points 0), weights per channel, bias not quantized. Scales, weights

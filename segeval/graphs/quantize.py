@@ -1,7 +1,7 @@
-"""int8 by explicit quantization (QDQ), in the one form that is meant for TensorRT 8.5 to 11 and ONNX Runtime alike.
+"""int8 by explicit quantization (QDQ), in one form for TensorRT 8.5 to 11 and ONNX Runtime.
 
-By default only convolutions are quantized, and everything else keeps exact values: of all the sets of operators that
-were measured this one is closest to fp32 (docs/quantization.md). `placement` has the other way.
+By default only convolutions are quantized, and everything else keeps exact values. Of all the sets of operators that
+were measured, this one is closest to fp32 (docs/quantization.md). `placement` has the alternative.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Deployed files on this machine's ONNX Runtime, set up as the runner does, for calibration and parity."""
+"""ONNX Runtime sessions of deployed files, configured as in the runner, for calibration and parity."""
 
 import tempfile
 from collections import Counter

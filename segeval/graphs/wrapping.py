@@ -1,7 +1,7 @@
-"""A file of the user's in nodes that make it keep the contract of every deployed file: camera image in, label map out.
+"""Wraps a user's file in nodes that give it the contract of every deployed file: camera image in, label map out.
 
-The user's nodes stay as they are, in their opset. What is put around them does what the functions of
-`segeval_runner.described` do with numpy.
+The user's nodes are unchanged, in their opset. The added nodes do what the functions of `segeval_runner.described` do
+with numpy.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Networks, and everything a network needs to be used right: classes, pre-processing, weights, licence."""
+"""Networks, with their classes, pre-processing, weights and licences."""
 
 from segeval.models.loading import load_model, load_models
 from segeval.models.network import Network

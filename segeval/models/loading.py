@@ -174,7 +174,7 @@ def find_weights(spec: ModelSpec, called: str = "") -> Path:
 
 
 def weights_status(spec: ModelSpec) -> str:
-    """Whether the weights of a network are at hand, in a word."""
+    """Whether the weights of a network are available, in one word."""
     if spec.weights is None:
         return "give a file"
     return (
@@ -183,7 +183,7 @@ def weights_status(spec: ModelSpec) -> str:
 
 
 def candidates(weights: WeightsFile) -> list[Path]:
-    """Where a weight file may lie, the first choice first."""
+    """Where a weight file may be, in order of preference."""
     if weights.bundled:
         return [BUNDLED / weights.file]
     shared = data_folder()
@@ -229,7 +229,7 @@ def names_in(path: Path) -> list[str]:
 
 
 def read_tensors(path: Path) -> Any:
-    """What a weight file holds."""
+    """The tensors in a weight file."""
     safe = path.suffix == ".safetensors"
     try:
         return from_safetensors(path) if safe else torch.load(path, map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""Whether parameters are those of a network."""
+"""Checks whether parameters belong to a network."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""How networks are named on the command line: NAME, NAME=WEIGHTS, CARD, or LABEL= before it for a name of one's own."""
+"""How networks are named on the command line: NAME, NAME=WEIGHTS or CARD, optionally with LABEL= in front."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What an attack needs of a network, in PyTorch or read from a deployed file."""
+"""What an attack needs from a network, whether in PyTorch or read from a deployed file."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Batch normalization and PReLU as one layer, with a short way back to the input while the network is frozen."""
+"""Batch normalization and PReLU as one layer, with a custom, faster backward pass while the network is frozen."""
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, cast

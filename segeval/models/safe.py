@@ -1,4 +1,4 @@
-"""Weights as safetensors, with a digest of their own: what trained them is gone when they are used."""
+"""Weights as safetensors with a digest, which detects damage after training."""
 
 import hashlib
 from collections.abc import Mapping

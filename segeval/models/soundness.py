@@ -1,4 +1,4 @@
-"""Whether what a network answers can be attacked and measured: finite logits of a usual size, and mostly right."""
+"""Checks whether a network can be attacked and measured: finite logits of usual scale, mostly correct labels."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Reproductions of papers: the stages put together, in one directory that can be made again from itself."""
+"""Reproductions of papers: all stages in one directory, which can be reproduced from its own record."""
 
 from segeval.reproduce.kang2020.image_choice import Options, resolve
 from segeval.reproduce.kang2020.reproduction import Cost, Reproduction

@@ -1,4 +1,4 @@
-"""What numbers an engine computes with, in words for a record: the type that a file is named after is not always it."""
+"""Which arithmetic an engine uses, in words for a record; it can differ from the precision in the file's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time per layer: a pass of its own, since a profiler slows the calls that it watches."""
+"""The time per layer, in a separate pass, because a profiler slows the calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A benchmark as plain text, at most as wide as a terminal that nobody resized."""
+"""A benchmark as plain text, narrow enough for a terminal of default size."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class End(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """What a model takes and what it gives."""
+    """The input and output of a model."""
 
     images: End
     labels: End

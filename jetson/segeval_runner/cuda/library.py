@@ -1,4 +1,4 @@
-"""CUDA's runtime library: where it is found, its functions, and what its error codes say."""
+"""CUDA's runtime library: finding it, its functions, and its error codes."""
 
 from __future__ import annotations
 

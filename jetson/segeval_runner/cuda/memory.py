@@ -1,4 +1,4 @@
-"""What the runner needs of CUDA: memory, copies, streams, times and graphs of one device.
+"""What the runner needs from CUDA: memory, copies, streams, times and graphs of one device.
 
 Two implementations exist, in with_pycuda.py and with_cudart.py. Both use the device's primary context, the one that
 TensorRT and ONNX Runtime use too, so handles and addresses go from one to the other as plain integers. A `Cuda` is

@@ -1,4 +1,4 @@
-"""Calls of one model on the device, a call ahead: the next one is queued before the one before it is waited for."""
+"""Calls of one model with a call ahead: the next is queued before waiting for the previous one."""
 
 from __future__ import annotations
 

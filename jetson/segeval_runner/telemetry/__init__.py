@@ -1,4 +1,4 @@
-"""What the machine does while an engine runs: power, temperatures, clocks, memory, throttling."""
+"""The state of the machine while an engine runs: power, temperatures, clocks, memory, throttling."""
 
 from segeval_runner.telemetry.monitor import Monitor
 from segeval_runner.telemetry.source import Machine

@@ -1,4 +1,4 @@
-"""One look at the machine."""
+"""One reading of all sensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A thread that looks at the machine at a steady pace, and knows what its looking costs."""
+"""A thread that reads the sensors at a fixed interval, and measures its own cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of readings as the few numbers that a record keeps."""
+"""Summarises readings into the few numbers of a record."""
 
 from __future__ import annotations
 

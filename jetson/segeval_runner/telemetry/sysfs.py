@@ -1,4 +1,4 @@
-"""Small files that the kernel serves. One that is missing, unreadable or not a number is absent, never zero."""
+"""Small files of the kernel. One that is missing, unreadable or not a number counts as absent, never as zero."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ ABSENT_C = -200.0
 
 
 def believable(name: str, celsius: float) -> bool:
-    """Whether a temperature was measured. PMIC zones of Jetsons report a constant 50 or 100 C."""
+    """Whether a temperature is plausible. PMIC zones of Jetsons report a constant 50 or 100 C."""
     return celsius > ABSENT_C and not name.upper().startswith("PMIC")
 
 

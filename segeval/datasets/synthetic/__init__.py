@@ -1,6 +1,6 @@
-"""Procedural street scenes with Cityscapes labels; nothing reaches into this package but by what is named here.
+"""Procedural street scenes with Cityscapes labels. Other packages use only the names exported here.
 
-`render_scene(seed, height, width)` draws one; see `scene.py` for the order in which it does so. Needs numpy and
+`render_scene(seed, height, width)` draws one; see `scene.py` for the order of drawing. Needs numpy and
 Pillow only.
 """
 

@@ -1,4 +1,4 @@
-"""What closes the view: the end of the street, and the rows of houses and trees beside it."""
+"""The backdrop: the end of the street, and the rows of houses and trees beside it."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Weather and daylight: where the sun stands and what colour things take from it."""
+"""Weather and daylight: the position of the sun and its effect on colours."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The plan of a street: everything that stands in it, in metres, before any pixel.
+"""The plan of a street: every object in it, in metres, before any pixel is drawn.
 
 Nothing here knows the picture's size, so a seed gives the same street at all sizes.
 """

@@ -1,4 +1,4 @@
-"""The stage: camera, canvas and light together, with the drawing words that need all three."""
+"""The stage: camera, canvas and light together, with the drawing functions that need all three."""
 
 import math
 from collections.abc import Sequence

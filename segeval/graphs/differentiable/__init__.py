@@ -1,4 +1,4 @@
-"""A deployed ONNX file as a module of PyTorch: computed as it is deployed, with a gradient to the image."""
+"""A deployed ONNX file as a PyTorch module: computed as deployed, with a gradient to the image."""
 
 from segeval.graphs.differentiable.graph import DifferentiableGraph
 from segeval.graphs.differentiable.graph_segmenter import GraphSegmenter

@@ -1,4 +1,4 @@
-"""An ONNX file as a module of PyTorch, with a gradient from its outputs to its inputs."""
+"""An ONNX file as a PyTorch module, with a gradient from its outputs to its inputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Line:
 
 
 class DifferentiableGraph(nn.Module):
-    """What an ONNX file computes, in float32 or, after ``.double()``, in float64.
+    """Computes an ONNX file, in float32 or, after ``.double()``, in float64.
 
     Values that are half precision in the file are rounded to it wherever an operator gives them; sums inside an
     operator are not. Levels of 8 bits are held as whole numbers in floating point. Weights are buffers without a

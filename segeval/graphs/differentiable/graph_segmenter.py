@@ -1,4 +1,4 @@
-"""A deployed file as what attacks know: images in, logits out, with the gradient of what is deployed."""
+"""A deployed file as attacks use a network: images in, logits out, with the gradient of the deployed file."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ CONTRACT = "deploy the network with segeval, whose files take uint8 images (N, H
 
 
 class GraphSegmenter(nn.Module):
-    """What a deployed file computes, as a function of RGB images in [0, 1].
+    """Computes a deployed file as a function of RGB images in [0, 1].
 
     The image enters without being rounded to 8 bits: a whole level is what the file sees, and what lies between two of
     them is what an attack still has to round. Images are computed in the batches that the file was made for, one by one

@@ -1,9 +1,9 @@
-"""The values of an engine with the gradient of the file: what is attacked is what the engine really computes.
+"""The values of an engine with the gradient of its file, so that an attack sees what the engine really computes.
 
     y = engine(x),   dy/dx = d graph(x)/dx
 
-A simulation in floating point is not what an engine computes to the last level. Where that matters, the engine's own
-logits are the values, and the graph lends its gradient alone.
+A floating-point simulation differs from an engine in the last level. Where that matters, the engine's own logits are
+the values, and the graph only supplies the gradient.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A node of an ONNX graph as the functions that build its computation see it."""
+"""A node of an ONNX graph, as passed to the functions that build its computation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,13 +24,13 @@ class Working:
 
 
 def label(proto: NodeProto) -> str:
-    """How an error calls a node: by operator and name, without a name by what it gives."""
+    """A node's label in errors: operator and name, or its outputs if it has no name."""
     return f"{proto.op_type} {proto.name or ', '.join(proto.output)}"
 
 
 @dataclass
 class Node:
-    """What is known about a node when a file is read.
+    """What is known about a node when its file is read.
 
     Attributes:
         proto: The node itself.

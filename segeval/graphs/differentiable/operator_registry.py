@@ -1,4 +1,4 @@
-"""Every operator that is computed: what builds it, by which of its definitions, and for which types of values."""
+"""Every supported operator: its builder, the opset definitions it covers, and the types it takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Roundings and their gradients, which PyTorch's own would set to 0.
+"""Rounding with a useful gradient; that of PyTorch's own functions is 0.
 
 A rounding passes the gradient on as if it did nothing (straight-through). Where values are cut to a range, what was cut
 gets no gradient, and what lies within or exactly at a bound gets all of it: after a ReLU very many values lie exactly

@@ -1,4 +1,4 @@
-"""A float ONNX file of the user's as a network of ours: attacked by its gradient, deployed as the graph that it is."""
+"""A user's float ONNX file as a network: attacked through its gradient, deployed as the graph it is."""
 
 from segeval.graphs.given.onnx_network import OnnxNetwork, open_onnx
 

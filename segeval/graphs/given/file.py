@@ -1,4 +1,4 @@
-"""A float ONNX file of the user's, looked at before anything of it is computed."""
+"""A user's float ONNX file, checked before anything is computed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,7 +73,7 @@ def as_float(model: ModelProto, name: str, path: Path) -> None:
 
 
 def name_nodes(model: ModelProto) -> None:
-    """Give every node a name of its own: calibration and messages go by it."""
+    """Give every node a unique name, which calibration and messages use."""
     seen = set[str]()
     for number, node in enumerate(model.graph.node):
         if not node.name or node.name in seen:

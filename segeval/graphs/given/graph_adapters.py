@@ -1,4 +1,4 @@
-"""What lies around a file of the user's: before it NCHW images, behind it one logit for every class and pixel."""
+"""Adapters around a user's file: NCHW images before it, one logit per class and pixel after it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

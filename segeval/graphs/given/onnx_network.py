@@ -77,7 +77,7 @@ class OnnxNetwork(nn.Module):
 
     @property
     def said(self) -> tuple[str, ...]:
-        """What a person should know of how the file is used."""
+        """Notes on how the file is used."""
         found = []
         if self.card.output.kind == "labels":
             found.append(

@@ -1,8 +1,7 @@
-"""A file of another opset in that of every file of ours, 17, which TensorRT 8.5 to 11 read.
+"""Conversion of a file to opset 17, which all of segeval's files have and TensorRT 8.5 to 11 read.
 
-Up it goes by ONNX's own converter. Down, that converter gives up at operators of every day (Pad, Resize, Split,
-ReduceMean over axes that are an input), so what changed after opset 17 is written here. `require_equal` proves the
-result on the file itself.
+Upwards ONNX's own converter is used. Downwards it fails on common operators (Pad, Resize, Split, ReduceMean with axes
+as input), so the changes after opset 17 are undone here. `require_equal` checks the result on the file itself.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Model cards: one TOML file says what a network of the user's is, so that nobody has to write code for it."""
+"""Model cards: a TOML file describes a user's network, so that no code is needed for it."""
 
 from segeval.models.cards.card import EXAMPLE, ModelCard, Source
 from segeval.models.cards.card_reading import read_card

@@ -1,4 +1,4 @@
-"""What lies between a network in PyTorch and ours, as its card says: the same that an ONNX file gets as nodes."""
+"""Adapters around a PyTorch network, as its card says; an ONNX file gets the same as nodes."""
 
 import warnings
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a model card says, once it is read."""
+"""The contents of a model card."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -139,7 +139,7 @@ class ModelCard:
 
 
 def factories_in(arguments: Mapping[str, Any]) -> Iterator[str]:
-    """What the arguments of a factory are built by, at every depth."""
+    """The factories in the arguments of a factory, at every depth."""
     for value in arguments.values():
         if isinstance(value, Mapping) and "factory" in value:
             yield str(value["factory"])

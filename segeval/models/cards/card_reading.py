@@ -1,4 +1,4 @@
-"""Reading a model card. Nothing that it names is opened or run here."""
+"""Reading a model card. Files and code that it names are not opened or run here."""
 
 import re
 from pathlib import Path

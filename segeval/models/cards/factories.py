@@ -1,4 +1,4 @@
-"""Networks that a function of Python builds: the user's own, or a library's constructor."""
+"""Networks that a Python function builds: the user's own, or a library's constructor."""
 
 import inspect
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Modules of Python that cards name: those beside a card first, whatever others of the same names there are."""
+"""Python modules that cards name. Those beside the card come before others of the same name."""
 
 import importlib
 import importlib.util

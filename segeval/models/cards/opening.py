@@ -19,7 +19,7 @@ from segeval.registry import SOURCES
 
 @dataclass(frozen=True)
 class Opened:
-    """What a card's source gives.
+    """The result of opening a card's source.
 
     Attributes:
         network: from normalized images (N, 3, H, W) to logits (N, C, H, W) of the images' size.

@@ -1,4 +1,4 @@
-"""A table of a TOML file, read strictly: every error names the file, the key, and what was meant."""
+"""A table of a TOML file, read strictly: every error names the file, the key, and the likely intention."""
 
 import tomllib
 from collections.abc import Mapping, Sequence

@@ -42,7 +42,7 @@ class Scripted(nn.Module):
         self.function = torch._C._create_function_from_graph("forward", graph)
 
     def forward(self, images: Tensor) -> Any:
-        """What the network answers."""
+        """The network's output."""
         return (self.network if torch._C._get_tracing_state() is None else self.function)(images)
 
 
@@ -97,5 +97,5 @@ def unreadable(path: Path, wanted: str, writer: str, error: Exception) -> Weight
 
 
 def first_line(error: Exception) -> str:
-    """What an error says first."""
+    """The first line of an error."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,4 +1,4 @@
-"""Kang et al. 2020 done again: its tables and figures from a reproduction on disk, beside the paper's own numbers."""
+"""Kang et al. 2020 reproduced: its tables and figures from a reproduction on disk, beside the paper's numbers."""
 
 from segeval.reproduce.kang2020.kang2020_records import KEPT
 from segeval.reproduce.kang2020.kang2020_terminal import summary_table

@@ -1,4 +1,4 @@
-"""Table 1 as it is laid out: metrics and attacks down, victims across. And images made for one model, on others."""
+"""The layout of Table 1: metrics and attacks down, victims across. Also images made for one model, on others."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a reproduction of Kang et al. 2020 is made from: defaults per dataset, and a seeded choice of images."""
+"""Inputs of a reproduction of Kang et al. 2020: defaults per dataset, and a seeded choice of images."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The CSV files of a report: one line per number's row, the same numbers as in kang2020.json."""
+"""The CSV files of a report, with the same numbers as in kang2020.json."""
 
 from collections.abc import Iterable
 

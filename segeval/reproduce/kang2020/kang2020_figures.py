@@ -1,4 +1,4 @@
-"""What every figure of a report has, whether it is a chart or a sheet of pictures."""
+"""What all figures of a report have in common, charts and sheets of pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""report.html of a reproduction: one file that asks nobody for anything."""
+"""report.html of a reproduction: one self-contained file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Making a reproduction: sets, maps, report, each kept when it is there already."""
+"""Making a reproduction: sets, maps and report. Parts that already exist are kept."""
 
 import platform
 import time

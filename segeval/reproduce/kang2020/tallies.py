@@ -1,4 +1,4 @@
-"""One pass over a set: sums per image, nothing else is kept. The image is the unit, as in `measure.statistics`."""
+"""One pass over a set, which keeps only sums per image. The image is the unit, as in `measure.statistics`."""
 
 import math
 from collections.abc import Sequence

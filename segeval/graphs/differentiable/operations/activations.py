@@ -131,7 +131,7 @@ def softmax(function: Callable[[Tensor, int], Tensor]) -> Callable[[Node], Compu
 
 
 def dropout(node: Node) -> Compute:
-    """Nothing, as it is outside training."""
+    """Identity, as outside training."""
     node.attribute("ratio")
     node.attribute("seed")
     if node.has(2) and bool(node.constant(2, "training_mode")):

@@ -63,7 +63,7 @@ class Resize:
         return self.resized(x, self.plan(x.shape, scales, sizes))
 
     def plan(self, shape: Sequence[int], scales: Tensor | None, sizes: Tensor | None) -> dict[int, Target]:
-        """What becomes of every axis that changes. Raises EngineError where ONNX's own implementations differ."""
+        """The plan for every axis that changes. Raises EngineError where ONNX's own implementations differ."""
         axes = [axis % len(shape) for axis in self.axes] if self.axes is not None else list(range(len(shape)))
         inputs = [shape[axis] for axis in axes]
         if sizes is not None and sizes.numel():
