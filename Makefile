@@ -92,10 +92,11 @@ soak: $(STAMP)
 check-aarch64: $(STAMP)
 	$(BIN)/python benchmarks/aarch64.py
 
-# adv-lib, beside what .venv has, for the comparisons of docs/attacks-compared.md. What it only imports is left out.
+# adv-lib and torchattacks, beside what .venv has, for the comparisons of docs/attacks-compared.md. What they only
+# import, or do not need here, is left out.
 peers: $(STAMP)
 	$(BIN)/python -m venv --without-pip $(PEERS)
-	$(BIN)/python -m pip --python $(PEERS)/bin/python install --quiet --no-deps adv-lib==0.2.8
+	$(BIN)/python -m pip --python $(PEERS)/bin/python install --quiet --no-deps adv-lib==0.2.8 torchattacks==3.5.1
 	$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
 		> $$($(PEERS)/bin/python -c 'import site; print(site.getsitepackages()[0])')/segeval.pth
 

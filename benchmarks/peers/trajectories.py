@@ -1,4 +1,4 @@
-"""Whether attacks take adv-lib's steps, on a small network in double precision.
+"""Whether attacks take the steps of adv-lib and torchattacks, on a small network in double precision.
 
     .venv-peers/bin/python -m benchmarks.peers.trajectories
 
@@ -7,9 +7,13 @@ tests/generate/attacks/test_minimal.py expects: per image the sum of a change ti
 
 adv-lib attacks φ alone (`outside=0` here). ALMA's penalty is given to it: the gradient of adv-lib's own is not the
 penalty's derivative, above 0 it has μ y where that has μ. Its proximal steps are iterated until they stand still.
+
+torchattacks classifies images. Its cross entropy is that of PyTorch, which takes a label per pixel as well, so that the
+network is given to it as it is. Both begin at the clean image: random starts are drawn otherwise.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -22,7 +26,7 @@ from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import build_attack
 from segeval.goals import Goal
 
-from .adv_lib_peers import peers
+from . import adv_lib_peers, torchattacks_peers
 
 CLASSES, STEPS = 19, 40
 TOLD = (1, 10, 20, 39)
@@ -36,13 +40,43 @@ def penalty(y: Tensor, rho: Tensor, mu: Tensor) -> Tensor:
     return torch.where(y >= 0, above, mu * y / (1 - rho.clamp(min=1) * y.clamp(max=0)))
 
 
-SAME: Mapping[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "dag": ("dag", {"step": 0.765}, {"γ": 0.003, "adv_threshold": NEVER}),
-    "alma-prox": ("alma-prox", {"rate": 0.255, "tolerance": 0.0}, {"penalty": penalty, "logit_tolerance": 0.0}),
-    "pdpgd/l2": ("pdpgd-l2", {"rate": 2.55}, {"primal_lr": 0.01}),
-    "pdpgd/linf": ("pdpgd-linf", {"rate": 2.55, "distance": "linf"}, {"primal_lr": 0.01}),
+@dataclass(frozen=True)
+class Same:
+    """What is to take the same steps.
+
+    Attributes:
+        peer: the other library's attack.
+        own: our settings.
+        theirs: its settings.
+        preset: ours.
+        untargeted: whether every pixel is to become anything else, instead of the task of `made`.
+    """
+
+    peer: str
+    own: Mapping[str, Any]
+    theirs: Mapping[str, Any] = field(default_factory=dict)
+    preset: str = "default"
+    untargeted: bool = False
+
+
+EXACT = {"proximal_steps": 2000, "ε_threshold": 1e-12}
+LEVELS = {"eps": 8 / 255, "alpha": 2 / 255}
+PAPER = {"budget": 8.0, "start": "clean"}
+SAME: Mapping[str, Same] = {
+    "dag": Same("dag", {"step": 0.765, "outside": 0.0}, {"γ": 0.003, "adv_threshold": NEVER}),
+    "alma-prox": Same(
+        "alma-prox",
+        {"rate": 0.255, "tolerance": 0.0, "outside": 0.0},
+        {"penalty": penalty, "logit_tolerance": 0.0},
+    ),
+    "pdpgd/l2": Same("pdpgd-l2", {"rate": 2.55, "outside": 0.0}, {"primal_lr": 0.01, **EXACT}),
+    "pdpgd/linf": Same("pdpgd-linf", {"rate": 2.55, "distance": "linf", "outside": 0.0}, {"primal_lr": 0.01, **EXACT}),
+    "pgd/paper": Same("PGD", PAPER, {**LEVELS, "random_start": False}, "paper"),
+    "pgd/untargeted": Same(
+        "PGD", PAPER, {**LEVELS, "random_start": False, "targeted": False}, "paper", untargeted=True
+    ),
+    "pgd/momentum": Same("MIFGSM", {**PAPER, "momentum": 0.75}, {**LEVELS, "decay": 0.75}, "paper"),
 }
-"""Per name: adv-lib's attack, our settings, its settings."""
 
 
 def made() -> Problem:
@@ -74,16 +108,18 @@ class Shown(nn.Module):
 
 def main() -> None:
     """Compare and print."""
-    problem = made()
-    probe = torch.linspace(-1, 1, problem.clean[0].numel(), dtype=torch.float64).view_as(problem.clean[0])
-    for name, (peer, own, theirs) in SAME.items():
-        if peer.startswith("pdpgd"):
-            theirs = {**theirs, "proximal_steps": 2000, "ε_threshold": 1e-12}
-        attack = build_attack(name.partition("/")[0], "default", "full", {**own, "outside": 0.0})
+    task, peers = made(), {**adv_lib_peers.peers(), **torchattacks_peers.peers()}
+    probe = torch.linspace(-1, 1, task.clean[0].numel(), dtype=torch.float64).view_as(task.clean[0])
+    everything = replace(task, goal=Goal(tuple(range(CLASSES)), None, "wrong"), phi=torch.ones_like(task.phi))
+    for name, same in SAME.items():
+        problem = everything if same.untargeted else task
+        attack = build_attack(name.partition("/")[0], same.preset, "full", same.own)
         ours = [each.images.detach() for each in islice(attack.candidates(problem), STEPS)]
         shown = Shown(problem.networks[0])
-        desired = torch.where(problem.phi, problem.goal.target or 0, problem.predicted)
-        partial(peers()[peer], **theirs)(shown, problem.clean, desired, problem.phi, STEPS)
+        desired = problem.predicted
+        if not same.untargeted:
+            desired = torch.where(problem.phi, problem.goal.target or 0, desired)
+        partial(peers[same.peer], **same.theirs)(shown, problem.clean, desired, problem.phi, STEPS)
         apart = [float((a - b).abs().max()) * 255 for a, b in zip(ours, shown.images, strict=True)]
         size = float((ours[-1] - problem.clean).abs().max()) * 255
         print(f"# {name}: at most {max(apart):.2g} levels apart, first {apart[1]:.2g}, of a change of {size:.3g}")

@@ -1,10 +1,11 @@
-"""Attacks that look for the smallest change: closed forms on a linear network, and the steps of public code.
+"""Attacks that look for the smallest change: closed forms on a linear network, and the steps of public code, PGD's too.
 
-The numbers of `AUTHORS` come from adv-lib 0.2.8 (https://github.com/jeromerony/adversarial-library), printed by
-benchmarks/peers/trajectories.py, which says what they are of.
+The numbers of `AUTHORS` come from adv-lib 0.2.8 (https://github.com/jeromerony/adversarial-library), those of PGD from
+torchattacks 3.5.1, printed by benchmarks/peers/trajectories.py, which says what they are of.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -162,13 +163,28 @@ AUTHORS: Mapping[tuple[str, int], tuple[float, float]] = {
     ("pdpgd/linf", 10): (-5.159427193, -5.731112735),
     ("pdpgd/linf", 20): (-7.089385043, -7.344146211),
     ("pdpgd/linf", 39): (-7.872310235, -8.029120068),
+    ("pgd/paper", 1): (-1.051702697, -1.056200065),
+    ("pgd/paper", 10): (-5.170876135, -4.641127068),
+    ("pgd/paper", 20): (-5.081739664, -4.673133337),
+    ("pgd/paper", 39): (-5.200013628, -4.688894567),
+    ("pgd/untargeted", 1): (0.323769612, 0.147091191),
+    ("pgd/untargeted", 10): (0.805492240, 0.659900172),
+    ("pgd/untargeted", 20): (0.792974566, 0.585659529),
+    ("pgd/untargeted", 39): (0.815366007, 0.612732321),
+    ("pgd/momentum", 1): (-1.051702697, -1.056200065),
+    ("pgd/momentum", 10): (-5.385407404, -4.826221018),
+    ("pgd/momentum", 20): (-5.232674060, -4.778235464),
+    ("pgd/momentum", 39): (-5.213355820, -4.767871075),
 }
 """Per attack and step, for each of two images the sum of its change times numbers from -1 to 1."""
 SETTINGS: Mapping[str, dict[str, Any]] = {
-    "dag": {"step": 0.765},
-    "alma-prox": {"rate": 0.255, "tolerance": 0.0},
-    "pdpgd/l2": {"rate": 2.55},
-    "pdpgd/linf": {"rate": 2.55, "distance": "linf"},
+    "dag": {"step": 0.765, "outside": 0.0},
+    "alma-prox": {"rate": 0.255, "tolerance": 0.0, "outside": 0.0},
+    "pdpgd/l2": {"rate": 2.55, "outside": 0.0},
+    "pdpgd/linf": {"rate": 2.55, "distance": "linf", "outside": 0.0},
+    "pgd/paper": {"budget": 8.0, "start": "clean"},
+    "pgd/untargeted": {"budget": 8.0, "start": "clean"},
+    "pgd/momentum": {"budget": 8.0, "start": "clean", "momentum": 0.75},
 }
 CLASSES, STEPS = 19, 40
 
@@ -189,15 +205,19 @@ def noise() -> Problem:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_steps_are_those_of_public_code(name: str) -> None:
+    attack, _, variant = name.partition("/")
     given = noise()
+    if variant == "untargeted":
+        goal = Goal(tuple(range(CLASSES)), None, "wrong")
+        given = replace(given, goal=goal, phi=torch.ones_like(given.phi))
     probe = torch.linspace(-1, 1, given.clean[0].numel(), dtype=torch.float64).view_as(given.clean[0])
-    attack = build_attack(name.partition("/")[0], "default", "full", {**SETTINGS[name], "outside": 0.0})
-    path = [each.images.detach() for each in islice(attack.candidates(given), STEPS)]
+    built = build_attack(attack, "paper" if attack == "pgd" else "default", "full", SETTINGS[name])
+    path = [each.images.detach() for each in islice(built.candidates(given), STEPS)]
     for (who, step), expected in AUTHORS.items():
         if who == name:
             found = ((path[step] - given.clean) * probe).flatten(1).sum(1).tolist()
             # Their proximal operator of ALMA is exact to 1e-6 per pixel, that of PDPGD is iterated.
-            assert found == pytest.approx(expected, abs=1e-8 if name == "dag" else 2e-4), step
+            assert found == pytest.approx(expected, abs=1e-8 if attack in ("dag", "pgd") else 2e-4), step
 
 
 def test_proximal_operators_minimise_what_they_say() -> None:
