@@ -43,5 +43,5 @@ def decisive(rows: ReportRows) -> SurvivalRow | None:
     found = [row for row in found if row.survival.mean is not None]
     found = [row for row in found if row.own] or found
     found = [row for row in found if not failed(row)] or found
-    found.sort(key=lambda row: PRECISION_ORDER.index(row.precision))  # type: ignore[arg-type]
+    found.sort(key=lambda row: PRECISION_ORDER.index(row.precision))
     return max(found, key=lambda row: max(removed(row), added(row)), default=None)
