@@ -6,21 +6,27 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from segeval.datasets import open_dataset
 from segeval.errors import ConfigurationError, DataError, EngineError
-from segeval.files.sets import CraftConfig
+from segeval.files.sets import CraftConfig, DeployedFile
 from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import build_attack
 from segeval.generate.auditing.audit import Audit
 from segeval.generate.auditing.audit_records import AuditConfig, AuditRecord, Check
 from segeval.generate.auditing.audit_runs import Measured, Run, measured, runs_of
 from segeval.generate.auditing.checks import checks_of, gradient
+from segeval.generate.crafting.deployed import Deployed
 from segeval.goals import Goal
+from segeval.graphs.calibration import CalibrationSpec
+from segeval.graphs.differentiable import GraphSegmenter
+from segeval.graphs.export import export_fp32
+from segeval.graphs.quantize import to_int8
 from segeval.progress import silent
 
 ROAD, CAR = 0, 1
-WEIGHTS = 60 * torch.tensor([[0.5, -0.3, 0.2], [-0.4, 0.1, 0.6], [0.1, 0.2, -0.9]])
+WEIGHTS = 60 * torch.tensor([[0.5, -0.3, 0.2], [-0.4, 0.1, 0.6]])
 REACH = float((WEIGHTS[CAR] - WEIGHTS[ROAD]).abs().sum()) / 255
 """By how much one level changes the lead of a car over road, at most."""
 
@@ -45,7 +51,7 @@ class Linear:
 
 def constant(images: Tensor, logits: Tensor) -> Tensor:
     """Every pixel the brighter, the more of the last class, whatever it shows."""
-    return images.sum((1, 2, 3), keepdim=True) * torch.tensor([-1.0, 0.0, 1.0])[:, None, None]
+    return images.sum((1, 2, 3), keepdim=True) * torch.tensor([-1.0, 1.0])[:, None, None]
 
 
 def zero(images: Tensor, logits: Tensor) -> Tensor:
@@ -111,7 +117,7 @@ def test_a_gradient_that_is_zero_lowers_no_loss(problem: Problem) -> None:
 
 def test_success_that_saturated_logits_hide_is_found_when_they_are_scaled(problem: Problem) -> None:
     """Leads of 50 to 550 logits, left as they are: the probability of the clean class is 1 in float32."""
-    untargeted = replace(problem, goal=Goal((0, 1, 2), None, "wrong"), phi=torch.ones_like(problem.phi))
+    untargeted = replace(problem, goal=Goal((ROAD, CAR), None, "wrong"), phi=torch.ones_like(problem.phi))
     steep = Linear(100 / REACH)
     assert steep(problem.clean).topk(2, 1).values.diff(dim=1).abs().median() < 500
     assert "scale of the logits" in signs(audited(untargeted, steep, budget=4))
@@ -187,10 +193,56 @@ def test_images_without_a_source_pixel_are_told_of() -> None:
         Audit(config(tasks=("train:road",))).run(silent)
 
 
-def whole(network: Callable[[Any], Any] | None = None, **changes: Any) -> AuditRecord:
-    """The audit of the bundled network on a scene, perhaps after something was done to it."""
+class Hidden(nn.Module):
+    """A network in a network: its logits times a number, with or without their gradient."""
+
+    def __init__(self, network: nn.Module, scale: float = 1.0, gradient: bool = True) -> None:
+        super().__init__()
+        self.network, self.scale, self.gradient = network, scale, gradient
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.scale * self.network(images)
+        return logits if self.gradient else logits.detach()
+
+
+def whole(hidden: Callable[[nn.Module], nn.Module], told: list[str] | None = None, **changes: Any) -> AuditRecord:
+    """The audit of the bundled network on a scene, after something was done to it."""
     audit = Audit(config(**changes))
-    if network is not None:
-        (model,) = audit.setup.models
-        model.network = network(model.network)
-    return audit.run(silent)
+    (model,) = audit.setup.models
+    model.network = hidden(model.network)
+    return audit.run(silent, [].append if told is None else told.append)
+
+
+def test_a_network_whose_answer_has_no_gradient_is_noticed_at_once() -> None:
+    (network,) = whole(lambda network: Hidden(network, gradient=False)).networks
+    assert [(check.name, check.verdict) for check in network.checks] == [("gradient", "sign")]
+
+
+@pytest.mark.long
+def test_a_trained_network_hides_nothing_and_neither_do_its_logits_times_a_thousand() -> None:
+    """They are scaled back before they are attacked, and no prediction changes: the numbers are the same but rounding."""
+    told: list[str] = []
+    plain, steep = (
+        whole(lambda network, scale=scale: Hidden(network, scale), told, size=(128, 256), steps=12)  # type: ignore[misc]
+        for scale in (1.0, 1000.0)
+    )
+    assert plain.signs == steep.signs == 0
+    assert ["multiply them by 0.001" in line for line in told] == [True]
+    for one, other in zip(plain.networks[0].checks, steep.networks[0].checks, strict=True):
+        assert [each.value for each in one.found] == pytest.approx([each.value for each in other.found], abs=0.05)
+
+
+@pytest.mark.long
+def test_an_int8_file_hides_nothing() -> None:
+    """Straight-through roundings lead as well as the float network's gradient does."""
+    audit = Audit(config(size=(128, 256), steps=12))
+    (model,), (subject,) = audit.setup.models, audit.subjects
+    examples = [audit.setup.dataset[index] for index in audit.setup.chosen]
+    train = open_dataset("synthetic", None, "train", (128, 256))
+    file = to_int8(export_fp32(model, 128, 256), [train[index].image for index in range(3)], CalibrationSpec())
+    int8 = Deployed(DeployedFile(model.spec.name, "int8", ""), model, GraphSegmenter(file), (128, 256))
+    problems = [replace(each, networks=(int8,)) for each in audit.problems(subject, examples)]
+    found = {check.name: check for check in checks_of(measured(audit.runs(subject), problems, lambda: None))}
+    assert signs(found) == set()
+    won, searched = (each.value for each in found["search without a gradient"].found)
+    assert won > 0.2 > 2 * searched
