@@ -220,7 +220,7 @@ def test_a_network_whose_answer_has_no_gradient_is_noticed_at_once() -> None:
 
 @pytest.mark.long
 def test_a_trained_network_hides_nothing_and_neither_do_its_logits_times_a_thousand() -> None:
-    """They are scaled back before they are attacked, and no prediction changes: the numbers are the same but rounding."""
+    """They are scaled back before they are attacked: the numbers are the same but for rounding."""
     told: list[str] = []
     plain, steep = (
         whole(lambda network, scale=scale: Hidden(network, scale), told, size=(128, 256), steps=12)  # type: ignore[misc]
