@@ -36,12 +36,17 @@ MOST = 255
 
 @dataclass(frozen=True)
 class Run:
-    """An attack with so many steps, on a network whose logits are multiplied by `scale`."""
+    """An attack with so many steps, on a network whose logits are multiplied by `scale`.
+
+    Attributes:
+        everywhere: whether it may change the whole image, whatever the scope is.
+    """
 
     label: str
     attack: Attack
     steps: int
     scale: float = 1.0
+    everywhere: bool = False
 
     @property
     def searches(self) -> bool:
@@ -102,8 +107,8 @@ def runs_of(config: AuditConfig, on: MadeOn) -> dict[str, list[Run]]:
     runs = {
         "steps": [Run(f"{n} steps", made(), n) for n in (steps // 4, steps // 2, steps)],
         "budgets": [Run(levels(each), made(budget=each), steps) for each in wider],
-        "search": [Run(f"{SEARCH}, {QUERIES * steps} queries", Square(budget), QUERIES * steps)],
-        "unbounded": [Run(f"tanh, {longer} steps", UNBOUNDED, longer)],
+        "search": [Run(f"{SEARCH} with {QUERIES * steps} queries", Square(budget), QUERIES * steps)],
+        "unbounded": [Run(f"tanh with {longer} steps", UNBOUNDED, longer, everywhere=True)],
         "scales": [Run(f"logits x {scale:g}", made(), steps, scale) for scale in SCALES],
     }
     if config.restarts and {"start", "restarts"} <= {field.name for field in fields(made())}:  # type: ignore[arg-type]
@@ -145,8 +150,14 @@ def reached(run: Run, problem: Problem, tick: Callable[[], None]) -> Reached:
     Raises EngineError if it diverges.
     """
     networks = problem.networks if run.scale == 1 else tuple(Scaled(each, run.scale) for each in problem.networks)
-    dithered = is_dithered(run.attack, whole_levels=True)
-    given = replace(problem, networks=networks, steps=run.steps, whole_levels=True, dithered=dithered)
+    given = replace(
+        problem,
+        networks=networks,
+        scope="full" if run.everywhere else problem.scope,
+        steps=run.steps,
+        whole_levels=True,
+        dithered=is_dithered(run.attack, whole_levels=True),
+    )
     meter = AttackMeter(given.phi[0].cpu().numpy(), given.goal, clean=to_labels(given.predicted))
     losses, best = [], 0.0
     for candidate in islice(run.attack.candidates(given), run.steps + 1):

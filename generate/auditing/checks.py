@@ -8,6 +8,8 @@ from .audit_runs import Measured
 
 TOLERANCE = 0.005
 """Share of φ by which success may fall and count as equal."""
+OTHER_WAY = 0.02
+"""The same for a random start, which is another way and not a longer one. Measured: 0.003 less to 0.04 more."""
 ALL = 0.99
 """Share of φ from which on an attack counts as having won all of it."""
 RESCALED = 0.05
@@ -21,7 +23,11 @@ def checks_of(found: Mapping[str, Sequence[Measured]]) -> tuple[Check, ...]:
         falling_loss(itself),
         never_weaker("more steps", found["steps"], "more steps weaken the attack"),
         random_starts(itself, found.get("restarts", ())),
-        never_weaker("larger budgets", (itself, *found["budgets"]), "a larger budget weakens the attack"),
+        never_weaker(
+            "larger budgets",
+            (itself, *found["budgets"]),
+            "a larger budget weakens the attack: it is led astray, or needs more steps",
+        ),
         search(itself, found["search"][0]),
         unbounded(found["unbounded"][0]),
         scales(itself, found["scales"]),
@@ -50,12 +56,12 @@ def gradient(images: int, flat: int) -> Check:
 
 
 def falling_loss(itself: Measured) -> Check:
-    """Whether the loss falls, from its start to its end and in most steps."""
+    """Whether the loss falls from its start to its end, and rises in half of the steps at most."""
     losses = itself.losses
-    falls = sum(later < earlier for earlier, later in pairwise(losses)) / (len(losses) - 1)
-    found = [Found("start", losses[0]), Found("end", losses[-1]), Found("share of steps that lower it", falls)]
+    rises = sum(later > earlier for earlier, later in pairwise(losses)) / (len(losses) - 1)
+    found = [Found("start", losses[0]), Found("end", losses[-1]), Found("share of steps that raise it", rises)]
     return check(
-        "loss falls", found, losses[-1] >= losses[0] or falls <= 0.5, "the loss does not fall along the gradient"
+        "loss falls", found, losses[-1] >= losses[0] or rises > 0.5, "the loss does not fall along the gradient"
     )
 
 
@@ -80,8 +86,9 @@ def random_starts(itself: Measured, begun: Sequence[Measured]) -> Check:
     """
     if not begun:
         return Check("random starts", (), "not checked", "the attack has no restarts, or --restarts is 0")
+    weaker = begun[0].success < itself.success - OTHER_WAY
     told = "random starts are weaker than the usual one"
-    return never_weaker("random starts", (itself, *begun), told)
+    return check("random starts", [success(itself), success(begun[0])], weaker, told)
 
 
 def search(itself: Measured, searched: Measured) -> Check:

@@ -155,7 +155,7 @@ def judge(record: "AuditRecord") -> None:
         lines = "".join(f"\n  {each.network}: {sign.told}" for each in record.networks for sign in each.signs)
         raise GateMissedError(
             f"{record.signs} sign(s) that {names} mislead(s) {config.attack}; where it fails, that says nothing{lines}",
-            "try more --steps and another --attack first; if the signs stay, attack the network without what masks it",
+            "try more --steps and another --attack; if signs stay, attack the network without what masks its gradient",
         )
     say(f"no sign that the gradient of {names} hides anything from {config.attack}")
     craft = config.craft

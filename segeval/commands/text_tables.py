@@ -64,11 +64,10 @@ def audit_table(config: "AuditConfig", audit: "NetworkAudit") -> Table:
     shown = {"ok": "ok", "sign": "SIGN", "not checked": "–"}
     rows = []
     for check in audit.checks:
-        found = ", ".join(f"{each.label} {amount(each.value)}" for each in check.found)
+        found = "; ".join(f"{each.label} {amount(each.value)}" for each in check.found)
         rows.append((check.name, shown[check.verdict], found or check.told))
-    how = f"{config.attack}, {config.budget} level(s), {audit.images} image(s)"
-    title = f"Audit of {audit.network}: {how}; numbers are shares of φ that were won, unless said otherwise"
-    return table(("check", "", "found"), rows, title, words=3)
+    title = f"{audit.network}: {config.attack} within {config.budget} level(s), {audit.images} image(s)"
+    return table(("check", "", "share of φ that was won, unless it says otherwise"), rows, title, words=3)
 
 
 def amount(value: float) -> str:
