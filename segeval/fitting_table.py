@@ -1,11 +1,11 @@
 """A table that never breaks a word: where the terminal is too narrow for its columns, each row becomes a block."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 EVER_WIDE = 10_000
@@ -17,7 +17,13 @@ class FittingTable(Table):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The table, or its blocks."""
-        if self.least_width(console, options) <= options.max_width or len(self.columns) < 2:
+        wide = options.update(width=EVER_WIDE)
+        contents = [self.measured(console, wide, column) for column in self.columns]
+        between = Measurement.get(console, wide, self).maximum - sum(each.maximum for each in contents)
+        room = options.max_width - between - sum(each.minimum for each in contents)
+        if room >= 0 or len(self.columns) < 2:
+            for column, width in zip(self.columns, shared(contents, room), strict=True):
+                column.width = width
             yield from super().__rich_console__(console, options)
             return
         yield from filter(None, (self.title, Text()))
@@ -25,14 +31,11 @@ class FittingTable(Table):
             yield Group(*self.block(cells))
         yield from filter(None, (self.caption,))
 
-    def least_width(self, console: Console, options: ConsoleOptions) -> int:
-        """Characters in which no word has to be broken, and no line of a column that does not wrap."""
-        wide = options.update(width=EVER_WIDE)
-        least = Measurement.get(console, wide, self).minimum
-        for column in (column for column in self.columns if column.no_wrap):
-            found = [Measurement.get(console, wide, cell) for cell in column.cells]
-            least += max((each.maximum for each in found), default=0) - max((each.minimum for each in found), default=0)
-        return least
+    def measured(self, console: Console, options: ConsoleOptions, column: Column) -> Measurement:
+        """The narrowest and the widest that a column may be; they are equal if it does not wrap."""
+        cells = [Measurement.get(console, options, cell) for cell in (column.header, *column.cells)]
+        widest = max(each.maximum for each in cells)
+        return Measurement(widest if column.no_wrap else max(each.minimum for each in cells), widest)
 
     def block(self, cells: tuple[RenderableType, ...]) -> Iterator[RenderableType]:
         """The lines of one row."""
@@ -43,3 +46,14 @@ class FittingTable(Table):
             if text.plain.strip():
                 heading = Text(f"{column.header}: " if str(column.header) else "")
                 yield Padding(heading + text, (0, 0, 0, 2))
+
+
+def shared(contents: Sequence[Measurement], room: int) -> list[int]:
+    """Widths of columns: the least of each, and `room` characters more, each for the one that lacks most."""
+    widths = [each.minimum for each in contents]
+    for _ in range(max(room, 0)):
+        lacking = [each.maximum - width for each, width in zip(contents, widths, strict=True)]
+        if max(lacking) <= 0:
+            break
+        widths[lacking.index(max(lacking))] += 1
+    return widths

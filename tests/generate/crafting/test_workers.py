@@ -49,6 +49,8 @@ def test_their_number_changes_no_byte(world: Any, config: Any, tree: Any, tmp_pa
 
     Crafter(config, tmp_path / "two").run(False, tick, workers=2)
     assert tree(SetFolder(tmp_path / "two")) == tree(alone)
+    counts = [stage.rpartition(" (")[2] for stage in said if stage != "clean predictions"]
+    assert counts == [f"{place} of {len(counts)})" for place in range(1, len(counts) + 1)], "a count for each attack"
     for ticks in said.values():
         assert ticks == sorted(ticks) and ticks[-1][0] == ticks[-1][1]
     assert not multiprocessing.active_children(), "they have ended"
