@@ -78,7 +78,7 @@ class ClassTable:
 
 
 def same_classes(a: ClassTable, b: ClassTable) -> bool:
-    """Whether an index means the same in both tables: the same canonical names in the same order."""
+    """Whether both tables have the same canonical names in the same order."""
     return a.canonical == b.canonical
 
 

@@ -136,7 +136,7 @@ interrupt = after_imports(signal.default_int_handler)
 
 
 def stop_like_ctrl_c() -> None:
-    """Let these signals interrupt as Ctrl-C does, where nobody asked for them to be ignored, as nohup does."""
+    """Let these signals interrupt as Ctrl-C does, unless they are ignored, as under nohup."""
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
@@ -156,7 +156,7 @@ def interrupted() -> int:
 
 
 def broken_pipe() -> int:
-    """Nobody reads the output any more, as in ``segeval ls | head -1``: end like every program does, in silence."""
+    """End silently when the output is no longer read, as in ``segeval ls | head -1``."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return BROKEN_PIPE
 
@@ -198,7 +198,7 @@ def usage_or_internal(error: Exception) -> int:
 
 
 def internal() -> int:
-    """An error nobody expected."""
+    """Report an unexpected error with its traceback."""
     say(traceback.format_exc().rstrip())
     say("internal error; please report it with the lines above, unless your own plug-in caused it")
     return INTERNAL

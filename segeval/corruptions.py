@@ -44,7 +44,7 @@ def gamma(image: RgbImage, exponent: float) -> RgbImage:
 
 
 def blur(image: RgbImage, sigma: float) -> RgbImage:
-    """Gaussian of this standard deviation in pixels, cut at 4 of them, each colour alone; the border is repeated."""
+    """Gaussian blur per channel, standard deviation in pixels, truncated at 4 of them; the border is repeated."""
     smooth = np.asarray(gaussian_filter(image.astype(np.float64), (sigma, sigma, 0), mode="nearest"), np.float64)
     return np.rint(smooth).astype(np.uint8)
 
@@ -100,7 +100,7 @@ class Corruption:
     setting: float
 
     def apply(self, image: RgbImage) -> RgbImage:
-        """What comes out of the corruption, (H, W, 3)."""
+        """The image after the corruption, (H, W, 3)."""
         return self.kind.apply(image, self.setting)
 
 

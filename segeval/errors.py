@@ -63,7 +63,7 @@ class FormatError(SegevalError):
 
 
 class IntegrityError(SegevalError):
-    """A file whose content is not what was recorded for it."""
+    """A file whose content differs from its record."""
 
 
 class MissingPrerequisiteError(SegevalError):

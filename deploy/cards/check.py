@@ -92,7 +92,7 @@ def kind_doubted(logits: torch.Tensor) -> Iterator[Finding]:
 
 
 def gradient(segmenter: Segmenter, image: RgbImage) -> Finding:
-    """Whether an attack has something to follow. Raises EngineError if it has nothing."""
+    """Whether the network has a usable gradient. Raises EngineError if it has none."""
     images = torch.from_numpy(image).permute(2, 0, 1)[None].float().div(255).requires_grad_()
     logits = segmenter(images)
     first, second = logits.topk(2, dim=1).values.unbind(1)
@@ -109,7 +109,7 @@ def gradient(segmenter: Segmenter, image: RgbImage) -> Finding:
 
 
 def deployable(segmenter: Segmenter, image: RgbImage) -> Finding:
-    """Whether the fp32 file can be made, and gives the labels of what is attacked. Raises EngineError."""
+    """Whether the fp32 file can be made and returns the attacked network's labels. Raises EngineError."""
     fp32 = export_fp32(segmenter, *image.shape[:2])
     check_contract(fp32, "fp32")
     same = float((DeployedModel(fp32).predict(image) == predict(segmenter, image)).mean())

@@ -61,7 +61,7 @@ def parse_destination(text: str) -> Destination:
 
 
 def parse_destinations(texts: Sequence[str]) -> list[Destination]:
-    """Several of them. Raises ConfigurationError for one that is none, and for two whose results would mix."""
+    """Parse several destinations. Raises ConfigurationError if one is invalid, or if results of two would mix."""
     found = [parse_destination(text) for text in texts]
     folders = [each.folder for each in found]
     twice = next((each.text for each in found if folders.count(each.folder) > 1), None)

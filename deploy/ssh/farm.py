@@ -130,7 +130,7 @@ class Combined:
             self._tell()
 
     def leave(self, host: int) -> None:
-        """A device is done, or failed: nobody waits for it."""
+        """Mark a device as done or failed, so that others do not wait for it."""
         with self._lock:
             self._gone.add(host)
 

@@ -29,7 +29,7 @@ class APGD:
         budget: L-infinity radius in 0–255 levels.
         loss: what is descended, see `pixel_losses`. Steps are judged by cross entropy, as SEA does.
         start: where it begins.
-        restarts: how often it begins anew; all runs share the steps.
+        restarts: number of restarts; all runs share the steps.
         wide: whether it begins in twice and one and a half times the budget, for 30 % of the steps each.
     """
 

@@ -30,7 +30,7 @@ class SignedSteps(ABC):
         momentum: share of the running mean that is kept (Dong et al. 2018, arXiv:1710.06081), of gradients that are
             divided by their mean size; 0 for none.
         start: where it begins, at a random image of the budget or at the clean one.
-        restarts: how often it begins anew; all runs share the steps.
+        restarts: number of restarts; all runs share the steps.
     """
 
     budget: float = 2.0

@@ -186,7 +186,7 @@ class Attack(Protocol):
     * `own_loss`, the fields of a loss that is not the problem's, which an evasive attack has no use for;
     * `matched`, if its change grows from step to step, the fields with which it does so slowly enough to be matched to
       another attack's;
-    * `restarts`, if it begins anew, how often;
+    * `restarts`, the number of restarts, if it has any;
     * `require(network)`, which raises ConfigurationError for a `Segmenter` that it cannot be made on;
     * `aim`, if it looks for the smallest change, a field with the success that is enough: beyond it, and where nothing
       else limits the change, the smaller one is saved.

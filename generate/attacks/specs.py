@@ -187,10 +187,10 @@ def is_dithered(attack: Attack, whole_levels: bool) -> bool:
 
 
 def describe(name: str, preset: str, scope: Scope, attack: Attack, config: CraftConfig, on: MadeOn) -> AttackSpec:
-    """The record of one attack. Raises ConfigurationError if it begins anew more often than it has steps."""
+    """The record of one attack. Raises ConfigurationError if it restarts more often than it has steps."""
     restarts = getattr(attack, "restarts", 0)
     if restarts > config.steps:
-        what = f"attack {name!r} begins anew {restarts} times, and has {config.steps} steps in all"
+        what = f"attack {name!r} restarts {restarts} times, but has {config.steps} steps in all"
         raise ConfigurationError(what, "every start needs a step: give more --steps")
     whole_levels = set(config.on) != {"fp32"}
     return AttackSpec(

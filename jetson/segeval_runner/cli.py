@@ -168,7 +168,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def interrupted(progress: Progress) -> int:
-    """A signal, or the end of whoever started this."""
+    """The exit after a signal, or after the end of the starting process."""
     progress.fail("interrupted", "run the same command again to continue; what is done is kept")
     # Python remembers a Ctrl-C that met an exec(), as of a named tuple that is being made, and would end by SIGINT.
     exec("")

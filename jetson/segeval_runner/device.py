@@ -47,7 +47,7 @@ def jetpack(root: Path) -> Optional[str]:
 
 
 def is_jetson(root: Path) -> bool:
-    """Whether this is one; in a container the release file may be missing, but not the model."""
+    """Whether this is a Jetson; in a container the release file may be missing, but not the model."""
     return jetson_linux(root) is not None or "Jetson" in (model(root) or "")
 
 

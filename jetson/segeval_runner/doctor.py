@@ -69,7 +69,7 @@ def power_mode(machine: Machine) -> Optional[str]:
 
 
 def power(machine: Machine) -> str:
-    """Where bench will read power from."""
+    """The power source that bench will use."""
     for name, find in (("hwmon", find_hwmon_rails), ("iio", find_iio_rails)):
         rails = read_all(find(machine.root))
         if rails:
@@ -105,7 +105,7 @@ def told(facts: Dict[str, Any]) -> List[str]:
 
 
 def warnings(facts: Dict[str, Any]) -> List[str]:
-    """What will go wrong, or make numbers that mean little."""
+    """Warnings of failures and of meaningless numbers."""
     found = []
     if not facts["backends"]:
         found.append("no backend works here: nothing can be replayed")

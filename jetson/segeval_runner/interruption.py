@@ -65,7 +65,7 @@ def forget_waiting() -> None:
 
 
 def is_importing(frame: Optional[FrameType]) -> bool:
-    """Whether an import is among what runs."""
+    """Whether an import is running."""
     while frame is not None and frame.f_code.co_filename != IMPORTING:
         frame = frame.f_back
     return frame is not None

@@ -53,7 +53,7 @@ def warn_of_calibration(bundle: "BundleManifest") -> None:
 
 
 def shortages(bundle: "BundleManifest") -> "Iterator[tuple[int, int]]":
-    """Numbers of calibration images, other than the usual one, that were asked for, and the fewer that there were."""
+    """Requested numbers of calibration images, other than the default, and the smaller numbers available."""
     from segeval.graphs.calibration import IMAGES, parse_calibrations
 
     options = bundle.options

@@ -142,7 +142,7 @@ def show_plan(inventories: Sequence["Inventory"], cache: Path, base: str) -> Non
 
 
 def show_licences(inventories: Sequence["Inventory"]) -> None:
-    """The licence of everything that is about to be downloaded: nobody should get data without having been told."""
+    """Print the licence of everything that will be downloaded, even with --quiet."""
     for inventory in inventories:
         if inventory.wanted:
             say(f"{inventory.source.name}: licence: {inventory.source.licence}")

@@ -169,7 +169,7 @@ def ls(
 def classes_asked_for(
     kind: Kind | None, model: str, dataset: str, data_root: Path | None, split: str
 ) -> ClassTable | None:
-    """The classes whose tasks are listed, None for the tasks of all. Raises ConfigurationError."""
+    """The classes whose tasks are listed; None for all registered tasks. Raises ConfigurationError."""
     if model and kind != "tasks":
         raise ConfigurationError("--model works only with `segeval ls tasks`", f"segeval ls tasks --model {model}")
     if dataset and kind != "tasks":

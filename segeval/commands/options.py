@@ -141,7 +141,7 @@ def check_device(device: str) -> None:
 
 
 def worker_count(workers: int | None, device: str) -> int:
-    """How many processes craft: as many as asked for, else one per core, or a single one on a GPU."""
+    """The number of crafting processes: as requested, else one per core, or one on a GPU."""
     from segeval.generate.numerics import is_cpu
     from segeval_runner.environment import usable_cores
 

@@ -99,7 +99,7 @@ def classes_of(path: Path, written: ClassFile) -> tuple[ClassTable, Meaning]:
 
 
 def mapped(path: Path, written: ClassFile, table: ClassTable, meaning: Meaning) -> Meaning:
-    """What label files mean by [map]: its values replace the numbers of the classes, its colours their colours."""
+    """The meaning of label files with [map]: its values replace the classes' numbers, its colours their colours."""
     values: dict[int, int] = {}
     colours: dict[Rgb, int] = {}
     for key, name in written.map.items():

@@ -101,7 +101,7 @@ def has_ending(path: Path, endings: Sequence[str]) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a path is a file, or a link to one. Raises DataError for a link that leads nowhere."""
+    """Whether a path is a file, or a link to one. Raises DataError for a broken link."""
     if path.is_symlink() and not path.exists():
         raise DataError(f"{path} is a broken link to {path.readlink()}", "fix or remove the link")
     return path.is_file()
@@ -145,7 +145,7 @@ def pair_by_name(images: Sequence[Named], masks: Iterable[Named], meaning: Meani
 
 
 def id_of(name: str) -> str:
-    """The id of an image whose name may have folders in it: it has to be the name of a file."""
+    """The id of an image, which must be a file name, although the image's name may have folders in it."""
     return name.replace("/", FOLDERS)
 
 

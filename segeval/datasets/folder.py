@@ -33,7 +33,7 @@ LAYOUT = (
 
 @dataclass(frozen=True)
 class Layout:
-    """Where images and masks are. images, masks: patterns; splits: of the folder, empty if it has none."""
+    """The places of images and masks. images, masks: patterns; splits: of the folder, empty if it has none."""
 
     images: str
     masks: str
@@ -123,7 +123,7 @@ def read_class_list(folder: Path, table: ClassTable | None) -> ClassList:
 
 
 def layout_of(folder: Path, classes: ClassList) -> Layout:
-    """Where the images and masks of a folder are: as its class list says, else as its sub-folders show."""
+    """The places of a folder's images and masks, from its class list, else from its sub-folders."""
     if classes.images:
         return Layout(classes.images, classes.masks)
     if classes.masks:

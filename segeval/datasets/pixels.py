@@ -24,7 +24,7 @@ def png_layout(path: Path) -> tuple[int, int] | None:
 
 
 def orientation(image: Image.Image) -> int:
-    """How the pixels of a file are turned, as EXIF counts: 1 for upright, up to 8."""
+    """The EXIF orientation of a file's pixels: 1 for upright, up to 8."""
     return int(image.getexif().get(ExifTags.Base.Orientation, 1))
 
 

@@ -26,7 +26,7 @@ class Inventory:
 
     @property
     def wanted(self) -> list[RemoteFile]:
-        """What has to be downloaded, in the order of the source."""
+        """The files to download, in the order of the source."""
         wanted = {*self.missing, *self.different}
         return [file for file in self.files if file in wanted]
 

@@ -67,7 +67,7 @@ class Server:
         self._opener = build_opener(SafeRedirects(self.base), https)
 
     def url(self, file: RemoteFile) -> str:
-        """Where a file lies."""
+        """The URL of a file."""
         return f"{self.base}/{quote(f'{file.repository}/{file.commit}/{file.origin}')}"
 
     def open(self, url: str, start: int = 0) -> HTTPResponse:

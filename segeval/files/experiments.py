@@ -179,7 +179,7 @@ class ExperimentFolder:
 
     @property
     def path(self) -> Path:
-        """Where its record lies."""
+        """The path of its record."""
         return self.root / "experiment.json"
 
     def set(self, name: str) -> Path:

@@ -60,7 +60,7 @@ def require_held(path: Path) -> Path | None:
 
 
 def removed(folder: Path) -> StorageError:
-    """The error for a folder that somebody has removed, renamed or put another in the place of."""
+    """The error for a folder that was removed, renamed or replaced."""
     return StorageError(
         f"{folder} was removed while it was being written",
         "run the same command again, without --resume, or put the folder back",

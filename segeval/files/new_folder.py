@@ -66,7 +66,7 @@ def reserved(folder: Path) -> Iterator[None]:
 
 
 def removed_stale(out: Path) -> Iterator[Path]:
-    """Remove the half-made folders of `out` whose process has ended; gives their names."""
+    """Remove unfinished folders of `out` whose process has ended; returns their names."""
     for part in out.parent.glob(f".{glob.escape(out.name)}.*.part"):
         try:
             with reserved(part):

@@ -55,7 +55,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all. Makes its folder. Raises StorageError."""
+    """Write a file completely or not at all. Makes its folder. Raises StorageError."""
     with replacing(path) as file:
         file.write(data)
 

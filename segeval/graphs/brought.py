@@ -197,7 +197,7 @@ def with_shape(model: ModelProto, shape: tuple[int, ...]) -> ModelProto:
 
 
 def like(model: ModelProto) -> Precision:
-    """The precision whose arithmetic a file has, by its operators and constants."""
+    """The precision of a file's arithmetic, judged by its operators and constants."""
     half = any(tensor.data_type == TensorProto.FLOAT16 for _, tensor in tensors(model))
     half = half or any(casts_to(node) == TensorProto.FLOAT16 for node in model.graph.node)
     if any(is_quantized(node) for node in model.graph.node):

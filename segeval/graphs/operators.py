@@ -56,7 +56,7 @@ def type_names(types: frozenset[int]) -> str:
 
 
 def element_types(model: ModelProto) -> dict[str, int]:
-    """The element type of every value of a file, inferred anew, constants included."""
+    """The element type of every value of a file, inferred again, constants included."""
     graph = infer_shapes(model).graph
     values = (*graph.input, *graph.value_info, *graph.output)
     types = {value.name: value.type.tensor_type.elem_type for value in values}

@@ -17,7 +17,7 @@ CARD, FILES = ".toml", (".onnx", ".pt2", ".ts", ".torchscript", ".engine", ".pla
 
 @dataclass(frozen=True)
 class ModelName:
-    """A network that was asked for.
+    """A network named on the command line.
 
     Attributes:
         name: what it is loaded by: registered, ``package.module:attribute``, or the path of a model card.

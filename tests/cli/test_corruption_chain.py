@@ -41,7 +41,7 @@ def test_a_corruption_that_changes_nothing_changes_no_number_and_a_harsh_one_doe
     ended = call("deploy", crafted, "--out", out["bundle"], *engines)
     assert ended.code == 0, ended.err
     count = len((out["bundle"] / "inputs" / "index.jsonl").read_text(encoding="utf-8").splitlines())
-    assert f"{count} images to run: each as it is, and after gamma-1, bits-1" in ended.err
+    assert f"{count} images to run: each unchanged, and after gamma-1, bits-1" in ended.err
     ended = call("replay", out["bundle"], "--out", out["replay"], "--warmup", 0, "--threads", 1)
     assert ended.code == 0, ended.err
     model = "espnet-synthetic"

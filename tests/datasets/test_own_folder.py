@@ -107,7 +107,7 @@ def test_masks_of_0_and_255_are_two_classes_and_that_is_said(root: Path, save: A
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("classes = [", "it has to be TOML|cannot read the class list"),
+        ("classes = [", "it must be TOML|cannot read the class list"),
         ("clases = ['road']", "unknown key 'clases'"),
         ("classes = [{nme = 'road'}]", "unknown key 'nme'"),
         ("", "it needs either classes or table"),

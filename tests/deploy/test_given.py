@@ -171,7 +171,7 @@ def test_nor_is_a_dataset(make_set: MakeSet, tmp_path: Path, spy: list[str]) -> 
     folder = SetFolder(root)
     manifest = folder.manifest()
     folder.write_manifest(replace(manifest, config=replace(manifest.config, dataset="theirs:open")))
-    with pytest.raises(ConfigurationError, match="dataset 'theirs:open', which is code"):
+    with pytest.raises(ConfigurationError, match="dataset 'theirs:open', which is unregistered code"):
         deploy(root, tmp_path / "bundle", precisions=["int8"])
     assert not spy
 

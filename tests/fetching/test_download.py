@@ -180,7 +180,7 @@ def test_more_than_is_expected_is_not_stored(
 def test_a_refusal_names_the_address(get: Any, file: RemoteFile, target: Path, upstream: Any, code: int) -> None:
     upstream.fail(file.origin, lambda handler: handler.refuse(code))
     error = refused(get, file, target, FetchError)
-    assert f"{upstream.base}/someone/pictures/0123abcd/a%20folder/file.png cannot be had" in error.what
+    assert f"{upstream.base}/someone/pictures/0123abcd/a%20folder/file.png is not available" in error.what
     assert f"the server answers {code}" in error.what
     assert len(upstream.requests) == 1
 

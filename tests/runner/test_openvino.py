@@ -228,7 +228,7 @@ def test_a_type_that_nobody_asked_for_is_refused(files: Path) -> None:
         def hints(self) -> dict[str, Any]:
             return {**super().hints(), "INFERENCE_PRECISION_HINT": "dynamic"}
 
-    with pytest.raises(BackendError, match="computes in dynamic, though f32 was asked for"):
+    with pytest.raises(BackendError, match="computes in dynamic, though f32 was requested"):
         started(Careless, files / "espnet-synthetic.fp32.onnx", "fp32").activate()
 
 

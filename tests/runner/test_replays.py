@@ -156,7 +156,7 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(out: Path, name: st
         os.mkfifo(out / name)
     else:
         (out / name).symlink_to(out.parent / "elsewhere")
-    refused(out, FormatError, "symbolic link|no plain file")
+    refused(out, FormatError, "symbolic link|not a plain file")
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,8 @@ def test_a_manifest_that_asks_for_what_cannot_be_is_refused(
     [
         ('{"schema": "segeval.bundle/1", "schema": "segeval.bundle/1"}', "the key 'schema' occurs twice"),
         ('{"files": {"a": {"x": 1, "x": 2}}}', "the key 'x' occurs twice"),
-        ('{"schema": NaN}', "NaN is no number"),
-        ('{"schema": -Infinity}', "-Infinity is no number"),
+        ('{"schema": NaN}', "NaN is not a number"),
+        ('{"schema": -Infinity}', "-Infinity is not a number"),
         ('{"schema": 1e999}', "too large"),
         ('{"schema": 18446744073709551616}', "too large"),
         ('{"schema": ' + "9" * 1_000_000 + "}", "too large"),
@@ -309,7 +309,7 @@ def test_a_replay_that_is_nested_without_end_is_refused(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "replay.json").write_text("[" * 100_000)
     assert main(["replay", "--bundle", str(make_bundle()), "--out", str(tmp_path / "out")]) == 2
-    assert "replay.json is no record of a replay" in capfd.readouterr().err
+    assert "replay.json is not the record of a replay" in capfd.readouterr().err
 
 
 def test_lines_are_bounded_and_pipes_are_not_opened(tmp_path: Path) -> None:

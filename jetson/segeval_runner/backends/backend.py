@@ -55,7 +55,7 @@ class Job(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """How engines are run here; a backend takes what concerns it.
+    """Settings of engines; a backend uses those that concern it.
 
     Attributes:
         threads: CPU threads.
@@ -82,7 +82,7 @@ class Settings(NamedTuple):
 
 
 class LayerTime(NamedTuple):
-    """What a layer of an engine takes.
+    """The time that a layer of an engine takes.
 
     Attributes:
         name, kind: as the engine calls them.

@@ -213,7 +213,7 @@ class Run:
             return {**self.identity(), **profiled(active, loop.load, loop.report)}
 
     def identity(self) -> Dict[str, Any]:
-        """Which engine ran."""
+        """The identity of the engine that ran."""
         backend = self.backend
         return {"engine": self.engine.name, "backend": backend.name, "backend_version": backend.version()}
 

@@ -53,7 +53,7 @@ class CpuTime(NamedTuple):
 
 
 def other_cores(before: CpuTime, after: CpuTime) -> Optional[float]:
-    """Cores that other processes kept busy in between, on average; None if that cannot be told."""
+    """Cores that other processes kept busy in between, on average; None if unknown."""
     seconds = after.moment - before.moment
     if before.busy is None or after.busy is None or seconds < LEAST_SECONDS:
         return None

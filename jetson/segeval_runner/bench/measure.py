@@ -88,7 +88,7 @@ class Loop:
         self.report = report
 
     def warm_up(self, rules: Rules) -> Tuple[int, float]:
-        """Unmeasured calls, whose labels are checked: the measured ones do the same. Returns calls and seconds."""
+        """Unmeasured calls, whose labels are checked. Returns calls and seconds."""
         started, calls = time.monotonic(), 0
         while calls < rules.warmup_calls or time.monotonic() - started < rules.warmup_s:
             self.check(self.infer(self.load(calls)))

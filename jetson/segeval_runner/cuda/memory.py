@@ -30,7 +30,7 @@ class Resource(ABC):
 
     @property
     def thing(self) -> Any:
-        """What the implementation knows it by. Raises BackendError once it was given back."""
+        """The implementation's handle. Raises BackendError once it was released."""
         if self._thing is None:
             raise BackendError("this {} was already released".format(self.what))
         return self._thing
@@ -131,7 +131,7 @@ class Cuda(ABC):
 
     @abstractmethod
     def free_pinned(self, array: np.ndarray[Any, Any]) -> None:
-        """Give back what `pinned` gave. Neither it nor a view of it may be used afterwards."""
+        """Free memory of `pinned`. Neither it nor a view of it may be used afterwards."""
 
     @abstractmethod
     def stream(self) -> Stream:
@@ -151,7 +151,7 @@ class Cuda(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let the device go. Give back what was taken before."""
+        """Release the device. Free all its resources before."""
 
     def to_device(self, buffer: DeviceBuffer, array: np.ndarray[Any, Any], stream: Stream) -> None:
         """Queue a copy of the whole array to the beginning of the buffer.
@@ -191,6 +191,6 @@ def version_text(number: int) -> str:
 
 
 def require_size(nbytes: int) -> None:
-    """Raise BackendError unless so much memory can be asked for."""
+    """Raise BackendError unless so much memory can be requested."""
     if nbytes < 1:
         raise BackendError("{} bytes of memory cannot be allocated".format(nbytes))

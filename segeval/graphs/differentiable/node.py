@@ -97,7 +97,7 @@ class Node:
         return None if given is None else list(given)
 
     def require_all_read(self) -> None:
-        """Raise EngineError if there is an attribute that nobody asked for."""
+        """Raise EngineError if there is an attribute that the builder did not read."""
         for attribute in self.proto.attribute:
             if attribute.name not in self.read:
                 raise self.refusal(f"its attribute {attribute.name}")

@@ -48,7 +48,7 @@ class Value:
 
 
 def values_of(model: ModelProto) -> dict[str, Value]:
-    """Type and shape of every value, inferred anew, constants included."""
+    """Type and shape of every value, inferred again, constants included."""
     bare = ModelProto()
     bare.CopyFrom(model)
     del bare.graph.value_info[:]

@@ -69,7 +69,7 @@ class Older:
             self.constants[node.output[0]] = np.array(helper.get_attribute_value(node.attribute[0]), np.int64)
 
     def rewrite(self, node: NodeProto) -> None:
-        """Append a node as opset 17 has it."""
+        """Append a node in the form of opset 17."""
         if node.domain not in ("", "ai.onnx") or schema_version(node, self.opset) <= OPSET:
             self.nodes.append(node)
             return

@@ -45,7 +45,7 @@ def load_card(name: str, label: str = "", device: str = "cpu") -> Segmenter:
 
 
 def open_card(card: ModelCard, label: str = "", device: str = "cpu") -> Segmenter:
-    """The network of a card, whose code is run if it has any.
+    """Open the network of a card; runs the card's code, if any.
 
     Args:
         card: as it was read.

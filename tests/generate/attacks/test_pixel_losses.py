@@ -125,7 +125,7 @@ def test_an_ensemble_comes_from_outside_and_says_so(several_classes: Callable[..
 def test_more_restarts_than_steps_are_refused_before_anything_is_loaded(attack: str, steps: int, times: int) -> None:
     settings = (f"restarts={times}",) if attack == "pgd" else ()
     config = CraftConfig("folder", ("m",), attacks=(attack,), settings=settings, steps=steps)
-    with pytest.raises(ConfigurationError, match=f"attack '{attack}' begins anew {times} times, and has {steps} steps"):
+    with pytest.raises(ConfigurationError, match=f"attack '{attack}' restarts {times} times, but has {steps} steps"):
         resolve(config)
 
 

@@ -63,7 +63,7 @@ def test_usual_choices_per_data_set() -> None:
     assert config.models == ("espnet-synthetic", "fast-scnn-synthetic")
     assert config.tasks == ("vru-to-vegetation", "vehicle-to-road", "vehicle-to-building")
     assert len(config.images) == 2 and config.budget_images == config.images[:1]
-    with pytest.raises(ConfigurationError, match="which models for folder"):
+    with pytest.raises(ConfigurationError, match="no model given for folder"):
         resolve(Options("folder"))
 
 

@@ -66,7 +66,7 @@ def test_a_graph_runs_what_was_captured_every_time(open_cudart: Open, device: Ho
         stream.synchronize()
         assert back.tolist() == [value] * 4
     graph.destroy()
-    with pytest.raises(BackendError, match="this graph was given back already"):
+    with pytest.raises(BackendError, match="this graph was already released"):
         graph.launch(stream)
     for array in (there, back):
         cuda.free_pinned(array)

@@ -49,5 +49,5 @@ def to_levels(node: Node, source: int, target: int) -> Compute:
 
 
 def wrapped(x: Tensor, lowest: int, highest: int) -> Tensor:
-    """Integers in a range that begins anew where it ends."""
+    """Integers that wrap around at the ends of their range."""
     return (x - lowest) % (highest - lowest + 1) + lowest
