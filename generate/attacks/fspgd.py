@@ -1,9 +1,10 @@
-"""FSPGD (Park et al. 2025, https://arxiv.org/abs/2502.01262): features inside the network instead of its answer.
+"""FSPGD (2025, https://arxiv.org/abs/2502.01262): features inside the network instead of its answer.
 
 Published to transfer, untargeted, changing the whole image. Adapted here:
 
-* Pairs of positions that are to lose their similarity are those of one class of the clean prediction. The paper takes
-  those whose clean features have a cosine above ½, which takes a number per pair; this costs no more than positions.
+* Pairs of positions that are to lose their similarity are those of one class of the clean prediction, so that the cost
+  grows with the number of positions. The authors' code takes pairs whose clean features have a cosine above ½, one by
+  one, and does not normalise the attacked features there.
 * φ and the rest are balanced as in other attacks.
 * Class goals pull the features to those of the wanted class, where the image has it.
 """
@@ -36,7 +37,7 @@ class FSPGD(SignedSteps):
     """
 
     norm: ClassVar = "L∞"
-    paper: ClassVar = "Park et al. 2025, arXiv:2502.01262"
+    paper: ClassVar = "FSPGD 2025, arXiv:2502.01262"
     lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("layer",)
