@@ -92,6 +92,7 @@ def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
     expected = {packaged(path) for path in files("*.py")}
     data = [
         ROOT / "segeval/py.typed",
+        *(ROOT / "evaluate/index/templates").iterdir(),
         *(ROOT / "evaluate/report/templates").iterdir(),
         *(ROOT / "segeval/reproduce/kang2020/templates").iterdir(),
         *files("*.safetensors"),

@@ -77,7 +77,7 @@ def test_from_a_file_and_a_folder_to_a_report(
     assert ended.code == 0, ended.err
     ended = call("evaluate", "set", "replay", "--out", "report", "--quiet")
     assert ended.code == 0 and (tmp_path / "user/report/report.html").is_file(), ended.err
-    assert re.search(r"survived int8\s+deployment", ended.out + ended.err)
+    assert re.search(r"into\s+a\s+wrong\s+class\s+on\s+the\s+desktop", ended.out + ended.err)
 
 
 def test_a_card_that_is_not_sure_says_so(folder: Path, tmp_path: Path, call: Call) -> None:
