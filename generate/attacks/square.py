@@ -73,7 +73,7 @@ class Square:
 
     def side(self, problem: Problem, query: int) -> int:
         """Of a square in pixels, at least 1."""
-        area = self.area * 0.5 ** (HALVINGS * query / max(problem.steps, 1))
+        area: float = self.area * 0.5 ** (HALVINGS * query / max(problem.steps, 1))
         return max(1, round((area * problem.phi[0].numel()) ** 0.5))
 
 
