@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import sqrt
 from typing import ClassVar
 
 import torch
@@ -73,8 +74,8 @@ class Square:
 
     def side(self, problem: Problem, query: int) -> int:
         """Of a square in pixels, at least 1."""
-        area: float = self.area * 0.5 ** (HALVINGS * query / max(problem.steps, 1))
-        return max(1, round((area * problem.phi[0].numel()) ** 0.5))
+        area = self.area * 0.5 ** (HALVINGS * query / max(problem.steps, 1))
+        return max(1, round(sqrt(area * problem.phi[0].numel())))
 
 
 def signs(shape: Sequence[int], draw: torch.Generator) -> Tensor:

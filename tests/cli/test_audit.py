@@ -37,7 +37,7 @@ def test_a_network_without_a_gradient_fails_and_is_told_so_at_once(call: Call, w
     assert ended.code == 1
     assert "SIGN" in ended.out and "of them with a zero gradient 1" in ended.out
     assert "the gradient is zero: an attack has nothing to follow" in ended.err
-    assert "what to do: try more --steps and another --attack" in ended.err
+    assert "what to do: try more --steps, then another --attack" in ended.err
 
 
 @pytest.mark.parametrize(

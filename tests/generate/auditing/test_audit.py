@@ -75,7 +75,7 @@ def problem() -> Problem:
     assert (predicted == CAR).all()
     phi = torch.zeros(1, 8, 12, dtype=torch.bool)
     phi[:, :, :6] = True
-    return Problem(clean, predicted, phi, Goal((CAR,), ROAD), "full", (Linear(),), (0,), steps=4)  # type: ignore[arg-type]
+    return Problem(clean, predicted, phi, Goal((CAR,), ROAD), "full", (Linear(),), (0,), steps=4)
 
 
 def config(**changes: Any) -> AuditConfig:
@@ -205,12 +205,12 @@ class Hidden(nn.Module):
         return logits if self.gradient else logits.detach()
 
 
-def whole(hidden: Callable[[nn.Module], nn.Module], told: list[str] | None = None, **changes: Any) -> AuditRecord:
+def whole(hidden: Callable[[nn.Module], nn.Module], tell: Callable[[str], None] = print, **changes: Any) -> AuditRecord:
     """The audit of the bundled network on a scene, after something was done to it."""
     audit = Audit(config(**changes))
     (model,) = audit.setup.models
     model.network = hidden(model.network)
-    return audit.run(silent, [].append if told is None else told.append)
+    return audit.run(silent, tell)
 
 
 def test_a_network_whose_answer_has_no_gradient_is_noticed_at_once() -> None:
@@ -221,7 +221,7 @@ def test_a_network_whose_answer_has_no_gradient_is_noticed_at_once() -> None:
 @pytest.mark.long
 def test_logits_that_saturate_as_a_whole_hide_nothing_since_they_are_scaled_back() -> None:
     told: list[str] = []
-    steep = whole(lambda network: Hidden(network, scale=1000), told, size=(128, 256), steps=8, restarts=0)
+    steep = whole(lambda network: Hidden(network, scale=1000), told.append, size=(128, 256), steps=8, restarts=0)
     assert steep.signs == 0
     assert any("multiply them by 0.001" in line for line in told)
 
