@@ -155,7 +155,7 @@ def judge(record: "AuditRecord") -> None:
         lines = "".join(f"\n  {each.network}: {sign.told}" for each in record.networks for sign in each.signs)
         raise GateMissedError(
             f"{record.signs} sign(s) that {config.attack} is led astray on {names}, or not at its end{lines}",
-            "try more --steps, then another --attack; if signs stay, attack the network without what masks its gradient",
+            "try more --steps, then another --attack; if signs stay, attack it without what masks the gradient",
         )
     say(f"no sign that the gradient of {names} hides anything from {config.attack}")
     craft = config.craft

@@ -14,6 +14,7 @@ def options(world: Any) -> tuple[object, ...]:
     return ("--dataset", "folder", "--data-root", world.data, "--model", world.model, "--task", world.task, *QUICK)
 
 
+@pytest.mark.long
 def test_an_audit_says_what_each_check_found_and_its_exit_code_is_the_verdict(call: Call, world: Any) -> None:
     ended = call("audit", *options(world), "--json")
     (network,) = json.loads(ended.out)["networks"]
