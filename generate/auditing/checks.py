@@ -26,7 +26,7 @@ def checks_of(found: Mapping[str, Sequence[Measured]]) -> tuple[Check, ...]:
         never_weaker(
             "larger budgets",
             (itself, *found["budgets"]),
-            "a larger budget weakens the attack: it is led astray, or needs more steps",
+            "a larger budget weakens the attack",
         ),
         search(itself, found["search"][0]),
         unbounded(found["unbounded"][0]),

@@ -154,8 +154,8 @@ def judge(record: "AuditRecord") -> None:
     if record.signs:
         lines = "".join(f"\n  {each.network}: {sign.told}" for each in record.networks for sign in each.signs)
         raise GateMissedError(
-            f"{record.signs} sign(s) that {names} mislead(s) {config.attack}; where it fails, that says nothing{lines}",
-            "try more --steps and another --attack; if signs stay, attack the network without what masks its gradient",
+            f"{record.signs} sign(s) that {names} mislead(s) {config.attack}, or that it needs more steps{lines}",
+            "try more --steps, then another --attack; if signs stay, attack it without what masks the gradient",
         )
     say(f"no sign that the gradient of {names} hides anything from {config.attack}")
     craft = config.craft

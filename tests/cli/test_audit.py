@@ -14,6 +14,7 @@ def options(world: Any) -> tuple[object, ...]:
     return ("--dataset", "folder", "--data-root", world.data, "--model", world.model, "--task", world.task, *QUICK)
 
 
+@pytest.mark.long
 def test_an_audit_says_what_each_check_found_and_its_exit_code_is_the_verdict(call: Call, world: Any) -> None:
     ended = call("audit", *options(world), "--json")
     (network,) = json.loads(ended.out)["networks"]
@@ -37,7 +38,7 @@ def test_a_network_without_a_gradient_fails_and_is_told_so_at_once(call: Call, w
     assert ended.code == 1
     assert "SIGN" in ended.out and "of them with a zero gradient 1" in ended.out
     assert "the gradient is zero: an attack has nothing to follow" in ended.err
-    assert "what to do: try more --steps and another --attack" in ended.err
+    assert "what to do: try more --steps, then another --attack" in ended.err
 
 
 @pytest.mark.parametrize(

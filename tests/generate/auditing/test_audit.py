@@ -75,7 +75,7 @@ def problem() -> Problem:
     assert (predicted == CAR).all()
     phi = torch.zeros(1, 8, 12, dtype=torch.bool)
     phi[:, :, :6] = True
-    return Problem(clean, predicted, phi, Goal((CAR,), ROAD), "full", (Linear(),), (0,), steps=4)  # type: ignore[arg-type]
+    return Problem(clean, predicted, phi, Goal((CAR,), ROAD), "full", (Linear(),), (0,), steps=4)
 
 
 def config(**changes: Any) -> AuditConfig:
@@ -205,12 +205,12 @@ class Hidden(nn.Module):
         return logits if self.gradient else logits.detach()
 
 
-def whole(hidden: Callable[[nn.Module], nn.Module], told: list[str] | None = None, **changes: Any) -> AuditRecord:
+def whole(hidden: Callable[[nn.Module], nn.Module], tell: Callable[[str], None] = print, **changes: Any) -> AuditRecord:
     """The audit of the bundled network on a scene, after something was done to it."""
     audit = Audit(config(**changes))
     (model,) = audit.setup.models
     model.network = hidden(model.network)
-    return audit.run(silent, [].append if told is None else told.append)
+    return audit.run(silent, tell)
 
 
 def test_a_network_whose_answer_has_no_gradient_is_noticed_at_once() -> None:
@@ -219,23 +219,17 @@ def test_a_network_whose_answer_has_no_gradient_is_noticed_at_once() -> None:
 
 
 @pytest.mark.long
-def test_a_trained_network_hides_nothing_and_neither_do_its_logits_times_a_thousand() -> None:
-    """They are scaled back before they are attacked: the numbers are the same but for rounding."""
+def test_logits_that_saturate_as_a_whole_hide_nothing_since_they_are_scaled_back() -> None:
     told: list[str] = []
-    plain, steep = (
-        whole(lambda network, scale=scale: Hidden(network, scale), told, size=(128, 256), steps=12)  # type: ignore[misc]
-        for scale in (1.0, 1000.0)
-    )
-    assert plain.signs == steep.signs == 0
-    assert ["multiply them by 0.001" in line for line in told] == [True]
-    for one, other in zip(plain.networks[0].checks, steep.networks[0].checks, strict=True):
-        assert [each.value for each in one.found] == pytest.approx([each.value for each in other.found], abs=0.05)
+    steep = whole(lambda network: Hidden(network, scale=1000), told.append, size=(128, 256), steps=8, restarts=0)
+    assert steep.signs == 0
+    assert any("multiply them by 0.001" in line for line in told)
 
 
 @pytest.mark.long
 def test_an_int8_file_hides_nothing() -> None:
     """Straight-through roundings lead as well as the float network's gradient does."""
-    audit = Audit(config(size=(128, 256), steps=12))
+    audit = Audit(config(size=(128, 256), steps=8, restarts=0))
     (model,), (subject,) = audit.setup.models, audit.subjects
     examples = [audit.setup.dataset[index] for index in audit.setup.chosen]
     train = open_dataset("synthetic", None, "train", (128, 256))
