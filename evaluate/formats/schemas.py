@@ -16,6 +16,7 @@ import msgspec
 
 from segeval.files.benches import BenchRecord
 from segeval.files.bundles import BundleManifest, InputKey
+from segeval.files.patterns import PatternRecord
 from segeval.files.replays import ReplayRecord, Result
 from segeval.files.sets import AdversarialSample, AdversarialSet
 from segeval.files.storage import write_atomic
@@ -30,6 +31,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 RECORDS: Mapping[str, tuple[str, type]] = {
     "set": ("set.json", AdversarialSet),
     "set-sample": ("a line of samples.jsonl of an adversarial set", AdversarialSample),
+    "pattern": ("pattern.json", PatternRecord),
     "bundle": ("bundle.json", BundleManifest),
     "bundle-input": ("a line of inputs/index.jsonl of a bundle", InputKey),
     "replay": ("replay.json", ReplayRecord),

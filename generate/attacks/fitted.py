@@ -4,15 +4,16 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, Protocol
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from segeval.classes import ClassTable, class_difference, same_classes
-from segeval.errors import ConfigurationError
+from segeval.errors import ConfigurationError, FormatError
 from segeval.files.patterns import ZERO, Kind, PatternRecord, read_pattern
 from segeval.files.sets import Setting, TaskRecord
 
@@ -129,13 +130,17 @@ def digest(image: NDArray[np.uint8]) -> str:
 
 
 def load_fitted(folder: str) -> Fitted:
-    """The pattern in a folder. Raises what `read_pattern` does, ConfigurationError for a name no set can hold."""
+    """The pattern in a folder. Raises what `read_pattern` does, ConfigurationError for a name that no set can hold."""
     record, picture = read_pattern(Path(folder))
     name = Path(folder).resolve().name.lower()
     if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
         raise ConfigurationError(f"{folder}: its name becomes that of the attack", "use letters, digits, - and _ alone")
-    settings = {key: value for key, value in record.parameters.items() if value is not None}
-    form = cast("Form", FORMS[record.kind](**settings))  # type: ignore[arg-type]
+    try:
+        form: Form = msgspec.convert(record.parameters, FORMS[record.kind])
+    except msgspec.ValidationError as error:
+        raise FormatError(
+            f"{folder}: its settings are not those of a {record.kind}: {error}", "fit it again"
+        ) from error
     return Fitted(name, record, form, from_picture(record.kind, picture))
 
 

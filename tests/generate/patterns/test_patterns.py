@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 
 from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
+from segeval.files.encoding import encode_sealed
+from segeval.files.images import save_png
 from segeval.files.patterns import Kind, PatternRecord, read_pattern
 from segeval.files.set_folder import SetFolder
 from segeval.generate.attacks.fitted import load_fitted
@@ -187,7 +189,8 @@ def test_where_it_does_not_belong_it_is_refused(
 
 
 def test_a_pattern_that_was_changed_is_refused(world: Any, tmp_path: Path) -> None:
-    run(world, "patch", tmp_path / "patch", steps=1)
+    fitted_record = run(world, "patch", tmp_path / "patch", steps=1)
+    _, original = read_pattern(tmp_path / "patch")
     picture = tmp_path / "patch/pattern.png"
     Image.new("RGB", (16, 16)).save(picture)
     with pytest.raises(IntegrityError, match="not the file that was recorded"):
@@ -195,6 +198,11 @@ def test_a_pattern_that_was_changed_is_refused(world: Any, tmp_path: Path) -> No
     manifest = tmp_path / "patch/pattern.json"
     manifest.write_bytes(manifest.read_bytes().replace(b'"side": 0.5', b'"side": 0.9'))
     with pytest.raises(IntegrityError, match="digest does not fit"):
+        load_fitted(str(tmp_path / "patch"))
+    record = replace(fitted_record, parameters={**fitted_record.parameters, "side": "wide"})
+    manifest.write_bytes(encode_sealed(record))
+    save_png(tmp_path / "patch", "pattern.png", original)
+    with pytest.raises(FormatError, match="its settings are not those of a patch"):
         load_fitted(str(tmp_path / "patch"))
     manifest.write_text("{}")
     with pytest.raises(FormatError, match="missing required field"):
