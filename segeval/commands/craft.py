@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import typer
+
 from segeval.commands.options import (
+    AsJson,
     DataRoot,
     Dataset,
     Device,
@@ -144,6 +147,7 @@ def craft(
     seed: Seed = 0,
     workers: Workers = None,
     resume: Resume = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Craft adversarial images and save them as 8-bit PNG. All figures are measured on the saved files.
@@ -205,7 +209,10 @@ def craft(
             say(f"skipped, because they belong to other splits: {some(crafter.setup.left_out)}")
     with progress(quiet) as tick:
         manifest = crafter.run(resume, tick, worker_count(workers, device), say)
-    show_summary(out)
+    if as_json:
+        typer.echo((out / "set.json").read_bytes(), nl=False)
+    else:
+        show_summary(out)
     if manifest.skipped:
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were skipped")
     own = [word for name in code_of(manifest) for word in ("--allow", name)]

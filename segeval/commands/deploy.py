@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import typer
 from rich.text import Text
 
 from segeval.commands.deploy_notes import carries, show_left_out, show_own, warn_of_calibration
@@ -17,7 +18,7 @@ from segeval.commands.hosts import (
     replay_on_hosts,
     two_lines,
 )
-from segeval.commands.options import Allow, DataRoot, Option, Out, Quiet, SetArgument, command, parse_precisions
+from segeval.commands.options import Allow, AsJson, DataRoot, Option, Out, Quiet, SetArgument, command, parse_precisions
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
@@ -106,6 +107,7 @@ def deploy(
     remote_dir: RemoteDir = REMOTE_DIR,
     remote_python: RemotePython = REMOTE_PYTHON,
     ssh_config: SshConfig = None,
+    as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Make a self-contained bundle for a device.
@@ -136,6 +138,8 @@ def deploy(
 
     if channel:
         say("--channel is called --corruption now")
+    if as_json and host:
+        raise ConfigurationError("--json prints a bundle that stays on this machine", "leave out --json, or --host")
     remote = checked(host, remote_dir, remote_python, ssh_config) if host else None
     with progress(quiet) as tick:
         bundle = write_bundle(
@@ -155,8 +159,11 @@ def deploy(
             progress=tick,
             tell=say,
         )
-    show_parity(bundle)
-    show_compilations(bundle)
+    if as_json:
+        typer.echo((out / "bundle.json").read_bytes(), nl=False)
+    else:
+        show_parity(bundle)
+        show_compilations(bundle)
     show_left_out(bundle)
     show_own(bundle)
     warn_of_calibration(bundle)
@@ -170,7 +177,8 @@ def deploy(
         replay_on_hosts(out, results_folder, host, remote, RunOptions(prebuilt=carries(bundle)), quiet)
         return
     prebuilt = ["--prebuilt"] * carries(bundle)
-    say(two_lines(out, prebuilt))
+    if bundle.target != "cpu":
+        say(two_lines(out, prebuilt))
     say(f"next: {command('replay', out, '--out', results_folder, *prebuilt)}")
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from segeval.commands.hosts import (
     REMOTE_DIR,
     REMOTE_PYTHON,
@@ -14,9 +16,21 @@ from segeval.commands.hosts import (
     replay_on_hosts,
     stop_on_hosts,
 )
-from segeval.commands.options import Backend, BundleArgument, Engines, Option, Out, Prebuilt, Quiet, Threads, command
+from segeval.commands.options import (
+    AsJson,
+    Backend,
+    BundleArgument,
+    Engines,
+    Option,
+    Out,
+    Prebuilt,
+    Quiet,
+    Threads,
+    command,
+)
 from segeval.commands.text_tables import latency_rows, table
 from segeval.console import progress, results, say
+from segeval.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from segeval.files.replays import Replay
@@ -35,6 +49,7 @@ def replay(
     remote_python: RemotePython = REMOTE_PYTHON,
     ssh_config: SshConfig = None,
     stop: Annotated[bool, Option("--stop", help="Stop what an earlier command left running on these --host.")] = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a bundle here or on devices, with the runner inside it. Resumes an interrupted replay.
@@ -48,6 +63,8 @@ def replay(
     \b
     segeval replay runs/jetson-bundle --out runs/orin --host jetson@192.168.1.20
     """
+    if as_json and (host or stop):
+        raise ConfigurationError("--json prints a replay on this machine", "leave out --json, or --host")
     if host or stop:
         from segeval.deploy.ssh import RunOptions
 
@@ -61,7 +78,10 @@ def replay(
 
     with progress(quiet) as tick:
         done = run_bundle(bundle, out, tick, backend, engine, warmup, threads, prebuilt)
-    show_latencies(done)
+    if as_json:
+        typer.echo((out / "replay.json").read_bytes(), nl=False)
+    else:
+        show_latencies(done)
     if not engine:
         say_what_cannot_run_here(bundle, done)
     say(f"next: {command('evaluate', 'SET', out, '--out', out.with_name(out.name + '-report'))}")

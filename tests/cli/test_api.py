@@ -1,6 +1,8 @@
 """The chain from Python: the block of docs/python.md, as it stands there."""
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,23 @@ def test_the_chain_returns_what_shows_itself(world: Any, tmp_path: Path) -> None
     found = {"adversarial": adversarial, "bundle": bundle, "report": report, "made": adversarial.to_pandas()}
     require_shown({**found, "rows": report.to_pandas()})
     assert "espnet-synthetic.int8" in replayed._repr_html_()
+
+
+def test_each_stage_answers_in_json(call: Callable[..., Any], world: Any, tmp_path: Path) -> None:
+    crafting = (*world.crafting, "--attack", "quick", "--scope", "full", "--limit", "1", "--quiet", "--json")
+    folder, bundle = tmp_path / "set", tmp_path / "bundle"
+    deploying = ("--precision", "fp32", "--quiet", "--json")
+    for arguments, manifest in (
+        (("craft", "--out", folder, *crafting), folder / "set.json"),
+        (("deploy", folder, "--out", bundle, *deploying), bundle / "bundle.json"),
+        (("replay", bundle, "--out", tmp_path / "replay", "--quiet", "--json"), tmp_path / "replay/replay.json"),
+    ):
+        ended = call(*arguments)
+        assert ended.code == 0, ended.err
+        assert json.loads(ended.out) == json.loads(manifest.read_text(encoding="utf-8"))
+        assert "USB stick" not in ended.err, "this machine needs none"
+    ended = call("deploy", folder, "--out", bundle, "--host", "somebody@nowhere", "--json")
+    assert ended.code == 2 and "leave out --json" in ended.err
 
 
 def test_a_mistake_is_told_as_by_the_command(tmp_path: Path) -> None:

@@ -96,4 +96,6 @@ def test_every_command_that_measures_can_answer_in_json() -> None:
     with_json = {
         name for name, command in command_line.commands.items() if any("--json" in each.opts for each in command.params)
     }
-    assert with_json == {"audit", "bench", "compare", "evaluate", "score", "ls", "doctor"}
+    assert with_json == {
+        "audit", "bench", "compare", "craft", "deploy", "doctor", "evaluate", "ls", "replay", "score"
+    }  # fmt: skip
