@@ -51,5 +51,5 @@ def naming_memory(device: str) -> Iterator[None]:
     except RuntimeError as error:
         if not re.search("out of memory|ALLOC_FAILED|not enough memory", str(error)):
             raise
-        hint = "go on with --resume and fewer --workers, or begin anew with a smaller --batch-size"
+        hint = "go on with --resume and fewer --workers, or start again with a smaller --batch-size"
         raise EngineError(f"{device} has too little memory", hint) from error
