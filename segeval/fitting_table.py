@@ -10,6 +10,8 @@ from rich.text import Text
 
 EVER_WIDE = 10_000
 """Characters in which every table fits."""
+SHORT = 16
+"""Characters up to which a column is not to wrap."""
 
 
 class FittingTable(Table):
@@ -49,8 +51,16 @@ class FittingTable(Table):
 
 
 def shared(contents: Sequence[Measurement], room: int) -> list[int]:
-    """Widths of columns: the least of each, and `room` characters more, each for the one that lacks most."""
+    """Widths of columns: the least of each, and `room` characters more.
+
+    Columns of short texts, such as numbers with units, get all they need first; then each character goes to the column
+    that lacks most.
+    """
     widths = [each.minimum for each in contents]
+    for place, each in enumerate(contents):
+        if each.maximum <= SHORT and each.maximum - each.minimum <= room:
+            room -= each.maximum - each.minimum
+            widths[place] = each.maximum
     for _ in range(max(room, 0)):
         lacking = [each.maximum - width for each, width in zip(contents, widths, strict=True)]
         if max(lacking) <= 0:

@@ -100,7 +100,7 @@ def test_each_command_ends_by_naming_the_next(chain: Chain) -> None:
 
 
 def test_results_are_on_stdout_and_progress_is_on_stderr(chain: Chain) -> None:
-    assert "Crafted" in chain.craft.out and "tanh-local" in chain.craft.out
+    assert "Adversarial images" in chain.craft.out and "tanh-local" in chain.craft.out
     assert "espnet-synthetic.int8" in chain.deploy.out
     assert "in half" in chain.deploy.out and "noise floor %" in chain.deploy.out
     assert "espnet-synthetic.fp32" in chain.replay.out and "p50 ms" in chain.replay.out

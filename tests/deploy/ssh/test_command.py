@@ -114,8 +114,12 @@ def test_deploy_with_a_host_goes_on_to_the_replay_there_and_says_what_to_type_wi
     make_set: Callable[..., Path], call: Call, tmp_path: Path, device: Path
 ) -> None:
     bundle = tmp_path / "a bundle"
-    deploy: tuple[Any, ...] = ("deploy", make_set(range(2), networks=("fast-scnn-synthetic",)), "--out", bundle)
+    adversarial = make_set(range(2), networks=("fast-scnn-synthetic",))
+    deploy: tuple[Any, ...] = ("deploy", adversarial, "--out", bundle)
     code, _, said = call(*deploy, "--precision", "fp32")
+    assert code == 0 and "USB stick" not in said, "it runs on this processor"
+    elsewhere = ("--out", tmp_path / "elsewhere/a bundle", "--target", "openvino", "--precision", "fp32")
+    code, _, said = call("deploy", adversarial, *elsewhere)
     assert code == 0
     lines = [line.strip() for line in said.splitlines() if line.startswith("    ")]
     assert lines == ["cp -r /media/$USER/*/'a bundle' ~/", "sh ~/'a bundle'/run.sh ~/'a bundle-replay'"]

@@ -70,6 +70,6 @@ def test_what_is_asked_for_and_what_images_alike_show_stands_in_the_text(text: s
         assert re.search(rf"{100 * (1 - 0.05 ** (1 / images)):.0f} % (with|after) {images}\b", told)
 
 
-def test_of_two_images_the_interval_is_their_range() -> None:
+def test_two_images_are_too_few_for_an_interval() -> None:
     found = estimate(np.array([[1.0, 4.0], [3.0, 4.0]]), 0)
-    assert (found.low, found.high) == (0.25, 0.75)
+    assert (found.mean, found.low, found.high) == (0.5, None, None)

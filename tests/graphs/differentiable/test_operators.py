@@ -24,7 +24,7 @@ from segeval.graphs.differentiable.steps import OLDEST
 from tests.graphs.differentiable.node_tests import NodeTest, as_array, computed, node_tests, stored
 
 REFUSED = {
-    "FLOAT8|FLOAT4|BFLOAT16|INT2|no tensor|STRING": (
+    "FLOAT8|FLOAT4|BFLOAT16|INT2|not a tensor|STRING": (
         "*FLOAT8*",
         "*FLOAT4*",
         "*BFLOAT16*",

@@ -135,7 +135,7 @@ def test_gradients(shared: ExperimentFolder) -> None:
     for share in report.gradients:
         inside = [each.energy_in_phi for each in maps.gradients if each.model == share.model]
         assert share.energy_in_phi.mean == pytest.approx(sum(inside) / 2) and share.energy_in_phi.images == 2
-        assert share.energy_in_phi.low is not None
+        assert share.energy_in_phi.low is None, "two images are too few for an interval"
     with (shared.root / "report" / "gradients.csv").open() as file:
         assert [float(row["energy_in_phi"]) for row in csv.DictReader(file)] == [
             s.energy_in_phi.mean for s in report.gradients
