@@ -10,6 +10,8 @@ from rich.text import Text
 
 EVER_WIDE = 10_000
 """Characters in which every table fits."""
+INDENT = (0, 0, 0, 2)
+"""Of the lines of a block but its first."""
 SHORT = 16
 """Characters up to which a column is not to wrap."""
 
@@ -40,14 +42,28 @@ class FittingTable(Table):
         return Measurement(widest if column.no_wrap else max(each.minimum for each in cells), widest)
 
     def block(self, cells: tuple[RenderableType, ...]) -> Iterator[RenderableType]:
-        """The lines of one row."""
+        """The lines of one row; short texts share lines."""
         first, *others = cells
         yield first
+        together: list[Text] = []
         for column, cell in zip(self.columns[1:], others, strict=True):
             text = cell if isinstance(cell, Text) else Text(str(cell))
-            if text.plain.strip():
-                heading = Text(f"{column.header}: " if str(column.header) else "")
-                yield Padding(heading + text, (0, 0, 0, 2))
+            if not text.plain.strip():
+                continue
+            told = Text(f"{column.header}: " if str(column.header) else "") + text
+            if len(text) <= SHORT:
+                together.append(told)
+                continue
+            yield from joined(together)
+            together = []
+            yield Padding(told, INDENT)
+        yield from joined(together)
+
+
+def joined(texts: Sequence[Text]) -> Iterator[RenderableType]:
+    """Texts on one line, or as many as they need."""
+    if texts:
+        yield Padding(Text(", ").join(texts), INDENT)
 
 
 def shared(contents: Sequence[Measurement], room: int) -> list[int]:

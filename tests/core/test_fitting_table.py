@@ -26,7 +26,7 @@ def printed(width: int, rows: Sequence[tuple[str, ...]] = ROWS) -> str:
 def test_no_word_is_broken_at_any_width(width: int) -> None:
     shown = printed(width)
     assert max(map(len, shown.splitlines())) <= width
-    words = shown.replace("precisions: ", "").replace("found: ", "").split()
+    words = shown.replace("precisions: ", "").replace("found: ", "").replace("works,", "works").split()
     for word in " ".join(cell for row in ROWS for cell in row).split():
         assert word in words
 
@@ -34,6 +34,12 @@ def test_no_word_is_broken_at_any_width(width: int) -> None:
 def test_columns_stand_side_by_side_where_they_fit() -> None:
     assert "precisions: fp32, fp16, int8-fp16" not in printed(120)
     assert "\n  precisions: fp32, fp16, int8-fp16\n" in "\n".join(map(str.rstrip, printed(60).split("\n")))
+
+
+def test_short_texts_share_a_line() -> None:
+    rows = [("fast-scnn-camvid", "pgd-full", "0.854", "this network has no other answer")]
+    shown = printed(40, rows)
+    assert "\n  pgd-full, precisions: 0.854" in "\n".join(map(str.rstrip, shown.split("\n")))
 
 
 def test_an_empty_cell_takes_no_line() -> None:
