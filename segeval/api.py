@@ -19,7 +19,7 @@ from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
 from segeval.progress import Progress, silent
-from segeval.registry import suites
+from segeval.registry import attacks_of
 
 if TYPE_CHECKING:
     import pandas
@@ -138,13 +138,11 @@ def craft(
     from segeval.datasets import default_split
     from segeval.generate.crafting.craft import Crafter
 
-    known = suites()
-    named = tuple(dict.fromkeys(each for name in attacks for each in known.get(name, (name,))))
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
     }
     given.setdefault("split", default_split(dataset))
-    Crafter(CraftConfig(dataset, tuple(models), named, **given), Path(out)).run(resume, progress, workers)
+    Crafter(CraftConfig(dataset, tuple(models), attacks_of(attacks), **given), Path(out)).run(resume, progress, workers)
     return CraftedSet(Path(out))
 
 

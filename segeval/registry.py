@@ -160,6 +160,12 @@ def suites() -> dict[str, tuple[str, ...]]:
     return {"quick": ("pgd",), "standard": ("apgd", "ddn", "pgd"), "full": tuple(ATTACKS)}
 
 
+def attacks_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The attacks named directly or by a suite, each once."""
+    known = suites()
+    return tuple(dict.fromkeys(each for name in names for each in known.get(name, (name,))))
+
+
 TARGETS = Registry(
     "target",
     {

@@ -44,10 +44,6 @@ class Form(Protocol):
         """The values after a step against a direction; `between` is 0 for the first one and 1 for the last."""
         ...
 
-    def whole(self, values: Tensor) -> Tensor:
-        """The values in whole levels."""
-        ...
-
     def applied(self, values: Tensor, problem: Problem, region: tuple[int, ...] = ()) -> Tensor:
         """(N, 3, H, W) a problem's images with the pattern, a patch on the classes of `region` where it can."""
         ...

@@ -70,10 +70,6 @@ class Patch:
         size = (self.first_step + between * (self.last_step - self.first_step)) / 255
         return (values - size * direction).clamp(0, 1)
 
-    def whole(self, values: Tensor) -> Tensor:
-        """The texture in whole levels."""
-        return (values * 255).round() / 255
-
     def applied(self, values: Tensor, problem: Problem, region: tuple[int, ...] = ()) -> Tensor:
         """(N, 3, H, W) the images with the patch, each at a place, scale and light of its own.
 

@@ -59,10 +59,6 @@ class Universal:
         size = self.budget * (self.first_step + between * (self.last_step - self.first_step)) / 255
         return Linf(self.budget).project(values - size * direction, torch.zeros_like(values))
 
-    def whole(self, values: Tensor) -> Tensor:
-        """The change in whole levels."""
-        return (values * 255).round() / 255
-
     def applied(self, values: Tensor, problem: Problem, region: tuple[int, ...] = ()) -> Tensor:
         """(N, 3, H, W) the images with the change, which has no region."""
         return problem.confine(problem.clean + values)

@@ -59,7 +59,7 @@ def fit(
         direction = MOMENTUM * direction + gradient / gradient.abs().mean().clamp(min=torch.finfo(gradient.dtype).tiny)
         values = form.moved(values, direction.sign(), step / max(course.steps - 1, 1))
         tick(step + 1)
-    return form.whole(values)
+    return (values * 255).round() / 255
 
 
 def rounds(count: int, course: Course) -> Iterator[tuple[int, int]]:

@@ -77,7 +77,7 @@ def audit(
     ] = [],
     split: Split = "",
     data_root: DataRoot = None,
-    limit: Annotated[int, Option("--limit", min=1, help="So many images, spread over the split.")] = 4,
+    limit: Annotated[int, Option("--limit", min=1, help="Number of images, spread over the split.")] = 4,
     size: Size = None,
     device: Device = "cpu",
     seed: Seed = 0,

@@ -30,6 +30,7 @@ from segeval.commands.options import (
 from segeval.console import progress, results, say
 from segeval.errors import some
 from segeval.files.sets import AdversarialSample, AdversarialSet, CraftConfig
+from segeval.registry import attacks_of
 
 if TYPE_CHECKING:
     from segeval.generate.crafting.setup import CraftPlan
@@ -217,14 +218,6 @@ def craft(
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were skipped")
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *own)}")
-
-
-def attacks_of(names: list[str]) -> tuple[str, ...]:
-    """The attacks named directly or by a suite, each once."""
-    from segeval.registry import suites
-
-    known = suites()
-    return tuple(dict.fromkeys(each for name in names for each in known.get(name, (name,))))
 
 
 def deployed_too(on: list[OnName]) -> bool:
