@@ -96,9 +96,10 @@ def test_a_patch_covers_as_few_blocked_pixels_as_any_place_does() -> None:
 
 def test_a_patch_is_a_square_beside_what_it_attacks(several_classes: Callable[..., Problem]) -> None:
     problem = several_classes("full")
-    phi = torch.zeros_like(problem.phi)
+    clean, predicted = problem.clean.repeat(4, 1, 1, 1), problem.predicted.repeat(4, 1, 1)
+    phi = torch.zeros_like(predicted, dtype=torch.bool)
     phi[:, :, :8] = True
-    problem = replace(problem, phi=phi)
+    problem = replace(problem, clean=clean, predicted=predicted, phi=phi, seeds=tuple(range(12)))
     values = torch.rand(3, 7, 7, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.4
     shown = Patch(side=0.5, scale=0.25, light=0.1).applied(values, problem)
     changed = (shown != problem.clean).any(1)
