@@ -38,7 +38,7 @@ def plain_sentence(row: SurvivalRow, strongest: bool, clean: CleanRow | None) ->
             f"The {'strongest ' if strongest else ''}attack failed: {attack_name(row.key)} turned only {success} % of "
             f"the {pixels} of {row.model} {into} on the desktop, so how much of that survives says little."
         )
-    name = f"{'strongest ' if strongest else ''}attack ({attack_name(row.key)})"
+    name = f"{'strongest ' if strongest else ''}attack on {row.model} ({attack_name(row.key)})"
     return (
         f"The {name} turned {success} % of the {pixels} {into} on the desktop; on {on_engine(row)}, "
         f"{percent(row.survival.mean)} % of these are still {still}{certainty(row.survival)}: {effect(row, clean)}."

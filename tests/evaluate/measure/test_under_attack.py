@@ -185,7 +185,7 @@ def test_the_worst_case_is_no_weaker_than_any_of_its_attacks_and_leads(several: 
     assert first is not None
     assert (first.engine, first.task) == ("espnet-camvid.int8", None)
     assert row_name(first) == "worst of 2 attacks, full, 2 levels"
-    assert report.verdict[0].startswith("The strongest attack (")
+    assert report.verdict[0].startswith("The strongest attack on ")
     worst_first = "Under the worst of 2 attacks on the whole image within 2 levels"
     assert any(sentence.startswith(worst_first) for sentence in report.verdict)
     assert report.attacked[0].is_worst

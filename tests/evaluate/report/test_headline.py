@@ -31,7 +31,8 @@ def row(shared: tuple["World", SurvivalReport]) -> SurvivalRow:
 
 def test_what_a_manager_reads(row: SurvivalRow) -> None:
     assert plain_sentence(row, False, None) == (
-        "The attack (fgsm-full) turned 80 % of the vehicle pixels into road on the desktop; on int8, 97 % of these are "
+        "The attack on espnet-camvid (fgsm-full) turned 80 % of the vehicle pixels into road on the desktop; on int8, "
+        "97 % of these are "
         "still road (between 94 and 98 % for images like these): quantization does not protect espnet-camvid."
     )
 

@@ -196,7 +196,7 @@ def test_a_joint_attack_has_one_name_in_every_table_and_in_the_verdict(wide: Sur
     strongest = rows.strongest
     assert strongest is not None
     name = f"{strongest.attack}, joint"
-    assert verdict(rows)[0].startswith(f"The strongest attack ({name}) turned ")
+    assert verdict(rows)[0].startswith(f"The strongest attack on {strongest.model} ({name}) turned ")
     page = Page(replace(wide, survival=joint, comparisons=pairs)).render(EMPTY, ()).decode()
     assert f'<th scope="row">{name}' in page.partition('class="heat overview"')[2].partition("</table>")[0]
     assert section(page, "comparisons").count('<td class="words">fgsm-full, joint<') == 2 * 2
