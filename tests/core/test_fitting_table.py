@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from segeval.commands.text_tables import table
+from segeval.commands.text_tables import columns, table
 from segeval.console import duration
 
 HEADINGS = ("engine or device", "", "precisions", "found")
@@ -51,3 +51,8 @@ def test_an_empty_cell_takes_no_line() -> None:
 )
 def test_time_left_is_told_in_units_that_a_person_thinks_in(seconds: float, told: str) -> None:
     assert duration(seconds) == told
+
+
+def test_the_table_of_a_set_has_the_largest_change_of_any_image() -> None:
+    shared = (0.5, 0.4, None, 1.0, 0.25)
+    assert columns([(*shared, 0.0), (*shared, 1.0)]) == ["0.500", "0.400", "–", "1.00", "0.25", "1"]
