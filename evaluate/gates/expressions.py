@@ -40,7 +40,7 @@ METRICS: Mapping[str, str] = {
     **UNDER_ATTACK,
     **WORST,
 }
-"""What can stand behind the dot; means over images."""
+"""The names allowed after the dot; means over images."""
 BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

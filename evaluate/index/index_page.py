@@ -1,4 +1,4 @@
-"""index.html over many runs: one file that asks nobody for anything, and leads to their reports."""
+"""index.html over many runs: one file that needs no network, with links to their reports."""
 
 import os
 from pathlib import Path
