@@ -67,7 +67,7 @@ class Question:
 
 
 def questions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Question]:
-    """What both runs have samples for, all common tasks together first. Quantities that never exist are no question.
+    """What both runs have samples for, all common tasks together first. Quantities without a value are left out.
 
     Only the first is tested: every further test would make all of them harder to prove, and the single tasks are
     parts of it. Survival is only of attacks that were made on the network alone.

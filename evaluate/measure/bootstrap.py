@@ -14,7 +14,7 @@ RESAMPLES = 9999
 PIECE = 1 << 19
 """Images that are drawn and counted at a time."""
 FEWEST_FOR_INTERVAL = 3
-"""Images. Of two, resamples know three values, and their range holds the truth in half of the cases."""
+"""Images. Resamples of two have three values, whose range contains the truth in half of the cases."""
 ROUNDING = 1e-12
 """Values that lie no further apart are equal."""
 
