@@ -1,4 +1,4 @@
-"""Calibrations as defences: the table of docs/survival-study.md with what an attacker reaches who has the files.
+"""Calibrations as defences: what an attacker who has the files reaches, as in docs/adaptive/calibrations.csv.
 
     python -m benchmarks.calibrations REPORT
 

@@ -2,8 +2,9 @@
 
     python benchmarks/coverage.py [--repetitions 1000] [--images 5]
 
-Prints the tables of docs/survival.md. Images are drawn from distributions whose true values are known, and the report's
-own functions are used on them. The standard error of a share of 95 % over 1000 repetitions is 0.7 points.
+Prints the tables of docs/survival.md and docs/survival/coverage.csv. Images are drawn from distributions whose true
+values are known, and the report's own functions are used on them. The standard error of a share of 95 % over 1000
+repetitions is 0.7 points.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
     python benchmarks/half.py [--model espnet-camvid] [--dataset camvid --split test] [--images 20]
 
-Prints a row of a table of docs/quantization.md: mIoU and the share of pixels with torch's label, as ONNX Runtime runs
+Prints a row of docs/quantization/half.csv: mIoU and the share of pixels with torch's label, as ONNX Runtime runs
 the file on this processor and in half arithmetic; the share of pixels where the latter agrees with the network in half
 precision in torch, an implementation of its own; and the largest activation.
 """

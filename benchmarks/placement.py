@@ -2,10 +2,10 @@
 
     python benchmarks/placement.py --data-root DATA/camvid [--model espnet-camvid] [--images 30]
 
-Prints the tables of docs/quantization.md: for each placement the convolutions that are quantized and those that ONNX
-Runtime runs on integers, mIoU over the 11 classes of CamVid, labels as torch; then for the files that run on integers
-their labels and times against the float simulation of the same file. Both sessions see an image one after the other,
-in turns, on one thread; the time is that of the process.
+Prints tables of docs/quantization.md and docs/quantization/: for each placement the convolutions that are quantized and
+those that ONNX Runtime runs on integers, mIoU over the 11 classes of CamVid, labels as torch; then for the files that
+run on integers their labels and times against the float simulation of the same file. Both sessions see an image one
+after the other, in turns, on one thread; the time is that of the process.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 Trains the bundled Fast-SCNN on synthetic scenes further, twice alike: its float file, and its int8 file, with
 straight-through roundings of weights and activations. Then each is crafted, deployed, replayed and evaluated as any
-network. Prints the table of docs/adaptive.md; calibrations.py tells what its columns are.
+network. Prints the table of docs/adaptive/qat.csv; calibrations.py tells what its columns are.
 """
 
 import argparse

@@ -67,10 +67,10 @@ class Question:
 
 
 def questions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> Iterator[Question]:
-    """What both runs have samples for, all common tasks together first. Quantities that never exist are no question.
+    """What both runs have samples for, all common tasks together first. Quantities without a value are left out.
 
     Only the first is tested: every further test would make all of them harder to prove, and the single tasks are
-    parts of it. Survival is told of attacks that were made on the network alone.
+    parts of it. Survival is only of attacks that were made on the network alone.
     """
     on_files = made_on_files(a.report.set.attacks)
     for one, other in pairs:

@@ -64,7 +64,7 @@ def shown(changes: Sequence[Change]) -> list[Change]:
 
 
 def rest_line(changes: Sequence[Change]) -> str:
-    """What of the changes is not shown beside those that are; empty if nothing is left."""
+    """Says how many changes are not shown; empty if all are."""
     rest = len(changes) - len(shown(changes))
     if rest == len(changes):
         return ""

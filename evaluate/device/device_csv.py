@@ -88,7 +88,7 @@ def run_cells(run: BenchRun, benchmark: Benchmark) -> CsvLine:
 
 
 def inside_cells(row: EngineRow, run: BenchRun) -> CsvLine:
-    """What a call is made of, as far as it was measured. Layers and the network alone stand in the first run's line."""
+    """The parts of a call, as far as they were measured. Layers and the network alone are in the first run's line."""
     alone, profile = (row.without_argmax, row.layers) if run is row.runs[0] else (None, None)
     return {
         "interval_p50_ms": run.ms("p50", "interval"),

@@ -16,7 +16,7 @@ from ..measure.report_rows import ReportRows
 from .device_records import Accuracy, Benchmark, BenchmarkReport, EngineRow
 
 ROUNDED_MS = 2e-4
-"""A percentile and the latency that it is may differ by so much: both are rounded."""
+"""Largest difference between a percentile and the latency that it is: both are rounded."""
 
 Identity = tuple[str, ...]
 """What must agree for labels and latencies to be of one engine: bundle, name, backend, version, machine, CPU, board."""

@@ -40,7 +40,7 @@ METRICS: Mapping[str, str] = {
     **UNDER_ATTACK,
     **WORST,
 }
-"""What can stand behind the dot; means over images."""
+"""The names allowed after the dot; means over images."""
 BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -56,7 +56,7 @@ COMPARISONS: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.NotEq: operator.ne,
 }
 STRANGE = re.compile(r"[^A-Za-z0-9_.+*/<>=!() \t\n-]")
-"""What is in no gate: quotes and backslashes among it, in which Python sees more than we do."""
+"""Characters that no gate has, such as quotes and backslashes, which mean more to Python than to a gate."""
 FORM = "write it as in --gate 'int8.success < 0.5'"
 Names = Mapping[tuple[str, str], float]
 """Numbers by precision and metric."""

@@ -15,10 +15,10 @@ NEEDS_BOTH = (
     "--on fp32 --on int8"
 )
 NEEDS_NETWORK = (
-    "survival is told of attacks that were made on the network: craft with --on fp32 too, or ask for success or evaded"
+    "survival is only of attacks that were made on the network: craft with --on fp32 too, or ask for success or evaded"
 )
 NEEDS_SEVERAL = (
-    "the worst of several attacks is told of attacks with the same scope and budget: craft with two of them or more"
+    "the worst of several attacks is only of attacks with the same scope and budget: craft with two of them or more"
 )
 NOT_TOGETHER = "survival is of attacks made on the network, adaptive_gap of those made on files: give two gates"
 
@@ -26,7 +26,7 @@ NOT_TOGETHER = "survival is of attacks made on the network, adaptive_gap of thos
 def fitting(text: str, attack: str, metrics: Iterable[str], attacks: Sequence[AttackSpec]) -> frozenset[str]:
     """Labels of the attacks that a gate is about.
 
-    Survival is told of attacks that were made on the float network, the gap of those made on deployed files that have
+    Survival is only of attacks that were made on the float network, the gap of those made on deployed files that have
     such a partner, worst cases of those that others are comparable with, and everything else of all. Raises
     ConfigurationError if there is none, with what to do.
 

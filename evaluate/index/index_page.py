@@ -1,4 +1,4 @@
-"""index.html over many runs: one file that asks nobody for anything, and leads to their reports."""
+"""index.html over many runs: one file that needs no network, with links to their reports."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ from .indexed_runs import IndexedRun, RunIndex
 
 OWN_TEMPLATES = Path(__file__).parent / "templates"
 MARK = b'<meta name="generator" content="segeval'
-"""What tells a page of segeval from every other; it stands within the first bytes."""
+"""Marks a page as segeval's; it is within the first bytes."""
 HEAD = 4096
 
 

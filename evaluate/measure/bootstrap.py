@@ -14,7 +14,7 @@ RESAMPLES = 9999
 PIECE = 1 << 19
 """Images that are drawn and counted at a time."""
 FEWEST_FOR_INTERVAL = 3
-"""Images. Of two, resamples know three values, and their range holds the truth in half of the cases."""
+"""Images. Resamples of two have three values, whose range contains the truth in half of the cases."""
 ROUNDING = 1e-12
 """Values that lie no further apart are equal."""
 
@@ -54,7 +54,7 @@ def averaged(values: Floats) -> Floats:
 def widened(images: int) -> float:
     """The level to ask the bootstrap for, so that the interval holds the truth about as often as `CONFIDENCE` says.
 
-    Resamples of n values vary less than the values they stand for, by (n - 1) / n, and a normal quantile forgets that
+    Resamples of n values vary less than the values themselves, by (n - 1) / n, and a normal quantile ignores that
     their spread is estimated. The correction (expanded intervals, Hesterberg 2015) asks for the level of Student's t
     instead: 0.968 for 20 images, 0.959 for 40. docs/survival.md has what was measured with it.
     """
@@ -67,7 +67,7 @@ def intervals(quantities: Sequence[Floats], seed: int) -> list[Interval]:
 
     Asked for at the level of `widened`. BCa; percentile where BCa does not exist (a statistic that no resample
     exceeds). None for n < 3, and none where all images are alike: every resample would give the same value, and the
-    bootstrap would call certain what it knows nothing about.
+    bootstrap would call the value certain.
 
     Args:
         quantities: (images, 2 or 4) each, as `fraction` takes them; all are resampled alike.

@@ -1,4 +1,4 @@
-"""Which attacks of a set may be put together, so that the worst of them can be told for every image."""
+"""Which attacks of a set may be compared, so that the worst of them can be chosen for every image."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

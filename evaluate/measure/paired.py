@@ -1,8 +1,8 @@
 """Paired comparisons: two values per image, their mean difference, and whether it could be chance.
 
-Images differ far more from each other than two engines or two attacks do on one image, so the differences within the
-images are looked at. The test asks how often exchanging the two values of an image at random, for every image by
-itself, gives a mean difference as large as the one that was found (a sign-flip permutation test). It assumes nothing
+Images differ far more from each other than two engines or two attacks do on one image, so differences are taken within
+images. The test exchanges the two values of each image at random, and asks how often the mean difference is as large
+as the one that was found (a sign-flip permutation test). It assumes nothing
 about how the values are distributed, and tests the very mean that is reported; Wilcoxon's ranks would test another
 quantity, and could not use the many images on which both values are equal.
 """
@@ -25,16 +25,16 @@ BATCH_ELEMENTS = 500_000
 
 
 def permutations_for(tests: int) -> int:
-    """Permutations of each of so many tests, `FEWEST_PERMUTATIONS` to `MOST_PERMUTATIONS`.
+    """Number of permutations of each test, `FEWEST_PERMUTATIONS` to `MOST_PERMUTATIONS`.
 
-    The smallest p that r random permutations can give is 2 / (r + 1). Holm multiplies it by the number of tests, and
-    with too few permutations nothing could ever be significant, as it is where 2500 tests or more meet the largest r.
+    The smallest p that r random permutations can give is 2 / (r + 1). Holm multiplies it by the number of tests, so
+    with too few permutations nothing could be significant; from 2500 tests on the largest r is too few.
     """
     return min(max(FEWEST_PERMUTATIONS, PERMUTATIONS_PER_TEST * tests - 1), MOST_PERMUTATIONS)
 
 
 def can_be_significant(images: int, tests: int) -> bool:
-    """Whether a difference on so many images can come out significant at all, if it is one of so many tests.
+    """Whether a difference on this number of images can be significant at all, among this number of tests.
 
     There are 2 ** images ways to exchange the values, and no p-value is below 2 / 2 ** images, nor below that of the
     permutations that are drawn.

@@ -45,7 +45,7 @@ class Tested:
 
 
 def nested(said: object, member: str) -> object:
-    """A JSON object of which the numbers in a list, told beside what they are about, are told as `Paired`."""
+    """A JSON object with flat numbers in a list, with these numbers nested as `Paired`."""
     if not isinstance(said, Mapping) or not isinstance(said.get(member), list):
         return said
     return {**said, member: [_nested(each) for each in said[member]]}

@@ -50,7 +50,7 @@ class ReportRows:
 
     @property
     def on_network(self) -> "ReportRows":
-        """Without the attacks that were made on deployed files: survival is told of what was made on the network."""
+        """Without the attacks that were made on deployed files: survival is only of those made on the network."""
         return replace(self, survival=tuple(row for row in self.survival if row.attack not in self.on_files))
 
     @property

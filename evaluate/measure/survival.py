@@ -2,7 +2,7 @@
 
 Let A be the pixels of φ that the network shows as the adversarial class on the desktop, in fp32. What survives is the
 part of A that the engine shows as the adversarial class too: survival = |survived| / |A|. It flatters weak attacks,
-so success on the engine stands beside it; and some pixels change on the clean image already, so that is counted too.
+so success on the engine is counted too, and the pixels that deployment changes on the clean image.
 docs/survival.md defines every quantity.
 """
 

@@ -1,7 +1,7 @@
 """The noise floor beside a difference: what another order of the same sums changes by itself, and so no effect.
 
 It is a share of the labels of clean images, measured by `segeval deploy` on each file. Success, accuracy and survival
-are shares of other pixels; beside them it says how large a difference has to be to be worth a thought, not more.
+are shares of other pixels, so for them it only indicates how large a difference must be to mean more.
 """
 
 from .report_records import EngineSummary

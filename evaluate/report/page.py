@@ -1,4 +1,4 @@
-"""The HTML report: one file that asks nobody for anything."""
+"""The HTML report: one file that needs no network."""
 
 import base64
 import hashlib

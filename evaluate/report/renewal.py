@@ -1,4 +1,4 @@
-"""The files of a report are renewed as a whole: whoever looks finds all of the old ones, all of the new ones, or none.
+"""Replaces the files of a report as a whole: a reader finds all of the old ones, all of the new ones, or none.
 
 New ones are written into a hidden folder inside of their own: it is on the same disk, whatever is mounted there, and
 files of others beside a report stay where they are. They are moved once all are there, in steps that can be repeated:

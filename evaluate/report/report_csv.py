@@ -30,7 +30,7 @@ def csv_bytes(rows: Iterable[Mapping[str, CsvCell]]) -> bytes:
 
 
 def field(cell: CsvCell) -> str:
-    """A cell as it stands in a line. Python's own writer leaves a carriage return bare, which no reader takes."""
+    """A cell as it is written in a line. Python's own writer leaves a carriage return bare, which no reader takes."""
     if cell is None:
         return ""
     text = quoted(cell) if isinstance(cell, str) else str(cell)

@@ -30,7 +30,7 @@ CAPTION = (
     "already. levels: mean change per pixel of 255, over φ for local attacks."
 )
 
-ON_FILES = "Survival is told of attacks made on the network; those made on deployed files have a table of their own."
+ON_FILES = "Survival is only of attacks made on the network; those made on deployed files have a table of their own."
 
 CORRUPTION_CAPTION = (
     "Percent that survived of what an attack achieved on the desktop, where no image goes through a corruption; means "

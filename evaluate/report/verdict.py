@@ -26,7 +26,7 @@ MOST_NAMED = 6
 
 
 MADE_ON_FILES = (
-    "Every attack that was replayed was made on deployed files. Survival is told of attacks that were made on the "
+    "Every attack that was replayed was made on deployed files. Survival is only of attacks that were made on the "
     "float network: craft with --on fp32 too, and replay that."
 )
 NOTHING_GAINED = (

@@ -14,7 +14,7 @@ from .ranges import require
 
 @dataclass(frozen=True)
 class DAG:
-    """Push the pixels that are not won yet, and no others, in steps of equal L-infinity norm (Algorithm 1).
+    """Steps of equal L-infinity norm on the margins of the pixels that are not won yet (Algorithm 1).
 
     Adapted: a pixel's term is the largest logit that the goal does not accept minus the largest that it does, where the
     paper takes the clean class and a drawn one; with `outside` above 0 pixels outside φ that no longer show what they

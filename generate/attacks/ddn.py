@@ -17,8 +17,8 @@ from .ranges import require
 class DDN:
     """Look for the smallest L2: steps along the gradient, on a sphere that shrinks while the attack succeeds.
 
-    Adapted to label maps: an image succeeds when `aim` of φ does, the loss is what the leads of all pixels lack to
-    `kappa` logits instead of one cross entropy, φ weighs as much as `1 / outside` of the rest, and directions have
+    Adapted to label maps: an image succeeds when `aim` of φ does, the loss sums how far every pixel's lead falls short
+    of `kappa` logits, instead of one cross entropy, φ weighs as much as `1 / outside` of the rest, and directions have
     momentum. Norms are root mean squares over what may change, so that they mean the same for images of any size.
 
     Attributes:

@@ -14,7 +14,7 @@ from .ranges import require
 
 @dataclass(frozen=True)
 class DeepFool:
-    """Go to where the network, linearised, has what is desired of every pixel; again until it has.
+    """Linearise the network and step to where every pixel reaches its goal, again and again.
 
     Adapted: an image has one boundary and DeepFool projects on it (Eq. 6, 8); a label map has one per pixel. With h the
     logits that a pixel lacks, L = ½ Σ h² over the pixels is 0 beyond all boundaries, and the step to the zero of its

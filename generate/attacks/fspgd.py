@@ -26,7 +26,7 @@ from .problem import Presets, Problem
 
 @dataclass(frozen=True)
 class FSPGD(SignedSteps):
-    """Signed steps after which features of φ resemble neither each other, at first, nor the clean ones, later.
+    """Signed steps on features: those of φ lose their similarity first to each other, then to the clean ones.
 
     A class goal whose class is in the image pulls them to the mean direction of its features instead. On the whole
     image the features of the rest are to stay, which weighs as much as φ.

@@ -13,7 +13,7 @@ SOFTNESS = 1.0
 
 
 OUTSIDE = 0.1
-"""Weight of what is outside φ in an evasive attack: with 1 it finds a third as much, with 0 it changes all around."""
+"""Weight of all pixels outside φ in an evasive attack: 1 finds a third as much, 0 changes labels all around φ."""
 
 
 def goal_cross_entropy(goal: Goal, logits: Tensor, clean: Tensor, phi: Tensor) -> Tensor:
@@ -55,12 +55,12 @@ def evasive_loss(
     phi: Tensor,
     unaware: Sequence[bool],
 ) -> Tensor:
-    """What is lacking of pixels that deployed files see and the desktop does not.
+    """Loss that is least where deployed files are fooled and the desktop notices nothing.
 
-    DIVA (Hao et al. 2022, arXiv:2204.10933) adds the probability that one network is fooled to the one with which the
-    other stays right. Here every pixel of φ needs both, so they are multiplied, and what the desktop notices counts by
-    itself. Smooth steps of the margins stand for the probabilities: pixels far from the boundary, where the networks do
-    not differ, pull least.
+    DIVA (Hao et al. 2022, arXiv:2204.10933) adds the probability that one network is fooled to the probability that the
+    other stays right. Here every pixel of φ needs both, so they are multiplied, and what the desktop notices is a term
+    of its own. Logistic functions of the margins take the place of probabilities: pixels far from the boundary, where
+    the networks agree, have the smallest gradient.
 
     Args:
         goals: per network, in the numbers of its outputs.

@@ -15,7 +15,7 @@ from .ranges import require
 
 @dataclass(frozen=True)
 class JSMA:
-    """Change few pixels, and those by much: in each step the pixels that bring the goal nearest, and no others.
+    """Change few pixels by much: in each step those that bring the goal nearest.
 
     Adapted: the saliency map of Eq. 8 needs the gradient of every class; a label map has one per pixel of each, so the
     map here is that of one number, what the leads of all pixels lack, by its gradient times the way that a channel has

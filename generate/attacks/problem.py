@@ -203,5 +203,5 @@ class Attack(Protocol):
         ...
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        """Yield one candidate per step, for ever; the driver stops asking."""
+        """Yield one candidate per step without end; the driver stops asking."""
         ...

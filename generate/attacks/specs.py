@@ -76,9 +76,9 @@ def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, Se
 def without_own_loss(
     name: str, own_loss: Collection[str], chosen: Mapping[str, Setting], settings: Collection[str]
 ) -> dict[str, Setting]:
-    """What is chosen of an attack that descends the evasive loss instead of its own.
+    """The parameters of an attack whose own loss is replaced by the evasive loss.
 
-    Raises ConfigurationError for a setting of its own loss, which would do nothing.
+    Raises ConfigurationError for a setting of the replaced loss, which would have no effect.
 
     Args:
         name: of the attack.

@@ -11,7 +11,7 @@ from segeval.files.sets import AdversarialSet, CraftConfig
 MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks", "versions", "resize", "deployed")
 """What decides the result besides the options."""
 PLACES = ("bundle",)
-"""Options that only say where something lies; what it is stands among `MADE_FROM`."""
+"""Options that only say where something is stored; its contents are compared by `MADE_FROM`."""
 FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction", "margin")
 
 

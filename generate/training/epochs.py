@@ -1,4 +1,4 @@
-"""The state of a training: network, averaged network, optimizer and where it stands."""
+"""The state of a training: network, averaged network, optimizer and progress."""
 
 import hashlib
 import io

@@ -39,7 +39,7 @@ Report = Callable[["EpochReport"], None]
 
 @dataclass(frozen=True)
 class EpochReport:
-    """Where a training stands.
+    """The progress of a training.
 
     Attributes:
         loss: mean over the epoch.

@@ -26,8 +26,8 @@ IMPORTING = "<frozen importlib._bootstrap>"
 Handler = Callable[[int, Optional[FrameType]], Any]
 
 came: List[int] = []
-"""Signals that were to end this process. An error after one is its doing: C++ and Rust make errors of their own out of
-a KeyboardInterrupt that meets Python code which they called."""
+"""Signals that were to end this process. An error after one is caused by it: C++ and Rust turn a KeyboardInterrupt in
+Python code that they called into other errors."""
 
 
 def heed() -> None:

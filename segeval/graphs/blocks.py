@@ -16,10 +16,10 @@ from segeval.errors import EngineError
 from segeval.graphs.export import network_of
 
 SHARE = 8
-"""A block holds at most one operator in so many, if it can be divided."""
+"""A block holds at most one in this number of operators, if it can be divided."""
 
 MOST_BLOCKS = 24
-"""More modules side by side are no help to a reader; then consecutive operators are taken together."""
+"""With more modules the ranking would be hard to read; then consecutive operators form the blocks."""
 
 RUNS = 12
 """Blocks of consecutive operators, where the names say nothing."""

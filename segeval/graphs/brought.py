@@ -22,7 +22,7 @@ LEAST_OPSET = 11
 MOST_BYTES = (2 << 30) - (1 << 20)
 """Of an ONNX file, with its external data: what a message of protobuf can hold."""
 KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
-"""ONNX's own operators, and those that every ONNX Runtime brings along, as for quantized addition."""
+"""Domains of ONNX's operators and of those that are part of ONNX Runtime, such as quantized addition."""
 RUNS_OTHER_CODE = ("EPContext", "PythonOp", "PythonOpGrad")
 """Of these operators some load files or code that a node names."""
 INPUT_TYPES = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8)

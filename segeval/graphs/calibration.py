@@ -34,8 +34,8 @@ class CalibrationSpec:
     """One way to find int8 ranges.
 
     Attributes:
-        percentile: share of the activations inside the range, in percent; heeded by that method alone.
-        images: at most so many.
+        percentile: share of the activations inside the range, in percent; only for the method of that name.
+        images: the largest number of images.
         seed: decides which, None for the set's.
         op_types: ONNX operators to quantize, as KNOWN_OP_TYPES has them; of ``accurate`` alone.
         per_channel: weights have a scale per output channel, else one in all.

@@ -1,10 +1,9 @@
 """What a file with half precision computes on a device that really uses half arithmetic.
 
-ONNX Runtime has no half kernels for most processors: it reads such a file, puts casts around it and computes in fp32,
-so that an activation past 65,504 passes unseen. Here the file itself is rewritten: what it holds in fp16 is held in
-fp32 with the same values, and the result of every operator that is fp16 in the file is rounded to fp16 before anyone
-reads it. Inside one operator sums are fp32, as in a tensor core with fp32 accumulators. Only the file is needed, no
-network in torch.
+ONNX Runtime has no half kernels for most processors: it computes such a file in fp32, so an activation above 65,504
+goes unnoticed. Here the file is rewritten: its fp16 constants become fp32 with the same values, and the result of every
+fp16 operator is rounded to fp16 before it is used. Sums inside an operator are fp32, as in a tensor core with fp32
+accumulators. This needs only the file, not the network in torch.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,8 +1,8 @@
 """int8 + fp16: convolutions in int8, everything else of the network in fp16.
 
-An engine that takes the types from the file (TensorRT 10 and later) computes in fp32 what an int8 file leaves in fp32.
-For those the quantized network is written in fp16, with fp16 scales, which opset 19 is the first to allow. TensorRT 8
-knows no such file; there the int8 file does, built with the flags of both precisions.
+TensorRT 10 and later take types from the file, and compute in fp32 what an int8 file leaves in fp32. For them the
+quantized network is written in fp16 with fp16 scales, which need opset 19. TensorRT 8 cannot read such a file; it
+builds the int8 file with the flags of both precisions.
 """
 
 from collections.abc import Collection
@@ -22,7 +22,7 @@ SMALLEST = 2.0**-14
 """The smallest normal fp16 number. Scales below lose digits, and the reciprocal of the smallest of them overflows."""
 
 TYPED_BY_FILE = 10
-"""The major version from which TensorRT can be told to keep to the types in the file."""
+"""The major version from which TensorRT can take its types from the file."""
 
 
 def to_int8_fp16(int8: ModelProto) -> ModelProto:

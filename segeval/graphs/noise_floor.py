@@ -1,12 +1,12 @@
 """The noise floor of a deployed file: how many labels change if only the order of its sums changes.
 
-Every engine adds the products of a convolution in an order of its own, and each of these sums is rounded. In fp32 that
-moves next to no label. In int8 a value that lies between two levels falls to the other side, a whole step away, and
-what is computed from it follows. What two engines or devices differ by can be that and nothing else.
+Engines add the products of a convolution in different orders, and every partial sum is rounded. In fp32 this changes
+hardly any label. In int8 it can move a value to the next quantization step, and everything computed from it. The labels
+of two engines or devices may differ for this reason alone.
 
-The other orders are files of the same network in which every operator with stored weights is the sum of two: each
-weight stays in one of them and is 0 in the other, so that the exact result is the same. That takes nothing but the
-file, whatever its operators and precision. Double precision would need kernels that ONNX Runtime's CPU does not have.
+To measure it, the network is written with every operator that has stored weights as the sum of two: each weight is in
+one of them and 0 in the other, so the exact result is the same. This needs only the file, whatever its operators and
+precision. Double precision would need kernels that ONNX Runtime's CPU does not have.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ NOISE_IMAGES = 3
 """Clean images on which it is measured, spread evenly over the set."""
 
 RUNS = (1, 4)
-"""The other orders: so many neighbouring products go into one sum before the next ones go into the other.
+"""The other orders: number of neighbouring products that go into one sum before the next ones go into the other.
 
 No single one serves every network: docs/quantization.md has what each finds.
 """
@@ -112,7 +112,7 @@ def stored_weights(
 def two_sums(node: NodeProto, weights: Weights, run: int) -> tuple[list[TensorProto], list[NodeProto]]:
     """An operator as the sum of two that have half of its weights each. Gives their weights and the nodes in order.
 
-    The weights are dealt out along every axis at once, so that the products of each output are, whichever axis it is.
+    The weights alternate along all axes at once, so that those of every output are divided.
     """
     values = numpy_helper.to_array(weights.constant)
     second = np.indices(values.shape).sum(axis=0) // run % 2 == 1
@@ -132,7 +132,7 @@ def two_sums(node: NodeProto, weights: Weights, run: int) -> tuple[list[TensorPr
 
 
 def rewired(node: NodeProto, position: int, source: str, output: str) -> NodeProto:
-    """The same operator with another source for one of its inputs, and an output and name of its own."""
+    """A copy of the operator with another source for one input, another output and another name."""
     copy = NodeProto()
     copy.CopyFrom(node)
     copy.name = copy.output[0] = output

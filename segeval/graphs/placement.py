@@ -7,13 +7,13 @@ int8 and writes int8, by the recommendations for explicit quantization in NVIDIA
 
 * Activations and weights of every convolution that is not too small to gain by it (`too_small`).
 * Of a sum of which one term is written by such a convolution for this sum alone, the other term, the residual. The
-  convolution's own term must stay exact: a pair there would part the convolution from the sum. Of two convolutions
+  convolution's own term must stay exact: a pair there would keep the two apart. Of two convolutions
   the one further from the network's input is joined with the sum, at the same distance that of the second term.
 * Everything that a concatenation joins, where such a convolution writes a part of it or reads the result. Parts and
   result share one scale, so that joining them is copying.
 
 Activations have no pair before them: they belong to the convolution's kernel, and the next operator rounds.
-The rules are asked of the network before it is quantized, and of the written file: pairs are looked through.
+The rules apply to the network before it is quantized and to the written file, where pairs are skipped.
 """
 
 from collections import defaultdict
@@ -26,9 +26,9 @@ from segeval.graphs.calibration import CalibrationSpec
 Q, DQ = "QuantizeLinear", "DequantizeLinear"
 
 WIDE = 16
-"""Channels from which on a convolution gains by int8 for sure."""
+"""Number of channels from which a convolution always gains by int8."""
 STEP = 8
-"""int8 kernels take channels in groups of so many; what is missing to a whole group is computed in vain."""
+"""int8 kernels compute channels in groups of this size, and pad the last group."""
 KERNEL = 3
 """The smallest kernel with which a grouped convolution of few channels gains by int8."""
 
@@ -160,7 +160,7 @@ class Placement:
             yield 1 - max(alone, key=lambda at: (depth[terms[at]], at))
 
     def _joins(self, node: NodeProto) -> bool:
-        """Whether a concatenation stands next to a quantized convolution and joins computed values alone."""
+        """Whether a concatenation is next to a quantized convolution and joins only computed values."""
         parts, readers = self._operators.inputs(node), self._operators.readers[node.output[0]]
         beside = any(part in self._convolutions for part in parts)
         beside |= any(reader.output[0] in self._convolutions for reader in readers)

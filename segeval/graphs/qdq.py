@@ -3,8 +3,8 @@
 Explicit quantization: each quantized operator takes its activations and weights through a pair of QuantizeLinear and
 DequantizeLinear. Symmetric int8 everywhere (zero-points 0), weights per channel, bias not quantized. Scales, weights
 and bias are fp32, in an int8-fp16 file fp16. A calibration may ask for one scale for all weights of an operator, for
-uint8 activations, for some operators only, or for another placement of the pairs: then its file is held to that, and
-to everything else as before.
+uint8 activations, for some operators only, or for another placement of the pairs. Its file must then follow that, and
+all other rules.
 """
 
 from collections import defaultdict

@@ -62,7 +62,7 @@ def has_half_scales(model: ModelProto) -> bool:
 
 
 def operators_run(model: ModelProto, integers: str = "") -> Counter[str]:
-    """How often each operator stands in the graph that ONNX Runtime makes of a file: ``QLinearConv`` adds up integers.
+    """Number of each operator in the graph that ONNX Runtime makes of a file: ``QLinearConv`` adds up integers.
 
     Args:
         model: the file.

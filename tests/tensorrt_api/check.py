@@ -86,7 +86,7 @@ def text_of(records: list[dict[str, Any]], coverage: str) -> str:
     """What belongs between the marks of the page."""
     ran = [f"{each['version']} with Python {each['python'].rpartition('.')[0]}" for each in records]
     tests = records[0]["tests"]
-    head = f"Bindings {', '.join(ran)}; {tests} ways through the backend on each. {coverage}"
+    head = f"Bindings {', '.join(ran)}; {tests} tests of the backend on each. {coverage}"
     return "\n".join([BEGIN, head, "", *table(records), "", END])
 
 

@@ -20,7 +20,7 @@ computes an fp32 file in bf16 where the processor can. A processor without fp16 
 INTEGERS = ("i8", "u8")
 
 MOVED_ALONG = ("Convert", "Relu")
-"""What may stand between a concatenation and a quantization that OpenVINO moves in front of it."""
+"""Operators that may be between a concatenation and a quantization that OpenVINO moves in front of it."""
 
 WIDE_SUMS = {"avx_vnni", "avx512_vnni", "amx_int8"}
 """Processors with one of these, in the words of /proc/cpuinfo, add products of int8 in 32 bits. Other x86 processors

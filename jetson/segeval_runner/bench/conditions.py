@@ -15,7 +15,7 @@ OTHER_CORES = 0.2
 CLOCK_CHANGE = 0.05
 """Change of a clock, relative to its median, that counts as none."""
 CLOCK_TAIL = 0.05
-"""Share of the samples at either end that does not count: a governor may blink."""
+"""Share of the samples at either end that is ignored: clocks may change for a moment."""
 LEAST_SECONDS = 0.5
 """Window below which the kernel's clock ticks (10 ms on each core) say nothing about other work."""
 

@@ -127,7 +127,7 @@ class DifferentiableGraph(nn.Module):
 
 
 def check(model: ModelProto) -> None:
-    """Raise EngineError unless ONNX's own checker accepts a file, and it is whole and holds nothing but tensors."""
+    """Raise EngineError unless ONNX's checker accepts a file, and it is complete and holds only tensors."""
     for name, tensor in tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL:
             what = f"the file stores the values of {tensor.name or name} in another file"

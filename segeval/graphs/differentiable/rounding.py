@@ -74,7 +74,7 @@ class QuantizeDequantize(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, scale: Tensor, zero: Tensor | None, lowest: int, highest: int, half: bool
     ) -> Tensor:
-        """Values to the nearest that a level stands for; half: rounded to half precision at last."""
+        """Values to the nearest quantized value; half: rounded to half precision at the end."""
         levels = (x / scale).round_()
         if zero is not None:
             levels += zero

@@ -1,4 +1,4 @@
-"""The figures that are charts (1, 6 and the matched budgets), as SVG for the page and as files of their own."""
+"""The figures that are charts (1, 6 and the matched budgets), as SVG for the page and as separate files."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

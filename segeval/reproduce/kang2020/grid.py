@@ -24,7 +24,7 @@ CLEAN: dict[Metric, str] = {"accuracy": "clean_accuracy", "ratio": "clean_ratio"
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands in one place.
+    """One entry of the table.
 
     Attributes:
         paper: its figure, if it has one.

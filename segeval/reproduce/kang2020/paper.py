@@ -36,8 +36,8 @@ ROWS: dict[tuple[Metric, Method], tuple[float, ...]] = {
 
 MISPRINT: tuple[Metric, Method, Column] = ("accuracy", "tanh", ("full", "single", "espnet"))
 PRINTED = 0.008
-"""What stands at `MISPRINT`. With the printed ratio of .086 it would mean that 9 % of the other pixels stayed right,
-where every other entry implies 83–100 %; `ROWS` has .08."""
+"""The printed value at `MISPRINT`. With the printed ratio of .086 it would mean that 9 % of the other pixels stayed
+right, where every other entry implies 83–100 %; `ROWS` has .08."""
 
 TABLE: dict[tuple[Metric, Method, Column], float] = {
     (metric, method, column): value

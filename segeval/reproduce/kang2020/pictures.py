@@ -59,8 +59,8 @@ class Painter:
         """The perturbation of a sample, scaled by Eq. 9.
 
         Args:
-            title: stands above it.
-            what: stands before the ends of the scale.
+            title: text above it.
+            what: text before the ends of the scale.
             sample: record of the adversarial image.
         """
         clean = self.chosen.folder.image(sample.files["clean"])

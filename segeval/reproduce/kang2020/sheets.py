@@ -61,8 +61,8 @@ def tile(title: str, note: str, pixels: RgbImage, largest: int = LARGEST, smooth
     """A picture at its size on a sheet.
 
     Args:
-        title: stands above it.
-        note: stands below it.
+        title: text above it.
+        note: text below it.
         pixels: (H, W, 3) RGB.
         largest: (width, height) that it may have at most.
         smooth: reduce it like a photograph; labels and noise must not be blended.

@@ -99,7 +99,7 @@ def cells(counted: Counted, seed: int, progress: Progress) -> Iterator[Cell]:
 
 
 def place(counted: Counted, key: Key) -> tuple[int, int, int, tuple[str, ...], str, int]:
-    """Where a cell stands: together before single tasks, local before full, single before joint."""
+    """Sort key of a cell: all tasks before single tasks, local before full, single before joint."""
     attack, victims, model, task = key
     method, scope = counted.attacks[attack]
     tasks = [None, *(each.name for each in counted.manifest.tasks)]

@@ -130,7 +130,7 @@ def report_of(
     points: tuple[BudgetPoint, ...],
     gallery: Gallery,
 ) -> Kang2020Report:
-    """The record of all that was found, but for the hashes of its files."""
+    """The record of all that was found, without the hashes of its files."""
     experiment, config, manifest = sources.experiment, sources.config, sources.manifest
     images = gradient_images(sources.maps) if sources.maps else ()
     return Kang2020Report(

@@ -1,7 +1,7 @@
 """A process that builds engines ahead of time: a request on stdin, an answer on stdout, one line of JSON each.
 
-TensorRT may crash it, and its memory is given back when it ends. It ends with its stdin, and so with whoever started
-it. The first line says whether TensorRT for RTX works here.
+TensorRT may crash it, and its memory is given back when it ends. It ends when its stdin closes, and so with the process
+that started it. The first line says whether TensorRT for RTX works here.
 """
 
 from __future__ import annotations

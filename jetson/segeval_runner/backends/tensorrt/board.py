@@ -12,7 +12,7 @@ MACHINE = Machine()
 """Where to look."""
 
 BUILD_SHARE = 4
-"""Building may take one part in so many of the memory that is free, where CPU and GPU share it."""
+"""Where CPU and GPU share memory, a build may use 1 / BUILD_SHARE of what is free."""
 
 
 def board() -> Dict[str, Any]:

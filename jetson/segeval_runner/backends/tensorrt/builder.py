@@ -14,7 +14,7 @@ from segeval_runner.backends.tensorrt.normalization import keep_exact
 from segeval_runner.errors import BackendError
 
 SHOWN = 5
-"""So many of a parser's complaints are listed; the rest mostly follow from the first."""
+"""Number of the parser's errors that are listed; the rest mostly follow from the first."""
 MEBIBYTE = 1 << 20
 
 

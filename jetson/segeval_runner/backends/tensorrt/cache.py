@@ -49,7 +49,7 @@ class Cache:
         """Where a file with this key lies.
 
         Args:
-            stem: for who looks into the folder.
+            stem: readable beginning of the name.
             kind: its end.
             key: what the file was made from.
         """

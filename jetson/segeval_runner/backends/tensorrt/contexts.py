@@ -31,7 +31,7 @@ class CompilingContexts(Contexts):
 
     Attributes:
         key: what the compiled kernels depend on.
-        stem: for who looks into the folder.
+        stem: readable beginning of the name.
     """
 
     def __init__(self, engine: trt.ICudaEngine, cache: Cache, stem: str, key: Key) -> None:

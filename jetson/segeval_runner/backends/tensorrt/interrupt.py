@@ -1,7 +1,7 @@
 """Ctrl-C while TensorRT works.
 
-Python raises KeyboardInterrupt wherever its code runs, also in what TensorRT calls back, and an exception there ends
-the process. During a build the signal is therefore only remembered.
+Python raises KeyboardInterrupt in any Python code, also in TensorRT's callbacks, where an exception ends the process.
+During a build the signal is therefore only remembered.
 """
 
 from __future__ import annotations

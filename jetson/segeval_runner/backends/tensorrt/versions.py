@@ -1,6 +1,6 @@
 """Every difference between the versions of TensorRT, 8.5 to 11, with its reason. Nothing else asks for a version.
 
-Asked by symbol, never by number: a symbol says what is there, a number what somebody believed to be there.
+It looks for symbols, never for version numbers: a symbol shows what this release has.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def typing_mode(trt: Any, dla: bool) -> str:
 
 
 def takes_flags(trt: Any) -> bool:
-    """Whether only weak typing exists: 8.x, whose parser knows no opset 19 and no scales in fp16 either."""
+    """Whether only weak typing exists: 8.x, whose parser reads neither opset 19 nor scales in fp16."""
     return not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
 
 
 def network_flags(trt: Any, typing: str) -> int:
-    """For `Builder.create_network`. 8.x takes ONNX files with an explicit batch only; 10 needs to be told of strong
-    typing; 11 knows nothing else, and calls the flag obsolete."""
+    """For `Builder.create_network`. 8.x reads ONNX files with an explicit batch only; 10 needs a flag for strong
+    typing; 11 is always strongly typed, and calls the flag obsolete."""
     flags = trt.NetworkDefinitionCreationFlag
     if not hasattr(trt.BuilderFlag, "FP16"):
         return 0

@@ -16,7 +16,7 @@ from segeval.graphs.differentiable.rounding import clamp, straight_through
 class Slope(torch.autograd.Function):
     """y = x, at or below zero slope · x, with a constant slope.
 
-    PyTorch's own way back prepares the gradient of the slope, too.
+    Its custom backward pass skips the gradient of the slope, which PyTorch's also prepares.
     """
 
     @staticmethod

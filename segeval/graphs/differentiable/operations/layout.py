@@ -76,7 +76,7 @@ def expand(node: Node) -> Compute:
 
 
 def tile(node: Node) -> Compute:
-    """Repeated so many times along every axis."""
+    """Repeated along every axis, by the given numbers of times."""
     return lambda x, repeats: x.repeat(repeats.tolist())
 
 

@@ -13,7 +13,7 @@ from segeval.graphs.differentiable.node import Compute, Node
 class Affine(torch.autograd.Function):
     """y = (x - mean) / sqrt(variance + epsilon) · scale + shift, all of them constants of a channel.
 
-    PyTorch's own way back prepares gradients of the parameters, too.
+    Its custom backward pass skips the gradients of the parameters, which PyTorch's also prepares.
     """
 
     @staticmethod

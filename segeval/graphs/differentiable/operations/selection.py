@@ -23,7 +23,7 @@ def gather(node: Node) -> Compute:
 
 
 def gather_elements(node: Node) -> Compute:
-    """For every place of the result a value of its own along an axis."""
+    """Choose one value along an axis for every element of the result."""
     axis = node.attribute("axis", 0)
     return lambda x, places: torch.gather(x, axis, (places.long() % x.shape[axis]).to(x.device))
 
