@@ -13,11 +13,14 @@ from pathlib import Path
 
 from segeval.api import craft, deploy, evaluate, replay
 from segeval.datasets import default_split
+from segeval.registry import attacks_of
 
 WITH_BUDGET = ("apgd", "cospgd", "fgsm", "fspgd", "padam", "pgd", "sea", "segpgd", "square")
 CAMVID = ("espnet-camvid", "fast-scnn-camvid")
 CITYSCAPES = ("espnet-cityscapes", "espnetv2-cityscapes")
 WITHIN = (0.25, 0.5)
+LARGE = ("apgd", "cospgd", "ddn", "fgsm", "pgd", "segpgd")
+"""Attacks made on images of 512×1024."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Run:
         name: folder.
         attacks: attacks or suites.
         budget: of those with a budget, in 8-bit levels.
-        limit: number of images, None for all.
+        limit: number of images.
     """
 
     name: str
@@ -36,7 +39,7 @@ class Run:
     attacks: tuple[str, ...]
     budget: int
     steps: int = 20
-    limit: int | None = 4
+    limit: int = 4
     within: tuple[float, ...] = ()
     tasks: tuple[str, ...] = ("untargeted",)
 
@@ -48,8 +51,8 @@ class Run:
     @property
     def settings(self) -> tuple[str, ...]:
         """The budget of every attack that has one."""
-        attacks = ("apgd", "pgd") if self.attacks == ("standard",) else WITH_BUDGET
-        return tuple(f"{attack}.budget={self.budget}" for attack in attacks)
+        attacks = attacks_of(self.attacks)
+        return tuple(f"{attack}.budget={self.budget}" for attack in WITH_BUDGET if attack in attacks)
 
 
 def planned() -> Iterator[Run]:
@@ -62,7 +65,7 @@ def planned() -> Iterator[Run]:
             yield Run(f"{model}-budget-{budget}", model, WITH_BUDGET, budget)
         yield Run(f"{model}-steps-100", model, WITH_BUDGET, 1, steps=100)
     for model in CITYSCAPES:
-        yield Run(f"{model}-budget-1", model, ("ddn", *WITH_BUDGET), 1, limit=None)
+        yield Run(f"{model}-budget-1", model, LARGE, 1, limit=2)
 
 
 RUNS = {run.name: run for run in planned()}
