@@ -52,9 +52,10 @@ def panel(axes: Axes, lines: "Sequence[tuple[str, pd.Series[float]]]") -> None:
     """Draw lines, those with the largest area in colour with a legend."""
     ordered = sorted(lines, key=lambda line: -float(line[1].mean()))
     for place, (attack, line) in enumerate(ordered):
-        style = {"label": attack, "linewidth": 1.8} if place < LEADING else {"color": "0.75", "linewidth": 0.8}
-        axes.plot(line.index, line.to_numpy(), zorder=-place, **style)
-        if place >= LEADING:
+        if place < LEADING:
+            axes.plot(line.index, line.to_numpy(), zorder=-place, label=attack, linewidth=1.8)
+        else:
+            axes.plot(line.index, line.to_numpy(), zorder=-place, color="0.75", linewidth=0.8)
             axes.annotate(attack, (line.index[-1], line.iloc[-1]), fontsize=5, color="0.5")
     axes.set_ylim(0, 1)
     axes.set_ylabel("success, untargeted")
