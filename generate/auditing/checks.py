@@ -8,8 +8,8 @@ from .audit_runs import Measured
 
 TOLERANCE = 0.005
 """Share of φ by which success may fall and count as equal."""
-OTHER_WAY = 0.02
-"""The same for a random start, which is another way and not a longer one. Measured: 0.003 less to 0.04 more."""
+OTHER_START = 0.05
+"""The same for random starts. Measured on networks that mask nothing: 0.046 less to 0.04 more."""
 ALL = 0.99
 """Share of φ from which on an attack counts as having won all of it."""
 RESCALED = 0.05
@@ -86,7 +86,7 @@ def random_starts(itself: Measured, begun: Sequence[Measured]) -> Check:
     """
     if not begun:
         return Check("random starts", (), "not checked", "the attack has no restarts, or --restarts is 0")
-    weaker = begun[0].success < itself.success - OTHER_WAY
+    weaker = begun[0].success < itself.success - OTHER_START
     told = "random starts are weaker than the usual one"
     return check("random starts", [success(itself), success(begun[0])], weaker, told)
 

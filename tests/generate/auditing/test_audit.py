@@ -133,7 +133,7 @@ def made(success: float, losses: tuple[float, ...] = (2.0, 1.5, 1.0)) -> Measure
 
 SANE = {
     "steps": [made(0.2), made(0.3), made(0.4)],
-    "restarts": [made(0.39)],
+    "restarts": [made(0.36)],
     "budgets": [made(0.6), made(0.8)],
     "search": [made(0.1)],
     "unbounded": [made(1.0)],
@@ -148,7 +148,7 @@ SANE = {
         ("steps", [made(0.2), made(0.404), made(0.4)], ""),
         ("steps", [made(0.2), made(0.3), made(0.4, (1.0, 0.5, 1.0))], "loss falls"),
         ("steps", [made(0.2), made(0.3), made(0.4, (1.0, 1.5, 1.6, 0.9))], "loss falls"),
-        ("restarts", [made(0.37)], "random starts"),
+        ("restarts", [made(0.34)], "random starts"),
         ("budgets", [made(0.394), made(0.8)], "larger budgets"),
         ("budgets", [made(0.6), made(0.5)], "larger budgets"),
         ("search", [made(0.4)], "search without a gradient"),
