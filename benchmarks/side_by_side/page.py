@@ -118,7 +118,8 @@ def standard(root: Path, model: str) -> str:
     if table is None:
         return ""
     lines = []
-    for (attack, task), rows in table[table.task != "*"].groupby(["attack", "task"], sort=False):
+    chosen = table[(table.task != "*") & ~table.attack.str.contains("-within-")]
+    for (attack, task), rows in chosen.groupby(["attack", "task"], sort=False):
         by_engine = {row.engine.rpartition(".")[2]: row for _, row in rows.iterrows()}
         desktop, int8 = by_engine["desktop"], by_engine["int8"]
         lines.append([f"`{attack}`", str(task), success(desktop), success(int8), scores(desktop), scores(int8)])
