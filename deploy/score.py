@@ -243,7 +243,7 @@ def deployed_engine(
 
     def predict(image: RgbImage) -> Labels:
         if image.shape != (height, width, 3):
-            hint = f"bring all images to one size, for example --size {height}x{width}"
+            hint = f"bring all images to one size: {segmenter.spec.size_option(height, width)}"
             raise DataError(f"images differ in size: {image.shape[0]}x{image.shape[1]} after {height}x{width}", hint)
         return deployed.predict(image)
 

@@ -12,11 +12,11 @@ from segeval.files.provenance import revision, versions
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
 from segeval.files.storage import sha256_file
-from segeval.models import Segmenter
+from segeval.models import ModelSpec, Segmenter
 from segeval.progress import Progress
 
 from ..numerics import naming_memory, one_thread
-from .clean_scores import CleanScores, told_of_resizing, told_of_scale
+from .clean_scores import CleanScores, told_of_resizing, told_of_scale, told_of_size
 from .continuing import begun, opened
 from .flatness import require_gradients
 from .samples import ImageFiles, save_image
@@ -76,6 +76,7 @@ class Crafter:
         scores = CleanScores(self.setup.dataset.table)
         files = self.save_images(scores, progress)
         for line in (
+            told_of_size(self.setup.models, manifest) if self.setup.config.size is None else "",
             told_of_resizing(self.setup.models),
             *self.setup.said,
             *map(told_of_scale, self.setup.models),
@@ -132,7 +133,7 @@ class Crafter:
         for number, index in enumerate(self.setup.chosen, start=1):
             example = self.setup.dataset[index]
             size = size or example.image.shape
-            require_size(example, size, self.setup.dataset.ids[self.setup.chosen[0]])
+            require_size(example, size, self.setup.dataset.ids[self.setup.chosen[0]], self.setup.models[0].spec)
             self.setup.require_unseen(example)
             files, predictions = save_image(
                 self.folder, example, self.setup.models, self.setup.groups, self.setup.tasks, keep
@@ -143,11 +144,11 @@ class Crafter:
         return saved
 
 
-def require_size(example: Example, size: tuple[int, ...], first: str) -> None:
-    """Raise DataError for an image of another size than the first."""
+def require_size(example: Example, size: tuple[int, ...], first: str, spec: ModelSpec) -> None:
+    """Raise DataError for an image of another size than the first. spec: of the network that takes them."""
     if example.image.shape != size:
         shape = "x".join(map(str, example.image.shape[:2]))
         raise DataError(
             f"image {example.id} is {shape}, {first} is {size[0]}x{size[1]}; a set has one size",
-            f"resize them to one size, for example --size {size[0]}x{size[1]}",
+            f"bring them to one size: {spec.size_option(size[0], size[1])}",
         )

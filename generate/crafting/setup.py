@@ -96,7 +96,7 @@ class Setup:
         told = told_of_sizes(sizes, self.size)
         if told and chosen_here:
             self.dataset = self.opened(table)
-            told = f"{told}; that is the most common size, --size HxW chooses another"
+            told = f"{told}; that is the most common size"
         self.notes += (told,) if told else ()
 
     def require_fit(self) -> None:

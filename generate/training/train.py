@@ -75,12 +75,13 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
     network = initial_network(spec, config.initial)
     with only_writer(out, "train"):
         require_folder(config, out, resume)
-        examples = CachedExamples(dataset, out / "cache", progress)
+        examples = CachedExamples(dataset, spec, out / "cache", progress)
         soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
         run = Run(config, spec, network, examples, soft)
         if resume:
             run.restore(out / "checkpoint.pt")
-        return run_epochs(run, CachedExamples(validation, out / "cache-validation", progress), out, progress, report)
+        unseen = CachedExamples(validation, spec, out / "cache-validation", progress)
+        return run_epochs(run, unseen, out, progress, report)
 
 
 def run_epochs(run: Run, unseen: CachedExamples, out: Path, progress: Progress, report: Report) -> Path:

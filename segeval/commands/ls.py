@@ -33,8 +33,9 @@ def model_rows() -> tuple[Row, list[Row]]:
         spec = load_spec(name)
         reported = ", ".join(f"{key} {value}" for key, value in spec.reported.items())
         outputs = f"{spec.table.name} ({len(spec.outputs)})"
-        rows.append((name, outputs, weights_status(spec), spec.licence, reported, spec.paper))
-    return ("model", "classes (outputs)", "weights", "licence", "scores", "paper"), rows
+        size = "{}x{}".format(*spec.size)
+        rows.append((name, outputs, size, weights_status(spec), spec.licence, reported, spec.paper))
+    return ("model", "classes (outputs)", "made for", "weights", "licence", "scores", "paper"), rows
 
 
 def attack_rows() -> tuple[Row, list[Row]]:

@@ -119,7 +119,8 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if match is None:
-        raise ConfigurationError(f"--size {text!r} is not HEIGHTxWIDTH", "for example --size 512x1024")
+        hint = "write height x width in pixels; `segeval ls models` lists the size that each network was made for"
+        raise ConfigurationError(f"--size {text!r} is not HEIGHTxWIDTH", hint)
     return int(match[1]), int(match[2])
 
 
