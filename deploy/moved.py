@@ -36,9 +36,8 @@ def looked_in(places: Iterable[Path]) -> str:
     others: dict[Path, set[str]] = {}
     for place in places:
         others.setdefault(place.parent, set()).update([place.name] if place.is_file() else [])
-    return "".join(
-        f"\n  {folder}{f' (there: {some(sorted(names), 3)})' if names else ''}" for folder, names in others.items()
-    )
+    told = {folder: f" (not it: {some(sorted(names), 3)})" if names else "" for folder, names in others.items()}
+    return "".join(f"\n  {folder}{what}" for folder, what in told.items())
 
 
 def with_moved(card: ModelCard, recorded: CardRecord, beside: Path) -> ModelCard:
