@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from segeval.errors import ConfigurationError
@@ -40,6 +41,21 @@ def begun(folder: SetFolder) -> bool:
     """Whether the folder holds at least one sample."""
     path = folder.samples_path
     return path.exists() and path.stat().st_size > 0
+
+
+def discard(folder: SetFolder, new: bool) -> None:
+    """Remove a set in which nothing was attacked.
+
+    Args:
+        folder: of the set.
+        new: whether the folder was made for it.
+    """
+    clear(folder)
+    for path in (folder.samples_path, folder.manifest_path):
+        path.unlink(missing_ok=True)
+    if new:
+        with suppress(OSError):  # somebody else has put something into it
+            folder.root.rmdir()
 
 
 def clear(folder: SetFolder) -> None:

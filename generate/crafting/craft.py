@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segeval.datasets import Example
-from segeval.errors import DataError
+from segeval.errors import DataError, SegevalError, StorageError
 from segeval.files.exclusive import only_writer
 from segeval.files.folders import require_own
 from segeval.files.provenance import revision, versions
@@ -17,7 +17,7 @@ from segeval.progress import Progress
 
 from ..numerics import naming_memory, one_thread
 from .clean_scores import CleanScores, told_of_resizing, told_of_scale, told_of_size
-from .continuing import begun, opened
+from .continuing import begun, discard, opened
 from .flatness import require_gradients
 from .samples import ImageFiles, save_image
 from .schedule import Schedule
@@ -55,24 +55,29 @@ class Crafter:
         require_own(self.folder.root, "set")
         with one_thread(self.setup.config.device), naming_memory(self.setup.config.device):
             fresh = self.manifest()  # refuses images that do not fit, before a folder is made for them
+            new = not self.folder.root.exists()
             with only_writer(self.folder.root, "set"):
-                return self.run_alone(fresh, resume, progress, workers, tell)
+                manifest = opened(self.folder, fresh, resume)
+                try:
+                    return manifest if manifest.complete else self.completed(manifest, progress, workers, tell)
+                except StorageError:
+                    raise  # a full disk may be emptied, and the run resumed
+                except SegevalError:
+                    if not begun(self.folder):  # the same command, corrected, finds nothing in its way
+                        discard(self.folder, new)
+                    raise
 
-    def run_alone(
-        self, fresh: AdversarialSet, resume: bool, progress: Progress, workers: int, tell: Callable[[str], None]
+    def completed(
+        self, manifest: AdversarialSet, progress: Progress, workers: int, tell: Callable[[str], None]
     ) -> AdversarialSet:
-        """See `run`.
+        """Craft what is missing; the manifest of the complete set.
 
         Args:
-            fresh: the manifest before the first image.
-            resume: go on with the set that is there.
+            manifest: as far as it is.
             progress: called with the stage, what is done of it and its total.
             workers: number of processes.
             tell: called with what a person should know.
         """
-        manifest = opened(self.folder, fresh, resume)
-        if manifest.complete:
-            return manifest
         scores = CleanScores(self.setup.dataset.table)
         files = self.save_images(scores, progress)
         for line in (

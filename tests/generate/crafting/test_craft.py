@@ -1,5 +1,6 @@
 """Crafting a whole set: what it records, and every request that is refused."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,24 @@ def test_images_of_odd_size_are_named_with_a_size_that_fits(world: Any, dataset:
     assert "image 0 is 62x97" in text and "multiples of 8" in text and "--size 256x512" in text
     assert not (tmp_path / "set").exists()
     assert world.craft(tmp_path / "set", data_root=root, size=(56, 96), **QUICK).complete_manifest().height == 56
+
+
+def test_a_craft_that_is_refused_at_a_later_image_leaves_nothing_in_the_way(
+    world: Any, dataset: Any, tree: Tree, tmp_path: Path
+) -> None:
+    root, out = dataset((64, 96), (64, 96)), tmp_path / "set"
+    whole = tree(world.craft(tmp_path / "whole", data_root=root, **QUICK))
+    image = Path(root) / "images/1.png"
+    kept = image.read_bytes()
+    for there in (False, True):  # a folder that the user made stays
+        image.write_bytes(kept[: len(kept) // 2])
+        if there:
+            out.mkdir()
+        assert "1.png cannot be read" in refusal(DataError, lambda: world.craft(out, data_root=root, **QUICK))
+        assert list(out.iterdir()) == [] if there else not out.exists()
+        image.write_bytes(kept)
+        assert tree(world.craft(out, data_root=root, **QUICK)) == whole
+        shutil.rmtree(out)
 
 
 def test_images_of_different_sizes_get_the_most_common_as_if_it_was_asked_for(
