@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from segeval.datasets import Example
-from segeval.errors import DataError, SegevalError, StorageError
+from segeval.errors import DataError
 from segeval.files.exclusive import only_writer
 from segeval.files.folders import require_own
 from segeval.files.provenance import revision, versions
+from segeval.files.refused import undone_if_refused
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
 from segeval.files.storage import sha256_file
@@ -17,7 +19,7 @@ from segeval.progress import Progress
 
 from ..numerics import naming_memory, one_thread
 from .clean_scores import CleanScores, told_of_resizing, told_of_scale, told_of_size
-from .continuing import begun, discard, opened
+from .continuing import MADE, begun, opened
 from .flatness import require_gradients
 from .samples import ImageFiles, save_image
 from .schedule import Schedule
@@ -58,14 +60,10 @@ class Crafter:
             new = not self.folder.root.exists()
             with only_writer(self.folder.root, "set"):
                 manifest = opened(self.folder, fresh, resume)
-                try:
-                    return manifest if manifest.complete else self.completed(manifest, progress, workers, tell)
-                except StorageError:
-                    raise  # a full disk may be emptied, and the run resumed
-                except SegevalError:
-                    if not begun(self.folder):  # the same command, corrected, finds nothing in its way
-                        discard(self.folder, new)
-                    raise
+                if manifest.complete:
+                    return manifest
+                with undone_if_refused(self.folder.root, new, MADE, partial(begun, self.folder)):
+                    return self.completed(manifest, progress, workers, tell)
 
     def completed(
         self, manifest: AdversarialSet, progress: Progress, workers: int, tell: Callable[[str], None]

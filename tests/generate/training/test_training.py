@@ -1,6 +1,7 @@
 """Training on a few small scenes: it learns, it can be killed, and it refuses what does not fit."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,6 +189,18 @@ def test_an_epoch_is_saved_before_it_is_validated(scenes: str, tmp_path: Path) -
     weights, reports = learn(plan, tmp_path, resume=True)
     assert weights.is_file()
     assert reports == [], "there is nothing left to do"
+
+
+def test_a_training_that_is_refused_at_a_later_image_leaves_nothing_in_the_way(scenes: str, tmp_path: Path) -> None:
+    shutil.copytree(scenes, tmp_path / "data")
+    mask = tmp_path / "data/train/masks/5.png"
+    kept, plan = mask.read_bytes(), config(str(tmp_path / "data"), epochs=1)
+    mask.unlink()
+    with pytest.raises(DataError, match="5 has no labels"):
+        learn(plan, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    mask.write_bytes(kept)
+    assert learn(plan, tmp_path / "out")[0].is_file()
 
 
 def test_examples_need_labels_and_one_size(scenes: str, tmp_path: Path) -> None:
