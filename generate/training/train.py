@@ -133,7 +133,7 @@ def opened_splits(config: TrainConfig) -> tuple[Dataset, Dataset]:
 
 def opened(config: TrainConfig, split: str) -> Dataset:
     """A split of the training's dataset."""
-    return open_dataset(config.dataset, dataset_root(config.data_root), split, config.size)
+    return open_dataset(config.dataset, dataset_root(config.data_root), split, config.size, ignore=config.ignore)
 
 
 def load_teacher(config: TrainConfig, spec: ModelSpec) -> Segmenter | None:

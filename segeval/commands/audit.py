@@ -12,6 +12,7 @@ from segeval.commands.options import (
     DataRoot,
     Dataset,
     Device,
+    Ignore,
     Option,
     Quiet,
     ScopeName,
@@ -21,6 +22,7 @@ from segeval.commands.options import (
     absolute_root,
     check_device,
     command,
+    ignoring,
     parse_size,
 )
 from segeval.console import progress, results, say
@@ -77,6 +79,7 @@ def audit(
     ] = [],
     split: Split = "",
     data_root: DataRoot = None,
+    ignore: Ignore = [],
     limit: Annotated[int, Option("--limit", min=1, help="Number of images, spread over the split.")] = 4,
     size: Size = None,
     device: Device = "cpu",
@@ -107,6 +110,7 @@ def audit(
         tasks=(task,),
         split=split or default_split(dataset),
         data_root=absolute_root(data_root),
+        ignore=tuple(ignore),
         limit=limit,
         size=parse_size(size),
         steps=steps,
@@ -161,5 +165,6 @@ def judge(record: "AuditRecord") -> None:
     craft = config.craft
     words = [word for each in craft.models for word in ("--model", each)]
     where = [] if craft.data_root is None else ["--data-root", craft.data_root]
+    where += ignoring(craft.ignore)
     of = ("--dataset", craft.dataset, *where, *words, "--task", *craft.tasks, "--attack", config.attack)
     say(f"next: {command('craft', '--out', 'runs/set', *of, '--set', f'{config.attack}.budget={config.budget}')}")

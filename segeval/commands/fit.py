@@ -9,6 +9,7 @@ from segeval.commands.options import (
     DataRoot,
     Dataset,
     Device,
+    Ignore,
     OnName,
     Option,
     Out,
@@ -18,6 +19,7 @@ from segeval.commands.options import (
     absolute_root,
     check_device,
     command,
+    ignoring,
     parse_size,
 )
 from segeval.console import progress, say
@@ -44,6 +46,7 @@ def fit(
     ] = [],
     split: Annotated[str, Option("--split", help="Split to fit on; score it on another one.")] = "train",
     data_root: DataRoot = None,
+    ignore: Ignore = [],
     limit: Annotated[int, Option("--limit", min=1, help="Number of images, spread over the split.")] = 32,
     size: Size = None,
     steps: Annotated[int, Option("--steps", min=1, help="Updates of the pattern.")] = 200,
@@ -81,6 +84,7 @@ def fit(
         victims=("joint",),
         split=split,
         data_root=absolute_root(data_root),
+        ignore=tuple(ignore),
         limit=limit,
         size=parse_size(size),
         steps=steps,
@@ -95,6 +99,8 @@ def fit(
     if not quiet:
         passes = steps * batch_size * len(fitting.setup.models)
         say(f"{len(fitting.setup.chosen)} image(s) of {dataset} ({split}): {steps} updates, {passes} gradients")
+        for note in fitting.setup.notes:
+            say(note)
     with progress(quiet) as tick:
         record = fitting.run(out, print_cm, tick, say)
     control = "without it" if kind == "universal" else "of a grey patch at the same places"
@@ -104,5 +110,5 @@ def fit(
     )
     words = [word for name in model for word in ("--model", name)]
     here = ("--out", out.with_name(out.name + "-set"), "--dataset", dataset, *words, "--scope", "full")
-    roots = () if data_root is None else ("--data-root", data_root)
+    roots = [*(() if data_root is None else ("--data-root", data_root)), *ignoring(ignore)]
     say(f"next: {command('craft', *here, '--task', task, '--attack', out, *roots)}")

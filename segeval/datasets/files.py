@@ -9,6 +9,7 @@ from pathlib import Path
 from segeval.classes import ClassTable
 from segeval.datasets.dataset import Example, Size
 from segeval.datasets.file_names import require_name
+from segeval.datasets.kinds import kinds_of, told_of_kinds
 from segeval.datasets.label_files import read_labels
 from segeval.datasets.meaning import Meaning
 from segeval.datasets.pixels import read_image, require_one_orientation, resize_image, resize_labels, stored_size
@@ -204,6 +205,10 @@ class FileDataset:
     def size_of(self, index: int) -> Size:
         """(height, width) of the image file at `index` as it stands upright, before any resizing; from its header."""
         return stored_size(self._pairs[index].image)
+
+    def told_of(self, indices: Sequence[int]) -> list[str]:
+        """What is done to images at these places that are no plain RGB; from their headers."""
+        return told_of_kinds([(self.ids[index], kinds_of(self._pairs[index].image)) for index in indices])
 
     def __getitem__(self, index: int) -> Example:
         """The example at `index`, read now. Raises DataError naming the file that cannot be used."""
