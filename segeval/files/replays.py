@@ -103,6 +103,13 @@ class ReplayedEngine:
     facts: Mapping[str, Any] = field(default_factory=dict)
     telemetry: Telemetry | None = None
 
+    @property
+    def power_modes(self) -> tuple[str, ...]:
+        """Of the board while the images ran, in the order in which they were seen; else that of the engine's record."""
+        seen = self.telemetry.power_modes if self.telemetry else ()
+        known = self.facts.get("power_mode")
+        return seen or ((str(known),) if known else ())
+
 
 @dataclass(frozen=True)
 class ReplayRecord:
