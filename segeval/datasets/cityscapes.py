@@ -24,9 +24,6 @@ CITIES = {
 }
 """Which cities are not in the train split."""
 
-FRAMES = "cityscapes_frames"
-"""Name of a bare folder of frames in ``$SEGEVAL_DATA``; looked for after ``cityscapes``."""
-
 PAPER_SIZE = (512, 1024)
 LAYOUT = (
     "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png with gtFine/SPLIT/CITY/*_gtFine_labelIds.png (or *_labelTrainIds.png), "
@@ -50,7 +47,7 @@ def open_cityscapes(
     Raises:
         DataError: if the folder or split is missing or empty.
     """
-    folder = find_root("cityscapes", root, LAYOUT, also=(FRAMES,))
+    folder = find_root("cityscapes", root, LAYOUT)
     official = folder / "leftImg8bit"
     pairs, others = (_official(folder, split), []) if official.is_dir() else _bare(folder, split)
     labels = (folder / "gtFine" / split).glob("*/*") if official.is_dir() else folder.glob("*")

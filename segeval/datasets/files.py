@@ -16,7 +16,7 @@ from segeval.datasets.pixels import read_image, require_one_orientation, resize_
 from segeval.errors import DataError, nearest
 from segeval.fetching.sources import source_of
 from segeval.files.sets import Resize
-from segeval.places import cache_folder, data_folder
+from segeval.places import places_of
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 OTHER_SUFFIXES = (".bmp", ".gif", ".heic", ".jp2", ".npy", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
@@ -44,22 +44,20 @@ class Pair:
     labels: LabelFile | None
 
 
-def find_root(name: str, root: Path | None, layout: str, also: Sequence[str] = ()) -> Path:
-    """The folder of a dataset: `root`, else ``$SEGEVAL_DATA/name``, else ``segeval/name`` in the user's cache.
+def find_root(name: str, root: Path | None, layout: str) -> Path:
+    """The folder of a dataset: `root`, else the first of `places_of` that is there.
 
     Args:
         name: of the dataset.
         root: as the user gave it, None to look for it.
         layout: what is expected inside, for the message.
-        also: other names it may have in ``$SEGEVAL_DATA``.
 
     Raises:
         DataError: if there is no such folder.
     """
     if root is not None:
         return need_folder(root, layout)
-    shared = data_folder()
-    places = [*(shared / each for each in (name, *also) if shared), cache_folder() / name]
+    places = places_of(name)
     for place in places:
         if place.is_dir():
             return place
