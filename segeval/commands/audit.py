@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segeval.commands.craft import DEFAULT_ENGINE
 from segeval.commands.options import (
     AsJson,
     AuditedName,
@@ -19,7 +18,6 @@ from segeval.commands.options import (
     Seed,
     Size,
     Split,
-    absolute_root,
     check_device,
     command,
     ignoring,
@@ -28,7 +26,6 @@ from segeval.commands.options import (
 from segeval.console import progress, results, say
 from segeval.errors import GateMissedError
 from segeval.files.encoding import encode
-from segeval.files.sets import CraftConfig
 
 if TYPE_CHECKING:
     from segeval.generate.auditing.audit import AuditPlan
@@ -98,27 +95,27 @@ def audit(
     segeval audit --dataset camvid --model espnet-camvid --on fp32 --on int8 --bundle runs/set-bundle --attack apgd
     """
     check_device(device)
-    from segeval.datasets import default_split
+    from segeval.api import crafting_config
     from segeval.generate.auditing.audit import Audit
     from segeval.generate.auditing.audit_records import AuditConfig
 
-    craft = CraftConfig(
-        dataset=dataset,
-        models=tuple(model),
-        attacks=(attack,),
+    craft = crafting_config(
+        dataset,
+        model,
+        (attack,),
         scopes=(scope.value,),
         tasks=(task,),
-        split=split or default_split(dataset),
-        data_root=absolute_root(data_root),
-        ignore=tuple(ignore),
+        split=split,
+        data_root=data_root,
+        ignore=ignore,
         limit=limit,
         size=parse_size(size),
         steps=steps,
         seed=seed,
         device=device,
         on=tuple(dict.fromkeys(each.value for each in on)),
-        bundle=str(bundle.absolute()) if bundle else None,
-        engines=tuple(dict.fromkeys(engine or [DEFAULT_ENGINE])) if AuditedName.INT8 in on or engine else (),
+        bundle=bundle,
+        engines=engine,
     )
     config = AuditConfig(craft, budget, restarts)
     auditor = Audit(config)

@@ -22,7 +22,6 @@ from segeval.commands.options import (
     Split,
     VictimsName,
     Workers,
-    absolute_root,
     check_device,
     command,
     parse_size,
@@ -35,8 +34,6 @@ from segeval.registry import attacks_of
 
 if TYPE_CHECKING:
     from segeval.generate.crafting.setup import CraftPlan
-
-DEFAULT_ENGINE = "int8"
 
 
 def craft(
@@ -171,25 +168,25 @@ def craft(
         --model espnet-cityscapes --model espnetv2-cityscapes
     """
     check_device(device)
-    from segeval.datasets import default_split
+    from segeval.api import crafting_config
     from segeval.generate.crafting.craft import Crafter
 
-    config = CraftConfig(
-        dataset=dataset,
-        models=tuple(model),
-        attacks=attacks_of(attack),
+    config = crafting_config(
+        dataset,
+        model,
+        attacks_of(attack),
         scopes=tuple(each.value for each in scope),
-        presets=tuple(preset),
-        tasks=tuple(task),
-        settings=tuple(setting),
+        presets=preset,
+        tasks=task,
+        settings=setting,
         victims=tuple(each.value for each in victims),
         transfer=transfer,
-        within=tuple(within),
-        match=tuple(match),
-        ids=tuple(image),
-        split=split or default_split(dataset),
-        data_root=absolute_root(data_root),
-        ignore=tuple(ignore),
+        within=within,
+        match=match,
+        ids=image,
+        split=split,
+        data_root=data_root,
+        ignore=ignore,
         limit=limit,
         size=parse_size(size),
         steps=steps,
@@ -199,10 +196,10 @@ def craft(
         seed=seed,
         device=device,
         on=tuple(each.value for each in on),
-        bundle=str(bundle.absolute()) if bundle else None,
-        engines=tuple(dict.fromkeys(engine or [DEFAULT_ENGINE])) if deployed_too(on) or engine else (),
+        bundle=bundle,
+        engines=engine,
         forward=forward,
-        robust_to=tuple(robust_to),
+        robust_to=robust_to,
     )
     crafter = Crafter(config, out)
     if not quiet:
@@ -221,11 +218,6 @@ def craft(
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were skipped")
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *own)}")
-
-
-def deployed_too(on: list[OnName]) -> bool:
-    """Whether any attack is made on deployed files."""
-    return set(on) != {OnName.FP32}
 
 
 def code_of(manifest: AdversarialSet) -> list[str]:

@@ -16,14 +16,12 @@ from segeval.commands.options import (
     Quiet,
     Seed,
     Size,
-    absolute_root,
     check_device,
     command,
     ignoring,
     parse_size,
 )
 from segeval.console import progress, say
-from segeval.files.sets import CraftConfig
 
 
 def fit(
@@ -73,18 +71,19 @@ def fit(
         --set side=0.3 --set region=road,sidewalk
     """
     check_device(device)
+    from segeval.api import crafting_config
     from segeval.generate.patterns.fitting import Fitting
 
-    config = CraftConfig(
-        dataset=dataset,
-        models=tuple(model),
-        attacks=(),
+    config = crafting_config(
+        dataset,
+        model,
+        (),
         scopes=("full",),
         tasks=(task,),
         victims=("joint",),
         split=split,
-        data_root=absolute_root(data_root),
-        ignore=tuple(ignore),
+        data_root=data_root,
+        ignore=ignore,
         limit=limit,
         size=parse_size(size),
         steps=steps,
@@ -92,8 +91,7 @@ def fit(
         seed=seed,
         device=device,
         on=(OnName(on).value,),
-        bundle=str(bundle.absolute()) if bundle else None,
-        engines=("int8",) if on != "fp32" else (),
+        bundle=bundle,
     )
     fitting = Fitting(config, kind, tuple(setting))
     if not quiet:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_a_run_does_not_differ_from_itself(run_of: RunOf) -> None:
 def test_what_differs_in_how_the_replays_ran_is_told_before_what_changed(
     run_of: RunOf, base: SurvivalReport, tmp_path: Path
 ) -> None:
-    def run(name: str, threads: int, version: str, **how: str) -> Path:
+    def run(name: str, threads: int, version: str, **how: Any) -> Path:
         environment = replace(base.replays[0].environment, threads=threads)
         replays = tuple(replace(each, environment=environment) for each in base.replays)
         engines = tuple(replace(each, backend="onnxruntime", backend_version=version, **how) for each in base.engines)
