@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from segeval.deploy import deploy, replay
 from segeval.deploy.bundle import hash_files
@@ -122,6 +123,20 @@ def test_without_a_train_split_the_sets_own_images_calibrate_and_the_record_says
 def calibration_of(root: Path) -> CalibrationImages:
     folder = SetFolder(root)
     return choose_calibration(folder.complete_manifest(), survey(folder), Given(), 2)
+
+
+def test_values_that_never_count_in_the_set_do_not_when_it_is_deployed(make_set: MakeSet, dataset_root: Path) -> None:
+    folder = SetFolder(make_set(range(1), dataset_root, ONE))
+    manifest = folder.complete_manifest()
+    for image in (dataset_root / "train/images").iterdir():
+        mask = dataset_root / "train/masks" / image.name
+        mask.parent.mkdir(exist_ok=True)
+        with Image.open(image) as picture:
+            Image.new("L", picture.size, 200).save(mask)
+    with pytest.raises(DataError, match="label value 200 is not in the class table"):
+        choose_calibration(manifest, survey(folder), Given(), 2)
+    ignoring = replace(manifest, config=replace(manifest.config, ignore=(200,)))
+    assert len(choose_calibration(ignoring, survey(folder), Given(), 2).images) == 2
 
 
 def test_a_train_split_without_other_images_is_none(make_set: MakeSet, dataset_root: Path) -> None:
