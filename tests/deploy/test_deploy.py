@@ -236,7 +236,7 @@ def test_a_set_that_is_unfinished_changed_or_empty_is_refused(make_set: MakeSet,
     folder = SetFolder(root)
     whole = folder.manifest()
     folder.write_manifest(replace(whole, complete=False))
-    with pytest.raises(DataError, match="not complete"):
+    with pytest.raises(DataError, match="is an unfinished adversarial set"):
         deploy(root, tmp_path / "bundle")
     folder.write_manifest(replace(whole, samples_sha256="0"))
     with pytest.raises(IntegrityError, match=r"samples\.jsonl was changed"):
@@ -252,7 +252,7 @@ def test_other_weights_than_those_attacked_are_refused(make_set: MakeSet, tmp_pa
     folder = SetFolder(root)
     manifest = folder.manifest()
     folder.write_manifest(replace(manifest, models=(replace(manifest.models[0], weights_sha256="0" * 64),)))
-    with pytest.raises(WeightsError, match=r"that were attacked .* are not here"):
+    with pytest.raises(WeightsError, match="that were attacked are not here"):
         deploy(root, tmp_path / "bundle")
 
 
