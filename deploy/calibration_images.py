@@ -65,7 +65,7 @@ def choose_calibration(
     seed = config.seed if seed is None else seed
     try:
         root = given.data_root or dataset_root(config.data_root)
-        dataset = open_dataset(config.dataset, root, "train", size, manifest.resize, manifest.table)
+        dataset = open_dataset(config.dataset, root, "train", size, manifest.resize, manifest.table, config.ignore)
     except DataError as error:
         if given.data_root is not None:
             raise

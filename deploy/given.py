@@ -14,7 +14,7 @@ from segeval.models.loading import candidates, load, load_spec
 from segeval.models.model_names import ModelName
 from segeval.registry import MODELS
 
-from .moved import elsewhere, read_from, with_moved
+from .moved import elsewhere, looked_in, read_from, with_moved
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,11 @@ def require_in_set(given: Given, models: Sequence[ModelRecord]) -> None:
             )
         card = records[name].card
         wanted = card.sha256 if card is not None else records[name].weights_sha256
-        if not file.is_file() or sha256_file(file) != wanted:
-            if card is not None:
-                what = f"--model {name}={file}: this is not the model card that {name} was attacked by"
-                raise WeightsError(what, f"give the card with sha256 {wanted}")
-            raise WeightsError(
-                f"--model {name}={file}: the weights of {name} that were attacked are not in it (another file)",
-                f"give the file with sha256 {records[name].weights_sha256}",
-            )
+        found = sha256_file(file) if file.is_file() else "of no file"
+        if found != wanted:
+            kind, was = ("model card", "is") if card is not None else ("weights", "are")
+            what = f"--model {name}={file}: another file; the {kind} that {name} was attacked with {was} not in it"
+            raise WeightsError(what, f"give the file with sha256 {wanted}; this one's is {found}")
 
 
 def load_victim(record: ModelRecord, beside: Path, given: Given) -> Segmenter:
@@ -124,9 +121,8 @@ def find_card(record: ModelRecord, recorded: CardRecord, beside: Path, given: Gi
     for place in places:
         if place.is_file() and sha256_file(place) == recorded.sha256:
             return place
-    looked = "".join(f"\n  {place}{' (another card)' if place.is_file() else ''}" for place in places)
     raise WeightsError(
-        f"the model card of {record.name} (sha256 {recorded.sha256[:16]}...) is not here; looked at{looked}",
+        f"the model card of {record.name} is not here (sha256 {recorded.sha256}); looked for it in{looked_in(places)}",
         f"name it: --model {record.name}=CARD",
     )
 
@@ -138,19 +134,17 @@ def find_recorded(record: ModelRecord, source: str, beside: Path, given: Given) 
     for place in places:
         if place.is_file() and sha256_file(place) == record.weights_sha256:
             return place
-    looked = "".join(f"\n  {place}{' (another file)' if place.is_file() else ''}" for place in places)
     raise WeightsError(
-        f"the weights of {record.name} that were attacked (sha256 {record.weights_sha256[:16]}...) are not here; "
-        f"looked at{looked}",
+        f"the weights of {record.name} that were attacked are not here (sha256 {record.weights_sha256}); "
+        f"looked for them, under any name, in{looked_in(places)}",
         f"name the file: --model {record.name}=FILE",
     )
 
 
 def places_of(record: ModelRecord, source: str, beside: Path) -> Iterator[Path]:
     """Where the weights of a network may be: their old place, beside the set, and the usual folders."""
-    if not record.weights:
-        weights = load_spec(source).weights
-        yield from candidates(weights) if weights else ()
-        return
-    typed = Path(record.weights).expanduser()
-    yield from (typed, beside.parent / typed, *elsewhere(typed, beside))
+    if record.weights:
+        typed = Path(record.weights).expanduser()
+        yield from (typed, beside.parent / typed, *elsewhere(typed, beside))
+    elif weights := load_spec(source).weights:
+        yield from (*candidates(weights), *elsewhere(Path(weights.file), beside))

@@ -1,13 +1,15 @@
 """Finds files of a set that were moved, by their hashes, in the places where such files usually are."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from segeval.errors import some
 from segeval.files.sets import CardRecord
 from segeval.files.storage import sha256_file
 from segeval.models.cards import ModelCard
+from segeval.models.loading import WEIGHTS
 from segeval.places import cache_folder, data_folder
 
 
@@ -19,13 +21,23 @@ def elsewhere(typed: Path, beside: Path, *more: Path) -> Iterator[Path]:
         beside: the set's folder.
         more: folders to look at first.
     """
-    shared = data_folder()
-    folders = [*more, beside, beside.parent, cache_folder() / "weights"]
-    folders += [shared / "weights", shared] if shared else []
+    shared, here = data_folder(), Path()
+    near = [each for folder in (beside, beside.parent, here) for each in (folder, folder / "weights")]
+    folders = [*more, *near, cache_folder() / "weights", *([shared / "weights", shared] if shared else [])]
+    kinds = WEIGHTS if typed.suffix in WEIGHTS else (typed.suffix,)
     yield from (folder / typed.name for folder in folders)
     for folder in folders:  # renamed meanwhile
         if folder.is_dir():
-            yield from sorted(path for path in folder.iterdir() if path.suffix == typed.suffix and path.is_file())
+            yield from sorted(path for path in folder.iterdir() if path.suffix in kinds and path.is_file())
+
+
+def looked_in(places: Iterable[Path]) -> str:
+    """Folders that were searched for a file by its hash, a line each, with what is there instead."""
+    others: dict[Path, set[str]] = {}
+    for place in places:
+        others.setdefault(place.parent, set()).update([place.name] if place.is_file() else [])
+    told = {folder: f" (not it: {some(sorted(names), 3)})" if names else "" for folder, names in others.items()}
+    return "".join(f"\n  {folder}{what}" for folder, what in told.items())
 
 
 def with_moved(card: ModelCard, recorded: CardRecord, beside: Path) -> ModelCard:

@@ -51,6 +51,7 @@ class ScoreConfig:
         calibration, calibration_images, seed: of the int8 file, whose calibration images are drawn from the dataset's
             train split as `segeval deploy` draws them.
         device: for torch.
+        ignore: values of label files that never count, where the dataset lets one choose.
     """
 
     model: str
@@ -65,6 +66,7 @@ class ScoreConfig:
     calibration_images: int = 32
     seed: int = 0
     device: str = "cpu"
+    ignore: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def score(config: ScoreConfig, progress: Progress = silent) -> ScoreRecord:
         unlabelled=unlabelled,
         left_out=tuple(data.left_out),
         doubt=worse_than_none(segmenter.spec.name, matrix, data.table),
-        notes=tuple(data.notes),
+        notes=(*data.notes, *data.told_of(range(len(data))[: config.limit])),
     )
 
 
@@ -189,7 +191,7 @@ def check_options(config: ScoreConfig) -> None:
 
 def open_part(config: ScoreConfig, split: str, size: Size | None, resize: Resize) -> CheckedDataset:
     """A split of the dataset of `config`, resized as the authors of its network do."""
-    return open_dataset(config.dataset, dataset_root(config.data_root), split, size, resize)
+    return open_dataset(config.dataset, dataset_root(config.data_root), split, size, resize, ignore=config.ignore)
 
 
 def require_same_classes(segmenter: Segmenter, data: Dataset, name: str) -> None:
@@ -243,7 +245,7 @@ def deployed_engine(
 
     def predict(image: RgbImage) -> Labels:
         if image.shape != (height, width, 3):
-            hint = f"bring all images to one size, for example --size {height}x{width}"
+            hint = f"bring all images to one size: {segmenter.spec.size_option(height, width)}"
             raise DataError(f"images differ in size: {image.shape[0]}x{image.shape[1]} after {height}x{width}", hint)
         return deployed.predict(image)
 

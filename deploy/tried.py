@@ -23,7 +23,8 @@ from .doubts import Predict, other_descriptions
 def wrong_size(file: Path, image: Tensor, wanted: Sequence[int]) -> EngineError:
     """The error for a file that takes other images than the set has."""
     what = f"{file} takes {image}, and the images of the set are ({', '.join(map(str, wanted))})"
-    return EngineError(what, "correct input.layout, or craft the set with the --size that the file takes")
+    height, width = image.shape[2:] if image.shape[1] == 3 else image.shape[1:3]
+    return EngineError(what, f"correct input.layout, or craft the set with --size {height or 'H'}x{width or 'W'}")
 
 
 def integers_of(model: ModelProto) -> Literal["", "uint8"]:

@@ -149,6 +149,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             file_sha256=engine.file_sha256,
             own=engine.own,
             own_file=engine.own_file,
+            power_mode=", then ".join(engine.record.power_modes),
         )
         for engine in sources.engines
     )

@@ -18,6 +18,7 @@ from segeval.errors import MissingPrerequisiteError
 from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
+from segeval.places import dataset_root
 from segeval.progress import Progress, silent
 from segeval.registry import attacks_of
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from segeval.evaluate import SurvivalReport
     from segeval.files.replays import Replay
     from segeval.precision import Precision
+
+DEFAULT_ENGINE = "int8"
+"""The deployed file that attacks are made on if none is named."""
 
 
 @dataclass(frozen=True)
@@ -135,15 +139,39 @@ def craft(
     Raises:
         SegevalError: for what does not fit; TypeError for an option that does not exist.
     """
-    from segeval.datasets import default_split
     from segeval.generate.crafting.craft import Crafter
+
+    config = crafting_config(dataset, models, attacks_of(attacks), **options)
+    Crafter(config, Path(out)).run(resume, progress, workers)
+    return CraftedSet(Path(out))
+
+
+def crafting_config(dataset: str, models: Sequence[str], attacks: Sequence[str], **options: Any) -> CraftConfig:
+    """A configuration as records keep it: with tuples and absolute folders, its split and its deployed files said.
+
+    The functions here and the commands make theirs by it, so that one continues what the other began.
+
+    Args:
+        dataset: a name from `segeval ls datasets`.
+        models: networks or model cards.
+        attacks: no suites.
+        **options: further fields of `CraftConfig`.
+
+    Raises:
+        UnknownNameError: for the dataset; TypeError for an option that does not exist.
+    """
+    from segeval.datasets import default_split
 
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
     }
-    given.setdefault("split", default_split(dataset))
-    Crafter(CraftConfig(dataset, tuple(models), attacks_of(attacks), **given), Path(out)).run(resume, progress, workers)
-    return CraftedSet(Path(out))
+    root, bundle = dataset_root(given.get("data_root")), given.get("bundle")
+    given["split"] = given.get("split") or default_split(dataset)
+    given["data_root"] = str(root) if root else None
+    given["bundle"] = str(Path(bundle).absolute()) if bundle else None
+    on_files = set(given.get("on", ())) - {"fp32"}
+    given["engines"] = tuple(dict.fromkeys(given.get("engines") or ([DEFAULT_ENGINE] if on_files else ())))
+    return CraftConfig(dataset, tuple(models), tuple(attacks), **given)
 
 
 def deploy(

@@ -19,3 +19,13 @@ def cache_folder() -> Path:
     """``$XDG_CACHE_HOME/segeval``, or ``~/.cache/segeval``."""
     named = os.environ.get("XDG_CACHE_HOME")
     return (Path(named).expanduser() if named else Path.home() / ".cache") / "segeval"
+
+
+ALSO = {"cityscapes": ("cityscapes_frames",)}
+"""Other names that a dataset may have in ``$SEGEVAL_DATA``."""
+
+
+def places_of(name: str) -> list[Path]:
+    """Where a dataset, or a weight file as ``weights/FILE``, is looked for, in order: ``$SEGEVAL_DATA``, the cache."""
+    shared = data_folder()
+    return [*(shared / each for each in (name, *ALSO.get(name, ())) if shared), cache_folder() / name]

@@ -12,6 +12,7 @@ from ..report.renewal import make_above, renewed
 from ..report.report_csv import csv_bytes
 from ..report.report_folder import require_place
 from .changes import clean_changes, measure, questions, tests_of
+from .compare_conditions import told_of_conditions
 from .compare_csv import change_line, markdown
 from .compare_findings import finding, notes
 from .compare_matching import match
@@ -47,6 +48,7 @@ def compare_runs(a: Path, b: Path, seed: int, progress: Progress) -> RunComparis
         clean=tuple(clean_changes(first, second, pairs)),
         permutations=permutations_for(tests_of(asked)),
         seed=seed,
+        conditions=told_of_conditions(first, second, pairs),
     )
 
 

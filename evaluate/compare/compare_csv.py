@@ -16,7 +16,9 @@ def change_line(change: Change) -> CsvLine:
 
 def markdown(comparison: RunComparison) -> str:
     """The comparison for a pull request: the finding, what to know about it, and the tables."""
-    lines = ["### segeval: B compared with A", "", escaped(comparison.finding), ""]
+    lines = ["### segeval: B compared with A", ""]
+    lines += [escaped(comparison.conditions), ""] if comparison.conditions else []
+    lines += [escaped(comparison.finding), ""]
     lines += [f"* {escaped(run_line(letter, run))}" for letter, run in (("A", comparison.a), ("B", comparison.b))]
     lines += [f"* {escaped(line)}" for line in (*comparison.notes, *only_lines(comparison))]
     listed = shown(comparison.changes)

@@ -111,6 +111,7 @@ class RunComparison:
         permutations: of a test, at most; of the 2 ** images that exist, all where they are no more.
         seed: of the draws.
         same_set: whether both runs are of the same adversarial images.
+        conditions: a sentence on how the replays differ in threads, engines, devices and modes; empty if they do not.
     """
 
     a: Run
@@ -122,4 +123,5 @@ class RunComparison:
     clean: tuple[CleanChange, ...]
     permutations: int
     seed: int
+    conditions: str = ""
     schema: Literal["segeval.compare/2"] = field(default="segeval.compare/2")

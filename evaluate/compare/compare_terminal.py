@@ -18,7 +18,8 @@ CAPTION = (
 
 def comparison_view(comparison: RunComparison) -> Iterator[RenderableType]:
     """What to print, in order. Names are shown as they are: nothing in them is taken for markup."""
-    yield lines((run_line("A", comparison.a), run_line("B", comparison.b)))
+    runs = (run_line("A", comparison.a), run_line("B", comparison.b))
+    yield lines((*runs, *filter(None, [comparison.conditions])))
     listed = shown(comparison.changes)
     tested = len(tested_of(comparison.changes))
     styles = ["bold" if change.significant else "" for change in listed]

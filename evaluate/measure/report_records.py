@@ -294,6 +294,7 @@ class EngineSummary(Deployed):
         file_sha256: of the file that was run; empty if the replay does not tell, or has no bundle.json.
         own: what the user called its file, if they brought it.
         own_file: what is known of that; None if the replay has no bundle.json to tell.
+        power_mode: of the board while it ran, several in the order in which they were seen; empty if nothing tells.
     """
 
     label: str
@@ -311,6 +312,7 @@ class EngineSummary(Deployed):
     file_sha256: str = ""
     own: str = ""
     own_file: OwnFile | None = None
+    power_mode: str = ""
 
 
 @dataclass(frozen=True)

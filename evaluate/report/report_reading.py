@@ -6,6 +6,7 @@ from pathlib import Path
 from segeval.errors import DataError
 from segeval.files.encoding import decode
 from segeval.files.storage import read_file
+from segeval_runner.ownership import lacking
 
 from ..measure.clean import recounted
 from ..measure.report_records import SurvivalReport
@@ -39,7 +40,7 @@ def read_report(folder: Path) -> SurvivalReport:
         data = read_file(path, MOST_BYTES)
     except OSError as error:
         hint = "evaluate again, which was cut off there" if (folder / KEPT.ready).exists() else MAKE
-        raise DataError(f"{folder} is not a report: no readable {FILE}", hint) from error
+        raise DataError(f"{folder} is not a report: {lacking(folder, FILE)}", hint) from error
     report = decode(data, SurvivalReport, str(path))
     return replace(report, clean=tuple(map(recounted, report.clean)))
 

@@ -86,7 +86,7 @@ class Audit:
                 if line:
                     tell(line)
             for example in examples:
-                require_size(example, examples[0].image.shape, examples[0].id)
+                require_size(example, examples[0].image.shape, examples[0].id, self.setup.models[0].spec)
             audits = tuple(self.audited(subject, examples, progress) for subject in self.subjects)
         return AuditRecord(self.config, tuple(each.id for each in examples), audits)
 

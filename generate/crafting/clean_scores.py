@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from segeval.classes import ClassTable
 from segeval.datasets import Example
+from segeval.files.sets import AdversarialSet
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter
 from segeval.models.soundness import worse_than_none
@@ -54,6 +55,14 @@ def told_of_scale(model: Segmenter) -> str:
         f"{model.spec.name}: its logits are unusually {logits}, which makes the loss {loss} in float32; "
         f"attacks multiply them by {scale:g}, and no prediction changes"
     )
+
+
+def told_of_size(models: Sequence[Segmenter], manifest: AdversarialSet) -> str:
+    """That no network was made for images of the set's size, and for which the first was; empty if one was."""
+    size, spec = (manifest.height, manifest.width), models[0].spec
+    if not all(spec.size) or size in [model.spec.size for model in models]:
+        return ""
+    return f"images are {size[0]}x{size[1]}; {spec.name} was made for another size: {spec.size_option(*size)}"
 
 
 def told_of_resizing(models: Sequence[Segmenter]) -> str:

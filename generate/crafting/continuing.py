@@ -1,10 +1,10 @@
 """What may lie in the folder of a set already: the same set, finished or not, or one in which nothing was attacked."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from segeval.errors import ConfigurationError
+from segeval.files.refused import remove
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
 
@@ -13,6 +13,8 @@ MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks",
 PLACES = ("bundle",)
 """Options that only say where something is stored; its contents are compared by `MADE_FROM`."""
 FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction", "margin")
+MADE = (*FOLDERS, "samples.jsonl", "set.json")
+"""Everything in the folder of a set."""
 
 
 def opened(folder: SetFolder, fresh: AdversarialSet, resume: bool) -> AdversarialSet:
@@ -27,7 +29,7 @@ def opened(folder: SetFolder, fresh: AdversarialSet, resume: bool) -> Adversaria
     found = folder.manifest()
     if changed := differences(found, fresh):
         if not found.complete and not begun(folder):
-            clear(folder)
+            remove(root, FOLDERS)
             folder.write_manifest(fresh)
             return fresh
         raise ConfigurationError(*refusal(root, found, changed))
@@ -40,12 +42,6 @@ def begun(folder: SetFolder) -> bool:
     """Whether the folder holds at least one sample."""
     path = folder.samples_path
     return path.exists() and path.stat().st_size > 0
-
-
-def clear(folder: SetFolder) -> None:
-    """Remove what an earlier run prepared."""
-    for name in FOLDERS:
-        shutil.rmtree(folder.root / name, ignore_errors=True)
 
 
 def refusal(root: Path, found: AdversarialSet, changed: Sequence[str]) -> tuple[str, str]:

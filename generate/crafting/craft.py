@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from segeval.datasets import Example
@@ -9,15 +10,16 @@ from segeval.errors import DataError
 from segeval.files.exclusive import only_writer
 from segeval.files.folders import require_own
 from segeval.files.provenance import revision, versions
+from segeval.files.refused import undone_if_refused
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
 from segeval.files.storage import sha256_file
-from segeval.models import Segmenter
+from segeval.models import ModelSpec, Segmenter
 from segeval.progress import Progress
 
 from ..numerics import naming_memory, one_thread
-from .clean_scores import CleanScores, told_of_resizing, told_of_scale
-from .continuing import begun, opened
+from .clean_scores import CleanScores, told_of_resizing, told_of_scale, told_of_size
+from .continuing import MADE, begun, opened
 from .flatness import require_gradients
 from .samples import ImageFiles, save_image
 from .schedule import Schedule
@@ -55,27 +57,29 @@ class Crafter:
         require_own(self.folder.root, "set")
         with one_thread(self.setup.config.device), naming_memory(self.setup.config.device):
             fresh = self.manifest()  # refuses images that do not fit, before a folder is made for them
+            new = not self.folder.root.exists()
             with only_writer(self.folder.root, "set"):
-                return self.run_alone(fresh, resume, progress, workers, tell)
+                manifest = opened(self.folder, fresh, resume)
+                if manifest.complete:
+                    return manifest
+                with undone_if_refused(self.folder.root, new, MADE, partial(begun, self.folder)):
+                    return self.completed(manifest, progress, workers, tell)
 
-    def run_alone(
-        self, fresh: AdversarialSet, resume: bool, progress: Progress, workers: int, tell: Callable[[str], None]
+    def completed(
+        self, manifest: AdversarialSet, progress: Progress, workers: int, tell: Callable[[str], None]
     ) -> AdversarialSet:
-        """See `run`.
+        """Craft what is missing; the manifest of the complete set.
 
         Args:
-            fresh: the manifest before the first image.
-            resume: go on with the set that is there.
+            manifest: as far as it is.
             progress: called with the stage, what is done of it and its total.
             workers: number of processes.
             tell: called with what a person should know.
         """
-        manifest = opened(self.folder, fresh, resume)
-        if manifest.complete:
-            return manifest
         scores = CleanScores(self.setup.dataset.table)
         files = self.save_images(scores, progress)
         for line in (
+            told_of_size(self.setup.models, manifest) if self.setup.config.size is None else "",
             told_of_resizing(self.setup.models),
             *self.setup.said,
             *map(told_of_scale, self.setup.models),
@@ -132,7 +136,7 @@ class Crafter:
         for number, index in enumerate(self.setup.chosen, start=1):
             example = self.setup.dataset[index]
             size = size or example.image.shape
-            require_size(example, size, self.setup.dataset.ids[self.setup.chosen[0]])
+            require_size(example, size, self.setup.dataset.ids[self.setup.chosen[0]], self.setup.models[0].spec)
             self.setup.require_unseen(example)
             files, predictions = save_image(
                 self.folder, example, self.setup.models, self.setup.groups, self.setup.tasks, keep
@@ -143,11 +147,11 @@ class Crafter:
         return saved
 
 
-def require_size(example: Example, size: tuple[int, ...], first: str) -> None:
-    """Raise DataError for an image of another size than the first."""
+def require_size(example: Example, size: tuple[int, ...], first: str, spec: ModelSpec) -> None:
+    """Raise DataError for an image of another size than the first. spec: of the network that takes them."""
     if example.image.shape != size:
         shape = "x".join(map(str, example.image.shape[:2]))
         raise DataError(
             f"image {example.id} is {shape}, {first} is {size[0]}x{size[1]}; a set has one size",
-            f"resize them to one size, for example --size {size[0]}x{size[1]}",
+            f"bring them to one size: {spec.size_option(size[0], size[1])}",
         )

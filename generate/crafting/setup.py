@@ -64,7 +64,7 @@ class Setup:
         self.size = size or config.size
         self.dataset = self.opened(specs[0].table)
         self.chosen = chosen(self.dataset.ids, config)
-        self.notes = tuple(self.dataset.notes)
+        self.notes = (*self.dataset.notes, *(self.dataset.told_of(self.chosen) if size is None else ()))
         if size is None:
             self.settle_size(specs[0].table)
         self.models = list(models) or load_models(config.models, config.device)
@@ -80,7 +80,9 @@ class Setup:
     def opened(self, table: ClassTable) -> CheckedDataset:
         """The dataset, its images brought to `size`; `table` has the classes of one that does not say them."""
         config = self.config
-        return open_dataset(config.dataset, dataset_root(config.data_root), config.split, self.size, self.resize, table)
+        return open_dataset(
+            config.dataset, dataset_root(config.data_root), config.split, self.size, self.resize, table, config.ignore
+        )
 
     def settle_size(self, table: ClassTable) -> None:
         """Bring images of different sizes to the most common one, if no size was asked for, and note what that does.
@@ -96,7 +98,7 @@ class Setup:
         told = told_of_sizes(sizes, self.size)
         if told and chosen_here:
             self.dataset = self.opened(table)
-            told = f"{told}; that is the most common size, --size HxW chooses another"
+            told = f"{told}; that is the most common size"
         self.notes += (told,) if told else ()
 
     def require_fit(self) -> None:

@@ -140,7 +140,7 @@ class Fitting:
                 raise DataError(
                     f"image {example.id} is {example.image.shape[0]}x{example.image.shape[1]}, the first one "
                     f"{self.size[0]}x{self.size[1]}",
-                    "bring them to one size with --size HxW",
+                    f"bring them to one size: {self.setup.models[0].spec.size_option(*self.size)}",
                 )
             if self.task.goal.phi(self.victims.predict(example.image)).any():
                 found.append(Used(index, example.id, digest(example.image)))

@@ -9,18 +9,22 @@ from torch import Tensor
 
 from segeval.datasets import Dataset
 from segeval.errors import DataError
+from segeval.models import ModelSpec
 from segeval.progress import Progress
 
 from .arrays import is_whole, mapped, writing
 
 
 class CachedExamples:
-    """Images (N, H, W, 3) and labels (N, H, W), uint8, on disk. All examples must have one size and labels."""
+    """Images (N, H, W, 3) and labels (N, H, W), uint8, on disk. All examples must have one size and labels.
 
-    def __init__(self, dataset: Dataset, folder: Path, progress: Progress) -> None:
+    spec: of the network that they are for.
+    """
+
+    def __init__(self, dataset: Dataset, spec: ModelSpec, folder: Path, progress: Progress) -> None:
         images, labels = folder / "images.npy", folder / "labels.npy"
         if not (is_whole(images) and is_whole(labels)):
-            decode(dataset, images, labels, progress)
+            decode(dataset, spec, images, labels, progress)
         self.images, self.labels = mapped(images), mapped(labels)
 
     def __len__(self) -> int:
@@ -38,7 +42,7 @@ class CachedExamples:
         return np.asarray(counts / max(np.sum(counts), 1), np.float64)
 
 
-def decode(dataset: Dataset, images: Path, labels: Path, progress: Progress) -> None:
+def decode(dataset: Dataset, spec: ModelSpec, images: Path, labels: Path, progress: Progress) -> None:
     """Read every example once, into two files. Raises DataError for one without labels or of another size."""
     first = dataset[0].image.shape
     pixels = (len(dataset), *first), (len(dataset), *first[:2])
@@ -48,7 +52,8 @@ def decode(dataset: Dataset, images: Path, labels: Path, progress: Progress) -> 
             if example.labels is None:
                 raise DataError(f"{example.id} has no labels", "training needs ground truth for every image")
             if example.image.shape != first:
-                raise DataError(f"{example.id} has another size than {dataset.ids[0]}", "give one with --size")
+                what = f"{example.id} has another size than {dataset.ids[0]}"
+                raise DataError(what, f"bring them to one size: {spec.size_option(*first[:2])}")
             add_image(example.image)
             add_labels(example.labels)
             progress("reading examples", index + 1, len(dataset))

@@ -55,6 +55,7 @@ class TrainConfig:
     validate_every: int = 1
     seed: int = 0
     device: str = "cpu"
+    ignore: tuple[int, ...] = ()
 
 
 def require_sensible(config: TrainConfig) -> None:

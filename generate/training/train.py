@@ -19,6 +19,7 @@ from segeval.errors import ConfigurationError, DataError
 from segeval.files.encoding import decode, encode_sealed
 from segeval.files.exclusive import only_writer
 from segeval.files.folders import require_own
+from segeval.files.refused import undone_if_refused
 from segeval.files.storage import write_atomic
 from segeval.metrics import ConfusionMatrix
 from segeval.models import ModelSpec, Segmenter, load_model
@@ -73,14 +74,17 @@ def train(config: TrainConfig, out: Path, resume: bool, progress: Progress, repo
     require_fitting(config, spec, validation)
     teacher = load_teacher(config, spec)
     network = initial_network(spec, config.initial)
+    new, checkpoint = not out.exists(), out / "checkpoint.pt"
     with only_writer(out, "train"):
         require_folder(config, out, resume)
-        examples = CachedExamples(dataset, out / "cache", progress)
-        soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
-        run = Run(config, spec, network, examples, soft)
-        if resume:
-            run.restore(out / "checkpoint.pt")
-        return run_epochs(run, CachedExamples(validation, out / "cache-validation", progress), out, progress, report)
+        with undone_if_refused(out, new, ("cache", "cache-validation", "train.json"), checkpoint.exists):
+            examples = CachedExamples(dataset, spec, out / "cache", progress)
+            soft = None if teacher is None else SoftLabels(teacher, spec, examples, out / "cache", progress)
+            run = Run(config, spec, network, examples, soft)
+            if resume:
+                run.restore(checkpoint)
+            unseen = CachedExamples(validation, spec, out / "cache-validation", progress)
+            return run_epochs(run, unseen, out, progress, report)
 
 
 def run_epochs(run: Run, unseen: CachedExamples, out: Path, progress: Progress, report: Report) -> Path:
@@ -129,7 +133,7 @@ def opened_splits(config: TrainConfig) -> tuple[Dataset, Dataset]:
 
 def opened(config: TrainConfig, split: str) -> Dataset:
     """A split of the training's dataset."""
-    return open_dataset(config.dataset, dataset_root(config.data_root), split, config.size)
+    return open_dataset(config.dataset, dataset_root(config.data_root), split, config.size, ignore=config.ignore)
 
 
 def load_teacher(config: TrainConfig, spec: ModelSpec) -> Segmenter | None:

@@ -13,6 +13,7 @@ import numpy as np
 from segeval_runner.errors import BundleError
 from segeval_runner.fields import AGAIN, malformed, take_text
 from segeval_runner.manifest import MANIFEST, MOST_BYTES, Shard, parse
+from segeval_runner.ownership import lacking
 from segeval_runner.strict import lines, loads, open_regular, read_regular
 
 CHUNK = 1 << 20
@@ -36,7 +37,7 @@ class Bundle:
             self.data = read_regular(root / MANIFEST, MOST_BYTES)
         except OSError as error:
             hint = "name the folder that holds bundle.json with --bundle"
-            raise BundleError("{} is not a bundle: no readable bundle.json".format(root), hint) from error
+            raise BundleError("{} is not a bundle: {}".format(root, lacking(root, MANIFEST)), hint) from error
         except ValueError as error:
             raise malformed("bundle.json cannot be read: {}".format(error)) from error
         self.sha256 = hashlib.sha256(self.data).hexdigest()

@@ -60,6 +60,16 @@ def kind_in(folder: Path) -> Optional[Kind]:
     return next((kind for kind in KINDS if kind.fits(folder)), None)
 
 
+def lacking(folder: Path, manifest: str) -> str:
+    """Why a folder is not what it was named as: it lacks a manifest that can be read. Says what it is instead."""
+    if not folder.exists():
+        return "there is no such folder"
+    found = kind_in(folder)
+    if found is not None and manifest not in found.manifests:
+        return "it holds {}".format(found.words)
+    return "no readable {}".format(manifest)
+
+
 def is_vacant(folder: Path, beginning: Sequence[str] = ()) -> bool:
     """Whether a folder is not there, or holds nothing that counts.
 

@@ -5,28 +5,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segeval.commands.craft import DEFAULT_ENGINE
 from segeval.commands.options import (
     AsJson,
     AuditedName,
     DataRoot,
     Dataset,
     Device,
+    Ignore,
     Option,
     Quiet,
     ScopeName,
     Seed,
     Size,
     Split,
-    absolute_root,
     check_device,
     command,
+    ignoring,
     parse_size,
 )
 from segeval.console import progress, results, say
 from segeval.errors import GateMissedError
 from segeval.files.encoding import encode
-from segeval.files.sets import CraftConfig
 
 if TYPE_CHECKING:
     from segeval.generate.auditing.audit import AuditPlan
@@ -77,6 +76,7 @@ def audit(
     ] = [],
     split: Split = "",
     data_root: DataRoot = None,
+    ignore: Ignore = [],
     limit: Annotated[int, Option("--limit", min=1, help="Number of images, spread over the split.")] = 4,
     size: Size = None,
     device: Device = "cpu",
@@ -95,26 +95,27 @@ def audit(
     segeval audit --dataset camvid --model espnet-camvid --on fp32 --on int8 --bundle runs/set-bundle --attack apgd
     """
     check_device(device)
-    from segeval.datasets import default_split
+    from segeval.api import crafting_config
     from segeval.generate.auditing.audit import Audit
     from segeval.generate.auditing.audit_records import AuditConfig
 
-    craft = CraftConfig(
-        dataset=dataset,
-        models=tuple(model),
-        attacks=(attack,),
+    craft = crafting_config(
+        dataset,
+        model,
+        (attack,),
         scopes=(scope.value,),
         tasks=(task,),
-        split=split or default_split(dataset),
-        data_root=absolute_root(data_root),
+        split=split,
+        data_root=data_root,
+        ignore=ignore,
         limit=limit,
         size=parse_size(size),
         steps=steps,
         seed=seed,
         device=device,
         on=tuple(dict.fromkeys(each.value for each in on)),
-        bundle=str(bundle.absolute()) if bundle else None,
-        engines=tuple(dict.fromkeys(engine or [DEFAULT_ENGINE])) if AuditedName.INT8 in on or engine else (),
+        bundle=bundle,
+        engines=engine,
     )
     config = AuditConfig(craft, budget, restarts)
     auditor = Audit(config)
@@ -161,5 +162,6 @@ def judge(record: "AuditRecord") -> None:
     craft = config.craft
     words = [word for each in craft.models for word in ("--model", each)]
     where = [] if craft.data_root is None else ["--data-root", craft.data_root]
+    where += ignoring(craft.ignore)
     of = ("--dataset", craft.dataset, *where, *words, "--task", *craft.tasks, "--attack", config.attack)
     say(f"next: {command('craft', '--out', 'runs/set', *of, '--set', f'{config.attack}.budget={config.budget}')}")

@@ -10,6 +10,7 @@ from segeval.commands.options import (
     DataRoot,
     Dataset,
     Device,
+    Ignore,
     OnName,
     Option,
     Out,
@@ -21,7 +22,6 @@ from segeval.commands.options import (
     Split,
     VictimsName,
     Workers,
-    absolute_root,
     check_device,
     command,
     parse_size,
@@ -34,8 +34,6 @@ from segeval.registry import attacks_of
 
 if TYPE_CHECKING:
     from segeval.generate.crafting.setup import CraftPlan
-
-DEFAULT_ENGINE = "int8"
 
 
 def craft(
@@ -141,6 +139,7 @@ def craft(
     ] = None,
     split: Split = "",
     data_root: DataRoot = None,
+    ignore: Ignore = [],
     limit: Annotated[int | None, Option("--limit", min=1, help="Number of images, spread over the split.")] = None,
     size: Size = None,
     batch_size: Annotated[int, Option("--batch-size", min=1, help="Images attacked together.")] = 1,
@@ -169,24 +168,25 @@ def craft(
         --model espnet-cityscapes --model espnetv2-cityscapes
     """
     check_device(device)
-    from segeval.datasets import default_split
+    from segeval.api import crafting_config
     from segeval.generate.crafting.craft import Crafter
 
-    config = CraftConfig(
-        dataset=dataset,
-        models=tuple(model),
-        attacks=attacks_of(attack),
+    config = crafting_config(
+        dataset,
+        model,
+        attacks_of(attack),
         scopes=tuple(each.value for each in scope),
-        presets=tuple(preset),
-        tasks=tuple(task),
-        settings=tuple(setting),
+        presets=preset,
+        tasks=task,
+        settings=setting,
         victims=tuple(each.value for each in victims),
         transfer=transfer,
-        within=tuple(within),
-        match=tuple(match),
-        ids=tuple(image),
-        split=split or default_split(dataset),
-        data_root=absolute_root(data_root),
+        within=within,
+        match=match,
+        ids=image,
+        split=split,
+        data_root=data_root,
+        ignore=ignore,
         limit=limit,
         size=parse_size(size),
         steps=steps,
@@ -196,10 +196,10 @@ def craft(
         seed=seed,
         device=device,
         on=tuple(each.value for each in on),
-        bundle=str(bundle.absolute()) if bundle else None,
-        engines=tuple(dict.fromkeys(engine or [DEFAULT_ENGINE])) if deployed_too(on) or engine else (),
+        bundle=bundle,
+        engines=engine,
         forward=forward,
-        robust_to=tuple(robust_to),
+        robust_to=robust_to,
     )
     crafter = Crafter(config, out)
     if not quiet:
@@ -218,11 +218,6 @@ def craft(
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were skipped")
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *own)}")
-
-
-def deployed_too(on: list[OnName]) -> bool:
-    """Whether any attack is made on deployed files."""
-    return set(on) != {OnName.FP32}
 
 
 def code_of(manifest: AdversarialSet) -> list[str]:

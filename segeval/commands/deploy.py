@@ -99,7 +99,11 @@ def deploy(
     ] = [],
     model: Annotated[
         list[str],
-        Option("--model", metavar="NAME=FILE", help="New path of a network's weights, if they moved; repeatable."),
+        Option(
+            "--model",
+            metavar="LABEL=WEIGHTS",
+            help="Where the weights, or the model card, of this network of the set are now; repeatable.",
+        ),
     ] = [],
     data_root: DataRoot = None,
     allow: Allow = [],
@@ -186,12 +190,13 @@ def weight_files(texts: "Sequence[str]") -> dict[str, Path]:
     """The files given with --model, by network. Raises ConfigurationError."""
     found = {}
     for text in texts:
-        name, equals, file = text.partition("=")
-        if not equals or not Path(file).expanduser().is_file():
-            raise ConfigurationError(
-                f"--model {text}: no such file", "write NAME=FILE, with the network's name in the set"
-            )
-        found[name] = Path(file).expanduser()
+        label, _, rest = text.partition("=")
+        places = [Path(each).expanduser() for each in (rest, rest.partition("=")[2]) if each]
+        file = next(filter(Path.is_file, places), None)  # behind LABEL=, or behind LABEL=NAME= as in craft
+        if file is None:
+            hint = "write LABEL=WEIGHTS, with the network's name in the set and a file"
+            raise ConfigurationError(f"--model {text}: no such file", hint)
+        found[label] = file
     return found
 
 

@@ -48,6 +48,9 @@ def warn_of_calibration(bundle: "BundleManifest") -> None:
     found = (engine.calibration for engine in bundle.engines)
     for source in dict.fromkeys(each.source for each in found if each and each.on_own_images):
         say(f"warning: the int8 ranges were found on {source}")
+        say(
+            "to find them on others, name a folder of the dataset that has a train split: --data-root, with a new --out"
+        )
     for asked, there in shortages(bundle):
         say(f"warning: {asked} calibration images were requested, only {there} exist")
 

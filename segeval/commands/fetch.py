@@ -1,7 +1,7 @@
 """``segeval fetch``."""
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,20 +41,21 @@ def fetch(
 
     chosen = [known(name) for name in dict.fromkeys(names or SOURCES)]
     cache = cache_folder()
-    inventories = [take(source, cache) for source in chosen]
+    inventories = [take(source) for source in chosen]
     if not names:
         show_list(inventories)
         return
     if not quiet:
-        show_plan(inventories, cache, base)
+        show_plan(inventories, base)
     elif not offline:
         show_licences(inventories)
     if offline:
         require_all(inventories)
     elif any(inventory.wanted for inventory in inventories):
+        require_cached(inventories)
         download(inventories, base, cache, quiet)
-    for source in chosen:
-        typer.echo(f"{source.name}: {count(len(source.files()))} in {folder(source.files(), cache)}, all verified")
+    for each in inventories:
+        typer.echo(f"{each.source.name}: {count(len(each.files))} in {each.folder}, all verified")
     if not quiet:
         say(f"next: {command(*chosen[-1].goes_on)}")
 
@@ -78,9 +79,20 @@ def download(inventories: Sequence["Inventory"], base: str, cache: Path, quiet: 
     waits = "another segeval fetch is using this cache; waiting for it to finish"
     with alone(cache, lambda: say(waits)) as waited, progress(quiet) as tick:
         for before in inventories:
-            inventory = take(before.source, cache) if waited else before
+            inventory = take(before.source) if waited else before
             if inventory.wanted:
                 fetch_wanted(inventory, server, cache, tick)
+
+
+def require_cached(inventories: Sequence["Inventory"]) -> None:
+    """Raise FetchError for a source whose place in SEGEVAL_DATA holds other files: commands would read those."""
+    for each in inventories:
+        if each.wanted and not each.is_cached:
+            what = f"{each.folder} in SEGEVAL_DATA is read before the cache, and {count(len(each.wanted))} of"
+            raise FetchError(
+                f"{what} {each.source.name} are others there or missing: {paths(each.wanted)}",
+                "use it as it is, or rename it and fetch again",
+            )
 
 
 def require_all(inventories: Sequence["Inventory"]) -> None:
@@ -111,7 +123,7 @@ def show_list(inventories: Sequence["Inventory"]) -> None:
             each.source.title,
             str(len(each.files)),
             size(each.source, each.files),
-            here(each),
+            each.local,
             each.source.licence,
         )
         for each in inventories
@@ -120,13 +132,7 @@ def show_list(inventories: Sequence["Inventory"]) -> None:
     say("next: segeval fetch NAME")
 
 
-def here(inventory: "Inventory") -> str:
-    """How much of a source is in the cache."""
-    total, wanted = len(inventory.files), len(inventory.wanted)
-    return "here" if not wanted else "missing" if wanted == total else f"{total - wanted} of {total} files"
-
-
-def show_plan(inventories: Sequence["Inventory"], cache: Path, base: str) -> None:
+def show_plan(inventories: Sequence["Inventory"], base: str) -> None:
     """Print what will be downloaded, from where, under which licence, and its size."""
     mirror = "" if base == GITHUB else f", by way of {base}"
     for inventory in inventories:
@@ -135,9 +141,9 @@ def show_plan(inventories: Sequence["Inventory"], cache: Path, base: str) -> Non
         say(f"{source.name}: {source.title}")
         say(f"  licence: {source.licence}")
         say(f"  from: {' and '.join(origins)}{mirror}")
-        say(f"  into: {folder(files, cache)}")
+        say(f"  into: {inventory.folder}" if inventory.is_cached else f"  in SEGEVAL_DATA: {inventory.folder}")
         say(f"  {count(len(files))}, {len(wanted)} to fetch{f', {size(source, wanted)}' if wanted else ''}")
-        if inventory.different:
+        if inventory.different and inventory.is_cached:
             say(f"  damaged, will be replaced: {paths(inventory.different)}")
 
 
@@ -156,11 +162,6 @@ def size(source: Source, files: Sequence[RemoteFile]) -> str:
     if source.at_least and len(files) == len(source.files()):
         return f"at least {source.at_least / 1e6:.0f} MB"
     return "unknown size"
-
-
-def folder(files: Sequence[RemoteFile], cache: Path) -> Path:
-    """The folder of the cache in which all these files lie."""
-    return cache / PurePosixPath(files[0].path).parts[0]
 
 
 def count(number: int) -> str:

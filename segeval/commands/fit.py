@@ -9,19 +9,19 @@ from segeval.commands.options import (
     DataRoot,
     Dataset,
     Device,
+    Ignore,
     OnName,
     Option,
     Out,
     Quiet,
     Seed,
     Size,
-    absolute_root,
     check_device,
     command,
+    ignoring,
     parse_size,
 )
 from segeval.console import progress, say
-from segeval.files.sets import CraftConfig
 
 
 def fit(
@@ -44,6 +44,7 @@ def fit(
     ] = [],
     split: Annotated[str, Option("--split", help="Split to fit on; score it on another one.")] = "train",
     data_root: DataRoot = None,
+    ignore: Ignore = [],
     limit: Annotated[int, Option("--limit", min=1, help="Number of images, spread over the split.")] = 32,
     size: Size = None,
     steps: Annotated[int, Option("--steps", min=1, help="Updates of the pattern.")] = 200,
@@ -70,17 +71,19 @@ def fit(
         --set side=0.3 --set region=road,sidewalk
     """
     check_device(device)
+    from segeval.api import crafting_config
     from segeval.generate.patterns.fitting import Fitting
 
-    config = CraftConfig(
-        dataset=dataset,
-        models=tuple(model),
-        attacks=(),
+    config = crafting_config(
+        dataset,
+        model,
+        (),
         scopes=("full",),
         tasks=(task,),
         victims=("joint",),
         split=split,
-        data_root=absolute_root(data_root),
+        data_root=data_root,
+        ignore=ignore,
         limit=limit,
         size=parse_size(size),
         steps=steps,
@@ -88,13 +91,14 @@ def fit(
         seed=seed,
         device=device,
         on=(OnName(on).value,),
-        bundle=str(bundle.absolute()) if bundle else None,
-        engines=("int8",) if on != "fp32" else (),
+        bundle=bundle,
     )
     fitting = Fitting(config, kind, tuple(setting))
     if not quiet:
         passes = steps * batch_size * len(fitting.setup.models)
         say(f"{len(fitting.setup.chosen)} image(s) of {dataset} ({split}): {steps} updates, {passes} gradients")
+        for note in fitting.setup.notes:
+            say(note)
     with progress(quiet) as tick:
         record = fitting.run(out, print_cm, tick, say)
     control = "without it" if kind == "universal" else "of a grey patch at the same places"
@@ -104,5 +108,5 @@ def fit(
     )
     words = [word for name in model for word in ("--model", name)]
     here = ("--out", out.with_name(out.name + "-set"), "--dataset", dataset, *words, "--scope", "full")
-    roots = () if data_root is None else ("--data-root", data_root)
+    roots = [*(() if data_root is None else ("--data-root", data_root)), *ignoring(ignore)]
     say(f"next: {command('craft', *here, '--task', task, '--attack', out, *roots)}")

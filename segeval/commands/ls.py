@@ -11,8 +11,9 @@ from segeval.commands.options import AsJson, DataRoot, Option, Split
 from segeval.commands.text_tables import table
 from segeval.console import results, say
 from segeval.errors import ConfigurationError
+from segeval.fetching.sources import source_of
 from segeval.files.encoding import encode
-from segeval.places import dataset_root
+from segeval.places import dataset_root, places_of
 from segeval.registry import ATTACKS, DATASETS, MODELS, TARGETS, suites
 
 Row = tuple[str, ...]
@@ -33,8 +34,9 @@ def model_rows() -> tuple[Row, list[Row]]:
         spec = load_spec(name)
         reported = ", ".join(f"{key} {value}" for key, value in spec.reported.items())
         outputs = f"{spec.table.name} ({len(spec.outputs)})"
-        rows.append((name, outputs, weights_status(spec), spec.licence, reported, spec.paper))
-    return ("model", "classes (outputs)", "weights", "licence", "scores", "paper"), rows
+        size = "{}x{}".format(*spec.size)
+        rows.append((name, outputs, size, weights_status(spec), spec.licence, reported, spec.paper))
+    return ("model", "classes (outputs)", "made for", "weights", "licence", "scores", "paper"), rows
 
 
 def attack_rows() -> tuple[Row, list[Row]]:
@@ -65,8 +67,16 @@ def suite_rows() -> tuple[Row, list[Row]]:
 
 
 def dataset_rows() -> tuple[Row, list[Row]]:
-    """Registered datasets."""
-    return ("dataset", "what it holds"), [(name, first_line(DATASETS.load(name))) for name in DATASETS]
+    """Registered datasets, and where those that are read from disk are found without --data-root."""
+    rows: list[Row] = [(name, first_line(DATASETS.load(name)), local(name)) for name in DATASETS]
+    return ("dataset", "what it holds", "local"), rows
+
+
+def local(dataset: str) -> str:
+    """Where a dataset is; empty for one that is drawn, or has no usual place."""
+    if source_of(dataset) is None:
+        return ""
+    return next((str(place) for place in places_of(dataset) if place.is_dir()), "missing")
 
 
 def task_rows() -> tuple[Row, list[Row]]:

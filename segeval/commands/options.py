@@ -39,6 +39,15 @@ Workers = Annotated[
 DataRoot = Annotated[
     Path | None, Option("--data-root", help="Folder of the dataset.", show_default="its default folder")
 ]
+Ignore = Annotated[
+    list[int],
+    Option(
+        "--ignore",
+        metavar="VALUE",
+        help="Value of a folder's masks that never counts; repeatable.",
+        show_default="255, or as classes.toml says",
+    ),
+]
 Dataset = Annotated[str, Option("--dataset", help="A name from `segeval ls datasets`.", show_default=False)]
 Split = Annotated[str, Option("--split", help="Split of the dataset.", show_default="val of cityscapes, else test")]
 Size = Annotated[
@@ -119,7 +128,8 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if match is None:
-        raise ConfigurationError(f"--size {text!r} is not HEIGHTxWIDTH", "for example --size 512x1024")
+        hint = "write height x width in pixels; `segeval ls models` lists the size that each network was made for"
+        raise ConfigurationError(f"--size {text!r} is not HEIGHTxWIDTH", hint)
     return int(match[1]), int(match[2])
 
 
@@ -127,6 +137,11 @@ def absolute_root(folder: Path | None) -> str | None:
     """--data-root as a record keeps it: it still names the same folder when read from another one."""
     root = dataset_root(str(folder) if folder else None)
     return str(root) if root else None
+
+
+def ignoring(values: Sequence[int]) -> list[str]:
+    """Values for --ignore as they are typed."""
+    return [word for value in values for word in ("--ignore", str(value))]
 
 
 def check_device(device: str) -> None:

@@ -10,6 +10,7 @@ from segeval.commands.options import (
     Dataset,
     Device,
     FirstImages,
+    Ignore,
     Option,
     Quiet,
     Seed,
@@ -30,6 +31,7 @@ def score(
     dataset: Dataset,
     split: Split = "",
     data_root: DataRoot = None,
+    ignore: Ignore = [],
     engine: Annotated[
         Literal["torch", "fp32", "fp16", "int8", "int8-fp16"],
         Option("--engine", help="PyTorch, or a deployed file on ONNX Runtime."),
@@ -65,6 +67,7 @@ def score(
         dataset=dataset,
         split=split,
         data_root=absolute_root(data_root),
+        ignore=tuple(ignore),
         size=parse_size(size),
         engine=engine,
         outputs=outputs,

@@ -62,6 +62,11 @@ class CheckedDataset:
         size_of = getattr(self._dataset, "size_of", None)
         return [size_of(index) for index in indices] if size_of else []
 
+    def told_of(self, indices: Sequence[int]) -> list[str]:
+        """What a person should know of how these image files are read, where the dataset tells."""
+        told = getattr(self._dataset, "told_of", None)
+        return told(indices) if told else []
+
     def require_labels(self, labels: Any, where: str) -> None:
         """Raise DataError for labels that the class table does not have."""
         outside = labels[(labels >= len(self.table)) & (labels != IGNORE)]

@@ -1,6 +1,6 @@
 """Cityscapes (Cordts et al. 2016, https://arxiv.org/abs/1604.01685): official folders, or a bare folder of frames."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from segeval.classes import CITYSCAPES, IGNORE
@@ -23,9 +23,6 @@ CITIES = {
     "test": ("berlin", "bielefeld", "bonn", "leverkusen", "mainz", "munich"),
 }
 """Which cities are not in the train split."""
-
-FRAMES = "cityscapes_frames"
-"""Name of a bare folder of frames in ``$SEGEVAL_DATA``; looked for after ``cityscapes``."""
 
 PAPER_SIZE = (512, 1024)
 LAYOUT = (
@@ -50,10 +47,11 @@ def open_cityscapes(
     Raises:
         DataError: if the folder or split is missing or empty.
     """
-    folder = find_root("cityscapes", root, LAYOUT, also=(FRAMES,))
+    folder = find_root("cityscapes", root, LAYOUT)
     official = folder / "leftImg8bit"
     pairs, others = (_official(folder, split), []) if official.is_dir() else _bare(folder, split)
-    return FileDataset(folder, CITYSCAPES, pairs, size or PAPER_SIZE, resize, others)
+    labels = (folder / "gtFine" / split).glob("*/*") if official.is_dir() else folder.glob("*")
+    return FileDataset(folder, CITYSCAPES, pairs, size or PAPER_SIZE, resize, others, _notes(pairs, others, labels))
 
 
 def _pairs(images: Iterable[Path], labels: Path) -> list[Pair]:
@@ -80,6 +78,25 @@ def _official(root: Path, split: str) -> list[Pair]:
         for city in cities
         for pair in _pairs(list_files(city, (IMAGE_ENDING,)), root / "gtFine" / split / city.name)
     ]
+
+
+def _notes(pairs: Sequence[Pair], others: Sequence[str], labels: Iterable[Path]) -> list[str]:
+    """Notes on frames without label file, and on label files without frame.
+
+    Args:
+        pairs: the frames.
+        others: names of frames of other splits.
+        labels: what lies where label files do.
+    """
+    missing = [pair.id for pair in pairs if pair.labels is None]
+    named = {path.name.removesuffix(ending) for path in labels for ending in ENDINGS if path.name.endswith(ending)}
+    lost = sorted(named.difference(others, [pair.id for pair in pairs]))
+    notes = []
+    if missing:
+        notes.append(f"{len(missing)} of {len(pairs)} frames have no label file and count in no mIoU, as {missing[0]}")
+    if lost:
+        notes.append(f"the label files of {len(lost)} frames are there without the frame, as {lost[0]}")
+    return notes
 
 
 def city_split(name: str) -> str:

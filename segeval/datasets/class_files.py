@@ -1,20 +1,22 @@
 """classes.toml: names, colours and canonical names of classes, what the values of label files mean, where files are."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from segeval.classes import IGNORE, TABLES, ClassTable, Rgb
 from segeval.datasets.class_lists import ClassList, NamedClass, meaning_of, rgb, table_of
-from segeval.datasets.meaning import UNKNOWN, Form, Meaning, hexadecimal
+from segeval.datasets.meaning import MOST_VALUE, UNKNOWN, Form, Meaning, hexadecimal
 from segeval.errors import DataError, nearest
 
 IGNORED = "ignore"
 OTHERS = "others"
+SIGNED = (255, 65535)
+"""What -1 is in files without signs."""
 CLASS_KEYS = ("name", "colour", "canonical")
 
 
@@ -29,6 +31,7 @@ class ClassFile:
         ignore: values and colours that never count, or "others" for all that have no meaning; None is 255.
         map: value or colour to class name or "ignore", in place of the numbers or colours of the classes.
         images, masks: patterns of paths, as in ``leftImg8bit/{split}/{name}_leftImg8bit.png``.
+        first: label of the first class in the files, 0 or 1.
         panoptic: the file of segments of COCO panoptic label files; values are those of its categories then.
     """
 
@@ -40,14 +43,26 @@ class ClassFile:
     images: str = ""
     masks: str = ""
     panoptic: str = ""
+    first: Literal[0, 1] = 0
 
 
-def read_class_file(path: Path) -> ClassList:
-    """The class list in a classes.toml. Raises DataError naming what is wrong in it."""
+def read_class_file(path: Path, ignore: Sequence[int] = ()) -> ClassList:
+    """The class list in a classes.toml. Raises DataError naming what is wrong in it.
+
+    ignore: values that never count, unless the file itself says which.
+    """
     written = load(path)
+    if ignore and written.ignore is not None:
+        raise DataError(f"--ignore: {path} says itself what never counts", "leave out --ignore, or change that file")
     table, meaning = classes_of(path, written)
     meaning = mapped(path, written, table, meaning)
-    meaning = ignoring(path, written, table, meaning)
+    if ignore:
+        meaning = ignoring("--ignore", ignore, table, meaning)
+    elif written.ignore is not None:
+        listed = (written.ignore,) if isinstance(written.ignore, str) else written.ignore
+        meaning = ignoring(f"{path}, ignore", listed, table, meaning)
+    elif written.map and IGNORE not in meaning.values:
+        meaning = replace(meaning, values={**meaning.values, IGNORE: IGNORE})
     if written.values == "colours" and not meaning.colours:
         raise DataError(f'{path}: values = "colours", but no class has a colour', "give each class its colour")
     if written.panoptic and written.values is not None:
@@ -55,6 +70,7 @@ def read_class_file(path: Path) -> ClassList:
             f'{path}: values = "{written.values}" with panoptic, whose label files hold segments', "leave it out"
         )
     stated = bool(written.map or written.panoptic) or written.ignore is not None or written.values == "colours"
+    stated = stated or bool(ignore) or written.first != 0
     numbered = any(not key.startswith("#") for key in written.map)
     said = {value: index for value, index in meaning.values.items() if numbered or index == IGNORE}
     meaning = replace(meaning, form=written.values)
@@ -93,9 +109,12 @@ def classes_of(path: Path, written: ClassFile) -> tuple[ClassTable, Meaning]:
         if written.table not in TABLES:
             raise DataError(f"{path}: unknown class table {written.table!r}", nearest(written.table, TABLES))
         table = TABLES[written.table]
-        return table, meaning_of(table, table.palette)
-    named = (NamedClass(each) if isinstance(each, str) else each for each in written.classes)
-    return table_of(path, [replace(each, line=f", class {place}") for place, each in enumerate(named)])
+        meaning = meaning_of(table, table.palette)
+    else:
+        named = (NamedClass(each) if isinstance(each, str) else each for each in written.classes)
+        table, meaning = table_of(path, [replace(each, line=f", class {place}") for place, each in enumerate(named)])
+    shifted = {value + written.first * (index != IGNORE): index for value, index in meaning.values.items()}
+    return table, replace(meaning, values=shifted)
 
 
 def mapped(path: Path, written: ClassFile, table: ClassTable, meaning: Meaning) -> Meaning:
@@ -115,38 +134,47 @@ def mapped(path: Path, written: ClassFile, table: ClassTable, meaning: Meaning) 
 
 
 def label_value(text: str, where: str) -> int:
-    """A value of an 8-bit file. Raises DataError."""
-    if not (text.isascii() and text.isdigit() and int(text) <= 255):
-        raise DataError(f"{where}: {text!r} is neither a value from 0 to 255 nor a colour #rrggbb")
+    """A value of a label file. Raises DataError."""
+    if not (text.isascii() and text.isdigit() and int(text) <= MOST_VALUE):
+        raise DataError(f"{where}: {text!r} is neither a value from 0 to {MOST_VALUE} nor a colour #rrggbb")
     return int(text)
 
 
-def ignoring(path: Path, written: ClassFile, table: ClassTable, meaning: Meaning) -> Meaning:
-    """With the values and colours that never count. Raises DataError for one that is a class as well."""
-    if written.ignore is None:
-        if written.map and IGNORE not in meaning.values:
-            return replace(meaning, values={**meaning.values, IGNORE: IGNORE})
-        return meaning
-    listed = (written.ignore,) if isinstance(written.ignore, str) else written.ignore
+def ignoring(where: str, listed: Iterable[int | str], table: ClassTable, meaning: Meaning) -> Meaning:
+    """The meaning of label files with these values and colours as what never counts, and no others.
+
+    -1 is what it becomes in a file without signs: 255 with 8 bits, 65535 with 16.
+    Raises DataError for one that is a class as well, or can be none.
+
+    Args:
+        where: they are listed, for messages.
+        listed: values, colours, or "others" for all that have no meaning.
+        table: the classes.
+        meaning: without them.
+    """
     values = {value: index for value, index in meaning.values.items() if value != IGNORE or index != IGNORE}
-    colours = dict(meaning.colours)
+    colours, others = dict(meaning.colours), UNKNOWN
     for each in listed:
-        where = f"{path}, ignore"
         if each == OTHERS:
-            continue
-        if isinstance(each, str) and not each.startswith("#"):
+            others = IGNORE
+        elif isinstance(each, str) and not each.startswith("#"):
             raise DataError(
                 f"{where}: {each!r} is neither a value, nor a colour #rrggbb, nor {OTHERS}", nearest(each, [OTHERS])
             )
-        if isinstance(each, str):
+        elif isinstance(each, str):
             colour = rgb(each, where)
-            other, shown = colours.setdefault(colour, IGNORE), hexadecimal(colour)
+            require_no_class(where, hexadecimal(colour), colours.setdefault(colour, IGNORE), table)
         else:
-            value = label_value(str(each), where)
-            other, shown = values.setdefault(value, IGNORE), str(value)
-        if other != IGNORE:
-            raise DataError(
-                f"{where}: {shown} is the class {table.names[other]!r}",
-                "say with [map] which values are which classes",
-            )
-    return replace(meaning, values=values, colours=colours, others=IGNORE if OTHERS in listed else UNKNOWN)
+            for value in SIGNED if each == -1 else (label_value(str(each), where),):
+                require_no_class(where, str(value), values.setdefault(value, IGNORE), table)
+    return replace(meaning, values=values, colours=colours, others=others)
+
+
+def require_no_class(where: str, shown: str, found: int, table: ClassTable) -> None:
+    """Raise DataError if what should never count is a class."""
+    if found != IGNORE:
+        hint = "say with [map] in classes.toml which values are which classes"
+        raise DataError(
+            f"{where}: {shown} is the class {table.names[found]!r}",
+            f"if {table.names[0]!r} is 1, write first = 1 into classes.toml; else {hint}" if shown == "0" else hint,
+        )

@@ -9,13 +9,14 @@ from pathlib import Path
 from segeval.classes import ClassTable
 from segeval.datasets.dataset import Example, Size
 from segeval.datasets.file_names import require_name
+from segeval.datasets.kinds import kinds_of, told_of_kinds
 from segeval.datasets.label_files import read_labels
 from segeval.datasets.meaning import Meaning
 from segeval.datasets.pixels import read_image, require_one_orientation, resize_image, resize_labels, stored_size
 from segeval.errors import DataError, nearest
 from segeval.fetching.sources import source_of
 from segeval.files.sets import Resize
-from segeval.places import cache_folder, data_folder
+from segeval.places import places_of
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 OTHER_SUFFIXES = (".bmp", ".gif", ".heic", ".jp2", ".npy", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
@@ -43,22 +44,20 @@ class Pair:
     labels: LabelFile | None
 
 
-def find_root(name: str, root: Path | None, layout: str, also: Sequence[str] = ()) -> Path:
-    """The folder of a dataset: `root`, else ``$SEGEVAL_DATA/name``, else ``segeval/name`` in the user's cache.
+def find_root(name: str, root: Path | None, layout: str) -> Path:
+    """The folder of a dataset: `root`, else the first of `places_of` that is there.
 
     Args:
         name: of the dataset.
         root: as the user gave it, None to look for it.
         layout: what is expected inside, for the message.
-        also: other names it may have in ``$SEGEVAL_DATA``.
 
     Raises:
         DataError: if there is no such folder.
     """
     if root is not None:
         return need_folder(root, layout)
-    shared = data_folder()
-    places = [*(shared / each for each in (name, *also) if shared), cache_folder() / name]
+    places = places_of(name)
     for place in places:
         if place.is_dir():
             return place
@@ -204,6 +203,10 @@ class FileDataset:
     def size_of(self, index: int) -> Size:
         """(height, width) of the image file at `index` as it stands upright, before any resizing; from its header."""
         return stored_size(self._pairs[index].image)
+
+    def told_of(self, indices: Sequence[int]) -> list[str]:
+        """What is done to images at these places that are no plain RGB; from their headers."""
+        return told_of_kinds([(self.ids[index], kinds_of(self._pairs[index].image)) for index in indices])
 
     def __getitem__(self, index: int) -> Example:
         """The example at `index`, read now. Raises DataError naming the file that cannot be used."""

@@ -1,12 +1,12 @@
 """The user's own images: a folder with images, perhaps masks, and a class list."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segeval.classes import ClassTable
 from segeval.datasets.binary import black_and_white, is_black_and_white, told_of_black_and_white
-from segeval.datasets.class_files import read_class_file
+from segeval.datasets.class_files import ignoring, read_class_file
 from segeval.datasets.class_lists import CLASS_FILE, CLASS_LIST, ClassList, read_text_list
 from segeval.datasets.dataset import Size
 from segeval.datasets.files import IMAGE_SUFFIXES, FileDataset, Pair, has_ending, need_folder, pair_by_name
@@ -46,6 +46,7 @@ def open_folder(
     size: Size | None = None,
     resize: Resize = "pillow",
     table: ClassTable | None = None,
+    ignore: Sequence[int] = (),
 ) -> FileDataset:
     """Your own PNG and JPEG images, with masks of ids or colours and a class list; docs/inputs.md says all of it.
 
@@ -55,6 +56,7 @@ def open_folder(
         size: (height, width) to bring images to, None to leave them.
         resize: how images are brought to the size.
         table: the classes of a folder without class list, which must not have masks.
+        ignore: values of masks that never count, in place of 255; not if classes.toml says others.
 
     Raises:
         DataError: if something is missing, malformed or in contradiction.
@@ -62,7 +64,7 @@ def open_folder(
     if root is None:
         raise DataError("the folder dataset needs a folder", f"give it with --data-root. Expected inside: {LAYOUT}")
     folder = need_folder(root, LAYOUT)
-    classes = read_class_list(folder, table)
+    classes = read_class_list(folder, table, ignore)
     if (folder / PAIR_LIST).exists():
         if classes.images or classes.masks:
             raise DataError(f"both {folder / PAIR_LIST} and {CLASS_FILE} list the files", "remove one of them")
@@ -109,7 +111,7 @@ def has_class_list(folder: Path) -> bool:
     return (folder / CLASS_FILE).exists() or (folder / CLASS_LIST).exists()
 
 
-def read_class_list(folder: Path, table: ClassTable | None) -> ClassList:
+def read_class_list(folder: Path, table: ClassTable | None, ignore: Sequence[int]) -> ClassList:
     """The class list of a folder, or `table` where it has none. Raises DataError if it has two, or there is none."""
     if not has_class_list(folder):
         if table is None:
@@ -118,8 +120,11 @@ def read_class_list(folder: Path, table: ClassTable | None) -> ClassList:
     if (folder / CLASS_FILE).exists():
         if (folder / CLASS_LIST).exists():
             raise DataError(f"{folder} has both {CLASS_FILE} and {CLASS_LIST}", "remove one of them")
-        return read_class_file(folder / CLASS_FILE)
-    return read_text_list(folder / CLASS_LIST)
+        return read_class_file(folder / CLASS_FILE, ignore)
+    listed = read_text_list(folder / CLASS_LIST)
+    if not ignore:
+        return listed
+    return replace(listed, stated=True, meaning=ignoring("--ignore", ignore, listed.table, listed.meaning))
 
 
 def layout_of(folder: Path, classes: ClassList) -> Layout:

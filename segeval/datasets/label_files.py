@@ -19,12 +19,14 @@ GREY = 0
 """Colour type of a grey PNG in its header."""
 
 COLOURED = ("RGB", "RGBA")
-KINDS = "a label file must be 8-bit grey or palette PNG"
+GREY_16 = ("I;16", "I")
+"""Pillow's modes of a grey PNG of 16 bits."""
+KINDS = "a label file must be grey or palette PNG"
 WHICH = 'write values = "ids" or values = "colours" into classes.toml'
 
 
 def read_labels(path: Path, meaning: Meaning, table: ClassTable) -> Labels:
-    """(H, W) uint8 labels of an 8-bit PNG, upright, translated into `table`.
+    """(H, W) uint8 labels of an 8-bit PNG, or a grey one of 16 bits, upright, translated into `table`.
 
     Args:
         path: the file.
@@ -54,11 +56,13 @@ def read_labels(path: Path, meaning: Meaning, table: ClassTable) -> Labels:
 
 
 def require_bits(path: Path, table: ClassTable) -> bool:
-    """Whether a file is grey of one bit. Raises DataError for few grey bits, but one bit for two classes.
+    """Whether a file is grey of one bit. Raises DataError for few grey bits, but one for two classes, or 16 of colour.
 
     A decoder must stretch few bits to 0–255, so class 1 of a 1-bit file would read as 255.
     """
     bits, kind = png_layout(path) or (8, GREY)
+    if bits == 16 and kind != GREY:
+        raise DataError(f"{path}: 16 bits of colour, of which half would be lost", "save it with 8 bits per channel")
     if kind == GREY and bits < 8 and not (bits == 1 and len(table) == 2):
         raise DataError(f"{path}: a {bits}-bit grey label file is ambiguous", "save it as 8-bit grey or palette PNG")
     return kind == GREY and bits == 1
@@ -82,7 +86,7 @@ def form_of(path: Path, meaning: Meaning) -> Form:
                 "for colours, give every class its colour in the class list; for ids in equal channels, "
                 'write values = "ids" into classes.toml',
             )
-        if image.mode not in ("L", "P", "1", *COLOURED):
+        if image.mode not in ("L", "P", "1", *GREY_16, *COLOURED):
             raise DataError(
                 f"{path}: {KINDS}, this one is {image.mode}", "save it with 8 bits and without transparency"
             )
@@ -129,7 +133,7 @@ def unknown_colour(path: Path, picture: RgbImage, labels: NDArray[np.int16], mea
     )
 
 
-def read_values(path: Path, meant: Collection[int]) -> NDArray[np.uint8]:
+def read_values(path: Path, meant: Collection[int]) -> NDArray[np.uint8 | np.uint16]:
     """(H, W) values of a label file, upright: the grey levels of a grey picture, the indices of a coloured palette.
 
     Args:
@@ -145,7 +149,9 @@ def read_values(path: Path, meant: Collection[int]) -> NDArray[np.uint8]:
     with opening(path) as image:
         stored = ImageOps.exif_transpose(image)
         if stored.mode in COLOURED:
-            return equal_channels(path, np.array(stored.convert("RGB")))
+            return equal_channels(path, read_colours(path))
+        if stored.mode in GREY_16:
+            return np.array(stored).astype(np.uint16)
         pixels = np.array(stored.convert("L") if stored.mode == "1" else stored, np.uint8)
         palette = stored.getpalette("RGB") if stored.mode == "P" else None
     if palette is None:

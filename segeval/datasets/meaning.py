@@ -12,6 +12,8 @@ from segeval.classes import IGNORE, ClassTable, Rgb
 Form = Literal["ids", "colours"]
 """What a label file holds: numbers of classes, or a picture in the colours of the classes."""
 
+MOST_VALUE = 65535
+"""The largest value of a label file, which may have 16 bits."""
 UNKNOWN = -1
 """What a value or a colour without meaning is translated into."""
 
@@ -32,9 +34,9 @@ class Meaning:
     form: Form | None = None
     others: int = UNKNOWN
 
-    def of_values(self, stored: NDArray[np.uint8]) -> NDArray[np.int16]:
+    def of_values(self, stored: NDArray[np.uint8 | np.uint16]) -> NDArray[np.int16]:
         """Index, IGNORE or UNKNOWN for each value."""
-        lookup = np.full(256, self.others, np.int16)
+        lookup = np.full(MOST_VALUE + 1, self.others, np.int16)
         lookup[list(self.values)] = list(self.values.values())
         return lookup[stored]
 

@@ -1,4 +1,4 @@
 """Download published datasets and weights into the user's cache.
 
-sources: what is available.   inventory: what is in the cache.   server, download, batch, lock: downloading the rest.
+sources: what is available.   inventory: what is here.   server, download, batch, lock: downloading the rest.
 """

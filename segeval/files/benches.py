@@ -22,6 +22,7 @@ from segeval.files.storage import read_file
 from segeval.files.telemetry import NotAvailable, Telemetry
 from segeval.precision import EnginePrecision
 from segeval_runner.bench.layers import is_argmax
+from segeval_runner.ownership import lacking
 
 FILE = "bench.json"
 MOST_BYTES = 1 << 28
@@ -285,7 +286,8 @@ def open_bench(path: Path) -> BenchRecord:
     try:
         data = read_file(file, MOST_BYTES)
     except OSError as error:
-        raise DataError(f"{path} is not a benchmark: no readable {FILE}", "make one with runner.pyz bench") from error
+        what = f"{path} is not a benchmark: {lacking(path, FILE)}"
+        raise DataError(what, "make one with segeval bench, or with runner.pyz bench on a device") from error
     record = decode(data, BenchRecord, str(file))
     for name, runs in (("runs", record.runs), ("runs without ArgMax", record.without_argmax)):
         if len({(run.engine, run.scenario) for run in runs}) != len(runs):

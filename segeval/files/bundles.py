@@ -23,6 +23,7 @@ from segeval.precision import Precision
 from segeval_runner.bundle import Bundle
 from segeval_runner.errors import BundleError
 from segeval_runner.manifest import MOST_BYTES, parse
+from segeval_runner.ownership import lacking
 from segeval_runner.strict import is_name
 
 
@@ -178,7 +179,7 @@ class BundleFolder:
             return read_file(self.manifest_path, MOST_BYTES)
         except OSError as error:
             raise DataError(
-                f"{self.root} is not a bundle: no readable bundle.json", "make one with segeval deploy"
+                f"{self.root} is not a bundle: {lacking(self.root, 'bundle.json')}", "make one with segeval deploy"
             ) from error
 
     def manifest(self) -> BundleManifest:

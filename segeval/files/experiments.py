@@ -15,6 +15,7 @@ from segeval.errors import DataError
 from segeval.files.encoding import decode, encode_sealed
 from segeval.files.sets import CraftConfig, FileRecord, Scope
 from segeval.files.storage import write_atomic
+from segeval_runner.ownership import lacking
 
 Part = Literal["table1", "maps", "budgets"]
 PARTS: tuple[Part, ...] = ("table1", "maps", "budgets")
@@ -202,7 +203,8 @@ class ExperimentFolder:
             data = self.path.read_bytes()
         except OSError as error:
             raise DataError(
-                f"{self.root} is not a reproduction: no readable experiment.json", "make one with segeval reproduce"
+                f"{self.root} is not a reproduction: {lacking(self.root, 'experiment.json')}",
+                "make one with segeval reproduce",
             ) from error
         return decode(data, Experiment, str(self.path))
 

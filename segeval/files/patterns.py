@@ -14,6 +14,7 @@ from segeval.files.encoding import decode
 from segeval.files.images import load_png
 from segeval.files.sets import CraftConfig, DeployedFile, FileRecord, ModelRecord, Setting, TaskRecord
 from segeval.files.storage import MOST_BYTES, read_file
+from segeval_runner.ownership import lacking
 
 MANIFEST = "pattern.json"
 ZERO = 128
@@ -75,7 +76,8 @@ def read_pattern(folder: Path) -> tuple[PatternRecord, NDArray[np.uint8]]:
     try:
         data = read_file(path, MOST_BYTES)
     except OSError as error:
-        raise DataError(f"{folder} is not a pattern: no readable {MANIFEST}", "make one with segeval fit") from error
+        what = f"{folder} is not a pattern: {lacking(folder, MANIFEST)}"
+        raise DataError(what, "make one with segeval fit") from error
     record = decode(data, PatternRecord, str(path))
     picture = load_png(folder, record.file, "RGB")
     if record.kind == "universal" and picture.shape[:2] != (record.height, record.width):

@@ -26,6 +26,7 @@ from segeval.files.storage import MOST_BYTES, inside, read_file, read_lines
 from segeval.files.telemetry import Telemetry
 from segeval.metrics import Labels
 from segeval.precision import EnginePrecision
+from segeval_runner.ownership import lacking
 from segeval_runner.strict import open_regular
 
 COPY_AGAIN = "copy the replay again, or run it again"
@@ -101,6 +102,13 @@ class ReplayedEngine:
     load_ms: Milliseconds
     facts: Mapping[str, Any] = field(default_factory=dict)
     telemetry: Telemetry | None = None
+
+    @property
+    def power_modes(self) -> tuple[str, ...]:
+        """Of the board while the images ran, in the order in which they were seen; else that of the engine's record."""
+        seen = self.telemetry.power_modes if self.telemetry else ()
+        known = self.facts.get("power_mode")
+        return seen or ((str(known),) if known else ())
 
 
 @dataclass(frozen=True)
@@ -235,7 +243,7 @@ class Replay:
             data = read_file(manifest, MOST_BYTES)
         except OSError as error:
             raise DataError(
-                f"{path} is not a replay: no readable replay.json", "make one with segeval replay"
+                f"{path} is not a replay: {lacking(path, 'replay.json')}", "make one with segeval replay"
             ) from error
         record = decode(data, ReplayRecord, str(manifest))
         require_engines_apart(record, str(manifest))

@@ -21,6 +21,7 @@ from segeval.files.storage import (
     write_atomic,
 )
 from segeval.metrics import Labels, Mask
+from segeval_runner.ownership import lacking
 
 
 class SetFolder:
@@ -45,7 +46,8 @@ class SetFolder:
             data = read_file(self.manifest_path, MOST_BYTES)
         except OSError as error:
             raise DataError(
-                f"{self.root} is not an adversarial set: no readable set.json", "make one with segeval craft"
+                f"{self.root} is not an adversarial set: {lacking(self.root, 'set.json')}",
+                "make one with segeval craft",
             ) from error
         return decode(data, AdversarialSet, str(self.manifest_path))
 
@@ -53,9 +55,9 @@ class SetFolder:
         """The manifest of a finished, untouched set. Raises DataError if unfinished, IntegrityError if changed."""
         manifest = self.manifest()
         if not manifest.complete:
-            raise DataError(
-                f"{self.root} is not complete", "finish it with the same segeval craft command and --resume"
-            )
+            there = self.samples_path.read_bytes().count(b"\n") if self.samples_path.is_file() else 0
+            what = f"{self.root} is an unfinished adversarial set with {there} adversarial image(s) so far"
+            raise DataError(what, "finish it with the same segeval craft command and --resume")
         if not self.samples_path.is_file() or sha256_file(self.samples_path) != manifest.samples_sha256:
             raise IntegrityError(
                 f"{self.samples_path} was changed after the set was made", "restore the file, or craft the set again"

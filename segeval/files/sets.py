@@ -258,6 +258,7 @@ class CraftConfig:
         engines: which of its files: a precision, with the name of a calibration behind it as in ``int8-entropy``.
         forward: what computes their logits.
         robust_to: corruptions that every attack is made to survive once more, as in ``jpeg:75``.
+        ignore: values of label files that never count; empty for those that the dataset itself says.
     """
 
     dataset: str
@@ -287,6 +288,7 @@ class CraftConfig:
     engines: tuple[str, ...] = ()
     forward: Forward = "graph"
     robust_to: tuple[str, ...] = ()
+    ignore: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

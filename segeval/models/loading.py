@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, IntegrityError, WeightsError
+from segeval.fetching.inventory import state_of
 from segeval.fetching.sources import source_of
 from segeval.files.storage import sha256_file
 from segeval.models.cards import is_card, load_card, read_card
@@ -22,7 +23,7 @@ from segeval.models.model_names import FILES, ModelName, labelled, parse_model
 from segeval.models.safe import from_safetensors
 from segeval.models.segmenter import Segmenter
 from segeval.models.spec import ModelSpec, WeightsFile
-from segeval.places import cache_folder, data_folder
+from segeval.places import places_of
 from segeval.registry import MODELS, Registry
 
 BUNDLED = Path(__file__).parent / "weights"
@@ -174,20 +175,18 @@ def find_weights(spec: ModelSpec, called: str = "") -> Path:
 
 
 def weights_status(spec: ModelSpec) -> str:
-    """Whether the weights of a network are available, in one word."""
+    """Whether the weights of a network are available, in a word or two."""
     if spec.weights is None:
         return "give a file"
-    return (
-        "bundled" if spec.weights.bundled else "here" if any(map(Path.is_file, candidates(spec.weights))) else "missing"
-    )
+    weights = spec.weights
+    return "bundled" if weights.bundled else state_of(f"weights/{weights.file}", f"sha256:{weights.sha256}")
 
 
 def candidates(weights: WeightsFile) -> list[Path]:
     """Where a weight file may be, in order of preference."""
     if weights.bundled:
         return [BUNDLED / weights.file]
-    shared = data_folder()
-    return ([shared / "weights" / weights.file] if shared else []) + [cache_folder() / "weights" / weights.file]
+    return places_of(f"weights/{weights.file}")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

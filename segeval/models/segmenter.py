@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, DataError
 from segeval.files.sets import ModelRecord, Resize
-from segeval.models.spec import ModelSpec, fitting_size
+from segeval.models.spec import ModelSpec
 
 LEVELS = 255.0
 
@@ -62,13 +62,12 @@ class Segmenter(nn.Module):
             only = f"{self.spec.size[0]}x{self.spec.size[1]}"
             raise DataError(
                 f"{where} is {height}x{width} (height x width); {self.spec.name} takes only {only}",
-                f"resize the images: --size {only}",
+                f"resize the images: {self.spec.size_option(height, width)}",
             )
         if height % multiple or width % multiple:
-            fitting = "{}x{}".format(*fitting_size(height, width, multiple))
             raise DataError(
                 f"{where} is {height}x{width} (height x width); {self.spec.name} needs multiples of {multiple}",
-                f"resize the images, for example --size {fitting}",
+                f"resize the images: {self.spec.size_option(height, width)}",
             )
 
 

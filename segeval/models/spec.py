@@ -92,6 +92,10 @@ class ModelSpec:
         """What a manifest says about this network with the parameters that these tell; see `ModelRecord`."""
         return ModelRecord(self.name, self.table.name, self.outputs, weights, weights_sha256, source, card=card)
 
+    def size_option(self, height: int, width: int) -> str:
+        """``--size`` of the size it was made for; if nobody says, of the largest that it takes within this one."""
+        return "--size {}x{}".format(*(self.size if all(self.size) else fitting_size(height, width, self.multiple_of)))
+
     @property
     def canonical_outputs(self) -> tuple[str, ...]:
         """The class of every output by its canonical name; outputs beyond the table by their own."""

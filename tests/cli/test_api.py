@@ -47,6 +47,18 @@ def test_the_chain_returns_what_shows_itself(world: Any, tmp_path: Path) -> None
     assert "espnet-synthetic.int8" in replayed._repr_html_()
 
 
+def test_the_command_takes_a_set_from_python_for_its_own(
+    call: Callable[..., Any], world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(world.data.parent)
+    options: dict[str, Any] = {"tasks": [world.task], "limit": 2, "scopes": ["full"]}
+    made = craft(tmp_path / "set", "folder", [world.model], ["fgsm"], steps=2, data_root=world.data.name, **options)
+    assert made.manifest.config.data_root == str(world.data)
+    before = (tmp_path / "set/set.json").stat().st_mtime_ns
+    asked = ("--out", tmp_path / "set", *world.crafting, "--attack", "fgsm", "--scope", "full")
+    assert call("craft", *asked).code == 0 and (tmp_path / "set/set.json").stat().st_mtime_ns == before
+
+
 def test_each_stage_answers_in_json(call: Callable[..., Any], world: Any, tmp_path: Path) -> None:
     crafting = (*world.crafting, "--attack", "quick", "--scope", "full", "--limit", "1", "--quiet", "--json")
     folder, bundle = tmp_path / "set", tmp_path / "bundle"

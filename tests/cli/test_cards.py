@@ -185,7 +185,7 @@ def test_a_card_or_file_that_is_another_by_now_is_refused(folder: Path, tmp_path
     whole = (tmp_path / "net.toml").read_text()
     (tmp_path / "net.toml").write_text(whole + "\n")
     ended = call(*deploying)
-    assert ended.code == 2 and "another card" in ended.err and "--model mine=CARD" in ended.err
+    assert ended.code == 2 and "not it: net.toml" in ended.err and "--model mine=CARD" in ended.err
     elsewhere = tmp_path / "elsewhere/net.toml"
     elsewhere.parent.mkdir()
     elsewhere.write_text(whole)

@@ -347,7 +347,7 @@ def test_int8_on_the_sets_own_images_is_warned_of(chain: Chain, world: Any, call
     ended = call("deploy", tmp_path / "set", "--out", tmp_path / "bundle", *asked, "--quiet")
     assert ended.code == 0, ended.err
     expected = "warning: the int8 ranges were found on the set's own clean images; folder has no usable train split: "
-    assert ended.err.startswith(expected), ended.err
+    assert ended.err.startswith(expected) and "--data-root" in ended.err, ended.err
     assert re.search(r"^warning: 99 calibration images were requested, only \d exist$", ended.err, re.MULTILINE)
 
 

@@ -19,6 +19,7 @@ Call = Callable[..., Any]
 @pytest.mark.long
 def test_ctrl_c_ends_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_path: Path) -> None:
     options = ["craft", "--out", str(tmp_path / "set"), *world.crafting, "--limit", "1", "--steps", "15"]
+    options += ["--workers", "1"]
     command = [sys.executable, "-m", "segeval", *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
@@ -29,7 +30,7 @@ def test_ctrl_c_ends_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_pat
         said = []
         for line in process.stderr:
             said.append(line)
-            if line.startswith(("tanh-local on espnet-synthetic: 0/", "interrupted")):
+            if line.startswith(("tanh-local on espnet-synthetic (1 of 2): 0/", "interrupted")):
                 process.send_signal(signal.SIGINT)  # the second and third are those of a person in a hurry
         out = process.stdout.read()
     assert (process.returncode, out) == (130, "")

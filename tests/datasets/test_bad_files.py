@@ -101,8 +101,11 @@ def test_16_bit_images_are_refused(tmp_path: Path, save: Any) -> None:
     for path in (grey, colour):
         with pytest.raises(DataError, match=f"{path.name}: a 16-bit image"):
             one(path)[0]
-    with pytest.raises(DataError, match=r"grey\.png: a label file must be 8-bit grey or palette PNG"):
-        one(save(tmp_path / "frame.png"), grey)[0]
+    frame = save(tmp_path / "frame.png")
+    with pytest.raises(DataError, match=r"grey\.png: label value 300 is not in the class table"):
+        one(frame, grey)[0]
+    with pytest.raises(DataError, match=r"colour\.png: 16 bits of colour, of which half would be lost"):
+        one(frame, colour)[0]
 
 
 def test_cmyk_images_and_coloured_label_files_are_refused(tmp_path: Path, save: Any) -> None:
@@ -110,7 +113,7 @@ def test_cmyk_images_and_coloured_label_files_are_refused(tmp_path: Path, save: 
     Image.new("CMYK", (8, 6)).save(tmp_path / "print.jpg")
     with pytest.raises(DataError, match=r"print\.jpg: the colour mode CMYK"):
         one(tmp_path / "print.jpg")[0]
-    with pytest.raises(DataError, match=r"frame\.png: a label file must be 8-bit grey or palette PNG, this one is RGB"):
+    with pytest.raises(DataError, match=r"frame\.png: a label file must be grey or palette PNG, this one is RGB"):
         one(frame, frame)[0]
 
 

@@ -40,7 +40,14 @@ def test_official_layout_with_either_kind_of_label_file_or_none(tmp_path: Path, 
     stem = official(tmp_path, "train", "ulm_000002_000019")[1]
     save(stem.with_name(f"{stem.name}_gtFine_labelTrainIds.png"), np.full((6, 8), 255, np.uint8))
 
+    stem = official(tmp_path, "train", "ulm_000003_000019")[1]
+    save(stem.with_name(f"{stem.name}_gtFine_labelIds.png"), ids)
+
     dataset = open_cityscapes(tmp_path, "train", size=(6, 8))
+    assert dataset.notes == (
+        "1 of 3 frames have no label file and count in no mIoU, as bochum_000000_000313",
+        "the label files of 1 frames are there without the frame, as ulm_000003_000019",
+    )
     assert list(dataset.ids) == ["bochum_000000_000313", "ulm_000001_000019", "ulm_000002_000019"]
     unlabelled, from_ids, from_train_ids = (dataset[index].labels for index in range(3))
     assert unlabelled is None

@@ -118,7 +118,7 @@ def test_masks_of_0_and_255_are_two_classes_and_that_is_said(root: Path, save: A
         ("classes = ['road']\nvalues = 'numbers'", "Invalid enum value 'numbers'"),
         ("classes = ['road']\nignore = [0]", "0 is the class 'road'"),
         ("classes = ['road']\n[map]\n7 = 'raod'", "unknown class 'raod'"),
-        ("classes = ['road']\n[map]\n256 = 'road'", "neither a value from 0 to 255 nor a colour"),
+        ("classes = ['road']\n[map]\n65536 = 'road'", "neither a value from 0 to 65535 nor a colour"),
         ("classes = ['road']\nmasks = 'm/{name}.png'", "gives the place of masks, but not of images"),
         ("classes = ['road']\nimages = '../{name}.png'", "leads out of the folder"),
         ("classes = ['road']\nimages = 'images/one.png'", "is not a path pattern"),
@@ -259,3 +259,56 @@ def test_images_of_several_sizes_go_to_the_most_common_one() -> None:
     told = told_of_sizes(sizes, (4, 8))
     assert told.startswith("images are 4x8 (2), 2x4 (1), 8x8 (1): all are resized to 4x8")
     assert "stretches 1 of 4" in told and not told_of_sizes([(4, 8)], (4, 8))
+
+
+def test_images_that_are_no_plain_rgb_are_named(root: Path, save: Any) -> None:
+    save(root / "images" / "rgba.png", np.zeros((2, 4, 4), np.uint8))
+    save(root / "images" / "grey.png", np.zeros((2, 4), np.uint8))
+    Image.new("P", (4, 2)).save(root / "images" / "palette.png", transparency=0)
+    dataset = open_folder(root)
+    alpha, grey, palette = dataset.told_of(range(4))
+    assert alpha.startswith("2 of 4 image files have an alpha channel, which is dropped") and alpha.endswith("palette")
+    assert grey.startswith("1 of 4 image files are grey") and palette.startswith("1 of 4 image files have a palette")
+    assert dataset.told_of([list(dataset.ids).index("one")]) == []
+
+
+def test_transparent_pixels_of_a_mask_of_ids_are_not_taken_for_labels(root: Path, save: Any) -> None:
+    (root / "classes.toml").write_text('classes = ["road", "car", "rest"]\nvalues = "ids"\n')
+    picture = np.dstack([LABELS, LABELS, LABELS, np.full_like(LABELS, 255)])
+    save(root / "masks" / "one.png", picture)
+    np.testing.assert_array_equal(labels_of(root), LABELS)
+    picture[1, 2, 3] = 0
+    save(root / "masks" / "one.png", picture)
+    with pytest.raises(DataError, match="the pixel at x 2, y 1 is transparent"):
+        labels_of(root)
+
+
+@pytest.mark.parametrize("void", [3, 11, 65535, -1])
+def test_another_value_may_never_count(root: Path, save: Any, void: int) -> None:
+    stored = LABELS.astype(np.uint16)
+    stored[LABELS == 255] = void % 65536
+    save(root / "masks" / "one.png", stored.astype(np.uint8) if 0 <= void < 256 else stored)
+    (root / "classes.toml").unlink()
+    (root / "classes.txt").write_text("road\ncar\nrest\n")
+    with pytest.raises(DataError, match=f"label value {void % 65536} is not in the class table"):
+        labels_of(root)
+    labels = open_folder(root, ignore=[void])[0].labels
+    np.testing.assert_array_equal(labels, LABELS)
+    (root / "classes.txt").unlink()
+    (root / "classes.toml").write_text(f'classes = ["road", "car", "rest"]\nignore = [{void}]\n')
+    np.testing.assert_array_equal(labels_of(root), LABELS)
+    with pytest.raises(DataError, match="says itself what never counts"):
+        open_folder(root, ignore=[void])
+
+
+def test_zero_may_never_count(root: Path, save: Any) -> None:
+    save(root / "masks" / "one.png", LABELS + 1)  # 255 becomes 0
+    classes = 'classes = ["road", "car", "rest"]\n'
+    (root / "classes.toml").write_text(classes)
+    with pytest.raises(DataError, match="--ignore: 0 is the class 'road'") as caught:
+        open_folder(root, ignore=[0])
+    assert "if 'road' is 1, write first = 1 into classes.toml" in caught.value.hint
+    (root / "classes.toml").write_text(f"{classes}first = 1\n")
+    np.testing.assert_array_equal(open_folder(root, ignore=[0])[0].labels, LABELS)
+    (root / "classes.toml").write_text(f"{classes}first = 1\nignore = [0]\n")
+    np.testing.assert_array_equal(labels_of(root), LABELS)

@@ -10,12 +10,14 @@ from types import ModuleType
 import pytest
 import torch
 
+from segeval.commands.deploy import weight_files
 from segeval.deploy import deploy
-from segeval.deploy.given import Given, load_victim, require_in_set
+from segeval.deploy.given import Given, find_recorded, load_victim, require_in_set
 from segeval.errors import ConfigurationError, DataError, FormatError, WeightsError
 from segeval.files.bundles import BundleFolder
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import ModelRecord
+from segeval.files.storage import sha256_file
 from segeval.models import load_model
 from segeval.models.cards import identity
 from segeval.models.loading import load_spec
@@ -36,12 +38,23 @@ def moved(victims: Victims, tmp_path: Path) -> tuple[ModelRecord, Path]:
     return replace(record, weights="no/such/folder/" + copy.name), copy
 
 
-def test_weights_are_found_beside_the_set(moved: tuple[ModelRecord, Path], tmp_path: Path) -> None:
+def test_weights_are_found_beside_the_set_and_here(
+    moved: tuple[ModelRecord, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record, copy = moved
-    with pytest.raises(WeightsError, match="are not here; looked at") as caught:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/mine.pth").write_bytes(b"another")
+    with pytest.raises(
+        WeightsError, match=r"looked for them, under any name, in\n(.*\n)*.*/weights \(not it: mine.pth\)"
+    ) as caught:
         load_victim(record, tmp_path / "set", Given())
     assert caught.value.hint == f"name the file: --model {NAME}=FILE"
-    for place in (tmp_path / "set" / copy.name, tmp_path / copy.name, tmp_path / "set" / "renamed.safetensors"):
+    here = tmp_path / "here"
+    (here / "weights").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    beside = ("set/" + copy.name, copy.name, "set/renamed.safetensors", "weights/renamed.safetensors")
+    for name in (*beside, "here/renamed.safetensors", "here/weights/renamed.safetensors"):
+        place = tmp_path / name
         place.parent.mkdir(exist_ok=True)
         shutil.copy(copy, place)
         assert load_victim(record, tmp_path / "set", Given()).record == record
@@ -58,11 +71,28 @@ def test_and_in_the_users_data(
     assert load_victim(record, tmp_path / "set", Given()).record == record
 
 
+def test_registered_weights_are_found_under_any_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("SEGEVAL_DATA", raising=False)
+    renamed = tmp_path / "renamed.pth"
+    renamed.write_bytes(b"as published")
+    record = replace(load_spec("espnet-camvid").record(sha256_file(renamed)), source="espnet-camvid")
+    assert find_recorded(record, record.source, tmp_path / "set", Given()) == renamed
+
+
+def test_a_moved_file_is_named_as_crafted_too(tmp_path: Path) -> None:
+    file = tmp_path / "w=1.pth"
+    file.touch()
+    assert weight_files([f"mine={file}", f"other={NAME}={file}"]) == {"mine": file, "other": file}
+    with pytest.raises(ConfigurationError, match="no such file"):
+        weight_files([f"mine={tmp_path / 'none.pth'}"])
+
+
 def test_or_where_the_user_says(moved: tuple[ModelRecord, Path], tmp_path: Path) -> None:
     record, copy = moved
     assert load_victim(record, tmp_path / "set", Given({NAME: copy})).record == record
     copy.write_bytes(copy.read_bytes() + b"\0")
-    with pytest.raises(WeightsError, match="another file"):
+    with pytest.raises(WeightsError, match="not it: "):
         load_victim(record, tmp_path / "set", Given({NAME: copy}))
 
 

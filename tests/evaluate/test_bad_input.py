@@ -197,7 +197,7 @@ def test_a_replay_that_does_not_tell_which_engine_ships_is_refused(build: Build)
 def test_an_unfinished_set_is_said(build: Build) -> None:
     world = build(**SMALL)
     seal(world, complete=False)
-    refused(world, DataError, "is not complete")
+    refused(world, DataError, r"is an unfinished adversarial set with \d+ adversarial image")
 
 
 @pytest.mark.parametrize("task", [TaskRecord("vehicle-to-road", (8,), 300), TaskRecord("vehicle-to-road", (-1,), 3)])

@@ -178,7 +178,7 @@ def single(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Source:
 
 
 def known_alone(source: Source, monkeypatch: pytest.MonkeyPatch) -> Source:
-    for name in list(SOURCES):
+    for name in list(reversed(SOURCES)):  # they come back the other way round
         monkeypatch.delitem(SOURCES, name)
     monkeypatch.setitem(SOURCES, source.name, source)
     return source

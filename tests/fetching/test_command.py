@@ -1,6 +1,7 @@
 """``segeval fetch``: the plan, the licence, what is skipped, what is missing, and Ctrl-C."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 from segeval.cli import run
 from segeval.datasets.cityscapes import open_cityscapes
-from segeval.fetching.inventory import found
+from segeval.fetching.inventory import found, take
 from segeval.fetching.lock import alone
 from segeval.fetching.sources import SOURCES, Source
 from segeval.models import load_model
@@ -158,6 +159,18 @@ def test_the_real_list(fetch: Call, no_network: None) -> None:
     words = " ".join(ended.out.split())
     assert all(name in words for name in SOURCES)
     assert "at least 175 MB" in words and "1.5 MB" in words and "1402" in words
+
+
+def test_a_dataset_in_the_users_data_is_not_fetched_beside_it(
+    fetch: Call, small: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGEVAL_DATA", str(tmp_path / "data"))
+    (tmp_path / "data/things").mkdir(parents=True)
+    assert take(small).local == "other files"
+    ended = fetch("small")
+    assert ended.code == 2 and "is read before the cache, and 30 files of small are others there" in ended.err
+    shutil.rmtree(tmp_path / "data/things")
+    assert fetch("small").code == 0 and take(small).local == "here"
 
 
 def test_offline_checks_without_opening_a_socket(

@@ -1,14 +1,18 @@
 """What can be fetched agrees with the registered models, the datasets and the record of the real data."""
 
 import csv
+import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from segeval.errors import DataError, WeightsError
+from segeval.fetching.inventory import take
 from segeval.fetching.sources import SOURCES, Source, source_of
 from segeval.models.loading import find_weights, load_spec, weights_status
+from segeval.places import cache_folder
 from segeval.registry import DATASETS, MODELS
 
 DICENET = ("sacmehta/EdgeNets", "model/segmentation/model_zoo/dicenet/dicenet_s_1.0_city_1024x512.pth")
@@ -89,3 +93,22 @@ def test_missing_weights_and_datasets_name_the_command_that_gets_them() -> None:
         DATASETS.load("camvid")()
     assert dataset.value.hint.startswith("segeval fetch camvid brings the 701")
     assert "--data-root" in dataset.value.hint
+
+
+@pytest.mark.parametrize("folder", ["cache", "data"])
+def test_fetch_and_ls_agree_on_what_is_here(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("SEGEVAL_DATA", str(tmp_path / "data"))
+    root = tmp_path / "data" if folder == "data" else cache_folder()
+    spec, source = load_spec("espnet-camvid"), SOURCES["espnet-camvid"]
+    assert spec.weights is not None
+    right = hashlib.sha256(b"right").hexdigest()
+    registered = replace(spec, weights=replace(spec.weights, sha256=right))
+    recorded = replace(source, files=lambda: [replace(source.files()[0], digest=f"sha256:{right}")])
+    for content, expected in ((None, "missing"), (b"another", "damaged"), (b"right", "here")):
+        if content is not None:
+            place = root / "weights" / spec.weights.file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+        assert weights_status(registered) == take(recorded).local == expected
+    assert find_weights(registered) == place and take(recorded).folder == place.parent

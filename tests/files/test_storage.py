@@ -228,7 +228,7 @@ def test_a_malformed_sample_is_named_by_its_line(finished: SetFolder) -> None:
 
 def test_a_set_that_is_unfinished_or_none_is_refused(finished: SetFolder) -> None:
     finished.write_manifest(replace(finished.manifest(), complete=False))
-    with pytest.raises(DataError, match="is not complete") as caught:
+    with pytest.raises(DataError, match="is an unfinished adversarial set with 3 adversarial image") as caught:
         finished.complete_manifest()
     assert "--resume" in caught.value.hint
     finished.manifest_path.unlink()

@@ -8,7 +8,7 @@ import numpy as np
 
 from segeval.classes import parse_task
 from segeval.datasets import Dataset, open_dataset
-from segeval.datasets.cityscapes import FRAMES, LAYOUT
+from segeval.datasets.cityscapes import LAYOUT
 from segeval.datasets.files import find_root
 from segeval.errors import ConfigurationError, DataError
 from segeval.files.experiments import PARTS, ExperimentConfig, Part
@@ -78,7 +78,7 @@ def usual_split(options: Options) -> str:
     """The split that the paper used, or every frame of a bare folder of Cityscapes frames."""
     if options.dataset != "cityscapes":
         return "test"
-    root = find_root("cityscapes", Path(options.data_root) if options.data_root else None, LAYOUT, also=(FRAMES,))
+    root = find_root("cityscapes", Path(options.data_root) if options.data_root else None, LAYOUT)
     return "val" if (root / "leftImg8bit").is_dir() else "all"
 
 

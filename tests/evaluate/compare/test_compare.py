@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from rich.console import Console
 from segeval.errors import ConfigurationError
 from segeval.evaluate import SurvivalReport
 from segeval.evaluate.compare import RunComparison, changes, compare_runs, comparison_view, write
+from segeval.evaluate.compare.compare_csv import markdown
 from segeval.evaluate.measure import paired
 from segeval.evaluate.measure.bootstrap import Floats
 from segeval.evaluate.measure.paired import holm
@@ -48,6 +50,28 @@ def test_a_run_does_not_differ_from_itself(run_of: RunOf) -> None:
     assert {(change.paired.low, change.paired.high) for change in found.changes} == {(None, None)}
     assert found.finding == "All 12 quantities that were tested have the same mean in both runs."
     assert "What changed" not in printed(found)
+
+
+def test_what_differs_in_how_the_replays_ran_is_told_before_what_changed(
+    run_of: RunOf, base: SurvivalReport, tmp_path: Path
+) -> None:
+    def run(name: str, threads: int, version: str, **how: Any) -> Path:
+        environment = replace(base.replays[0].environment, threads=threads)
+        replays = tuple(replace(each, environment=environment) for each in base.replays)
+        engines = tuple(replace(each, backend="onnxruntime", backend_version=version, **how) for each in base.engines)
+        return run_of(name, report={"replays": replays, "engines": engines}, lost=0.4 + threads / 100)
+
+    a = run("a", 1, "1.20.1", power_mode="15W", arithmetic="fp32")
+    assert compare(a, run("c", 1, "1.20.1", arithmetic="fp32")).conditions == "", "nothing that both tell"
+    b = run("b", 4, "1.22.0", power_mode="MAXN", arithmetic="fp32")
+    found = compare(a, b)
+    told = "power mode 15W → MAXN, threads 1 → 4, onnxruntime 1.20.1 → 1.22.0"
+    assert found.conditions == f"The replays differ in: {told}; differences below may come from these."
+    for text in (printed(found), markdown(found)):
+        assert text.index("The replays differ in") < text.index(found.finding[:20])
+    tensorrt = tuple(replace(each, backend="tensorrt", backend_version="10.3", arithmetic="x") for each in base.engines)
+    told = compare(a, run_of("d", report={"engines": tensorrt, "replays": base.replays})).conditions
+    assert "onnxruntime 1.20.1 → tensorrt 10.3" in told and "arithmetic of int8: fp32 → x" in told
 
 
 def test_only_what_changed_is_significant_and_it_comes_first(run_of: RunOf) -> None:

@@ -1,5 +1,6 @@
 """Crafting a whole set: what it records, and every request that is refused."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from segeval.generate.attacks.problem import Problem
 from segeval.generate.crafting.craft import Crafter, require_size
 from segeval.generate.crafting.jobs import seed_of
 from segeval.generate.crafting.setup import spread
+from segeval.models.loading import load_spec
 
 Tree = Callable[..., dict[str, bytes]]
 QUICK: dict[str, Any] = {"attacks": ("fgsm",), "scopes": ("local",), "steps": 1}
@@ -91,9 +93,27 @@ def test_a_task_without_a_source_pixel_anywhere_breaks_no_later_run(world: Any, 
 def test_images_of_odd_size_are_named_with_a_size_that_fits(world: Any, dataset: Any, tmp_path: Path) -> None:
     root = dataset((62, 97), (64, 96))
     text = refusal(DataError, lambda: world.craft(tmp_path / "set", data_root=root, **QUICK))
-    assert "image 0 is 62x97" in text and "multiples of 8" in text and "--size 56x96" in text
+    assert "image 0 is 62x97" in text and "multiples of 8" in text and "--size 256x512" in text
     assert not (tmp_path / "set").exists()
     assert world.craft(tmp_path / "set", data_root=root, size=(56, 96), **QUICK).complete_manifest().height == 56
+
+
+def test_a_craft_that_is_refused_at_a_later_image_leaves_nothing_in_the_way(
+    world: Any, dataset: Any, tree: Tree, tmp_path: Path
+) -> None:
+    root, out = dataset((64, 96), (64, 96)), tmp_path / "set"
+    whole = tree(world.craft(tmp_path / "whole", data_root=root, **QUICK))
+    image = Path(root) / "images/1.png"
+    kept = image.read_bytes()
+    for there in (False, True):  # a folder that the user made stays
+        image.write_bytes(kept[: len(kept) // 2])
+        if there:
+            out.mkdir()
+        assert "1.png cannot be read" in refusal(DataError, lambda: world.craft(out, data_root=root, **QUICK))
+        assert list(out.iterdir()) == [] if there else not out.exists()
+        image.write_bytes(kept)
+        assert tree(world.craft(out, data_root=root, **QUICK)) == whole
+        shutil.rmtree(out)
 
 
 def test_images_of_different_sizes_get_the_most_common_as_if_it_was_asked_for(
@@ -110,8 +130,8 @@ def test_images_of_different_sizes_get_the_most_common_as_if_it_was_asked_for(
 
 def test_images_of_a_dataset_that_does_not_tell_its_sizes_must_have_one() -> None:
     example = Example("1", np.zeros((72, 96, 3), np.uint8), None)
-    text = refusal(DataError, lambda: require_size(example, (64, 96, 3), "0"))
-    assert "image 1 is 72x96" in text and "--size 64x96" in text
+    text = refusal(DataError, lambda: require_size(example, (64, 96, 3), "0", load_spec("espnet-synthetic")))
+    assert "image 1 is 72x96" in text and "--size 256x512" in text
 
 
 def test_what_does_not_fit_together_is_refused(world: Any, dataset: Any, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Training on a few small scenes: it learns, it can be killed, and it refuses what does not fit."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from segeval.models.loading import build_network, load_spec
 from segeval.progress import silent
 
 SIZE = (64, 128)
+SPEC = load_spec("fast-scnn-synthetic")
 WORKER = Path(__file__).parents[1] / "worker.py"
 
 
@@ -172,7 +174,7 @@ def test_options_that_no_training_can_have(
 def test_validation_images_that_the_network_cannot_take_are_refused_at_once(scenes: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"validation image 8 is 60x100 .* multiples of 32") as caught:
         learn(config(scenes, size=(60, 100)), tmp_path / "out")
-    assert "--size 32x96" in caught.value.hint
+    assert "--size 256x512" in caught.value.hint
     assert not (tmp_path / "out").exists()
 
 
@@ -189,6 +191,18 @@ def test_an_epoch_is_saved_before_it_is_validated(scenes: str, tmp_path: Path) -
     assert reports == [], "there is nothing left to do"
 
 
+def test_a_training_that_is_refused_at_a_later_image_leaves_nothing_in_the_way(scenes: str, tmp_path: Path) -> None:
+    shutil.copytree(scenes, tmp_path / "data")
+    mask = tmp_path / "data/train/masks/5.png"
+    kept, plan = mask.read_bytes(), config(str(tmp_path / "data"), epochs=1)
+    mask.unlink()
+    with pytest.raises(DataError, match="5 has no labels"):
+        learn(plan, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    mask.write_bytes(kept)
+    assert learn(plan, tmp_path / "out")[0].is_file()
+
+
 def test_examples_need_labels_and_one_size(scenes: str, tmp_path: Path) -> None:
     root = tmp_path / "data"
     (root / "images").mkdir(parents=True)
@@ -198,17 +212,17 @@ def test_examples_need_labels_and_one_size(scenes: str, tmp_path: Path) -> None:
         Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(root / f"images/{name}.png")
         Image.fromarray(np.zeros((side, side), np.uint8)).save(root / f"masks/{name}.png")
     with pytest.raises(DataError, match="b has another size than a"):
-        CachedExamples(open_dataset("folder", root), tmp_path / "one", silent)
+        CachedExamples(open_dataset("folder", root), SPEC, tmp_path / "one", silent)
     for mask in (root / "masks").iterdir():
         mask.unlink()
     with pytest.raises(DataError, match="a has no labels"):
-        CachedExamples(open_dataset("folder", root), tmp_path / "two", silent)
+        CachedExamples(open_dataset("folder", root), SPEC, tmp_path / "two", silent)
 
 
 def test_cached_examples_are_those_of_the_dataset(scenes: str, tmp_path: Path) -> None:
     dataset = open_dataset("folder", Path(scenes), "train")
     for _ in range(2):  # decoded, then found on disk
-        examples = CachedExamples(dataset, tmp_path, silent)
+        examples = CachedExamples(dataset, SPEC, tmp_path, silent)
         images, labels = examples.batch(np.array([1, 5]))
         for row, index in enumerate((1, 5)):
             example = dataset[index]

@@ -1,0 +1,52 @@
+"""How the replays of two runs differ beside their labels: what a difference may come from."""
+
+from collections.abc import Iterator, Sequence
+
+from ..measure.report_records import EngineSummary
+from .compare_matching import Pair
+from .runs import OpenRun
+
+Condition = tuple[str, str, str]
+"""What differs, and how it was in A and in B."""
+
+
+def told_of_conditions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> str:
+    """A sentence on what differs in how the engines of two runs ran; empty if nothing does that the reports tell.
+
+    Args:
+        a: the first run.
+        b: the second.
+        pairs: engines that are compared.
+    """
+    found = dict.fromkeys(
+        condition
+        for one, other in pairs
+        for condition in zip_conditions(conditions(a, one), conditions(b, other), one.precision)
+    )
+    if not found:
+        return ""
+    told = ", ".join(f"{what} {before} → {after}".lstrip() for what, before, after in found)
+    return f"The replays differ in: {told}; differences below may come from these."
+
+
+def conditions(run: OpenRun, engine: EngineSummary) -> dict[str, str]:
+    """How an engine ran, by what it is called; empty for what its report does not tell."""
+    there = run.report.replays[engine.replay].environment
+    return {
+        "device": there.name,
+        "Jetson Linux": there.device.get("jetson_linux", ""),
+        "power mode": engine.power_mode,
+        "threads": str(there.threads),
+        "": f"{engine.backend} {engine.backend_version}",
+        "arithmetic of": engine.arithmetic,
+    }
+
+
+def zip_conditions(a: dict[str, str], b: dict[str, str], precision: str) -> Iterator[Condition]:
+    """What both reports tell and tell differently. precision: of the engines."""
+    for what, before in a.items():
+        after = b[what]
+        if before and after and before != after:
+            named = f"{what} {precision}:" if what == "arithmetic of" else what
+            same_engine = not what and before.rpartition(" ")[0] == after.rpartition(" ")[0]
+            yield named, before, after.rpartition(" ")[2] if same_engine else after
