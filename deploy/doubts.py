@@ -21,6 +21,8 @@ IMAGES = 4
 """Clean images that each other description is tried on, spread evenly over the set."""
 BETTER = 0.01
 """Share of the labels by which another description must fit better to be named."""
+SAME = 0.001
+"""Share of the labels that rounding changes: of two descriptions that say the same, the first is named."""
 LEAST_KAPPA = 0.5
 """Agreement beyond chance (Cohen's kappa) below which a description is doubted by itself."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -44,7 +46,7 @@ def doubt(predict: Predict, others: Mapping[str, Predict], references: Sequence[
     for name, other in others.items():
         with suppress(EngineError):  # labels that the network does not have: not what was meant
             shares[name] = equal(agreement(other, tried, classes))
-    best = max(shares, key=lambda name: shares[name], default="")
+    best = next((name for name in shares if shares[name] > max(shares.values()) - SAME), "")
     if best and shares[best] > share + BETTER:
         return (
             f"its labels match the network's on {100 * share:.1f} % of the pixels, and on "
