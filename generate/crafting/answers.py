@@ -8,8 +8,9 @@ from segeval.metrics import Labels
 
 
 def is_finite(values: Tensor) -> bool:
-    """Whether every number is finite: the smallest and the largest are NaN if one is."""
-    return all(bool(end.isfinite()) for end in torch.aminmax(values.detach()))
+    """Whether every number is finite: then their sum is, or the smallest and the largest have to be looked at."""
+    values = values.detach()
+    return bool(values.sum().isfinite()) or all(bool(end.isfinite()) for end in torch.aminmax(values))
 
 
 def labels_of(logits: Tensor) -> Labels:

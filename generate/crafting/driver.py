@@ -252,6 +252,6 @@ def success_of(
 
 def mean_changes(images: Tensor, problem: Problem) -> tuple[list[float], list[float]]:
     """Per image the mean absolute change in levels, over the image and over φ; rounded to 1e-6 for stable files."""
-    change = (images.detach() - problem.clean).abs().mean(1).double() * LEVELS
+    change = (images.detach() - problem.clean).abs_().mean(1).double().mul_(LEVELS)
     inside = (change * problem.phi).flatten(1).sum(1) / problem.phi.flatten(1).sum(1).clamp(min=1)
     return [round(x, 6) for x in change.flatten(1).mean(1).tolist()], [round(x, 6) for x in inside.tolist()]

@@ -4,6 +4,7 @@ Parameter names are those of the most used published weights, so their state dic
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,7 @@ class Rectified(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """All of them, the short way where it is allowed."""
         if not is_scripting():  # noqa: SIM102 - by itself, or TorchScript compiles the condition behind it too
-            if x.requires_grad and torch.is_grad_enabled() and is_frozen(self[1]):
+            if x.requires_grad and torch.is_grad_enabled() and is_frozen(cast("nn.BatchNorm2d", self[1])):
                 return self.frozen(x)
         for layer in self:
             x = layer(x)

@@ -16,5 +16,5 @@ def test_values_and_gradients_are_those_of_interpolate(size: list[int], align_co
     plain = F.interpolate(x, size, mode="bilinear", align_corners=align_corners)
     assert torch.equal(own, plain)
     weight = torch.randn_like(plain)
-    gradients = [torch.autograd.grad((y * weight).sum(), x)[0] for y in (own, plain)]
-    assert torch.allclose(*gradients, rtol=1e-10)
+    first, second = (torch.autograd.grad((y * weight).sum(), x)[0] for y in (own, plain))
+    assert torch.allclose(first, second, rtol=1e-10)

@@ -24,5 +24,6 @@ def test_all_254_classes_have_a_number() -> None:
 def test_one_number_that_is_not_finite_is_seen(bad: float) -> None:
     values = torch.zeros(1, 3, 4, 5)
     assert is_finite(values)
+    assert is_finite(values + 3e38)  # whose sum is not
     values[0, 1, 2, 3] = bad
     assert not is_finite(values)
