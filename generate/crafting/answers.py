@@ -16,7 +16,7 @@ def is_finite(values: Tensor) -> bool:
 def labels_of(logits: Tensor) -> Labels:
     """(N, H, W) the first class with the largest logit of (N, C, H, W) finite ones.
 
-    On the CPU a comparison per class takes an eighth of `torch.argmax` (docs/speed.md).
+    On the CPU a comparison per class takes a tenth of `torch.argmax` (docs/speed.md).
     """
     if logits.device.type != "cpu":
         return np.asarray(logits.argmax(1).cpu().numpy(), np.uint8)
