@@ -26,9 +26,8 @@ class Measured:
         ours: what it costs.
         floor: what the work costs that it cannot do without; None for what has no floor.
         ratio: median over the rounds of ours / floor; None without a floor.
-        unit: of `ours` and `floor`. Seconds are CPU time unless `case` says otherwise.
+        unit: of `ours` and `floor`. Seconds are CPU time unless `case` says otherwise, MiB peaks of resident memory.
         wall: `ratio` by the clock, which other work on the machine disturbs; None where that is not known.
-        memory: peak of resident memory in MiB, None where it is not looked at.
         target: the most that `ratio` is to be, or `ours` without a floor; None for none.
         date: of the measurement.
     """
@@ -40,7 +39,6 @@ class Measured:
     ratio: float | None = None
     unit: Unit = "s"
     wall: float | None = None
-    memory: float | None = None
     target: float | None = None
     date: str = field(default_factory=today)
 

@@ -7,8 +7,8 @@ from .record import Measured, Results
 
 BEGIN, END = "<!-- written by python -m benchmarks.bench -->", "<!-- end -->"
 HEAD = (
-    "| section | case | ours | floor | ratio | by the clock | target | peak, MiB | measured |\n"
-    "|---|---|---:|---:|---:|---:|---:|---:|---|"
+    "| section | case | ours | floor | ratio | by the clock | target | measured |\n"
+    "|---|---|---:|---:|---:|---:|---:|---|"
 )
 
 
@@ -25,7 +25,7 @@ def row(each: Measured) -> str:
     target = "" if each.target is None else f"≤ {number(each.target)}"
     ratios = ["" if value is None else f"{value:.3f}" for value in (each.ratio, each.wall)]
     cells = [each.section, each.case, number(each.ours, each.unit), number(each.floor, each.unit), *ratios]
-    return "| " + " | ".join([*cells, target, number(each.memory), each.date]) + " |"
+    return "| " + " | ".join([*cells, target, each.date]) + " |"
 
 
 def missed(measured: Iterable[Measured]) -> list[str]:
