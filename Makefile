@@ -7,12 +7,13 @@ STAMP := $(VENV)/.installed
 PEERS := .venv-peers
 ZOO := .venv-zoo
 
-.PHONY: help demo test test-long lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all soak peers check-zoo
+.PHONY: help demo test test-long bench bench-check lint types unit clean schemas fuzz check-aarch64 check-device-memory check-tensorrt-api check-tensorrt-build check-tensorrt-build-all soak peers check-zoo
 
 help:
 	@echo "make demo   set up .venv and run the whole chain on synthetic scenes"
 	@echo "make test   set up .venv, check style and types, run the tests"
 	@echo "make clean  remove .venv and caches"
+	@echo "make bench  measure speed and memory beside their floors, into docs/; QUICK=--quick for 3 minutes; make bench-check compares"
 	@echo "longer checks: make test-long, check-tensorrt-api, check-tensorrt-build, check-tensorrt-build-all, check-device-memory, check-aarch64, fuzz, soak, check-zoo; make peers for benchmarks/peers"
 
 $(VENV)/.made:
@@ -58,6 +59,15 @@ test: $(STAMP)
 # What takes long for what it shows: pages as large as they may be, real evaluations killed, commands that are soaked.
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m long
+
+# Speed and memory beside the floor that the hardware sets, into docs/bench.json and the table of docs/speed.md;
+# `make bench QUICK=--quick` in 3 minutes on an idle machine. bench-check fails where a ratio is a tenth larger than
+# the stored one. Both on one thread.
+bench: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench $(QUICK)
+
+bench-check: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.bench --quick --check
 
 # JSON schemas of every file, from the records; a test holds them current.
 schemas: $(STAMP)

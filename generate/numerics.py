@@ -1,6 +1,8 @@
 """Process-wide settings of PyTorch that decide speed and exactness."""
 
+import ctypes
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,9 +18,26 @@ def prepare_torch() -> None:
     for some of what is used here, and those it has take Fast-SCNN's gradient 2 to 3 times as long (docs/speed.md).
     """
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of mallopt(3)."""
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep up to 1 GiB that is freed for what is asked for next, where this is glibc.
+
+    Every step of an attack frees and asks for the same tensors. Given back to the system and mapped again, page by
+    page, they take a twentieth of a step (docs/speed.md).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that it takes
+        mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 
 def use_one_thread() -> None:

@@ -17,24 +17,8 @@ from typing import Annotated, Any
 import typer
 
 import segeval
-from segeval.commands.audit import audit
-from segeval.commands.bench import bench
-from segeval.commands.compare import compare
-from segeval.commands.craft import craft
-from segeval.commands.defaults import name_variables, read_defaults
-from segeval.commands.demo import demo
-from segeval.commands.deploy import deploy
-from segeval.commands.doctor import doctor
-from segeval.commands.evaluate import evaluate
-from segeval.commands.fetch import fetch
-from segeval.commands.fit import fit
-from segeval.commands.ls import ls
-from segeval.commands.model import model
-from segeval.commands.replay import replay
-from segeval.commands.report import report
-from segeval.commands.reproduce import reproduce
-from segeval.commands.score import score
-from segeval.commands.train import train
+from segeval.commands.defaults import read_defaults
+from segeval.commands.on_demand import OnDemandGroup
 from segeval.console import say, show_error
 from segeval.errors import MissingPrerequisiteError, SegevalError, StorageError
 from segeval_runner.interruption import after_imports, came, forget_waiting
@@ -43,6 +27,7 @@ USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 
 app = typer.Typer(
     name="segeval",
+    cls=OnDemandGroup,
     help="Measure how much of an adversarial attack on a segmentation network survives deployment.",
     epilog="Order of the commands: craft → deploy → replay → evaluate. Start with: segeval demo",
     no_args_is_help=True,
@@ -84,16 +69,7 @@ def main_options(
         context.default_map = read_defaults(config, command_line.commands)
 
 
-COMMANDS = (
-    demo, craft, fit, audit, deploy, replay, bench, evaluate, compare, report, train, score, reproduce, fetch, ls,
-    doctor,
-)  # fmt: skip
-for function in COMMANDS:
-    app.command()(function)
-app.add_typer(model, name="model")
-
 command_line: Any = typer.main.get_command(app)
-name_variables(command_line.commands)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

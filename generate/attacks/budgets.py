@@ -65,8 +65,8 @@ def dithered(levels: Tensor, clean: Tensor, thresholds: Tensor) -> Tensor:
         thresholds: in [0, 1).
     """
     change = levels - clean
-    size = (change.abs() + 1 - thresholds - EPSILON).clamp(min=0).floor()
-    return (clean + size.copysign(change)).round()
+    size = change.abs().add_(1).sub_(thresholds).sub_(EPSILON).clamp_(min=0).floor_()
+    return size.copysign_(change).add_(clean).round_()
 
 
 def to_bytes(

@@ -50,7 +50,6 @@ class FGSM:
         while True:
             x = x.detach().requires_grad_()
             logits = problem.logits(x)
-            loss = problem.loss(logits)
             yield Candidate(x, logits)
-            (gradient,) = torch.autograd.grad(loss.sum(), x)
+            (gradient,) = torch.autograd.grad(problem.loss(logits).sum(), x)
             x = problem.confine(ball.project(x - step / 255 * gradient.sign(), problem.clean))

@@ -50,9 +50,14 @@ class Pixels:
         return self.phi & (self.goal.target is None)
 
     @cached_property
+    def log_probabilities(self) -> Tensor:
+        """(N, C, H, W) logarithm of the probability of each class."""
+        return F.log_softmax(self.logits, 1)
+
+    @cached_property
     def log_probability(self) -> Tensor:
         """(N, H, W) logarithm of the probability of the label, or of all source classes where they are to be lost."""
-        own = -F.cross_entropy(self.logits, self.label, reduction="none")
+        own = -F.nll_loss(self.log_probabilities, self.label, reduction="none")
         if self.goal.kind != "lost":
             return own
         sources = self.logits[:, list(self.goal.sources)].logsumexp(1) - self.logits.logsumexp(1)
@@ -107,7 +112,8 @@ def cosine(pixels: Pixels) -> Tensor:
     """
     loss = cross_entropy(pixels)
     with torch.no_grad():
-        near = (pixels.log_probability.exp() / pixels.logits.softmax(1).norm(dim=1)).clamp(max=1)
+        length = (2 * pixels.log_probabilities).exp_().sum(1).sqrt_()  # Tensor.norm takes twenty times as long
+        near = (pixels.log_probability.exp() / length).clamp(max=1)
         weight = torch.where(pixels.lost, near, 1 - near)
     return weight * loss
 

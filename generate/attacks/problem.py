@@ -89,13 +89,20 @@ class Problem:
 
     def seen(self, images: Tensor) -> Tensor:
         """What the networks see of images in [0, 1]; the gradient passes as if they were not rounded."""
-        if self.dithered:
-            levels = dithered(precise(images) * 255, (precise(self.clean) * 255).round(), self.thresholds).to(images)
-        elif self.whole_levels:
-            levels = (images * 255).round()
-        else:
+        if not (self.dithered or self.whole_levels):
             return images
-        return straight_through(levels / 255, images)
+        with torch.no_grad():
+            if self.dithered:
+                levels = dithered(precise(images) * 255, self.clean_levels, self.thresholds).to(images)
+            else:
+                levels = (images * 255).round()
+            shown = levels / 255
+        return straight_through(shown, images)
+
+    @cached_property
+    def clean_levels(self) -> Tensor:
+        """(N, 3, H, W) the clean images in whole levels, in double precision where the device has it."""
+        return (precise(self.clean) * 255).round()
 
     @cached_property
     def thresholds(self) -> Tensor:

@@ -1,7 +1,7 @@
 """Runs an attack: owns steps, measuring, the best iterate, curves and early stop, for every attack alike."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from math import inf
@@ -16,6 +16,7 @@ from segeval.metrics import AttackCounts, AttackMeter, Labels
 
 from ..attacks.budgets import mean_change, to_bytes
 from ..attacks.problem import Attack, Candidate, Problem
+from .answers import is_finite, labels_of
 
 LEVELS = 255.0
 FAR = 1.5
@@ -35,7 +36,7 @@ class Kept:
     spec: AttackSpec
     limit: float | None
     aim: float = 1.0
-    image: NDArray[np.uint8] | None = None
+    iterate: "Rounded | None" = None
     step: int = -1
     score: tuple[float, float] = (-inf, 0.0)
 
@@ -45,8 +46,15 @@ class Kept:
         if self.spec.keep == "best" and score <= self.score:
             return
         if self.limit is None or rounded.change <= self.limit:
-            image = rounded.nearest if self.limit is None and not self.spec.dithered else rounded.dithered
-            self.image, self.step, self.score = image, step, score
+            self.iterate = rounded.copied() if self.limit is None else rounded
+            self.step, self.score = step, score
+
+    @property
+    def image(self) -> NDArray[np.uint8] | None:
+        """The iterate as it would be saved, None while there is none."""
+        if self.iterate is None:
+            return None
+        return self.iterate.nearest if self.limit is None and not self.spec.dithered else self.iterate.dithered
 
 
 @dataclass
@@ -61,6 +69,10 @@ class Rounded:
     iterate: Tensor
     track: "Track"
     spec: AttackSpec
+
+    def copied(self) -> "Rounded":
+        """The same, whatever the attack writes over its iterate: rounding can wait until it is known to be saved."""
+        return replace(self, iterate=self.iterate.detach().clone())
 
     @cached_property
     def nearest(self) -> NDArray[np.uint8]:
@@ -173,7 +185,8 @@ def shown_by_image(problem: Problem) -> list[list[Labels]]:
 def outcome(track: Track, kept: Kept) -> Outcome:
     """What is saved in the end."""
     curve = () if kept.spec.within is not None else tuple(track.curve)
-    return Outcome(track.clean if kept.image is None else kept.image, kept.step, curve)
+    image = kept.image
+    return Outcome(track.clean if image is None else image, kept.step, curve)
 
 
 def taken(attack: Attack, problem: Problem, steps: int) -> Iterator[Candidate]:
@@ -188,9 +201,9 @@ def measure(
 
     Raises EngineError if it is not finite: the argmax of nothing would count as the first class.
     """
-    if not all(bool(each.isfinite().all()) for each in (candidate.images, *candidate.logits)):
+    if not all(is_finite(each) for each in (candidate.images, *candidate.logits)):
         raise EngineError(f"{spec.label} diverged at step {step}", "change its settings with --set, or report this")
-    answers = [np.asarray(logits.detach().argmax(1).cpu().numpy(), np.uint8) for logits in candidate.logits]
+    answers = [labels_of(logits.detach()) for logits in candidate.logits]
     means, phi_means = mean_changes(candidate.images, problem)
     for index, track in enumerate(tracks):
         if track.finished or track.over == candidate.restart:
@@ -239,6 +252,6 @@ def success_of(
 
 def mean_changes(images: Tensor, problem: Problem) -> tuple[list[float], list[float]]:
     """Per image the mean absolute change in levels, over the image and over φ; rounded to 1e-6 for stable files."""
-    change = (images.detach() - problem.clean).abs().mean(1).double() * LEVELS
+    change = (images.detach() - problem.clean).abs_().mean(1).double().mul_(LEVELS)
     inside = (change * problem.phi).flatten(1).sum(1) / problem.phi.flatten(1).sum(1).clamp(min=1)
     return [round(x, 6) for x in change.flatten(1).mean(1).tolist()], [round(x, 6) for x in inside.tolist()]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Iterator, List, Tuple
+from typing import Any, BinaryIO, Callable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -58,9 +58,14 @@ class Bundle:
     def _opened(self, name: str) -> Iterator[BinaryIO]:
         """A recorded file to read. Raises BundleError if it cannot be read or, inside the block, makes no sense."""
         path = self.path(name)
+        with self.reading(path), open_regular(path) as file:
+            yield file
+
+    @contextmanager
+    def reading(self, path: Path) -> Iterator[None]:
+        """What goes wrong with a file of the bundle inside the block, as BundleError."""
         try:
-            with open_regular(path) as file:
-                yield file
+            yield
         except FileNotFoundError as error:
             raise BundleError("{} is missing".format(path), AGAIN) from error
         except (OSError, ValueError) as error:
@@ -110,22 +115,63 @@ class Bundle:
         return keys
 
     def image(self, index: int) -> np.ndarray[Any, Any]:
-        """Input `index`, uint8 (H, W, 3), mapped into memory: only the pages that are read are loaded."""
-        shard = next(shard for shard in self.manifest.shards if shard.first <= index < shard.end)
-        image: np.ndarray[Any, Any] = self._images(shard)[index - shard.first]
+        """Input `index`, uint8 (H, W, 3). Raises BundleError."""
+        image: np.ndarray[Any, Any] = np.empty((*self.manifest.size, 3), np.uint8)
+        with self.inputs() as inputs:
+            inputs.read(index, image)
         return image
 
-    def _images(self, shard: Shard) -> np.ndarray[Any, Any]:
-        """The images of a shard, uint8 (N, H, W, 3), mapped into memory."""
+    @contextmanager
+    def inputs(self) -> Iterator[Inputs]:
+        """The images, to be read one after the other."""
+        inputs = Inputs(self)
+        try:
+            yield inputs
+        finally:
+            inputs.close()
+
+    def open_shard(self, shard: Shard) -> Tuple[BinaryIO, int]:
+        """The file of a shard, which the caller closes, and where its pixels begin. Raises BundleError."""
         expected = (shard.end - shard.first, *self.manifest.size, 3)
-        with self._opened(shard.file) as file:
+        path = self.path(shard.file)
+        with self.reading(path), ExitStack() as opened:
+            file = opened.enter_context(open_regular(path))
             shape, offset = shape_in(file)
             if shape != expected:
                 raise ValueError("it holds uint8 {}, not uint8 {}".format(shape, expected))
-            # A map of a file that is shorter would end the process at its first read.
             if length(file) != offset + int(np.prod(expected, dtype=np.int64)):
                 raise ValueError("it does not end with its last image")
-            return np.memmap(file, np.uint8, "r", offset, expected)
+            opened.pop_all()
+            return file, offset
+
+
+class Inputs:
+    """Reads images of a bundle. The file of the latest one stays open, and nothing is kept of it in memory."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._shard: Optional[Shard] = None
+        self._file: Optional[BinaryIO] = None
+        self._offset = 0
+
+    def read(self, index: int, out: np.ndarray[Any, Any]) -> None:
+        """Read input `index` into uint8 (H, W, 3) memory. Raises BundleError."""
+        shard = self._shard
+        if shard is None or self._file is None or not shard.first <= index < shard.end:
+            self.close()
+            shard = next(shard for shard in self._bundle.manifest.shards if shard.first <= index < shard.end)
+            self._file, self._offset = self._bundle.open_shard(shard)
+            self._shard = shard
+        with self._bundle.reading(self._bundle.root / shard.file):
+            self._file.seek(self._offset + (index - shard.first) * out.nbytes)
+            if self._file.readinto(out) != out.nbytes:  # type: ignore[attr-defined]
+                raise ValueError("it ends before its last image")
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        if self._file is not None:
+            self._file.close()
+        self._file = self._shard = None
 
 
 def length(file: BinaryIO) -> int:

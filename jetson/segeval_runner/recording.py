@@ -70,6 +70,15 @@ def open_to_append(path: Path) -> FileIO:
     return path.open("ab+", buffering=0)
 
 
+def compressed(labels: np.ndarray[Any, Any]) -> bytes:
+    """Labels as one zlib stream.
+
+    Only runs of one label are looked for: a third of the time that level 6 of zlib takes, for a quarter more bytes.
+    """
+    packing = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    return packing.compress(labels.data) + packing.flush()
+
+
 class Recording:
     """The results of one engine. Opening it finds what an earlier run completed; `cut` drops what it left half-done.
 
@@ -148,7 +157,7 @@ class Recording:
         """
         if not self._is_cut:
             self.cut()
-        stream = zlib.compress(np.ascontiguousarray(labels).tobytes(), LEVEL)
+        stream = compressed(np.ascontiguousarray(labels))
         result: Dict[str, Any] = {
             "key": key,
             "offset": self._offset,

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Type
 import numpy as np
 
 from segeval_runner.backends import Backend, Job, Plan, Settings, load_backend
-from segeval_runner.bundle import Bundle
+from segeval_runner.bundle import Bundle, Inputs
 from segeval_runner.choice import chosen
 from segeval_runner.digests import CHANGED, is_intact
 from segeval_runner.environment import environment, usable_cores
@@ -195,11 +195,12 @@ class EngineRun:
             with self.backend(job, self.options.settings, self.progress.update) as active:
                 entry["load_ms"] = round((time.perf_counter() - started) * 1e3, 3)
                 entry["facts"] = {"file": active.job.file.name, **active.facts()}
-                if recording.done < total:
-                    self.warm_up(active)
-                with Monitor(Machine(), TELEMETRY_PERIOD_S) as monitor:
-                    self.run_images(active, recording)
-                    entry["telemetry"] = monitor.summary()
+                with self.bundle.inputs() as inputs:
+                    if recording.done < total:
+                        self.warm_up(active, inputs)
+                    with Monitor(Machine(), TELEMETRY_PERIOD_S) as monitor:
+                        self.run_images(active, inputs, recording)
+                        entry["telemetry"] = monitor.summary()
             recording.require_whole()
         entry["complete"] = True
         self.write(record)
@@ -232,19 +233,19 @@ class EngineRun:
             "facts": {},
         }
 
-    def warm_up(self, active: Backend) -> None:
+    def warm_up(self, active: Backend, inputs: Inputs) -> None:
         """Run the first images unmeasured: the first calls allocate memory and choose kernels."""
-        batch = self.filled(self.indices[: self.engine.batch])
+        batch = self.fill(self.empty(), inputs, self.indices[: self.engine.batch])
         for number in range(self.options.warmup):
             active.infer(batch)
             self.progress.update(self.engine.name + " warm-up", number + 1, self.options.warmup)
 
-    def run_images(self, active: Backend, recording: Recording) -> None:
+    def run_images(self, active: Backend, inputs: Inputs, recording: Recording) -> None:
         """Run and keep every image that is still to do. A latency is that of the call for the whole batch."""
-        total, size = len(self.indices), self.engine.batch
+        total, size, batch = len(self.indices), self.engine.batch, self.empty()
         while recording.done < total:
             part = self.indices[recording.done : recording.done + size]
-            batch = self.filled(part)
+            self.fill(batch, inputs, part)
             started = time.perf_counter()
             labels = active.infer(batch)
             latency, stages = (time.perf_counter() - started) * 1e3, active.stages()
@@ -253,8 +254,18 @@ class EngineRun:
                 recording.append(self.keys[index], label_map.astype(np.uint8), latency, stages)
             self.progress.update(self.engine.name, recording.done, total)
 
+    def empty(self) -> np.ndarray[Any, Any]:
+        """Memory for the images of a call, uint8 (batch, H, W, 3)."""
+        return np.empty((self.engine.batch, self.engine.height, self.engine.width, 3), np.uint8)
+
+    def fill(self, batch: np.ndarray[Any, Any], inputs: Inputs, indices: Sequence[int]) -> np.ndarray[Any, Any]:
+        """Read these images into `batch`, which is returned; one that is not full repeats its last image."""
+        for place, image in enumerate(batch):
+            inputs.read(indices[min(place, len(indices) - 1)], image)
+        return batch
+
     def filled(self, indices: Sequence[int]) -> np.ndarray[Any, Any]:
-        """These images as uint8 (batch, H, W, 3); a last batch that is not full repeats its last image."""
+        """These images in memory of their own; a last batch that is not full repeats its last image."""
         padded = [*indices, *[indices[-1]] * (self.engine.batch - len(indices))]
         return np.stack([self.bundle.image(index) for index in padded])
 

@@ -4,10 +4,15 @@ Parameter names are those of the most used published weights, so their state dic
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
+
+from segeval.models.enlarging import Enlarged
+from segeval.models.norm_act import FrozenNorm, is_frozen
 
 
 def layers(
@@ -19,6 +24,26 @@ def layers(
     return [convolution, nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
 
 
+class Rectified(nn.Sequential):
+    """Convolutions, each followed by batch normalization and ReLU: three modules in a row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """All of them, the short way where it is allowed."""
+        if not is_scripting():  # noqa: SIM102 - by itself, or TorchScript compiles the condition behind it too
+            if x.requires_grad and torch.is_grad_enabled() and is_frozen(cast("nn.BatchNorm2d", self[1])):
+                return self.frozen(x)
+        for layer in self:
+            x = layer(x)
+        return x
+
+    def frozen(self, x: Tensor) -> Tensor:
+        """The same, while normalizations are frozen."""
+        given = list(self)
+        for convolution, norm in zip(given[::3], given[1::3], strict=True):
+            x = FrozenNorm.apply(convolution(x), norm, True)  # type: ignore[no-untyped-call]
+        return x
+
+
 class Conv(nn.Module):
     """Convolution, batch normalization, ReLU."""
 
@@ -26,7 +51,7 @@ class Conv(nn.Module):
         self, channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1, padding: int = -1
     ) -> None:
         super().__init__()
-        self.conv = nn.Sequential(*layers(channels, out, kernel, stride, groups, padding))
+        self.conv = Rectified(*layers(channels, out, kernel, stride, groups, padding))
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv(x)
@@ -38,7 +63,7 @@ class SeparableConv(nn.Module):
 
     def __init__(self, channels: int, out: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Sequential(*layers(channels, channels, 3, stride, channels), *layers(channels, out, 1))
+        self.conv = Rectified(*layers(channels, channels, 3, stride, channels), *layers(channels, out, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv(x)
@@ -199,6 +224,10 @@ class FastSCNN(nn.Module):
         """Normalised images (N, 3, H, W) to logits (N, classes, H, W)."""
         logits = self.coarse(self.learning_to_downsample(x))
         size = [x.shape[2], x.shape[3]]
+        if not is_scripting():  # noqa: SIM102 - as above
+            if logits.requires_grad and torch.is_grad_enabled():
+                enlarged: Tensor = Enlarged.apply(logits, size, self.align_corners)  # type: ignore[no-untyped-call]
+                return enlarged
         return F.interpolate(logits, size, mode="bilinear", align_corners=self.align_corners)
 
     def coarse(self, detail: Tensor) -> Tensor:

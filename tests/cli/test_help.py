@@ -10,6 +10,7 @@ import pytest
 import segeval
 from segeval.cli import command_line
 from segeval.commands.defaults import options
+from segeval.commands.on_demand import SUMMARIES
 
 Call = Callable[..., Any]
 COMMANDS = (
@@ -35,6 +36,7 @@ def test_the_help_of_a_command_shows_an_example_and_explains_every_option(call: 
     found = command_line
     for word in name.split():
         found = found.commands[word]
+    assert found.help.startswith(SUMMARIES.get(name, "").rstrip("."))
     known = options(found)
     assert set(re.findall(r" --([a-z-]+)", example[0])) <= known.keys()
     for spelling, option in known.items():
@@ -53,6 +55,11 @@ def test_a_shell_completes_commands_and_options(words: str, found: str) -> None:
     command = [sys.executable, "-m", "segeval"]
     done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [found]
+
+
+def test_the_help_of_all_commands_imports_none() -> None:
+    program = "import sys; from segeval.cli import run; run(['-h']); sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
 
 
 def test_no_help_needs_torch_or_onnx() -> None:

@@ -45,7 +45,7 @@ class GraphSegmenter(nn.Module):
         """
         # Channels last, as the file takes them, also behind its Transpose: convolutions are faster on the CPU.
         levels = (images * LEVELS).contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
-        logits = torch.cat([self._logits(part) for part in torch.split(levels, self.batch)])
+        logits = torch.cat([self._logits(part) for part in torch.split(levels, self.batch)]).contiguous()
         if images.requires_grad and torch.is_grad_enabled() and not logits.requires_grad:
             what = "the file has no gradient from its logits to the image: integers or comparisons are between them"
             raise EngineError(what, "export the network without casts to integers of 32 or 64 bits")

@@ -1,29 +1,10 @@
-"""What evaluating costs: memory over the number of label maps, and the metrics beside one np.bincount pass.
+"""A real set and a real replay with any number of label maps, all different, of a few made scenes."""
 
-    python benchmarks/evaluation.py memory --count 1000 --count 10000
-    python benchmarks/evaluation.py speed
-
-`memory` writes, for each count, a real set and a real replay with that many label maps of 512×1024, all different (the
-PNG files of the set are those of a few scenes), and evaluates them by `segeval.evaluate.evaluate` in a process of its
-own; it prints that process's peak of resident memory and its time. `speed` prints how fast the metrics are relative to
-one np.bincount pass over the same arrays. Linux only: peaks are read from /proc.
-"""
-
-import multiprocessing
-import tempfile
-import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import Annotated, TypeVar
 
 import numpy as np
-import typer
 
 from segeval.classes import CAMVID, TASKS
-from segeval.evaluate import evaluate
-from segeval.evaluate.measure.survival import LabelMaps, count_sample
 from segeval.files.encoding import encode
 from segeval.files.images import save_png
 from segeval.files.npy import save_npy
@@ -41,7 +22,7 @@ from segeval.files.sets import (
 )
 from segeval.files.storage import sha256_file, write_atomic
 from segeval.goals import source_mask
-from segeval.metrics import ConfusionMatrix, Labels, count_attack
+from segeval.metrics import Labels, count_attack
 from segeval_runner.recording import Recording
 
 SCENES = 8
@@ -50,11 +31,6 @@ MODEL, ENGINE = "network", "network.int8"
 TASK = TaskRecord("vehicle-to-road", *TASKS["vehicle-to-road"].resolve(CAMVID))
 TARGET = TASK.target or 0
 ATTACK = AttackSpec("fgsm", "default", "full", STEPS, "best", None, 2.0, {})
-ROUNDS = 15
-
-Found = TypeVar("Found")
-
-commands = typer.Typer(add_completion=False, help=__doc__)
 
 
 def scene(rng: np.random.Generator, height: int) -> Labels:
@@ -186,91 +162,3 @@ def prepare(root: Path, maps: int, height: int) -> None:
     """Write a set and a replay with `maps` label maps of this height below `root`."""
     images = [f"image-{number:06}" for number in range(maps // 2)]
     write_replay(root / "replay", root / "set", images, write_set(root / "set", images, height))
-
-
-def peak_megabytes() -> float:
-    """The most memory that this process has had resident so far."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
-def measure(root: Path) -> tuple[float, float, float]:
-    """Evaluate what `prepare` wrote; peak in MiB, seconds by the clock and of the processor.
-
-    In a process of its own, or the peak is of others too.
-    """
-    started, used = time.perf_counter(), time.process_time()
-    evaluate(root / "set", [root / "replay"], root / "report")
-    return peak_megabytes(), time.perf_counter() - started, time.process_time() - used
-
-
-def alone(work: Callable[..., Found], *arguments: object) -> Found:
-    """What `work` gives in a fresh process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, arguments)
-
-
-@commands.command()
-def memory(
-    count: Annotated[list[int], typer.Option(help="Label maps; repeatable.")] = [1000, 10_000],  # noqa: B006
-    height: Annotated[int, typer.Option(help="Of a label map in pixels; it is twice as wide.")] = 512,
-) -> None:
-    """Peak memory of an evaluation over the number of its label maps."""
-    for maps in count:
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder)
-            alone(prepare, root, maps, height)
-            written = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-            peak, seconds, cpu = alone(measure, root)
-        size = f"{maps} label maps of {height}x{2 * height} ({written / 2**20:.0f} MiB on disk)"
-        typer.echo(f"{size}: peak {peak:.0f} MiB, {seconds:.0f} s, {cpu:.0f} s of CPU time")
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-@commands.command()
-def speed() -> None:
-    """The metrics' speed relative to one np.bincount pass over the arrays that they look at."""
-    rng = np.random.default_rng(0)
-    truth = scene(rng, 512)
-    clean, adversarial, engine_clean, engine_adversarial = (scattered(rng, truth, 40) for _ in range(4))
-    maps = LabelMaps(source_mask(clean, TASK.sources), truth, clean, adversarial, engine_clean, engine_adversarial)
-    with tempfile.TemporaryDirectory() as folder:
-        sample = Scene(SetFolder(Path(folder)), 0, 512).sample("image")
-    matrix = ConfusionMatrix(len(CAMVID))
-    arrays = [maps.phi.view(np.uint8), truth, clean, adversarial, engine_clean, engine_adversarial]
-
-    def confusion() -> None:
-        matrix.update(truth, engine_clean)
-
-    compare("ConfusionMatrix.update", confusion, "its 2 arrays", lambda: each_counted([truth, engine_clean]))
-    compare("ConfusionMatrix.update", confusion, "truth * 11 + prediction", lambda: pairs_counted(truth, engine_clean))
-    counting = partial(count_sample, sample, TASK, MODEL, ENGINE, maps)
-    compare("count_sample", counting, "its 6 arrays", lambda: each_counted(arrays))
-
-
-def each_counted(arrays: list[Labels]) -> None:
-    """One pass of np.bincount over each array."""
-    for array in arrays:
-        np.bincount(array.ravel())
-
-
-def pairs_counted(truth: Labels, prediction: Labels) -> None:
-    """The shortest way to a confusion matrix, for labels that are all in the table."""
-    np.bincount((truth.astype(np.intp) * len(CAMVID) + prediction).ravel())
-
-
-def compare(name: str, work: Callable[[], object], what: str, floor: Callable[[], object]) -> None:
-    """Print the medians of both, measured alternately, since other work on the machine would decide the ratio."""
-    pairs = [(seconds_of(work), seconds_of(floor)) for _ in range(ROUNDS)]
-    own, least = (1000 * median(pair[place] for pair in pairs) for place in (0, 1))
-    typer.echo(f"{name} {own:.2f} ms, np.bincount of {what} {least:.2f} ms: {least / own:.2f} of its speed")
-
-
-if __name__ == "__main__":
-    commands()

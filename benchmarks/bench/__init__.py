@@ -1,0 +1,1 @@
+"""What segeval's work costs beside the floor that the hardware sets: see `python -m benchmarks.bench --help`."""

@@ -1,0 +1,84 @@
+"""Commands that are imported when they are run: the help of all of them needs their names and summaries alone."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from segeval.commands.defaults import name_variables
+
+SUMMARIES = {
+    "demo": "Run the whole chain on synthetic scenes with bundled networks.",
+    "craft": "Craft adversarial images and save them as 8-bit PNG.",
+    "fit": "Fit one perturbation, or one patch, for many images.",
+    "audit": "Does the gradient of a network hide what an attack could find?",
+    "deploy": "Make a self-contained bundle for a device.",
+    "replay": "Run a bundle here or on devices, with the runner inside it.",
+    "bench": "Measure latency, throughput, power and energy of a bundle here.",
+    "evaluate": "Measure how much of each attack survived, and write the report.",
+    "compare": "Show what changed between two reports.",
+    "report": "Put many reports side by side on one page.",
+    "train": "Train a network.",
+    "score": "Measure a network's mIoU on clean images.",
+    "reproduce": "Reproduce a paper on your data and compare the results.",
+    "fetch": "Download and verify datasets and published weights.",
+    "ls": "List the models, datasets, attacks, suites, tasks and targets.",
+    "doctor": "Show what works on this machine and how to add the rest.",
+    "model": "Write and check a model card, which describes your network.",
+}
+"""Every command, in the order of the help, with how its own help begins."""
+
+
+class OnDemand(Mapping[str, Any]):
+    """The commands by name: the function, or Typer, NAME of segeval/commands/NAME.py, imported at the first look."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in SUMMARIES:
+            raise KeyError(name)
+        if name not in self._loaded:
+            self._loaded[name] = command_called(name)
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in SUMMARIES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SUMMARIES)
+
+    def __len__(self) -> int:
+        return len(SUMMARIES)
+
+
+def command_called(name: str) -> Any:
+    """The command, whose options SEGEVAL_COMMAND_OPTION sets too."""
+    found = getattr(import_module(f"segeval.commands.{name}"), name)
+    group = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, callback=lambda: None)
+    if isinstance(found, typer.Typer):
+        group.add_typer(found, name=name)
+    else:
+        group.command(name)(found)
+    commands = typer.main.get_group(group).commands
+    name_variables(commands)
+    return commands[name]
+
+
+class OnDemandGroup(TyperGroup):
+    """The command line: its commands are those of `OnDemand`."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: Any = OnDemand()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Their names and summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
