@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, distributed
 
-from segeval.errors import EngineError
+from segeval.errors import ConfigurationError, EngineError
 from segeval.torchrun import started_by_torchrun
 
 if TYPE_CHECKING:
@@ -142,6 +142,14 @@ class Group:
             self.wait()
         return self.received(key)
 
+    def require_same(self, names: Sequence[str]) -> None:
+        """Raise ConfigurationError if there are names of what this process has otherwise than the leader."""
+        if names:
+            raise ConfigurationError(
+                f"process {self.rank} of {self.size} differs from the first in {', '.join(names)}",
+                "give all machines the same command, files and versions of segeval and its libraries",
+            )
+
     def wait(self) -> None:
         """A moment. Raises EngineError if a process has gone silent."""
         time.sleep(POLL_S)
@@ -175,7 +183,7 @@ class Group:
         """
         if self.size == 1:
             return tensor
-        here = tensor.cpu().contiguous()
+        here = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)  # `broadcast` writes into it
         try:
             if not distributed.is_initialized():
                 store = distributed.PrefixStore("tensors", self.store)

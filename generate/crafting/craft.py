@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segeval.datasets import Example
-from segeval.errors import ConfigurationError, DataError
+from segeval.errors import DataError
 from segeval.files.exclusive import only_writer
 from segeval.files.folders import require_own
 from segeval.files.held import held
@@ -91,7 +91,7 @@ class Crafter:
             tell: called with what a person should know.
         """
         manifest = self.group.told(lambda: opened(self.folder, fresh, resume))
-        self.require_same(manifest, fresh)
+        self.group.require_same(differences(manifest, fresh))
         if manifest.complete:
             return manifest
         scores = CleanScores(self.setup.dataset.table)
@@ -133,19 +133,6 @@ class Crafter:
         )
         self.folder.write_manifest(done)
         return done
-
-    def require_same(self, manifest: AdversarialSet, fresh: AdversarialSet) -> None:
-        """Raise ConfigurationError if this process has other files or versions than the leader.
-
-        Args:
-            manifest: the leader's.
-            fresh: this process's.
-        """
-        if changed := differences(manifest, fresh):
-            raise ConfigurationError(
-                f"process {self.group.rank} of {self.group.size} differs from the first in {', '.join(changed)}",
-                "give all machines the same command, files and versions of segeval and its libraries",
-            )
 
     def manifest(self) -> AdversarialSet:
         """The manifest before the first image, of the size of the first image."""
