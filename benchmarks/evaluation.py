@@ -1,12 +1,15 @@
 """What evaluating costs: memory over the number of label maps, and the metrics beside one np.bincount pass.
 
     python benchmarks/evaluation.py memory --count 1000 --count 10000
+    python benchmarks/evaluation.py memory --count 100000 --height 64
+    python benchmarks/evaluation.py opening --samples 100000
     python benchmarks/evaluation.py speed
 
 `memory` writes, for each count, a real set and a real replay with that many label maps of 512×1024, all different (the
 PNG files of the set are those of a few scenes), and evaluates them by `segeval.evaluate.evaluate` in a process of its
-own; it prints that process's peak of resident memory and its time. `speed` prints how fast the metrics are relative to
-one np.bincount pass over the same arrays. Linux only: peaks are read from /proc.
+own; it prints that process's peak of resident memory, its time and the sizes of what it read and wrote. `opening`
+prints how long it takes to open a set, and to read all its records. `speed` prints how fast the metrics are relative
+to one np.bincount pass over the same arrays. Linux only: peaks are read from /proc.
 """
 
 import multiprocessing
@@ -222,8 +225,44 @@ def memory(
             alone(prepare, root, maps, height)
             written = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
             peak, seconds, cpu = alone(measure, root)
+            sizes = ", ".join(f"{path.relative_to(root)} {path.stat().st_size / 2**20:.1f}" for path in large(root))
         size = f"{maps} label maps of {height}x{2 * height} ({written / 2**20:.0f} MiB on disk)"
         typer.echo(f"{size}: peak {peak:.0f} MiB, {seconds:.0f} s, {cpu:.0f} s of CPU time")
+        typer.echo(f"MiB: {sizes}")
+
+
+def large(root: Path) -> list[Path]:
+    """The files that grow with the number of label maps, the largest first."""
+    files = [path for folder in ("set", "replay", "report") for path in (root / folder).rglob("*.*")]
+    return sorted(
+        (path for path in files if path.is_file() and path.suffix not in (".png", ".npy")),
+        key=lambda path: -path.stat().st_size,
+    )
+
+
+@commands.command()
+def opening(
+    samples: Annotated[int, typer.Option(help="Samples of the set, of one image each.")] = 100_000,
+    height: Annotated[int, typer.Option(help="Of a label map in pixels; it is twice as wide.")] = 64,
+) -> None:
+    """Seconds to open a set of many samples: its manifest, the proof that its records are whole, and all records."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_set(root, [f"image-{number:06}" for number in range(samples)], height)
+        opened = SetFolder(root)
+        parts = {
+            "manifest": opened.manifest,
+            "manifest and hash of samples.jsonl": opened.complete_manifest,
+            "every record": lambda: sum(1 for _ in opened.samples()),
+        }
+        sizes = (opened.manifest_path.stat().st_size, opened.samples_path.stat().st_size)
+        typer.echo(
+            "{} samples: set.json {:.1f} MiB, samples.jsonl {:.1f} MiB".format(samples, *(s / 2**20 for s in sizes))
+        )
+        for name, work in parts.items():
+            used = time.process_time()
+            seconds = seconds_of(work)
+            typer.echo(f"{name}: {seconds:.2f} s, {time.process_time() - used:.2f} s of CPU time")
 
 
 def seconds_of(work: Callable[[], object]) -> float:

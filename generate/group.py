@@ -15,16 +15,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from segeval.errors import ConfigurationError, EngineError
 from segeval.torchrun import started_by_torchrun
-
-if TYPE_CHECKING:
-    from torch.distributed import Store
 
 T = TypeVar("T")
 
@@ -48,7 +47,7 @@ class Group:
         size: how many there are.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1, store: "Store | None" = None) -> None:
+    def __init__(self, rank: int = 0, size: int = 1, store: Store | None = None) -> None:
         self.rank, self.size = rank, size
         self._store = store
         self._turn = 0
@@ -61,7 +60,7 @@ class Group:
         return self.rank == 0
 
     @property
-    def store(self) -> "Store":
+    def store(self) -> Store:
         """Where the processes leave each other messages."""
         if self._store is None:
             raise RuntimeError("a single process has nobody to talk to")
@@ -107,7 +106,7 @@ class Group:
         data = pickle.dumps(value)
         pieces = [data[start : start + PIECE] for start in range(0, len(data), PIECE)]
 
-        def leave(store: "Store") -> None:
+        def leave(store: Store) -> None:
             for number, piece in enumerate(pieces):
                 store.set(f"{key}/{number}", piece)  # type: ignore[arg-type]  # takes bytes as well
             store.set(key, str(len(pieces)))
@@ -121,7 +120,7 @@ class Group:
     def received(self, key: str) -> Any:
         """The message under a key, which is there."""
 
-        def read(store: "Store") -> bytes:
+        def read(store: Store) -> bytes:
             return b"".join(store.get(f"{key}/{number}") for number in range(int(store.get(key))))
 
         return pickle.loads(self.asked(read))
@@ -129,7 +128,7 @@ class Group:
     def forget(self, key: str) -> None:
         """Remove a message that everybody has read."""
 
-        def remove(store: "Store") -> None:
+        def remove(store: Store) -> None:
             for number in range(int(store.get(key))):
                 store.delete_key(f"{key}/{number}")
             store.delete_key(key)
@@ -164,7 +163,7 @@ class Group:
             if now - self._heard[rank][1] > SILENCE_S:
                 raise lost(f"process {rank} of {self.size} has not been heard of for {SILENCE_S:.0f} s")
 
-    def asked(self, question: Callable[["Store"], T]) -> T:
+    def asked(self, question: Callable[[Store], T]) -> T:
         """What the store answers. Raises EngineError if it is gone, as is the machine that kept it."""
         try:
             return question(self.store)
@@ -186,7 +185,7 @@ class Group:
         here = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)  # `broadcast` writes into it
         try:
             if not distributed.is_initialized():
-                store = distributed.PrefixStore("tensors", self.store)
+                store = PrefixStore("tensors", self.store)
                 distributed.init_process_group("gloo", store=store, rank=self.rank, world_size=self.size)
             distributed.broadcast(here, source)
         except RuntimeError as error:
@@ -220,10 +219,10 @@ def joined() -> Group:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     try:
-        store, rank, size = next(distributed.rendezvous("env://"))
+        store, rank, size = next(rendezvous("env://"))
     except (RuntimeError, ValueError) as error:
         raise lost("the other processes of torchrun cannot be reached") from error
-    group = Group(rank, size, distributed.PrefixStore("segeval", store))
+    group = Group(rank, size, PrefixStore("segeval", store))
     group.beat()
     return group
 
