@@ -12,8 +12,8 @@ import signal
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -33,6 +33,8 @@ BEAT_S = 5.0
 """Seconds between two signs of life."""
 SILENCE_S = 60.0
 """After which a process counts as lost. torchrun ends the others at once if it was on the same machine."""
+JOIN_S = 600.0
+"""How long the processes may take to start: PyTorch is read from a shared disk by all at once."""
 LAST_WORDS_S = 10.0
 """How long the processes that end after the first one let it speak."""
 PIECE = 4 << 20
@@ -152,6 +154,10 @@ class Group:
     def wait(self) -> None:
         """A moment. Raises EngineError if a process has gone silent."""
         time.sleep(POLL_S)
+        self.require_alive()
+
+    def require_alive(self) -> None:
+        """Raise EngineError if a process has gone silent; looks now and then only, however often it is called."""
         now = time.monotonic()
         if now - self._looked < BEAT_S:
             return
@@ -207,24 +213,66 @@ class Group:
 ALONE = Group()
 """One process."""
 
+_here: Group | None = None
+"""The group of this process, once it has joined."""
 
-@cache
-def joined() -> Group:
+
+def joined(patience: float = JOIN_S) -> Group:
     """The group that torchrun started this process in, `ALONE` if it did not. Each process gets a GPU of its machine.
 
-    Raises EngineError if the others cannot be reached.
+    Args:
+        patience: how many seconds the others may take to join as well.
+
+    Raises:
+        EngineError: if the others cannot be reached, or do not come.
     """
-    if not started_by_torchrun():
-        return ALONE
+    global _here  # a process is in one group as long as it lives
+    if _here is None:
+        _here = started(patience) if started_by_torchrun() else ALONE
+    return _here
+
+
+def started(patience: float) -> Group:
+    """See `joined`."""
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     try:
         store, rank, size = next(rendezvous("env://"))
-    except (RuntimeError, ValueError) as error:
+        group = Group(rank, size, PrefixStore(agreed(store, rank, size, patience), store))
+    except (distributed.DistError, ValueError) as error:
         raise lost("the other processes of torchrun cannot be reached") from error
-    group = Group(rank, size, PrefixStore("segeval", store))
     group.beat()
     return group
+
+
+def agreed(store: Store, rank: int, size: int, patience: float) -> str:
+    """A name that all processes have in common, and no earlier ones: torchrun keeps its store when it restarts them.
+
+    Every process asks under a name of its own, the first answers with a name of its own until all have thanked.
+    """
+    own, until = uuid.uuid4().hex, time.monotonic() + patience
+    others = [f"segeval/asks/{other}" for other in range(1, size)]
+
+    def answered() -> str | None:
+        if rank > 0:
+            if not store.check([f"segeval/answers/{own}"]):
+                return None
+            name = store.get(f"segeval/answers/{own}").decode()
+            store.set(f"segeval/thanks/{rank}/{name}", "")
+            return name
+        late = [key for place, key in enumerate(others, start=1) if not store.check([f"segeval/thanks/{place}/{own}"])]
+        for key in late:
+            if store.check([key]):
+                store.set(f"segeval/answers/{store.get(key).decode()}", own)
+        return None if late else own
+
+    if rank > 0:
+        store.set(f"segeval/asks/{rank}", own)
+    while (name := answered()) is None:
+        if time.monotonic() > until:
+            raise lost(f"process {rank} of {size} has waited {patience:.0f} s for the others to start")
+        time.sleep(POLL_S)
+    return name
 
 
 def lost(what: str) -> EngineError:
@@ -242,7 +290,7 @@ def telling_once(tell: Callable[[], int]) -> int:
         signal.signal(number, signal.SIG_IGN)
     silence = io.StringIO()
     try:
-        store = joined().store
+        store = joined(LAST_WORDS_S).store
         first = store.add("ended", 1) == 1
     except (EngineError, distributed.DistError):  # whoever kept the store has ended before, and said why
         first = os.environ["RANK"] == "0"

@@ -123,6 +123,7 @@ class Schedule:
     def given(self) -> bool:
         """Take in the samples of the next job in order, and say whether they were there."""
         if self.next == len(self.jobs) or not self.group.posted(place(self.next)):
+            self.group.require_alive()  # else all that others do after a lost job would wait for it in vain
             return False
         samples = self.group.received(place(self.next))
         if self.group.leads:

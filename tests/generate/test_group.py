@@ -53,3 +53,16 @@ def test_a_process_that_falls_silent_is_not_waited_for(monkeypatch: pytest.Monke
     with pytest.raises(EngineError, match="process 0 of 2 has not been heard of") as caught:
         Group(1, 2, HashStore()).awaited("what never comes")
     assert "--resume" in caught.value.hint
+
+
+def test_processes_that_start_again_meet_under_a_new_name() -> None:
+    store = HashStore()  # torchrun's, which outlives them
+
+    def names() -> list[str]:
+        with ThreadPoolExecutor(3) as pool:
+            return list(pool.map(lambda rank: groups.agreed(store, rank, 3, 10.0), range(3)))
+
+    first, again = names(), names()
+    assert len(set(first)) == len(set(again)) == 1 and first != again
+    with pytest.raises(EngineError, match="process 0 of 2 has waited 0 s for the others to start"):
+        groups.agreed(HashStore(), 0, 2, 0.1)
