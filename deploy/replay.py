@@ -18,6 +18,7 @@ def replay(
     warmup: int = 3,
     threads: int = 0,
     prebuilt: bool = False,
+    shard: str = "",
 ) -> Replay:
     """Run a bundle here, or continue a run that was interrupted.
 
@@ -30,11 +31,13 @@ def replay(
         warmup: calls before the first that is timed.
         threads: 0 for one per core.
         prebuilt: run engines that the bundle carries, which are native code.
+        shard: the part of the inputs that is run, as in 1/4; empty for all.
 
     Raises:
         IntegrityError: for a changed runner.
         EngineError: for whatever the runner reports.
         KeyboardInterrupt: if it was interrupted.
     """
-    run_engines("replay", bundle, out, progress, backend, engines, threads, prebuilt, ["--warmup", str(warmup)])
+    options = ["--warmup", str(warmup), *(["--shard", shard] if shard else [])]
+    run_engines("replay", bundle, out, progress, backend, engines, threads, prebuilt, options)
     return Replay.open(out)

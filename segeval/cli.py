@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,10 +21,14 @@ import segeval
 from segeval.commands.defaults import read_defaults
 from segeval.commands.on_demand import OnDemandGroup
 from segeval.console import say, show_error
-from segeval.errors import MissingPrerequisiteError, SegevalError, StorageError
+from segeval.errors import ConfigurationError, MissingPrerequisiteError, SegevalError, StorageError
+from segeval.torchrun import leads, started_by_torchrun
 from segeval_runner.interruption import after_imports, came, forget_waiting
 
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
+
+IN_GROUPS = ("craft", "fit")
+"""Commands whose work several processes of torchrun share."""
 
 app = typer.Typer(
     name="segeval",
@@ -65,6 +70,10 @@ def main_options(
     ] = False,
 ) -> None:
     """Measure how much of an adversarial attack on a segmentation network survives deployment."""
+    command = context.invoked_subcommand
+    if started_by_torchrun() and command not in IN_GROUPS:
+        what = f"segeval {command} runs in one process, torchrun starts several"
+        raise ConfigurationError(what, f"start it without torchrun, which is for segeval {' and '.join(IN_GROUPS)}")
     if config is not None:
         context.default_map = read_defaults(config, command_line.commands)
 
@@ -79,16 +88,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
         given = list(arguments) if arguments is not None else None
         result = command_line.main(given, prog_name="segeval", standalone_mode=False)
         if result == INTERRUPTED:  # Typer's answer to Ctrl-C
-            return interrupted()
+            return told(interrupted)
         return result if isinstance(result, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        return interrupted()
+        return told(interrupted)
     except SystemExit as left:
         if left.code == 1:  # how Rich and Typer leave when the pipe they write to was closed
             return broken_pipe()
         raise
     except Exception as error:
-        return interrupted() if came else failed(error)
+        return told(interrupted if came else partial(failed, error))
+
+
+def told(tell: Callable[[], int]) -> int:
+    """What `tell`, which says why the command ends badly, gives; of the processes of torchrun one says it."""
+    if not started_by_torchrun():
+        return tell()
+    from segeval.generate.group import telling_once
+
+    return telling_once(tell)
 
 
 def failed(error: Exception) -> int:
@@ -185,6 +203,8 @@ def main() -> None:
     stop_like_ctrl_c()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without the character → is no reason to fail
+    if not leads():  # another process of torchrun says all there is to say
+        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     code = run()
     for number in ENDING:  # all is done and said; Python takes a while to end
         signal.signal(number, signal.SIG_IGN)

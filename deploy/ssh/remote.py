@@ -52,6 +52,7 @@ class RunOptions:
         backend: empty for the one that the bundle is made for.
         threads: 0 for one per core.
         prebuilt: run engines that the bundle carries, which are native code.
+        shard: the part of the inputs that is run, as in 1/4; empty for all.
     """
 
     backend: str = ""
@@ -59,12 +60,14 @@ class RunOptions:
     warmup: int = 3
     threads: int = 0
     prebuilt: bool = False
+    shard: str = ""
 
     def words(self, place: Place) -> list[str]:
         """The command of the runner."""
         words = ["replay", "--bundle", place.bundle, "--out", place.replay, "--progress", "json"]
         words += ["--warmup", str(self.warmup), "--threads", str(self.threads)]
         words += ["--backend", self.backend] if self.backend else []
+        words += ["--shard", self.shard] if self.shard else []
         words += ["--prebuilt"] * self.prebuilt
         return words + [word for name in self.engines for word in ("--engine", name)]
 

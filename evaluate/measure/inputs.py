@@ -14,6 +14,7 @@ from segeval.files.own import OwnFile
 from segeval.files.replays import COPY_AGAIN, EngineResults, Replay, ReplayedEngine
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, AdversarialSet, ModelRecord, TaskRecord
+from segeval.files.shards import joined
 from segeval.files.storage import sha256_file
 from segeval.metrics import Labels, Mask
 from segeval.precision import kind_of, own_name
@@ -156,8 +157,9 @@ class Sources:
     """A finished set and the engines whose replays are to be compared with it.
 
     Raises DataError for a folder that is no finished set or replay, ConfigurationError for a replay of another set, a
-    replay that is given twice, replays without an engine of any attacked model, or one whose engines only a bundle.json
-    would tell apart, IntegrityError for a replay with the manifest of another bundle.
+    replay that is given twice, shards that do not belong together, replays without an engine of any attacked model, or
+    one whose engines only a bundle.json would tell apart, IntegrityError for a replay with the manifest of another
+    bundle.
     """
 
     def __init__(self, set_root: Path, replays: Sequence[Path]) -> None:
@@ -173,7 +175,7 @@ class Sources:
             raise ConfigurationError("no replay to evaluate", "make one with segeval replay")
         if len({path.resolve() for path in replays}) < len(replays):
             raise ConfigurationError("a replay is given twice")
-        self.replays = [self._open(path) for path in replays]
+        self.replays = joined([self._open(path) for path in replays])
         self.models: dict[str, ModelRecord] = {model.name: model for model in self.manifest.models}
         self.tasks: dict[str, TaskRecord] = {task.name: task for task in self.manifest.tasks}
         self.not_run: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """How well the networks do before they are attacked: an attack on one that sees nothing shows nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from segeval.classes import ClassTable
 from segeval.datasets import Example
@@ -30,6 +30,13 @@ class CleanScores:
         self.images += 1
         for model, labels in predictions.items():
             self._matrices.setdefault(model, ConfusionMatrix(len(self.table))).update(example.labels, labels)
+
+    def merge(self, others: Iterable["CleanScores"]) -> None:
+        """Add what was counted elsewhere, on other images."""
+        for other in others:
+            self.images += other.images
+            for model, matrix in other._matrices.items():
+                self._matrices.setdefault(model, ConfusionMatrix(len(self.table))).counts += matrix.counts
 
     def told(self) -> Iterator[str]:
         """Clean mIoU of every network, and what is doubtful."""

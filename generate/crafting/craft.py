@@ -1,6 +1,7 @@
 """Crafting an adversarial set: from images, victims, attacks and tasks to a folder of measured samples."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,17 +10,19 @@ from segeval.datasets import Example
 from segeval.errors import DataError
 from segeval.files.exclusive import only_writer
 from segeval.files.folders import require_own
+from segeval.files.held import held
 from segeval.files.provenance import revision, versions
 from segeval.files.refused import undone_if_refused
 from segeval.files.set_folder import SetFolder
-from segeval.files.sets import AdversarialSet, CraftConfig
+from segeval.files.sets import AdversarialSet, CraftConfig, SkippedSample
 from segeval.files.storage import sha256_file
 from segeval.models import ModelSpec, Segmenter
 from segeval.progress import Progress
 
+from ..group import ALONE, Group
 from ..numerics import naming_memory, one_thread
 from .clean_scores import CleanScores, told_of_resizing, told_of_scale, told_of_size
-from .continuing import MADE, begun, opened
+from .continuing import MADE, begun, differences, opened
 from .flatness import require_gradients
 from .samples import ImageFiles, save_image
 from .schedule import Schedule
@@ -29,11 +32,19 @@ ELSE_NOTHING = "choose another --task, more images with --limit, or another spli
 
 
 class Crafter:
-    """One crafting run. models: those of the configuration, where they are loaded already."""
+    """One crafting run.
 
-    def __init__(self, config: CraftConfig, out: Path, models: Sequence[Segmenter] = ()) -> None:
+    Args:
+        config: of the set.
+        out: its folder.
+        models: those of the configuration, where they are loaded already.
+        group: the processes that craft it, all with the same arguments. The leader alone writes manifest and records.
+    """
+
+    def __init__(self, config: CraftConfig, out: Path, models: Sequence[Segmenter] = (), group: Group = ALONE) -> None:
         self.setup = Setup(config, models)
         self.folder = SetFolder(out)
+        self.group = group
 
     def run(
         self, resume: bool, progress: Progress, workers: int = 1, tell: Callable[[str], None] = lambda text: None
@@ -43,7 +54,7 @@ class Crafter:
         Args:
             resume: go on with the set that is there.
             progress: called with the stage, what is done of it and its total.
-            workers: processes, which on a GPU share it; on the CPU their number changes no byte.
+            workers: processes, which on a GPU share it; on the CPU their number changes no byte. Of no use in a group.
             tell: called with what a person should know of the networks before they are attacked.
 
         Raises:
@@ -51,19 +62,35 @@ class Crafter:
                 process is at it, or for a network that answers with probabilities.
             DataError: for an image that cannot be used or has changed since the set was begun, or if no image has a
                 source pixel.
-            EngineError: for a network whose answers are not finite or whose loss is flat, or if it takes more memory
-                than there is.
+            EngineError: for a network whose answers are not finite or whose loss is flat, if it takes more memory than
+                there is, or if a process of the group is lost.
         """
-        require_own(self.folder.root, "set")
+        if self.group.leads:
+            require_own(self.folder.root, "set")
         with one_thread(self.setup.config.device), naming_memory(self.setup.config.device):
             fresh = self.manifest()  # refuses images that do not fit, before a folder is made for them
             new = not self.folder.root.exists()
-            with only_writer(self.folder.root, "set"):
-                manifest = opened(self.folder, fresh, resume)
+            with self.writing():
+                manifest = self.group.told(lambda: opened(self.folder, fresh, resume))
+                self.group.require_same(differences(manifest, fresh))
                 if manifest.complete:
                     return manifest
-                with undone_if_refused(self.folder.root, new, MADE, partial(begun, self.folder)):
+                with self.undone(new):
                     return self.completed(manifest, progress, workers, tell)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the folder, which the leader makes and keeps other commands from."""
+        with only_writer(self.folder.root, "set") if self.group.leads else nullcontext():
+            self.group.told(lambda: None)
+            with held(self.folder.root):
+                yield
+
+    def undone(self, new: bool) -> AbstractContextManager[None]:
+        """Of the leader: remove what it made if its input is refused. new: whether it made the folder."""
+        if not self.group.leads:
+            return nullcontext()
+        return undone_if_refused(self.folder.root, new, MADE, partial(begun, self.folder))
 
     def completed(
         self, manifest: AdversarialSet, progress: Progress, workers: int, tell: Callable[[str], None]
@@ -94,9 +121,19 @@ class Crafter:
                 f"no pixel of {len(files)} image(s) is predicted as a source class of {names}: nothing to attack",
                 " ".join(filter(None, (scores.doubt(), ELSE_NOTHING))),
             )
-        require_gradients(self.folder, jobs, files)
-        count = Schedule(self.setup, self.folder, jobs, files, progress).run(workers)
+        self.group.told(lambda: require_gradients(self.folder, jobs, files))
+        count = Schedule(self.setup, self.folder, jobs, files, progress, self.group).run(workers)
         skipped = tuple(self.setup.skipped(files))
+        return self.group.told(lambda: self.finished(manifest, count, skipped))
+
+    def finished(self, manifest: AdversarialSet, count: int, skipped: tuple[SkippedSample, ...]) -> AdversarialSet:
+        """Write the manifest of the complete set.
+
+        Args:
+            manifest: that of the set so far.
+            count: number of samples.
+            skipped: what was not attacked.
+        """
         done = replace(
             manifest,
             complete=True,
@@ -130,20 +167,24 @@ class Crafter:
 
     def save_images(self, scores: CleanScores, progress: Progress) -> dict[str, ImageFiles]:
         """Save every clean image, its ground truth and predictions; what samples rest on must be as it was."""
-        keep = begun(self.folder)
-        saved: dict[str, ImageFiles] = {}
-        size: tuple[int, ...] | None = None
-        for number, index in enumerate(self.setup.chosen, start=1):
+        keep = self.group.told(lambda: begun(self.folder))
+        own: list[ImageFiles] = []
+        counted = CleanScores(scores.table)
+        total, first = len(self.setup.chosen), self.setup.dataset[self.setup.chosen[0]]
+        for number, index in self.group.share(enumerate(self.setup.chosen, start=1)):
             example = self.setup.dataset[index]
-            size = size or example.image.shape
-            require_size(example, size, self.setup.dataset.ids[self.setup.chosen[0]], self.setup.models[0].spec)
+            require_size(example, first.image.shape, first.id, self.setup.models[0].spec)
             self.setup.require_unseen(example)
             files, predictions = save_image(
                 self.folder, example, self.setup.models, self.setup.groups, self.setup.tasks, keep
             )
-            saved[example.id] = files
-            scores.add(example, predictions)
-            progress("clean predictions", number, len(self.setup.chosen))
+            own.append(files)
+            counted.add(example, predictions)
+            progress("clean predictions", number, total)
+        scores.merge(self.group.each(counted))
+        saved = {files.id: files for files in self.group.gathered(own)}
+        if self.group.size > 1:
+            progress("clean predictions", total, total)
         return saved
 
 

@@ -10,6 +10,7 @@ from segeval.files.sets import AdversarialSample
 from segeval.files.storage import explaining, require_recorded
 from segeval.progress import Progress
 
+from ..group import ALONE, Group
 from .jobs import Job, Work
 from .samples import ImageFiles
 from .setup import Setup
@@ -29,20 +30,28 @@ class Schedule:
         jobs: Sequence[Job],
         files: Mapping[str, ImageFiles],
         progress: Progress,
+        group: Group = ALONE,
     ) -> None:
         self.setup = setup
         self.folder = folder
         self.jobs = jobs
         self.files = files
         self.progress = progress
+        self.group = group
         self.work = Work(jobs)
-        self.done = self.keep_whole_jobs()
-        self.changes = dict(map(self.change, self.kept()))
+        self.done, self.changes = group.told(self.taken_up)
+        self.next = self.done
+
+    def taken_up(self) -> tuple[int, dict[str, float]]:
+        """The number of jobs that are done, and the mean changes of their samples."""
+        return self.keep_whole_jobs(), dict(map(self.change, self.kept()))
 
     def run(self, workers: int) -> int:
-        """Run the jobs in so many processes; returns the number of samples."""
+        """Run the jobs in the group, or in so many processes; returns the number of samples."""
         workers = min(workers, len(self.jobs) - self.done)
-        if workers > 1:
+        if self.group.size > 1:
+            self.run_in_group()
+        elif workers > 1:
             records = tuple(model.record for model in self.setup.models)
             setup = self.setup
             order = Order(setup.config, setup.size, self.folder.root, records, setup.deployed_files, self.files)
@@ -86,6 +95,50 @@ class Schedule:
             waiting.append((number, processes.submit(number, self.limits(job))))
         while waiting:
             collect()
+
+    def run_in_group(self) -> None:
+        """Take one job after the other that no process has taken; the leader keeps what comes of all, in order."""
+        leads = self.group.leads
+        for number in range(self.done if leads else 0):
+            self.report(number)
+        while (number := self.done + self.group.take()) < len(self.jobs):
+            job = self.jobs[number]
+            while not job.ready(self.changes):
+                self.await_next()
+
+            def tick(step: int) -> None:
+                while leads and self.given():
+                    pass
+
+            samples = self.setup.attack(self.folder, job, self.files, self.limits(job), tick)
+            self.group.post(place(number), samples)
+        while leads and self.next < len(self.jobs):
+            self.await_next()
+
+    def await_next(self) -> None:
+        """Wait for the samples of the next job in order, and take them in."""
+        while not self.given():
+            self.group.wait()
+
+    def given(self) -> bool:
+        """Take in the samples of the next job in order, and say whether they were there."""
+        if self.next == len(self.jobs) or not self.group.posted(place(self.next)):
+            self.group.require_alive()  # else all that others do after a lost job would wait for it in vain
+            return False
+        samples = self.group.received(place(self.next))
+        if self.group.leads:
+            self.keep(self.next, samples)
+            if not self.matching:
+                self.group.forget(place(self.next))
+        else:
+            self.changes.update(map(self.change, samples))
+        self.next += 1
+        return True
+
+    @property
+    def matching(self) -> bool:
+        """Whether a job waits for samples of another, which every process then reads."""
+        return any(spec.match for spec in self.setup.specs.values())
 
     def report(self, number: int, step: int | None = None) -> None:
         """Say how far job `number` is: done, if it is not told how many steps it has taken."""
@@ -133,3 +186,8 @@ class Schedule:
         with explaining(path), path.open("r+b") as file:
             file.truncate(ends[kept])
         return whole
+
+
+def place(number: int) -> str:
+    """Where the samples of a job are posted."""
+    return f"job/{number}"

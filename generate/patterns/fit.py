@@ -11,6 +11,7 @@ from segeval.errors import EngineError
 
 from ..attacks.fitted import Form
 from ..attacks.problem import Problem
+from ..group import ALONE, Group
 
 MOMENTUM = 0.75
 """Share of the running mean of gradients that is kept (Dong et al. 2018, arXiv:1710.06081)."""
@@ -35,6 +36,7 @@ def fit(
     course: Course,
     start: Tensor,
     tick: Callable[[int], None],
+    group: Group = ALONE,
 ) -> Tensor:
     """The values of a pattern, in whole levels.
 
@@ -46,16 +48,22 @@ def fit(
         course: steps, batch and seed.
         start: the values before the first step.
         tick: called after every step with the number taken.
+        group: the processes that share the images of a step. Gradients are added in the order of the images, so that
+            on the CPU no bit of the sum depends on the number of processes.
 
     Raises:
-        EngineError: if a loss is not finite.
+        EngineError: if a loss is not finite, or a process is lost.
     """
     values, direction = start, torch.zeros_like(start)
     drawn = rounds(count, course)
     for step in range(course.steps):
-        gradient = torch.zeros_like(start)
-        for number, turn in islice(drawn, course.batch):
-            gradient = gradient + slope(form, values, problems(number, turn), region, step / course.steps)
+        drawn_now = group.share(list(islice(drawn, course.batch)))
+        slopes = (slope(form, values, problems(*image), region, step / course.steps) for image in drawn_now)
+        own = slopes if group.size == 1 else iter(list(slopes))  # all at once, before others are waited for
+        gradient = nothing = torch.zeros_like(start)
+        for place in range(course.batch):
+            source = place % group.size
+            gradient = gradient + group.sent(next(own) if source == group.rank else nothing, source)
         direction = MOMENTUM * direction + gradient / gradient.abs().mean().clamp(min=torch.finfo(gradient.dtype).tiny)
         values = form.moved(values, direction.sign(), step / max(course.steps - 1, 1))
         tick(step + 1)

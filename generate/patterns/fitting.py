@@ -1,6 +1,7 @@
 """From a configuration to a pattern on disk: its images, the fit, its score on them and on none of its content."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -23,6 +24,7 @@ from ..attacks.problem import Problem
 from ..attacks.victims import attacked
 from ..crafting.jobs import seed_of
 from ..crafting.setup import Setup
+from ..group import ALONE, Group
 from ..numerics import naming_memory, one_thread
 from .fit import Course, fit, success_on
 from .forms import build_form, region_of
@@ -45,9 +47,11 @@ class Fitting:
         config: the images, networks, task, steps, batch size and seed; `attacks` is empty.
         kind: of the pattern.
         settings: KEY=VALUE.
+        group: the processes that fit it, all with the same arguments. The leader alone writes.
     """
 
-    def __init__(self, config: CraftConfig, kind: Kind, settings: tuple[str, ...]) -> None:
+    def __init__(self, config: CraftConfig, kind: Kind, settings: tuple[str, ...], group: Group = ALONE) -> None:
+        self.group = group
         self.kind, self.form = kind, build_form(kind, settings)
         if len(config.tasks) != 1 or len(config.on) != 1 or config.on[0] == "evasive":
             raise ConfigurationError("a pattern is fitted for one task, on fp32, int8 or both", "give one of each")
@@ -68,17 +72,34 @@ class Fitting:
             tell: called with what a person should know.
         """
         config = self.setup.config
-        with new_folder(out, "pattern", tell) as folder, one_thread(config.device), naming_memory(config.device):
+        made = new_folder(out, "pattern", tell) if self.group.leads else nullcontext(out)
+        with made as folder, one_thread(config.device), naming_memory(config.device):
             self.setup.require_networks_for(self.setup.dataset[self.setup.chosen[0]])
+            self.require_same()
             images = self.images(progress)
             start = self.form.start(*self.size).to(self.setup.models[0].mean)
             values = self.fitted(images, start, progress)
             scores = self.scores(images, (values, start), progress)
             picture = to_picture(self.kind, values)
-            save_preview(folder, self.kind, picture, print_cm)
-            record = self.record(images, scores, save_png(folder, "pattern.png", picture))
-            write_atomic(folder / MANIFEST, encode_sealed(record, indent=2))
-        return record
+
+            def saved() -> PatternRecord:
+                save_preview(folder, self.kind, picture, print_cm)
+                record = self.record(images, scores, save_png(folder, "pattern.png", picture))
+                write_atomic(folder / MANIFEST, encode_sealed(record, indent=2))
+                return record
+
+            return self.group.told(saved)
+
+    def require_same(self) -> None:
+        """Raise ConfigurationError if this process has other images, networks or versions than the leader."""
+        own = {
+            "images": [self.setup.dataset.ids[index] for index in self.setup.chosen],
+            "models": [model.record for model in self.setup.models],
+            "deployed": self.setup.deployed_files,
+            "versions": versions("torch", "numpy", "pillow"),
+        }
+        leaders = self.group.told(lambda: own)
+        self.group.require_same([name for name in own if own[name] != leaders[name]])
 
     def fitted(self, images: Sequence[Used], start: Tensor, progress: Progress) -> Tensor:
         """The values that were fitted on these images."""
@@ -91,15 +112,17 @@ class Fitting:
         def tick(step: int) -> None:
             progress("fitting", step, config.steps)
 
-        return fit(self.form, problems, len(images), self.region, course, start, tick)
+        return fit(self.form, problems, len(images), self.region, course, start, tick, self.group)
 
     def scores(self, images: Sequence[Used], patterns: Sequence[Tensor], progress: Progress) -> list[float]:
         """Mean success of each of several values on these images, with the same places and light."""
-        found = []
-        for done, image in enumerate(images, start=1):
+        own = []
+        for done, image in self.group.share(enumerate(images, start=1)):
             problem = self.problem(image, 0)
-            found.append([success_on(self.form, values, problem, self.region) for values in patterns])
+            own.append([success_on(self.form, values, problem, self.region) for values in patterns])
             progress("scoring", done, len(images))
+        found = self.group.gathered(own)
+        progress("scoring", len(images), len(images))
         return [fmean(column) for column in zip(*found, strict=True)]
 
     def record(self, images: Sequence[Used], scores: Sequence[float], file: FileRecord) -> PatternRecord:
@@ -133,8 +156,9 @@ class Fitting:
 
     def images(self, progress: Progress) -> list[Used]:
         """The images that show a source class. Raises DataError if none does, or if one has another size."""
-        found = []
-        for done, index in enumerate(self.setup.chosen, start=1):
+        own: list[Used | None] = []
+        total = len(self.setup.chosen)
+        for done, index in self.group.share(enumerate(self.setup.chosen, start=1)):
             example = self.setup.dataset[index]
             if example.image.shape[:2] != self.size:
                 raise DataError(
@@ -142,12 +166,14 @@ class Fitting:
                     f"{self.size[0]}x{self.size[1]}",
                     f"bring them to one size: {self.setup.models[0].spec.size_option(*self.size)}",
                 )
-            if self.task.goal.phi(self.victims.predict(example.image)).any():
-                found.append(Used(index, example.id, digest(example.image)))
-            progress("clean predictions", done, len(self.setup.chosen))
+            shows = self.task.goal.phi(self.victims.predict(example.image)).any()
+            own.append(Used(index, example.id, digest(example.image)) if shows else None)
+            progress("clean predictions", done, total)
+        found = [image for image in self.group.gathered(own) if image]
+        progress("clean predictions", total, total)
         if not found:
             raise DataError(
-                f"no pixel of {len(self.setup.chosen)} image(s) is predicted as a source class of {self.task.name}",
+                f"no pixel of {total} image(s) is predicted as a source class of {self.task.name}",
                 "choose another --task, more images with --limit, or another split",
             )
         return found

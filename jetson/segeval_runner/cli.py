@@ -20,6 +20,8 @@ from segeval_runner.bench import command as bench
 from segeval_runner.bundle import Bundle
 from segeval_runner.errors import EXIT_FINE, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_REFUSED, RunnerError
 from segeval_runner.pack import pack
+from segeval_runner.parts import Part
+from segeval_runner.parts import parse as parse_shard
 from segeval_runner.progress import Progress
 from segeval_runner.replay import Options, replay
 from segeval_runner.telemetry import Machine
@@ -36,6 +38,14 @@ def count(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError("{} is negative".format(text))
     return value
+
+
+def shard(text: str) -> Part:
+    """A part of the inputs, such as 1/4."""
+    try:
+        return parse_shard(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def accelerator(text: str) -> int:
@@ -69,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--backend", choices=sorted(BACKENDS), default="", help="default: the one the bundle is made for")
     run.add_argument("--engine", action="append", default=[], metavar="NAME", help="only this engine (repeatable)")
     run.add_argument("--warmup", type=count, default=3, help="runs before the first measured one (default: 3)")
+    run.add_argument("--shard", type=shard, default=Part(), metavar="I/N", help="run only part I of N of the inputs")
     add_settings(run)
     add_settings(measure)
     builder.add_argument("--backend", choices=sorted(BACKENDS), default="", help="default: the bundle's")
@@ -143,7 +154,7 @@ def perform(arguments: argparse.Namespace, progress: Progress) -> None:
     if arguments.command == "bench":
         bench.perform(arguments, root, run, progress)
         return
-    options = Options(root, arguments.out, arguments.backend, arguments.engine, arguments.warmup, run)
+    options = Options(root, arguments.out, arguments.backend, arguments.engine, arguments.warmup, run, arguments.shard)
     names = replay(options, progress)
     print("{}: {}".format(arguments.out, ", ".join(names)))
 

@@ -16,6 +16,7 @@ from segeval_runner.environment import environment, usable_cores
 from segeval_runner.errors import BackendError, OutputError
 from segeval_runner.exclusive import ELSEWHERE, only_writer
 from segeval_runner.manifest import MOST_BYTES, Engine, RunDefaults
+from segeval_runner.parts import Part
 from segeval_runner.progress import Progress
 from segeval_runner.recording import Recording, write_atomic, write_json
 from segeval_runner.strict import loads, printable, read_regular
@@ -41,6 +42,7 @@ class Options(NamedTuple):
         backend: empty for the bundle's.
         engines: names, empty for all.
         settings: `threads` are 0 for one per core.
+        shard: the part of the inputs that is run.
     """
 
     bundle: Path
@@ -49,6 +51,7 @@ class Options(NamedTuple):
     engines: Sequence[str]
     warmup: int
     settings: Settings
+    shard: Part = Part()
 
 
 def replay(options: Options, progress: Progress) -> List[str]:
@@ -61,7 +64,7 @@ def replay(options: Options, progress: Progress) -> List[str]:
     keys = bundle.keys()
     settings = options.settings._replace(threads=options.settings.threads or usable_cores())
     with only_writer(options.out, "replay", BEGINNING):
-        record = opened(options.out, bundle, environment({backend.name: version}, settings.threads))
+        record = opened(options.out, bundle, environment({backend.name: version}, settings.threads), options.shard)
         write_atomic(options.out / "bundle.json", bundle.data)
         for engine in engines:
             EngineRun(engine, bundle, keys, backend, options._replace(settings=settings), progress).run(record)
@@ -106,25 +109,28 @@ def job_of(bundle: Bundle, engine: Engine, backend: Type[Backend]) -> Job:
     return of_file(engine.flagged_file, engine.precision)
 
 
-def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:
+def opened(out: Path, bundle: Bundle, here: Dict[str, Any], shard: Part) -> Dict[str, Any]:
     """The record in a replay folder, or a new one.
 
     Args:
         out: folder of the replay.
         bundle: that is replayed.
         here: the environment of this run.
+        shard: the part of the inputs that is run.
 
     Raises:
-        OutputError: for a replay of another bundle, begun on another machine or with other threads, or changed since.
+        OutputError: for a replay of another bundle or shard, begun on another machine or with other threads, or
+            changed since.
     """
     if not (out / FILE).exists():
         set_sha256 = bundle.manifest.set_sha256
         empty = {"schema": SCHEMA, "bundle_sha256": bundle.sha256, "set_sha256": set_sha256, "engines": []}
-        return {**empty, "environment": here}
+        part = {"shard": shard.name} if shard.name else {}
+        return {**empty, **part, "environment": here}
     try:
         record: Dict[str, Any] = loads(read_regular(out / FILE, MOST_BYTES))
         intact = is_intact(record)
-        schema, of_bundle = record["schema"], record["bundle_sha256"]
+        schema, of_bundle, part = record["schema"], record["bundle_sha256"], record.get("shard", "")
         record["engines"] = [dict(entry) for entry in record["engines"]]
         before = dict(record["environment"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -133,6 +139,9 @@ def opened(out: Path, bundle: Bundle, here: Dict[str, Any]) -> Dict[str, Any]:
         raise OutputError("{} {}".format(out / FILE, CHANGED), "restore the file, or " + ELSEWHERE)
     if (schema, of_bundle) != (SCHEMA, bundle.sha256):
         raise OutputError("{} is the replay of another bundle".format(out), ELSEWHERE)
+    if part != shard.name:
+        began, now = ("shard {}".format(name) if name else "all inputs" for name in (part, shard.name))
+        raise OutputError("{} was begun with {}, this run is for {}".format(out, began, now), ELSEWHERE)
     require_same_machine(out, before, here)
     return {**record, "environment": here}
 
@@ -166,7 +175,7 @@ class EngineRun:
         self.backend = backend
         self.options = options
         self.progress = progress
-        self.indices = engine.indices()
+        self.indices = options.shard.of(engine.indices())
 
     def run(self, record: Dict[str, Any]) -> None:
         """Replay from where the recording ends, and say so in replay.json.

@@ -28,7 +28,7 @@ from segeval.commands.options import (
     worker_count,
 )
 from segeval.console import progress, results, say
-from segeval.errors import some
+from segeval.errors import ConfigurationError, some
 from segeval.files.sets import AdversarialSample, AdversarialSet, CraftConfig
 from segeval.registry import attacks_of
 
@@ -166,10 +166,19 @@ def craft(
     \b
     segeval craft --out runs/joint --dataset cityscapes --split all --transfer --victims each --victims joint \\
         --model espnet-cityscapes --model espnetv2-cityscapes
+
+    \b
+    torchrun --nproc-per-node 8 -m segeval craft --device cuda --out runs/set --dataset cityscapes --resume \\
+        --model espnet-cityscapes
     """
-    check_device(device)
     from segeval.api import crafting_config
     from segeval.generate.crafting.craft import Crafter
+    from segeval.generate.group import joined
+
+    group = joined()
+    if workers is not None and group.size > 1:
+        raise ConfigurationError("torchrun and --workers both start processes", "leave out --workers")
+    check_device(device)
 
     config = crafting_config(
         dataset,
@@ -201,7 +210,7 @@ def craft(
         forward=forward,
         robust_to=robust_to,
     )
-    crafter = Crafter(config, out)
+    crafter = Crafter(config, out, group=group)
     if not quiet:
         show_plan(crafter.setup.plan(), config)
         for note in crafter.setup.notes:
@@ -210,6 +219,8 @@ def craft(
             say(f"skipped, because they belong to other splits: {some(crafter.setup.left_out)}")
     with progress(quiet) as tick:
         manifest = crafter.run(resume, tick, worker_count(workers, device), say)
+    if not group.leads:
+        return
     if as_json:
         typer.echo((out / "set.json").read_bytes(), nl=False)
     else:

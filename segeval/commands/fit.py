@@ -69,10 +69,17 @@ def fit(
     \b
     segeval fit patch --out runs/patch --dataset camvid --model fast-scnn-camvid --task untargeted \\
         --set side=0.3 --set region=road,sidewalk
+
+    \b
+    torchrun --nproc-per-node 8 -m segeval fit universal --device cuda --batch-size 8 --out runs/universal \\
+        --dataset cityscapes --model espnet-cityscapes
     """
-    check_device(device)
     from segeval.api import crafting_config
+    from segeval.generate.group import joined
     from segeval.generate.patterns.fitting import Fitting
+
+    group = joined()
+    check_device(device)
 
     config = crafting_config(
         dataset,
@@ -93,7 +100,7 @@ def fit(
         on=(OnName(on).value,),
         bundle=bundle,
     )
-    fitting = Fitting(config, kind, tuple(setting))
+    fitting = Fitting(config, kind, tuple(setting), group)
     if not quiet:
         passes = steps * batch_size * len(fitting.setup.models)
         say(f"{len(fitting.setup.chosen)} image(s) of {dataset} ({split}): {steps} updates, {passes} gradients")

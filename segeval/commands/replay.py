@@ -44,6 +44,12 @@ def replay(
     warmup: Annotated[int, Option("--warmup", min=0, help="Calls before the first measurement.")] = 3,
     threads: Threads = 0,
     prebuilt: Prebuilt = False,
+    shard: Annotated[
+        str,
+        Option(
+            "--shard", metavar="I/N", help="Run only part I of N of the images; `segeval evaluate` joins the parts."
+        ),
+    ] = "",
     host: Hosts = [],
     remote_dir: RemoteDir = REMOTE_DIR,
     remote_python: RemotePython = REMOTE_PYTHON,
@@ -62,7 +68,11 @@ def replay(
 
     \b
     segeval replay runs/jetson-bundle --out runs/orin --host jetson@192.168.1.20
+
+    \b
+    segeval replay runs/bundle --out runs/replay-1 --shard 1/2
     """
+    require_shard(shard, host)
     if as_json and (host or stop):
         raise ConfigurationError("--json prints a replay on this machine", "leave out --json, or --host")
     if host or stop:
@@ -72,12 +82,14 @@ def replay(
         if stop:
             stop_on_hosts(bundle, out, host, remote)
         else:
-            replay_on_hosts(bundle, out, host, remote, RunOptions(backend, engine, warmup, threads, prebuilt), quiet)
+            replay_on_hosts(
+                bundle, out, host, remote, RunOptions(backend, engine, warmup, threads, prebuilt, shard), quiet
+            )
         return
     from segeval.deploy import replay as run_bundle
 
     with progress(quiet) as tick:
-        done = run_bundle(bundle, out, tick, backend, engine, warmup, threads, prebuilt)
+        done = run_bundle(bundle, out, tick, backend, engine, warmup, threads, prebuilt, shard)
     if as_json:
         typer.echo((out / "replay.json").read_bytes(), nl=False)
     else:
@@ -85,6 +97,20 @@ def replay(
     if not engine:
         say_what_cannot_run_here(bundle, done)
     say(f"next: {command('evaluate', 'SET', out, '--out', out.with_name(out.name + '-report'))}")
+
+
+def require_shard(shard: str, hosts: list[str]) -> None:
+    """Raise ConfigurationError for a shard that cannot be, or that several devices would all run."""
+    from segeval_runner.parts import parse
+
+    try:
+        parse(shard)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"--shard {error}", "for example --shard 1/2 here and --shard 2/2 elsewhere"
+        ) from error
+    if shard and len(hosts) > 1:
+        raise ConfigurationError("--shard gives every --host the same part", "run it once per host, with --shard of it")
 
 
 def say_what_cannot_run_here(bundle: Path, done: "Replay") -> None:

@@ -56,7 +56,9 @@ def crafted_table(samples: Iterable[AdversarialSample]) -> Table:
         del headings[1]
         rows = [[row[0], *row[2:]] for row in rows]
     words = headings.index("success")
-    return table(headings, rows, "Adversarial images (measured on the saved files; means over images, largest L∞)", words=words)
+    return table(
+        headings, rows, "Adversarial images (measured on the saved files; means over images, largest L∞)", words=words
+    )
 
 
 def audit_table(config: "AuditConfig", audit: "NetworkAudit") -> Table:

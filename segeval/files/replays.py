@@ -78,7 +78,7 @@ class ReplayedEngine:
 
     Attributes:
         folder: where its results lie.
-        inputs: how many it was to run.
+        inputs: how many it was to run, of a shard those of the shard.
         complete: whether it ran them all.
         warmup: unmeasured runs before the first.
         load_ms: time to load the model.
@@ -118,12 +118,14 @@ class ReplayRecord:
     Attributes:
         bundle_sha256: of the bundle's bundle.json.
         set_sha256: of the set's set.json.
+        shard: which part of the inputs was run, as in "1/4"; empty for all.
     """
 
     bundle_sha256: str
     set_sha256: str
     environment: Environment
     engines: tuple[ReplayedEngine, ...]
+    shard: str = ""
     schema: Literal["segeval.replay/1"] = field(default="segeval.replay/1")
 
 

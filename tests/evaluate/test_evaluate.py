@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from segeval.errors import IntegrityError
+from segeval.errors import ConfigurationError, IntegrityError
 from segeval.evaluate import SurvivalReport, evaluate, survival_table
 from segeval.evaluate.evaluate import summarise
 from segeval.evaluate.measure.counting import count_everything
@@ -27,6 +27,8 @@ from segeval.files.replays import Replay
 from segeval.files.storage import sha256, write_atomic
 from segeval.metrics import ConfusionMatrix
 from segeval.progress import silent
+from segeval_runner.parts import Part
+from segeval_runner.recording import Recording
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -325,3 +327,43 @@ def test_terminal_table_shows_names_as_they_are(shared: Shared) -> None:
     assert "[bold red]x[/]" in text
     survival = report.survival[2].survival
     assert survival.mean is not None and f"{100 * survival.mean:.0f} [" in text
+
+
+def split(world: "World", parts: int) -> list[Path]:
+    """The world's replay as `segeval replay --shard` would have made it in parts."""
+    whole = Replay.open(world.replay_root)
+    roots = [world.replay_root.with_name(f"part-{number}") for number in range(1, parts + 1)]
+    for number, root in enumerate(roots, start=1):
+        engines = []
+        for engine in whole.engines:
+            results = whole.results(engine.name)
+            keys = Part(number, parts).of(range(engine.inputs))
+            named = [list(results.keys)[index] for index in keys]
+            with Recording(root / engine.name, named, 1) as recording:
+                for key in named:
+                    recording.append(key, results.labels(key), results.latencies()[key])
+            engines.append(replace(engine, inputs=len(named)))
+        record = replace(whole.record, engines=tuple(engines), shard=f"{number}/{parts}")
+        write_atomic(root / "replay.json", encode(record))
+    return roots
+
+
+def test_shards_are_one_replay(build: Build, tmp_path: Path) -> None:
+    world = build()
+    first, second, third = split(world, 3)
+    whole = evaluate(world.set_root, [world.replay_root], tmp_path / "whole")
+    joined = evaluate(world.set_root, [third, first, second], tmp_path / "joined")
+    assert replace(joined, files={}) == replace(whole, files={})
+    names = [path.name for path in (tmp_path / "whole").iterdir()]
+    assert all((tmp_path / "joined" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in names)
+    partial = evaluate(world.set_root, [first, third], tmp_path / "partial")
+    assert not any(engine.complete for engine in partial.engines) and not partial.replays[0].complete
+    assert "is not finished" in partial.notes[0], partial.notes
+    shutil.copytree(first, tmp_path / "copy")
+    with pytest.raises(ConfigurationError, match="are both shard 1/3"):
+        evaluate(world.set_root, [first, tmp_path / "copy"], tmp_path / "never")
+    record = Replay.open(second).record
+    other = replace(record, environment=replace(record.environment, cpu="another"))
+    write_atomic(second / "replay.json", encode(other))
+    with pytest.raises(ConfigurationError, match="no shards of one replay: they differ in the cpu"):
+        evaluate(world.set_root, [first, second, third], tmp_path / "never")

@@ -28,6 +28,7 @@ from segeval_runner.digests import DIGEST
 from segeval_runner.errors import RunnerError
 from segeval_runner.manifest import parse
 from segeval_runner.pack import pack
+from segeval_runner.parts import Part
 from segeval_runner.progress import Progress
 from segeval_runner.recording import Recording, write_json
 from segeval_runner.strict import loads
@@ -129,7 +130,7 @@ def test_a_replay(bundle: Path, out: Path) -> None:
     require_found(
         path,
         lambda: Replay.open(out).record,
-        lambda: known(replaying.opened(out, opened, here), names - {"environment"}),
+        lambda: known(replaying.opened(out, opened, here, Part()), names - {"environment"}),
     )
 
 

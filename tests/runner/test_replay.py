@@ -11,6 +11,7 @@ import pytest
 
 from segeval.files.bundles import BundleFolder
 from segeval.files.replays import Replay
+from segeval.files.shards import joined
 from segeval_runner.digests import sealed
 from tests.interrupting import expected, started
 from tests.sealing import reseal, write_sealed
@@ -264,3 +265,20 @@ def test_senseless_options_are_refused(
 ) -> None:
     run(runner(make_bundle(), "replay", "--out", tmp_path / "out", *arguments), code=2)
     assert not (tmp_path / "out").exists()
+
+
+def test_shards_run_every_input_once(make_bundle: MakeBundle, runner: Runner, tmp_path: Path) -> None:
+    bundle = make_bundle(7)
+    for number in (1, 2):
+        run(runner(bundle, "replay", "--out", tmp_path / str(number), "--shard", f"{number}/2", "--threads", 1))
+    first, second = (Replay.open(tmp_path / str(number)) for number in (1, 2))
+    assert (first.complete, first.record.shard, second.record.shard) == (True, "1/2", "2/2")
+    assert list(first.results("single").keys) == [f"clean/{number}" for number in (0, 2, 4, 6)]
+    assert list(second.results("batched").keys) == ["clean/1", "clean/5"]
+    assert np.array_equal(second.labels("batched", "clean/5"), expected(5))
+    (whole,) = joined([second, first])
+    assert whole.complete and len(whole.results("single").keys) == 7
+    assert np.array_equal(whole.labels("single", "clean/6"), expected(6))
+    said = run(runner(bundle, "replay", "--out", tmp_path / "1", "--threads", 1), 2)
+    assert "was begun with shard 1/2, this run is for all inputs" in said
+    assert "'3/2' is not a shard" in run(runner(bundle, "replay", "--out", tmp_path / "3", "--shard", "3/2"), 2)
