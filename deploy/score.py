@@ -215,7 +215,7 @@ def torch_engine(segmenter: Segmenter, outputs: int) -> Predict:
     # Denormal numbers slow these networks down several times on a CPU and change no label.
     torch.set_flush_denormal(True)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(image: RgbImage) -> Labels:
         segmenter.require_size(image.shape[0], image.shape[1], "an image")
         labels: Labels = answer(segmenter, image, "an image")[0, :outputs].argmax(0).to("cpu", torch.uint8).numpy()

@@ -47,7 +47,7 @@ class Victims:
         """
         if len(self.segmenters) == 1:
             return predict(self.segmenters[0], image)
-        with torch.inference_mode():
+        with torch.no_grad():
             logits = [
                 Deployable(segmenter).logits(torch.from_numpy(image)[None].to(segmenter.mean.device))
                 for segmenter in self.segmenters

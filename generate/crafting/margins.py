@@ -32,7 +32,7 @@ class Answer:
     margins: Margins
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def ask(segmenter: Segmenter, image: NDArray[np.uint8], phi: Mask, goal: Goal, clean: Labels) -> Answer:
     """Labels and margins of one 8-bit image (H, W, 3) from one forward pass, by the path of `soundness.predict`.
 

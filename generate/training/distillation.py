@@ -46,7 +46,7 @@ class SoftLabels:
                 add(self.answer(np.array(examples.images[index])))
                 progress("teacher", index + 1, len(examples))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def answer(self, image: NDArray[np.uint8]) -> NDArray[np.float16]:
         """(C, H / 4, W / 4) probabilities for one image (H, W, 3)."""
         straight = torch.from_numpy(image).permute(2, 0, 1)[None].to(self.teacher.mean.device).float() / 255

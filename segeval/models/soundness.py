@@ -22,7 +22,7 @@ SUMS_TO_ONE = 1e-3
 """How far the outputs of a pixel may sum up from 1 and still be taken for probabilities."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def answer(segmenter: Segmenter, image: NDArray[np.uint8], where: str) -> Tensor:
     """Logits (1, C, H, W) of one 8-bit image (H, W, 3), through the same path as the deployed graph.
 
