@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -50,7 +51,8 @@ class Adapted(nn.Module):
             raise
         except Exception as error:  # somebody else's code
             given = "x".join(str(int(side)) for side in normal.shape[2:])
-            reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[-1:]])[:300]
+            said = (str(error).strip().splitlines() or [""])[-1].removeprefix(f"{type(error).__name__}: ")
+            reason = shorten(f"{type(error).__name__}: {said}", 300, placeholder=" …")
             what = f"{self.card.path}: the network fails on images of {given}: {reason}"
             raise ConfigurationError(what, "do layout, size and multiple_of of [input] fit it?") from error
         scores = self.scores(chosen(answer, self.card))

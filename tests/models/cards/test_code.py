@@ -207,6 +207,30 @@ def test_torchscript_and_torch_export(tmp_path: Path) -> None:
         assert f'= "{other}" into [source]' in caught.value.hint
 
 
+class Joined(nn.Module):
+    """Normalization of what is concatenated: PyTorch compiles it for a gradient, and keeps its inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other, self.norm = nn.Conv2d(3, 1, 1), nn.Conv2d(3, 2, 1), nn.BatchNorm2d(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        joined: Tensor = self.norm(torch.cat([self.one(x), self.other(x)], 1))
+        return joined
+
+
+def test_torchscript_has_a_gradient_before_and_after_it_was_only_asked(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(Joined().eval(), torch.zeros(1, 3, 32, 48))  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, tmp_path / "net.ts")  # type: ignore[no-untyped-call]
+    segmenter = load_model(card(tmp_path, 'torchscript = "net.ts"', ""))
+    for _ in range(2):
+        images = torch.rand(1, 3, 32, 48, requires_grad=True)
+        segmenter(images).sum().backward()  # type: ignore[no-untyped-call]
+        predict(segmenter, image_of(0))
+
+
 def test_a_network_that_is_there_already(tmp_path: Path) -> None:
     (tmp_path / "made.py").write_text(CODE + "\nmade = Net(3)\n")
     made = load_model(card(tmp_path, 'factory = "./made.py:made"'))
