@@ -223,11 +223,11 @@ def test_torchscript_has_a_gradient_before_and_after_it_was_only_asked(tmp_path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(Joined().eval(), torch.zeros(1, 3, 32, 48))  # type: ignore[no-untyped-call]
-        torch.jit.save(traced, tmp_path / "net.ts")  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, tmp_path / "net.ts")
     segmenter = load_model(card(tmp_path, 'torchscript = "net.ts"', ""))
     for _ in range(2):
         images = torch.rand(1, 3, 32, 48, requires_grad=True)
-        segmenter(images).sum().backward()  # type: ignore[no-untyped-call]
+        segmenter(images).sum().backward()
         predict(segmenter, image_of(0))
 
 
