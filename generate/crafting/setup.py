@@ -77,12 +77,16 @@ class Setup:
         self.groups = groups(self.models, config.victims)
         self.deployed = open_deployed(config, bundle, self.models)
 
-    def opened(self, table: ClassTable) -> CheckedDataset:
-        """The dataset, its images brought to `size`; `table` has the classes of one that does not say them."""
-        config = self.config
-        return open_dataset(
-            config.dataset, dataset_root(config.data_root), config.split, self.size, self.resize, table, config.ignore
-        )
+    def opened(self, table: ClassTable, split: str | None = None) -> CheckedDataset:
+        """The dataset, its images brought to `size`. Raises DataError, ConfigurationError.
+
+        Args:
+            table: the classes of a dataset that does not say them.
+            split: None for that of the configuration.
+        """
+        config, root = self.config, dataset_root(self.config.data_root)
+        split = config.split if split is None else split
+        return open_dataset(config.dataset, root, split, self.size, self.resize, table, config.ignore)
 
     def settle_size(self, table: ClassTable) -> None:
         """Bring images of different sizes to the most common one, if no size was asked for, and note what that does.

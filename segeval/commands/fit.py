@@ -1,7 +1,8 @@
 """``segeval fit``."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +23,13 @@ from segeval.commands.options import (
     parse_size,
 )
 from segeval.console import progress, say
+from segeval.errors import DataError
+
+if TYPE_CHECKING:
+    from segeval.generate.crafting.setup import Setup
+
+FEW = 3
+"""Images that the next command names where it cannot name a split."""
 
 
 def fit(
@@ -113,7 +121,30 @@ def fit(
         f"success on the {len(record.images)} image(s) it was fitted on: {record.success:.3f}, {control} "
         f"{record.blank:.3f}"
     )
+    images = unseen(fitting.setup, record.images)
+    if images == []:
+        say("score it with `segeval craft` on images that it was not fitted on: there are no others here")
+        return
     words = [word for name in model for word in ("--model", name)]
     here = ("--out", out.with_name(out.name + "-set"), "--dataset", dataset, *words, "--scope", "full")
+    chosen = [word for image in images or () for word in ("--image", image)]
     roots = [*(() if data_root is None else ("--data-root", data_root)), *ignoring(ignore)]
-    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *roots)}")
+    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *chosen, *roots)}")
+
+
+def unseen(setup: "Setup", used: Sequence[str]) -> list[str] | None:
+    """Images to score a pattern on: None for the whole default split, a few where it shares images with the fitted one.
+
+    Args:
+        setup: what the pattern was fitted with.
+        used: ids of the images it was fitted on.
+    """
+    from segeval.datasets import default_split
+
+    try:
+        scored = setup.opened(setup.dataset.table, default_split(setup.config.dataset)).ids
+    except DataError:  # there is no such split
+        return []
+    if not set(scored) & set(used):
+        return None
+    return [image for image in scored if image not in set(used)][:FEW]
