@@ -9,7 +9,7 @@ report.to_pandas()
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,7 @@ class Replayed:
     """Label maps and latencies of a bundle. path: the replay's folder.   record: what was run."""
 
     path: Path
-    record: "Replay"
+    record: "Replay" = field(repr=False)
 
     def _repr_html_(self) -> str:
         return shown(self.path, ", ".join(engine.name for engine in self.record.engines))
@@ -101,7 +101,7 @@ class Report:
     """How much survived. path: the report's folder.   record: every number of it."""
 
     path: Path
-    record: "SurvivalReport"
+    record: "SurvivalReport" = field(repr=False)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """A row per network, attack, task and engine: docs/survival.md explains the columns."""
@@ -179,6 +179,8 @@ def deploy(
     out: str | Path,
     target: str = "cpu",
     precisions: "Sequence[Precision] | None" = None,
+    *,
+    allow: Sequence[str] = (),
     **options: Any,
 ) -> Bundle:
     """Write a bundle, as `segeval deploy` does.
@@ -188,11 +190,15 @@ def deploy(
         out: folder of the bundle.
         target: a name from `segeval ls targets`.
         precisions: None for those of the target.
+        allow: code of your own network or dataset that may run, as `--allow` names it.
         **options: further arguments of `segeval.deploy.deploy`: calibrations, corruptions, batch, progress …
     """
     from segeval.deploy import deploy as write_bundle
+    from segeval.deploy.given import Given
 
-    write_bundle(folder_of(adversarial), Path(out), target, precisions, **options)
+    given: Given = options.pop("given", Given())
+    given = replace(given, allowed=given.allowed | frozenset(allow))
+    write_bundle(folder_of(adversarial), Path(out), target, precisions, given=given, **options)
     return Bundle(Path(out))
 
 

@@ -36,6 +36,8 @@ class SegevalError(Exception):
         super().__init__(what)
         self.what = what
         self.hint = hint
+        if hint:  # for a traceback, as in a notebook; the commands print no traceback
+            self.add_note(f"what to do: {hint}")
 
     def __reduce__(self) -> tuple[type["SegevalError"], tuple[str, str]]:
         """With its hint, on the way from one process to another."""
