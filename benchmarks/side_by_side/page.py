@@ -15,6 +15,8 @@ from benchmarks.side_by_side.runs import CAMVID, CITYSCAPES, RUNS, WITH_BUDGET, 
 DOCS = Path(__file__).parents[2] / "docs"
 BEGIN, END = "<!-- tables: written by benchmarks.side_by_side.page -->\n", "<!-- end of tables -->\n"
 BUDGETS = (1, 2, 4, 8)
+LEAST = 0.05
+"""Success from which on an attack is in the table of equal change."""
 Cell = Callable[["pd.Series[float]"], str]
 
 
@@ -94,7 +96,7 @@ def by_budget(root: Path, model: str, engine: str, cell: Cell) -> str:
         column = {
             attack: row
             for attack, row in rows_of(root, name, "untargeted", engine).items()
-            if attack in (*WITH_BUDGET, "ddn")
+            if attack in (*WITH_BUDGET, *RUNS[name].attacks)
         }
         if column:
             kept.append((head, column))
@@ -109,7 +111,11 @@ def equal_change(root: Path, model: str, task: str) -> str:
         for engine in ("desktop", "int8"):
             columns.append(rows_of(root, f"{model}-budget-1", task, engine, within))
             heads.append(f"within {within:g}, {'fp32' if engine == 'desktop' else engine}")
-    return markdown(["attack", *heads], merged(columns, success)) if all(columns) else ""
+    if not all(columns):
+        return ""
+    found = {attack for column in columns[::2] for attack, row in column.items() if row.success_mean >= LEAST}
+    kept = [{attack: row for attack, row in column.items() if attack in found} for column in columns]
+    return markdown(["attack", *heads], merged(kept, success))
 
 
 def standard(root: Path, model: str) -> str:

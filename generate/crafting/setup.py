@@ -11,7 +11,7 @@ from segeval.datasets.checked import CheckedDataset
 from segeval.datasets.sizes import most_common, told_of_sizes
 from segeval.errors import ConfigurationError, nearest
 from segeval.files.set_folder import SetFolder
-from segeval.files.sets import AdversarialSample, CraftConfig, DeployedFile, Grouping, SkippedSample, TaskRecord
+from segeval.files.sets import AdversarialSample, CraftConfig, DeployedFile, Grouping, Scope, SkippedSample, TaskRecord
 from segeval.models import Segmenter, load_models
 from segeval.models.cards.card import CARD_OF_CLASSES
 from segeval.models.loading import named_specs
@@ -72,6 +72,7 @@ class Setup:
         table = self.dataset.table
         resolved = {task.name: task.resolve(table) for task in map(parse_task, config.tasks)}
         self.tasks = [TaskRecord(name, *goal) for name, goal in resolved.items()]
+        self.notes += tuple(told_of_scopes(config.scopes, self.tasks, len(table)))
         for pattern in self.patterns:
             pattern.require_made_for(table, self.tasks)
         self.groups = groups(self.models, config.victims)
@@ -265,3 +266,16 @@ def spread(length: int, limit: int | None) -> list[int]:
     if limit is None or limit >= length:
         return list(range(length))
     return [index * length // limit for index in range(limit)]
+
+
+def told_of_scopes(scopes: Sequence[Scope], tasks: Sequence[TaskRecord], classes: int) -> Iterator[str]:
+    """What to say of tasks that are about every class, whose φ is the whole image.
+
+    Args:
+        scopes: of the attacks.
+        tasks: of the set.
+        classes: number of classes of the dataset.
+    """
+    for task in tasks:
+        if len(set(scopes)) > 1 and len(task.sources) == classes:
+            yield f"{task.name} attacks nearly every pixel: --scope local and full are nearly the same, one is enough"

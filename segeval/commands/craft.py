@@ -228,7 +228,8 @@ def craft(
     if manifest.skipped:
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were skipped")
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
-    say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *own)}")
+    expected = [word for corruption in manifest.config.robust_to for word in ("--corruption", corruption)]
+    say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *expected, *own)}")
 
 
 def code_of(manifest: AdversarialSet) -> list[str]:
