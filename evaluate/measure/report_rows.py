@@ -93,6 +93,11 @@ class ReportRows:
         return tuple(row for row in self.together if row.key.own)
 
     @property
+    def by_task(self) -> tuple[SurvivalRow, ...]:
+        """The rows of single tasks, of attacks that were made for the model: pooled, the task with the largest φ wins."""
+        return tuple(row for row in self.survival if row.key.own and row.task is not None)
+
+    @property
     def headline(self) -> tuple[SurvivalRow, ...]:
         """The attack of the verdict on every engine that ships, in order; nothing if no attack reached a pixel."""
         strongest = self.strongest
@@ -109,7 +114,7 @@ class ReportRows:
         attack on the network reached a pixel.
         """
         precisions = {row.precision for row in self.survival}
-        known = [row for row in self.on_network.as_shipped.own if row.survival.mean is not None]
+        known = [row for row in self.on_network.as_shipped.by_task if row.survival.mean is not None]
         candidates = [row for row in known if row.precision == coarsest(precisions)]
         return max(candidates, key=lambda row: row.desktop_success.mean or 0.0, default=None)
 

@@ -49,7 +49,7 @@ class Overview:
 
 def overview(rows: ReportRows) -> Overview | None:
     """The attacks that were made for a model on its network, on engines as they ship; None if there are none."""
-    own = rows.on_network.as_shipped.own
+    own = rows.on_network.as_shipped.by_task
     if not own:
         return None
     first = decisive(rows)

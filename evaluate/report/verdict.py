@@ -1,6 +1,7 @@
 """The finding in sentences."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..measure.adaptive import AdaptiveTable
 from ..measure.bootstrap import FEWEST_FOR_INTERVAL
@@ -41,7 +42,7 @@ def verdict(rows: ReportRows, comparisons: Sequence[Comparison] = ()) -> tuple[s
         return (MADE_ON_FILES,)
     if row is None:
         return ("The attack failed: none reached a single pixel on the desktop, so nothing could have survived.",)
-    several = len({each.key.over_engines() for each in rows.on_network.as_shipped.own}) > 1
+    several = len({each.key.over_engines() for each in rows.on_network.as_shipped.by_task}) > 1
     first = plain_sentence(row, several, rows.clean_by_engine.get((row.model, row.engine)))
     if failed(row):
         return (first,)
@@ -59,7 +60,7 @@ def _on_the_engine(row: SurvivalRow) -> str:
 
 def _failures(rows: ReportRows) -> tuple[str, ...]:
     """Which attacks achieved next to nothing on the desktop."""
-    found = dict.fromkeys(_which(row, rows.survival) for row in rows.on_network.as_shipped.own if failed(row))
+    found = dict.fromkeys(_which(row, rows.survival) for row in rows.on_network.as_shipped.by_task if failed(row))
     if not found:
         return ()
     return (f"Failed on the desktop, with less than {percent(FAILED)} % of the attacked pixels: {', '.join(found)}.",)
@@ -119,8 +120,9 @@ def without_float(tables: Sequence[AdaptiveTable]) -> list[str]:
 
 def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """What the headline's engine changes, against the first one it is compared with, if it is more than chance."""
-    asked = ("engines", "survival", row.key)
-    pair = next((each for each in comparisons if (each.between, each.quantity, each.second) == asked), None)
+    keys = (row.key, replace(row.key, task=None))
+    asked = [("engines", "survival", key) for key in keys]
+    pair = next((each for each in comparisons if (each.between, each.quantity, each.second) in asked), None)
     if pair is None or not pair.significant:
         return ()
     paired = pair.paired
@@ -128,15 +130,16 @@ def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ..
         signed(None if v is None else 100 * v, 1) for v in (paired.difference, paired.low, paired.high)
     )
     brackets = "" if paired.low is None else f" [{low}, {high}]"
+    begin = "Against" if pair.second == row.key else "Over all tasks, against"
     return (
-        f"Against {pair.first_engine} that is {change} points{brackets}, {p_in_words(pair.p_holm)} after "
+        f"{begin} {pair.first_engine} that is {change} points{brackets}, {p_in_words(pair.p_holm)} after "
         "correction for all comparisons of the report.",
     )
 
 
 def _ranges(rows: ReportRows) -> tuple[str, ...]:
     """Per precision and file of the user's, where survival of the attacks begins and ends."""
-    own = [row for row in rows.on_network.as_shipped.own if row.survival.mean is not None and not failed(row)]
+    own = [row for row in rows.on_network.as_shipped.by_task if row.survival.mean is not None and not failed(row)]
     kinds = {kind: [row for row in own if row.kind == kind] for kind in dict.fromkeys(row.kind for row in own)}
     same = [kind for kind, known in kinds.items() if all(map(as_on_desktop, known))]
     sentences = [as_desktop_words(same)] if same else []

@@ -182,5 +182,5 @@ def test_what_is_more_than_chance_is_shown_and_stands_in_the_verdict(shared: Sha
     alike = [replace(pair, paired=replace(pair.paired, low=None, high=None)) for pair in certain]
     assert "points, p < 0.001" in verdict(rows, alike)[2]
     sentence = verdict(rows, certain)[2]
-    assert sentence.startswith(f"Against {MODEL}.fp32 that is −{-100 * difference:.1f} points [−")
+    assert sentence.startswith(f"Over all tasks, against {MODEL}.fp32 that is −{-100 * difference:.1f} points [−")
     assert "p < 0.001" in sentence

@@ -179,7 +179,7 @@ def test_the_first_screen_holds_the_sentence_the_pictures_and_the_matrix(page: P
     try:
         page.ask("window.scrollTo({top: 0, behavior: 'instant'})")
         ends = page.ask(f"[...document.querySelectorAll('{FIRST_SCREEN}')].map(e => e.getBoundingClientRect().bottom)")
-        assert len(ends) == 1 + 5 + 2 and max(ends) <= 900
+        assert len(ends) == 1 + 5 + 4 and max(ends) <= 900
         shown = page.ask("[...document.querySelectorAll('.shot > p')].map(p => p.textContent)")
         assert shown == ["Clean image", "Attacked image", "Desktop: clean", "Desktop: attacked", "int8: attacked"]
         wide = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
