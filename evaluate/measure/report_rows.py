@@ -94,7 +94,7 @@ class ReportRows:
 
     @property
     def by_task(self) -> tuple[SurvivalRow, ...]:
-        """The rows of single tasks, of attacks that were made for the model: pooled, the task with the largest φ wins."""
+        """The rows of single tasks, of attacks that were made for the model. Pooled, the largest φ would win."""
         return tuple(row for row in self.survival if row.key.own and row.task is not None)
 
     @property
