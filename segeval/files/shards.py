@@ -12,8 +12,10 @@ from segeval_runner.parts import Part, parse
 
 SAME = ("model", "precision", "backend", "backend_version", "height", "width", "batch", "classes")
 """What an engine has in common in all shards."""
-ONE_MACHINE = ("machine", "cpu", "threads")
-"""What of the environment latencies, and perhaps roundings, depend on."""
+ONE_MACHINE = ("machine", "cpu", "device", "threads")
+"""What of the environment latencies, and perhaps roundings, depend on. All Jetsons of a generation have one "cpu"."""
+ONE_WAY = ("file", "arithmetic", "gpu", "device", "provider", "power_mode")
+"""What of the facts of an engine they depend on."""
 
 
 class ShardedResults(EngineResults):
@@ -88,6 +90,9 @@ def whole(name: str, shards: Sequence[Replay], count: int) -> ReplayedEngine:
         for part in SAME:
             if getattr(engine, part) != getattr(found[0], part):
                 raise mixed(shards[0].root, shard.root, f"the {part} of {name}")
+        for fact in ONE_WAY:
+            if engine.facts.get(fact) != found[0].facts.get(fact):
+                raise mixed(shards[0].root, shard.root, f"the {fact.replace('_', ' ')} of {name}")
     return replace(
         found[0],
         inputs=sum(engine.inputs for engine in found),

@@ -363,7 +363,13 @@ def test_shards_are_one_replay(build: Build, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="are both shard 1/3"):
         evaluate(world.set_root, [first, tmp_path / "copy"], tmp_path / "never")
     record = Replay.open(second).record
-    other = replace(record, environment=replace(record.environment, cpu="another"))
-    write_atomic(second / "replay.json", encode(other))
-    with pytest.raises(ConfigurationError, match="no shards of one replay: they differ in the cpu"):
-        evaluate(world.set_root, [first, second, third], tmp_path / "never")
+    engine = record.engines[0]
+    modes = (replace(engine, facts={**engine.facts, "power_mode": "15W"}), *record.engines[1:])
+    for what, other in (
+        ("cpu", replace(record, environment=replace(record.environment, cpu="another"))),
+        ("device", replace(record, environment=replace(record.environment, device={"model": "AGX Orin"}))),
+        (f"power mode of {engine.name}", replace(record, engines=modes)),
+    ):
+        write_atomic(second / "replay.json", encode(other))
+        with pytest.raises(ConfigurationError, match=f"no shards of one replay: they differ in the {what}"):
+            evaluate(world.set_root, [first, second, third], tmp_path / "never")
