@@ -20,18 +20,20 @@ MADE = (*FOLDERS, "samples.jsonl", "set.json")
 def opened(folder: SetFolder, fresh: AdversarialSet, resume: bool) -> AdversarialSet:
     """The manifest on disk: `fresh`, or that of the same configuration.
 
-    A set of another configuration in which nothing was attacked yet, perhaps because it could not be, gives way.
+    A set in which nothing was attacked yet, perhaps because it could not be, gives way to one of another configuration,
+    and of the same if it is not to be resumed: a process of torchrun that is refused leaves such a set.
     """
     root = folder.root
     if not folder.manifest_path.exists():
         folder.write_manifest(fresh)
         return fresh
     found = folder.manifest()
-    if changed := differences(found, fresh):
-        if not found.complete and not begun(folder):
-            remove(root, FOLDERS)
-            folder.write_manifest(fresh)
-            return fresh
+    changed = differences(found, fresh)
+    if (changed or not resume) and not found.complete and not begun(folder):
+        remove(root, FOLDERS)
+        folder.write_manifest(fresh)
+        return fresh
+    if changed:
         raise ConfigurationError(*refusal(root, found, changed))
     if not resume and not found.complete:
         raise ConfigurationError(f"{root} holds an unfinished set", "continue it with --resume")
