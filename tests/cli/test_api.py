@@ -47,6 +47,26 @@ def test_the_chain_returns_what_shows_itself(world: Any, tmp_path: Path) -> None
     assert "espnet-synthetic.int8" in replayed._repr_html_()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"scopes": ["locl"]}, "'locl' - at `scopes"),
+        ({"tasks": "vehicle-to-road"}, "got `str` - at `tasks`"),
+        ({"keep": "bst"}, "keep"),
+        ({"steps": 1.5}, "steps"),
+        ({"limit": 0}, "limit is 0"),
+        ({"stop_at": 2}, "stop_at is 2"),
+        ({"attacks": "fgsm"}, "attacks is one text"),
+        ({"models": "espnet-synthetic"}, "models is one text"),
+    ],
+)
+def test_an_impossible_value_is_refused_before_a_set_is_made(tmp_path: Path, wrong: Any, told: str) -> None:
+    given = {"models": ["espnet-synthetic"], "attacks": ["fgsm"], **wrong}
+    with pytest.raises(ConfigurationError, match=told):
+        craft(tmp_path / "set", "synthetic", **given)
+    assert not (tmp_path / "set").exists()
+
+
 def test_the_command_takes_a_set_from_python_for_its_own(
     call: Callable[..., Any], world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
