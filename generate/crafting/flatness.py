@@ -15,6 +15,8 @@ from .samples import ImageFiles, load, make_problem
 
 IMAGES = 3
 """On which a loss must be flat before a network is refused."""
+WITHOUT_GRADIENT = "look for an operation without a gradient (rounding, argmax, detach) or saturated activations"
+"""What to do if it is."""
 
 
 def require_gradients(folder: SetFolder, jobs: Sequence[Job], files: Mapping[str, ImageFiles]) -> None:
@@ -31,7 +33,7 @@ def require_gradients(folder: SetFolder, jobs: Sequence[Job], files: Mapping[str
             raise EngineError(
                 f"{name}: the gradient of its loss is zero in float32 on {', '.join(images)}: an attack has nothing to "
                 "follow, and its failure would say nothing about robustness",
-                "look for an operation without a gradient (rounding, argmax, detach) or saturated activations",
+                WITHOUT_GRADIENT,
             )
 
 
