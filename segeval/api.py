@@ -9,6 +9,7 @@ report.to_pandas()
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -110,7 +111,10 @@ class Report:
 
     def _repr_html_(self) -> str:
         lines = "<br>".join(map(escape, self.record.verdict))
-        return shown(self.path / "report.html", "") + f"<p>{lines}</p>" + self.to_pandas().to_html(max_rows=20)
+        page = shown(self.path / "report.html", "") + f"<p>{lines}</p>"
+        with suppress(MissingPrerequisiteError):  # without pandas there is no table
+            page += str(self.to_pandas().to_html(max_rows=20))
+        return page
 
 
 def craft(

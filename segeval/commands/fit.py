@@ -18,8 +18,8 @@ from segeval.commands.options import (
     Size,
     check_device,
     command,
-    ignoring,
     parse_size,
+    same_images,
 )
 from segeval.console import progress, say
 
@@ -115,5 +115,5 @@ def fit(
     )
     words = [word for name in model for word in ("--model", name)]
     here = ("--out", out.with_name(out.name + "-set"), "--dataset", dataset, *words, "--scope", "full")
-    roots = [*(() if data_root is None else ("--data-root", data_root)), *ignoring(ignore)]
-    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *roots)}")
+    images = same_images(data_root, ignore, size)
+    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *images)}")
