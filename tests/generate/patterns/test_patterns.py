@@ -88,7 +88,7 @@ def test_on_a_linear_network_every_pixel_goes_the_whole_budget_downhill() -> Non
 @pytest.mark.parametrize("change", [torch.Tensor.detach, torch.Tensor.round])
 def test_nothing_is_fitted_without_a_gradient(change: Callable[[torch.Tensor], torch.Tensor]) -> None:
     usual = linear(0)
-    flat = replace(usual, networks=(lambda images: change(usual.networks[0](images)),))
+    flat = replace(usual, networks=(lambda images: change(usual.networks[0](images)),))  # type: ignore[arg-type]
     form = Universal(budget=4, loss="ce")
     with pytest.raises(EngineError, match="gradient of a pattern is zero"):
         fit(form, lambda number, turn: flat, 1, (), Course(2, 1, 0), form.start(12, 20), lambda step: None)
