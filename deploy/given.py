@@ -12,9 +12,10 @@ from segeval.models import Segmenter
 from segeval.models.cards import identity, open_card, read_card
 from segeval.models.loading import candidates, load, load_spec
 from segeval.models.model_names import ModelName
+from segeval.places import with_home
 from segeval.registry import MODELS
 
-from .moved import elsewhere, looked_in, read_from, with_moved
+from .moved import elsewhere, is_file_of, looked_in, read_from, with_moved
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,12 @@ def allowing(codes: Sequence[str]) -> str:
 
 def find_card(record: ModelRecord, recorded: CardRecord, beside: Path, given: Given) -> Path:
     """The model card with the recorded hash, wherever it is by now. Raises WeightsError if it is nowhere."""
-    typed = Path(record.source).expanduser()
+    typed = with_home(record.source)
     named = given.weights.get(record.name)
     usual = (typed, beside.parent / typed, beside.parent / typed.name, beside / typed.name)
     places = [named] if named is not None else list(dict.fromkeys((*usual, *elsewhere(typed, beside))))
     for place in places:
-        if place.is_file() and sha256_file(place) == recorded.sha256:
+        if is_file_of(place, recorded.sha256):
             return place
     raise WeightsError(
         f"the model card of {record.name} is not here (sha256 {recorded.sha256}); looked for it in{looked_in(places)}",
@@ -132,7 +133,7 @@ def find_recorded(record: ModelRecord, source: str, beside: Path, given: Given) 
     named = given.weights.get(record.name)
     places = [named] if named is not None else list(dict.fromkeys(places_of(record, source, beside)))
     for place in places:
-        if place.is_file() and sha256_file(place) == record.weights_sha256:
+        if is_file_of(place, record.weights_sha256):
             return place
     raise WeightsError(
         f"the weights of {record.name} that were attacked are not here (sha256 {record.weights_sha256}); "
@@ -144,7 +145,7 @@ def find_recorded(record: ModelRecord, source: str, beside: Path, given: Given) 
 def places_of(record: ModelRecord, source: str, beside: Path) -> Iterator[Path]:
     """Where the weights of a network may be: their old place, beside the set, and the usual folders."""
     if record.weights:
-        typed = Path(record.weights).expanduser()
+        typed = with_home(record.weights)
         yield from (typed, beside.parent / typed, *elsewhere(typed, beside))
     elif weights := load_spec(source).weights:
         yield from (*candidates(weights), *elsewhere(Path(weights.file), beside))

@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from segeval.errors import some
+from segeval.errors import DataError, some
 from segeval.files.sets import CardRecord
 from segeval.files.storage import sha256_file
 from segeval.models.cards import ModelCard
 from segeval.models.loading import WEIGHTS
-from segeval.places import cache_folder, data_folder
+from segeval.places import cache_folder, data_folder, with_home
 
 
 def elsewhere(typed: Path, beside: Path, *more: Path) -> Iterator[Path]:
@@ -27,17 +28,26 @@ def elsewhere(typed: Path, beside: Path, *more: Path) -> Iterator[Path]:
     kinds = WEIGHTS if typed.suffix in WEIGHTS else (typed.suffix,)
     yield from (folder / typed.name for folder in folders)
     for folder in folders:  # renamed meanwhile
-        if folder.is_dir():
-            yield from sorted(path for path in folder.iterdir() if path.suffix in kinds and path.is_file())
+        with suppress(OSError):  # of a folder that is not there or cannot be read
+            yield from sorted(path for path in folder.iterdir() if path.suffix in kinds)
 
 
 def looked_in(places: Iterable[Path]) -> str:
     """Folders that were searched for a file by its hash, a line each, with what is there instead."""
     others: dict[Path, set[str]] = {}
     for place in places:
-        others.setdefault(place.parent, set()).update([place.name] if place.is_file() else [])
+        others.setdefault(place.parent, set()).update(seen(place))
     told = {folder: f" (not it: {some(sorted(names), 3)})" if names else "" for folder, names in others.items()}
     return "".join(f"\n  {folder}{what}" for folder, what in told.items())
+
+
+def seen(place: Path) -> list[str]:
+    """What to call a file that is at a place, but not the one that is looked for."""
+    try:
+        there = place.is_file()
+    except OSError:
+        return ["cannot be read"]
+    return [place.name if os.access(place, os.R_OK) else f"{place.name} cannot be read"] if there else []
 
 
 def with_moved(card: ModelCard, recorded: CardRecord, beside: Path) -> ModelCard:
@@ -51,7 +61,7 @@ def with_moved(card: ModelCard, recorded: CardRecord, beside: Path) -> ModelCard
     hashes = {file.path: file.sha256 for file in recorded.files}
     moved = dict[str, Path]()
     for named in card.source.files:
-        wanted = hashes.get(Path(named).expanduser().as_posix())
+        wanted = hashes.get(with_home(named).as_posix())
         usual = card.beside(named)
         if wanted is None or is_file_of(usual, wanted):
             continue
@@ -63,8 +73,11 @@ def with_moved(card: ModelCard, recorded: CardRecord, beside: Path) -> ModelCard
 
 
 def is_file_of(path: Path, wanted: str) -> bool:
-    """Whether a file is there and has this sha256."""
-    return path.is_file() and sha256_file(path) == wanted
+    """Whether a file is there, can be read and has this sha256."""
+    try:
+        return path.is_file() and sha256_file(path) == wanted
+    except (OSError, DataError):  # in a folder of another user
+        return False
 
 
 def read_from(card: ModelCard, recorded: str) -> Path:
@@ -79,7 +92,7 @@ def read_from(card: ModelCard, recorded: str) -> Path:
     """
     usual = card.path.parent / recorded
     for named, place in card.moved.items():
-        if Path(named).expanduser().as_posix() == recorded:
+        if with_home(named).as_posix() == recorded:
             return place
         near = place.parent / os.path.relpath(usual, (card.path.parent / named).parent)
         if near.is_file():

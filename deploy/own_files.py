@@ -11,6 +11,7 @@ from segeval.files.encoding import encode
 from segeval.files.sets import ModelRecord
 from segeval.files.storage import sha256, sha256_file
 from segeval.graphs.brought import data_of
+from segeval.places import with_home
 from segeval.precision import EnginePrecision, spelled
 from segeval_runner.described import Input, Output
 
@@ -94,7 +95,7 @@ def one(text: str, option: str, models: Sequence[ModelRecord]) -> tuple[tuple[st
         raise ConfigurationError(what, f"put one of them in front: {names[0]}.{text}; networks: {', '.join(names)}")
     if dot and model not in names:
         raise ConfigurationError(f"{option} {text}: the set has no network {model!r}", nearest(model, names))
-    file = Path(path).expanduser()
+    file = with_home(path)
     if not file.is_file():
         raise ConfigurationError(
             f"{option} {text}: {file} is {'a folder' if file.is_dir() else 'not there'}", "check the path behind ="

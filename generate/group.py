@@ -4,6 +4,7 @@ They talk through the key-value store that torchrun keeps for them, not by colle
 again and again, so that signals, errors and lost processes end the wait.
 """
 
+import atexit
 import contextlib
 import io
 import os
@@ -201,13 +202,21 @@ class Group:
     def beat(self) -> None:
         """Give signs of life from now on."""
 
+        ended = threading.Event()
+
         def beats() -> None:
             with contextlib.suppress(distributed.DistError):  # who needs the store finds out that it is gone
-                while True:
+                while not ended.is_set():
                     self.store.add(f"beats/{self.rank}", 1)
-                    time.sleep(BEAT_S)
+                    ended.wait(BEAT_S)
 
-        threading.Thread(target=beats, name="signs of life", daemon=True).start()
+        thread = threading.Thread(target=beats, name="signs of life", daemon=True)
+        thread.start()
+
+        @atexit.register  # a thread that is at the store when Python ends would abort the process
+        def end() -> None:
+            ended.set()
+            thread.join(LAST_WORDS_S)
 
 
 ALONE = Group()

@@ -9,12 +9,13 @@ report.to_pandas()
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segeval.errors import MissingPrerequisiteError
+from segeval.errors import ConfigurationError, MissingPrerequisiteError
 from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
@@ -110,7 +111,10 @@ class Report:
 
     def _repr_html_(self) -> str:
         lines = "<br>".join(map(escape, self.record.verdict))
-        return shown(self.path / "report.html", "") + f"<p>{lines}</p>" + self.to_pandas().to_html(max_rows=20)
+        page = shown(self.path / "report.html", "") + f"<p>{lines}</p>"
+        with suppress(MissingPrerequisiteError):  # without pandas there is no table
+            page += str(self.to_pandas().to_html(max_rows=20))
+        return page
 
 
 def craft(
@@ -141,7 +145,7 @@ def craft(
     """
     from segeval.generate.crafting.craft import Crafter
 
-    config = crafting_config(dataset, models, attacks_of(attacks), **options)
+    config = crafting_config(dataset, models, attacks_of(listed("attacks", attacks)), **options)
     Crafter(config, Path(out)).run(resume, progress, workers)
     return CraftedSet(Path(out))
 
@@ -158,20 +162,52 @@ def crafting_config(dataset: str, models: Sequence[str], attacks: Sequence[str],
         **options: further fields of `CraftConfig`.
 
     Raises:
-        UnknownNameError: for the dataset; TypeError for an option that does not exist.
+        ConfigurationError: for a dataset or a value that is not possible; TypeError for an option that does not exist.
     """
     from segeval.datasets import default_split
 
-    given: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
-    }
+    given = dict(options)
     root, bundle = dataset_root(given.get("data_root")), given.get("bundle")
     given["split"] = given.get("split") or default_split(dataset)
     given["data_root"] = str(root) if root else None
     given["bundle"] = str(Path(bundle).absolute()) if bundle else None
     on_files = set(given.get("on", ())) - {"fp32"}
     given["engines"] = tuple(dict.fromkeys(given.get("engines") or ([DEFAULT_ENGINE] if on_files else ())))
-    return CraftConfig(dataset, tuple(models), tuple(attacks), **given)
+    return sensible(CraftConfig(dataset, tuple(listed("models", models)), tuple(attacks), **given))
+
+
+LEAST = {"limit": 1, "steps": 1, "batch_size": 1, "seed": 0, "stop_at": 0}
+"""The smallest value of options that are numbers."""
+
+
+def sensible(config: CraftConfig) -> CraftConfig:
+    """A configuration with values of the types that its record has, or else nobody could read the set.
+
+    Raises ConfigurationError naming the option that is wrong.
+    """
+    import msgspec
+
+    try:
+        made = msgspec.convert(msgspec.to_builtins(config), CraftConfig)
+    except (msgspec.ValidationError, TypeError, OverflowError) as error:
+        told = str(error).replace("`$.", "`")
+        raise ConfigurationError(
+            f"an option of craft is not possible: {told}", "options are the fields of segeval.files.sets.CraftConfig"
+        ) from error
+    for name, least in LEAST.items():
+        value = getattr(made, name)
+        if value is not None and not value >= least:
+            raise ConfigurationError(f"{name} is {value}, and must be at least {least}")
+    if made.stop_at is not None and made.stop_at > 1:
+        raise ConfigurationError(f"stop_at is {made.stop_at}, and is a rate of success, at most 1")
+    return made
+
+
+def listed(name: str, values: Sequence[str]) -> Sequence[str]:
+    """Several names. Raises ConfigurationError for a single text, whose letters would be taken for names."""
+    if isinstance(values, str):
+        raise ConfigurationError(f"{name} is one text, and must be a list", f"write {name}=[{values!r}]")
+    return values
 
 
 def deploy(
@@ -196,6 +232,9 @@ def deploy(
     from segeval.deploy import deploy as write_bundle
     from segeval.deploy.given import Given
 
+    if precisions is not None:
+        listed("precisions", precisions)
+    listed("allow", allow)
     given: Given = options.pop("given", Given())
     given = replace(given, allowed=given.allowed | frozenset(allow))
     write_bundle(folder_of(adversarial), Path(out), target, precisions, given=given, **options)

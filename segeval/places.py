@@ -4,21 +4,30 @@ import os
 from pathlib import Path
 
 
+def with_home(text: str | Path) -> Path:
+    """A path with ``~`` expanded; as it is where there is no such user, which is how shells leave it."""
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def data_folder() -> Path | None:
     """``$SEGEVAL_DATA``: a folder with datasets and weights, if the user has one."""
     named = os.environ.get("SEGEVAL_DATA")
-    return Path(named).expanduser() if named else None
+    return with_home(named) if named else None
 
 
 def dataset_root(text: str | Path | None) -> Path | None:
     """The folder that a ``data_root`` names, absolute and with ``~`` expanded; None where none is named."""
-    return Path(text).expanduser().resolve() if text else None
+    return with_home(text).resolve() if text else None
 
 
 def cache_folder() -> Path:
     """``$XDG_CACHE_HOME/segeval``, or ``~/.cache/segeval``."""
     named = os.environ.get("XDG_CACHE_HOME")
-    return (Path(named).expanduser() if named else Path.home() / ".cache") / "segeval"
+    return (with_home(named) if named else Path.home() / ".cache") / "segeval"
 
 
 ALSO = {"cityscapes": ("cityscapes_frames",)}

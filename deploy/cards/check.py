@@ -17,7 +17,14 @@ from segeval.graphs.session import DeployedModel
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter
 from segeval.models.cards import ModelCard, open_card
-from segeval.models.soundness import answer, predict, require_logits_of, require_repeatable, worse_than_none
+from segeval.models.soundness import (
+    answer,
+    naming_changes_in_place,
+    predict,
+    require_logits_of,
+    require_repeatable,
+    worse_than_none,
+)
 from segeval.models.spec import fitting_size
 from segeval_runner.described import Resize
 
@@ -97,7 +104,8 @@ def gradient(segmenter: Segmenter, image: RgbImage) -> Finding:
     logits = segmenter(images)
     first, second = logits.topk(2, dim=1).values.unbind(1)
     lead = (first - second).sum()
-    found = torch.autograd.grad(lead, images, allow_unused=True)[0] if lead.requires_grad else None
+    with naming_changes_in_place(segmenter.spec.name):
+        found = torch.autograd.grad(lead, images, allow_unused=True)[0] if lead.requires_grad else None
     found = torch.zeros_like(images) if found is None else found  # the network lets none through
     if not bool(found.isfinite().all()):
         raise EngineError(f"{segmenter.spec.name} has a gradient that is not finite", "an attack cannot follow it")

@@ -1,6 +1,5 @@
 """What may lie in the folder of a set already: the same set, finished or not, or one in which nothing was attacked."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from segeval.errors import ConfigurationError
@@ -20,19 +19,21 @@ MADE = (*FOLDERS, "samples.jsonl", "set.json")
 def opened(folder: SetFolder, fresh: AdversarialSet, resume: bool) -> AdversarialSet:
     """The manifest on disk: `fresh`, or that of the same configuration.
 
-    A set of another configuration in which nothing was attacked yet, perhaps because it could not be, gives way.
+    A set in which nothing was attacked yet, perhaps because it could not be, gives way to one of another configuration,
+    and of the same if it is not to be resumed: a process of torchrun that is refused leaves such a set.
     """
     root = folder.root
     if not folder.manifest_path.exists():
         folder.write_manifest(fresh)
         return fresh
     found = folder.manifest()
-    if changed := differences(found, fresh):
-        if not found.complete and not begun(folder):
-            remove(root, FOLDERS)
-            folder.write_manifest(fresh)
-            return fresh
-        raise ConfigurationError(*refusal(root, found, changed))
+    changed = differences(found, fresh)
+    if (changed or not resume) and not found.complete and not begun(folder):
+        remove(root, FOLDERS)
+        folder.write_manifest(fresh)
+        return fresh
+    if changed:
+        raise ConfigurationError(*refusal(root, found, fresh))
     if not resume and not found.complete:
         raise ConfigurationError(f"{root} holds an unfinished set", "continue it with --resume")
     return folder.complete_manifest() if found.complete else found
@@ -44,16 +45,16 @@ def begun(folder: SetFolder) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def refusal(root: Path, found: AdversarialSet, changed: Sequence[str]) -> tuple[str, str]:
+def refusal(root: Path, found: AdversarialSet, fresh: AdversarialSet) -> tuple[str, str]:
     """That a folder holds another set than the one asked for, and what to do.
 
     Args:
         root: the folder.
         found: manifest of the set in it.
-        changed: see `differences`.
+        fresh: of the one asked for.
     """
-    names = ", ".join(changed)
-    if changed[0] not in MADE_FROM:
+    names = ", ".join(differences(found, fresh))
+    if other_options(found, fresh):
         what = f"{root} holds a set that was made with other options ({names})"
         return what, "choose another --out, or repeat the options of that set"
     usable = "; that one can still be deployed and evaluated" if found.complete else ""
@@ -66,10 +67,14 @@ def refusal(root: Path, found: AdversarialSet, changed: Sequence[str]) -> tuple[
 
 def differences(found: AdversarialSet, fresh: AdversarialSet) -> list[str]:
     """Names of what decides the result and differs between two manifests."""
-    options = [
+    inputs = [name for name in MADE_FROM if getattr(found, name) != getattr(fresh, name)]
+    return other_options(found, fresh) or inputs
+
+
+def other_options(found: AdversarialSet, fresh: AdversarialSet) -> list[str]:
+    """Names of the options that differ; models, attacks and tasks are also names of what is made from them."""
+    return [
         name
         for name in CraftConfig.__dataclass_fields__
         if name not in PLACES and getattr(found.config, name) != getattr(fresh.config, name)
     ]
-    inputs = [name for name in MADE_FROM if getattr(found, name) != getattr(fresh, name)]
-    return options or inputs

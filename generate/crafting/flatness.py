@@ -7,6 +7,7 @@ import torch
 
 from segeval.errors import EngineError
 from segeval.files.set_folder import SetFolder
+from segeval.models.soundness import naming_changes_in_place
 
 from ..attacks.problem import Problem
 from .jobs import Job
@@ -14,21 +15,25 @@ from .samples import ImageFiles, load, make_problem
 
 IMAGES = 3
 """On which a loss must be flat before a network is refused."""
+WITHOUT_GRADIENT = "look for an operation without a gradient (rounding, argmax, detach) or saturated activations"
+"""What to do if it is."""
 
 
 def require_gradients(folder: SetFolder, jobs: Sequence[Job], files: Mapping[str, ImageFiles]) -> None:
-    """Raise EngineError if the gradient of the loss is zero all over the first images of what attacks are made on."""
+    """Raise EngineError if the loss has no gradient, or one that is zero, on the first images of what is attacked."""
     first = {(job.attacked.names, job.attacked.unaware): job for job in reversed(jobs)}
     for asked, job in first.items():
         name = "+".join(job.attacked.names)
         alike = [each for each in jobs if (each.attacked.names, each.attacked.unaware) == asked]
         of_task = (each.images for each in alike if each.task == job.task)
         images = list(islice(dict.fromkeys(image for batch in of_task for image in batch), IMAGES))
-        if all(flat(folder, job, files[image]) for image in images):
+        with naming_changes_in_place(name):
+            nothing = all(flat(folder, job, files[image]) for image in images)
+        if nothing:
             raise EngineError(
                 f"{name}: the gradient of its loss is zero in float32 on {', '.join(images)}: an attack has nothing to "
                 "follow, and its failure would say nothing about robustness",
-                "look for an operation without a gradient (rounding, argmax, detach) or saturated activations",
+                WITHOUT_GRADIENT,
             )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from segeval.errors import EngineError
 
 from ..attacks.fitted import Form
 from ..attacks.problem import Problem
+from ..crafting.flatness import WITHOUT_GRADIENT
 from ..group import ALONE, Group
 
 MOMENTUM = 0.75
@@ -52,7 +54,7 @@ def fit(
             on the CPU no bit of the sum depends on the number of processes.
 
     Raises:
-        EngineError: if a loss is not finite, or a process is lost.
+        EngineError: if a gradient is not finite, or zero on all images of the first round, or a process is lost.
     """
     values, direction = start, torch.zeros_like(start)
     drawn = rounds(count, course)
@@ -65,6 +67,8 @@ def fit(
             source = place % group.size
             gradient = gradient + group.sent(next(own) if source == group.rank else nothing, source)
         direction = MOMENTUM * direction + gradient / gradient.abs().mean().clamp(min=torch.finfo(gradient.dtype).tiny)
+        if step + 1 == min(ceil(count / course.batch), course.steps) and not bool(direction.any()):
+            raise EngineError("the gradient of a pattern is zero in float32 on all images", WITHOUT_GRADIENT)
         values = form.moved(values, direction.sign(), step / max(course.steps - 1, 1))
         tick(step + 1)
     return (values * 255).round() / 255
@@ -80,10 +84,12 @@ def rounds(count: int, course: Course) -> Iterator[tuple[int, int]]:
 
 
 def slope(form: Form, values: Tensor, problem: Problem, region: tuple[int, ...], progress: float) -> Tensor:
-    """Gradient of the loss on one image. Raises EngineError if it is not finite."""
+    """Gradient of the loss on one image, zero if there is none. Raises EngineError if it is not finite."""
     values = values.detach().requires_grad_()
     logits = problem.logits(form.applied(values, problem, region))
     loss = problem.published_loss(logits, form.loss, progress).sum()
+    if not loss.requires_grad:
+        return torch.zeros_like(values)
     (gradient,) = torch.autograd.grad(loss, values)
     if not bool(gradient.isfinite().all()):
         raise EngineError("the gradient of a pattern is not finite", "fit it with smaller steps, or report this")

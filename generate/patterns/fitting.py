@@ -17,6 +17,7 @@ from segeval.files.patterns import MANIFEST, Kind, PatternRecord
 from segeval.files.provenance import revision, versions
 from segeval.files.sets import CraftConfig, FileRecord
 from segeval.files.storage import write_atomic
+from segeval.models.soundness import naming_changes_in_place
 from segeval.progress import Progress
 
 from ..attacks.fitted import digest, settings_of, to_picture
@@ -112,7 +113,8 @@ class Fitting:
         def tick(step: int) -> None:
             progress("fitting", step, config.steps)
 
-        return fit(self.form, problems, len(images), self.region, course, start, tick, self.group)
+        with naming_changes_in_place("+".join(model.record.name for model in self.setup.models)):
+            return fit(self.form, problems, len(images), self.region, course, start, tick, self.group)
 
     def scores(self, images: Sequence[Used], patterns: Sequence[Tensor], progress: Progress) -> list[float]:
         """Mean success of each of several values on these images, with the same places and light."""

@@ -20,8 +20,8 @@ from segeval.commands.options import (
     Split,
     check_device,
     command,
-    ignoring,
     parse_size,
+    same_images,
 )
 from segeval.console import progress, results, say
 from segeval.errors import GateMissedError
@@ -161,7 +161,7 @@ def judge(record: "AuditRecord") -> None:
     say(f"no sign that the gradient of {names} hides anything from {config.attack}")
     craft = config.craft
     words = [word for each in craft.models for word in ("--model", each)]
-    where = [] if craft.data_root is None else ["--data-root", craft.data_root]
-    where += ignoring(craft.ignore)
+    size = "x".join(map(str, craft.size)) if craft.size else None
+    where = same_images(craft.data_root, craft.ignore, size)
     of = ("--dataset", craft.dataset, *where, *words, "--task", *craft.tasks, "--attack", config.attack)
     say(f"next: {command('craft', '--out', 'runs/set', *of, '--set', f'{config.attack}.budget={config.budget}')}")

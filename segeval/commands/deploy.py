@@ -22,7 +22,7 @@ from segeval.commands.options import Allow, AsJson, DataRoot, Option, Out, Quiet
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
-from segeval.places import dataset_root
+from segeval.places import dataset_root, with_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -191,7 +191,7 @@ def weight_files(texts: "Sequence[str]") -> dict[str, Path]:
     found = {}
     for text in texts:
         label, _, rest = text.partition("=")
-        places = [Path(each).expanduser() for each in (rest, rest.partition("=")[2]) if each]
+        places = [with_home(each) for each in (rest, rest.partition("=")[2]) if each]
         file = next(filter(Path.is_file, places), None)  # behind LABEL=, or behind LABEL=NAME= as in craft
         if file is None:
             hint = "write LABEL=WEIGHTS, with the network's name in the set and a file"

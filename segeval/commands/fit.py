@@ -19,8 +19,8 @@ from segeval.commands.options import (
     Size,
     check_device,
     command,
-    ignoring,
     parse_size,
+    same_images,
 )
 from segeval.console import progress, say
 from segeval.errors import DataError
@@ -128,8 +128,8 @@ def fit(
     words = [word for name in model for word in ("--model", name)]
     here = ("--out", out.with_name(out.name + "-set"), "--dataset", dataset, *words, "--scope", "full")
     chosen = [word for image in images or () for word in ("--image", image)]
-    roots = [*(() if data_root is None else ("--data-root", data_root)), *ignoring(ignore)]
-    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *chosen, *roots)}")
+    same = same_images(data_root, ignore, size)
+    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *chosen, *same)}")
 
 
 def unseen(setup: "Setup", used: Sequence[str]) -> list[str] | None:

@@ -9,7 +9,7 @@ import typer
 from segeval.commands.options import DataRoot, Device, Option, Quiet, Size, check_device, command, parse_size
 from segeval.console import say
 from segeval.errors import ConfigurationError
-from segeval.places import dataset_root
+from segeval.places import dataset_root, with_home
 
 if TYPE_CHECKING:
     from segeval.classes import ClassTable
@@ -93,7 +93,7 @@ def check(
     from segeval.deploy.cards import check_card
     from segeval.models.cards import open_card, read_card
 
-    read = read_card(card.expanduser())
+    read = read_card(with_home(card))
     wanted = parse_size(size) or read.size
     data = opened(dataset, data_root, wanted)
     segmenter = open_card(read, "", device)

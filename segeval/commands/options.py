@@ -139,9 +139,13 @@ def absolute_root(folder: Path | None) -> str | None:
     return str(root) if root else None
 
 
-def ignoring(values: Sequence[int]) -> list[str]:
-    """Values for --ignore as they are typed."""
-    return [word for value in values for word in ("--ignore", str(value))]
+def same_images(data_root: Path | str | None, ignore: Sequence[int], size: str | None) -> list[object]:
+    """The options that say which images the next command reads, as they are typed."""
+    return [
+        *(() if data_root is None else ("--data-root", data_root)),
+        *(word for value in ignore for word in ("--ignore", value)),
+        *(() if size is None else ("--size", size)),
+    ]
 
 
 def check_device(device: str) -> None:

@@ -96,6 +96,8 @@ def replay(
         show_latencies(done)
     if not engine:
         say_what_cannot_run_here(bundle, done)
+    if done.record.shard:
+        say(f"this is shard {done.record.shard}: give segeval evaluate all of them, in any order")
     say(f"next: {command('evaluate', 'SET', out, '--out', out.with_name(out.name + '-report'))}")
 
 

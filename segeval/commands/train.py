@@ -20,6 +20,7 @@ from segeval.commands.options import (
     check_device,
     command,
     parse_size,
+    same_images,
 )
 from segeval.console import progress, say
 
@@ -119,7 +120,8 @@ def train(
     with progress(quiet) as tick:
         weights = run(config, out, resume, tick, show_epoch)
     say(f"weights: {weights}")
-    say(f"next: {command('score', f'{model}={weights}', '--dataset', dataset)}")
+    images = same_images(data_root, ignore, size)
+    say(f"next: {command('score', f'{model}={weights}', '--dataset', dataset, *images)}")
 
 
 def show_epoch(report: "EpochReport") -> None:

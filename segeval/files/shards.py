@@ -12,8 +12,10 @@ from segeval_runner.parts import Part, parse
 
 SAME = ("model", "precision", "backend", "backend_version", "height", "width", "batch", "classes")
 """What an engine has in common in all shards."""
-ONE_MACHINE = ("machine", "cpu", "threads")
-"""What of the environment latencies, and perhaps roundings, depend on."""
+ONE_MACHINE = ("machine", "cpu", "device", "threads")
+"""What of the environment latencies, and perhaps roundings, depend on. All Jetsons of a generation have one "cpu"."""
+ONE_WAY = ("file", "arithmetic", "gpu", "device", "provider")
+"""What of the facts of an engine they depend on."""
 
 
 class ShardedResults(EngineResults):
@@ -84,10 +86,17 @@ def whole(name: str, shards: Sequence[Replay], count: int) -> ReplayedEngine:
         count: how many there should be.
     """
     found = [engine for shard in shards for engine in shard.engines if engine.name == name]
+    known: tuple[str, ...] = ()
     for engine, shard in zip(found, shards, strict=True):
         for part in SAME:
             if getattr(engine, part) != getattr(found[0], part):
                 raise mixed(shards[0].root, shard.root, f"the {part} of {name}")
+        for fact in ONE_WAY:
+            if engine.facts.get(fact) != found[0].facts.get(fact):
+                raise mixed(shards[0].root, shard.root, f"the {fact} of {name}")
+        known = known or engine.power_modes  # a short run may have seen none
+        if engine.power_modes not in ((), known):
+            raise mixed(shards[0].root, shard.root, f"the power mode of {name}")
     return replace(
         found[0],
         inputs=sum(engine.inputs for engine in found),

@@ -23,7 +23,7 @@ from segeval.models.model_names import FILES, ModelName, labelled, parse_model
 from segeval.models.safe import from_safetensors
 from segeval.models.segmenter import Segmenter
 from segeval.models.spec import ModelSpec, WeightsFile
-from segeval.places import places_of
+from segeval.places import places_of, with_home
 from segeval.registry import MODELS, Registry
 
 BUNDLED = Path(__file__).parent / "weights"
@@ -38,7 +38,7 @@ def load_spec(name: str) -> ModelSpec:
     Raises UnknownNameError, ConfigurationError, with the way to a model card where one is needed.
     """
     if is_card(name):
-        return read_card(Path(name).expanduser()).spec
+        return read_card(with_home(name)).spec
     require_no_file(name)
     spec = MODELS.load(name)
     if not isinstance(spec, ModelSpec):
@@ -107,7 +107,7 @@ def load(asked: ModelName, device: str = "cpu") -> Segmenter:
             raise ConfigurationError(what, "write them into a card of their own: [source] weights")
         return load_card(asked.name, asked.label, device)
     spec = load_spec(asked.name)
-    path = Path(asked.weights).expanduser() if asked.weights else find_weights(spec, asked.name)
+    path = with_home(asked.weights) if asked.weights else find_weights(spec, asked.name)
     state = read_state(path)
     network = build_network(spec, state, str(path))
     if asked.label:

@@ -1,6 +1,8 @@
 """Checks whether a network can be attacked and measured: finite logits of usual scale, mostly correct labels."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -42,6 +44,20 @@ def answer(segmenter: Segmenter, image: NDArray[np.uint8], where: str) -> Tensor
             "its weights are damaged or of another network, or its training diverged",
         )
     return logits
+
+
+@contextmanager
+def naming_changes_in_place(name: str) -> Iterator[None]:
+    """Turn PyTorch's refusal to go back through a tensor that was changed meanwhile into EngineError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "inplace operation" not in str(error):
+            raise
+        raise EngineError(
+            f"{name} changes a tensor in place that its gradient needs",
+            "let its forward begin with x = x.clone(), or look for operations such as mul_, += and inplace=True",
+        ) from error
 
 
 def require_repeatable(segmenter: Segmenter, image: NDArray[np.uint8], logits: Tensor, where: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def test_the_quickstart_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.Mo
     require_shown(found)
 
 
-def test_the_chain_returns_what_shows_itself(world: Any, tmp_path: Path) -> None:
+def test_the_chain_returns_what_shows_itself(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data: dict[str, Any] = {"data_root": str(world.data), "tasks": [world.task], "limit": 2}
     adversarial = craft(tmp_path / "set", "folder", [world.model], ["quick"], steps=2, **data)
     bundle = deploy(adversarial, tmp_path / "bundle", precisions=["fp32", "int8"], calibration_images=2)
@@ -45,6 +46,28 @@ def test_the_chain_returns_what_shows_itself(world: Any, tmp_path: Path) -> None
     found = {"adversarial": adversarial, "bundle": bundle, "report": report, "made": adversarial.to_pandas()}
     require_shown({**found, "rows": report.to_pandas()})
     assert "espnet-synthetic.int8" in replayed._repr_html_()
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert "report.html" in report._repr_html_() and "<table" not in report._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"scopes": ["locl"]}, "'locl' - at `scopes"),
+        ({"tasks": "vehicle-to-road"}, "got `str` - at `tasks`"),
+        ({"keep": "bst"}, "keep"),
+        ({"steps": 1.5}, "steps"),
+        ({"limit": 0}, "limit is 0"),
+        ({"stop_at": 2}, "stop_at is 2"),
+        ({"attacks": "fgsm"}, "attacks is one text"),
+        ({"models": "espnet-synthetic"}, "models is one text"),
+    ],
+)
+def test_an_impossible_value_is_refused_before_a_set_is_made(tmp_path: Path, wrong: Any, told: str) -> None:
+    given = {"models": ["espnet-synthetic"], "attacks": ["fgsm"], **wrong}
+    with pytest.raises(ConfigurationError, match=told):
+        craft(tmp_path / "set", "synthetic", **given)
+    assert not (tmp_path / "set").exists()
 
 
 def test_the_command_takes_a_set_from_python_for_its_own(

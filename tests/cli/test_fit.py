@@ -13,7 +13,7 @@ from segeval.files.set_folder import SetFolder
 def test_a_pattern_is_fitted_and_scored_on_other_images(call: Callable[..., Any], world: Any, tmp_path: Path) -> None:
     out = tmp_path / "runs/universal"
     given = ("--dataset", "folder", "--data-root", world.data, "--model", world.model, "--task", world.task)
-    fit = ("fit", "universal", "--out", out, *given, "--limit", 2, "--steps", 2, "--batch-size", 1)
+    fit = ("fit", "universal", "--out", out, *given, "--limit", 2, "--steps", 2, "--batch-size", 1, "--size", "32x64")
     ended = call(*fit)
     assert ended.code == 0, ended.err
     record, _ = read_pattern(out)

@@ -61,6 +61,15 @@ def test_weights_are_found_beside_the_set_and_here(
         place.unlink()
 
 
+def test_a_place_that_cannot_be_looked_at_is_passed_over(moved: tuple[ModelRecord, Path], tmp_path: Path) -> None:
+    record, copy = moved
+    shut = replace(record, weights=f"/{'long' * 100}.safetensors")  # refused as a folder of another user is
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_victim(shut, tmp_path / "set", Given())
+    shutil.copy(copy, tmp_path / "renamed.safetensors")
+    assert load_victim(shut, tmp_path / "set", Given()).record == shut
+
+
 def test_and_in_the_users_data(
     moved: tuple[ModelRecord, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +95,8 @@ def test_a_moved_file_is_named_as_crafted_too(tmp_path: Path) -> None:
     assert weight_files([f"mine={file}", f"other={NAME}={file}"]) == {"mine": file, "other": file}
     with pytest.raises(ConfigurationError, match="no such file"):
         weight_files([f"mine={tmp_path / 'none.pth'}"])
+    with pytest.raises(ConfigurationError, match="no such file"):
+        weight_files(["mine=~nobody-of-this-name/w.pth"])
 
 
 def test_or_where_the_user_says(moved: tuple[ModelRecord, Path], tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from segeval.evaluate.report.verdict import SIMULATED
 from segeval.files.bundles import BundledFile, BundleManifest, DeployOptions, Inputs, SetReference, Shard
 from segeval.files.encoding import decode, encode
 from segeval.files.engine_records import Calibration, CalibrationImage, EngineRecord, Parity
-from segeval.files.replays import Replay
+from segeval.files.replays import Replay, ReplayedEngine
 from segeval.files.storage import sha256, write_atomic
 from segeval.metrics import ConfusionMatrix
 from segeval.progress import silent
@@ -363,7 +363,20 @@ def test_shards_are_one_replay(build: Build, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="are both shard 1/3"):
         evaluate(world.set_root, [first, tmp_path / "copy"], tmp_path / "never")
     record = Replay.open(second).record
-    other = replace(record, environment=replace(record.environment, cpu="another"))
-    write_atomic(second / "replay.json", encode(other))
-    with pytest.raises(ConfigurationError, match="no shards of one replay: they differ in the cpu"):
-        evaluate(world.set_root, [first, second, third], tmp_path / "never")
+    engine = record.engines[0]
+
+    def with_mode(mode: str) -> tuple[ReplayedEngine, ...]:
+        return replace(engine, facts={**engine.facts, "power_mode": mode}), *record.engines[1:]
+
+    other_arithmetic = (replace(engine, facts={**engine.facts, "arithmetic": "another"}), *record.engines[1:])
+    last = Replay.open(third).record
+    write_atomic(third / "replay.json", encode(replace(last, engines=with_mode("MAXN"))))
+    for what, other in (
+        ("cpu", replace(record, environment=replace(record.environment, cpu="another"))),
+        ("device", replace(record, environment=replace(record.environment, device={"model": "AGX Orin"}))),
+        (f"arithmetic of {engine.name}", replace(record, engines=other_arithmetic)),
+        (f"power mode of {engine.name}", replace(record, engines=with_mode("15W"))),
+    ):
+        write_atomic(second / "replay.json", encode(other))
+        with pytest.raises(ConfigurationError, match=f"no shards of one replay: they differ in the {what}"):
+            evaluate(world.set_root, [first, second, third], tmp_path / "never")

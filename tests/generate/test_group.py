@@ -1,5 +1,8 @@
 """What the processes of a group tell each other; here they are threads around a store in memory."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -53,6 +56,14 @@ def test_a_process_that_falls_silent_is_not_waited_for(monkeypatch: pytest.Monke
     with pytest.raises(EngineError, match="process 0 of 2 has not been heard of") as caught:
         Group(1, 2, HashStore()).awaited("what never comes")
     assert "--resume" in caught.value.hint
+
+
+def test_a_process_ends_well_while_it_gives_signs_of_life() -> None:
+    script = "import time; from segeval.generate import group; group.BEAT_S = 0.0; group.joined(); time.sleep(0.05)"
+    torchrun = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "0"}
+    environment = {**os.environ, **torchrun, "TORCHELASTIC_RUN_ID": "alone"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_processes_that_start_again_meet_under_a_new_name() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from segeval.classes import ClassTable
 from segeval.errors import ConfigurationError
 from segeval.models.spec import Channels, ModelSpec, Preprocessing
+from segeval.places import with_home
 from segeval_runner.described import LEVELS, Input, Output, Three
 
 SourceKind = Literal["onnx", "factory", "torchscript", "exported"]
@@ -135,7 +136,7 @@ class ModelCard:
 
     def beside(self, file: str) -> Path:
         """A file that the card names."""
-        return self.moved.get(file) or self.path.parent / Path(file).expanduser()
+        return self.moved.get(file) or self.path.parent / with_home(file)
 
 
 def factories_in(arguments: Mapping[str, Any]) -> Iterator[str]:

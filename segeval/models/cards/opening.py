@@ -14,6 +14,7 @@ from segeval.models.cards.card_reading import read_card
 from segeval.models.model_names import CARD
 from segeval.models.safe import digest_of
 from segeval.models.segmenter import Segmenter
+from segeval.places import with_home
 from segeval.registry import SOURCES
 
 
@@ -39,7 +40,7 @@ def is_card(name: str) -> bool:
 
 def load_card(name: str, label: str = "", device: str = "cpu") -> Segmenter:
     """The network of the card at a path; see `open_card`."""
-    segmenter = open_card(read_card(Path(name).expanduser()), label, device)
+    segmenter = open_card(read_card(with_home(name)), label, device)
     segmenter.record = replace(segmenter.record, source=name)
     return segmenter
 

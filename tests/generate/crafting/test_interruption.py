@@ -87,6 +87,17 @@ def test_a_finished_set_is_neither_made_again_nor_taken_for_another(world: Any, 
         world.craft(folder.root, **options)
 
 
+def test_a_set_in_which_nothing_was_attacked_needs_no_resume(world: Any, tmp_path: Path) -> None:
+    def interrupt(stage: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt  # as torchrun does to the leader if another process is refused
+
+    config = replace(world.config, attacks=("fgsm",), scopes=("local",), limit=1)
+    with pytest.raises(KeyboardInterrupt):
+        Crafter(config, tmp_path).run(False, interrupt)
+    assert any((tmp_path / "clean").iterdir())
+    assert Crafter(config, tmp_path).run(False, lambda *step: None).complete
+
+
 def test_an_unfinished_set_asks_to_be_resumed(world: Any, tmp_path: Path) -> None:
     config = replace(world.config, attacks=("fgsm",), scopes=("local",))
     ticks = 0

@@ -57,6 +57,8 @@ def test_a_flat_loss_is_no_robustness(world: Any, tmp_path: Path) -> None:
         crafted(world, tmp_path / "detached", lambda logits: logits.detach())
     with pytest.raises(EngineError, match="the gradient of its loss is zero in float32"):
         crafted(world, tmp_path / "rounded", lambda logits: (logits * 64).round() / 64)
+    with pytest.raises(EngineError, match="changes a tensor in place"):
+        crafted(world, tmp_path / "in-place", lambda logits: logits.mul(logits) + logits.mul_(0))
 
 
 def test_nan_and_probabilities_end_a_craft_before_a_folder_is_made(world: Any, tmp_path: Path) -> None:

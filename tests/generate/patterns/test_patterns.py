@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from segeval.errors import ConfigurationError, DataError, FormatError, IntegrityError
+from segeval.errors import ConfigurationError, DataError, EngineError, FormatError, IntegrityError
 from segeval.files.encoding import encode_sealed
 from segeval.files.images import save_png
 from segeval.files.patterns import Kind, PatternRecord, read_pattern
@@ -83,6 +83,15 @@ def test_on_a_linear_network_every_pixel_goes_the_whole_budget_downhill() -> Non
     somewhere = torch.stack([problem.phi[0] for problem in problems]).any(0)
     downhill = (WEIGHTS[0] - WEIGHTS[1]).sign()[:, None, None] * 4 / 255
     assert torch.allclose(values, torch.where(somewhere, downhill, 0.0), atol=1e-7)
+
+
+@pytest.mark.parametrize("change", [torch.Tensor.detach, torch.Tensor.round])
+def test_nothing_is_fitted_without_a_gradient(change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    usual = linear(0)
+    flat = replace(usual, networks=(lambda images: change(usual.networks[0](images)),))  # type: ignore[arg-type]
+    form = Universal(budget=4, loss="ce")
+    with pytest.raises(EngineError, match="gradient of a pattern is zero"):
+        fit(form, lambda number, turn: flat, 1, (), Course(2, 1, 0), form.start(12, 20), lambda step: None)
 
 
 def test_a_patch_covers_as_few_blocked_pixels_as_any_place_does() -> None:
