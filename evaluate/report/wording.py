@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from segeval.console import visible
+from segeval.errors import counted
 from segeval.files.sets import CraftConfig
 
 from ..measure.estimate_records import Estimate
@@ -22,7 +23,7 @@ COMPUTED_BY = {
 
 def counted_images(number: int) -> str:
     """``1 image``, ``2 images``."""
-    return f"{number} image" + ("" if number == 1 else "s")
+    return counted(number, "image")
 
 
 def attack_name(key: RowKey) -> str:
