@@ -110,9 +110,8 @@ class Audit:
             done += 1
             progress(f"audit of {subject.name}", done, total)
 
-        return NetworkAudit(
-            subject.name, len(problems), (leads, *checks_of(measured(runs, problems, tick), self.config.budget))
-        )
+        checks = checks_of(measured(runs, problems, tick), self.config.budget)
+        return NetworkAudit(subject.name, len(problems), (leads, *checks))
 
     def problems(self, subject: Subject, examples: Sequence[Example]) -> Iterator[Problem]:
         """One for every image with a source pixel."""

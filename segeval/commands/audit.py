@@ -136,9 +136,10 @@ def audit(
 
 def show_plan(plan: "AuditPlan", config: "AuditConfig") -> None:
     """What is about to be computed."""
+    within, images = counted(config.budget, "level"), counted(plan.images, "image")
     say(
-        f"{config.attack} within {counted(config.budget, 'level')} on {', '.join(plan.subjects)}, "
-        f"up to {counted(plan.images, 'image')} of {config.craft.dataset}: {plan.gradients} gradients and {plan.queries} queries in all"
+        f"{config.attack} within {within} on {', '.join(plan.subjects)}, up to {images} of {config.craft.dataset}: "
+        f"{plan.gradients} gradients and {plan.queries} queries in all"
     )
 
 
