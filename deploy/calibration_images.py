@@ -71,11 +71,21 @@ def choose_calibration(
             raise
         return from_contents(contents, f"{config.dataset} has no usable train split: {error.what}", count, seed)
     own = {sha256(contents.image(id).tobytes()) for id in contents.clean}
-    found = from_dataset(dataset, f"{config.dataset}, train split", count, seed, own)
+    found = from_dataset(dataset, source_of(manifest, contents, dataset), count, seed, own)
     if found.images:
         return found
     why = f"every image of the train split of {config.dataset} is in the set"
     return from_contents(contents, why, count, seed)
+
+
+def source_of(manifest: AdversarialSet, contents: Contents, train: Dataset) -> str:
+    """Where the images of a train split come from: it may be what was attacked, as of a folder that has no splits."""
+    config = manifest.config
+    id = next((id for id in contents.clean if id in train.ids), None)
+    if id is None or not np.array_equal(train[list(train.ids).index(id)].image, contents.image(id)):
+        return f"{config.dataset}, train split"
+    split = "train split" if config.split == "train" else "which has no splits"
+    return f"{config.dataset}, {split}: images that are not attacked"
 
 
 def from_dataset(

@@ -159,7 +159,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     compared = comparisons(counted.rows, rows, about.attacks, seed, progress)
     return SurvivalReport(
         verdict=(
-            *verdict(rows, compared),
+            *verdict(rows, compared, about.attacks),
             *worst_sentences(attacked, rows.on_files),
             *audited(adaptive_tables(rows, compared, about)),
         ),

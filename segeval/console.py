@@ -1,5 +1,6 @@
 """Terminal output: progress with time left on stderr, results on stdout, errors with a remedy."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -26,8 +27,16 @@ LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal to draw a bar on."""
 
 PIPED_WIDTH = 120
+"""Characters of a line where neither a terminal nor COLUMNS says it."""
 
-results = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+def results_width() -> int | None:
+    """Characters of a line of results; None for what a terminal or COLUMNS says."""
+    told = os.environ.get("COLUMNS", "")
+    return None if sys.stdout.isatty() or (told.isdigit() and int(told)) else PIPED_WIDTH
+
+
+results = Console(width=results_width())
 messages = Console(stderr=True, highlight=False)
 
 

@@ -106,6 +106,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"Known: {some(names, MOST_NAMED)}."
 
 
+def counted(number: int, noun: str) -> str:
+    """For a message: ``1 step``, ``2 steps``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def some(names: Sequence[str], most: int = 5) -> str:
     """For a message: the first of many names, and how many there are besides."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

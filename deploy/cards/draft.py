@@ -33,10 +33,12 @@ class Draft:
         card: as far as it is known.
         unsure: what was guessed, by ``table.key``.
         trials: what was tried on an image with labels, the best first.
+        found: how that was decided, by ``table.key``.
     """
 
     card: ModelCard
     unsure: dict[str, str] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
     trials: Sequence[Trial] = ()
 
 
@@ -205,7 +207,8 @@ def settle(draft: Draft) -> None:
     """Take the best trial, and keep doubts that it leaves."""
     best, *others = draft.trials
     draft.card = replace(draft.card, input=best.input)
-    found = f"the best of {len(draft.trials)} tried on the labels given: mIoU {100 * best.miou:.1f} %"
+    found = f"best of {len(draft.trials)} tried: mIoU {100 * best.miou:.1f} %"
+    draft.found["input.range"] = found + (f"; next: {others[0].said}, {100 * others[0].miou:.1f} %" if others else "")
     near = [each for each in others if each.miou > best.miou - 0.02]
     poor = best.miou < max(0.15, 1.5 / len(draft.card.outputs))
     for key in ("input.colour", "input.range"):
@@ -213,16 +216,18 @@ def settle(draft: Draft) -> None:
         if poor:
             draft.unsure[key] = f"{found}, which is poor: check the classes and their order"
         elif near:
-            draft.unsure[key] = f"{found}; nearly as good: {', '.join(each.said for each in near[:3])}"
+            named = ", ".join(f"{each.said} ({100 * each.miou:.1f} %)" for each in near[:3])
+            draft.unsure[key] = f"{found}; nearly as good: {named}"
 
 
 def text_of(draft: Draft, file: Path) -> str:
-    """The card as TOML, with a comment at all that is unsure."""
+    """The card as TOML, with a comment at all that is unsure or was found by trying."""
     card = draft.card
 
     def line(table: str, key: str, value: object) -> str:
-        doubt = draft.unsure.get(f"{table}.{key}", "")
-        return f"{key} = {as_toml(value)}" + (f"  # unsure: {printable(doubt)}" if doubt else "")
+        doubt, found = (told.get(f"{table}.{key}", "") for told in (draft.unsure, draft.found))
+        comment = f"unsure: {doubt}" if doubt else found
+        return f"{key} = {as_toml(value)}" + (f"  # {printable(comment)}" if comment else "")
 
     wanted, given = card.input, card.output
     lines = [f"# What {printable(file.name)} is: docs/own-network.md explains the keys.", "[source]"]

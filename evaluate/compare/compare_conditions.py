@@ -1,6 +1,9 @@
-"""How the replays of two runs differ beside their labels: what a difference may come from."""
+"""How two runs differ beside their labels: what a difference may come from."""
 
 from collections.abc import Iterator, Sequence
+
+from segeval.errors import some
+from segeval.files.sets import AttackSpec
 
 from ..measure.report_records import EngineSummary
 from .compare_matching import Pair
@@ -11,22 +14,46 @@ Condition = tuple[str, str, str]
 
 
 def told_of_conditions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> str:
-    """A sentence on what differs in how the engines of two runs ran; empty if nothing does that the reports tell.
+    """A sentence on what differs in attacks and in how engines ran; empty if nothing does that the reports tell.
 
     Args:
         a: the first run.
         b: the second.
         pairs: engines that are compared.
     """
-    found = dict.fromkeys(
+    ran = (
         condition
         for one, other in pairs
         for condition in zip_conditions(conditions(a, one), conditions(b, other), one.precision)
     )
+    found = dict.fromkeys([*limits(a.report.set.attacks, b.report.set.attacks), *ran])
     if not found:
         return ""
     told = ", ".join(f"{what} {before} → {after}".lstrip() for what, before, after in found)
-    return f"The replays differ in: {told}; differences below may come from these."
+    return f"The runs differ in: {told}; differences below may come from these."
+
+
+def limits(a: Sequence[AttackSpec], b: Sequence[AttackSpec]) -> Iterator[Condition]:
+    """Which budgets and steps differ between attacks of the same name, and of which attacks."""
+    others = {spec.label: spec for spec in b}
+    common = [(spec, others[spec.label]) for spec in a if spec.label in others]
+    for what, of in (("budget", budget_of), ("steps", steps_of)):
+        named: dict[tuple[str, str], list[str]] = {}
+        for one, other in common:
+            if of(one) != of(other):
+                named.setdefault((of(one), of(other)), []).append(one.label)
+        for (before, after), labels in named.items():
+            yield f"{what} of {some(labels, 3)}", before, after
+
+
+def budget_of(spec: AttackSpec) -> str:
+    """In levels, or that there is none."""
+    return "none" if spec.budget is None else f"{spec.budget:g}"
+
+
+def steps_of(spec: AttackSpec) -> str:
+    """How many."""
+    return str(spec.steps)
 
 
 def conditions(run: OpenRun, engine: EngineSummary) -> dict[str, str]:

@@ -17,9 +17,14 @@ CAPTION = (
 
 
 def comparison_view(comparison: RunComparison) -> Iterator[RenderableType]:
-    """What to print, in order. Names are shown as they are: nothing in them is taken for markup."""
+    """What to print, in order; that nothing is more than chance stands before the rows.
+
+    Names are shown as they are: nothing in them is taken for markup.
+    """
     runs = (run_line("A", comparison.a), run_line("B", comparison.b))
-    yield lines((*runs, *filter(None, [comparison.conditions])))
+    found = any(change.significant for change in comparison.changes)
+    first, last = ([], [comparison.finding]) if found else ([comparison.finding], [])
+    yield lines((*runs, *filter(None, [comparison.conditions]), *first))
     listed = shown(comparison.changes)
     tested = len(tested_of(comparison.changes))
     styles = ["bold" if change.significant else "" for change in listed]
@@ -30,7 +35,9 @@ def comparison_view(comparison: RunComparison) -> Iterator[RenderableType]:
         yield table("Clean images, not tested", CLEAN_HEADINGS, 1, rows, [""] * len(rows))
     rest = rest_line(comparison.changes)
     more = [f"{rest}: --json and --out have all."] if rest else []
-    yield lines((comparison.finding, *comparison.notes, *only_lines(comparison), *more))
+    below = (*last, *comparison.notes, *only_lines(comparison), *more)
+    if below:
+        yield lines(below)
 
 
 def table(

@@ -8,7 +8,7 @@ from ..measure.within_noise import floor_cell, floor_percent
 from ..report.wording import attack_name, decimals, p_in_words, p_value, signed, signed_interval
 from .compare_records import Change, CleanChange, Run, RunComparison
 
-WORDS = {"survival": "survival", "engine_success": "success", "engine_accuracy": "accuracy"}
+WORDS = {"survival": "survival", "engine_success": "success", "engine_accuracy": "source accuracy"}
 HEADINGS = ("attack", "engine", "what", "A", "B", "B − A", "95 %", "noise %", "p", "n")
 CLEAN_HEADINGS = ("engine", "mIoU A", "mIoU B", "B − A", "noise %", "p50 ms A", "p50 ms B")
 MOST_OTHERS = 12

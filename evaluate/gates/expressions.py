@@ -33,7 +33,7 @@ METRICS: Mapping[str, str] = {
     "evaded": "share of the attacked pixels that the engine shows as won under the attack alone, while the desktop "
     "shows what it shows without it",
     GAP: "success minus that of the same attack made on the float network; of attacks made on deployed files",
-    "accuracy": "segmentation accuracy on the attacked image",
+    "accuracy": "source accuracy on the attacked image",
     "levels": "mean change of the image in levels",
     "miou": "mIoU on the clean images",
     "miou_drop": "mIoU of the desktop minus that of the engine, in 0..1",

@@ -39,7 +39,7 @@ def fitting(text: str, attack: str, metrics: Iterable[str], attacks: Sequence[At
     what = f"--gate {text!r} fits no attack of the report"
     labels = dict.fromkeys(spec.label for spec in attacks)
     if attack and attack not in labels:
-        raise ConfigurationError(what, f"{nearest(attack, labels)} Attacks: {', '.join(labels)}")
+        raise ConfigurationError(what, nearest(attack, labels))
     found = {attack} if attack else set(labels)
     asked = set(metrics)
     if asked >= {SURVIVAL, GAP}:

@@ -1,12 +1,13 @@
 """Runs to be put side by side: the reports in folders, and why one of them cannot be read."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from segeval.errors import DataError, SegevalError
+from segeval.files.sets import AttackSpec
 from segeval.files.storage import explaining
 
 from ..measure.decisive import as_on_desktop
@@ -16,7 +17,7 @@ from ..measure.report_rows import ReportRows
 from ..measure.row_key import within_model
 from ..report.overview import FINE
 from ..report.report_reading import FILE, read_report
-from ..report.wording import attack_name
+from ..report.wording import attack_limits, attack_name
 
 PAGE = "report.html"
 Column = tuple[str, str]
@@ -34,6 +35,9 @@ class IndexedRun:
         revision: of segeval that made the set, as far as known.
         devices: that it was replayed on.
         task: all its attacks are about it; empty for several together.
+        limits: budget and steps of its attacks, in words.
+        identity: equal for reports of the same set and replays that say the same of every sample.
+        same_as: name of a newer run with the same identity; empty if there is none.
         desktop: success there by attack.
         cells: by column.
     """
@@ -48,6 +52,9 @@ class IndexedRun:
     images: int
     desktop: Mapping[str, Estimate]
     cells: Mapping[Column, SurvivalRow]
+    limits: str = ""
+    identity: Hashable = None
+    same_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,17 @@ def index_runs(folders: Sequence[Path]) -> RunIndex:
         named = ", ".join(map(str, folders))
         raise DataError(f"there is no report in {named}, nor below", "name folders made by segeval evaluate --out")
     runs.sort(key=lambda run: run.written, reverse=True)
-    return RunIndex(tuple(runs), tuple(unread), *columns_of(runs))
+    return RunIndex(same_marked(runs), tuple(unread), *columns_of(runs))
+
+
+def same_marked(runs: Sequence[IndexedRun]) -> tuple[IndexedRun, ...]:
+    """Runs, the newest first, of which those that are the same as a newer one say so."""
+    names: dict[tuple[Hashable, str], str] = {}
+    marked = []
+    for run in runs:
+        first = names.setdefault((run.identity, run.model), run.name)
+        marked.append(run if first == run.name else replace(run, same_as=first))
+    return tuple(marked)
 
 
 def name_of(folder: Path, given: Sequence[Path]) -> str:
@@ -153,7 +170,24 @@ def indexed(folder: Path, name: str) -> Iterator[IndexedRun]:
             images=max((row.images for row in own), default=0),
             desktop=desktop_of(own),
             cells={(attack_name(row.key), within_model(row.engine, model)): row for row in own},
+            limits=limits_of(own, report.set.attacks),
+            identity=identity_of(report),
         )
+
+
+def limits_of(rows: Sequence[SurvivalRow], attacks: Sequence[AttackSpec]) -> str:
+    """``2 levels, 10 steps`` of all attacks; where they differ, ``pgd-full 2 levels, 10 steps; tanh-full 20 steps``."""
+    shown = {row.attack for row in rows}
+    told = {spec.label: attack_limits(spec) for spec in attacks if spec.label in shown}
+    if len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    return "; ".join(f"{label} {limits}".rstrip() for label, limits in told.items())
+
+
+def identity_of(report: SurvivalReport) -> Hashable:
+    """What two reports of one run share: the set, the bundles, the machines, and the counts of every sample."""
+    replays = tuple((each.bundle_sha256, repr(each.environment)) for each in report.replays)
+    return report.set.sha256, replays, report.files.get("samples.csv", "")
 
 
 def devices_of(report: SurvivalReport) -> tuple[str, ...]:

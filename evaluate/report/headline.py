@@ -1,10 +1,14 @@
 """The finding in one sentence that needs no statistics: what the attack does, and what deployment changes of it."""
 
+from collections.abc import Sequence
+
+from segeval.files.sets import AttackSpec
+
 from ..measure.bootstrap import FEWEST_FOR_INTERVAL
 from ..measure.decisive import FAILED, added, failed
 from ..measure.estimate_records import Estimate
 from ..measure.report_records import CleanRow, SurvivalRow
-from .wording import attack_name, counted_images, percent
+from .wording import attack_limits, attack_name, counted_images, percent
 
 FEW_IMAGES = 10
 """Below it an interval is rough."""
@@ -13,34 +17,53 @@ WIDE = 0.4
 LEAST_EQUAL = 0.8
 """Share of the labels of clean images that are those of the desktop; below it an engine is doubted."""
 EFFECTS = (
-    (0.8, "{what} does not protect {model}"),
-    (0.5, "{what} weakens the attack on {model}, but does not stop it"),
-    (0.2, "{what} removes most of the attack on {model}, but not all of it"),
-    (0.0, "{what} removes nearly all that this attack does to {model}"),
+    (0.8, "{what} does not protect {model}", "{what} did not protect {model}"),
+    (
+        0.5,
+        "{what} weakens the attack on {model}, but does not stop it",
+        "{what} weakened the attack on {model}, but did not stop it",
+    ),
+    (
+        0.2,
+        "{what} removes most of the attack on {model}, but not all of it",
+        "{what} removed most of the attack on {model}, but not all of it",
+    ),
+    (
+        0.0,
+        "{what} removes nearly all that this attack does to {model}",
+        "{what} removed nearly all that this attack did to {model}",
+    ),
 )
-"""What deployment does, by the least share that survives."""
+"""What deployment does, by the least share that survives; and what it did, in few images."""
 SPOKEN = {"vru": "road user", "any": ""}
 """Parts of the names of tasks that are no words."""
 
 
-def plain_sentence(row: SurvivalRow, strongest: bool, clean: CleanRow | None) -> str:
+def plain_sentence(
+    row: SurvivalRow, strongest: bool, clean: CleanRow | None, attacks: Sequence[AttackSpec] = ()
+) -> str:
     """What an attack does on the desktop, how much of it an engine shows too, and what that means.
 
     Args:
         row: that the report begins with.
         strongest: whether it is one of several attacks.
         clean: the engine on clean images, if known.
+        attacks: of the set, with what they were allowed.
     """
     pixels, into, still = spoken_task(row.task)
-    success = percent(row.desktop_success.mean)
+    success, where = with_certainty(row.desktop_success)
+    limits = next((attack_limits(spec) for spec in attacks if spec.label == row.attack), "")
+    named = ", ".join(filter(None, [attack_name(row.key), limits]))
     if failed(row):
+        brackets = f" ({limits})" if limits else ""
         return (
-            f"The {'strongest ' if strongest else ''}attack failed: {attack_name(row.key)} turned only {success} % of "
-            f"the {pixels} of {row.model} {into} on the desktop, so how much of that survives says little."
+            f"The {'strongest ' if strongest else ''}attack failed: {attack_name(row.key)}{brackets} turned only "
+            f"{percent(row.desktop_success.mean)} % of "
+            f"the {pixels} of {row.model}{where} {into} on the desktop, so how much of that survives says little."
         )
-    name = f"{'strongest ' if strongest else ''}attack on {row.model} ({attack_name(row.key)})"
+    name = f"{'strongest ' if strongest else ''}attack on {row.model} ({named})"
     return (
-        f"The {name} turned {success} % of the {pixels} {into} on the desktop; on {on_engine(row)}, "
+        f"The {name} turned {success} of the {pixels}{where} {into} on the desktop; on {on_engine(row)}, "
         f"{percent(row.survival.mean)} % of these are still {still}{certainty(row.survival)}: {effect(row, clean)}."
     )
 
@@ -67,6 +90,16 @@ def spoken(source: str) -> str:
 def on_engine(row: SurvivalRow) -> str:
     """``int8``, or the file that the user brought."""
     return f"your own {row.own}" if row.own else row.precision
+
+
+def with_certainty(success: Estimate) -> tuple[str, str]:
+    """``80 % (between 72 and 86 %)``; of few images ``80 %``, and in how many that is."""
+    share = f"{percent(success.mean)} %"
+    if success.images < FEW_IMAGES:
+        return share, f" in {counted_images(success.images)}"
+    if success.low is None or success.high is None or approximately(success.low) == approximately(success.high):
+        return share, ""
+    return f"{share} (between {approximately(success.low)} and {approximately(success.high)} %)", ""
 
 
 def certainty(survival: Estimate) -> str:
@@ -99,9 +132,13 @@ def effect(row: SurvivalRow, clean: CleanRow | None) -> str:
         )
     if survival.low is not None and survival.high is not None and survival.high - survival.low > WIDE:
         return f"from {counted_images(survival.images)} it cannot be told how much {means(row)} protects {row.model}"
-    said = next(words for least, words in EFFECTS if (survival.mean or 0.0) >= least)
-    said = said.format(what=means(row), model=row.model)
-    return f"{said}, and turns {percent(added(row))} % more by itself" if added(row) >= FAILED else said
+    does, did = next(words for least, *words in EFFECTS if (survival.mean or 0.0) >= least)
+    few = survival.images < FEW_IMAGES
+    said = (did if few else does).format(what=means(row), model=row.model)
+    if few:
+        said = f"in {'this image' if survival.images == 1 else f'these {survival.images} images'} {said}"
+    more = f", and {'turned' if few else 'turns'} {percent(added(row))} % more by itself"
+    return said + more if added(row) >= FAILED else said
 
 
 def means(row: SurvivalRow) -> str:

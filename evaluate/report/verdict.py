@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from segeval.files.sets import AttackSpec
+
 from ..measure.adaptive import AdaptiveTable
 from ..measure.bootstrap import FEWEST_FOR_INTERVAL
 from ..measure.decisive import FAILED, as_on_desktop, decisive, failed
@@ -35,7 +37,9 @@ NOTHING_GAINED = (
 )
 
 
-def verdict(rows: ReportRows, comparisons: Sequence[Comparison] = ()) -> tuple[str, ...]:
+def verdict(
+    rows: ReportRows, comparisons: Sequence[Comparison] = (), attacks: Sequence[AttackSpec] = ()
+) -> tuple[str, ...]:
     """What was found: the headline, what the precision costs if it is no chance, how far the other rows lie apart."""
     row = decisive(rows)
     if row is None and rows.own and not rows.on_network.own:
@@ -43,7 +47,7 @@ def verdict(rows: ReportRows, comparisons: Sequence[Comparison] = ()) -> tuple[s
     if row is None:
         return ("The attack failed: none reached a single pixel on the desktop, so nothing could have survived.",)
     several = len({each.key.over_engines() for each in rows.on_network.as_shipped.by_task}) > 1
-    first = plain_sentence(row, several, rows.clean_by_engine.get((row.model, row.engine)))
+    first = plain_sentence(row, several, rows.clean_by_engine.get((row.model, row.engine)), attacks)
     if failed(row):
         return (first,)
     return (first, _on_the_engine(row), *_costs(row, comparisons), *_failures(rows), *_ranges(rows))
@@ -51,7 +55,7 @@ def verdict(rows: ReportRows, comparisons: Sequence[Comparison] = ()) -> tuple[s
 
 def _on_the_engine(row: SurvivalRow) -> str:
     """What is left on the engine, and what of it needs no attack."""
-    alone = "" if row.gained is None else f" ({percent(row.gained.mean)} % on this engine alone)"
+    alone = "" if row.gained is None else f" ({percent(row.gained.mean)} % only there, not on the desktop)"
     return (
         f"On {row.engine} the attack succeeds on {percent(row.engine_success.mean)} % of the attacked pixels{alone}; "
         f"the clean image alone gives {percent(row.control.mean)} %."
@@ -221,11 +225,12 @@ def limits(
             f"Partial: the replay of {', '.join(unfinished)} is not finished; {missing} "
             f"{'result is' if missing == 1 else 'results are'} missing from its rows."
         )
-    fewest = min(row.images for row in rows)
+    fewest, most = min(row.images for row in rows), max(row.images for row in rows)
+    some = f"{'All' if fewest == most else 'Some'} rows rest on only {counted_images(fewest)}"
     if fewest < FEWEST_FOR_INTERVAL:
-        notes.append(f"Some rows rest on only {counted_images(fewest)}: too few to tell how sure their numbers are.")
+        notes.append(f"{some}: too few to tell how sure their numbers are.")
     elif fewest < FEW_IMAGES:
-        notes.append(f"Some rows rest on only {fewest} images: their intervals are rough and tend to be too narrow.")
+        notes.append(f"{some}: their intervals are rough and tend to be too narrow.")
     skipped = max(row.skipped for row in rows)
     if skipped:
         notes.append(f"Without a source pixel, and so not attacked: up to {counted_images(skipped)} per row.")

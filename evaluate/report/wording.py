@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from segeval.console import visible
-from segeval.files.sets import CraftConfig
+from segeval.errors import counted
+from segeval.files.sets import AttackSpec, CraftConfig
 
 from ..measure.estimate_records import Estimate
 from ..measure.paired_records import Paired
@@ -22,7 +23,7 @@ COMPUTED_BY = {
 
 def counted_images(number: int) -> str:
     """``1 image``, ``2 images``."""
-    return f"{number} image" + ("" if number == 1 else "s")
+    return counted(number, "image")
 
 
 def attack_name(key: RowKey) -> str:
@@ -32,6 +33,12 @@ def attack_name(key: RowKey) -> str:
     if key.alone:
         return key.attack
     return f"{key.attack}, joint" if key.own else f"{key.attack} for {all_victims(key.victims)}"
+
+
+def attack_limits(spec: AttackSpec) -> str:
+    """What an attack was allowed: ``2 levels, 10 steps``; no steps of a pattern, which takes none."""
+    budget = [] if spec.budget is None else [f"{spec.budget:g} level{'' if spec.budget == 1 else 's'}"]
+    return ", ".join([*budget, *([counted(spec.steps, "step")] if spec.steps else [])])
 
 
 def all_victims(victims: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from segeval.datasets import Example
-from segeval.errors import DataError
+from segeval.errors import DataError, counted
 from segeval.metrics import Labels
 from segeval.progress import Progress
 
@@ -94,7 +94,8 @@ class Audit:
         """The checks of one network."""
         problems = list(self.problems(subject, examples))
         if not problems:
-            what = f"no pixel of {len(examples)} image(s) is predicted as a source class of {self.setup.tasks[0].name}"
+            images, task = counted(len(examples), "image"), self.setup.tasks[0].name
+            what = f"no pixel of {images} is predicted as a source class of {task}"
             raise DataError(f"{what} by {subject.victims.name}: nothing to attack", ELSE_NOTHING)
         flat = sum(map(is_flat, problems))
         leads = gradient(len(problems), flat)
@@ -109,7 +110,8 @@ class Audit:
             done += 1
             progress(f"audit of {subject.name}", done, total)
 
-        return NetworkAudit(subject.name, len(problems), (leads, *checks_of(measured(runs, problems, tick))))
+        checks = checks_of(measured(runs, problems, tick), self.config.budget)
+        return NetworkAudit(subject.name, len(problems), (leads, *checks))
 
     def problems(self, subject: Subject, examples: Sequence[Example]) -> Iterator[Problem]:
         """One for every image with a source pixel."""

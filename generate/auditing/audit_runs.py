@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segeval.errors import ConfigurationError, EngineError
+from segeval.errors import ConfigurationError, EngineError, counted
 from segeval.files.sets import MadeOn
 from segeval.metrics import AttackMeter
 from segeval.models import Network
@@ -105,22 +105,17 @@ def runs_of(config: AuditConfig, on: MadeOn) -> dict[str, list[Run]]:
 
     wider = [min(times * budget, MOST) for times in WIDER]
     runs = {
-        "steps": [Run(f"{n} steps", made(), n) for n in (steps // 4, steps // 2, steps)],
-        "budgets": [Run(levels(each), made(budget=each), steps) for each in wider],
+        "steps": [Run(counted(n, "step"), made(), n) for n in (steps // 4, steps // 2, steps)],
+        "budgets": [Run(counted(each, "level"), made(budget=each), steps) for each in wider],
         "search": [Run(f"{SEARCH} with {QUERIES * steps} queries", Square(budget), QUERIES * steps)],
-        "unbounded": [Run(f"tanh with {longer} steps", UNBOUNDED, longer, everywhere=True)],
+        "unbounded": [Run(f"tanh with {counted(longer, 'step')}", UNBOUNDED, longer, everywhere=True)],
         "scales": [Run(f"logits x {scale:g}", made(), steps, scale) for scale in SCALES],
     }
     if config.restarts and {"start", "restarts"} <= {field.name for field in fields(made())}:  # type: ignore[arg-type]
         begun = made(start="random", restarts=config.restarts - 1)
-        label = f"best of {config.restarts} random starts"
+        label = f"best of {counted(config.restarts, 'random start')}"
         runs["restarts"] = [Run(label, begun, config.restarts * (steps + 1) - 1)]
     return runs
-
-
-def levels(budget: int) -> str:
-    """A budget in words."""
-    return f"{budget} level{'' if budget == 1 else 's'}"
 
 
 def measured(

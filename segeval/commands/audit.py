@@ -24,12 +24,15 @@ from segeval.commands.options import (
     same_images,
 )
 from segeval.console import progress, results, say
-from segeval.errors import GateMissedError
+from segeval.errors import GateMissedError, counted
 from segeval.files.encoding import encode
 
 if TYPE_CHECKING:
     from segeval.generate.auditing.audit import AuditPlan
     from segeval.generate.auditing.audit_records import AuditConfig, AuditRecord
+
+STEPS = 20
+"""Updates per image, and below them nothing is concluded from a sign."""
 
 
 def audit(
@@ -48,7 +51,9 @@ def audit(
     budget: Annotated[
         int, Option("--budget", min=1, max=255, help="Levels by which it may change a pixel; wider ones are tried too.")
     ] = 1,
-    steps: Annotated[int, Option("--steps", min=4, help="Updates per image; a search gets four times as many.")] = 20,
+    steps: Annotated[
+        int, Option("--steps", min=4, help="Updates per image; a search gets four times as many.")
+    ] = STEPS,
     restarts: Annotated[
         int, Option("--restarts", min=0, help="Random images it also begins from, each with all --steps.")
     ] = 2,
@@ -131,9 +136,10 @@ def audit(
 
 def show_plan(plan: "AuditPlan", config: "AuditConfig") -> None:
     """What is about to be computed."""
+    within, images = counted(config.budget, "level"), counted(plan.images, "image")
     say(
-        f"{config.attack} within {config.budget} level(s) on {', '.join(plan.subjects)}, up to {plan.images} image(s) "
-        f"of {config.craft.dataset}: {plan.gradients} gradients and {plan.queries} queries in all"
+        f"{config.attack} within {within} on {', '.join(plan.subjects)}, up to {images} of {config.craft.dataset}: "
+        f"{plan.gradients} gradients and {plan.queries} queries in all"
     )
 
 
@@ -154,8 +160,12 @@ def judge(record: "AuditRecord") -> None:
     names = " and ".join(each.network for each in record.networks)
     if record.signs:
         lines = "".join(f"\n  {each.network}: {sign.told}" for each in record.networks for sign in each.signs)
+        few = config.craft.steps < STEPS
+        but = f"; inconclusive with so few steps, {config.craft.steps} of the usual {STEPS}" if few else ""
+        verb = "misleads" if len(record.networks) == 1 else "mislead"
         raise GateMissedError(
-            f"{record.signs} sign(s) that {names} mislead(s) {config.attack}, or that it needs more steps{lines}",
+            f"{counted(record.signs, 'sign')} that {names} {verb} {config.attack}, or that it needs more steps{but}"
+            f"{lines}",
             "try more --steps, then another --attack; if signs stay, attack it without what masks the gradient",
         )
     say(f"no sign that the gradient of {names} hides anything from {config.attack}")

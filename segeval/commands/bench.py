@@ -17,6 +17,7 @@ from segeval.commands.options import (
     Threads,
     command,
 )
+from segeval.commands.set_beside import set_beside
 from segeval.commands.text_tables import bench_notes, bench_rows, layer_notes, table
 from segeval.console import progress, results, say
 
@@ -87,7 +88,8 @@ def bench(
         typer.echo((out / "bench.json").read_bytes(), nl=False)
     else:
         show(record)
-    say(f"next: {command('evaluate', 'SET', 'REPLAY', '--bench', out, '--out', out.with_name(out.name + '-report'))}")
+    report = out.with_name(out.name + "-report")
+    say(f"next: {command('evaluate', set_beside(bundle), 'REPLAY', '--bench', out, '--out', report)}")
 
 
 def show(record: "BenchRecord") -> None:

@@ -3,11 +3,16 @@
 from typing import TYPE_CHECKING
 
 from segeval.console import say
+from segeval.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from segeval.files.bundles import BundleManifest
+
+
+FEW = 16
+"""Calibration images below which their choice matters too much."""
 
 
 def carries(bundle: "BundleManifest") -> bool:
@@ -44,8 +49,8 @@ def show_own(bundle: "BundleManifest") -> None:
 
 
 def warn_of_calibration(bundle: "BundleManifest") -> None:
-    """Warn if int8 was calibrated on the images it will be judged on, or on fewer images than requested."""
-    found = (engine.calibration for engine in bundle.engines)
+    """Warn if int8 was calibrated on the images it will be judged on, on few, or on fewer than requested."""
+    found = [engine.calibration for engine in bundle.engines]
     for source in dict.fromkeys(each.source for each in found if each and each.on_own_images):
         say(f"warning: the int8 ranges were found on {source}")
         say(
@@ -53,6 +58,15 @@ def warn_of_calibration(bundle: "BundleManifest") -> None:
         )
     for asked, there in shortages(bundle):
         say(f"warning: {asked} calibration images were requested, only {there} exist")
+    if not asks_for_few(bundle):
+        for there in sorted({len(each.images) for each in found if each and len(each.images) < FEW}):
+            what = f"the int8 ranges were found on only {counted(there, 'image')}"
+            say(f"warning: {what}; others might give other ranges: have {FEW} or more that are not attacked")
+
+
+def asks_for_few(bundle: "BundleManifest") -> bool:
+    """Whether so few calibration images were asked for."""
+    return bundle.options.calibration_images < FEW
 
 
 def shortages(bundle: "BundleManifest") -> "Iterator[tuple[int, int]]":

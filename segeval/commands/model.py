@@ -95,7 +95,7 @@ def check(
 
     read = read_card(with_home(card))
     wanted = parse_size(size) or read.size
-    data = opened(dataset, data_root, wanted)
+    data = opened(dataset, data_root, wanted, read.table)
     segmenter = open_card(read, "", device)
     typer.echo(f"ok: reads as {read.name}: {len(read.outputs)} classes of {read.table.name}, {read.source.kind}")
     for line in segmenter.said:
@@ -109,17 +109,29 @@ def check(
     if not doubts:
         root = ["--data-root", data_root or "FOLDER"] if data_root or not dataset else []
         sized = ["--size", "{}x{}".format(*wanted)] if wanted else []
-        crafting = ["--dataset", dataset or DEFAULT, *root, "--model", card, *sized]
+        crafting = ["--dataset", dataset or DEFAULT, *root, "--model", card, *sized, "--attack", "quick"]
         say(f"next: {command('craft', '--out', 'runs/set', *crafting)}")
 
 
-def opened(dataset: str | None, root: Path | None, size: tuple[int, int] | None) -> "Dataset | None":
-    """The default split of a dataset; None if neither its name nor its folder is given."""
+def opened(
+    dataset: str | None, root: Path | None, size: tuple[int, int] | None, table: "ClassTable | None" = None
+) -> "Dataset | None":
+    """The default split of a dataset, with what is odd about it said; None if neither name nor folder is given.
+
+    Args:
+        dataset: its name.
+        root: its folder.
+        size: (height, width) of its images, None to leave them.
+        table: the classes of a folder without labels that does not say them.
+    """
     from segeval.datasets import open_dataset
 
     if dataset is None and root is None:
         return None
-    return open_dataset(dataset or DEFAULT, dataset_root(root), size=size)
+    data = open_dataset(dataset or DEFAULT, dataset_root(root), size=size, table=table)
+    for note in data.notes:
+        say(note)
+    return data
 
 
 def require_same_classes(table: "ClassTable", data: "Dataset", card: Path) -> None:

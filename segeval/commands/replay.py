@@ -28,6 +28,7 @@ from segeval.commands.options import (
     Threads,
     command,
 )
+from segeval.commands.set_beside import set_beside
 from segeval.commands.text_tables import latency_rows, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
@@ -98,7 +99,7 @@ def replay(
         say_what_cannot_run_here(bundle, done)
     if done.record.shard:
         say(f"this is shard {done.record.shard}: give segeval evaluate all of them, in any order")
-    say(f"next: {command('evaluate', 'SET', out, '--out', out.with_name(out.name + '-report'))}")
+    say(f"next: {command('evaluate', set_beside(bundle), out, '--out', out.with_name(out.name + '-report'))}")
 
 
 def require_shard(shard: str, hosts: list[str]) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segeval.console import visible
+from segeval.errors import counted
 from segeval.files.sets import AdversarialSample
 from segeval.fitting_table import FittingTable
 
@@ -24,10 +25,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no minus zero
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", words: int = 1) -> Table:
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", words: int = 1, caption: str = ""
+) -> Table:
     """Rows of text; the first `words` columns are words, the others numbers. Nothing in them is taken for markup."""
-    shown = Text(visible(title)) if title else None
-    made = FittingTable(title=shown, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    above, below = (Text(visible(text)) if text else None for text in (title, caption))
+    made = FittingTable(
+        title=above, title_justify="left", caption=below, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False
+    )
     for index, heading in enumerate(headings):
         made.add_column(heading, justify="left" if index < words else "right", overflow="fold", no_wrap=index == 0)
     for row in rows:
@@ -41,6 +46,13 @@ def mean(values: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
+CRAFTED_CAPTION = (
+    "source accuracy: share of the pixels of the source classes that are still labelled right. ratio: that over the "
+    "same of all other pixels. levels: mean change per pixel of 255; levels φ: of the attacked pixels alone."
+)
+AUDIT_CAPTION = "φ: the attacked pixels. share of φ: the share of the attacked pixels that was won."
+
+
 def crafted_table(samples: Iterable[AdversarialSample]) -> Table:
     """The metrics of the paper per model, attack and task, as means over images; of L∞ the largest."""
     groups: dict[tuple[str, str, str, str], list[tuple[float | None, ...]]] = {}
@@ -50,15 +62,26 @@ def crafted_table(samples: Iterable[AdversarialSample]) -> Table:
             row = (counts.success, counts.accuracy, counts.ratio, size.mean_phi, size.mean, float(size.linf))
             key = (model, made_for(model, sample.victims), sample.attack, sample.task)
             groups.setdefault(key, []).append(row)
-    headings = ["model", "made for", "attack", "task", "success", "accuracy", "ratio", "levels φ", "levels", "L∞", "n"]
+    headings = [
+        "model",
+        "made for",
+        "attack",
+        "task",
+        "success",
+        "source accuracy",
+        "ratio",
+        "levels φ",
+        "levels",
+        "L∞",
+        "n",
+    ]
     rows = [[*key, *columns(rows), str(len(rows))] for key, rows in groups.items()]
     if all(itself == made_for(model, (model,)) for model, itself, *_ in groups):  # as usual: not worth a column
         del headings[1]
         rows = [[row[0], *row[2:]] for row in rows]
     words = headings.index("success")
-    return table(
-        headings, rows, "Adversarial images (measured on the saved files; means over images, largest L∞)", words=words
-    )
+    title = "Adversarial images (measured on the saved files; means over images, largest L∞)"
+    return table(headings, rows, title, words, CRAFTED_CAPTION)
 
 
 def audit_table(config: "AuditConfig", audit: "NetworkAudit") -> Table:
@@ -68,8 +91,10 @@ def audit_table(config: "AuditConfig", audit: "NetworkAudit") -> Table:
     for check in audit.checks:
         found = "; ".join(f"{each.label} {amount(each.value)}" for each in check.found)
         rows.append((check.name, shown[check.verdict], found or check.told))
-    title = f"{audit.network}: {config.attack} within {config.budget} level(s), {audit.images} image(s)"
-    return table(("check", "", "share of φ that was won, unless it says otherwise"), rows, title, words=3)
+    within, images = counted(config.budget, "level"), counted(audit.images, "image")
+    title = f"{audit.network}: {config.attack} within {within}, {images}"
+    headings = ("check", "", "share of φ that was won, unless it says otherwise")
+    return table(headings, rows, title, words=3, caption=AUDIT_CAPTION)
 
 
 def amount(value: float) -> str:

@@ -101,9 +101,18 @@ def told_of(folder: Path, classes: ClassList, pairs: Sequence[Pair]) -> list[str
         notes.append(f"{folder} has no class list: its classes are those of the network, {classes.table.name}")
     if missing and len(missing) < len(pairs):
         notes.append(f"{len(missing)} of {len(pairs)} images have no mask and count in no mIoU, as {missing[0]}")
-    elif missing and found and not (folder / PAIR_LIST).exists():
-        notes.append(f"no image has a mask: masks are looked for in masks/, and not in {found[0]}/ that is there")
+    elif missing and found and not classes.images and not (folder / PAIR_LIST).exists():
+        notes.append(
+            f"no image has a mask: masks are looked for in masks/, and not in {found[0]}/ that is there. "
+            f"{told_of_place(layout_of(folder, classes), found[0])}"
+        )
     return notes
+
+
+def told_of_place(layout: Layout, found: str) -> str:
+    """What to do about masks that lie in the folders `found`."""
+    lines = f'images = "{layout.images}" and masks = "{layout.masks.replace("masks", found)}"'
+    return f"Rename it to masks, or write {lines} into classes.toml, in place of classes.txt"
 
 
 def has_class_list(folder: Path) -> bool:

@@ -1,6 +1,6 @@
 """Reading label files of other programs: class ids, or pictures in the classes' colours."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from segeval.classes import ClassTable
+from segeval.classes import IGNORE, ClassTable
 from segeval.datasets.meaning import UNKNOWN, Form, Meaning, closest, hexadecimal, spans
 from segeval.datasets.pixels import png_layout
 from segeval.errors import DataError
@@ -49,10 +49,27 @@ def read_labels(path: Path, meaning: Meaning, table: ClassTable) -> Labels:
         stored = stored // 255  # a decoder stretches a bit to 0 and 255
     labels = meaning.of_values(stored)
     if labels.min() < 0:
-        unknown = ", ".join(map(str, np.unique(stored[labels < 0])[:8]))
-        message = f"{path}: label value {unknown} is not in the class table {table.name!r} ({len(table)} classes)"
-        raise DataError(message, f"its files may hold {spans(meaning.values)}")
+        unknown = np.unique(stored[labels < 0]).tolist()
+        listed = ", ".join(map(str, unknown[:8]))
+        message = f"{path}: label value {listed} is not in the class table {table.name!r} ({len(table)} classes)"
+        ignored = np.unique(stored[labels == IGNORE]).tolist()
+        raise DataError(message, f"its files may hold {spans(meaning.values)}{way_to_ignore(unknown, ignored)}")
     return labels.astype(np.uint8)
+
+
+def way_to_ignore(unknown: Sequence[int], ignored: Sequence[int]) -> str:
+    """What to do if the only value without meaning stands for pixels that never count; empty if there are several.
+
+    Args:
+        unknown: values of a file without meaning.
+        ignored: its values that never count already; a list replaces them.
+    """
+    if len(unknown) > 1:
+        return ""
+    both = sorted({*unknown, *ignored})
+    options = " ".join(f"--ignore {value}" for value in both)
+    written = f"write ignore = {both} into its classes.toml, or give {options}"
+    return f". If {unknown[0]} means unlabelled in a folder of your own, {written}"
 
 
 def require_bits(path: Path, table: ClassTable) -> bool:

@@ -61,11 +61,12 @@ def test_from_a_file_and_a_folder_to_a_report(
     assert (ended.code, ended.out.strip()) == (0, "net.toml"), ended.err
     assert "mIoU 100.0 % with RGB, ImageNet's mean and std" in ended.err
     text = Path("net.toml").read_text()
+    assert re.search(r"^range = 1  # best of 10 tried: mIoU 100.0 %; next: \w+, .*, \d+\.\d %$", text, re.M), text
     assert 'names = ["road", "car", "sky", "pole", "bus"]' in text and "size = [32, 48]" in text
     ended = call("model", "check", "net.toml", "--data-root", "data")
     assert ended.code == 0 and "clean mIoU on 4 image(s): 100.0 %" in ended.out, ended.out + ended.err
     assert "warning" not in ended.out and ended.out.count("ok: ") == 6
-    assert "--dataset folder --data-root data --model net.toml --size 32x48" in ended.err
+    assert "--dataset folder --data-root data --model net.toml --size 32x48 --attack quick" in ended.err
     crafting = ("--dataset", "folder", "--data-root", "data", "--model", "net.toml", "--task", "untargeted")
     ended = call(
         "craft", "--out", "set", *crafting, "--scope", "local", "--steps", "3", "--limit", "2", "--workers", "1"
@@ -140,7 +141,9 @@ def test_a_dataset_needs_no_folder_and_few_images_without_labels_are_looked_at(
         shutil.copy(folder / "data/images/0.png", tmp_path / f"images/{number:03}.png")
     (tmp_path / "images/999.png").write_bytes(b"not looked at")
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES))
+    (tmp_path / "labels").mkdir()
     ended = call("model", "check", tmp_path / "net.toml", "--data-root", tmp_path)
+    assert "not in labels/ that is there. Rename it to masks" in ended.err
     assert "warning: no image has labels, so the clean mIoU is unknown" in ended.out, ended.err
 
 

@@ -93,8 +93,8 @@ def test_each_command_ends_by_naming_the_next(chain: Chain) -> None:
     assert last == {
         "craft": "next: segeval deploy set --out set-bundle",
         "deploy": "next: segeval replay bundle --out bundle-replay",
-        "replay": "next: segeval evaluate SET replay --out replay-report",
-        "bench": "next: segeval evaluate SET REPLAY --bench bench --out bench-report",
+        "replay": "next: segeval evaluate set replay --out replay-report",
+        "bench": "next: segeval evaluate set REPLAY --bench bench --out bench-report",
         "evaluate": "report: report/report.html",
     }
 

@@ -1,5 +1,6 @@
 """What is shown where. A terminal is a real pseudo-terminal; what is written to it is read from its other end."""
 
+import io
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
+from rich.console import Console
 
 from segeval import console
 from segeval.console import LineProgress, say, show_error
@@ -137,3 +139,9 @@ def test_control_characters_are_shown_and_not_obeyed(capfd: pytest.CaptureFixtur
     assert "a\\x1b[31mb\\x9bc\\u202ed\ne" in err and "f é" in err
     assert "what\\x1b]0;title\\x07" in err and "hint\\r\\x1b[2J" in err
     assert not set(err) & set("\x1b\x07\r\x9b\u202e")
+
+
+def test_columns_sets_the_width_of_what_is_piped(monkeypatch: pytest.MonkeyPatch) -> None:
+    for told, width in {"": console.PIPED_WIDTH, "70": 70, "0": console.PIPED_WIDTH, "x": console.PIPED_WIDTH}.items():
+        monkeypatch.setenv("COLUMNS", told)
+        assert Console(width=console.results_width(), file=io.StringIO()).width == width

@@ -74,7 +74,15 @@ def test_rare_white_is_found_among_many_black_masks(root: Path, save: Any) -> No
 
 def test_masks_that_lie_elsewhere_and_missing_class_lists_are_told(root: Path, save: Any) -> None:
     save(root / "labels" / "one.png", DARK)
-    assert "not in labels/ that is there" in open_folder(root).notes[0]
+    (note,) = open_folder(root).notes
+    assert "not in labels/ that is there. Rename it to masks, or" in note
+    lines = 'images = "images/{name}"\nmasks = "labels/{name}"'
+    assert lines.replace("\n", " and ") in note
+    (root / "classes.txt").rename(root / "listed")
+    (root / "classes.toml").write_text(f'classes = ["a", "b"]\n{lines}')
+    assert open_folder(root)[0].labels is not None
+    (root / "classes.toml").unlink()
+    (root / "listed").rename(root / "classes.txt")
     (root / "classes.txt").unlink()
     assert "its classes are those of the network, camvid" in open_folder(root, table=CAMVID).notes[0]
 

@@ -290,8 +290,9 @@ def test_another_value_may_never_count(root: Path, save: Any, void: int) -> None
     save(root / "masks" / "one.png", stored.astype(np.uint8) if 0 <= void < 256 else stored)
     (root / "classes.toml").unlink()
     (root / "classes.txt").write_text("road\ncar\nrest\n")
-    with pytest.raises(DataError, match=f"label value {void % 65536} is not in the class table"):
+    with pytest.raises(DataError, match=f"label value {void % 65536} is not in the class table") as caught:
         labels_of(root)
+    assert f"write ignore = [{void % 65536}] into its classes.toml, or give --ignore" in caught.value.hint
     labels = open_folder(root, ignore=[void])[0].labels
     np.testing.assert_array_equal(labels, LABELS)
     (root / "classes.txt").unlink()

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from PIL import Image
 
+from segeval.commands.deploy_notes import warn_of_calibration
 from segeval.deploy import deploy, replay
 from segeval.deploy.bundle import hash_files
 from segeval.deploy.calibration_images import CalibrationImages, choose_calibration
@@ -108,9 +109,13 @@ def check_calibration(bundle: BundleManifest, root: Path) -> None:
 
 
 def test_without_a_train_split_the_sets_own_images_calibrate_and_the_record_says_so(
-    make_set: MakeSet, tmp_path: Path
+    make_set: MakeSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = deploy(make_set(range(3), networks=ONE), tmp_path / "b", precisions=("int8",), calibrations=("minmax",))
+    warn_of_calibration(bundle)
+    assert "the int8 ranges were found on only 3 images" in capsys.readouterr().err
+    warn_of_calibration(replace(bundle, options=replace(bundle.options, calibration_images=3)))
+    assert "only 3 images" not in capsys.readouterr().err, "so few were asked for"
     record = bundle.engines[0].calibration
     assert record is not None
     assert (record.method, record.percentile) == ("minmax", None)
@@ -137,6 +142,16 @@ def test_values_that_never_count_in_the_set_do_not_when_it_is_deployed(make_set:
         choose_calibration(manifest, survey(folder), Given(), 2)
     ignoring = replace(manifest, config=replace(manifest.config, ignore=(200,)))
     assert len(choose_calibration(ignoring, survey(folder), Given(), 2).images) == 2
+
+
+def test_a_folder_without_splits_says_that_its_other_images_calibrate(make_set: MakeSet, dataset_root: Path) -> None:
+    shutil.rmtree(dataset_root / "test")
+    (dataset_root / "train/images").rename(dataset_root / "images")
+    for image in (dataset_root / "images").iterdir():
+        image.rename(image.with_name(image.name.removeprefix("train-")))
+    shutil.rmtree(dataset_root / "train")
+    chosen = calibration_of(make_set(range(3), dataset_root, ONE))
+    assert chosen.source == "folder, which has no splits: images that are not attacked"
 
 
 def test_a_train_split_without_other_images_is_none(make_set: MakeSet, dataset_root: Path) -> None:

@@ -66,12 +66,26 @@ def test_what_differs_in_how_the_replays_ran_is_told_before_what_changed(
     b = run("b", 4, "1.22.0", power_mode="MAXN", arithmetic="fp32")
     found = compare(a, b)
     told = "power mode 15W → MAXN, threads 1 → 4, onnxruntime 1.20.1 → 1.22.0"
-    assert found.conditions == f"The replays differ in: {told}; differences below may come from these."
+    assert found.conditions == f"The runs differ in: {told}; differences below may come from these."
     for text in (printed(found), markdown(found)):
-        assert text.index("The replays differ in") < text.index(found.finding[:20])
+        assert text.index("The runs differ in") < text.index(found.finding[:20])
     tensorrt = tuple(replace(each, backend="tensorrt", backend_version="10.3", arithmetic="x") for each in base.engines)
     told = compare(a, run_of("d", report={"engines": tensorrt, "replays": base.replays})).conditions
     assert "onnxruntime 1.20.1 → tensorrt 10.3" in told and "arithmetic of int8: fp32 → x" in told
+
+
+def test_attacks_that_were_allowed_more_are_told(run_of: RunOf, base: SurvivalReport) -> None:
+    first, second = base.set.attacks
+    longer = replace(base.set, attacks=(replace(first, steps=99), replace(second, steps=99, budget=7)))
+    told = compare(run_of("a"), run_of("b", report={"set": longer})).conditions
+    assert f"budget of {second.label} 2 → 7, steps of {first.label}, {second.label} " in told and "→ 99;" in told
+
+
+def test_that_nothing_is_more_than_chance_is_said_before_the_rows(run_of: RunOf) -> None:
+    few = compare(run_of("a", images=("x", "y", "z")), run_of("b", images=("x", "y", "z"), lost=0.9))
+    assert printed(few).index("None of 12 differences") < printed(few).index("What changed")
+    some = compare(run_of("a", lost=0.4), run_of("b", lost=0.5))
+    assert printed(some).index("of 12 differences") > printed(some).index("What changed")
 
 
 def test_only_what_changed_is_significant_and_it_comes_first(run_of: RunOf) -> None:

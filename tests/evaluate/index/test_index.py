@@ -73,6 +73,16 @@ def test_a_report_given_twice_is_one_run(runs: Path) -> None:
     assert [run.name for run in index.runs] == ["report"] and not index.unread
 
 
+def test_a_copy_of_a_run_is_marked_and_attacks_tell_what_they_were_allowed(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "new/report", runs / "copy")
+    os.utime(runs / "copy/report.json", (OLD.timestamp() + 1, OLD.timestamp() + 1))
+    index = index_runs([runs])
+    assert [run.same_as for run in index.runs] == ["", "new/report", ""], "the newest is the run"
+    assert index.runs[0].limits == "2 levels, 4 steps"
+    html = rendered(index, tmp_path).decode()
+    assert html.count("the same run as new/report") == 1 and "2 levels, 4 steps" in html
+
+
 def test_links_are_relative_and_lead_to_the_reports(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "pages" / "index.html"
     write_index(index_runs([runs]), out)

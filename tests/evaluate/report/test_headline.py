@@ -12,9 +12,13 @@ from segeval.evaluate.measure.report_records import SurvivalRow
 from segeval.evaluate.measure.report_rows import ReportRows
 from segeval.evaluate.report.headline import plain_sentence, spoken_task
 from segeval.evaluate.report.verdict import verdict
+from segeval.files.sets import AttackSpec
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
+
+
+SPECS = (AttackSpec("fgsm", "default", "full", 10, "best", None, 2, {}),)
 
 
 def share(mean: float | None, low: float | None = None, high: float | None = None, images: int = 20) -> Estimate:
@@ -35,6 +39,16 @@ def test_what_a_manager_reads(row: SurvivalRow) -> None:
         "97 % of these are "
         "still road (between 94 and 98 % for images like these): quantization does not protect espnet-camvid."
     )
+    sure = replace(row, desktop_success=share(0.8, 0.7, 0.88))
+    said = "(fgsm-full, 2 levels, 10 steps) turned 80 % (between 70 and 88 %) of the vehicle pixels into road on"
+    assert said in plain_sentence(sure, False, None, SPECS)
+
+
+def test_few_images_tell_what_was_and_not_what_is(row: SurvivalRow) -> None:
+    few = replace(row, desktop_success=share(0.64, 0.5, 0.7, 3), survival=share(0.99, 0.98, 0.995, 3))
+    said = plain_sentence(few, False, None, SPECS)
+    assert "turned 64 % of the vehicle pixels in 3 images into road on the desktop;" in said
+    assert said.endswith("): in these 3 images quantization did not protect espnet-camvid.")
 
 
 @pytest.mark.parametrize("success", [0.0, 0.02, 0.0499])

@@ -86,7 +86,7 @@ def config(**changes: Any) -> AuditConfig:
 
 def audited(problem: Problem, network: Any = None, **changes: Any) -> dict[str, Check]:
     given = problem if network is None else replace(problem, networks=(network,))
-    found = checks_of(measured(runs_of(config(**changes), "fp32"), [given], lambda: None))
+    found = checks_of(measured(runs_of(config(**changes), "fp32"), [given], lambda: None), 1)
     return {check.name: check for check in found}
 
 
@@ -157,14 +157,15 @@ SANE = {
     ],
 )
 def test_each_sign_has_its_own_bound(key: str, runs: list[Measured], sign: str) -> None:
-    found = {check.name: check for check in checks_of({**SANE, key: runs})}
+    found = {check.name: check for check in checks_of({**SANE, key: runs}, 1)}
     assert signs(found) == ({sign} if sign else set())
     assert all(bool(check.told) == (check.verdict == "sign") for check in found.values())
+    assert found["larger budgets"].found[0].label.startswith("1 level, ")
 
 
 def test_where_the_attack_wins_all_a_search_may_as_well() -> None:
     everything = {key: [made(1.0) for _ in runs] for key, runs in SANE.items()}
-    assert not signs({check.name: check for check in checks_of(everything)})
+    assert not signs({check.name: check for check in checks_of(everything, 1)})
 
 
 def test_a_zero_gradient_on_some_image_is_a_sign() -> None:
@@ -177,7 +178,7 @@ def test_what_an_attack_does_not_have_is_not_checked(problem: Problem) -> None:
 
 
 def test_logits_that_are_no_numbers_are_an_error(problem: Problem) -> None:
-    with pytest.raises(EngineError, match="steps: the logits are no numbers"):
+    with pytest.raises(EngineError, match="1 step: the logits are no numbers"):
         audited(problem, Linear(float("inf")))
 
 
@@ -236,7 +237,7 @@ def test_an_int8_file_hides_nothing() -> None:
     file = to_int8(export_fp32(model, 128, 256), [train[index].image for index in range(3)], CalibrationSpec())
     int8 = Deployed(DeployedFile(model.spec.name, "int8", ""), model, GraphSegmenter(file), (128, 256))
     problems = [replace(each, networks=(int8,)) for each in audit.problems(subject, examples)]
-    found = {check.name: check for check in checks_of(measured(audit.runs(subject), problems, lambda: None))}
+    found = {check.name: check for check in checks_of(measured(audit.runs(subject), problems, lambda: None), 1)}
     assert signs(found) == set()
     won, searched = (each.value for each in found["search without a gradient"].found)
     assert won > 0.2 > 2 * searched
