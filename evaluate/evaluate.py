@@ -163,7 +163,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
             *worst_sentences(attacked, rows.on_files),
             *audited(adaptive_tables(rows, compared, about)),
         ),
-        notes=limits(rows, counted.missing.total(), saturating, replaced, sources.not_run),
+        notes=limits(rows, counted.missing.total(), saturating, replaced, sources.not_run, about.deployed),
         survival=rows.survival,
         clean=rows.clean,
         curves=counted.curves.curves(dict.fromkeys(row.key.over_engines() for row in survival)),

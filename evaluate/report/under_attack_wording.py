@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from ..measure.under_attack_reading import leading
 from ..measure.under_attack_records import AttackedRow
-from .wording import attack_name, decimals, percent, with_interval
+from .wording import attack_name, decimals, levels, percent, with_interval
 
 SCOPES = {"full": "the whole image", "local": "φ alone"}
 
@@ -18,11 +18,6 @@ def row_name(row: AttackedRow) -> str:
     others = row.attack.removeprefix(f"worst-{row.scope}{budget}").removeprefix("-")
     parts = (f"worst of {len(row.attacks)} attacks", row.scope, levels(row.budget), others)
     return ", ".join(filter(None, parts)) + name.removeprefix(row.attack)
-
-
-def levels(budget: float | None) -> str:
-    """``2 levels``; nothing for no budget."""
-    return "" if budget is None else f"{budget:g} level{'' if budget == 1 else 's'}"
 
 
 def chosen_most(row: AttackedRow) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from segeval.files.sets import AttackSpec
+from segeval.files.sets import AttackSpec, DeployedFile
 
 from ..measure.adaptive import AdaptiveTable
 from ..measure.bootstrap import FEWEST_FOR_INTERVAL
@@ -204,8 +204,24 @@ def doubtful(report: ReportRows) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def never_judged(report: ReportRows, attacked: Sequence[DeployedFile]) -> list[str]:
+    """Sentences about files that attacks were made on, and that did not run here. attacked: such files of the set."""
+    ran = {engine.file_sha256 for engine in report.engines}
+    return [
+        f"The file {file.engine} of {file.model} that attacks were made on did not run here: what they reach on other "
+        "files says little of it. Deploy the set again with that file."
+        for file in attacked
+        if "" not in ran and file.sha256 not in ran
+    ]
+
+
 def limits(
-    report: ReportRows, missing: int, saturating: Sequence[str], replaced: Sequence[str], not_run: Mapping[str, str]
+    report: ReportRows,
+    missing: int,
+    saturating: Sequence[str],
+    replaced: Sequence[str],
+    not_run: Mapping[str, str],
+    attacked: Sequence[DeployedFile] = (),
 ) -> tuple[str, ...]:
     """What a reader has to know before believing the numbers.
 
@@ -215,8 +231,9 @@ def limits(
         saturating: labels of engines that add products of int8 in 16 bits.
         replaced: labels of engines whose file could not be built there, so that the int8 file was run.
         not_run: engines of the bundles that no replay has begun, and their models.
+        attacked: files that attacks of the set were made on.
     """
-    notes = []
+    notes = never_judged(report, attacked)
     rows, unfinished = report.survival, [engine.label for engine in report.engines if not engine.complete]
     if not_run:
         notes.append(left_out_engines(rows, not_run))

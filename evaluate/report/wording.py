@@ -37,8 +37,13 @@ def attack_name(key: RowKey) -> str:
 
 def attack_limits(spec: AttackSpec) -> str:
     """What an attack was allowed: ``2 levels, 10 steps``; no steps of a pattern, which takes none."""
-    budget = [] if spec.budget is None else [f"{spec.budget:g} level{'' if spec.budget == 1 else 's'}"]
-    return ", ".join([*budget, *([counted(spec.steps, "step")] if spec.steps else [])])
+    steps = counted(spec.steps, "step") if spec.steps else ""
+    return ", ".join(filter(None, [levels(spec.budget), steps]))
+
+
+def levels(budget: float | None) -> str:
+    """``2 levels``; nothing for no budget."""
+    return "" if budget is None else f"{budget:g} level{'' if budget == 1 else 's'}"
 
 
 def all_victims(victims: Sequence[str]) -> str:

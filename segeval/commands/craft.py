@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from segeval.commands.files_attacked import files_again, say_what_else_could_be_attacked
 from segeval.commands.options import (
     AsJson,
     DataRoot,
@@ -215,6 +216,7 @@ def craft(
         show_plan(crafter.setup.plan(), config)
         for note in crafter.setup.notes:
             say(note)
+        say_what_else_could_be_attacked(bundle, config.engines)
         if crafter.setup.left_out:
             say(f"skipped, because they belong to other splits: {some(crafter.setup.left_out)}")
     with progress(quiet) as tick:
@@ -229,7 +231,8 @@ def craft(
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were skipped")
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     expected = [word for corruption in manifest.config.robust_to for word in ("--corruption", corruption)]
-    say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *expected, *own)}")
+    same = (*expected, *files_again(manifest), *own)
+    say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *same)}")
 
 
 def code_of(manifest: AdversarialSet) -> list[str]:
@@ -257,6 +260,8 @@ def show_summary(out: Path) -> None:
     from segeval.files.set_folder import SetFolder
 
     results.print(crafted_table(SetFolder(out).samples()))
+    if SetFolder(out).manifest().deployed:
+        say("success is that on the float network, for attacks made on files too: segeval evaluate judges files")
     samples = list(map(unmoved, SetFolder(out).samples()))
     if any(samples):
         say(

@@ -7,6 +7,7 @@ import typer
 from rich.text import Text
 
 from segeval.commands.deploy_notes import carries, show_left_out, show_own, warn_of_calibration
+from segeval.commands.files_attacked import warn_of_files_left_out
 from segeval.commands.hosts import (
     REMOTE_DIR,
     REMOTE_PYTHON,
@@ -22,6 +23,7 @@ from segeval.commands.options import Allow, AsJson, DataRoot, Option, Out, Quiet
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
+from segeval.files.set_folder import SetFolder
 from segeval.places import dataset_root, with_home
 
 if TYPE_CHECKING:
@@ -170,6 +172,7 @@ def deploy(
         show_compilations(bundle)
     show_left_out(bundle)
     show_own(bundle)
+    warn_of_files_left_out(SetFolder(adversarial_set).manifest(), bundle)
     warn_of_calibration(bundle)
     say_where_the_accelerator_is(bundle)
     if bundle.options.corruptions:

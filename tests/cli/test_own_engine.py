@@ -58,7 +58,23 @@ def test_a_quantized_file_stands_beside_segevals_in_one_report(
     world: World, quantized: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert call("craft", "--out", "set", *world.crafting, "--attack", "fgsm", "--scope", "full").code == 0
+    assert (
+        call(
+            "craft",
+            "--out",
+            "set",
+            *world.crafting,
+            "--attack",
+            "pgd",
+            "--scope",
+            "full",
+            "--set",
+            "pgd.budget=64",
+            "--steps",
+            12,
+        ).code
+        == 0
+    )
     files = [f"--engine-file={name}={quantized / 'net-int8.onnx'}" for name in ("mine", "swapped")]
     deploying = ("deploy", "set", "--out", "bundle", "--precision", "int8", "--calibration-images", 2, *files)
     deployed = call(*deploying, f"--engine-card=swapped={quantized / 'wrong.toml'}")
@@ -77,13 +93,21 @@ def test_a_quantized_file_stands_beside_segevals_in_one_report(
     kinds = [(engine["precision"], engine["own"]) for engine in report["engines"]]
     assert kinds == [("int8", ""), ("own", "mine"), ("own", "swapped")]
     assert report["engines"][1]["own_file"]["source"] == "net-int8.onnx"
-    assert "; on your own mine, " in report["verdict"][0], "what somebody ships is what the verdict is about"
+    assert "on your own mine" in report["verdict"][0], "what somebody ships is what the verdict is about"
     assert [note for note in report["notes"] if f"{NETWORK}.swapped is in doubt" in note]
     assert not [note for note in report["notes"] if f"{NETWORK}.mine is in doubt" in note]
     with Path("report/survival.csv").open(newline="") as file:
         assert {(row["precision"], row["own"]) for row in csv.DictReader(file)} == set(kinds)
     page = Path("report/report.html").read_text()
     assert "your file net-int8.onnx" in page and "takes NCHW BGR, white is 255" in page
+
+    on = (*world.crafting, "--attack", "fgsm", "--scope", "full", "--limit", 1, "--steps", 1, "--bundle", "bundle")
+    other = call("craft", "--out", "on-int8", *on, "--on", "int8")
+    assert other.code == 0 and "the bundle also has your own mine, swapped: --engine mine" in other.err, other.err
+    made = call("craft", "--out", "on-mine", *on, "--on", "int8", "--engine", "mine")
+    assert made.code == 0 and "--engine-file mine=net-int8.onnx" in made.err, made.err
+    lacking = call("deploy", "on-mine", "--out", "lacking", "--precision", "int8", "--calibration-images", 2)
+    assert lacking.code == 0 and f"warning: attacks were made on mine of {NETWORK}" in lacking.err, lacking.err
 
     missed = call("evaluate", "set", "replay", "--out", "report", "--gate", "min.success < 1")
     assert missed.code == 2 and "precisions here: int8, mine, swapped" in missed.err

@@ -175,7 +175,7 @@ def test_what_is_more_than_chance_is_shown_and_stands_in_the_verdict(shared: Sha
     ]
     shown = printed(replace(report, comparisons=tuple(certain)))
     assert f"survival of {row.attack}: int8 against fp32" in shown and "<0.001" in shown
-    assert "engine accuracy" not in shown
+    assert "source accuracy" not in shown
     found = next(pair for pair in certain if pair.p_holm == 0.0004 and pair.second_engine == row.engine)
     difference = found.paired.difference
     assert difference is not None and difference < 0
