@@ -2,7 +2,6 @@
 
 import subprocess
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segeval.files.replays import Replay
+from segeval_runner.recording import compressed
 
 MANY, WORK = 60, 700
 """Images, and what each costs: a run that takes seconds, so that it can be met in its middle."""
@@ -30,7 +30,7 @@ def assert_undisturbed(out: Path, count: int) -> None:
     assert replay.complete
     for engine, numbers in (("single", range(count)), ("batched", (0, 1, *range(count - 3, count)))):
         assert list(replay.results(engine).keys) == [f"clean/{number}" for number in numbers]
-        streams = [zlib.compress(expected(number).tobytes(), 6) for number in numbers]
+        streams = [compressed(expected(number)) for number in numbers]
         assert (out / engine / "labels.bin").read_bytes() == b"".join(streams)
         for number in numbers:
             assert np.array_equal(replay.labels(engine, f"clean/{number}"), expected(number))

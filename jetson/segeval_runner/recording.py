@@ -1,4 +1,4 @@
-"""The results of a replay, written so that a kill loses at most the current image.
+"""The results of a replay, written so that a kill loses at most the two batches under way.
 
 replay.json            the bundle, the environment, and how far each engine is
 bundle.json            a copy of the bundle's manifest, so that calibration and parity travel with the results

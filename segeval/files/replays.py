@@ -84,6 +84,8 @@ class ReplayedEngine:
         load_ms: time to load the model.
         facts: what the engine says about how it runs the model.
         telemetry: of the machine while the images ran.
+        outside_cpu_ms: CPU time per image outside the engine's calls, of the images of the latest run: reading,
+            checking, compressing and writing.
     """
 
     name: str
@@ -102,6 +104,7 @@ class ReplayedEngine:
     load_ms: Milliseconds
     facts: Mapping[str, Any] = field(default_factory=dict)
     telemetry: Telemetry | None = None
+    outside_cpu_ms: Milliseconds | None = None
 
     @property
     def power_modes(self) -> tuple[str, ...]:

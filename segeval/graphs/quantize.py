@@ -157,7 +157,7 @@ def find_ranges(fp32: ModelProto, images: Iterable[RgbImage], spec: CalibrationS
         options["percentile"] = spec.percentile
     with tempfile.TemporaryDirectory(prefix="segeval-int8-") as folder, quiet():
         file = Path(folder) / "network.onnx"
-        onnx.save(network_of(fp32), file)
+        onnx.save(as_far_as_quantized(network_of(fp32), spec.quantized_types), file)
         calibrator = create_calibrator(
             file,
             list(spec.quantized_types),
@@ -168,6 +168,24 @@ def find_ranges(fp32: ModelProto, images: Iterable[RgbImage], spec: CalibrationS
         for value in network_inputs(fp32, images):
             calibrator.collect_data(OneImage({NETWORK_INPUT: value}))
         return calibrator.compute_data()
+
+
+def as_far_as_quantized(network: ModelProto, op_types: Collection[str]) -> ModelProto:
+    """The network without what comes after the last operators of these types.
+
+    What a calibrator keeps of an image is all there is at once, and logits of the size of the image are much of it.
+    """
+    nodes = [node for node in network.graph.node if node.op_type in op_types]
+    producer = {output: node for node in network.graph.node for output in node.output}
+    before: set[str] = set()
+    found = [name for node in nodes for name in node.input]
+    while found:
+        name = found.pop()
+        if name in producer and name not in before:
+            before.add(name)
+            found.extend(producer[name].input)
+    ends = [name for node in nodes for name in node.output if name not in before]
+    return Extractor(network).extract_model([NETWORK_INPUT], ends) if ends else network
 
 
 def network_inputs(fp32: ModelProto, images: Iterable[RgbImage]) -> Iterator[NDArray[Any]]:

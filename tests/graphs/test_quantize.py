@@ -12,11 +12,12 @@ from segeval.deploy.calibration_images import from_dataset
 from segeval.deploy.parity import Reference, evenly, measure_parity
 from segeval.files.engine_records import CalibrationMethod
 from segeval.files.images import RgbImage
+from segeval.graphs import quantize as quantizing
 from segeval.graphs.calibration import CalibrationSpec
-from segeval.graphs.export import export_fp32
+from segeval.graphs.export import export_fp32, network_of
 from segeval.graphs.fp16 import to_fp16
 from segeval.graphs.qdq import check_qdq
-from segeval.graphs.quantize import to_int8
+from segeval.graphs.quantize import as_far_as_quantized, find_ranges, to_int8
 from segeval.graphs.session import DeployedModel
 from segeval.models import Segmenter, load_model
 from segeval.models.soundness import predict
@@ -52,6 +53,23 @@ def test_every_calibration_gives_a_valid_file_close_to_torch(
     assert capfd.readouterr().out == "", "stdout belongs to results"
 
 
+def test_calibration_computes_no_more_than_what_is_quantized(
+    exported: dict[str, ModelProto], pictures: list[RgbImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The enlarged logits are left out. Ranges are those of the whole network."""
+    fp32 = exported["fast-scnn-synthetic"]
+    whole = network_of(fp32)
+    part = as_far_as_quantized(whole, DEFAULT.quantized_types)
+    assert whole.graph.node[-1].op_type == "Resize"
+    assert [node.op_type for node in part.graph.node] == [node.op_type for node in whole.graph.node[:-1]]
+    found = find_ranges(fp32, pictures[:2], DEFAULT)
+    monkeypatch.setattr(quantizing, "as_far_as_quantized", lambda network, op_types: network)
+    expected = find_ranges(fp32, pictures[:2], DEFAULT)
+    assert {name: data.range_value for name, data in found.items()} == {
+        name: data.range_value for name, data in expected.items()
+    }
+
+
 def test_minmax_covers_the_largest_value_and_percentile_the_bulk(
     exported: dict[str, ModelProto], victims: dict[str, Segmenter]
 ) -> None:
@@ -69,7 +87,8 @@ def test_minmax_covers_the_largest_value_and_percentile_the_bulk(
 
 PEAK = """
 import resource, sys, numpy as np, onnx
-from segeval.graphs.quantize import to_int8
+from segeval.graphs.quantize import as_far_as_quantized, find_ranges, to_int8
+from segeval.graphs import quantize as quantizing
 from segeval.graphs.calibration import CalibrationSpec
 images = (np.full((64, 128, 3), level, np.uint8) for level in range(int(sys.argv[2])))
 to_int8(onnx.load(sys.argv[1]), images, CalibrationSpec())

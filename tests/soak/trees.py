@@ -13,7 +13,7 @@ from segeval_runner.digests import DIGEST
 
 Tree = dict[str, object]
 
-MEASURED_REPLAY = ("load_ms", "telemetry")
+MEASURED_REPLAY = ("load_ms", "telemetry", "outside_cpu_ms")
 """Members of the engines of replay.json that are measured, and may differ. Of results.jsonl nothing but the keys in
 their order counts, and what the label maps are that they lead to."""
 MEASURED_EXPERIMENT = ("seconds",)

@@ -101,6 +101,8 @@ class Backend(ABC):
     package: str
     contract = 1
     """The oldest contract of files that it reads. 2: a Cast alone reads the uint8 image."""
+    fills_cores = False
+    """Whether it computes on the processor's cores, where other work would slow it down."""
     calls_ahead = False
     """Whether a call can be queued before the one before it is done: see `pipeline`."""
     tells_layers = False

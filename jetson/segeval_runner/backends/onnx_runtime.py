@@ -98,6 +98,7 @@ class OnnxRuntime(Backend):
 
     name = "onnxruntime"
     package = "onnxruntime"
+    fills_cores = True
     tells_layers = True
 
     @classmethod

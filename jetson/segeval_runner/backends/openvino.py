@@ -43,6 +43,7 @@ class OpenVino(Backend):
 
     name = "openvino"
     package = "openvino"
+    fills_cores = True
     device = "CPU"
     gives_logits = True
 
