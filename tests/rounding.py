@@ -22,7 +22,9 @@ SINGLE, HALF = 2.0**-24, 2.0**-11
 """What rounding to fp32 and to fp16 changes at most, relative to the value."""
 FUSED = 8 * SINGLE
 """A value is stored once, but rounded several times: by scales, a bias, an activation, which engines fuse or do not."""
-UNITS: dict[Precision, float] = {"fp32": FUSED, "fp16": HALF, "int8": FUSED, "int8-fp16": HALF}
+FUSED_HALF = 4 * HALF
+"""Between int8 layers scale, bias, activation and the next scale round to fp16, where a processor computes in fp16."""
+UNITS: dict[Precision, float] = {"fp32": FUSED, "fp16": HALF, "int8": FUSED, "int8-fp16": FUSED_HALF}
 DRAWS = 3
 FEWEST = 0.1
 """The share of settled pixels below which a comparison would show nothing."""
