@@ -169,9 +169,9 @@ def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
 
 
 SIMULATED = (
-    "ONNX Runtime on a CPU computes files of lower precision in fp32: in fp16 only the weights are rounded, in int8 what "
-    "the file quantizes. The labels show the effect of this rounding, not that of half arithmetic on activations, which "
-    "segeval deploy measures by itself; the times are not a device's."
+    "ONNX Runtime on a CPU computes files of lower precision in fp32: in fp16 only the weights are rounded, in int8 "
+    "what the file quantizes. The labels show the effect of this rounding, not that of half arithmetic on activations, "
+    "which segeval deploy measures by itself; the times are not a device's."
 )
 
 
