@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; torch heeds it when it is imported
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it; tables would be as narrow as its terminal
 
 import shutil
 import signal

@@ -67,18 +67,29 @@ def _panel(axes: Axes, rows: Sequence[BreakdownRow], attacks: Sequence[AttackSpe
     for index, attack in enumerate(present):
         own = sorted((row for row in rows if row.attack == attack.label), key=lambda row: row.place)
         shift = SPREAD * ((index + 0.5) / len(present) - 0.5)
-        axes.errorbar(
-            [places[row.place] + shift for row in own],
-            [row.survival.mean or 0.0 for row in own],
-            yerr=error_bars(row.survival for row in own),
-            color=colours[attack.label],
-            marker=MARKERS[attack.scope],
-            markersize=4,
-            elinewidth=0.8,
-            linewidth=1.1,
-            linestyle="none" if own[0].by == "class" else "solid",
-            label=attack.label,
-        )
+        for number, run in enumerate(neighbours(own)):
+            axes.errorbar(
+                [places[row.place] + shift for row in run],
+                [row.survival.mean or 0.0 for row in run],
+                yerr=error_bars(row.survival for row in run),
+                color=colours[attack.label],
+                marker=MARKERS[attack.scope],
+                markersize=4,
+                elinewidth=0.8,
+                linewidth=1.1,
+                linestyle="none" if own[0].by == "class" else "solid",
+                label=None if number else attack.label,
+            )
     names = [name for _, name in bins]
     crowded = len(names) * max(map(len, names)) > MOST_LETTERS
     axes.set_xticks(list(places.values()), names, rotation=30 if crowded else 0, ha="right" if crowded else "center")
+
+
+def neighbours(rows: Sequence[BreakdownRow]) -> list[list[BreakdownRow]]:
+    """Rows in order, cut where bins between them are missing: no line crosses what was not measured."""
+    runs: list[list[BreakdownRow]] = []
+    for row in rows:
+        if not runs or row.place != runs[-1][-1].place + 1:
+            runs.append([])
+        runs[-1].append(row)
+    return runs

@@ -8,6 +8,8 @@ from segeval.files.sets import AttackSpec, DeployedFile
 from ..measure.adaptive import AdaptiveTable
 from ..measure.bootstrap import FEWEST_FOR_INTERVAL
 from ..measure.decisive import FAILED, as_on_desktop, decisive, failed
+from ..measure.paired import can_be_significant
+from ..measure.paired_records import Paired
 from ..measure.report_records import Comparison, EngineSummary, SurvivalRow
 from ..measure.report_rows import ReportRows
 from .headline import FEW_IMAGES, LEAST_EQUAL, plain_sentence
@@ -94,7 +96,7 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
         sentences.append(
             f"Made on {line.made_on} instead of the float network, {line.spec.on_float.label} reaches "
             f"{decimals(gap.second)} on {cell.row.engine} instead of {decimals(gap.first)}: the largest adaptive gap, "
-            f"{points(difference)} points{brackets}, {p_in_words(cell.p_holm)} after correction."
+            f"{points(difference)} points{brackets}, {_by_chance(gap, cell.p_holm)}."
         )
     sentences += without_float(tables)
     known = [(line, row, evaded) for line, row, evaded in evading if evaded is not None and evaded.mean]
@@ -107,6 +109,13 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
             f"{decimals(line.desktop.mean)}."
         )
     return tuple(sentences)
+
+
+def _by_chance(gap: Paired, p_holm: float | None) -> str:
+    """How surely a gap is no chance."""
+    if not can_be_significant(gap.images, 1):
+        return f"from {counted_images(gap.images)}, too few to tell whether that is chance"
+    return f"{p_in_words(p_holm)} after correction"
 
 
 def without_float(tables: Sequence[AdaptiveTable]) -> list[str]:

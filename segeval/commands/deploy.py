@@ -23,7 +23,6 @@ from segeval.commands.options import Allow, AsJson, DataRoot, Option, Out, Quiet
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
-from segeval.files.set_folder import SetFolder
 from segeval.places import dataset_root, with_home
 
 if TYPE_CHECKING:
@@ -141,6 +140,7 @@ def deploy(
     """
     from segeval.deploy import deploy as write_bundle
     from segeval.deploy.given import Given
+    from segeval.files.set_folder import SetFolder
 
     if channel:
         say("--channel is called --corruption now")

@@ -1,26 +1,33 @@
 """What to say of deployed files that attacks were made on: those of a bundle, and whether another bundle has them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segeval.console import say
-from segeval.files.bundles import BundleFolder, BundleManifest
-from segeval.files.sets import AdversarialSet
+
+if TYPE_CHECKING:
+    from segeval.files.bundles import BundleManifest
+    from segeval.files.sets import AdversarialSet
 
 
 def say_what_else_could_be_attacked(bundle: Path | None, engines: tuple[str, ...]) -> None:
     """Name the user's own files in a bundle, if attacks are made on it and on none of them."""
     if bundle is None or not engines:
         return
+    from segeval.files.bundles import BundleFolder
+
     own = [engine.label for engine in BundleFolder(bundle).manifest().engines if engine.own is not None]
     if own and not set(own) & set(engines):
         made_on = ", ".join(engines)
         say(f"attacks are made on {made_on}; the bundle also has your own {', '.join(own)}: --engine {own[0]}")
 
 
-def files_again(manifest: AdversarialSet) -> list[str]:
+def files_again(manifest: "AdversarialSet") -> list[str]:
     """The options of `segeval deploy` that bring the user's files which were attacked into the next bundle."""
     if manifest.config.bundle is None:
         return []
+    from segeval.files.bundles import BundleFolder
+
     attacked = {(file.model, file.engine) for file in manifest.deployed}
     several = len(manifest.models) > 1
     words = []
@@ -31,7 +38,7 @@ def files_again(manifest: AdversarialSet) -> list[str]:
     return words
 
 
-def warn_of_files_left_out(manifest: AdversarialSet, bundle: BundleManifest) -> None:
+def warn_of_files_left_out(manifest: "AdversarialSet", bundle: "BundleManifest") -> None:
     """Warn of files that attacks of a set were made on and that its bundle lacks: nothing is judged on them then."""
     there = {bundle.files[engine.file].sha256 for engine in bundle.engines}
     for file in manifest.deployed:

@@ -328,8 +328,8 @@ def test_a_training_ends_with_weights_that_can_be_scored(world: Any, call: Call,
     assert ended.code == 0, ended.err
     assert re.fullmatch(r"epoch 1/1: loss \d+\.\d+, validation mIoU \d\.\d+\n", ended.out)
     name, model, *rest = shlex.split(ended.err.splitlines()[-1].removeprefix("next: segeval "))
-    assert (name, *rest) == ("score", "--dataset", "folder")
-    scored = call(name, model, *rest, "--data-root", world.data, "--limit", 1, "--size", "64x128")
+    assert (name, *rest) == ("score", "--dataset", "folder", "--data-root", str(world.data))
+    scored = call(name, model, *rest, "--limit", 1, "--size", "64x128")
     assert scored.code == 0, scored.err
     assert "mIoU" in scored.out
 

@@ -308,7 +308,7 @@ def test_replays(
 
 
 @given(data=st.data())
-@fuzz(0.2)
+@fuzz(0.4)
 def test_sets(data: st.DataObject, set_files: Files, sandbox: Sandbox, fenced: Fence, judge: Any) -> None:
     base = sandbox()
     mutated_folder(data.draw, base / "set", set_files, "set.json")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segeval.evaluate import SurvivalReport
+from segeval.evaluate.report.breakdown_figure import neighbours
 from segeval.evaluate.report.figures import colours_of, data_limits, survival_figure
 
 if TYPE_CHECKING:
@@ -31,3 +32,10 @@ def test_a_chart_of_high_survival_has_no_empty_room_below_it(shared: tuple["Worl
     rows = [replace(row, survival=replace(row.survival, mean=0.95, low=0.93, high=0.97)) for row in shared[1].survival]
     chart = survival_figure(rows, colours_of(shared[1].set.attacks), "x", "d")
     assert ">0.94<" in chart and ">0.0<" not in chart.partition("survival")[0] and ">0.80<" not in chart
+
+
+def test_no_line_crosses_bins_that_were_not_measured(shared: tuple["World", SurvivalReport]) -> None:
+    row = shared[1].breakdown[0]
+    rows = [replace(row, place=place) for place in (0, 1, 3, 4, 7)]
+    assert [[each.place for each in run] for run in neighbours(rows)] == [[0, 1], [3, 4], [7]]
+    assert neighbours([]) == []

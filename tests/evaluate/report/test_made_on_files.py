@@ -156,6 +156,10 @@ def test_a_gap_that_nobody_gains_by_is_told_too(report: SurvivalReport, differen
     more = replace(gained, paired=replace(gained.paired, difference=0.25))
     said = audited(tables(replace(report, comparisons=(more, *(pair for pair in pairs if pair is not gained)))))
     assert "the largest adaptive gap, +25.0 points" in said[0] and NOTHING_GAINED not in said
+    assert "too few to tell whether that is chance" in said[0] and "p = " not in said[0]
+    many = replace(more, paired=replace(more.paired, images=20))
+    said = audited(tables(replace(report, comparisons=(many, *(pair for pair in pairs if pair is not gained)))))
+    assert "after correction" in said[0] and "too few" not in said[0]
 
 
 @pytest.mark.parametrize("share", [None, 0.0, 0.25])
