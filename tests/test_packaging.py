@@ -147,7 +147,20 @@ def test_an_sdist_installs_and_runs_in_a_clean_environment(sdist: Path, tmp_path
         assert ended.returncode == 0, ended.stderr
 
     run(folder / "python", "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", f"{sdist}[cpu]")
-    options = ("--out", "set", "--size", "64x128", "--steps", 1, "--attack", "quick", "--limit", 1)
+    options = (
+        "--out",
+        "set",
+        "--size",
+        "64x128",
+        "--steps",
+        1,
+        "--attack",
+        "quick",
+        "--limit",
+        1,
+        "--task",
+        "untargeted",
+    )
     run(folder / "segeval", "craft", "--dataset", "synthetic", "--model", "espnet-synthetic", *options)
     assert (tmp_path / "set/set.json").is_file()
 

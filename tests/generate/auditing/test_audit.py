@@ -222,7 +222,7 @@ def test_a_network_whose_answer_has_no_gradient_is_noticed_at_once() -> None:
 @pytest.mark.long
 def test_logits_that_saturate_as_a_whole_hide_nothing_since_they_are_scaled_back() -> None:
     told: list[str] = []
-    steep = whole(lambda network: Hidden(network, scale=1000), told.append, size=(128, 256), steps=8, restarts=0)
+    steep = whole(lambda network: Hidden(network, scale=1000), told.append, size=(128, 256), steps=20, restarts=0)
     assert steep.signs == 0
     assert any("multiply them by 0.001" in line for line in told)
 
