@@ -140,6 +140,8 @@ def test_a_dataset_needs_no_folder_and_few_images_without_labels_are_looked_at(
     for number in range(UNLABELLED):
         shutil.copy(folder / "data/images/0.png", tmp_path / f"images/{number:03}.png")
     (tmp_path / "images/999.png").write_bytes(b"not looked at")
+    ended = call("model", "check", tmp_path / "net.toml", "--data-root", tmp_path)
+    assert ended.code == 0 and "its classes are those of the network" in ended.err, ended.err
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES))
     (tmp_path / "labels").mkdir()
     ended = call("model", "check", tmp_path / "net.toml", "--data-root", tmp_path)

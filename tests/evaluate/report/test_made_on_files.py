@@ -17,7 +17,8 @@ from segeval.evaluate.report.figures import colours_of, curves_figure
 from segeval.evaluate.report.gallery import NO_GALLERY
 from segeval.evaluate.report.page import Page, environment
 from segeval.evaluate.report.sections import model_sections
-from segeval.evaluate.report.verdict import MADE_ON_FILES, NOTHING_GAINED, audited, verdict
+from segeval.evaluate.report.verdict import MADE_ON_FILES, NOTHING_GAINED, audited, never_judged, verdict
+from segeval.files.sets import DeployedFile
 
 if TYPE_CHECKING:
     from tests.evaluate.conftest import World
@@ -191,3 +192,13 @@ def test_the_gallery_shows_what_reached_most_on_the_engine(folder: Path) -> None
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count(f'<span class="tag">{FARTHEST}') == 2
     assert "of those made on deployed files the one with the most success on the engine" in page
+
+
+def test_a_file_that_was_attacked_and_did_not_run_is_named(report: SurvivalReport) -> None:
+    rows = ReportRows.of(report)
+    rows = replace(rows, engines=tuple(replace(engine, file_sha256="1" * 64) for engine in rows.engines))
+    assert never_judged(rows, [DeployedFile(MODEL, "int8", "1" * 64)]) == []
+    (said,) = never_judged(rows, [DeployedFile(MODEL, "mine", "0" * 64)])
+    assert said.startswith(f"The file mine of {MODEL} that attacks were made on did not run here")
+    untold = tuple(replace(engine, file_sha256="") for engine in rows.engines)
+    assert never_judged(replace(rows, engines=untold), [DeployedFile(MODEL, "mine", "0" * 64)]) == []

@@ -122,6 +122,7 @@ def test_every_name_of_the_cpu_means_one_thread() -> None:
 
 def test_errors_keep_their_advice_between_processes() -> None:
     error = pickle.loads(pickle.dumps(EngineError("what was wrong", "what to do")))
+    assert error.__notes__ == ["what to do: what to do"], "a traceback in a notebook tells it, once"
     assert (type(error), error.what, error.hint) == (EngineError, "what was wrong", "what to do")
 
 
