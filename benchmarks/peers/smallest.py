@@ -19,10 +19,11 @@ import typer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segeval.classes import tasks_of
+from segeval.classes import parse_task
 from segeval.datasets import open_dataset
+from segeval.datasets.dataset import Example
 from segeval.files.sets import AttackSpec
-from segeval.generate.attacks.problem import Candidate, Problem
+from segeval.generate.attacks.problem import Attack, Candidate, Problem
 from segeval.generate.attacks.specs import build_attack
 from segeval.generate.crafting.driver import Kept, Outcome, Track, measure, outcome, run_attack
 from segeval.generate.crafting.setup import spread
@@ -42,11 +43,12 @@ AIM = 0.99
 
 @dataclass(frozen=True)
 class Case:
-    """One image of one network: the problem, the image (H, W, 3), what the network sees in it, and its meter."""
+    """One image of one network: the problem, the image (H, W, 3), what the network sees in it, ground truth, meter."""
 
     problem: Problem
     image: NDArray[np.uint8]
     labels: Labels
+    truth: Labels | None
     meter: AttackMeter
 
     @property
@@ -57,10 +59,11 @@ class Case:
         return network
 
 
-def case(network: Segmenter, image: NDArray[np.uint8], seed: int, steps: int) -> Case:
-    """Vehicle to road on the whole image."""
+def case(network: Segmenter, example: Example, seed: int, steps: int, task: str = "vehicle-to-road") -> Case:
+    """A task on the whole image."""
+    image = example.image
     labels = predict(network, image)
-    goal = tasks_of(network.spec.table)["vehicle-to-road"]
+    goal = parse_task(task).resolve(network.spec.table)
     problem = Problem(
         clean=torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255,
         predicted=torch.from_numpy(labels)[None].long(),
@@ -71,7 +74,7 @@ def case(network: Segmenter, image: NDArray[np.uint8], seed: int, steps: int) ->
         seeds=(seed,),
         steps=steps,
     )
-    return Case(problem, image, labels, AttackMeter(goal.phi(labels), goal, None, labels))
+    return Case(problem, image, labels, example.labels, AttackMeter(goal.phi(labels), goal, None, labels))
 
 
 class Watched(nn.Module):
@@ -92,17 +95,25 @@ class Watched(nn.Module):
         self.measuring += time.process_time() - started
         return logits
 
+    def outcome(self) -> Outcome:
+        """What would be saved of the best image that was shown."""
+        return outcome(self.track, self.track.kept[0])
+
+
+def our_attack(attack: Attack, one: Case, spec: AttackSpec) -> Outcome:
+    """What one of segeval's attacks saves of an image."""
+    spec, problem = replace(spec, dithered=True), replace(one.problem, dithered=True)
+    names, limits = ["network"], [[None]]
+    ((found,),) = run_attack(attack, [spec], problem, names, [one.meter], [one.image], limits, lambda step: None)
+    return found
+
 
 def crafted(name: str, one: Case, spec: AttackSpec) -> tuple[Outcome, float]:
     """What an attack saves of an image, and the CPU seconds of one of its gradients."""
     known, started = peers(), time.process_time()
     if not name.startswith("adv-lib:"):
         attack = build_attack(name.partition("/")[0], "default", "full", settings_of(name))
-        spec, problem = replace(spec, dithered=True), replace(one.problem, dithered=True)
-        ((found,),) = run_attack(
-            attack, [spec], problem, ["network"], [one.meter], [one.image], [[None]], lambda step: None
-        )
-        return found, (time.process_time() - started) / spec.steps
+        return our_attack(attack, one, spec), (time.process_time() - started) / spec.steps
     watched, problem = Watched(one, spec), one.problem
     name, _, region = name.removeprefix("adv-lib:").partition("/")
     assert problem.goal.target is not None
@@ -110,7 +121,7 @@ def crafted(name: str, one: Case, spec: AttackSpec) -> tuple[Outcome, float]:
     masks = problem.phi if region == "phi" else torch.ones_like(problem.phi)
     known[name](watched, problem.clean, desired, masks, spec.steps)
     spent = time.process_time() - started - watched.measuring
-    return outcome(watched.track, watched.track.kept[0]), spent / max(watched.steps, 1)
+    return watched.outcome(), spent / max(watched.steps, 1)
 
 
 def settings_of(name: str) -> dict[str, str]:
@@ -158,7 +169,7 @@ def main(
     spec = AttackSpec("peer", "default", "full", steps, "best", None, None, {})
     chosen = spread(len(data), images)
     for name in attacks:
-        measured = [row(name, case(network, data[index].image, index, steps), spec) for index in chosen]
+        measured = [row(name, case(network, data[index], index, steps), spec) for index in chosen]
         cells = [mean(values) for values in zip(*measured, strict=True)]
         first, saved, collateral, change, largest, cost, *within = cells
         typer.echo(

@@ -1,16 +1,14 @@
 """Attacks of torchattacks (https://github.com/Harry24k/adversarial-attacks-pytorch), called like those of adv-lib."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 from torch import Tensor, nn
 
-from .adv_lib_peers import Peer
 
-
-def peers() -> Mapping[str, Peer]:
+def peers() -> Mapping[str, Callable[..., object]]:
     """Every attack by name, with its defaults."""
     library = import_module("torchattacks")
     return {name: partial(run, getattr(library, name)) for name in ("PGD", "MIFGSM")}
