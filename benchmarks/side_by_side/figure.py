@@ -19,7 +19,7 @@ LEADING = 4
 """Of each picture, so many attacks in colour; the rest are grey."""
 
 
-def curves(root: Path, name: str) -> pd.DataFrame:
+def curves(root: Path, name: str, task: str = TASK) -> pd.DataFrame:
     """A row per image, attack and step: success and mean change of that iterate."""
     folder = root / name / "set"
     if not (folder / "set.json").is_file():
@@ -27,7 +27,7 @@ def curves(root: Path, name: str) -> pd.DataFrame:
     rows = [
         (sample.image, sample.attack.removesuffix("-full"), step, next(iter(found.counts.values())).success, found.mean)
         for sample in SetFolder(folder).samples()
-        if sample.task == TASK and sample.attack.endswith("-full")
+        if sample.task == task and sample.attack.endswith("-full")
         for step, found in enumerate(sample.curve)
     ]
     return pd.DataFrame(rows, columns=["image", "attack", "step", "success", "mean"])
@@ -75,5 +75,6 @@ def draw(root: Path, model: str, file: Path) -> None:
     right.set_xscale("log")
     right.set_xlabel("mean change, levels")
     right.set_xticks([0.25, 0.5, 1, 2, 4, 8], ["0.25", "0.5", "1", "2", "4", "8"])
-    figure.savefig(file, metadata={"Date": None})
+    with matplotlib.rc_context({"svg.hashsalt": model}):  # the same names of its parts every time
+        figure.savefig(file, metadata={"Date": None})
     pyplot.close(figure)

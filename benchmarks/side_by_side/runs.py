@@ -65,7 +65,7 @@ def planned() -> Iterator[Run]:
             yield Run(f"{model}-budget-{budget}", model, WITH_BUDGET, budget)
         yield Run(f"{model}-steps-100", model, WITH_BUDGET, 1, steps=100)
     for model in CITYSCAPES:
-        yield Run(f"{model}-budget-1", model, LARGE, 1, limit=2)
+        yield Run(f"{model}-budget-1", model, LARGE, 1, limit=2, within=WITHIN, tasks=both)
 
 
 RUNS = {run.name: run for run in planned()}
