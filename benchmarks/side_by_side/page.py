@@ -125,11 +125,10 @@ def early(root: Path) -> str:
     """Gradients that an attack needs for most of what it reaches with all of them."""
     columns: dict[str, dict[str, int]] = {}
     for model in CAMVID:
-        for name, task in ((f"{model}-budget-1", "untargeted"), (f"{model}-budget-1", "vehicle-to-road")):
-            columns[f"{model.removesuffix('-camvid')}, {task}, of 20"] = gradients_needed(curves(root, name, task))
-        columns[f"{model.removesuffix('-camvid')}, untargeted, of 100"] = gradients_needed(
-            curves(root, f"{model}-steps-100")
-        )
+        network = model.removesuffix("-camvid")
+        for task in RUNS[f"{model}-budget-1"].tasks:
+            columns[f"{network}, {task}, of 20"] = gradients_needed(curves(root, f"{model}-budget-1", task))
+        columns[f"{network}, untargeted, of 100"] = gradients_needed(curves(root, f"{model}-steps-100"))
     attacks = sorted({attack for column in columns.values() for attack in column})
     lines = [[f"`{each}`", *(str(column.get(each, "–")) for column in columns.values())] for each in attacks]
     return markdown(["attack", *columns], lines) if attacks else ""
