@@ -53,10 +53,11 @@ def evaluate(
     progress: Progress = silent,
     benches: Sequence[Path] = (),
     label_maps: bool = False,
+    workers: int = 1,
 ) -> SurvivalReport:
     """Measure how much of each attack survived, and write the report.
 
-    Raises DataError, ConfigurationError, FormatError, IntegrityError, StorageError.
+    Raises DataError, ConfigurationError, FormatError, IntegrityError, StorageError, EngineError.
 
     The same input gives the same bytes. A report that is in `out` already is replaced as a whole, or stays.
 
@@ -71,13 +72,14 @@ def evaluate(
         progress: called with the stage, what is done of it and its total.
         benches: benchmarks of the replayed bundles; with them `out` gets benchmark.csv and benchmark.json as well.
         label_maps: write every label map of the replays as PNG into `out`/labels.
+        workers: processes that count; the report does not depend on it.
     """
     require_place(out, KEPT)
     sources = Sources(set_root, replays)
     records = open_benches(sources, benches)
     make_above(out)
     with renewed(out, KEPT) as folder:
-        counted = count_everything(sources, progress)
+        counted = count_everything(sources, progress, workers)
         report = summarise(sources, counted, seed, progress)
         benchmark = benchmark_report(sources, records, report) if records else None
         page = Page(report, benchmark)

@@ -11,7 +11,6 @@ from segeval.files.storage import inside, write_atomic
 from segeval.metrics import Labels
 from segeval.progress import Progress
 
-from ..measure.counting import evaluated_models
 from ..measure.inputs import Engine, Sources
 from ..report.palette import class_colours
 
@@ -42,7 +41,7 @@ def write_label_maps(sources: Sources, out: Path, progress: Progress) -> None:
     written: set[tuple[str, str]] = set()
     for done, sample in enumerate(sources.folder.samples()):
         progress("label maps", done, sources.manifest.sample_count)
-        for _, engines in evaluated_models(sources, sample):
+        for _, engines in sources.evaluated(sample):
             for engine in engines:
                 if (engine.label, sample.image) not in written:  # an image has several samples
                     written.add((engine.label, sample.image))

@@ -11,7 +11,7 @@ from segeval.progress import Progress
 from .bootstrap import derived
 from .decomposition import COLUMNS, Bin, Counts, named_bins
 from .estimate_records import Estimate
-from .inputs import Engine, Sources
+from .inputs import Sources
 from .report_records import BreakdownRow
 from .row_key import RowKey
 from .statistics import estimate
@@ -26,16 +26,15 @@ class BreakdownTally:
         self._images: dict[RowKey, dict[str, Counts]] = {}
         self._tasks: set[str] = set()
 
-    def add(self, sample: AdversarialSample, engine: Engine, counts: Counts) -> None:
+    def add(self, sample: AdversarialSample, key: RowKey, counts: Counts) -> None:
         """Add a sample on one engine.
 
         Args:
             sample: record of the adversarial image.
-            engine: the engine.
+            key: its row.
             counts: of `Decomposition.count`.
         """
-        key = RowKey(engine.model, sample.victims, sample.attack, None, engine.label)
-        images = self._images.setdefault(key, {})
+        images = self._images.setdefault(replace(key, task=None), {})
         self._tasks.add(sample.task)
         images[sample.image] = images[sample.image] + counts if sample.image in images else counts
 

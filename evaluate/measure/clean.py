@@ -1,15 +1,42 @@
 """What deployment costs without any attack: accuracy, agreement with the desktop and latency on the clean images."""
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segeval.classes import IGNORE
 from segeval.files.replays import EngineResults
 from segeval.metrics import ConfusionMatrix, Labels, share
 
 from .report_records import CleanRow, Latency
+
+
+@dataclass(frozen=True, slots=True)
+class CleanCounts:
+    """One clean image on one engine. equal: pixels as on the desktop; confusion: None without ground truth."""
+
+    pixels: int
+    equal: int
+    confusion: NDArray[np.int64] | None
+
+    @classmethod
+    def of(cls, prediction: Labels, desktop: Labels, truth: Labels | None, classes: int) -> "CleanCounts":
+        """Count label maps.
+
+        Args:
+            prediction: (H, W), of the engine.
+            desktop: (H, W), of the network itself.
+            truth: (H, W) with IGNORE, or None.
+            classes: of the class table.
+        """
+        equal = int(np.count_nonzero(prediction == desktop))
+        if truth is None:
+            return cls(prediction.size, equal, None)
+        matrix = ConfusionMatrix(classes)
+        matrix.update(truth, prediction)
+        return cls(prediction.size, equal, matrix.counts)
 
 
 class CleanTally:
@@ -27,16 +54,16 @@ class CleanTally:
         self._equal = 0
         self._images: set[str] = set()
 
-    def add(self, image: str, prediction: Labels, desktop: Labels, truth: Labels | None) -> None:
-        """Count an image, unless it was counted before. All (H, W); truth with IGNORE, or None."""
+    def add(self, image: str, counts: CleanCounts) -> None:
+        """Add an image, unless it was added before."""
         if image in self._images:
             return
         self._images.add(image)
-        self._pixels += prediction.size
-        self._equal += int(np.count_nonzero(prediction == desktop))
-        if truth is not None:
+        self._pixels += counts.pixels
+        self._equal += counts.equal
+        if counts.confusion is not None:
             self._labelled += 1
-            self._confusion.update(truth, prediction)
+            self._confusion.counts += counts.confusion
 
     def row(self, latency: Latency | None = None) -> CleanRow:
         """The counts as a row of the report."""

@@ -163,7 +163,7 @@ class Sources:
     """
 
     def __init__(self, set_root: Path, replays: Sequence[Path]) -> None:
-        self.folder = SetFolder(set_root)
+        self.folder, self.given = SetFolder(set_root), tuple(replays)
         self.manifest: AdversarialSet = self.folder.complete_manifest()
         self.sha256 = sha256_file(self.folder.manifest_path)
         require_consistent_set(self.manifest, str(self.folder.manifest_path))
@@ -186,6 +186,13 @@ class Sources:
     def shape(self) -> tuple[int, int]:
         """(height, width) of every image and label map."""
         return self.manifest.height, self.manifest.width
+
+    def evaluated(self, sample: AdversarialSample) -> Iterator[tuple[str, list[Engine]]]:
+        """Models that a sample can be evaluated on, each with its engines: its victims, and others it was shown to."""
+        for model in self.models:
+            engines = [engine for engine in self.engines if engine.model == model]
+            if engines and model in sample.counts:
+                yield model, engines
 
     def ordered(self, keys: Iterable[RowKey]) -> list[RowKey]:
         """Keys of rows in the order of the set's models, attacks and tasks, all tasks first, and of the engines."""

@@ -121,8 +121,7 @@ def margin_sums(maps: LabelMaps, survived: Mask, achieved: Mask) -> tuple[float 
     if maps.margins is None:
         return None, None
     margins = maps.margins.astype(np.float64)
-    kept = float(margins @ survived[maps.phi])
-    return kept, float(margins @ achieved[maps.phi]) - kept
+    return float(margins[survived[maps.phi]].sum()), float(margins[(achieved & ~survived)[maps.phi]].sum())
 
 
 def count_sample(sample: AdversarialSample, task: TaskRecord, model: str, engine: str, maps: LabelMaps) -> SampleCounts:

@@ -19,16 +19,6 @@ Place = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What one engine shows of one sample, (H, W) each. reference: what both are compared with, and what it is."""
-
-    clean: Labels
-    adversarial: Labels
-    reference: Labels
-    against: Against
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """One label map against its reference. miou: of it alone, nan where the reference has no labelled pixel."""
 
@@ -44,12 +34,30 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedSample:
-    """What one engine shows of one sample, and its counts."""
+class Reference:
+    """What the label maps (H, W) of a sample are compared with.
 
-    shown: Shown
-    clean: Seen
-    adversarial: Seen
+    Attributes:
+        labels: (H, W), those from `classes` on are ignored.
+        against: what it is.
+        classes: in the table.
+    """
+
+    labels: Labels
+    against: Against
+    classes: int
+
+    @classmethod
+    def of(cls, truth: Labels | None, clean: Labels, classes: int) -> "Reference":
+        """The ground truth, or without one the network's clean prediction."""
+        return cls(clean, "clean prediction", classes) if truth is None else cls(truth, "ground truth", classes)
+
+    def seen(self, labels: Labels, known: tuple[Seen, Labels] | None = None) -> Seen:
+        """Counts of a label map. known: of a similar one, which are quicker to change than to make."""
+        if known is None:
+            return Seen.of(ClassPixels.of(self.labels, labels, self.classes), self.against)
+        seen, before = known
+        return Seen.of(ClassPixels.near(seen.pixels, before, self.labels, labels, self.classes), self.against)
 
 
 class Total:
@@ -103,42 +111,25 @@ class UnderAttackTally:
         groups = comparable_attacks(manifest.attacks)
         self._group_of = {attack: group.label for group in groups for attack in group.attacks}
 
-    def add(
-        self, key: RowKey, image: str, shown: Shown, hit: int, phi: int, near: CountedSample | None = None
-    ) -> CountedSample:
-        """Count a sample on one engine, or on the desktop.
+    def add(self, key: RowKey, image: str, clean: Seen, adversarial: Seen, hit: int, phi: int) -> None:
+        """Add a sample on one engine, or on the desktop.
 
         Args:
             key: its row.
             image: that was attacked.
-            shown: the label maps; all samples of an image have the same ones but for the adversarial one.
+            clean: what is shown of the clean image, the same for all samples of the image.
+            adversarial: what is shown of the adversarial one.
             hit: pixels of φ that are shown as the attack wants them.
             phi: pixels of φ, the same for all attacks of the row's victims and task.
-            near: the same sample on the desktop, which engines differ little from; None for the desktop.
         """
-        place = (key.model, key.engine, image)
-        if place not in self._clean:
-            known = None if near is None else (near.clean, near.shown.clean)
-            self._clean[place] = self._seen(shown.clean, shown, known)
-        clean = self._clean[place]
-        known = (clean, shown.clean) if near is None else (near.adversarial, near.shown.adversarial)
-        seen = self._seen(shown.adversarial, shown, known)
-        if (key, shown.against) not in self.totals:
-            self.totals[key, shown.against] = Total(self.classes, shown.against)
-        self.totals[key, shown.against].add(image, seen)
+        self._clean.setdefault((key.model, key.engine, image), clean)
+        if (key, adversarial.against) not in self.totals:
+            self.totals[key, adversarial.against] = Total(self.classes, adversarial.against)
+        self.totals[key, adversarial.against].add(image, adversarial)
         if group := self._group_of.get(key.attack):
             cases = self.worst.setdefault(key.under(group), {})
             if image not in cases or hit > cases[image].hit:
-                cases[image] = Worst(key.attack, hit, phi, seen)
-        return CountedSample(shown, clean, seen)
-
-    def _seen(self, labels: Labels, shown: Shown, known: tuple[Seen, Labels] | None) -> Seen:
-        """Counts of a label map. known: of a similar one."""
-        if known is None:
-            return Seen.of(ClassPixels.of(shown.reference, labels, self.classes), shown.against)
-        seen, before = known
-        pixels = ClassPixels.near(seen.pixels, before, shown.reference, labels, self.classes)
-        return Seen.of(pixels, shown.against)
+                cases[image] = Worst(key.attack, hit, phi, adversarial)
 
     def total(self, key: RowKey) -> Total:
         """What was counted for a row, against the ground truth where any of its images has one."""

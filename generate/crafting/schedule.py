@@ -8,13 +8,15 @@ from itertools import accumulate
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample
 from segeval.files.storage import explaining, require_recorded
+from segeval.processes import Processes
 from segeval.progress import Progress
 
 from ..group import ALONE, Group
 from .jobs import Job, Work
 from .samples import ImageFiles
 from .setup import Setup
-from .workers import Order, Workers
+from .workers import Order, attack
+from .workers import workers as crafting
 
 AHEAD = 2
 """Jobs per process that are handed out before the oldest of them is kept."""
@@ -55,7 +57,7 @@ class Schedule:
             records = tuple(model.record for model in self.setup.models)
             setup = self.setup
             order = Order(setup.config, setup.size, self.folder.root, records, setup.deployed_files, self.files)
-            with Workers(workers, order) as processes:
+            with crafting(workers, order) as processes:
                 self.run_side_by_side(processes, AHEAD * workers)
         else:
             self.run_one_by_one()
@@ -73,7 +75,7 @@ class Schedule:
             else:
                 self.report(number)
 
-    def run_side_by_side(self, processes: Workers, ahead: int) -> None:
+    def run_side_by_side(self, processes: Processes, ahead: int) -> None:
         """Run the jobs in several processes.
 
         Args:
@@ -84,7 +86,8 @@ class Schedule:
 
         def collect() -> None:
             number, future = waiting.popleft()
-            self.keep(number, processes.result(future))
+            samples = processes.result(future)
+            self.keep(number, samples)
 
         for number in range(self.done):
             self.report(number)
@@ -92,7 +95,7 @@ class Schedule:
             job = self.jobs[number]
             while len(waiting) >= ahead or (waiting and not job.ready(self.changes)):
                 collect()
-            waiting.append((number, processes.submit(number, self.limits(job))))
+            waiting.append((number, processes.submit(attack, number, self.limits(job))))
         while waiting:
             collect()
 

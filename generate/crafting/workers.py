@@ -1,38 +1,22 @@
 """Crafting in several processes, each on one thread, so that no result depends on how many there are."""
 
-import multiprocessing
-import os
-import signal
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 from segeval.datasets import Size
 from segeval.errors import EngineError, IntegrityError
 from segeval.files.held import held
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSample, CraftConfig, DeployedFile, ModelRecord
+from segeval.processes import Processes, prepared
 
 from ..numerics import use_one_thread
 from .samples import ImageFiles
 from .setup import Setup
 
 Limits = Sequence[Sequence[float | None]]
-
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that end a run as Ctrl-C does."""
-
-WATCH = 1.0
-"""Seconds between a worker's looks whether its parent still lives."""
-
-here: "Worker | Exception"
-"""In a worker process, what it attacks with, or why it cannot."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +43,7 @@ class Worker:
     """
 
     def __init__(self, order: Order) -> None:
+        use_one_thread()
         self.holding = ExitStack()  # as long as the process lives
         self.holding.enter_context(held(order.root))
         self.folder = SetFolder(order.root)
@@ -74,98 +59,15 @@ class Worker:
             raise IntegrityError("the bundle was changed while crafting", "restore it, or craft into a new folder")
 
 
-def start(order: Order, parent: int) -> None:
-    """Become a worker; end at once where the terminal's Ctrl-C or the parent's death says so."""
-    global here  # a pool's initializer has no other way to its calls
-    for number in STOPS:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    threading.Thread(target=follow, args=(parent,), daemon=True).start()
-    use_one_thread()
-    try:
-        here = Worker(order)
-    except Exception as error:  # raised where somebody hears it: a pool says no more of it than that it is broken
-        here = error
-
-
-def follow(parent: int) -> None:
-    """End this process when its parent has ended without a word."""
-    while os.getppid() == parent:
-        time.sleep(WATCH)
-    os._exit(1)
-
-
 def attack(number: int, limits: Limits) -> list[AdversarialSample]:
     """Carry out a job. Raises what the process could not start for."""
-    if isinstance(here, Exception):
-        raise here
-    return here.setup.attack(here.folder, here.jobs[number], here.files, limits, lambda step: None)
+    worker = prepared(Worker)
+    return worker.setup.attack(worker.folder, worker.jobs[number], worker.files, limits, lambda step: None)
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Let Ctrl-C and its like wait: a process that is interrupted while it starts says so with a traceback.
-
-    Processes that start in the block inherit the blocked signal; `start` ends that.
-    """
-    handlers = {number: signal.getsignal(number) for number in STOPS}
-    if threading.current_thread() is not threading.main_thread() or None in handlers.values():
-        yield
-        return
-    caught: list[int] = []
-    for number in STOPS:
-        signal.signal(number, lambda number, frame: caught.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        if caught:
-            signal.raise_signal(caught[0])
-
-
-class Workers:
-    """`count` processes for one crafting run; used as a context manager, which ends them."""
-
-    def __init__(self, count: int, order: Order) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of PyTorch's threads
-        with undisturbed():  # its resource tracker knows SIGINT and SIGTERM alone
-            self._pool = ProcessPoolExecutor(count, context, start, (order, os.getpid()))
-
-    def submit(self, number: int, limits: Limits) -> "Future[list[AdversarialSample]]":
-        """Have a job carried out. Raises EngineError if a process has died."""
-        try:
-            with undisturbed():
-                return self._pool.submit(attack, number, limits)
-        except BrokenProcessPool as error:
-            raise died() from error
-
-    def result(self, future: "Future[list[AdversarialSample]]") -> list[AdversarialSample]:
-        """Wait for a job. Raises what it raised, EngineError if a process has died."""
-        try:
-            return future.result()
-        except BrokenProcessPool as error:
-            raise died() from error
-
-    def __enter__(self) -> "Workers":
-        self._others = set(multiprocessing.active_children())
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            for child in set(multiprocessing.active_children()) - self._others:
-                child.terminate()
-        self._pool.shutdown(cancel_futures=True)
-
-
-def died() -> EngineError:
-    """The error for a process that the system, or somebody, has killed."""
-    return EngineError(
-        "a crafting process was killed, perhaps because memory ran out",
-        "continue with --resume; fewer --workers need less memory",
+def workers(count: int, order: Order) -> Processes:
+    """So many processes for one crafting run, that `attack` can be called in."""
+    what = "a crafting process was killed, perhaps because memory ran out"
+    return Processes(
+        count, Worker, order, EngineError(what, "continue with --resume; fewer --workers need less memory")
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segeval.commands.options import AsJson, Option, Out, Quiet, Seed, SetArgument
+from segeval.commands.options import AsJson, CountingWorkers, Option, Out, Quiet, Seed, SetArgument, counting_workers
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError, GateMissedError
 
@@ -31,6 +31,7 @@ def evaluate(
         Path | None, Option("--summary", metavar="FILE", help="Write the gates as Markdown, for a pull request.")
     ] = None,
     label_maps: Annotated[bool, Option("--label-maps", help="Also write the label maps as PNG.")] = False,
+    workers: CountingWorkers = None,
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -73,7 +74,8 @@ def evaluate(
     require_free([file for file in (junit, summary) if file is not None], out, KEPT)
     require_known_gates(gates, adversarial_set, replay)
     with progress(quiet) as tick:
-        report = measure(adversarial_set, replay, out, seed, tick, bench, label_maps)
+        count = counting_workers(workers, adversarial_set)
+        report = measure(adversarial_set, replay, out, seed, tick, bench, label_maps, count)
     if as_json:
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Option = partial(typer.Option, show_envvar=False)
 """An option whose help does not repeat the rule that SEGEVAL_COMMAND_OPTION sets it too."""
 
+WORTH_PROCESSES = 200
+"""Samples from which on an evaluation starts processes by itself."""
+
 SetArgument = Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")]
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by segeval deploy.")]
 Out = Annotated[Path, Option("--out", help="Folder for the results.", show_default=False)]
@@ -34,6 +37,15 @@ Workers = Annotated[
         min=1,
         help="Number of processes; results on the CPU do not depend on it.",
         show_default="one per core, 1 on a GPU",
+    ),
+]
+CountingWorkers = Annotated[
+    int | None,
+    Option(
+        "--workers",
+        min=1,
+        help="Number of processes; the report does not depend on it.",
+        show_default="one per core, 1 for a small set",
     ),
 ]
 DataRoot = Annotated[
@@ -165,6 +177,15 @@ def worker_count(workers: int | None, device: str) -> int:
     from segeval_runner.environment import usable_cores
 
     return workers or (usable_cores() if is_cpu(device) else 1)
+
+
+def counting_workers(workers: int | None, adversarial_set: Path) -> int:
+    """The number of evaluating processes: as requested, else one per core where that saves more than their start."""
+    from segeval.files.set_folder import SetFolder
+    from segeval_runner.environment import usable_cores
+
+    small = SetFolder(adversarial_set).complete_manifest().sample_count < WORTH_PROCESSES
+    return workers or (1 if small else usable_cores())
 
 
 def command(*words: object) -> str:

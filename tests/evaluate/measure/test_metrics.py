@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score, recall_score
 
 from segeval.classes import IGNORE
-from segeval.evaluate.measure.clean import CleanTally, miou_difference, recounted
+from segeval.evaluate.measure.clean import CleanCounts, CleanTally, miou_difference, recounted
 from segeval.evaluate.measure.report_records import DESKTOP
 from segeval.metrics import ConfusionMatrix, Labels
 
@@ -115,7 +115,7 @@ def test_rows_of_a_report_and_their_difference_are_over_the_classes_of_the_truth
     for strays in (0, 4):
         tally = CleanTally("m", "m.int8" if strays else DESKTOP, "int8", 13)
         truth, prediction = striped(strays)
-        tally.add("a", prediction, prediction, truth)
+        tally.add("a", CleanCounts.of(prediction, prediction, truth, 13))
         rows.append(tally.row())
     desktop, engine = rows
     assert [(row.classes_in_truth, row.classes_only_predicted) for row in rows] == [(12, 0), (12, 1)]
@@ -131,6 +131,7 @@ def test_rows_of_other_ground_truth_are_not_subtracted() -> None:
     for shift in (0, 1):
         tally = CleanTally("m", DESKTOP, "fp32", 13)
         truth, prediction = striped(0)
-        tally.add("a", prediction, prediction, np.minimum(truth, 11 - shift).astype(np.uint8))
+        truth = np.minimum(truth, 11 - shift).astype(np.uint8)
+        tally.add("a", CleanCounts.of(prediction, prediction, truth, 13))
         rows.append(tally.row())
     assert miou_difference(rows[0], rows[1]) is None and miou_difference(rows[0], rows[0]) == 0

@@ -20,9 +20,9 @@ from segeval.commands.options import worker_count
 from segeval.errors import DataError, EngineError, IntegrityError
 from segeval.files.encoding import encode
 from segeval.files.set_folder import SetFolder
-from segeval.generate.crafting import workers as processes
 from segeval.generate.crafting.craft import Crafter
 from segeval.generate.numerics import one_thread
+from segeval.processes import Processes
 from segeval.progress import silent
 from segeval_runner.environment import usable_cores
 
@@ -61,7 +61,7 @@ def test_a_set_begun_by_several_is_finished_by_one(
     world: Any, config: Any, tree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = world.craft(tmp_path / "whole", **OPTIONS)
-    result = processes.Workers.result
+    result = Processes.result
     kept = 0
 
     def killing(self: Any, future: Any) -> Any:
@@ -74,7 +74,7 @@ def test_a_set_begun_by_several_is_finished_by_one(
                 child.join()
         return result(self, future)
 
-    monkeypatch.setattr(processes.Workers, "result", killing)
+    monkeypatch.setattr(Processes, "result", killing)
     with pytest.raises(EngineError, match="a crafting process was killed") as caught:
         for _ in range(9):  # what was done before the kill is still handed over
             Crafter(config, tmp_path / "cut").run(kept > 0, silent, workers=2)

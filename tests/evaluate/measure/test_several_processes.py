@@ -1,0 +1,82 @@
+"""Evaluating in several processes: the same bytes, and what goes wrong in one of them is said."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from segeval.commands.options import counting_workers
+from segeval.errors import DataError, EngineError, SegevalError
+from segeval.evaluate import evaluate
+from segeval.evaluate.measure import looking, several_processes
+from segeval.processes import Processes
+from segeval.progress import silent
+from segeval_runner.environment import usable_cores
+
+if TYPE_CHECKING:
+    from tests.evaluate.conftest import World
+
+Build = Callable[..., "World"]
+
+
+def report_of(world: "World", out: Path, workers: int) -> dict[str, bytes]:
+    """The files of a report, made by so many processes."""
+    evaluate(world.set_root, [world.replay_root], out, workers=workers)
+    return {file.name: file.read_bytes() for file in out.iterdir()}
+
+
+@pytest.mark.parametrize("done", [None, 11], ids=["whole", "unfinished"])
+def test_their_number_changes_no_byte(build: Build, tmp_path: Path, done: int | None) -> None:
+    world = build(done=done)
+    assert len(world.samples) > several_processes.TOGETHER, "there is more than one to hand out"
+    assert report_of(world, tmp_path / "two", 2) == report_of(world, tmp_path / "one", 1)
+    assert not multiprocessing.active_children(), "they have ended"
+
+
+def test_forgotten_counts_of_clean_images_are_made_again(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = build()
+    whole = report_of(world, tmp_path / "whole", 1)
+    monkeypatch.setattr(looking, "REMEMBERED", 1)
+    assert report_of(world, tmp_path / "again", 1) == whole
+
+
+def test_what_one_of_them_finds_is_raised(build: Build, tmp_path: Path) -> None:
+    world = build()
+    (world.set_root / world.samples[-1].files["adversarial_prediction:espnet-camvid"].path).write_bytes(b"no image")
+    said: list[SegevalError] = []
+    for workers in (1, 2):
+        with pytest.raises(DataError) as caught:
+            evaluate(world.set_root, [world.replay_root], tmp_path / "out", workers=workers)
+        said.append(caught.value)
+    assert (said[0].what, said[0].hint) == (said[1].what, said[1].hint)
+    assert not multiprocessing.active_children() and not (tmp_path / "out").exists()
+
+
+def test_one_that_is_killed_ends_the_evaluation(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = build()
+    submit = Processes.submit
+
+    def killing(self: Any, *call: Any) -> Any:
+        future = submit(self, *call)
+        for child in multiprocessing.active_children():
+            os.kill(child.pid or 0, signal.SIGKILL)
+        return future
+
+    monkeypatch.setattr(Processes, "submit", killing)
+    with pytest.raises(EngineError, match="a counting process was killed"):
+        evaluate(world.set_root, [world.replay_root], tmp_path / "out", progress=silent, workers=2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_small_set_is_counted_by_one(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = build()
+    assert counting_workers(None, world.set_root) == 1
+    assert counting_workers(3, world.set_root) == 3
+    monkeypatch.setattr("segeval.commands.options.WORTH_PROCESSES", len(world.samples))
+    assert counting_workers(None, world.set_root) == usable_cores()
