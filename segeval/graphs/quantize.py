@@ -16,9 +16,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.utils import Extractor
-from onnxruntime.quantization import CalibrationDataReader, QuantType, create_calibrator
-from onnxruntime.quantization import CalibrationMethod as OrtMethod
-from onnxruntime.quantization.calibrate import TensorData, TensorsData
+from onnxruntime.quantization import CalibrationDataReader, QuantType
+from onnxruntime.quantization.calibrate import (
+    CalibraterBase,
+    EntropyCalibrater,
+    MinMaxCalibrater,
+    PercentileCalibrater,
+    TensorData,
+    TensorsData,
+)
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from segeval.files.images import RgbImage
@@ -26,9 +32,6 @@ from segeval.graphs.calibration import CalibrationSpec
 from segeval.graphs.export import IMAGE, NETWORK_INPUT, network_of, with_network
 from segeval.graphs.placement import DQ, Placement, Q
 from segeval.graphs.session import open_session
-
-METHODS = {"percentile": OrtMethod.Percentile, "minmax": OrtMethod.MinMax, "entropy": OrtMethod.Entropy}
-
 
 LARGEST_BIAS = 2.0**30
 """Of what int32 holds, a half is left to the products of activations and weights."""
@@ -44,6 +47,32 @@ class OneImage(CalibrationDataReader):  # type: ignore[misc]
         """The input, then None."""
         inputs, self._inputs = self._inputs, None
         return inputs
+
+
+class OfNeeded(CalibraterBase):  # type: ignore[misc]
+    """Finds the ranges of `needed` tensors alone: a calibrator holds all that it measures of an image at once."""
+
+    needed: Collection[str] = ()
+
+    def select_tensors_to_calibrate(self, model: ModelProto) -> tuple[set[str], dict[str, onnx.ValueInfoProto]]:
+        """Names of the tensors, and the types of all."""
+        found, types = super().select_tensors_to_calibrate(model)
+        return found & set(self.needed), types
+
+
+class PercentileOfNeeded(OfNeeded, PercentileCalibrater):  # type: ignore[misc]
+    """By a percentile."""
+
+
+class MinMaxOfNeeded(OfNeeded, MinMaxCalibrater):  # type: ignore[misc]
+    """By the smallest and the largest value."""
+
+
+class EntropyOfNeeded(OfNeeded, EntropyCalibrater):  # type: ignore[misc]
+    """By the entropy of histograms."""
+
+
+METHODS = {"percentile": PercentileOfNeeded, "minmax": MinMaxOfNeeded, "entropy": EntropyOfNeeded}
 
 
 def to_int8(fp32: ModelProto, images: Iterable[RgbImage], spec: CalibrationSpec) -> ModelProto:
@@ -157,17 +186,22 @@ def find_ranges(fp32: ModelProto, images: Iterable[RgbImage], spec: CalibrationS
         options["percentile"] = spec.percentile
     with tempfile.TemporaryDirectory(prefix="segeval-int8-") as folder, quiet():
         file = Path(folder) / "network.onnx"
-        onnx.save(as_far_as_quantized(network_of(fp32), spec.quantized_types), file)
-        calibrator = create_calibrator(
-            file,
-            list(spec.quantized_types),
-            augmented_model_path=str(file.with_name("augmented.onnx")),
-            calibrate_method=METHODS[spec.method],
-            extra_options=options,
-        )
+        network = network_of(fp32)
+        onnx.save(as_far_as_quantized(network, spec.quantized_types), file)
+        augmented = str(file.with_name("augmented.onnx"))
+        calibrator = METHODS[spec.method](file, list(spec.quantized_types), augmented, **options)
+        calibrator.needed = rounded_values(network, spec)
+        calibrator.augment_graph()
+        calibrator.create_inference_session()
         for value in network_inputs(fp32, images):
             calibrator.collect_data(OneImage({NETWORK_INPUT: value}))
         return calibrator.compute_data()
+
+
+def rounded_values(network: ModelProto, spec: CalibrationSpec) -> set[str]:
+    """What quantized operators read, and what shares a scale with it: what they write is rounded where it is read."""
+    read = {name for node in network.graph.node if node.op_type in spec.quantized_types for name in node.input}
+    return read.union(*Placement(network, spec, None).sharing)
 
 
 def as_far_as_quantized(network: ModelProto, op_types: Collection[str]) -> ModelProto:

@@ -17,7 +17,7 @@ from segeval.graphs.calibration import CalibrationSpec
 from segeval.graphs.export import export_fp32, network_of
 from segeval.graphs.fp16 import to_fp16
 from segeval.graphs.qdq import check_qdq
-from segeval.graphs.quantize import as_far_as_quantized, find_ranges, to_int8
+from segeval.graphs.quantize import as_far_as_quantized, find_ranges, quantize, to_int8
 from segeval.graphs.session import DeployedModel
 from segeval.models import Segmenter, load_model
 from segeval.models.soundness import predict
@@ -68,6 +68,18 @@ def test_calibration_computes_no_more_than_what_is_quantized(
     assert {name: data.range_value for name, data in found.items()} == {
         name: data.range_value for name, data in expected.items()
     }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_calibration_measures_no_more_than_what_is_quantized(
+    exported: dict[str, ModelProto], pictures: list[RgbImage], method: CalibrationMethod
+) -> None:
+    fp32, spec = exported["espnet-synthetic"], CalibrationSpec(method)
+    found = find_ranges(fp32, pictures[:1], spec)
+    constants = {tensor.name for tensor in fp32.graph.initializer}
+    quantized = quantize(fp32, found, spec)
+    rounded = {node.input[0] for node in quantized.graph.node if node.op_type == "QuantizeLinear"} - constants
+    assert {name for name, _ in found.items()} == rounded
 
 
 def test_minmax_covers_the_largest_value_and_percentile_the_bulk(
