@@ -121,7 +121,8 @@ def margin_sums(maps: LabelMaps, survived: Mask, achieved: Mask) -> tuple[float 
     if maps.margins is None:
         return None, None
     margins = maps.margins.astype(np.float64)
-    return float(margins[survived[maps.phi]].sum()), float(margins[(achieved & ~survived)[maps.phi]].sum())
+    kept, all_hit = survived[maps.phi], achieved[maps.phi]
+    return float(margins[kept].sum()), float(margins[all_hit & ~kept].sum())
 
 
 def count_sample(sample: AdversarialSample, task: TaskRecord, model: str, engine: str, maps: LabelMaps) -> SampleCounts:
