@@ -55,9 +55,16 @@ class Batch:
     """
 
     def __init__(
-        self, networks: Sequence[nn.Module], victim: Segmenter, trajectory: Trajectory, images: int, steps: int
+        self,
+        networks: Sequence[nn.Module],
+        victim: Segmenter,
+        trajectory: Trajectory,
+        images: int,
+        steps: int,
+        size: tuple[int, int] = SIZE,
+        device: str = "cpu",
     ) -> None:
-        scenes = open_dataset("synthetic", None, "test", SIZE)
+        scenes = open_dataset("synthetic", None, "test", size)
         examples = [scenes[number] for number in range(images)]
         labels = [predict(victim, each.image) for each in examples]
         counts = np.bincount(labels[0].ravel(), minlength=2)
@@ -68,9 +75,9 @@ class Batch:
             AttackMeter(goal.phi(own), goal, each.labels, own) for own, each in zip(labels, examples, strict=True)
         ]
         self.problem = Problem(
-            clean=torch.from_numpy(np.stack(self.clean)).permute(0, 3, 1, 2).contiguous().float() / 255,
-            predicted=torch.from_numpy(np.stack(labels)).long(),
-            phi=torch.from_numpy(np.stack([meter.phi for meter in self.meters])),
+            clean=torch.from_numpy(np.stack(self.clean)).to(device).permute(0, 3, 1, 2).contiguous().float() / 255,
+            predicted=torch.from_numpy(np.stack(labels)).to(device).long(),
+            phi=torch.from_numpy(np.stack([meter.phi for meter in self.meters])).to(device),
             goal=goal,
             scope=trajectory.specs[0].scope,
             networks=cast("tuple[Network, ...]", tuple(networks)),
