@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.jit import is_scripting  # type: ignore[attr-defined]
 
 from segeval.models.enlarging import Enlarged
-from segeval.models.norm_act import FrozenNorm, is_frozen
+from segeval.models.folding import can_fold, folded
 
 
 def layers(
@@ -24,13 +24,33 @@ def layers(
     return [convolution, nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
 
 
+class Normalised(nn.Sequential):
+    """Layers that end with a convolution and its batch normalization."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """All of them, the last two as one convolution where that is allowed."""
+        if not is_scripting():  # noqa: SIM102 - by itself, or TorchScript compiles the condition behind it too
+            if can_fold(cast("nn.BatchNorm2d", self[-1])):
+                return self.frozen(x)
+        for layer in self:
+            x = layer(x)
+        return x
+
+    def frozen(self, x: Tensor) -> Tensor:
+        """The same, while the normalization is frozen."""
+        *before, convolution, norm = self
+        for layer in before:
+            x = layer(x)
+        return folded(x, cast("nn.Conv2d", convolution), cast("nn.BatchNorm2d", norm))
+
+
 class Rectified(nn.Sequential):
     """Convolutions, each followed by batch normalization and ReLU: three modules in a row."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """All of them, the short way where it is allowed."""
-        if not is_scripting():  # noqa: SIM102 - by itself, or TorchScript compiles the condition behind it too
-            if x.requires_grad and torch.is_grad_enabled() and is_frozen(cast("nn.BatchNorm2d", self[1])):
+        """All of them, a convolution and its normalization as one where that is allowed."""
+        if not is_scripting():  # noqa: SIM102 - as above
+            if can_fold(cast("nn.BatchNorm2d", self[1])):
                 return self.frozen(x)
         for layer in self:
             x = layer(x)
@@ -40,7 +60,7 @@ class Rectified(nn.Sequential):
         """The same, while normalizations are frozen."""
         given = list(self)
         for convolution, norm in zip(given[::3], given[1::3], strict=True):
-            x = FrozenNorm.apply(convolution(x), norm, True)  # type: ignore[no-untyped-call]
+            x = folded(x, cast("nn.Conv2d", convolution), cast("nn.BatchNorm2d", norm)).relu_()
         return x
 
 
@@ -77,7 +97,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         wide = channels * expansion
         self.residual = stride == 1 and channels == out
-        self.block = nn.Sequential(
+        self.block = Normalised(
             Conv(channels, wide, 1),
             Conv(wide, wide, 3, stride, groups=wide),
             nn.Conv2d(wide, out, 1, bias=False),
@@ -173,8 +193,8 @@ class FeatureFusion(nn.Module):
         super().__init__()
         self.align_corners = align_corners
         self.dwconv = Conv(128, 128, 3, groups=128)
-        self.conv_lower_res = nn.Sequential(nn.Conv2d(128, 128, 1), nn.BatchNorm2d(128))
-        self.conv_higher_res = nn.Sequential(nn.Conv2d(64, 128, 1), nn.BatchNorm2d(128))
+        self.conv_lower_res = Normalised(nn.Conv2d(128, 128, 1), nn.BatchNorm2d(128))
+        self.conv_higher_res = Normalised(nn.Conv2d(64, 128, 1), nn.BatchNorm2d(128))
 
     def forward(self, detail: Tensor, context: Tensor) -> Tensor:
         size = [detail.shape[2], detail.shape[3]]

@@ -34,25 +34,6 @@ class FrozenNormAct(torch.autograd.Function):
         return positive.mul_(above - below).add_(below).mul_(gradient), None, None
 
 
-class FrozenNorm(torch.autograd.Function):
-    """BN(x), or the ReLU of it, with constant statistics and parameters; see `FrozenNormAct`."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, bn: nn.BatchNorm2d, rectified: bool) -> Tensor:
-        """(N, C, H, W) to (N, C, H, W)."""
-        y: Tensor = bn(x)
-        scale = (bn.weight * torch.rsqrt(cast("Tensor", bn.running_var) + bn.eps))[:, None, None]
-        ctx.save_for_backward(*([y.relu_()] if rectified else []), scale)
-        return y
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """Gradient to x."""
-        *rectified, scale = ctx.saved_tensors
-        return (rectified[0].sign().mul_(scale).mul_(gradient) if rectified else gradient * scale), None, None
-
-
 def is_frozen(bn: nn.BatchNorm2d, *acts: nn.PReLU) -> bool:
     """Whether neither statistics nor parameters change, nor want a gradient."""
     return not bn.training and not any(

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segeval.models.fast_scnn import Rectified, layers
-from segeval.models.norm_act import ConvNormAct, FrozenNorm, FrozenNormAct, NormAct
+from segeval.models.norm_act import ConvNormAct, FrozenNormAct, NormAct
 
 
 def randomised(layer: nn.Module) -> nn.Module:
@@ -32,23 +31,6 @@ def test_values_and_gradients_are_those_of_the_layers(layer: NormAct, layout: to
     assert torch.equal(layer(x), plain(x))
     assert torch.allclose(gradient(layer, x, weight), gradient(plain, x, weight), rtol=1e-12)
     assert torch.autograd.gradcheck(layer, x)
-
-
-@pytest.mark.parametrize("rectified", [False, True])
-def test_a_normalization_alone_and_with_relu_do_too(rectified: bool) -> None:
-    torch.manual_seed(0)
-    layer = Rectified(*layers(5, 5, 3), *layers(5, 5, 1)).double().eval().requires_grad_(False)
-    norm = layer[1]
-    assert isinstance(norm, nn.BatchNorm2d)
-    norm.running_var = torch.rand(5, dtype=torch.float64) + 0.1
-    norm.weight.data = torch.randn(5, dtype=torch.float64)
-    plain = nn.Sequential(*layer) if rectified else norm
-    x = torch.randn(2, 5, 6, 7, dtype=torch.float64).requires_grad_()
-    weight = torch.randn_like(x)
-    own = layer(x) if rectified else FrozenNorm.apply(x, norm, False)  # type: ignore[no-untyped-call]
-    assert torch.equal(own, plain(x))
-    (found,) = torch.autograd.grad((own * weight).sum(), x)
-    assert torch.allclose(found, gradient(plain, x, weight), rtol=1e-12)
 
 
 def test_only_frozen_layers_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
