@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from segeval.datasets import Dataset
-from segeval.errors import EngineError
+from segeval.errors import EngineError, counted
 from segeval.files.images import RgbImage
 from segeval.graphs.contract import check_contract
 from segeval.graphs.export import export_fp32
@@ -134,7 +134,7 @@ def clean_score(segmenter: Segmenter, card: ModelCard, data: Dataset) -> Iterato
         return
     doubt = worse_than_none(segmenter.spec.name, matrix, table)
     near = miou < NEAR_CHANCE / len(table)
-    yield Finding(f"clean mIoU on {len(seen)} image(s): {100 * miou:.1f} %", doubt=bool(doubt) or near)
+    yield Finding(f"clean mIoU on {counted(len(seen), 'image')}: {100 * miou:.1f} %", doubt=bool(doubt) or near)
     if doubt or near:
         yield Finding(
             doubt or "that is what guessing would get: check colour, range, mean, std and the class order", True

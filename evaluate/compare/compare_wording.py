@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from segeval.errors import some
+from segeval.errors import counted, some
 
 from ..measure.within_noise import floor_cell, floor_percent
 from ..report.wording import attack_name, decimals, p_in_words, p_value, signed, signed_interval
@@ -70,7 +70,7 @@ def rest_line(changes: Sequence[Change]) -> str:
         return ""
     same = sum(not change.paired.difference for change in changes)
     others = f"{rest - same} more are not significant or of single tasks" if rest > same else ""
-    equal = f"{same} quantities have the same mean in both runs" if same else ""
+    equal = f"{same} {'quantity has' if same == 1 else 'quantities have'} the same mean in both runs" if same else ""
     return "; ".join(part for part in (equal, others) if part)
 
 
@@ -90,15 +90,15 @@ def change_sentence(change: Change) -> str:
 def run_line(letter: str, run: Run) -> str:
     """Which run this is."""
     where = "; ".join((", ".join(run.machines), ", ".join(run.backends)))
-    return f"{letter}: {run.name} ({run.images} images; {where}; set {run.set_sha256[:12]})"
+    return f"{letter}: {run.name} ({counted(run.images, 'image')}; {where}; set {run.set_sha256[:12]})"
 
 
 def only_lines(comparison: RunComparison) -> list[str]:
     """What only one of the runs has."""
     lines = []
     for letter, run in (("A", comparison.a), ("B", comparison.b)):
-        for what in ("engines", "attacks", "tasks", "images"):
-            names: tuple[str, ...] = getattr(run.only, what)
+        for what in ("engine", "attack", "task", "image"):
+            names: tuple[str, ...] = getattr(run.only, f"{what}s")
             if names:
-                lines.append(f"only in {letter}: {len(names)} {what if len(names) > 1 else what[:-1]}: {some(names)}")
+                lines.append(f"only in {letter}: {counted(len(names), what)}: {some(names)}")
     return lines

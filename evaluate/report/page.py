@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from segeval.console import visible
+from segeval.errors import counted
 from segeval.files.encoding import encode
 from segeval.files.engine_records import Calibration
 
@@ -80,7 +81,7 @@ def against(value: float | None, reference: float | None) -> str:
 def calibrated(calibration: Calibration) -> str:
     """``calibrated by percentile 99.99 on 32 images``."""
     detail = "" if calibration.percentile is None else f" {calibration.percentile:g}"
-    return f"calibrated by {calibration.method}{detail} on {len(calibration.images)} images"
+    return f"calibrated by {calibration.method}{detail} on {counted(len(calibration.images), 'image')}"
 
 
 def unbroken(sentence: str, names: Collection[str]) -> Markup:
@@ -150,6 +151,7 @@ def environment(names: Collection[str] = (), folders: Sequence[Path] = (TEMPLATE
         within_model=within_model,
         perturbation=stated_perturbation,
         calibration=calibrated,
+        counted=counted,
         unbroken=partial(unbroken, names=names),
     )
     return made

@@ -139,7 +139,7 @@ def show_plan(plan: "AuditPlan", config: "AuditConfig") -> None:
     within, images = counted(config.budget, "level"), counted(plan.images, "image")
     say(
         f"{config.attack} within {within} on {', '.join(plan.subjects)}, up to {images} of {config.craft.dataset}: "
-        f"{plan.gradients} gradients and {plan.queries} queries in all"
+        f"{counted(plan.gradients, 'gradient')} and {plan.queries} queries in all"
     )
 
 

@@ -23,7 +23,7 @@ from segeval.commands.options import (
     same_images,
 )
 from segeval.console import progress, say
-from segeval.errors import DataError
+from segeval.errors import DataError, counted
 
 if TYPE_CHECKING:
     from segeval.generate.crafting.setup import Setup
@@ -111,14 +111,15 @@ def fit(
     fitting = Fitting(config, kind, tuple(setting), group)
     if not quiet:
         passes = steps * batch_size * len(fitting.setup.models)
-        say(f"{len(fitting.setup.chosen)} image(s) of {dataset} ({split}): {steps} updates, {passes} gradients")
+        images, updates = counted(len(fitting.setup.chosen), "image"), counted(steps, "update")
+        say(f"{images} of {dataset} ({split}): {updates}, {counted(passes, 'gradient')}")
         for note in fitting.setup.notes:
             say(note)
     with progress(quiet) as tick:
         record = fitting.run(out, print_cm, tick, say)
     control = "without it" if kind == "universal" else "of a grey patch at the same places"
     say(
-        f"success on the {len(record.images)} image(s) it was fitted on: {record.success:.3f}, {control} "
+        f"success on the {counted(len(record.images), 'image')} it was fitted on: {record.success:.3f}, {control} "
         f"{record.blank:.3f}"
     )
     images = unseen(fitting.setup, record.images)

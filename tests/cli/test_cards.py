@@ -64,7 +64,7 @@ def test_from_a_file_and_a_folder_to_a_report(
     assert re.search(r"^range = 1  # best of 10 tried: mIoU 100.0 %; next: \w+, .*, \d+\.\d %$", text, re.M), text
     assert 'names = ["road", "car", "sky", "pole", "bus"]' in text and "size = [32, 48]" in text
     ended = call("model", "check", "net.toml", "--data-root", "data")
-    assert ended.code == 0 and "clean mIoU on 4 image(s): 100.0 %" in ended.out, ended.out + ended.err
+    assert ended.code == 0 and "clean mIoU on 4 images: 100.0 %" in ended.out, ended.out + ended.err
     assert "warning" not in ended.out and ended.out.count("ok: ") == 6
     assert "--dataset folder --data-root data --model net.toml --size 32x48 --attack quick" in ended.err
     crafting = ("--dataset", "folder", "--data-root", "data", "--model", "net.toml", "--task", "untargeted")
@@ -112,7 +112,7 @@ def test_a_card_that_is_wrong_is_doubted(folder: Path, tmp_path: Path, call: Cal
     assert ended.code == 2 and "class 0 is 'bus'" in ended.err
     (tmp_path / "a.toml").write_text(exchanged)
     ended = call("model", "check", tmp_path / "a.toml", "--data-root", folder / "data")
-    assert ended.code == 0 and re.search(r"^warning: clean mIoU on 4 image\(s\): 1\d\.\d %$", ended.out, re.M)
+    assert ended.code == 0 and re.search(r"^warning: clean mIoU on 4 images: 1\d\.\d %$", ended.out, re.M)
     assert "warning: a gets " in ended.out and "next:" not in ended.err
     flat = re.sub(r"std = .*", "std = [1e6, 1e6, 1e6]", right_order)
     (tmp_path / "a.toml").write_text(flat)
