@@ -129,7 +129,9 @@ def show_list(inventories: Sequence["Inventory"]) -> None:
         for each in inventories
     ]
     results.print(table(("name", "what", "files", "size", "local", "licence"), rows, words=6))
-    say("next: segeval fetch NAME")
+    missing = [each.source.name for each in inventories if each.wanted]
+    if missing:
+        say(f"next: {command('fetch', missing[0])}")
 
 
 def show_plan(inventories: Sequence["Inventory"], base: str) -> None:
