@@ -7,6 +7,7 @@ import typer
 
 from segeval.commands.files_attacked import files_again, say_what_else_could_be_attacked
 from segeval.commands.options import (
+    USUAL_TASK,
     AsJson,
     DataRoot,
     Dataset,
@@ -70,7 +71,7 @@ def craft(
             help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET. * as target means any other class, "
             "* as source means every class. Repeatable.",
         ),
-    ] = ["vehicle-to-road"],
+    ] = [USUAL_TASK],
     preset: Annotated[
         list[str], Option("--preset", help="Parameters: `default` works best, `paper` is as published. Repeatable.")
     ] = ["default"],

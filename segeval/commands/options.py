@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Option = partial(typer.Option, show_envvar=False)
 """An option whose help does not repeat the rule that SEGEVAL_COMMAND_OPTION sets it too."""
 
+USUAL_TASK = "vehicle-to-road"
+"""The task of those who name none."""
+
 SetArgument = Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")]
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by segeval deploy.")]
 Out = Annotated[Path, Option("--out", help="Folder for the results.", show_default=False)]
