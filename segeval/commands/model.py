@@ -115,7 +115,7 @@ def check(
         require_same_classes(read.table, data, card)
     doubts = 0
     for finding in check_card(segmenter, read, data, wanted):
-        typer.echo(f"{'warning' if finding.doubt else 'ok'}: {finding.text}")
+        typer.echo(f"{'warning' if finding.doubt or finding.unknown else 'ok'}: {finding.text}")
         doubts += finding.doubt
     if not doubts:
         say(how_to_attack(card, read.table, dataset, data_root, wanted))
