@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segeval.errors import ConfigurationError, MissingPrerequisiteError
+from segeval.errors import ConfigurationError, MissingPrerequisiteError, counted
 from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
@@ -68,7 +68,7 @@ class CraftedSet:
     def _repr_html_(self) -> str:
         manifest = self.manifest
         attacks = ", ".join(spec.label for spec in manifest.attacks)
-        return shown(self.path, f"{manifest.sample_count} adversarial images, {attacks}")
+        return shown(self.path, f"{counted(manifest.sample_count, 'adversarial image')}, {attacks}")
 
 
 @dataclass(frozen=True)

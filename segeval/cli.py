@@ -22,6 +22,7 @@ from segeval.commands.defaults import read_defaults
 from segeval.commands.on_demand import OnDemandGroup
 from segeval.console import say, show_error
 from segeval.errors import ConfigurationError, MissingPrerequisiteError, SegevalError, StorageError
+from segeval.places import with_home
 from segeval.torchrun import leads, started_by_torchrun
 from segeval_runner.interruption import after_imports, came, forget_waiting
 
@@ -75,7 +76,7 @@ def main_options(
         what = f"segeval {command} runs in one process, torchrun starts several"
         raise ConfigurationError(what, f"start it without torchrun, which is for segeval {' and '.join(IN_GROUPS)}")
     if config is not None:
-        context.default_map = read_defaults(config, command_line.commands)
+        context.default_map = read_defaults(with_home(config), command_line.commands)
 
 
 command_line: Any = typer.main.get_command(app)

@@ -32,7 +32,7 @@ class FittingTable(Table):
             return
         yield from filter(None, (self.title, Text()))
         for cells in zip(*(column.cells for column in self.columns), strict=True):
-            yield Group(*self.block(cells))
+            yield Group(*self.block(cells, options.max_width))
         yield from filter(None, (self.caption,))
 
     def measured(self, console: Console, options: ConsoleOptions, column: Column) -> Measurement:
@@ -41,8 +41,8 @@ class FittingTable(Table):
         widest = max(each.maximum for each in cells)
         return Measurement(widest if column.no_wrap else max(each.minimum for each in cells), widest)
 
-    def block(self, cells: tuple[RenderableType, ...]) -> Iterator[RenderableType]:
-        """The lines of one row; short texts share lines."""
+    def block(self, cells: tuple[RenderableType, ...], width: int) -> Iterator[RenderableType]:
+        """The lines of one row; short texts share lines, and none is broken between two."""
         first, *others = cells
         yield first
         together: list[Text] = []
@@ -54,16 +54,27 @@ class FittingTable(Table):
             if len(text) <= SHORT:
                 together.append(told)
                 continue
-            yield from joined(together)
+            yield from joined(together, width)
             together = []
-            yield Padding(told, INDENT)
-        yield from joined(together)
+            yield indented(told)
+        yield from joined(together, width)
 
 
-def joined(texts: Sequence[Text]) -> Iterator[RenderableType]:
-    """Texts on one line, or as many as they need."""
-    if texts:
-        yield Padding(Text(", ").join(texts), INDENT)
+def joined(texts: Sequence[Text], width: int) -> Iterator[RenderableType]:
+    """Texts side by side on as many lines as they need."""
+    line: list[Text] = []
+    for text in texts:
+        if line and INDENT[3] + len(Text(", ").join([*line, text])) + 1 > width:  # + 1: the comma at the end
+            yield indented(Text(", ").join(line) + Text(","))
+            line = []
+        line.append(text)
+    if line:
+        yield indented(Text(", ").join(line))
+
+
+def indented(text: Text) -> Padding:
+    """A line of a block."""
+    return Padding(text, INDENT, expand=False)
 
 
 def shared(contents: Sequence[Measurement], room: int) -> list[int]:

@@ -12,6 +12,7 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from segeval.datasets import open_dataset
+from segeval.errors import counted
 from segeval.files.sets import CraftConfig, Scope
 from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import Trajectory, resolve
@@ -171,7 +172,7 @@ def measured(network: str, batch: Batch, rounds: int) -> Measured:
     images = len(batch.clean)
     return Measured(
         section=SECTION,
-        case=f"{spec.label} on {network}, {images} image{'s' if images > 1 else ''}, per step",
+        case=f"{spec.label} on {network}, {counted(images, 'image')}, per step",
         ours=found.ours / batch.steps,
         floor=found.floor / batch.steps,
         ratio=found.ratio,

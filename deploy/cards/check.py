@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from segeval.datasets import Dataset
-from segeval.errors import EngineError
+from segeval.errors import EngineError, counted
 from segeval.files.images import RgbImage
 from segeval.graphs.contract import check_contract
 from segeval.graphs.export import export_fp32
@@ -43,10 +43,17 @@ NEAR_CHANCE = 1.5
 
 @dataclass(frozen=True)
 class Finding:
-    """One check that passed, or raises a doubt. text: what was found."""
+    """One check that passed, or not.
+
+    Attributes:
+        text: what was found.
+        doubt: whether it speaks against the card.
+        unknown: whether it could not be made.
+    """
 
     text: str
     doubt: bool = False
+    unknown: bool = False
 
 
 def check_card(
@@ -130,11 +137,11 @@ def clean_score(segmenter: Segmenter, card: ModelCard, data: Dataset) -> Iterato
     matrix, seen = scored(segmenter, examples)
     miou = matrix.mean_iou()
     if miou is None:
-        yield Finding("no image has labels, so the clean mIoU is unknown", doubt=True)
+        yield Finding("no image has labels, so the clean mIoU is unknown", unknown=True)
         return
     doubt = worse_than_none(segmenter.spec.name, matrix, table)
     near = miou < NEAR_CHANCE / len(table)
-    yield Finding(f"clean mIoU on {len(seen)} image(s): {100 * miou:.1f} %", doubt=bool(doubt) or near)
+    yield Finding(f"clean mIoU on {counted(len(seen), 'image')}: {100 * miou:.1f} %", doubt=bool(doubt) or near)
     if doubt or near:
         yield Finding(
             doubt or "that is what guessing would get: check colour, range, mean, std and the class order", True

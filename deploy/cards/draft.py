@@ -197,8 +197,9 @@ def classes_of(channels: int, table: ClassTable | None, unsure: dict[str, str]) 
     if table is not None:
         what = f"the network has {count} outputs, the dataset {len(table)} classes: {', '.join(table.names)}"
         raise ConfigurationError(what, "give a folder with the network's own classes, or none and edit the card")
-    unsure["classes"] = "the file does not name its classes: write their names, in the order of the outputs"
-    names = ("background", "foreground") if count == 2 else tuple(f"class {number}" for number in range(count))
+    names = ("background", "foreground") if count == 2 else tuple(f"class-{number}" for number in range(count))
+    doubt = f"the file does not name its {count} classes: replace {names[0]} to {names[-1]} by their names"
+    unsure["classes"] = f"{doubt}, in the order of the outputs, in [classes] of the card"
     colours = tuple(usual_colour(name, number) for number, name in enumerate(names))
     return ClassTable("own", names, colours, names), ()
 

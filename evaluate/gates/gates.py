@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from segeval.errors import ConfigurationError
+from segeval.errors import ConfigurationError, counted
 from segeval.files.sets import AttackSpec
 from segeval.precision import in_gates, spelled
 
@@ -193,7 +193,8 @@ def number(
     """A metric of an engine. Raises ConfigurationError where it does not exist."""
     engine, desktop = (rows.clean_by_engine[row.model, label] for label in (row.engine, DESKTOP))
     if metric == "miou_drop" and not same_truth(engine, desktop):
-        what = f"--gate {gate.text!r}: {row.engine} has {engine.images} clean images, the desktop {desktop.images}"
+        images = counted(engine.images, "clean image")
+        what = f"--gate {gate.text!r}: {row.engine} has {images}, the desktop {desktop.images}"
         raise ConfigurationError(what, "a drop of mIoU is told on the same images; replay and evaluate again")
     values: dict[str, float | None] = {
         "survival": row.survival.mean,

@@ -84,7 +84,7 @@ class RunIndex:
 def index_runs(folders: Sequence[Path]) -> RunIndex:
     """Read every report in these folders and below them.
 
-    A report that cannot be read is listed with the reason. Raises DataError if there is none at all, StorageError.
+    A report that cannot be read is listed with the reason. Raises DataError if none can be, StorageError.
 
     Args:
         folders: each of a report, or with such folders in it.
@@ -109,6 +109,9 @@ def index_runs(folders: Sequence[Path]) -> RunIndex:
     if not found:
         named = ", ".join(map(str, folders))
         raise DataError(f"there is no report in {named}, nor below", "name folders made by segeval evaluate --out")
+    if not runs:
+        reasons = "".join(f"\n  {each.name}: {each.reason}" for each in unread)
+        raise DataError(f"no report can be read{reasons}", "make them again with segeval evaluate")
     runs.sort(key=lambda run: run.written, reverse=True)
     return RunIndex(same_marked(runs), tuple(unread), *columns_of(runs))
 

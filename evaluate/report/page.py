@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from segeval.console import visible
+from segeval.errors import counted
 from segeval.files.encoding import encode
 from segeval.files.engine_records import Calibration
 
@@ -47,6 +48,7 @@ from .wording import (
     p_value,
     percent,
     points,
+    quantity_name,
     signed,
     stated_perturbation,
     with_interval,
@@ -80,7 +82,7 @@ def against(value: float | None, reference: float | None) -> str:
 def calibrated(calibration: Calibration) -> str:
     """``calibrated by percentile 99.99 on 32 images``."""
     detail = "" if calibration.percentile is None else f" {calibration.percentile:g}"
-    return f"calibrated by {calibration.method}{detail} on {len(calibration.images)} images"
+    return f"calibrated by {calibration.method}{detail} on {counted(len(calibration.images), 'image')}"
 
 
 def unbroken(sentence: str, names: Collection[str]) -> Markup:
@@ -144,12 +146,14 @@ def environment(names: Collection[str] = (), folders: Sequence[Path] = (TEMPLATE
         against=against,
         same_truth=same_truth,
         p_value=p_value,
+        quantity_name=quantity_name,
         noise_floor=noise_floor,
         floor_percent=floor_percent,
         floor_cell=floor_cell,
         within_model=within_model,
         perturbation=stated_perturbation,
         calibration=calibrated,
+        counted=counted,
         unbroken=partial(unbroken, names=names),
     )
     return made

@@ -18,6 +18,7 @@ from .wording import (
     images_behind,
     p_value,
     percent,
+    quantity_name,
     signed,
     signed_interval,
     stacked,
@@ -175,8 +176,7 @@ def _compared(pair: Comparison, several: bool) -> str:
     first, second = (
         engine if several else within_model(engine, pair.model) for engine in (pair.first_engine, pair.second_engine)
     )
-    quantity = "source accuracy" if pair.quantity == "engine_accuracy" else pair.quantity
-    what, attack = quantity.replace("_", " "), attack_name(pair.second)
+    what, attack = quantity_name(pair.quantity), attack_name(pair.second)
     if pair.between != "engines":
         return f"{what} on {second}: {attack} against {attack_name(pair.first)}"
     return f"{what} of {attack}: {second} against {first}"

@@ -16,7 +16,7 @@ CAPTION = (
     "over images of each one's mIoU. worst: the attack with the most success on each image, of those with the same "
     "scope and budget. Classes are in attacked.csv."
 )
-NUMBERS = ("success", "accuracy", "mIoU", "NmIoU", "n")
+NUMBERS = ("success", "pixel accuracy", "mIoU", "NmIoU", "n")
 
 
 def under_attack_in_terminal(report: SurvivalReport) -> Iterator[Table]:

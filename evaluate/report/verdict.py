@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from segeval.errors import counted
 from segeval.files.sets import AttackSpec, DeployedFile
 
 from ..measure.adaptive import AdaptiveTable
@@ -196,7 +197,7 @@ def left_out_engines(rows: Sequence[SurvivalRow], not_run: Mapping[str, str]) ->
     absent = [model for model in dict.fromkeys(not_run.values()) if all(row.model != model for row in rows)]
     named = ", ".join(list(not_run)[:MOST_NAMED]) + (" …" if len(not_run) > MOST_NAMED else "")
     nothing = f" Nothing here is about {' and '.join(absent)}." if absent else ""
-    return f"Not run: {len(not_run)} engine{'' if len(not_run) == 1 else 's'} of the bundle ({named}).{nothing}"
+    return f"Not run: {counted(len(not_run), 'engine')} of the bundle ({named}).{nothing}"
 
 
 def doubtful(report: ReportRows) -> tuple[str, ...]:

@@ -21,6 +21,15 @@ COMPUTED_BY = {
 """What computes the logits of deployed files while they are attacked, by `CraftConfig.forward`."""
 
 
+QUANTITIES = {"survival": "survival", "engine_success": "success", "engine_accuracy": "source accuracy"}
+"""What the compared columns of a survival row are called."""
+
+
+def quantity_name(column: str) -> str:
+    """A compared column of a survival row in words."""
+    return QUANTITIES.get(column, column.replace("_", " "))
+
+
 def counted_images(number: int) -> str:
     """``1 image``, ``2 images``."""
     return counted(number, "image")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from segeval.classes import ClassTable
 from segeval.datasets import Example
+from segeval.errors import counted
 from segeval.files.sets import AdversarialSet
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter
@@ -43,7 +44,7 @@ class CleanScores:
         found = {model: matrix.mean_iou() for model, matrix in self._matrices.items()}
         words = [f"{model} {100 * miou:.1f} %" for model, miou in found.items() if miou is not None]
         if words:
-            yield f"clean mIoU on {self.images} labelled image(s): {', '.join(words)}"
+            yield f"clean mIoU on {counted(self.images, 'labelled image')}: {', '.join(words)}"
             yield self.doubt()
 
     def doubt(self) -> str:

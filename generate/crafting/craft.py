@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from segeval.datasets import Example
-from segeval.errors import DataError
+from segeval.errors import DataError, counted
 from segeval.files.exclusive import only_writer
 from segeval.files.folders import require_own
 from segeval.files.held import held
@@ -116,9 +116,9 @@ class Crafter:
                 tell(line)
         jobs = list(self.setup.jobs(files))
         if not jobs:
-            names = ", ".join(task.name for task in self.setup.tasks)
+            names, images = ", ".join(task.name for task in self.setup.tasks), counted(len(files), "image")
             raise DataError(
-                f"no pixel of {len(files)} image(s) is predicted as a source class of {names}: nothing to attack",
+                f"no pixel of {images} is predicted as a source class of {names}: nothing to attack",
                 " ".join(filter(None, (scores.doubt(), ELSE_NOTHING))),
             )
         self.group.told(lambda: require_gradients(self.folder, jobs, files))

@@ -9,7 +9,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from segeval.errors import ConfigurationError, DataError
+from segeval.errors import ConfigurationError, DataError, counted
 from segeval.files.encoding import encode_sealed
 from segeval.files.images import save_png
 from segeval.files.new_folder import new_folder
@@ -175,7 +175,7 @@ class Fitting:
         progress("clean predictions", total, total)
         if not found:
             raise DataError(
-                f"no pixel of {total} image(s) is predicted as a source class of {self.task.name}",
+                f"no pixel of {counted(total, 'image')} is predicted as a source class of {self.task.name}",
                 "choose another --task, more images with --limit, or another split",
             )
         return found

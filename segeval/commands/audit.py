@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segeval.commands.options import (
+    USUAL_TASK,
     AsJson,
     AuditedName,
     DataRoot,
@@ -62,7 +63,7 @@ def audit(
     ] = ScopeName.FULL,
     task: Annotated[
         str, Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET.")
-    ] = "vehicle-to-road",
+    ] = USUAL_TASK,
     on: Annotated[
         list[AuditedName],
         Option("--on", help="What is audited: the network (fp32), or its deployed file (int8); repeatable."),
@@ -139,7 +140,7 @@ def show_plan(plan: "AuditPlan", config: "AuditConfig") -> None:
     within, images = counted(config.budget, "level"), counted(plan.images, "image")
     say(
         f"{config.attack} within {within} on {', '.join(plan.subjects)}, up to {images} of {config.craft.dataset}: "
-        f"{plan.gradients} gradients and {plan.queries} queries in all"
+        f"{counted(plan.gradients, 'gradient')} and {plan.queries} queries in all"
     )
 
 

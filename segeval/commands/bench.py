@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from segeval.commands.beside import replay_beside, say_how_to_evaluate
 from segeval.commands.options import (
     AsJson,
     Backend,
@@ -17,7 +18,6 @@ from segeval.commands.options import (
     Threads,
     command,
 )
-from segeval.commands.set_beside import set_beside
 from segeval.commands.text_tables import bench_notes, bench_rows, layer_notes, table
 from segeval.console import progress, results, say
 
@@ -88,8 +88,11 @@ def bench(
         typer.echo((out / "bench.json").read_bytes(), nl=False)
     else:
         show(record)
-    report = out.with_name(out.name + "-report")
-    say(f"next: {command('evaluate', set_beside(bundle), 'REPLAY', '--bench', out, '--out', report)}")
+    replayed = replay_beside(bundle)
+    if replayed is None:
+        say(f"next: {command('replay', bundle, '--out', bundle.with_name(bundle.name + '-replay'))}")
+    else:
+        say_how_to_evaluate(bundle, [replayed], out, "--bench", out)
 
 
 def show(record: "BenchRecord") -> None:

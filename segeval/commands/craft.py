@@ -7,6 +7,7 @@ import typer
 
 from segeval.commands.files_attacked import files_again, say_what_else_could_be_attacked
 from segeval.commands.options import (
+    USUAL_TASK,
     AsJson,
     DataRoot,
     Dataset,
@@ -29,7 +30,7 @@ from segeval.commands.options import (
     worker_count,
 )
 from segeval.console import progress, results, say
-from segeval.errors import ConfigurationError, some
+from segeval.errors import ConfigurationError, counted, some
 from segeval.files.sets import AdversarialSample, AdversarialSet, CraftConfig
 from segeval.registry import attacks_of
 
@@ -70,7 +71,7 @@ def craft(
             help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET. * as target means any other class, "
             "* as source means every class. Repeatable.",
         ),
-    ] = ["vehicle-to-road"],
+    ] = [USUAL_TASK],
     preset: Annotated[
         list[str], Option("--preset", help="Parameters: `default` works best, `paper` is as published. Repeatable.")
     ] = ["default"],
@@ -249,8 +250,9 @@ def code_of(manifest: AdversarialSet) -> list[str]:
 def show_plan(plan: "CraftPlan", config: CraftConfig) -> None:
     """What is about to be computed."""
     say(
-        f"{plan.images} image(s) of {config.dataset}: up to {plan.samples_at_most} adversarial images of "
-        f"{config.steps} steps, {plan.gradients_at_most} gradients in all"
+        f"{counted(plan.images, 'image')} of {config.dataset}: up to "
+        f"{counted(plan.samples_at_most, 'adversarial image')} of {counted(config.steps, 'step')}, "
+        f"{counted(plan.gradients_at_most, 'gradient')} in all"
     )
 
 

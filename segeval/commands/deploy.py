@@ -22,7 +22,7 @@ from segeval.commands.hosts import (
 from segeval.commands.options import Allow, AsJson, DataRoot, Option, Out, Quiet, SetArgument, command, parse_precisions
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
-from segeval.errors import ConfigurationError
+from segeval.errors import ConfigurationError, counted
 from segeval.places import dataset_root, with_home
 
 if TYPE_CHECKING:
@@ -176,7 +176,8 @@ def deploy(
     warn_of_calibration(bundle)
     say_where_the_accelerator_is(bundle)
     if bundle.options.corruptions:
-        say(f"{bundle.inputs.count} images to run: each unchanged, and after {', '.join(bundle.options.corruptions)}")
+        images, corruptions = counted(bundle.inputs.count, "image"), ", ".join(bundle.options.corruptions)
+        say(f"{images} to run: each unchanged, and after {corruptions}")
     results_folder = out.with_name(out.name + "-replay")
     if remote is not None:
         from segeval.deploy.ssh import RunOptions

@@ -9,7 +9,7 @@ import typer
 from segeval.commands.options import Option, Quiet, command
 from segeval.commands.text_tables import table
 from segeval.console import progress, results, say
-from segeval.errors import FetchError, UnknownNameError, nearest, some
+from segeval.errors import FetchError, UnknownNameError, counted, nearest, some
 from segeval.fetching.sources import SOURCES, RemoteFile, Source
 from segeval.places import cache_folder
 
@@ -55,7 +55,7 @@ def fetch(
         require_cached(inventories)
         download(inventories, base, cache, quiet)
     for each in inventories:
-        typer.echo(f"{each.source.name}: {count(len(each.files))} in {each.folder}, all verified")
+        typer.echo(f"{each.source.name}: {counted(len(each.files), 'file')} in {each.folder}, all verified")
     if not quiet:
         say(f"next: {command(*chosen[-1].goes_on)}")
 
@@ -88,7 +88,7 @@ def require_cached(inventories: Sequence["Inventory"]) -> None:
     """Raise FetchError for a source whose place in SEGEVAL_DATA holds other files: commands would read those."""
     for each in inventories:
         if each.wanted and not each.is_cached:
-            what = f"{each.folder} in SEGEVAL_DATA is read before the cache, and {count(len(each.wanted))} of"
+            what = f"{each.folder} in SEGEVAL_DATA is read before the cache, and {counted(len(each.wanted), 'file')} of"
             raise FetchError(
                 f"{what} {each.source.name} are others there or missing: {paths(each.wanted)}",
                 "use it as it is, or rename it and fetch again",
@@ -98,7 +98,7 @@ def require_cached(inventories: Sequence["Inventory"]) -> None:
 def require_all(inventories: Sequence["Inventory"]) -> None:
     """Raise FetchError, naming files, unless everything is here."""
     lines = [
-        f"{inventory.source.name}: {len(files)} of {count(len(inventory.files))} {what}: {paths(files)}"
+        f"{inventory.source.name}: {len(files)} of {counted(len(inventory.files), 'file')} {what}: {paths(files)}"
         for inventory in inventories
         for what, files in (("missing", inventory.missing), ("damaged", inventory.different))
         if files
@@ -129,7 +129,9 @@ def show_list(inventories: Sequence["Inventory"]) -> None:
         for each in inventories
     ]
     results.print(table(("name", "what", "files", "size", "local", "licence"), rows, words=6))
-    say("next: segeval fetch NAME")
+    missing = [each.source.name for each in inventories if each.wanted]
+    if missing:
+        say(f"next: {command('fetch', missing[0])}")
 
 
 def show_plan(inventories: Sequence["Inventory"], base: str) -> None:
@@ -142,7 +144,7 @@ def show_plan(inventories: Sequence["Inventory"], base: str) -> None:
         say(f"  licence: {source.licence}")
         say(f"  from: {' and '.join(origins)}{mirror}")
         say(f"  into: {inventory.folder}" if inventory.is_cached else f"  in SEGEVAL_DATA: {inventory.folder}")
-        say(f"  {count(len(files))}, {len(wanted)} to fetch{f', {size(source, wanted)}' if wanted else ''}")
+        say(f"  {counted(len(files), 'file')}, {len(wanted)} to fetch{f', {size(source, wanted)}' if wanted else ''}")
         if inventory.different and inventory.is_cached:
             say(f"  damaged, will be replaced: {paths(inventory.different)}")
 
@@ -162,8 +164,3 @@ def size(source: Source, files: Sequence[RemoteFile]) -> str:
     if source.at_least and len(files) == len(source.files()):
         return f"at least {source.at_least / 1e6:.0f} MB"
     return "unknown size"
-
-
-def count(number: int) -> str:
-    """A number of files, in words."""
-    return f"{number} file" if number == 1 else f"{number} files"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from segeval.commands.options import (
+    USUAL_TASK,
     DataRoot,
     Dataset,
     Device,
@@ -23,7 +24,7 @@ from segeval.commands.options import (
     same_images,
 )
 from segeval.console import progress, say
-from segeval.errors import DataError
+from segeval.errors import DataError, counted
 
 if TYPE_CHECKING:
     from segeval.generate.crafting.setup import Setup
@@ -45,7 +46,7 @@ def fit(
     ],
     task: Annotated[
         str, Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET.")
-    ] = "vehicle-to-road",
+    ] = USUAL_TASK,
     setting: Annotated[
         list[str],
         Option("--set", metavar="KEY=VALUE", help="Change a parameter, as in budget=4 or side=0.3; repeatable."),
@@ -111,14 +112,15 @@ def fit(
     fitting = Fitting(config, kind, tuple(setting), group)
     if not quiet:
         passes = steps * batch_size * len(fitting.setup.models)
-        say(f"{len(fitting.setup.chosen)} image(s) of {dataset} ({split}): {steps} updates, {passes} gradients")
+        chosen, updates = counted(len(fitting.setup.chosen), "image"), counted(steps, "update")
+        say(f"{chosen} of {dataset} ({split}): {updates}, {counted(passes, 'gradient')}")
         for note in fitting.setup.notes:
             say(note)
     with progress(quiet) as tick:
         record = fitting.run(out, print_cm, tick, say)
     control = "without it" if kind == "universal" else "of a grey patch at the same places"
     say(
-        f"success on the {len(record.images)} image(s) it was fitted on: {record.success:.3f}, {control} "
+        f"success on the {counted(len(record.images), 'image')} it was fitted on: {record.success:.3f}, {control} "
         f"{record.blank:.3f}"
     )
     images = unseen(fitting.setup, record.images)
@@ -127,9 +129,9 @@ def fit(
         return
     words = [word for name in model for word in ("--model", name)]
     here = ("--out", out.with_name(out.name + "-set"), "--dataset", dataset, *words, "--scope", "full")
-    chosen = [word for image in images or () for word in ("--image", image)]
+    these = [word for image in images or () for word in ("--image", image)]
     same = same_images(data_root, ignore, size)
-    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *chosen, *same)}")
+    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *these, *same)}")
 
 
 def unseen(setup: "Setup", used: Sequence[str]) -> list[str] | None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from segeval.commands.options import Option, command
-from segeval.commands.set_beside import set_beside
+from segeval.commands.beside import say_how_to_evaluate
+from segeval.commands.options import Option
 from segeval.commands.text_tables import latency_rows, table
 from segeval.console import progress, results, say, show_error
 from segeval.errors import ConfigurationError, RemoteError
@@ -69,8 +69,7 @@ def replay_on_hosts(
         raise
     show(outcomes)
     require_all(outcomes)
-    folders = [outcome.out for outcome in outcomes]
-    say(f"next: {command('evaluate', set_beside(bundle), *folders, '--out', out.with_name(out.name + '-report'))}")
+    say_how_to_evaluate(bundle, [outcome.out for outcome in outcomes], out)
 
 
 def stop_on_hosts(bundle: Path, out: Path, hosts: Sequence[str], remote: "Remote") -> None:

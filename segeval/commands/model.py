@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segeval.commands.options import DataRoot, Device, Option, Quiet, Size, check_device, command, parse_size
+from segeval.commands.options import (
+    USUAL_TASK,
+    DataRoot,
+    Device,
+    Option,
+    Quiet,
+    Size,
+    check_device,
+    command,
+    parse_size,
+)
 from segeval.console import say
 from segeval.errors import ConfigurationError
-from segeval.places import dataset_root, with_home
+from segeval.places import dataset_root
 
 if TYPE_CHECKING:
     from segeval.classes import ClassTable
@@ -58,11 +68,12 @@ def init(
         raise ConfigurationError("--image and --mask need each other", "give both: an image and its labels")
     from segeval.deploy.cards import draft_card
 
-    data = opened(dataset, data_root, None)
+    card = out or file.with_suffix(".toml")
+    unnamed = numbered_classes(card.stem)
+    data = opened(dataset, data_root, None, unnamed)
     labelled = pair(image, mask) if image is not None and mask is not None else []
     labelled += some_of(data) if data is not None else []
-    card = out or file.with_suffix(".toml")
-    table: ClassTable | None = data.table if data is not None else None
+    table = None if data is None or data.table is unnamed else data.table
     draft = draft_card(file, card, table, labelled)
     typer.echo(card)
     if not quiet:
@@ -93,7 +104,7 @@ def check(
     from segeval.deploy.cards import check_card
     from segeval.models.cards import open_card, read_card
 
-    read = read_card(with_home(card))
+    read = read_card(card)
     wanted = parse_size(size) or read.size
     data = opened(dataset, data_root, wanted, read.table)
     segmenter = open_card(read, "", device)
@@ -104,13 +115,25 @@ def check(
         require_same_classes(read.table, data, card)
     doubts = 0
     for finding in check_card(segmenter, read, data, wanted):
-        typer.echo(f"{'warning' if finding.doubt else 'ok'}: {finding.text}")
+        typer.echo(f"{'warning' if finding.doubt or finding.unknown else 'ok'}: {finding.text}")
         doubts += finding.doubt
     if not doubts:
-        root = ["--data-root", data_root or "FOLDER"] if data_root or not dataset else []
-        sized = ["--size", "{}x{}".format(*wanted)] if wanted else []
-        crafting = ["--dataset", dataset or DEFAULT, *root, "--model", card, *sized, "--attack", "quick"]
-        say(f"next: {command('craft', '--out', 'runs/set', *crafting)}")
+        say(how_to_attack(card, read.table, dataset, data_root, wanted))
+
+
+def how_to_attack(
+    card: Path, table: "ClassTable", dataset: str | None, root: Path | None, size: tuple[int, int] | None
+) -> str:
+    """The command that attacks a network of these classes; without images, what leads to one."""
+    from segeval.classes import tasks_of
+
+    if dataset is None and root is None:
+        return "with --data-root, your images are tried as well, and the next command is told"
+    where = ["--dataset", dataset or DEFAULT, *(["--data-root", root] if root else [])]
+    aim = [] if USUAL_TASK in tasks_of(table) else ["--task", "untargeted"]
+    sized = ["--size", "{}x{}".format(*size)] if size else []
+    words = [*where, "--model", card, *aim, *sized, "--attack", "quick"]
+    return f"next: {command('craft', '--out', 'runs/set', *words)}"
 
 
 def opened(
@@ -132,6 +155,13 @@ def opened(
     for note in data.notes:
         say(note)
     return data
+
+
+def numbered_classes(name: str) -> "ClassTable":
+    """For a folder that names no classes: what stands for those of the network until its outputs are counted."""
+    from segeval.classes import ClassTable
+
+    return ClassTable(name, ("class-0",), ((0, 0, 0),), ("class-0",))
 
 
 def require_same_classes(table: "ClassTable", data: "Dataset", card: Path) -> None:

@@ -1,13 +1,16 @@
 """Commands that are imported when they are run: the help of all of them needs their names and summaries alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from segeval.commands.defaults import name_variables
+from segeval.places import with_home
 
 SUMMARIES = {
     "demo": "Run the whole chain on synthetic scenes with bundled networks.",
@@ -59,12 +62,31 @@ def command_called(name: str) -> Any:
     found = getattr(import_module(f"segeval.commands.{name}"), name)
     group = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, callback=lambda: None)
     if isinstance(found, typer.Typer):
+        for each in found.registered_commands:
+            each.callback = with_homes(each.callback) if each.callback is not None else None
         group.add_typer(found, name=name)
     else:
-        group.command(name)(found)
+        group.command(name)(with_homes(found))
     commands = typer.main.get_group(group).commands
     name_variables(commands)
     return commands[name]
+
+
+def with_homes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command's function that gets its paths with ``~`` expanded, which no shell does in ``--out=~/set``."""
+
+    @wraps(function)
+    def called(**given: Any) -> Any:
+        return function(**{name: home_expanded(value) for name, value in given.items()})
+
+    return called
+
+
+def home_expanded(value: Any) -> Any:
+    """A path, or a list of them, with ``~`` expanded; any other value as it is."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(home_expanded, value))
+    return with_home(value) if isinstance(value, Path) else value
 
 
 class OnDemandGroup(TyperGroup):

@@ -22,6 +22,9 @@ Option = partial(typer.Option, show_envvar=False)
 WORTH_PROCESSES = 200
 """Samples from which on an evaluation starts processes by itself."""
 
+USUAL_TASK = "vehicle-to-road"
+"""The task of those who name none."""
+
 SetArgument = Annotated[Path, typer.Argument(metavar="SET", help="A set made by segeval craft.")]
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle made by segeval deploy.")]
 Out = Annotated[Path, Option("--out", help="Folder for the results.", show_default=False)]

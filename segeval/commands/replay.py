@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segeval.commands.beside import say_how_to_evaluate
 from segeval.commands.hosts import (
     REMOTE_DIR,
     REMOTE_PYTHON,
@@ -26,9 +27,7 @@ from segeval.commands.options import (
     Prebuilt,
     Quiet,
     Threads,
-    command,
 )
-from segeval.commands.set_beside import set_beside
 from segeval.commands.text_tables import latency_rows, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
@@ -99,7 +98,7 @@ def replay(
         say_what_cannot_run_here(bundle, done)
     if done.record.shard:
         say(f"this is shard {done.record.shard}: give segeval evaluate all of them, in any order")
-    say(f"next: {command('evaluate', set_beside(bundle), out, '--out', out.with_name(out.name + '-report'))}")
+    say_how_to_evaluate(bundle, [out], out)
 
 
 def require_shard(shard: str, hosts: list[str]) -> None:

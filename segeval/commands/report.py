@@ -7,6 +7,7 @@ import typer
 
 from segeval.commands.options import Option
 from segeval.console import say
+from segeval.errors import counted
 
 
 def report(
@@ -33,4 +34,4 @@ def report(
     write_index(index, out)
     for unread in index.unread:
         say(f"cannot be read: {unread.name}: {unread.reason}")
-    say(f"page of {len(index.runs)} {'run' if len(index.runs) == 1 else 'runs'}: {out}")
+    say(f"page of {counted(len(index.runs), 'run')}: {out}")

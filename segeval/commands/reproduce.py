@@ -25,7 +25,7 @@ from segeval.commands.options import (
 )
 from segeval.commands.text_tables import table
 from segeval.console import progress, results, say
-from segeval.errors import ConfigurationError
+from segeval.errors import ConfigurationError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,7 +177,9 @@ def show_plan(config: "ExperimentConfig", cost: "Cost") -> None:
         for name, plan in cost.plans.items()
     ]
     headings = ["set", "images", "samples", *(f"gradients of {model}" for model in cost.seconds)]
-    results.print(table(headings, rows, f"{config.paper} on {config.dataset} ({config.split}), {config.steps} steps"))
+    results.print(
+        table(headings, rows, f"{config.paper} on {config.dataset} ({config.split}), {counted(config.steps, 'step')}")
+    )
     each = ", ".join(f"{model} {1000 * seconds:.1f} ms" for model, seconds in cost.seconds.items())
     where = config.device if cost.workers == 1 else f"{cost.workers} processes on {config.device}"
     say(f"time per gradient: {each}; total about {cost.estimate / 60:.0f} min with {where}")

@@ -22,7 +22,7 @@ from segeval.commands.options import (
 )
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
-from segeval.errors import some
+from segeval.errors import counted, some
 from segeval.files.encoding import encode
 
 
@@ -91,7 +91,7 @@ def score(
         ("classes predicted, not in the ground truth", str(record.classes_only_predicted)),
         *((f"IoU {name}", number(None if value is None else 100 * value, 2)) for name, value in record.iou.items()),
     ]
-    title = f"{model} on {dataset} {record.config.split}, {engine}, {record.images} images"
+    title = f"{model} on {dataset} {record.config.split}, {engine}, {counted(record.images, 'image')}"
     results.print(table(("score", "%"), rows, title))
     for note in record.notes:
         say(note)

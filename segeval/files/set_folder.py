@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from segeval.errors import DataError, FormatError, IntegrityError
+from segeval.errors import DataError, FormatError, IntegrityError, counted
 from segeval.files.encoding import decode, encode_sealed
 from segeval.files.held import require_held
 from segeval.files.images import RgbImage, load_png
@@ -56,7 +56,7 @@ class SetFolder:
         manifest = self.manifest()
         if not manifest.complete:
             there = self.samples_path.read_bytes().count(b"\n") if self.samples_path.is_file() else 0
-            what = f"{self.root} is an unfinished adversarial set with {there} adversarial image(s) so far"
+            what = f"{self.root} is an unfinished adversarial set with {counted(there, 'adversarial image')} so far"
             raise DataError(what, "finish it with the same segeval craft command and --resume")
         if not self.samples_path.is_file() or sha256_file(self.samples_path) != manifest.samples_sha256:
             raise IntegrityError(

@@ -4,6 +4,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ import onnx
 import pytest
 from PIL import Image
 
+from segeval.api import deploy
+from segeval.classes import CITYSCAPES
+from segeval.commands.model import how_to_attack
 from segeval.deploy.cards.trials import UNLABELLED
+from segeval.errors import ConfigurationError
 from segeval.files.set_folder import SetFolder
 from tests.graphs.given.networks import CASES, NCHW, Ending, Small, export, image_of, large, plain_labels, same
 
@@ -64,7 +69,7 @@ def test_from_a_file_and_a_folder_to_a_report(
     assert re.search(r"^range = 1  # best of 10 tried: mIoU 100.0 %; next: \w+, .*, \d+\.\d %$", text, re.M), text
     assert 'names = ["road", "car", "sky", "pole", "bus"]' in text and "size = [32, 48]" in text
     ended = call("model", "check", "net.toml", "--data-root", "data")
-    assert ended.code == 0 and "clean mIoU on 4 image(s): 100.0 %" in ended.out, ended.out + ended.err
+    assert ended.code == 0 and "clean mIoU on 4 images: 100.0 %" in ended.out, ended.out + ended.err
     assert "warning" not in ended.out and ended.out.count("ok: ") == 6
     assert "--dataset folder --data-root data --model net.toml --size 32x48 --attack quick" in ended.err
     crafting = ("--dataset", "folder", "--data-root", "data", "--model", "net.toml", "--task", "untargeted")
@@ -86,7 +91,7 @@ def test_a_card_that_is_not_sure_says_so(folder: Path, tmp_path: Path, call: Cal
     ended = call("model", "init", tmp_path / "net.onnx")
     assert ended.code == 0 and "unsure: input.colour" in ended.err and "unsure: classes" in ended.err
     text = (tmp_path / "net.toml").read_text()
-    assert re.search(r"^colour = .*# unsure: ", text, re.M) and '"class 4"' in text
+    assert re.search(r"^colour = .*# unsure: ", text, re.M) and '"class-4"' in text
     ended = call("model", "init", tmp_path / "net.onnx")
     assert ended.code == 2 and "already exists" in ended.err
     ended = call("model", "init", tmp_path / "other.onnx")
@@ -96,6 +101,40 @@ def test_a_card_that_is_not_sure_says_so(folder: Path, tmp_path: Path, call: Cal
     assert ended.code == 2 and "docs/own-network.md" in ended.err
     ended = call("model", "init", tmp_path / "net.onnx", "--image", folder / "data/images/0.png")
     assert ended.code == 2 and "need each other" in ended.err
+
+
+def test_a_folder_without_labels_and_class_list_gets_numbered_classes(
+    folder: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(folder / "net.onnx", tmp_path)
+    shutil.copytree(folder / "data/images", "pictures")
+    ended = call("model", "init", "net.onnx", "--data-root", "pictures")
+    assert ended.code == 0, ended.err
+    (told,) = [line for line in ended.err.splitlines() if line.startswith("unsure: classes:")]
+    assert "replace class-0 to class-4 by their names" in told and "[classes] of the card" in told
+    assert ended.err.endswith("next: segeval model check net.toml --data-root pictures\n")
+    assert 'names = ["class-0", "class-1", "class-2", "class-3", "class-4"]' in Path("net.toml").read_text()
+    ended = call("model", "check", "net.toml", "--data-root", "pictures")
+    assert ended.code == 0 and "5 classes of net" in ended.out, ended.err
+    assert "warning: no image has labels" in ended.out
+    words = "--dataset folder --data-root pictures --model net.toml --task untargeted --size 32x48 --attack quick"
+    assert ended.err.endswith(f"next: segeval craft --out runs/set {words}\n")
+    shutil.copytree(folder / "data", "labelled")
+    Path("labelled/classes.txt").unlink()
+    Path("net.toml").unlink()
+    ended = call("model", "init", "net.onnx", "--data-root", "labelled")
+    assert ended.code == 2 and "has masks, but no class list" in ended.err and not Path("net.toml").exists()
+
+
+def test_the_next_command_has_a_task_that_the_classes_allow_and_no_placeholder() -> None:
+    at: dict[str, Any] = {"card": Path("net.toml"), "dataset": None, "root": Path("pictures"), "size": (32, 64)}
+    numbered = replace(CITYSCAPES, names=("class-0",), palette=((0, 0, 0),), canonical=("class-0",))
+    words = "next: segeval craft --out runs/set --dataset folder --data-root pictures --model net.toml"
+    assert how_to_attack(table=CITYSCAPES, **at) == f"{words} --size 32x64 --attack quick"
+    assert how_to_attack(table=numbered, **at) == f"{words} --task untargeted --size 32x64 --attack quick"
+    assert "next:" not in how_to_attack(table=CITYSCAPES, **{**at, "root": None})
+    assert "--dataset camvid --model" in how_to_attack(table=CITYSCAPES, **{**at, "root": None, "dataset": "camvid"})
 
 
 def test_a_card_that_is_wrong_is_doubted(folder: Path, tmp_path: Path, call: Call) -> None:
@@ -112,7 +151,7 @@ def test_a_card_that_is_wrong_is_doubted(folder: Path, tmp_path: Path, call: Cal
     assert ended.code == 2 and "class 0 is 'bus'" in ended.err
     (tmp_path / "a.toml").write_text(exchanged)
     ended = call("model", "check", tmp_path / "a.toml", "--data-root", folder / "data")
-    assert ended.code == 0 and re.search(r"^warning: clean mIoU on 4 image\(s\): 1\d\.\d %$", ended.out, re.M)
+    assert ended.code == 0 and re.search(r"^warning: clean mIoU on 4 images: 1\d\.\d %$", ended.out, re.M)
     assert "warning: a gets " in ended.out and "next:" not in ended.err
     flat = re.sub(r"std = .*", "std = [1e6, 1e6, 1e6]", right_order)
     (tmp_path / "a.toml").write_text(flat)
@@ -177,6 +216,22 @@ def test_code_of_a_card_is_not_run_when_a_set_names_it(folder: Path, tmp_path: P
     assert not ran.exists(), "what the code imports from beside the card is proved as well"
     (tmp_path / "help_of_test.py").write_text("WIDTH = 3\n")
     assert call(*deploying, "--allow", "./mine.py:net").code == 0
+
+
+def test_code_of_a_card_runs_from_python_only_where_it_is_allowed(folder: Path, tmp_path: Path, call: Call) -> None:
+    (tmp_path / "mine.py").write_text(CODE)
+    card = tmp_path / "mine.toml"
+    card.write_text(f'[source]\nfactory = "./mine.py:net"\n{PLAIN}')
+    ended = crafted(folder, tmp_path, call, str(card))
+    assert ended.code == 0, ended.err
+    for allow in ((), ("./other.py:net",)):
+        with pytest.raises(ConfigurationError, match=r"mine\.py:net"):
+            deploy(tmp_path / "set", tmp_path / "bundle", precisions=["fp32"], allow=allow)
+        assert not (tmp_path / "bundle").exists()
+    with pytest.raises(ConfigurationError, match="allow is one text"):
+        deploy(tmp_path / "set", tmp_path / "bundle", precisions=["fp32"], allow="./mine.py:net")
+    bundle = deploy(tmp_path / "set", tmp_path / "bundle", precisions=["fp32"], allow=["./mine.py:net"])
+    assert [engine.name for engine in bundle.manifest.engines] == ["mine.fp32"]
 
 
 def test_a_card_or_file_that_is_another_by_now_is_refused(folder: Path, tmp_path: Path, call: Call) -> None:

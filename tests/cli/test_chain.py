@@ -94,7 +94,7 @@ def test_each_command_ends_by_naming_the_next(chain: Chain) -> None:
         "craft": "next: segeval deploy set --out set-bundle",
         "deploy": "next: segeval replay bundle --out bundle-replay",
         "replay": "next: segeval evaluate set replay --out replay-report",
-        "bench": "next: segeval evaluate set REPLAY --bench bench --out bench-report",
+        "bench": "next: segeval evaluate set replay --bench bench --out bench-report",
         "evaluate": "report: report/report.html",
     }
 

@@ -10,6 +10,7 @@ import pytest
 
 from segeval.cli import command_line
 from segeval.commands.defaults import options, read_defaults
+from segeval.commands.on_demand import home_expanded
 from segeval.errors import ConfigurationError
 
 Call = Callable[..., Any]
@@ -62,6 +63,29 @@ def test_precedence(
     ended = call(*arguments)
     assert ended.code == 2
     assert f"--device {used}: " in ended.err if used else "nowhere does not exist" in ended.err
+
+
+def test_a_path_behind_an_equals_sign_is_in_the_home_of_the_user(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ("craft", "--out=set", "--dataset=folder", "--data-root=~/pictures", "--model=espnet-synthetic"),
+        ("replay", "~/pictures", "--out=replay"),
+        ("model", "check", "~/pictures"),
+        ("evaluate", "~/pictures", "~/pictures", "--out=report"),
+        ("--config=~/pictures", "ls", "tasks"),
+    ):
+        ended = call(*arguments)
+        assert ended.code == 2 and str(tmp_path / "home" / "pictures") in ended.err, (arguments, ended.err)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "segeval.toml").write_text('[report]\nout = "~/page.html"\n')
+    ended = call("--config=~/segeval.toml", "report", tmp_path)
+    assert ended.code == 2 and "there is no report in" in ended.err
+    assert home_expanded(["~", Path("~/a")]) == ["~", tmp_path / "home" / "a"]  # a text is no path
+    assert home_expanded(Path("~nobody-here/a")) == Path("~nobody-here/a")
+    assert not list(tmp_path.glob("~*"))
 
 
 def test_flags_follow_the_same_order(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

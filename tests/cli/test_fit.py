@@ -17,8 +17,8 @@ def test_a_pattern_is_fitted_and_scored_on_other_images(call: Callable[..., Any]
     ended = call(*fit)
     assert ended.code == 0, ended.err
     record, _ = read_pattern(out)
-    assert "2 image(s) of folder (train): 2 updates, 2 gradients" in ended.err
-    assert f"success on the 2 image(s) it was fitted on: {record.success:.3f}, without it 0.000" in ended.err
+    assert "2 images of folder (train): 2 updates, 2 gradients" in ended.err
+    assert f"success on the 2 images it was fitted on: {record.success:.3f}, without it 0.000" in ended.err
     _, _, following = ended.err.rpartition("next: segeval ")
     ended = call(*shlex.split(following))
     assert ended.code == 0, ended.err

@@ -139,7 +139,7 @@ def test_a_pickle_with_code_in_it_is_refused_and_not_run(craft: Call, tmp_path: 
 
 def test_a_task_without_a_source_pixel_anywhere(craft: Call) -> None:
     said = craft("--task", "train:road")
-    assert "no pixel of 3 image(s) is predicted as a source class" in said and "choose another --task" in said
+    assert "no pixel of 3 images is predicted as a source class" in said and "choose another --task" in said
 
 
 def test_an_output_folder_that_holds_something_else(craft: Call, tmp_path: Path) -> None:

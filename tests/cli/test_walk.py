@@ -76,7 +76,7 @@ def test_a_pytorch_module(tmp_path: Path, call: Call, monkeypatch: pytest.Monkey
     for words in typed(commands):
         said[words[0]] = ended = call(*words, *(["--workers", 1] if words[0] == "craft" else []))
         assert ended.code == 0, ended.err
-    assert "clean mIoU on 2 image(s): 100.0 %" in said["model"].out and "warning" not in said["model"].out
+    assert "clean mIoU on 2 images: 100.0 %" in said["model"].out and "warning" not in said["model"].out
     assert "--allow ./mynet.py:build" in said["craft"].err
     with Path("runs/report/survival.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["precision"] == "fp32"]

@@ -42,6 +42,20 @@ def test_short_texts_share_a_line() -> None:
     assert "\n  pgd-full, precisions: 0.854" in "\n".join(map(str.rstrip, shown.split("\n")))
 
 
+def test_no_short_text_is_broken_between_two_lines() -> None:
+    headings = ["attack", *(f"noise {number} %" for number in range(6))]
+    console = Console(width=40)
+    with console.capture() as captured:
+        console.print(table(headings, [("pgd-full", *("a b" for _ in range(6)))]))
+    lines = [line.rstrip() for line in captured.get().splitlines() if line.strip()]
+    assert lines == [
+        "pgd-full",
+        "  noise 0 %: a b, noise 1 %: a b,",
+        "  noise 2 %: a b, noise 3 %: a b,",
+        "  noise 4 %: a b, noise 5 %: a b",
+    ]
+
+
 def test_an_empty_cell_takes_no_line() -> None:
     assert printed(60).count("precisions") == 1
 

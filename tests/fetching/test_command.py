@@ -141,6 +141,7 @@ def test_without_a_name_there_is_a_list(fetch: Call, small: Source, cache: Path,
     ended = fetch()
     assert ended.code == 0
     assert "small" in ended.out and "Terms of the" in ended.out and "missing" in ended.out
+    assert "NAME" not in ended.err and ended.err.splitlines()[-1].startswith("next: segeval fetch ")
     (cache / small.files()[0].path).parent.mkdir(parents=True)
     (cache / small.files()[0].path).write_bytes(b"damaged")
     assert "missing" in fetch().out

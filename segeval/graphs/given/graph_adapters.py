@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from segeval.errors import ConfigurationError
+from segeval.errors import ConfigurationError, counted
 from segeval.graphs.brought import renamed
 from segeval.graphs.export import IMAGE, LABELS, NETWORK_INPUT, NETWORK_OUTPUT, OPSET
 from segeval.graphs.given.file import producers_of
@@ -50,7 +50,7 @@ def require_answer(answer: Answer, values: NDArray[Any], batch: int, classes: in
     """Raise ConfigurationError unless an answer has the shape, type and number of channels that its card says."""
     layout = "NHWC" if answer.channels_last else "NCHW"
     if len(answer.shape) not in (3, 4) or answer.shape[0] != batch:
-        what = f"{answer.name} of the network is {answer.shape}; {layout} with {batch} image(s) is needed"
+        what = f"{answer.name} of the network is {answer.shape}, not {layout} with {counted(batch, 'image')}"
         raise ConfigurationError(f"{card}: {what}", "check output.name")
     if values.dtype != np.float32:
         what = f"{answer.name} of the network holds {values.dtype}, not float32 {answer.kind}"

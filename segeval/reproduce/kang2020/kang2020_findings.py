@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
+from segeval.errors import counted
 from segeval.evaluate.measure.bootstrap import FEWEST_FOR_INTERVAL
 from segeval.evaluate.report.headline import FEW_IMAGES
 from segeval.evaluate.report.wording import percent
@@ -65,8 +66,7 @@ def notes(config: ExperimentConfig, models: Sequence[str], cells: Sequence[Cell]
         found.append(f"Some numbers rest on only {fewest} images: intervals are rough and tend to be too narrow.")
     skipped = max((cell.skipped for cell in together), default=0)
     if skipped:
-        word = "image" if skipped == 1 else "images"
-        found.append(f"Without a source pixel, and so not attacked: up to {skipped} {word} per column.")
+        found.append(f"Without a source pixel, and so not attacked: up to {counted(skipped, 'image')} per column.")
     if cells and all(cell.accuracy.mean is None for cell in together):
         found.append("There is no ground truth, so segmentation accuracy and its ratio are unknown.")
     reached = matched(together)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from segeval.errors import ConfigurationError
+from segeval.errors import ConfigurationError, counted
 from segeval.evaluate.report.report_folder import require_place
 from segeval.files.exclusive import only_writer
 from segeval.files.experiments import Experiment, ExperimentConfig, ExperimentFolder, sets
@@ -129,7 +129,7 @@ def staged(name: str, progress: Progress) -> Progress:
 def machine(workers: int) -> str:
     """The machine, in words."""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{platform.machine()}, {workers} process(es){gpu}"
+    return f"{platform.machine()}, {counted(workers, 'process')}{gpu}"
 
 
 def gradient_seconds(config: ExperimentConfig, models: Sequence[Segmenter]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,14 +28,15 @@ from segeval.progress import silent
 
 RunOf = Callable[..., Path]
 MODEL = "espnet-camvid"
+TASKS = ("vehicle-to-road", "vehicle-to-building")
 
 
 def compare(a: Path, b: Path) -> RunComparison:
     return compare_runs(a, b, 0, silent)
 
 
-def printed(comparison: RunComparison) -> str:
-    console = Console(width=160, no_color=True)
+def printed(comparison: RunComparison, width: int = 160) -> str:
+    console = Console(width=width, no_color=True)
     with console.capture() as capture:
         for part in comparison_view(comparison):
             console.print(part)
@@ -124,8 +126,21 @@ def test_only_all_tasks_together_are_tested(run_of: RunOf) -> None:
     assert {change.task for change in single} == {"vehicle-to-road", "vehicle-to-building"}
     assert {(change.paired.p, change.p_holm) for change in single} == {(None, None)}
     assert any(change.paired.low is not None and (change.paired.high or 0.0) < 0 for change in single)
-    assert "single tasks of several are not tested" in " ".join(printed(found).split())
+    _, together, *alone = printed(found).split("What changed")
+    assert not any(task in together for task in TASKS) and re.search(r" p +n ", together)
+    assert sorted(each.partition(" alone, not tested ")[0] for each in alone) == sorted(f" in {task}" for task in TASKS)
+    assert not any(re.search(r" p +n ", each) for each in alone)
     assert found.permutations == 9999
+
+
+def test_its_tables_fit_into_80_columns(run_of: RunOf) -> None:
+    shown = printed(compare(run_of("a", lost=0.4), run_of("b", lost=0.5)), width=80)
+    assert re.findall(r"^ (attack|engine) +(engine|mIoU A) ", shown, re.M) == [
+        *[("attack", "engine")] * 3,
+        ("engine", "mIoU A"),
+    ]
+    assert " int8 " in shown and max(map(len, shown.splitlines())) <= 80
+    assert "noise" not in shown  # nothing is known of it
 
 
 def test_a_single_task_is_tested(run_of: RunOf) -> None:

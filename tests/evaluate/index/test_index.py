@@ -120,4 +120,8 @@ def test_the_command_writes_the_page_and_names_what_it_could_not_read(
     assert run(["report", str(tmp_path / "nowhere"), "--out", str(tmp_path / "other.html")]) == 2
     told = capfd.readouterr().err
     assert "no report in" in told and "Traceback" not in told
+    assert run(["report", str(runs / "cut"), str(tmp_path / "nowhere"), "--out", str(tmp_path / "other.html")]) == 2
+    told = capfd.readouterr().err
+    assert "no report can be read\n  all runs/cut: report.json: " in told and "\n  nowhere: there is no" in told
+    assert "segeval evaluate" in told and "page of" not in told
     assert not (tmp_path / "other.html").exists()

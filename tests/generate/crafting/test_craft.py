@@ -85,7 +85,7 @@ def test_images_without_ground_truth_are_attacked_all_the_same(world: Any, datas
 def test_a_task_without_a_source_pixel_anywhere_breaks_no_later_run(world: Any, tree: Tree, tmp_path: Path) -> None:
     impossible = f"{world.absent}:road"
     text = refusal(DataError, lambda: world.craft(tmp_path / "set", tasks=(impossible,), limit=2, **QUICK))
-    assert "no pixel of 2 image(s)" in text and f"{world.absent}-to-road" in text and "--task" in text
+    assert "no pixel of 2 images" in text and f"{world.absent}-to-road" in text and "--task" in text
     later = world.craft(tmp_path / "set", limit=1, **QUICK)
     assert tree(later) == tree(world.craft(tmp_path / "fresh", limit=1, **QUICK))
 

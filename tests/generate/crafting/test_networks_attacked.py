@@ -73,7 +73,7 @@ def test_nan_and_probabilities_end_a_craft_before_a_folder_is_made(world: Any, t
 
 def test_clean_miou_is_told_and_so_is_a_network_that_sees_nothing(world: Any, tmp_path: Path) -> None:
     _, told = crafted(world, tmp_path / "one", lambda logits: logits)
-    assert any(line.startswith("clean mIoU on 2 labelled image(s): espnet-synthetic ") for line in told)
+    assert any(line.startswith("clean mIoU on 2 labelled images: espnet-synthetic ") for line in told)
 
     def blind(logits: Tensor) -> Tensor:
         return torch.nn.functional.one_hot(torch.full(logits[:, 0].shape, 18), 19).movedim(3, 1) * 9.0 + 0 * logits
