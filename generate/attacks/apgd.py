@@ -11,7 +11,7 @@ from torch import Tensor
 from segeval.errors import ConfigurationError
 
 from .adaptive_steps import AdaptiveSteps
-from .budgets import Linf, require_whole_budget
+from .budgets import Linf, require_budget
 from .constraints import per_image
 from .pixel_losses import Loss
 from .problem import Candidate, Presets, Problem
@@ -35,7 +35,6 @@ class APGD:
 
     norm: ClassVar = "L∞"
     paper: ClassVar = "Croce and Hein 2020, arXiv:2003.01690"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 
@@ -46,7 +45,7 @@ class APGD:
     wide: bool = False
 
     def __post_init__(self) -> None:
-        require_whole_budget("apgd", self.budget)
+        require_budget("apgd", self.budget)
         if self.restarts < 0:
             raise ConfigurationError(f"apgd: restarts={self.restarts}", "restarts are 0 or more")
 

@@ -35,7 +35,6 @@ class CW:
 
     norm: ClassVar = "L2"
     paper: ClassVar = "Carlini and Wagner 2017, arXiv:1608.04644"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
 
     rate: float = 0.004

@@ -188,7 +188,6 @@ class Attack(Protocol):
     An attack may also have
 
     * `norm`, what of the change it bounds or keeps small, and `paper`, both for lists;
-    * `lattice`, true if it is made of images in whole levels, so that saving changes nothing;
     * `local_only`, per field the value that only the local scope knows;
     * `own_loss`, the fields of a loss that is not the problem's, which an evasive attack has no use for;
     * `matched`, if its change grows from step to step, the fields with which it does so slowly enough to be matched to
@@ -206,7 +205,7 @@ class Attack(Protocol):
 
     @property
     def radius(self) -> float | None:
-        """L-infinity budget in 0–255 levels that every candidate keeps, None if there is none."""
+        """L-infinity budget in whole 0–255 levels that every candidate keeps, None if there is none."""
         ...
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_whole_budget
+from .budgets import Linf, require_budget
 from .pixel_losses import Loss
 from .problem import Problem
 
@@ -35,7 +35,7 @@ class Universal:
     last_step: float = 0.01
 
     def __post_init__(self) -> None:
-        require_whole_budget("universal", self.budget)
+        require_budget("universal", self.budget)
         if self.budget > LARGEST:
             raise ConfigurationError(f"universal: a budget of {self.budget:g} levels", f"at most {LARGEST}")
 

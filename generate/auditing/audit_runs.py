@@ -16,7 +16,7 @@ from segeval.models import Network
 from segeval.registry import ATTACKS
 
 from ..attacks.problem import Attack, Problem
-from ..attacks.specs import build_attack, is_dithered, parameters
+from ..attacks.specs import build_attack, parameters
 from ..attacks.square import Square
 from ..attacks.tanh import Tanh
 from .audit_records import AuditConfig
@@ -150,8 +150,7 @@ def reached(run: Run, problem: Problem, tick: Callable[[], None]) -> Reached:
         networks=networks,
         scope="full" if run.everywhere else problem.scope,
         steps=run.steps,
-        whole_levels=True,
-        dithered=is_dithered(run.attack, whole_levels=True),
+        dithered=True,
     )
     meter = AttackMeter(given.phi[0].cpu().numpy(), given.goal, clean=to_labels(given.predicted))
     losses, best = [], 0.0
