@@ -12,7 +12,7 @@ from torch import Tensor
 from .constraints import hinge, leads, level, shares
 from .problem import Candidate, Presets, Problem
 from .ranges import require
-from .tanh import anchor
+from .tanh_images import anchor
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .apgd import descents
+from .adaptive_descent import descents
 from .budgets import require_budget
 from .pixel_losses import Loss
 from .problem import Candidate, Presets, Problem

@@ -16,7 +16,8 @@ from segeval.files.images import save_png
 from segeval.files.patterns import Kind, PatternRecord, read_pattern
 from segeval.files.set_folder import SetFolder
 from segeval.generate.attacks.fitted import load_fitted
-from segeval.generate.attacks.patch import Patch, place
+from segeval.generate.attacks.patch import Patch
+from segeval.generate.attacks.patch_places import place
 from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.universal import Universal
 from segeval.generate.crafting.craft import Crafter
