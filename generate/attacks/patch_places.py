@@ -1,10 +1,15 @@
-"""Where a patch lies in an image."""
+"""Where a patch lies in an image, and what varies from place to place."""
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from .problem import Problem
+
+
+def drawn(spread: float, draw: Generator) -> float:
+    """A factor within `spread` of 1."""
+    return 1 + spread * (2 * float(torch.rand((), generator=draw)) - 1)
 
 
 def blocked(problem: Problem, number: int, region: tuple[int, ...]) -> Tensor:

@@ -132,10 +132,16 @@ class Problem:
         if any(self.unaware):
             return self.loss(logits)
         found = torch.zeros_like(self.clean[:, 0, 0, 0])
-        for number, each in enumerate(logits):
-            pixels = Pixels(self.own_goal(number), each, self.own(number, self.predicted), self.phi, progress)
-            found = found + mean_over(LOSSES[loss](pixels), self.region)
+        for each in self.published_pixel_losses(logits, loss, progress):
+            found = found + mean_over(each, self.region)
         return found
+
+    def published_pixel_losses(self, logits: Sequence[Tensor], loss: Loss, progress: float = 0.0) -> Iterator[Tensor]:
+        """(N, H, W) per network a loss of `pixel_losses.LOSSES`. logits, loss, progress: as of `published_loss`."""
+        for number, each in enumerate(logits):
+            yield LOSSES[loss](
+                Pixels(self.own_goal(number), each, self.own(number, self.predicted), self.phi, progress)
+            )
 
     def own_goal(self, network: int) -> Goal:
         """The goal in the numbers of a network's outputs."""
