@@ -177,7 +177,7 @@ class Page:
             "adaptive": adaptive_tables(rows, report.comparisons, report.set),
             "attacked_files": attacked_files(report.set.config),
             "on_files": rows.on_files,
-            "whole_levels": any(attack.whole_levels for attack in report.set.attacks),
+            "seen_rounded": {attack.whole_levels or attack.dithered for attack in report.set.attacks},
             "transfer": transfer(rows),
             "matrices": calibration_matrices(rows),
             "attributions": attributions(rows),

@@ -35,7 +35,6 @@ class ALMAProx:
 
     norm: ClassVar = "L∞"
     paper: ClassVar = "Rony et al. 2023, arXiv:2206.07179"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
 
     rate: float = 0.13

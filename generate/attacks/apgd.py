@@ -1,24 +1,16 @@
 """Auto-PGD (Croce and Hein 2020, https://arxiv.org/abs/2003.01690) with the losses for segmentation of SEA."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from typing import ClassVar
-
-import torch
-from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
-from .adaptive_steps import AdaptiveSteps
-from .budgets import Linf, require_whole_budget
-from .constraints import per_image
+from .adaptive_descent import descents
+from .budgets import require_budget
 from .pixel_losses import Loss
 from .problem import Candidate, Presets, Problem
-from .starts import Run, Start, runs, started
-
-WIDE = ((2.0, 0.3), (1.5, 0.3), (1.0, 0.4))
-"""Multiples of the budget, and their shares of the steps (SEA, Sec. 3.3)."""
+from .starts import Start, runs
 
 
 @dataclass(frozen=True)
@@ -35,7 +27,6 @@ class APGD:
 
     norm: ClassVar = "L∞"
     paper: ClassVar = "Croce and Hein 2020, arXiv:2003.01690"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 
@@ -46,7 +37,7 @@ class APGD:
     wide: bool = False
 
     def __post_init__(self) -> None:
-        require_whole_budget("apgd", self.budget)
+        require_budget("apgd", self.budget)
         if self.restarts < 0:
             raise ConfigurationError(f"apgd: restarts={self.restarts}", "restarts are 0 or more")
 
@@ -59,46 +50,3 @@ class APGD:
         """Yield the start, then one image per step; those beyond the budget say so."""
         for run in runs(problem, self.restarts):
             yield from descents(problem, run, self.budget, self.loss, self.start, self.wide)
-
-
-def descents(
-    problem: Problem, run: Run, budget: float, loss: Loss, start: Start, wide: bool
-) -> Generator[Candidate, None, None]:
-    """One run: in the budget, or in larger ones first. The arguments are fields of `APGD`."""
-    phases = WIDE if wide and run.candidates > len(WIDE) else WIDE[-1:]
-    ends = [*(int(share * run.candidates) for _, share in phases[:-1])]
-    ends.append(run.candidates - sum(ends))
-    x = started(problem, Linf(min(phases[0][0] * budget, 255)), start, run.number)
-    for number, ((multiple, _), candidates) in enumerate(zip(phases, ends, strict=True)):
-        ball = Linf(min(multiple * budget, 255))
-        last = number == len(phases) - 1
-        phase = Run(run.number, candidates, run.last and last)
-        x = yield from descent(problem, phase, ball, loss, problem.confine(ball.project(x, problem.clean)), not last)
-
-
-def descent(
-    problem: Problem, run: Run, ball: Linf, loss: Loss, x: Tensor, outside: bool
-) -> Generator[Candidate, None, Tensor]:
-    """Adaptive steps within one radius; returns the best image.
-
-    Args:
-        problem: what is attacked.
-        run: how many candidates there may be.
-        ball: of this radius.
-        loss: what is descended.
-        x: (N, 3, H, W) the start.
-        outside: whether the radius is larger than the budget.
-    """
-    steps = AdaptiveSteps(problem, ball, x, max(run.candidates - 1, 1))
-    for step in count():
-        x = x.detach().requires_grad_()
-        logits = problem.logits(x)
-        objective = problem.published_loss(logits, loss, run.progress(step))
-        judged = objective if loss == "ce" else problem.published_loss([each.detach() for each in logits], "ce")
-        yield Candidate(x, logits, run.number, outside)
-        if run.over(step):
-            better = judged.detach() < steps.smallest
-            return torch.where(per_image(better), x.detach(), steps.best)
-        (gradient,) = torch.autograd.grad(objective.sum(), x)
-        x = steps.after(x.detach(), gradient, judged.detach())
-    raise AssertionError("a count has no end")

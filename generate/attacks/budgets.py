@@ -16,16 +16,11 @@ EPSILON = 1e-4
 
 
 def require_budget(attack: str, budget: float) -> None:
-    """Raise ConfigurationError unless images that are saved can use an L-infinity budget in levels."""
+    """Raise ConfigurationError unless saved images can use all of an L-infinity budget in levels."""
     if not 1 <= budget <= 255:
         raise ConfigurationError(
             f"{attack}: a budget of {budget:g} levels", "a saved 8-bit image changes by whole levels: 1 to 255"
         )
-
-
-def require_whole_budget(attack: str, budget: float) -> None:
-    """Raise ConfigurationError unless a budget is one of whole levels."""
-    require_budget(attack, budget)
     if budget != int(budget):
         raise ConfigurationError(
             f"{attack}: a budget of {budget:g} levels", "give whole levels; --within limits the mean change instead"
@@ -77,9 +72,8 @@ def to_bytes(
     Args:
         image: (3, H, W) in [0, 1].
         clean: (H, W, 3), the 8-bit clean image.
-        radius: L-infinity budget in levels, None for none.
-        thresholds: (3, H, W) in [0, 1); with them a change is rounded up where its fraction is above the threshold. A
-            radius that is no whole number allows only the whole levels below it, since a saved image has no others.
+        radius: L-infinity budget in whole levels, None for none.
+        thresholds: (3, H, W) in [0, 1); with them a change is rounded up where its fraction is above the threshold.
     """
     image = image.detach().cpu() if image.device.type == "mps" else image.detach()  # which has no float64
     before = torch.from_numpy(clean).permute(2, 0, 1).to(image.device)
@@ -89,6 +83,5 @@ def to_bytes(
     else:
         levels = dithered(exact, before.double(), torch.from_numpy(thresholds).to(image.device))
     if radius is not None:
-        margin = int(np.floor(radius + 1e-6))
-        levels = levels.clamp(before.double() - margin, before.double() + margin)
+        levels = levels.clamp(before.double() - radius, before.double() + radius)
     return levels.clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()

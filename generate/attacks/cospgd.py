@@ -14,7 +14,6 @@ class CosPGD(SignedDescent):
 
     norm: ClassVar = "L∞"
     paper: ClassVar = "Agnihotri et al. 2024, arXiv:2302.02213"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from .constraints import hinge, leads, level, shares
 from .problem import Candidate, Presets, Problem
 from .ranges import require
-from .tanh import anchor
+from .tanh_images import anchor
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ class CW:
 
     norm: ClassVar = "L2"
     paper: ClassVar = "Carlini and Wagner 2017, arXiv:1608.04644"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
 
     rate: float = 0.004

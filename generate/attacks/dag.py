@@ -28,7 +28,6 @@ class DAG:
 
     norm: ClassVar = "none"
     paper: ClassVar = "Xie et al. 2017, arXiv:1703.08603"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
 
     step: float = 1.0

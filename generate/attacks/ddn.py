@@ -33,7 +33,6 @@ class DDN:
 
     norm: ClassVar = "L2"
     paper: ClassVar = "Rony et al. 2019, arXiv:1811.09600"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
 
     start: float = 0.25

@@ -34,7 +34,6 @@ class DeepFool:
 
     norm: ClassVar = "L2 or L∞"
     paper: ClassVar = "Moosavi-Dezfooli et al. 2016, arXiv:1511.04599"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
 
     distance: Literal["l2", "linf"] = "l2"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_whole_budget
+from .budgets import Linf, require_budget
 from .pixel_losses import Loss
 from .problem import Candidate, Problem
 from .starts import Run, Start, runs, started
@@ -42,7 +42,7 @@ class SignedSteps(ABC):
 
     def __post_init__(self) -> None:
         name = type(self).__name__.lower()
-        require_whole_budget(name, self.budget)
+        require_budget(name, self.budget)
         for step in (self.first_step, self.last_step):
             if step is not None and not 0 < step <= 255:
                 raise ConfigurationError(f"{name}: a step of {step:g} budgets", "steps are above 0 and up to 255")

@@ -32,6 +32,11 @@ class Form(Protocol):
         ...
 
     @property
+    def outside(self) -> float:
+        """Weight of all pixels outside φ together, against 1 for φ."""
+        ...
+
+    @property
     def radius(self) -> float | None:
         """L-infinity budget in 0–255 levels, None for none."""
         ...
@@ -82,7 +87,7 @@ class Fitted:
     @property
     def parameters(self) -> dict[str, Setting]:
         """What the record of a set says of it."""
-        return {**settings_of(self.form), "pattern": self.record.file.sha256, "images": len(self.record.images)}
+        return {**self.record.parameters, "pattern": self.record.file.sha256, "images": len(self.record.images)}
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield the images with the pattern, once."""

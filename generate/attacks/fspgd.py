@@ -38,7 +38,6 @@ class FSPGD(SignedSteps):
 
     norm: ClassVar = "L∞"
     paper: ClassVar = "FSPGD 2025, arXiv:2502.01262"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("layer",)
 

@@ -31,7 +31,6 @@ class JSMA:
 
     norm: ClassVar = "L0"
     paper: ClassVar = "Papernot et al. 2016, arXiv:1511.07528"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
 
     share: float = 0.001

@@ -8,7 +8,7 @@ import torch
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_whole_budget
+from .budgets import Linf, require_budget
 from .problem import Candidate, Presets, Problem
 from .starts import Start, started
 
@@ -29,7 +29,6 @@ class PAdam:
 
     norm: ClassVar = "L∞"
     paper: ClassVar = "Halmosi et al. 2024, arXiv:2407.09150"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 
@@ -39,7 +38,7 @@ class PAdam:
     loss: Literal["ce", "logit-cosine"] = "ce"
 
     def __post_init__(self) -> None:
-        require_whole_budget("padam", self.budget)
+        require_budget("padam", self.budget)
         if self.rate is not None and not 0 < self.rate <= 255:
             raise ConfigurationError(f"padam: a rate of {self.rate:g} levels", "rates are above 0 and up to 255")
 

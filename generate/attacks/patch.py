@@ -5,12 +5,14 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
+from .patch_places import blocked, drawn, place
 from .pixel_losses import Loss
 from .problem import Problem, generator
+from .ranges import require
 
 PLACES = 2000
 """Stream of an image's random numbers that the place, scale and light of a patch are drawn from."""
@@ -31,6 +33,7 @@ class Patch:
         region: names of classes, separated by commas, on which the victims' clean prediction has it lie where it can;
             empty for anywhere.
         loss: what is descended, see `pixel_losses`.
+        outside: weight of all pixels outside φ together, against 1 for φ.
         first_step: change of the first step, in levels.
         last_step: of the last one; steps between fall evenly.
     """
@@ -43,6 +46,7 @@ class Patch:
     light: float = 0.2
     region: str = ""
     loss: Loss = "cosine"
+    outside: float = 1.0
     first_step: float = 16.0
     last_step: float = 1.0
 
@@ -54,6 +58,7 @@ class Patch:
             )
         if not 4 <= self.texture <= 1024:
             raise ConfigurationError(f"patch: texture={self.texture}", "4 to 1024 pixels")
+        require("patch", self, from_zero=("outside",))
 
     def start(self, height: int, width: int) -> Tensor:
         """(3, T, T) grey."""
@@ -82,39 +87,11 @@ class Patch:
         for number, seed in enumerate(problem.seeds):
             draw = generator(seed, PLACES)
             clean = problem.clean[number]
-            side = max(1, min(round(self.side * self.drawn(self.scale, draw) * clean.shape[1]), *clean.shape[1:]))
+            side = max(1, min(round(self.side * drawn(self.scale, draw) * clean.shape[1]), *clean.shape[1:]))
             shown = F.interpolate(values[None], (side, side), mode="bilinear", align_corners=False, antialias=True)[0]
-            shown = (shown * self.drawn(self.light, draw)).clamp(0, 1)
+            shown = (shown * drawn(self.light, draw)).clamp(0, 1)
             top, left = place(side, blocked(problem, number, region), draw)
             room = (left, clean.shape[2] - left - side, top, clean.shape[1] - top - side)
             inside = F.pad(torch.ones_like(shown[:1]), room).bool()
             found.append(torch.where(inside, F.pad(shown, room), clean))
         return torch.stack(found)
-
-    @staticmethod
-    def drawn(spread: float, draw: Generator) -> float:
-        """A factor within `spread` of 1."""
-        return 1 + spread * (2 * float(torch.rand((), generator=draw)) - 1)
-
-
-def blocked(problem: Problem, number: int, region: tuple[int, ...]) -> Tensor:
-    """(H, W) bool, where the patch on image `number` is not to lie: on φ, and outside its region."""
-    nowhere = torch.zeros_like(problem.phi[number])
-    on_phi = nowhere if problem.goal.kind == "wrong" else problem.phi[number]
-    outside = ~torch.isin(problem.predicted[number], torch.tensor(region, device=on_phi.device)) if region else nowhere
-    return on_phi | outside
-
-
-def place(side: int, blocked: Tensor, draw: Generator) -> tuple[int, int]:
-    """Top and left of a random square, of those that cover the fewest blocked pixels.
-
-    Args:
-        side: of the square in pixels.
-        blocked: (H, W) bool.
-        draw: random numbers.
-    """
-    sums = F.pad(blocked.cpu().long().cumsum(0).cumsum(1), (1, 0, 1, 0))
-    covered = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    best = (covered == covered.min()).nonzero()
-    top, left = best[int(torch.randint(len(best), (1,), generator=draw))].tolist()
-    return top, left

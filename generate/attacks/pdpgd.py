@@ -42,7 +42,6 @@ class PDPGD:
 
     norm: ClassVar = "L2 or L∞"
     paper: ClassVar = "Matyasko and Chau 2021, arXiv:2106.01538"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
 
     distance: Literal["l2", "linf"] = "l2"

@@ -29,7 +29,6 @@ class PGD(SignedDescent):
 
     norm: ClassVar = "L∞"
     paper: ClassVar = "Madry et al. 2018, arXiv:1706.06083"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {("paper", "local"): PAPER, ("paper", "full"): PAPER}
     own_loss: ClassVar = ("loss",)
 

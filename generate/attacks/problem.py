@@ -132,10 +132,16 @@ class Problem:
         if any(self.unaware):
             return self.loss(logits)
         found = torch.zeros_like(self.clean[:, 0, 0, 0])
-        for number, each in enumerate(logits):
-            pixels = Pixels(self.own_goal(number), each, self.own(number, self.predicted), self.phi, progress)
-            found = found + mean_over(LOSSES[loss](pixels), self.region)
+        for each in self.published_pixel_losses(logits, loss, progress):
+            found = found + mean_over(each, self.region)
         return found
+
+    def published_pixel_losses(self, logits: Sequence[Tensor], loss: Loss, progress: float = 0.0) -> Iterator[Tensor]:
+        """(N, H, W) per network a loss of `pixel_losses.LOSSES`. logits, loss, progress: as of `published_loss`."""
+        for number, each in enumerate(logits):
+            yield LOSSES[loss](
+                Pixels(self.own_goal(number), each, self.own(number, self.predicted), self.phi, progress)
+            )
 
     def own_goal(self, network: int) -> Goal:
         """The goal in the numbers of a network's outputs."""
@@ -188,7 +194,6 @@ class Attack(Protocol):
     An attack may also have
 
     * `norm`, what of the change it bounds or keeps small, and `paper`, both for lists;
-    * `lattice`, true if it is made of images in whole levels, so that saving changes nothing;
     * `local_only`, per field the value that only the local scope knows;
     * `own_loss`, the fields of a loss that is not the problem's, which an evasive attack has no use for;
     * `matched`, if its change grows from step to step, the fields with which it does so slowly enough to be matched to
@@ -206,7 +211,7 @@ class Attack(Protocol):
 
     @property
     def radius(self) -> float | None:
-        """L-infinity budget in 0–255 levels that every candidate keeps, None if there is none."""
+        """L-infinity budget in whole 0–255 levels that every candidate keeps, None if there is none."""
         ...
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:

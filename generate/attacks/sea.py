@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .apgd import descents
-from .budgets import require_whole_budget
+from .adaptive_descent import descents
+from .budgets import require_budget
 from .pixel_losses import Loss
 from .problem import Candidate, Presets, Problem
 from .starts import runs
@@ -25,14 +25,13 @@ class SEA:
 
     norm: ClassVar = "L∞"
     paper: ClassVar = "Croce et al. 2024, arXiv:2306.12941"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     restarts: ClassVar = len(PARTS) - 1
 
     budget: float = 2.0
 
     def __post_init__(self) -> None:
-        require_whole_budget("sea", self.budget)
+        require_budget("sea", self.budget)
 
     @property
     def radius(self) -> float:

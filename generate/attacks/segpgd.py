@@ -14,7 +14,6 @@ class SegPGD(SignedDescent):
 
     norm: ClassVar = "L∞"
     paper: ClassVar = "Gu et al. 2022, arXiv:2207.12391"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
     own_loss: ClassVar = ("loss",)
 

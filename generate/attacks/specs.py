@@ -13,11 +13,12 @@ from segeval.files.patterns import is_pattern
 from segeval.files.sets import AttackSpec, CraftConfig, MadeOn, Scope, Setting
 from segeval.registry import ATTACKS
 
+from .budgets import require_budget
 from .fitted import load_fitted
 from .problem import Attack
 
 LAST_STEP_PRESETS = ("paper",)
-"""Presets that save what the last step reached, as the paper does, instead of the best iterate."""
+"""Presets that go as the paper does: on float images, of which the last one is saved instead of the best."""
 
 
 def short_name(attack: str) -> str:
@@ -70,6 +71,8 @@ def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, Se
             raise ConfigurationError(
                 f"attack {name!r}: {key}={value} is of the local scope", "craft with --scope local"
             )
+    if attack.radius is not None:
+        require_budget(short_name(name), attack.radius)
     return attack
 
 
@@ -176,23 +179,12 @@ def matched(name: str, reference: AttackSpec, settings: Mapping[str, str], confi
     return Trajectory(attack, (replace(spec, match=reference.label, keep="best"),))
 
 
-def is_dithered(attack: Attack, whole_levels: bool) -> bool:
-    """Whether the best image of an attack is dithered when it is saved, and seen so.
-
-    Args:
-        attack: which.
-        whole_levels: whether the networks see whole levels.
-    """
-    return getattr(attack, "lattice", False) or (whole_levels and attack.radius is None)
-
-
 def describe(name: str, preset: str, scope: Scope, attack: Attack, config: CraftConfig, on: MadeOn) -> AttackSpec:
     """The record of one attack. Raises ConfigurationError if it restarts more often than it has steps."""
     restarts = getattr(attack, "restarts", 0)
     if restarts > config.steps:
         what = f"attack {name!r} restarts {restarts} times, but has {config.steps} steps in all"
         raise ConfigurationError(what, "every start needs a step: give more --steps")
-    whole_levels = set(config.on) != {"fp32"}
     return AttackSpec(
         attack=short_name(name),
         preset=preset,
@@ -204,6 +196,6 @@ def describe(name: str, preset: str, scope: Scope, attack: Attack, config: Craft
         parameters=asdict(attack),  # type: ignore[call-overload]
         on=on,
         engines=() if on == "fp32" else config.engines,
-        whole_levels=whole_levels,
-        dithered=is_dithered(attack, whole_levels) and preset not in LAST_STEP_PRESETS,
+        whole_levels=set(config.on) != {"fp32"},
+        dithered=preset not in LAST_STEP_PRESETS,
     )

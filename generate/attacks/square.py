@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .budgets import Linf, require_whole_budget
+from .budgets import Linf, require_budget
 from .problem import Candidate, Presets, Problem, generator
 from .ranges import require
 
@@ -31,14 +31,13 @@ class Square:
 
     norm: ClassVar = "L∞, no gradient"
     paper: ClassVar = "Andriushchenko et al. 2020, arXiv:1912.00049"
-    lattice: ClassVar = True
     presets: ClassVar[Presets] = {}
 
     budget: float = 2.0
     area: float = 0.05
 
     def __post_init__(self) -> None:
-        require_whole_budget("square", self.budget)
+        require_budget("square", self.budget)
         require("square", self, shares=("area",))
 
     @property

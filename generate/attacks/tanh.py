@@ -10,9 +10,11 @@ from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_budget
-from .losses import Omega, difference, hardness, joint_labels, mean_over
+from .budgets import require_budget
+from .losses import Omega, hardness, mean_over
 from .problem import Candidate, Presets, Problem
+from .tanh_images import anchor, near
+from .tanh_losses import differences, squared_change, still_source
 
 
 @dataclass(frozen=True)
@@ -69,67 +71,28 @@ class Tanh:
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield one image per Adam step on W and ξ."""
-        scale = problem.uniform(0.99, 1.01, stream=0).requires_grad_()
-        offset = problem.uniform(-0.01, 0.01, stream=1).requires_grad_()
-        optimiser = torch.optim.Adam([scale, offset], lr=self.rate, fused=True)
-        start = anchor(problem.clean) if self.anchor == "atanh" else 2 * problem.clean - 1
+        made = near(problem, anchor(problem.clean) if self.anchor == "atanh" else 2 * problem.clean - 1, self.budget)
+        variables = (made.scale, made.offset)
+        optimiser = torch.optim.Adam(variables, lr=self.rate, fused=True)
         current, active = problem.clean, problem.phi
         while True:
-            drawn = self.bounded((torch.tanh(scale * start + offset) + 1) / 2, problem.clean)
-            images = torch.where(active[:, None], drawn, current) if problem.scope == "local" else drawn
+            images = torch.where(active[:, None], made.drawn(), current) if problem.scope == "local" else made.drawn()
             logits = problem.logits(images)
             yield Candidate(images, logits)
             objective = self.objective(problem, images, logits, active)
-            scale.grad, offset.grad = torch.autograd.grad(objective.sum(), (scale, offset))
+            made.scale.grad, made.offset.grad = torch.autograd.grad(objective.sum(), variables)
             optimiser.step()
-            self.hold(scale, offset, start, problem.clean)
+            made.hold()
             if self.mask == "shrinking":
                 current, active = images.detach(), problem.phi & still_source(problem, logits)
             if self.anchor == "accumulate":
-                start = 2 * images.detach() - 1
-
-    @torch.no_grad()
-    def hold(self, scale: Tensor, offset: Tensor, start: Tensor, clean: Tensor) -> None:
-        """Bring ξ back to where the image is within the budget: clipping alone would leave it without a gradient."""
-        if self.budget is None:
-            return
-        drawn = (torch.tanh(scale * start + offset) + 1) / 2
-        held = self.bounded(drawn, clean)
-        offset.copy_(torch.where(held == drawn, offset, anchor(held) - scale * start))
-
-    def bounded(self, images: Tensor, clean: Tensor) -> Tensor:
-        """Images within the budget, if there is one."""
-        return images if self.budget is None else Linf(self.budget).project(images, clean)
+                made.start = 2 * images.detach() - 1
 
     def objective(self, problem: Problem, images: Tensor, logits: Sequence[Tensor], active: Tensor) -> Tensor:
         """(N,) classification loss summed over the networks, plus the penalty."""
         region = active if problem.scope == "local" else problem.region
-        squares = (2 * (images - problem.clean)).square().sum(1)
-        total = self.penalty * mean_over(squares, region)
+        penalty = self.penalty * squared_change(images, problem.clean, region)
         omega = self.omega if self.loss == "ce" else "none"
         weights = hardness(problem.aligned(logits), problem.predicted, problem.phi, problem.goal, omega)
-        for loss in self.pixel_losses(problem, logits):
-            total = total + mean_over(weights * loss, region)
-        return total
-
-    def pixel_losses(self, problem: Problem, logits: Sequence[Tensor]) -> list[Tensor]:
-        """(N, H, W) per network Eq. 6, or the losses of the problem."""
-        if self.loss == "ce":
-            return problem.pixel_losses(logits)
-        return [
-            difference(problem.own_goal(number), each, problem.own(number, problem.predicted), problem.phi, self.kappa)
-            for number, each in enumerate(logits)
-        ]
-
-
-def anchor(clean: Tensor) -> Tensor:
-    """atanh of the image on [-1, 1], kept one level away from the ends, where it is infinite."""
-    return torch.atanh((2 * clean - 1).clamp(-1 + 1 / 255, 1 - 1 / 255))
-
-
-def still_source(problem: Problem, logits: Sequence[Tensor]) -> Tensor:
-    """(N, H, W) pixels that the networks together still predict as a source class; untargeted, as the clean class."""
-    labels = joint_labels(problem.aligned(logits))
-    if problem.goal.kind == "wrong":
-        return labels == problem.predicted
-    return torch.isin(labels, torch.tensor(problem.goal.sources, device=problem.phi.device))
+        losses = problem.pixel_losses(logits) if self.loss == "ce" else differences(problem, logits, self.kappa)
+        return sum((mean_over(weights * loss, region) for loss in losses), start=penalty)

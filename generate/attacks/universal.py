@@ -7,9 +7,10 @@ from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_whole_budget
+from .budgets import Linf, require_budget
 from .pixel_losses import Loss
 from .problem import Problem
+from .ranges import require
 
 LARGEST = 127
 """Levels that the picture of a change can hold."""
@@ -25,19 +26,22 @@ class Universal:
     Attributes:
         budget: L-infinity radius in 0–255 levels.
         loss: what is descended, see `pixel_losses`.
+        outside: weight of all pixels outside φ together, against 1 for φ.
         first_step: change of the first step, in budgets.
         last_step: of the last one; steps between fall evenly.
     """
 
     budget: float = 8.0
     loss: Loss = "cosine"
+    outside: float = 1.0
     first_step: float = 0.25
     last_step: float = 0.01
 
     def __post_init__(self) -> None:
-        require_whole_budget("universal", self.budget)
+        require_budget("universal", self.budget)
         if self.budget > LARGEST:
             raise ConfigurationError(f"universal: a budget of {self.budget:g} levels", f"at most {LARGEST}")
+        require("universal", self, from_zero=("outside",))
 
     @property
     def radius(self) -> float:

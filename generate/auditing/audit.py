@@ -78,31 +78,32 @@ class Audit:
             DataError: for an image that cannot be used, or if no image has a source pixel.
             EngineError: for a network whose answers are not finite, or if it takes more memory than there is.
         """
-        device = self.config.craft.device
+        device, setup = self.config.craft.device, self.setup
         with one_thread(device), naming_memory(device):
-            examples = [self.setup.dataset[index] for index in self.setup.chosen]
-            self.setup.require_networks_for(examples[0])
-            for line in (*self.setup.said, *map(told_of_scale, self.setup.models)):
+            setup.require_networks_for(self.first)
+            for line in (*setup.said, *map(told_of_scale, setup.models)):
                 if line:
                     tell(line)
-            for example in examples:
-                require_size(example, examples[0].image.shape, examples[0].id, self.setup.models[0].spec)
-            audits = tuple(self.audited(subject, examples, progress) for subject in self.subjects)
-        return AuditRecord(self.config, tuple(each.id for each in examples), audits)
+            audits = tuple(self.audited(subject, progress) for subject in self.subjects)
+        return AuditRecord(self.config, tuple(setup.dataset.ids[index] for index in setup.chosen), audits)
 
-    def audited(self, subject: Subject, examples: Sequence[Example], progress: Progress) -> NetworkAudit:
+    @property
+    def first(self) -> Example:
+        """The first image, whose size all have."""
+        return self.setup.dataset[self.setup.chosen[0]]
+
+    def audited(self, subject: Subject, progress: Progress) -> NetworkAudit:
         """The checks of one network."""
-        problems = list(self.problems(subject, examples))
-        if not problems:
-            images, task = counted(len(examples), "image"), self.setup.tasks[0].name
+        flat = [is_flat(problem) for problem in self.problems(subject)]
+        if not flat:
+            images, task = counted(len(self.setup.chosen), "image"), self.setup.tasks[0].name
             what = f"no pixel of {images} is predicted as a source class of {task}"
             raise DataError(f"{what} by {subject.victims.name}: nothing to attack", ELSE_NOTHING)
-        flat = sum(map(is_flat, problems))
-        leads = gradient(len(problems), flat)
-        if flat == len(problems):
-            return NetworkAudit(subject.name, len(problems), (leads,))
+        leads = gradient(len(flat), sum(flat))
+        if all(flat):
+            return NetworkAudit(subject.name, len(flat), (leads,))
         runs = self.runs(subject)
-        total = len(problems) * sum(run.steps + 1 for each in runs.values() for run in each)
+        total = len(flat) * sum(run.steps + 1 for each in runs.values() for run in each)
         done = 0
 
         def tick() -> None:
@@ -110,13 +111,19 @@ class Audit:
             done += 1
             progress(f"audit of {subject.name}", done, total)
 
-        checks = checks_of(measured(runs, problems, tick), self.config.budget)
-        return NetworkAudit(subject.name, len(problems), (leads, *checks))
+        checks = checks_of(measured(runs, self.problems(subject), tick), self.config.budget)
+        return NetworkAudit(subject.name, len(flat), (leads, *checks))
 
-    def problems(self, subject: Subject, examples: Sequence[Example]) -> Iterator[Problem]:
-        """One for every image with a source pixel."""
+    def problems(self, subject: Subject) -> Iterator[Problem]:
+        """One for every image with a source pixel, read when it is asked for: memory does not grow with their number.
+
+        Raises DataError for an image of another size than the first.
+        """
         victims, trajectory, task = subject.victims, subject.trajectory, self.setup.tasks[0]
-        for example in examples:
+        first = self.first
+        for index in self.setup.chosen:
+            example = self.setup.dataset[index]
+            require_size(example, first.image.shape, first.id, self.setup.models[0].spec)
             predicted: Labels = victims.predict(example.image)
             phi = task.goal.phi(predicted)
             if phi.any():

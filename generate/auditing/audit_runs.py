@@ -1,6 +1,6 @@
 """The attacks that an audit compares, and what each of them reaches on an image."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from statistics import fmean
@@ -16,7 +16,7 @@ from segeval.models import Network
 from segeval.registry import ATTACKS
 
 from ..attacks.problem import Attack, Problem
-from ..attacks.specs import build_attack, is_dithered, parameters
+from ..attacks.specs import build_attack, parameters
 from ..attacks.square import Square
 from ..attacks.tanh import Tanh
 from .audit_records import AuditConfig
@@ -119,18 +119,21 @@ def runs_of(config: AuditConfig, on: MadeOn) -> dict[str, list[Run]]:
 
 
 def measured(
-    runs: Mapping[str, Sequence[Run]], problems: Sequence[Problem], tick: Callable[[], None]
+    runs: Mapping[str, Sequence[Run]], problems: Iterable[Problem], tick: Callable[[], None]
 ) -> dict[str, list[Measured]]:
     """What every run reaches on images, by check.
 
     Args:
         runs: by check.
-        problems: of one image each.
+        problems: of one image each; all runs are done with one before the next is asked for.
         tick: called after every iterate.
     """
-    return {
-        check: [means(run, [reached(run, each, tick) for each in problems]) for run in runs[check]] for check in runs
-    }
+    found: dict[str, list[list[Reached]]] = {check: [[] for _ in own] for check, own in runs.items()}
+    for problem in problems:
+        for check, own in runs.items():
+            for run, images in zip(own, found[check], strict=True):
+                images.append(reached(run, problem, tick))
+    return {check: list(map(means, own, found[check])) for check, own in runs.items()}
 
 
 def means(run: Run, images: Sequence[Reached]) -> Measured:
@@ -150,8 +153,7 @@ def reached(run: Run, problem: Problem, tick: Callable[[], None]) -> Reached:
         networks=networks,
         scope="full" if run.everywhere else problem.scope,
         steps=run.steps,
-        whole_levels=True,
-        dithered=is_dithered(run.attack, whole_levels=True),
+        dithered=True,
     )
     meter = AttackMeter(given.phi[0].cpu().numpy(), given.goal, clean=to_labels(given.predicted))
     losses, best = [], 0.0

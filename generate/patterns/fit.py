@@ -10,6 +10,7 @@ from torch import Tensor
 
 from segeval.errors import EngineError
 
+from ..attacks.constraints import balance
 from ..attacks.fitted import Form
 from ..attacks.problem import Problem
 from ..crafting.flatness import WITHOUT_GRADIENT
@@ -66,7 +67,7 @@ def fit(
         for place in range(course.batch):
             source = place % group.size
             gradient = gradient + group.sent(next(own) if source == group.rank else nothing, source)
-        direction = MOMENTUM * direction + gradient / gradient.abs().mean().clamp(min=torch.finfo(gradient.dtype).tiny)
+        direction = MOMENTUM * direction + of_mean_size(gradient)
         if step + 1 == min(ceil(count / course.batch), course.steps) and not bool(direction.any()):
             raise EngineError("the gradient of a pattern is zero in float32 on all images", WITHOUT_GRADIENT)
         values = form.moved(values, direction.sign(), step / max(course.steps - 1, 1))
@@ -84,16 +85,26 @@ def rounds(count: int, course: Course) -> Iterator[tuple[int, int]]:
 
 
 def slope(form: Form, values: Tensor, problem: Problem, region: tuple[int, ...], progress: float) -> Tensor:
-    """Gradient of the loss on one image, zero if there is none. Raises EngineError if it is not finite."""
+    """Gradient of the loss on one image, of mean size 1, or zero. Raises EngineError if it is not finite.
+
+    Its size says little of how much an image has to win, and would let a few images decide for all.
+    """
     values = values.detach().requires_grad_()
     logits = problem.logits(form.applied(values, problem, region))
-    loss = problem.published_loss(logits, form.loss, progress).sum()
+    weights = balance(problem, form.outside)
+    losses = problem.published_pixel_losses(logits, form.loss, progress)
+    loss = torch.stack([(weights * each).sum() for each in losses]).sum()
     if not loss.requires_grad:
         return torch.zeros_like(values)
     (gradient,) = torch.autograd.grad(loss, values)
     if not bool(gradient.isfinite().all()):
         raise EngineError("the gradient of a pattern is not finite", "fit it with smaller steps, or report this")
-    return gradient
+    return of_mean_size(gradient)
+
+
+def of_mean_size(gradient: Tensor) -> Tensor:
+    """A gradient divided by the mean of its absolute values; zero stays zero."""
+    return gradient / gradient.abs().mean().clamp(min=torch.finfo(gradient.dtype).tiny)
 
 
 def success_on(form: Form, values: Tensor, problem: Problem, region: tuple[int, ...]) -> float:

@@ -1,6 +1,7 @@
 """No sign on a network whose best attack is known, some on every way to hide a gradient."""
 
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +14,14 @@ from segeval.errors import ConfigurationError, DataError, EngineError
 from segeval.files.sets import CraftConfig, DeployedFile
 from segeval.generate.attacks.problem import Problem
 from segeval.generate.attacks.specs import build_attack
+from segeval.generate.auditing import audit
 from segeval.generate.auditing.audit import Audit
 from segeval.generate.auditing.audit_records import AuditConfig, AuditRecord, Check
 from segeval.generate.auditing.audit_runs import Measured, Run, measured, runs_of
 from segeval.generate.auditing.checks import checks_of, gradient
 from segeval.generate.crafting.deployed import Deployed
+from segeval.generate.crafting.jobs import Job
+from segeval.generate.crafting.samples import Loaded, make_problem
 from segeval.goals import Goal
 from segeval.graphs.calibration import CalibrationSpec
 from segeval.graphs.differentiable import GraphSegmenter
@@ -194,6 +198,25 @@ def test_images_without_a_source_pixel_are_told_of() -> None:
         Audit(config(tasks=("train:road",))).run(silent)
 
 
+def test_an_image_is_let_go_before_the_next_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that an audit of many images takes the memory of one."""
+    made: list[tuple[weakref.ref[Any], ...]] = []
+    alive: list[int] = []
+
+    def watched(job: Job, loaded: Sequence[Loaded], seeds: tuple[int, ...]) -> Problem:
+        given = make_problem(job, loaded, seeds)
+        made.append((weakref.ref(given), weakref.ref(loaded[0].clean)))
+        return given
+
+    def tick(stage: str, done: int, total: int) -> None:
+        alive.extend(sum(each() is not None for each in kind) for kind in zip(*made, strict=True))
+
+    monkeypatch.setattr(audit, "make_problem", watched)
+    record = Audit(config(attacks=("fgsm",), tasks=("untargeted",), limit=3, restarts=0)).run(tick)
+    assert record.networks[0].images == 3 and len(made) == 2 * 3, "read once for its gradient, once for the attacks"
+    assert set(alive) == {1}
+
+
 class Hidden(nn.Module):
     """A network in a network: its logits times a number, with or without their gradient."""
 
@@ -208,10 +231,10 @@ class Hidden(nn.Module):
 
 def whole(hidden: Callable[[nn.Module], nn.Module], tell: Callable[[str], None] = print, **changes: Any) -> AuditRecord:
     """The audit of the bundled network on a scene, after something was done to it."""
-    audit = Audit(config(**changes))
-    (model,) = audit.setup.models
+    auditor = Audit(config(**changes))
+    (model,) = auditor.setup.models
     model.network = hidden(model.network)
-    return audit.run(silent, tell)
+    return auditor.run(silent, tell)
 
 
 def test_a_network_whose_answer_has_no_gradient_is_noticed_at_once() -> None:
@@ -230,14 +253,13 @@ def test_logits_that_saturate_as_a_whole_hide_nothing_since_they_are_scaled_back
 @pytest.mark.long
 def test_an_int8_file_hides_nothing() -> None:
     """Straight-through roundings lead as well as the float network's gradient does."""
-    audit = Audit(config(size=(128, 256), steps=8, restarts=0))
-    (model,), (subject,) = audit.setup.models, audit.subjects
-    examples = [audit.setup.dataset[index] for index in audit.setup.chosen]
+    auditor = Audit(config(size=(128, 256), steps=8, restarts=0))
+    (model,), (subject,) = auditor.setup.models, auditor.subjects
     train = open_dataset("synthetic", None, "train", (128, 256))
     file = to_int8(export_fp32(model, 128, 256), [train[index].image for index in range(3)], CalibrationSpec())
     int8 = Deployed(DeployedFile(model.spec.name, "int8", ""), model, GraphSegmenter(file), (128, 256))
-    problems = [replace(each, networks=(int8,)) for each in audit.problems(subject, examples)]
-    found = {check.name: check for check in checks_of(measured(audit.runs(subject), problems, lambda: None), 1)}
+    problems = [replace(each, networks=(int8,)) for each in auditor.problems(subject)]
+    found = {check.name: check for check in checks_of(measured(auditor.runs(subject), problems, lambda: None), 1)}
     assert signs(found) == set()
     won, searched = (each.value for each in found["search without a gradient"].found)
     assert won > 0.2 > 2 * searched

@@ -119,6 +119,21 @@ def test_an_unfinished_set_asks_to_be_resumed(world: Any, tmp_path: Path) -> Non
     assert Crafter(config, tmp_path).run(True, lambda *step: None).complete
 
 
+def test_a_set_begun_on_float_images_is_not_continued_in_whole_levels(world: Any, tree: Tree, tmp_path: Path) -> None:
+    """As fgsm and tanh were made before; half of a set would be of other images than the other half."""
+    options = {"attacks": ("fgsm",), "scopes": ("local",)}
+    folder = world.craft(tmp_path / "set", **options)
+    whole = folder.manifest()
+    on_floats = tuple(replace(spec, dithered=False) for spec in whole.attacks)
+    folder.write_manifest(replace(whole, attacks=on_floats, complete=False, sample_count=0, samples_sha256=""))
+    first, *_ = folder.samples_path.read_bytes().splitlines(keepends=True)
+    folder.samples_path.write_bytes(first)
+    before = tree(folder)
+    with pytest.raises(ConfigurationError, match=r"same options .* something else \(attacks\).* versions of segeval"):
+        world.craft(folder.root, resume=True, **options)
+    assert tree(folder) == before
+
+
 def test_images_that_changed_since_are_refused_and_nothing_is_lost(
     world: Any, make_dataset: Any, tree: Tree, tmp_path: Path
 ) -> None:

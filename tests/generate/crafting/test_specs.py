@@ -1,15 +1,23 @@
 """From command-line words to attacks."""
 
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import pytest
 
 from segeval.errors import ConfigurationError, UnknownNameError
 from segeval.files.sets import AttackSpec, CraftConfig
-from segeval.generate.attacks.problem import Attack
+from segeval.generate.attacks.problem import Attack, Presets
 from segeval.generate.attacks.specs import build_attack, resolve
 from segeval.registry import ATTACKS
+
+
+@dataclass(frozen=True)
+class Fractional:
+    """Somebody's attack, of which no saved image could be what was measured."""
+
+    presets: ClassVar[Presets] = {}
+    radius: ClassVar = 2.5
 
 
 def config(**changes: Any) -> CraftConfig:
@@ -83,6 +91,9 @@ def test_the_iterate_to_keep_can_be_chosen() -> None:
         ({"settings": ("kappa=1",)}, ("kappa=1.0 with loss=ce",)),
         ({"settings": ("omega=source",), "presets": ("paper",), "scopes": ("local",)}, ("omega=source",)),
         ({"settings": ("budget=0.5",), "attacks": ("fgsm",)}, ("budget of 0.5", "whole levels")),
+        ({"settings": ("budget=1.5",), "attacks": ("fgsm",)}, ("fgsm: a budget of 1.5 levels", "whole levels")),
+        ({"settings": ("budget=1.5",)}, ("tanh: a budget of 1.5 levels", "whole levels", "--within")),
+        ({"attacks": (f"{__name__}:Fractional",)}, ("fractional: a budget of 2.5 levels", "whole levels")),
         ({"settings": ("budget=0",), "attacks": ("fgsm",)}, ("budget",)),
         ({"settings": ("budget=256",), "attacks": ("fgsm",)}, ("budget",)),
         ({"settings": ("step=-1",), "attacks": ("fgsm",)}, ("step",)),

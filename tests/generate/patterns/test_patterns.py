@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from segeval.files.images import save_png
 from segeval.files.patterns import Kind, PatternRecord, read_pattern
 from segeval.files.set_folder import SetFolder
 from segeval.generate.attacks.fitted import load_fitted
-from segeval.generate.attacks.patch import Patch, place
+from segeval.generate.attacks.patch import Patch
+from segeval.generate.attacks.patch_places import place
 from segeval.generate.attacks.problem import Problem
+from segeval.generate.attacks.specs import build_attack
 from segeval.generate.attacks.universal import Universal
 from segeval.generate.crafting.craft import Crafter
-from segeval.generate.patterns.fit import Course, fit
+from segeval.generate.patterns.fit import Course, fit, slope, success_on
 from segeval.generate.patterns.fitting import Fitting
 from segeval.generate.patterns.forms import build_form
 from segeval.goals import Goal
@@ -83,6 +86,39 @@ def test_on_a_linear_network_every_pixel_goes_the_whole_budget_downhill() -> Non
     somewhere = torch.stack([problem.phi[0] for problem in problems]).any(0)
     downhill = (WEIGHTS[0] - WEIGHTS[1]).sign()[:, None, None] * 4 / 255
     assert torch.allclose(values, torch.where(somewhere, downhill, 0.0), atol=1e-7)
+
+
+def test_one_image_is_fitted_as_well_as_an_attack_on_it_alone(several_classes: Callable[..., Problem]) -> None:
+    given = several_classes("full")
+    fields = ("clean", "predicted", "phi", "seeds")
+    alone = replace(given, **{name: getattr(given, name)[:1] for name in fields}, steps=20)
+    form = Universal(budget=64)
+    start = form.start(*given.clean.shape[2:])
+    values = fit(form, lambda number, turn: alone, 1, (), Course(20, 1, 0), start, lambda step: None)
+    best = 0.0
+    for candidate in islice(build_attack("pgd", "default", "full", {"budget": 64}).candidates(alone), 21):
+        hit = (candidate.logits[0].argmax(1) == alone.goal.target) & alone.phi
+        best = max(best, int(hit.sum()) / int(alone.phi.sum()))
+    assert success_on(form, values, alone, ()) >= best > 0.3
+
+
+def test_few_pixels_of_phi_count_as_much_as_all_others_and_every_image_alike() -> None:
+    usual = linear(0)
+    phi = torch.zeros_like(usual.phi)
+    phi[0, 3, 4] = True
+    few = replace(usual, phi=phi, predicted=torch.where(phi, 1, usual.predicted), scope="full")
+    weak = replace(few, networks=(lambda images: 1e-3 * usual.networks[0](images),))  # type: ignore[arg-type]
+
+    def sizes(problem: Problem, outside: float) -> tuple[float, float]:
+        form = Universal(budget=4, loss="ce", outside=outside)
+        size = slope(form, form.start(12, 20), problem, (), 0.0).abs()
+        return float(size.mean()), float(size[:, 3, 4].sum() / size.sum())
+
+    for problem in (few, weak):
+        for outside in (0.0, 1.0):
+            assert sizes(problem, outside)[0] == pytest.approx(1, rel=1e-4)
+    assert sizes(few, 0.0)[1] == pytest.approx(1)
+    assert 0.3 < sizes(few, 1.0)[1] < 0.7, "one pixel of 240"
 
 
 @pytest.mark.parametrize("change", [torch.Tensor.detach, torch.Tensor.round])
@@ -198,6 +234,16 @@ def test_where_it_does_not_belong_it_is_refused(
         craft(world, fitted("universal"), tmp_path / "set", **changes)
 
 
+def test_a_pattern_of_before_is_told_with_its_own_settings(world: Any, tmp_path: Path) -> None:
+    """Then all pixels counted alike; a set that has it does not say otherwise."""
+    record = run(world, "universal", tmp_path / "universal", steps=1)
+    assert record.parameters["outside"] == 1.0
+    before = {key: value for key, value in record.parameters.items() if key != "outside"}
+    (tmp_path / "universal/pattern.json").write_bytes(encode_sealed(replace(record, parameters=before)))
+    pattern = load_fitted(str(tmp_path / "universal"))
+    assert pattern.parameters.keys() == {*before, "pattern", "images"}
+
+
 def test_a_pattern_that_was_changed_is_refused(world: Any, tmp_path: Path) -> None:
     fitted_record = run(world, "patch", tmp_path / "patch", steps=1)
     _, original = read_pattern(tmp_path / "patch")
@@ -226,7 +272,9 @@ def test_a_pattern_that_was_changed_is_refused(world: Any, tmp_path: Path) -> No
         ("universal", "budget=200", "a budget of 200 levels"),
         ("universal", "budgt=2", "no setting 'budgt'"),
         ("universal", "loss=none", "Invalid enum value"),
+        ("universal", "outside=-1", "outside=-1"),
         ("patch", "side=1", "side=1"),
+        ("patch", "outside=nan", "outside=nan"),
         ("patch", "texture=2", "texture=2"),
         ("patch", "side", "is not KEY=VALUE"),
         ("patch", "region=lava", "has no such class"),

@@ -13,7 +13,8 @@ from PIL import Image
 from segeval.files.encoding import decode
 from segeval.files.experiments import ExperimentConfig, Maps
 from segeval.generate.attacks.problem import Problem
-from segeval.generate.attacks.tanh import Tanh, anchor
+from segeval.generate.attacks.tanh import Tanh
+from segeval.generate.attacks.tanh_images import anchor
 from segeval.models.soundness import predict
 from segeval.reproduce.kang2020.maps import make_maps, offset_gradient, probe_image
 
