@@ -60,8 +60,8 @@ def dithered(levels: Tensor, clean: Tensor, thresholds: Tensor) -> Tensor:
         thresholds: in [0, 1).
     """
     change = levels - clean
-    size = change.abs().add_(1).sub_(thresholds).sub_(EPSILON).clamp_(min=0).floor_()
-    return size.copysign_(change).add_(clean).round_()
+    size = change.abs().sub_(thresholds).add_(1 - EPSILON).clamp_(min=0).floor_()
+    return size.copysign_(change).add_(clean)
 
 
 def to_bytes(
@@ -76,12 +76,11 @@ def to_bytes(
         thresholds: (3, H, W) in [0, 1); with them a change is rounded up where its fraction is above the threshold.
     """
     image = image.detach().cpu() if image.device.type == "mps" else image.detach()  # which has no float64
-    before = torch.from_numpy(clean).permute(2, 0, 1).to(image.device)
-    exact = image.double() * 255
+    before = torch.from_numpy(clean).permute(2, 0, 1).to(image)
     if thresholds is None:
-        levels = exact.round()
-    else:
-        levels = dithered(exact, before.double(), torch.from_numpy(thresholds).to(image.device))
+        levels = (image.double() * 255).round()
+    else:  # in the precision in which networks have seen it
+        levels = dithered(image * 255, before, torch.from_numpy(thresholds).to(image))
     if radius is not None:
-        levels = levels.clamp(before.double() - radius, before.double() + radius)
+        levels = levels.clamp(before - radius, before + radius)
     return levels.clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()

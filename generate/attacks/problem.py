@@ -93,7 +93,7 @@ class Problem:
             return images
         with torch.no_grad():
             if self.dithered:
-                levels = dithered(precise(images) * 255, self.clean_levels, self.thresholds).to(images)
+                levels = dithered(images * 255, self.clean_levels, self.thresholds)
             else:
                 levels = (images * 255).round()
             shown = levels / 255
@@ -101,8 +101,8 @@ class Problem:
 
     @cached_property
     def clean_levels(self) -> Tensor:
-        """(N, 3, H, W) the clean images in whole levels, in double precision where the device has it."""
-        return (precise(self.clean) * 255).round()
+        """(N, 3, H, W) the clean images in whole levels."""
+        return (self.clean * 255).round()
 
     @cached_property
     def thresholds(self) -> Tensor:
@@ -176,11 +176,6 @@ class Problem:
         """
         drawn = [torch.rand(self.clean.shape[1:], generator=generator(seed, stream)) for seed in self.seeds]
         return low + (high - low) * torch.stack(drawn).to(self.clean)
-
-
-def precise(images: Tensor) -> Tensor:
-    """Images in double precision, in which they are saved, where the device has it."""
-    return images if images.device.type == "mps" else images.double()
 
 
 def generator(seed: int, stream: int) -> torch.Generator:

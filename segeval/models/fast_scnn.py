@@ -60,7 +60,7 @@ class Rectified(nn.Sequential):
         """The same, while normalizations are frozen."""
         given = list(self)
         for convolution, norm in zip(given[::3], given[1::3], strict=True):
-            x = folded(x, cast("nn.Conv2d", convolution), cast("nn.BatchNorm2d", norm)).relu_()
+            x = folded(x, cast("nn.Conv2d", convolution), cast("nn.BatchNorm2d", norm)).relu()
         return x
 
 
