@@ -25,15 +25,16 @@ from segeval.files.set_folder import SetFolder
 commands = typer.Typer()
 
 
-def evaluated(root: Path) -> None:
+def evaluated(root: Path, workers: int) -> None:
     """Evaluate what `prepare` wrote."""
-    evaluate(root / "set", [root / "replay"], root / "report")
+    evaluate(root / "set", [root / "replay"], root / "report", workers=workers)
 
 
 @commands.command()
 def memory(
     count: Annotated[list[int], typer.Option(help="Label maps; repeatable.")] = [1000, 10_000],  # noqa: B006
     height: Annotated[int, typer.Option(help="Of a label map in pixels; it is twice as wide.")] = 512,
+    workers: Annotated[int, typer.Option(help="Processes; the peak and the CPU time are those of the first.")] = 1,
 ) -> None:
     """Peak memory of an evaluation over the number of its label maps."""
     for maps in count:
@@ -41,7 +42,7 @@ def memory(
             root = Path(folder)
             alone(prepare, root, maps, height)
             written = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-            spent, peak = alone(evaluated, root)
+            spent, peak = alone(evaluated, root, workers)
             sizes = ", ".join(f"{path.relative_to(root)} {path.stat().st_size / 2**20:.1f}" for path in large(root))
         size = f"{maps} label maps of {height}x{2 * height} ({written / 2**20:.0f} MiB on disk)"
         typer.echo(f"{size}: peak {peak:.0f} MiB, {spent.wall:.0f} s, {spent.cpu:.0f} s of CPU time")

@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,5 +32,5 @@ def watched(work: Callable[..., object], arguments: tuple[object, ...]) -> Alone
 
 def alone(work: Callable[..., object], *arguments: object) -> Alone:
     """Do it in a fresh process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(watched, (work, arguments))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(watched, work, arguments).result()
