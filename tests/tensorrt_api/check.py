@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,10 +68,12 @@ def leaves() -> list[str]:
 
 
 def table(records: list[dict[str, Any]]) -> list[str]:
-    """version × name, in Markdown."""
-    lines = ["| name | " + " | ".join(record["version"] for record in records) + " |"]
+    """The names used on every version in a sentence, the others as version × name, in Markdown."""
+    everywhere = [name for name in leaves() if all(name in each["used"] for each in records)]
+    lines = textwrap.wrap("Used on all: " + ", ".join(f"`{name}`" for name in everywhere) + ".", 150)
+    lines += ["", "| name | " + " | ".join(record["version"] for record in records) + " |"]
     lines.append("|---|" + ":---:|" * len(records))
-    for name in leaves():
+    for name in [name for name in leaves() if name not in everywhere]:
         cells = ["used" if name in each["used"] else "there" if name in each["has"] else "–" for each in records]
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     return lines
