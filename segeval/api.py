@@ -261,6 +261,7 @@ def evaluate(
     out: str | Path,
     seed: int = 0,
     progress: Progress = silent,
+    workers: int = 1,
 ) -> Report:
     """Measure what survived and write the report, as `segeval evaluate` does.
 
@@ -270,11 +271,13 @@ def evaluate(
         out: folder of the report.
         seed: of the intervals.
         progress: called with the stage, what is done of it and its total.
+        workers: processes that count; a script that gives more than one begins with `if __name__ == "__main__":`.
     """
     from segeval.evaluate import evaluate as measure
 
     several = [replays] if isinstance(replays, Replayed | str | Path) else list(replays)
-    record = measure(folder_of(adversarial), [folder_of(each) for each in several], Path(out), seed, progress)
+    folders = [folder_of(each) for each in several]
+    record = measure(folder_of(adversarial), folders, Path(out), seed, progress, workers=workers)
     return Report(Path(out), record)
 
 
