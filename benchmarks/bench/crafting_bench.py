@@ -140,13 +140,13 @@ def measure(quick: bool) -> Iterator[Measured]:
     """Every network with every attack, by one and eight images, jointly, and on an int8 file."""
     prepare_torch()
     use_one_thread()
-    steps, rounds = (5, 3) if quick else (20, 5)
+    steps, rounds = (5, 3) if quick else (10, 3)
     networks = {name: load_model(name) for name in (ESPNET, FAST_SCNN)}
     few = trajectories(QUICK, steps, ("full",))
     for name, network in networks.items():
         for trajectory in few if quick else trajectories(tuple(ATTACKS), steps):
             yield measured(name, Batch([network], network, trajectory, 1, steps), rounds)
-        eight = 3 if quick else steps
+        eight = 3 if quick else 5
         for trajectory in trajectories(QUICK[:1] if quick else QUICK, eight, ("full",)):
             yield measured(name, Batch([network], network, trajectory, 8, eight), 1 if quick else rounds)
     for trajectory in few[:1] if quick else few:
