@@ -12,9 +12,9 @@ from torch import Tensor
 
 from segeval.corruptions import Corruption
 from segeval.models import Network
+from segeval.models.straight_through import rounded, straight_through
 
 from .jpeg import jpeg
-from .straight import rounded, straight_through
 
 DARKEST = 0.25
 """Levels below which the slope of a gamma curve, infinite at black, is that of this level."""
@@ -48,7 +48,7 @@ def resize(levels: Tensor, factor: float) -> Tensor:
 def gamma(levels: Tensor, exponent: float) -> Tensor:
     """Levels in 0..1 to the power of the exponent."""
     powers: Tensor = 255 * (levels.clamp(min=DARKEST) / 255) ** exponent
-    return torch.where(levels > 0, powers, straight_through(torch.zeros_like(powers), powers))
+    return torch.where(levels > 0, powers, straight_through(powers, torch.zeros_like))
 
 
 def blur(levels: Tensor, sigma: float) -> Tensor:
@@ -66,7 +66,7 @@ def bits(levels: Tensor, depth: float) -> Tensor:
     """The highest bits, spread over 0..255."""
     most = (1 << int(depth)) - 1
     kept = (levels.detach() / (256 // (most + 1))).floor() * 255 / most
-    return straight_through(kept, levels)
+    return straight_through(levels, lambda levels: kept)
 
 
 FORMS: Mapping[str, Callable[[Tensor, float], Tensor]] = {

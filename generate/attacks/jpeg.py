@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .straight import rounded
+from segeval.models.straight_through import rounded
 
 BLOCK = 8
 LUMA = (

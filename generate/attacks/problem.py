@@ -11,12 +11,12 @@ from torch import Tensor
 from segeval.files.sets import Scope, Setting
 from segeval.goals import Goal
 from segeval.models import Network
+from segeval.models.straight_through import straight_through
 
 from .budgets import dithered
 from .goal_losses import evasive_loss, goal_cross_entropy
 from .losses import mean_over
 from .pixel_losses import LOSSES, Loss, Pixels
-from .straight import straight_through
 from .victims import aligned
 
 DITHER = 1000
@@ -97,7 +97,7 @@ class Problem:
             else:
                 levels = (images * 255).round()
             shown = levels / 255
-        return straight_through(shown, images)
+        return straight_through(images, lambda images: shown)
 
     @cached_property
     def clean_levels(self) -> Tensor:

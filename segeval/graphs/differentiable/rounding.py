@@ -6,26 +6,11 @@ at the lower bound of their quantizer. The gradient of PyTorch's clamp is not us
 versions.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-
-
-class StraightThrough(torch.autograd.Function):
-    """y = rounding(x), dy/dx = 1."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, rounding: Callable[[Tensor], Tensor]) -> Tensor:
-        """Values to rounded values of the same type."""
-        return rounding(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """The gradient as it comes."""
-        return gradient, None
 
 
 class Clamp(torch.autograd.Function):
@@ -97,12 +82,6 @@ class QuantizeDequantize(torch.autograd.Function):
 def to_half(x: Tensor) -> Tensor:
     """Values rounded to half precision, in the type that they had: infinite from 65,520 on."""
     return x.half().to(x.dtype)
-
-
-def straight_through(x: Tensor, rounding: Callable[[Tensor], Tensor]) -> Tensor:
-    """rounding(x) with the gradient of x.   rounding: gives a new tensor of the same type."""
-    y: Tensor = StraightThrough.apply(x, rounding)  # type: ignore[no-untyped-call]
-    return y
 
 
 def clamp(x: Tensor, lowest: float, highest: float) -> Tensor:

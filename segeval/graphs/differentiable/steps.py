@@ -17,7 +17,8 @@ from segeval.graphs.differentiable.constants import held
 from segeval.graphs.differentiable.node import ANY, REMEDY, Compute, Node, Working, label
 from segeval.graphs.differentiable.operations import quantization
 from segeval.graphs.differentiable.operator_registry import OPERATORS, Operator
-from segeval.graphs.differentiable.rounding import straight_through, to_half
+from segeval.graphs.differentiable.rounding import to_half
+from segeval.models.straight_through import straight_through
 
 OLDEST = 11
 """The oldest opset whose operators are known."""

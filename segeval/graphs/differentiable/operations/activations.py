@@ -10,7 +10,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from segeval.graphs.differentiable.node import FLOATS, LEVELS, Compute, Node
-from segeval.graphs.differentiable.rounding import clamp, straight_through
+from segeval.graphs.differentiable.rounding import clamp
+from segeval.models.straight_through import straight_through
 
 
 class Slope(torch.autograd.Function):

@@ -5,7 +5,8 @@ from onnx import TensorProto
 from torch import Tensor
 
 from segeval.graphs.differentiable.node import FLOATS, INTEGERS, LEVELS, Compute, Node, dtype_of
-from segeval.graphs.differentiable.rounding import clamp, straight_through, to_half
+from segeval.graphs.differentiable.rounding import clamp, to_half
+from segeval.models.straight_through import straight_through
 
 RANGES: dict[int, tuple[int, int]] = {
     TensorProto.INT4: (-8, 7),

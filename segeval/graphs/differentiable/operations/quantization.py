@@ -11,7 +11,8 @@ from torch import Tensor
 
 from segeval.graphs.differentiable.node import Compute, Node
 from segeval.graphs.differentiable.operations.casting import RANGES
-from segeval.graphs.differentiable.rounding import Quantize, QuantizeDequantize, straight_through, to_half
+from segeval.graphs.differentiable.rounding import Quantize, QuantizeDequantize, to_half
+from segeval.models.straight_through import straight_through
 
 Spread = Callable[[Tensor, Tensor], Tensor]
 """Of a parameter and values: the parameter in a shape that fits the values."""
