@@ -24,8 +24,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 NOT_BEGUN = EngineError(
     "a process ended before it could begin",
-    'a Python script has to call this below `if __name__ == "__main__":`, for every process imports the script; if it '
-    "does, perhaps memory ran out",
+    'in a Python script, call this below `if __name__ == "__main__":`, because every process imports the script; '
+    "elsewhere memory may have run out: use fewer workers",
 )
 
 WATCH = 1.0
