@@ -32,7 +32,7 @@ def looked_at(sources: Sources, workers: int) -> Iterator[tuple[AdversarialSampl
     """
     samples = consistent_samples(sources.folder, sources.manifest)
     workers = min(workers, ceil(sources.manifest.sample_count / TOGETHER))  # others would have nothing to do
-    if workers == 1:
+    if workers <= 1:
         look = Looker(sources).look
         for sample in samples:
             yield sample, look(sample)

@@ -101,7 +101,8 @@ def test_no_more_of_them_start_than_have_something_to_do(
         begin(self, count, *given)
 
     monkeypatch.setattr(Processes, "__init__", counting)
-    evaluate(world.set_root, [world.replay_root], tmp_path / "out", workers=64)
+    for workers in (64, 0):
+        evaluate(world.set_root, [world.replay_root], tmp_path / "out", workers=workers)
     assert started == [-(-len(world.samples) // several_processes.TOGETHER)]
 
 
