@@ -37,7 +37,7 @@ from .own_engines import OwnDeployment
 from .own_files import OwnGiven
 from .parity import Reference, evenly, measure_half, measure_parity
 from .targets import Target
-from .variants import Quantizer, Variant, variants
+from .variants import Quantizer, Variant, require_quantizable, variants
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class ModelDeployment:
 
         A precision that is not quantized is paired with the default calibration, which is not heeded.
         """
+        require_quantizable(fp32, self.calibrations, self.record.name)
         specs = list(self.calibrations) or [CalibrationSpec()]
         first, *others = variants(fp32, specs, self.options.attribute)
         for precision in self.options.precisions:

@@ -32,6 +32,7 @@ from segeval.progress import Progress, silent
 
 from .calibration_images import CalibrationImages, from_dataset
 from .engine_files import at_precision, calibration_record, written_and_proved
+from .variants import require_quantizable
 
 Engine = Literal["torch", "fp32", "fp16", "int8", "int8-fp16"]
 Outputs = Literal["all", "classes"]
@@ -236,6 +237,8 @@ def deployed_engine(
     images = calibration_images(config, (height, width), resizing([segmenter.spec])) if precision in QUANTIZED else None
     fp32 = export_fp32(segmenter.cpu(), height, width)
     spec = CalibrationSpec(config.calibration)
+    if precision in QUANTIZED:
+        require_quantizable(fp32, [spec], segmenter.spec.name)
     model = at_precision(fp32, precision, partial(to_int8, fp32, images or (), spec))
     with TemporaryDirectory(prefix="segeval-") as folder:
         model = written_and_proved(Path(folder), "model.onnx", model, precision, spec)

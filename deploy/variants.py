@@ -85,6 +85,15 @@ def variants(
             yield Variant(specs[0], f"{mode}-{block}", chosen, **{mode: (block,)})
 
 
+def require_quantizable(fp32: ModelProto, specs: Iterable[CalibrationSpec], model: str) -> None:
+    """Raise ConfigurationError for a calibration that would leave all of a network as it is."""
+    for spec in specs:
+        if not Placement(network_of(fp32), spec).names():
+            lacking = "convolution that gains by int8" if spec.placement == "fused" else " or ".join(spec.op_types)
+            what = f"{model} has no {lacking}, so the calibration {spec.text} would quantize nothing"
+            raise ConfigurationError(what, "choose another calibration, or leave out int8: --precision fp32,fp16")
+
+
 class Quantizer:
     """Makes the int8 files of one network, and finds ranges once for all files that share them.
 

@@ -73,7 +73,7 @@ def main_options(
     """Measure how much of an adversarial attack on a segmentation network survives deployment."""
     command = context.invoked_subcommand
     if started_by_torchrun() and command not in IN_GROUPS:
-        what = f"segeval {command} runs in one process, torchrun starts several"
+        what = f"segeval {command} is started once, torchrun starts it several times"
         raise ConfigurationError(what, f"start it without torchrun, which is for segeval {' and '.join(IN_GROUPS)}")
     if config is not None:
         context.default_map = read_defaults(with_home(config), command_line.commands)

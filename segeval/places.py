@@ -13,6 +13,17 @@ def with_home(text: str | Path) -> Path:
         return path
 
 
+def named(folder: Path) -> Path:
+    """A folder whose path ends with its name: as it is, or absolute where it is ``.`` or ``..``."""
+    return folder if folder.name not in ("", "..") else folder.resolve()
+
+
+def neighbour(folder: Path, ending: str) -> Path:
+    """The place beside a folder that is called like it, with an ending."""
+    found = named(folder)
+    return found.with_name(found.name + ending)
+
+
 def data_folder() -> Path | None:
     """``$SEGEVAL_DATA``: a folder with datasets and weights, if the user has one."""
     named = os.environ.get("SEGEVAL_DATA")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.synchronize import Semaphore
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -21,6 +22,12 @@ Made = TypeVar("Made")
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end a run as Ctrl-C does."""
 
+NOT_BEGUN = EngineError(
+    "a process ended before it could begin",
+    'in a Python script, call this below `if __name__ == "__main__":`, because every process imports the script; '
+    "elsewhere memory may have run out: use fewer workers",
+)
+
 WATCH = 1.0
 """Seconds between a process's looks whether its parent still lives."""
 
@@ -28,9 +35,10 @@ here: object
 """In one of the processes, what it works with, or the exception why it cannot."""
 
 
-def start(prepare: Callable[[Order], object], order: Order, parent: int) -> None:
+def start(prepare: Callable[[Order], object], order: Order, parent: int, begun: Semaphore) -> None:
     """Become one of the processes; end at once where the terminal's Ctrl-C or the parent's death says so."""
     global here  # a pool's initializer has no other way to its calls
+    begun.release()
     for number in STOPS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -95,7 +103,8 @@ class Processes:
         self._killed = killed
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of PyTorch's threads
         with undisturbed():  # its resource tracker knows SIGINT and SIGTERM alone
-            self._pool = ProcessPoolExecutor(count, context, start, (prepare, order, os.getpid()))
+            self._begun = context.Semaphore(0)
+            self._pool = ProcessPoolExecutor(count, context, start, (prepare, order, os.getpid(), self._begun))
 
     def submit(self, call: Callable[..., Result], *arguments: Any) -> "Future[Result]":
         """Have a call carried out. Raises EngineError if a process has died."""
@@ -103,14 +112,17 @@ class Processes:
             with undisturbed():
                 return self._pool.submit(call, *arguments)
         except BrokenProcessPool as error:
-            raise self._killed from error
+            raise self._ended() from error
 
     def result(self, future: "Future[Result]") -> Result:
         """Wait for a call. Raises what it raised, EngineError if a process has died."""
         try:
             return future.result()
         except BrokenProcessPool as error:
-            raise self._killed from error
+            raise self._ended() from error
+
+    def _ended(self) -> EngineError:
+        return self._killed if self._begun.acquire(block=False) else NOT_BEGUN
 
     def __enter__(self) -> "Processes":
         self._others = set(multiprocessing.active_children())

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from itertools import islice
+from math import ceil
 from pathlib import Path
 
 from segeval.errors import EngineError
@@ -30,7 +31,8 @@ def looked_at(sources: Sources, workers: int) -> Iterator[tuple[AdversarialSampl
     Raises FormatError, DataError, IntegrityError, EngineError if a process was killed.
     """
     samples = consistent_samples(sources.folder, sources.manifest)
-    if workers == 1:
+    workers = min(workers, ceil(sources.manifest.sample_count / TOGETHER))  # others would have nothing to do
+    if workers <= 1:
         look = Looker(sources).look
         for sample in samples:
             yield sample, look(sample)

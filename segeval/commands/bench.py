@@ -20,6 +20,7 @@ from segeval.commands.options import (
 )
 from segeval.commands.text_tables import bench_notes, bench_rows, layer_notes, table
 from segeval.console import progress, results, say
+from segeval.places import neighbour
 
 if TYPE_CHECKING:
     from segeval.files.benches import BenchRecord
@@ -90,7 +91,7 @@ def bench(
         show(record)
     replayed = replay_beside(bundle)
     if replayed is None:
-        say(f"next: {command('replay', bundle, '--out', bundle.with_name(bundle.name + '-replay'))}")
+        say(f"next: {command('replay', bundle, '--out', neighbour(bundle, '-replay'))}")
     else:
         say_how_to_evaluate(bundle, [replayed], out, "--bench", out)
 

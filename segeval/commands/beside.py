@@ -6,6 +6,7 @@ from pathlib import Path
 from segeval.commands.options import command
 from segeval.console import say
 from segeval.errors import DataError, SegevalError
+from segeval.places import named, neighbour
 
 
 def say_how_to_evaluate(bundle: Path, replays: Sequence[Path], out: Path, *options: object) -> None:
@@ -17,7 +18,7 @@ def say_how_to_evaluate(bundle: Path, replays: Sequence[Path], out: Path, *optio
         out: what the report is named after.
         options: further ones of `segeval evaluate`.
     """
-    adversarial, report = set_beside(bundle), out.with_name(out.name + "-report")
+    adversarial, report = set_beside(bundle), neighbour(out, "-report")
     words = (*replays, *options, "--out", report)
     if adversarial is None:
         say(f"the set that {bundle} was made of is not beside it; where it is: {command('evaluate', 'SET', *words)}")
@@ -31,7 +32,7 @@ def set_beside(bundle: Path) -> Path | None:
     from segeval.files.storage import sha256_file
 
     wanted = BundleFolder(bundle).manifest().set.manifest_sha256
-    for found in sorted(bundle.parent.glob("*/set.json")):
+    for found in sorted(named(bundle).parent.glob("*/set.json")):
         try:
             if sha256_file(found) == wanted:
                 return found.parent
@@ -46,7 +47,7 @@ def replay_beside(bundle: Path) -> Path | None:
     from segeval.files.replays import Replay
 
     wanted, found = BundleFolder(bundle).sha256(), list[Path]()
-    for path in bundle.parent.glob("*/replay.json"):
+    for path in named(bundle).parent.glob("*/replay.json"):
         try:
             replay = Replay.open(path.parent)
         except SegevalError:  # a folder of somebody else's, which need not be read

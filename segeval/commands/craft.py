@@ -32,6 +32,7 @@ from segeval.commands.options import (
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError, counted, some
 from segeval.files.sets import AdversarialSample, AdversarialSet, CraftConfig
+from segeval.places import neighbour
 from segeval.registry import attacks_of
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def craft(
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     expected = [word for corruption in manifest.config.robust_to for word in ("--corruption", corruption)]
     same = (*expected, *files_again(manifest), *own)
-    say(f"next: {command('deploy', out, '--out', out.with_name(out.name + '-bundle'), *same)}")
+    say(f"next: {command('deploy', out, '--out', neighbour(out, '-bundle'), *same)}")
 
 
 def code_of(manifest: AdversarialSet) -> list[str]:

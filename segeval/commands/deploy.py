@@ -23,7 +23,7 @@ from segeval.commands.options import Allow, AsJson, DataRoot, Option, Out, Quiet
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError, counted
-from segeval.places import dataset_root, with_home
+from segeval.places import dataset_root, neighbour, with_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -178,7 +178,7 @@ def deploy(
     if bundle.options.corruptions:
         images, corruptions = counted(bundle.inputs.count, "image"), ", ".join(bundle.options.corruptions)
         say(f"{images} to run: each unchanged, and after {corruptions}")
-    results_folder = out.with_name(out.name + "-replay")
+    results_folder = neighbour(out, "-replay")
     if remote is not None:
         from segeval.deploy.ssh import RunOptions
 

@@ -13,6 +13,7 @@ from segeval.commands.options import (
     Option,
     Quiet,
     Size,
+    Split,
     check_device,
     command,
     parse_size,
@@ -51,6 +52,7 @@ def init(
     ] = None,
     data_root: DataRoot = None,
     dataset: DatasetName = None,
+    split: Split = "",
     quiet: Quiet = False,
 ) -> None:
     """Write a model card from an ONNX file. Guesses are marked as unsure.
@@ -70,7 +72,7 @@ def init(
 
     card = out or file.with_suffix(".toml")
     unnamed = numbered_classes(card.stem)
-    data = opened(dataset, data_root, None, unnamed)
+    data = opened(dataset, data_root, split, None, unnamed)
     labelled = pair(image, mask) if image is not None and mask is not None else []
     labelled += some_of(data) if data is not None else []
     table = None if data is None or data.table is unnamed else data.table
@@ -81,8 +83,8 @@ def init(
             say(f"mIoU {100 * trial.miou:.1f} % with {trial.said}")
         for key, doubt in draft.unsure.items():
             say(f"unsure: {key}: {doubt}")
-        known = [*(["--dataset", dataset] if dataset else []), *(["--data-root", data_root] if data_root else [])]
-        say(f"next: {command('model', 'check', card, *known)}")
+        known = ["--dataset", dataset] if dataset else []
+        say(f"next: {command('model', 'check', card, *known, *in_folder(data_root, split))}")
 
 
 @model.command()
@@ -90,6 +92,7 @@ def check(
     card: Annotated[Path, typer.Argument(metavar="CARD", help="A model card.")],
     data_root: DataRoot = None,
     dataset: DatasetName = None,
+    split: Split = "",
     size: Size = None,
     device: Device = "cpu",
 ) -> None:
@@ -106,7 +109,7 @@ def check(
 
     read = read_card(card)
     wanted = parse_size(size) or read.size
-    data = opened(dataset, data_root, wanted, read.table)
+    data = opened(dataset, data_root, split, wanted, read.table)
     segmenter = open_card(read, "", device)
     typer.echo(f"ok: reads as {read.name}: {len(read.outputs)} classes of {read.table.name}, {read.source.kind}")
     for line in segmenter.said:
@@ -118,32 +121,47 @@ def check(
         typer.echo(f"{'warning' if finding.doubt or finding.unknown else 'ok'}: {finding.text}")
         doubts += finding.doubt
     if not doubts:
-        say(how_to_attack(card, read.table, dataset, data_root, wanted))
+        say(how_to_attack(card, read.table, dataset, data_root, wanted, split))
 
 
 def how_to_attack(
-    card: Path, table: "ClassTable", dataset: str | None, root: Path | None, size: tuple[int, int] | None
+    card: Path,
+    table: "ClassTable",
+    dataset: str | None,
+    root: Path | None,
+    size: tuple[int, int] | None,
+    split: str = "",
 ) -> str:
     """The command that attacks a network of these classes; without images, what leads to one."""
     from segeval.classes import tasks_of
 
     if dataset is None and root is None:
         return "with --data-root, your images are tried as well, and the next command is told"
-    where = ["--dataset", dataset or DEFAULT, *(["--data-root", root] if root else [])]
+    where = ["--dataset", dataset or DEFAULT, *in_folder(root, split)]
     aim = [] if USUAL_TASK in tasks_of(table) else ["--task", "untargeted"]
     sized = ["--size", "{}x{}".format(*size)] if size else []
     words = [*where, "--model", card, *aim, *sized, "--attack", "quick"]
     return f"next: {command('craft', '--out', 'runs/set', *words)}"
 
 
+def in_folder(root: Path | None, split: str) -> list[object]:
+    """The options that say which images of a dataset are read, as they were typed."""
+    return [*(["--data-root", root] if root else []), *(["--split", split] if split else [])]
+
+
 def opened(
-    dataset: str | None, root: Path | None, size: tuple[int, int] | None, table: "ClassTable | None" = None
+    dataset: str | None,
+    root: Path | None,
+    split: str,
+    size: tuple[int, int] | None,
+    table: "ClassTable | None" = None,
 ) -> "Dataset | None":
-    """The default split of a dataset, with what is odd about it said; None if neither name nor folder is given.
+    """A split of a dataset, with what is odd about it said; None if neither name nor folder is given.
 
     Args:
         dataset: its name.
         root: its folder.
+        split: empty for the dataset's default.
         size: (height, width) of its images, None to leave them.
         table: the classes of a folder without labels that does not say them.
     """
@@ -151,7 +169,7 @@ def opened(
 
     if dataset is None and root is None:
         return None
-    data = open_dataset(dataset or DEFAULT, dataset_root(root), size=size, table=table)
+    data = open_dataset(dataset or DEFAULT, dataset_root(root), split, size=size, table=table)
     for note in data.notes:
         say(note)
     return data

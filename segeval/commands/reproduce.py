@@ -26,6 +26,7 @@ from segeval.commands.options import (
 from segeval.commands.text_tables import table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError, counted
+from segeval.places import neighbour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,8 +128,7 @@ def reproduce(
     show_summary(where)
     say(f"report: {where / 'report' / 'report.html'}")
     if "table1" in config.parts:
-        bundle = where.with_name(f"{where.name}-bundle")
-        say(f"next: {command('deploy', reproduction.folder.set('table1'), '--out', bundle)}")
+        say(f"next: {command('deploy', reproduction.folder.set('table1'), '--out', neighbour(where, '-bundle'))}")
 
 
 def require_known(config: "ExperimentConfig", allow: "Sequence[str]", where: str) -> None:

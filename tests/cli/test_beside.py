@@ -12,6 +12,7 @@ from segeval.files.bundles import BundledFile, BundleManifest, DeployOptions, In
 from segeval.files.encoding import encode, encode_sealed
 from segeval.files.replays import Environment, ReplayedEngine, ReplayRecord
 from segeval.files.storage import sha256_file
+from segeval.places import neighbour
 
 ENVIRONMENT = Environment("0", "3.11.2", "2.4.6", "Linux", "x86_64", "a processor", 2, 2, {})
 ENGINE = ReplayedEngine("m.fp32", "m", "fp32", "onnxruntime", "1", 8, 8, 1, 2, "m.fp32", 1, True, 0, 1.0)
@@ -77,3 +78,19 @@ def test_the_command_can_be_pasted_and_says_so_where_it_cannot(
     assert said.startswith(
         "the set that bundle was made of is not beside it; where it is: segeval evaluate SET replay "
     )
+
+
+def test_a_folder_that_is_called_by_a_dot_has_neighbours_too(
+    bundle: Path, write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay = write("replay")
+    monkeypatch.chdir(bundle)
+    assert (set_beside(Path()), replay_beside(Path())) == (bundle.parent / "attacks", replay)
+    (replay / "deeper").mkdir()
+    monkeypatch.chdir(replay / "deeper")
+    for out in (Path(".."), replay):
+        say_how_to_evaluate(bundle, [out], out)
+        assert f"--out {bundle.parent / 'replay-report'}" in "".join(capsys.readouterr().err.split("\n"))
+    monkeypatch.chdir(replay)
+    assert neighbour(Path(), "-report") == bundle.parent / "replay-report"
+    assert neighbour(Path("runs/set"), "-bundle") == Path("runs/set-bundle")

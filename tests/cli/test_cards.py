@@ -127,6 +127,23 @@ def test_a_folder_without_labels_and_class_list_gets_numbered_classes(
     assert ended.code == 2 and "has masks, but no class list" in ended.err and not Path("net.toml").exists()
 
 
+def test_a_folder_that_has_no_split_of_the_usual_name_is_read_by_another(
+    folder: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(folder / "net.onnx", tmp_path)
+    for split in ("train", "val"):
+        shutil.copytree(folder / "data/images", Path("pictures", split, "images"))
+    ended = call("model", "init", "net.onnx", "--data-root", "pictures")
+    assert ended.code == 2 and "has no split 'test'" in ended.err and "train, val" in ended.err
+    here = ("--data-root", "pictures", "--split", "val")
+    ended = call("model", "init", "net.onnx", *here)
+    assert ended.err.endswith(f"next: segeval model check net.toml {' '.join(here)}\n"), ended.err
+    ended = call("model", "check", "net.toml", *here)
+    assert ended.code == 0, ended.err
+    assert f"next: segeval craft --out runs/set --dataset folder {' '.join(here)} --model net.toml" in ended.err
+
+
 def test_the_next_command_has_a_task_that_the_classes_allow_and_no_placeholder() -> None:
     at: dict[str, Any] = {"card": Path("net.toml"), "dataset": None, "root": Path("pictures"), "size": (32, 64)}
     numbered = replace(CITYSCAPES, names=("class-0",), palette=((0, 0, 0),), canonical=("class-0",))

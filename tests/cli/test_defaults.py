@@ -79,7 +79,7 @@ def test_a_path_behind_an_equals_sign_is_in_the_home_of_the_user(
     ):
         ended = call(*arguments)
         assert ended.code == 2 and str(tmp_path / "home" / "pictures") in ended.err, (arguments, ended.err)
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home").mkdir(exist_ok=True)  # Matplotlib, where this test is the first to import it, makes its cache
     (tmp_path / "home" / "segeval.toml").write_text('[report]\nout = "~/page.html"\n')
     ended = call("--config=~/segeval.toml", "report", tmp_path)
     assert ended.code == 2 and "there is no report in" in ended.err

@@ -87,7 +87,7 @@ def test_an_error_of_all_is_said_once(world: Any, tmp_path: Path) -> None:
     code, out, err = ended(torchrun(2, "craft", "--out", tmp_path / "set", *world.crafting, "--task", "car:nothing"))
     assert (code, out, err.count("error: "), err.count("what to do: ")) == (1, "", 1, 1), err
     code, _, err = ended(torchrun(2, "evaluate", tmp_path / "set", tmp_path / "replay", "--out", tmp_path / "report"))
-    assert (code, err.count("error: segeval evaluate runs in one process")) == (1, 1), err
+    assert (code, err.count("error: segeval evaluate is started once")) == (1, 1), err
 
 
 def begun(root: Path) -> bool:

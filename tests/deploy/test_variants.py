@@ -10,7 +10,7 @@ from onnx import ModelProto, numpy_helper
 
 from segeval.deploy import deploy, replay
 from segeval.deploy.engine_files import PARITY_IMAGES_OF_BLOCKS
-from segeval.deploy.variants import Quantizer, Variant, require_calibrations, variants
+from segeval.deploy.variants import Quantizer, Variant, require_calibrations, require_quantizable, variants
 from segeval.errors import ConfigurationError, EngineError
 from segeval.files.bundles import BundleFolder, BundleManifest, DeployOptions
 from segeval.files.encoding import decode
@@ -167,6 +167,19 @@ def test_a_network_of_one_operator_has_no_blocks(fp32: ModelProto) -> None:
 
     with pytest.raises(ConfigurationError, match="nothing to compare"):
         list(variants(only_first(), [CalibrationSpec()], ["only"]))
+
+
+def test_a_network_without_anything_to_quantize_is_refused_by_name(fp32: ModelProto) -> None:
+    specs = parse_calibrations(["minmax", "minmax,placement=fused"])
+    require_quantizable(fp32, specs, "a network")
+    bare = ModelProto()
+    bare.CopyFrom(fp32)
+    for node in [node for node in bare.graph.node if node.op_type == "Conv"]:
+        node.op_type = "ConvTranspose"
+    for spec, lacking in zip(specs, ("Conv", "convolution that gains by int8"), strict=True):
+        with pytest.raises(ConfigurationError, match=f"mine has no {lacking}, so the calibration") as caught:
+            require_quantizable(bare, [spec], "mine")
+        assert "--precision fp32,fp16" in caught.value.hint
 
 
 def test_unsigned_activations_go_into_int8_fp16_as_well(fp32: ModelProto, pictures: list[RgbImage]) -> None:

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +65,7 @@ def test_one_that_is_killed_ends_the_evaluation(build: Build, tmp_path: Path, mo
     submit = Processes.submit
 
     def killing(self: Any, *call: Any) -> Any:
+        self.result(submit(self, int))
         future = submit(self, *call)
         for child in multiprocessing.active_children():
             os.kill(child.pid or 0, signal.SIGKILL)
@@ -72,6 +75,35 @@ def test_one_that_is_killed_ends_the_evaluation(build: Build, tmp_path: Path, mo
     with pytest.raises(EngineError, match="a counting process was killed"):
         evaluate(world.set_root, [world.replay_root], tmp_path / "out", progress=silent, workers=2)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_script_that_every_process_runs_again_is_told_so(build: Build, tmp_path: Path) -> None:
+    world, script = build(), tmp_path / "script.py"
+    roots = ", ".join(repr(str(path)) for path in (world.set_root, world.replay_root, tmp_path / "out"))
+    script.write_text(
+        "from pathlib import Path\nfrom segeval.evaluate import evaluate\n"
+        f"root, replay, out = map(Path, ({roots}))\nevaluate(root, [replay], out, workers=2)\n"
+    )
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    last = run.stderr.strip().splitlines()[-2:]
+    assert run.returncode == 1 and "a process ended before it could begin" in last[0] and "__main__" in last[1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_more_of_them_start_than_have_something_to_do(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, started = build(), list[int]()
+    begin = Processes.__init__
+
+    def counting(self: Processes, count: int, *given: Any) -> None:
+        started.append(count)
+        begin(self, count, *given)
+
+    monkeypatch.setattr(Processes, "__init__", counting)
+    for workers in (64, 0):
+        evaluate(world.set_root, [world.replay_root], tmp_path / "out", workers=workers)
+    assert started == [-(-len(world.samples) // several_processes.TOGETHER)]
 
 
 def test_a_small_set_is_counted_by_one(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
