@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from typing import Any
 
-import msgspec
-
 from segeval.corruptions import parse_corruptions
 from segeval.errors import ConfigurationError, UnknownNameError, nearest
 from segeval.files.patterns import is_pattern
@@ -16,6 +14,7 @@ from segeval.registry import ATTACKS
 from .budgets import require_budget
 from .fitted import load_fitted
 from .problem import Attack
+from .settings import with_settings
 
 LAST_STEP_PRESETS = ("paper",)
 """Presets that go as the paper does: on float images, of which the last one is saved instead of the best."""
@@ -62,10 +61,7 @@ def build_attack(name: str, preset: str, scope: Scope, settings: Mapping[str, Se
     chosen = {**form.presets.get((preset, scope), {}), **settings}
     if on == "evasive":
         chosen = without_own_loss(name, getattr(form, "own_loss", ()), chosen, settings)
-    try:
-        attack: Attack = msgspec.convert(chosen, form, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"attack {name!r}: {error}", "check the values given with --set") from error
+    attack: Attack = with_settings(f"attack {name!r}", form, chosen)
     for key, value in getattr(form, "local_only", {}).items():
         if scope == "full" and getattr(attack, key) == value:
             raise ConfigurationError(

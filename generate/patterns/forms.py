@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any
-
-import msgspec
 
 from segeval.classes import ClassTable
 from segeval.errors import ConfigurationError, nearest
 from segeval.files.patterns import Kind
 
 from ..attacks.fitted import FORMS, Form
+from ..attacks.settings import with_settings
 
 
 def build_form(kind: Kind, settings: Iterable[str]) -> Form:
@@ -24,11 +22,8 @@ def build_form(kind: Kind, settings: Iterable[str]) -> Form:
         if key not in known:
             raise ConfigurationError(f"a {kind} pattern has no setting {key!r}", nearest(key, known))
         chosen[key] = value
-    try:
-        found: Any = msgspec.convert(chosen, form, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{kind}: {error}", "check the values given with --set") from error
-    return found  # type: ignore[no-any-return]
+    made: Form = with_settings(kind, form, chosen)
+    return made
 
 
 def region_of(form: Form, table: ClassTable) -> tuple[int, ...]:

@@ -139,7 +139,7 @@ def test_more_restarts_than_steps_are_refused_before_anything_is_loaded(attack: 
         ("apgd", {"restarts": -1}, "apgd: restarts=-1"),
         ("padam", {"rate": 0}, "padam: a rate of 0 levels"),
         ("sea", {"budget": 300}, "sea: a budget of 300 levels"),
-        ("segpgd", {"loss": "entropy"}, "attack 'segpgd': Invalid enum value"),
+        ("segpgd", {"loss": "entropy"}, "attack 'segpgd': loss=entropy is not possible"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(attack: str, settings: dict[str, Tensor], message: str) -> None:

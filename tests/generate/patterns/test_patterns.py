@@ -271,7 +271,7 @@ def test_a_pattern_that_was_changed_is_refused(world: Any, tmp_path: Path) -> No
         ("universal", "budget=0.5", "a budget of 0.5 levels"),
         ("universal", "budget=200", "a budget of 200 levels"),
         ("universal", "budgt=2", "no setting 'budgt'"),
-        ("universal", "loss=none", "Invalid enum value"),
+        ("universal", "loss=none", "universal: loss=none is not possible"),
         ("universal", "outside=-1", "outside=-1"),
         ("patch", "side=1", "side=1"),
         ("patch", "outside=nan", "outside=nan"),
