@@ -9,7 +9,7 @@ from segeval.generate.attacks.settings import with_settings
 from segeval.registry import ATTACKS
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", list(ATTACKS))
 def test_a_wrong_value_is_refused_with_what_is_possible(name: str) -> None:
     form: Any = ATTACKS.load(name)
     hints = get_type_hints(form)
