@@ -32,7 +32,7 @@ def with_settings(name: str, form: type[Form], settings: Mapping[str, object]) -
         if found is None:
             raise ConfigurationError(f"{name}: {error}", "check the values given with --set") from error
         key = found[1]
-        hint = f"{key} is {possible(get_type_hints(form)[key])}"
+        hint = f"--set {key} takes {possible(get_type_hints(form)[key])}"
         raise ConfigurationError(f"{name}: {key}={settings[key]} is not possible", hint) from error
 
 
