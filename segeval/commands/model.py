@@ -1,5 +1,7 @@
 """``segeval model``: model cards, which describe the user's own networks."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +12,7 @@ from segeval.commands.options import (
     USUAL_TASK,
     DataRoot,
     Device,
+    Ignore,
     Option,
     Quiet,
     Size,
@@ -53,6 +56,7 @@ def init(
     data_root: DataRoot = None,
     dataset: DatasetName = None,
     split: Split = "",
+    ignore: Ignore = [],
     quiet: Quiet = False,
 ) -> None:
     """Write a model card from an ONNX file. Guesses are marked as unsure.
@@ -72,7 +76,8 @@ def init(
 
     card = out or file.with_suffix(".toml")
     unnamed = numbered_classes(card.stem)
-    data = opened(dataset, data_root, split, None, unnamed)
+    pictures = Pictures(dataset, data_root, split, ignore)
+    data = pictures.opened(None, unnamed)
     labelled = pair(image, mask) if image is not None and mask is not None else []
     labelled += some_of(data) if data is not None else []
     table = None if data is None or data.table is unnamed else data.table
@@ -83,8 +88,7 @@ def init(
             say(f"mIoU {100 * trial.miou:.1f} % with {trial.said}")
         for key, doubt in draft.unsure.items():
             say(f"unsure: {key}: {doubt}")
-        known = ["--dataset", dataset] if dataset else []
-        say(f"next: {command('model', 'check', card, *known, *in_folder(data_root, split))}")
+        say(f"next: {command('model', 'check', card, *pictures.options())}")
 
 
 @model.command()
@@ -93,6 +97,7 @@ def check(
     data_root: DataRoot = None,
     dataset: DatasetName = None,
     split: Split = "",
+    ignore: Ignore = [],
     size: Size = None,
     device: Device = "cpu",
 ) -> None:
@@ -109,7 +114,8 @@ def check(
 
     read = read_card(card)
     wanted = parse_size(size) or read.size
-    data = opened(dataset, data_root, split, wanted, read.table)
+    pictures = Pictures(dataset, data_root, split, ignore)
+    data = pictures.opened(wanted, read.table)
     segmenter = open_card(read, "", device)
     typer.echo(f"ok: reads as {read.name}: {len(read.outputs)} classes of {read.table.name}, {read.source.kind}")
     for line in segmenter.said:
@@ -121,58 +127,65 @@ def check(
         typer.echo(f"{'warning' if finding.doubt or finding.unknown else 'ok'}: {finding.text}")
         doubts += finding.doubt
     if not doubts:
-        say(how_to_attack(card, read.table, dataset, data_root, wanted, split))
+        say(how_to_attack(card, read.table, pictures, wanted))
 
 
-def how_to_attack(
-    card: Path,
-    table: "ClassTable",
-    dataset: str | None,
-    root: Path | None,
-    size: tuple[int, int] | None,
-    split: str = "",
-) -> str:
+@dataclass(frozen=True)
+class Pictures:
+    """The images that a card is tried on, as they were typed.
+
+    Attributes:
+        dataset: its name, None for `DEFAULT`.
+        root: its folder.
+        split: empty for the dataset's default.
+        ignore: values of its masks that never count; empty for its own.
+    """
+
+    dataset: str | None
+    root: Path | None
+    split: str
+    ignore: Sequence[int]
+
+    @property
+    def given(self) -> bool:
+        """Whether there are any."""
+        return self.dataset is not None or self.root is not None
+
+    def options(self) -> list[object]:
+        """The options that say the same."""
+        named = [("--dataset", self.dataset), ("--data-root", self.root), ("--split", self.split)]
+        pairs = [pair for pair in named if pair[1]] + [("--ignore", value) for value in self.ignore]
+        return [word for pair in pairs for word in pair]
+
+    def opened(self, size: tuple[int, int] | None, table: "ClassTable | None" = None) -> "Dataset | None":
+        """The images, with what is odd about them said; None if there are none.
+
+        Args:
+            size: (height, width) of its images, None to leave them.
+            table: the classes of a folder without labels that does not say them.
+        """
+        from segeval.datasets import open_dataset
+
+        if not self.given:
+            return None
+        root, name = dataset_root(self.root), self.dataset or DEFAULT
+        data = open_dataset(name, root, self.split, size=size, table=table, ignore=self.ignore)
+        for note in data.notes:
+            say(note)
+        return data
+
+
+def how_to_attack(card: Path, table: "ClassTable", pictures: Pictures, size: tuple[int, int] | None) -> str:
     """The command that attacks a network of these classes; without images, what leads to one."""
     from segeval.classes import tasks_of
 
-    if dataset is None and root is None:
+    if not pictures.given:
         return "with --data-root, your images are tried as well, and the next command is told"
-    where = ["--dataset", dataset or DEFAULT, *in_folder(root, split)]
+    where = replace(pictures, dataset=pictures.dataset or DEFAULT).options()
     aim = [] if USUAL_TASK in tasks_of(table) else ["--task", "untargeted"]
     sized = ["--size", "{}x{}".format(*size)] if size else []
     words = [*where, "--model", card, *aim, *sized, "--attack", "quick"]
     return f"next: {command('craft', '--out', 'runs/set', *words)}"
-
-
-def in_folder(root: Path | None, split: str) -> list[object]:
-    """The options that say which images of a dataset are read, as they were typed."""
-    return [*(["--data-root", root] if root else []), *(["--split", split] if split else [])]
-
-
-def opened(
-    dataset: str | None,
-    root: Path | None,
-    split: str,
-    size: tuple[int, int] | None,
-    table: "ClassTable | None" = None,
-) -> "Dataset | None":
-    """A split of a dataset, with what is odd about it said; None if neither name nor folder is given.
-
-    Args:
-        dataset: its name.
-        root: its folder.
-        split: empty for the dataset's default.
-        size: (height, width) of its images, None to leave them.
-        table: the classes of a folder without labels that does not say them.
-    """
-    from segeval.datasets import open_dataset
-
-    if dataset is None and root is None:
-        return None
-    data = open_dataset(dataset or DEFAULT, dataset_root(root), split, size=size, table=table)
-    for note in data.notes:
-        say(note)
-    return data
 
 
 def numbered_classes(name: str) -> "ClassTable":

@@ -15,7 +15,7 @@ from PIL import Image
 
 from segeval.api import deploy
 from segeval.classes import CITYSCAPES
-from segeval.commands.model import how_to_attack
+from segeval.commands.model import Pictures, how_to_attack
 from segeval.deploy.cards.trials import UNLABELLED
 from segeval.errors import ConfigurationError
 from segeval.files.set_folder import SetFolder
@@ -144,14 +144,35 @@ def test_a_folder_that_has_no_split_of_the_usual_name_is_read_by_another(
     assert f"next: segeval craft --out runs/set --dataset folder {' '.join(here)} --model net.toml" in ended.err
 
 
+def test_a_value_of_masks_that_never_counts_is_ignored_here_too(
+    folder: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(folder / "net.onnx", tmp_path)
+    shutil.copytree(folder / "data", "pictures")
+    for path in Path("pictures/masks").iterdir():
+        labels = np.array(Image.open(path))
+        labels[:8] = 99
+        Image.fromarray(labels).save(path)
+    here = ("--data-root", "pictures", "--ignore", "99")
+    ended = call("model", "init", "net.onnx", *here[:2])
+    assert ended.code == 2 and "99" in ended.err
+    ended = call("model", "init", "net.onnx", *here)
+    assert ended.code == 0, ended.err
+    assert ended.err.endswith(f"next: segeval model check net.toml {' '.join(here)}\n")
+    ended = call("model", "check", "net.toml", *here)
+    assert ended.code == 0 and "mIoU" in ended.out, ended.err
+
+
 def test_the_next_command_has_a_task_that_the_classes_allow_and_no_placeholder() -> None:
-    at: dict[str, Any] = {"card": Path("net.toml"), "dataset": None, "root": Path("pictures"), "size": (32, 64)}
+    card, size, here = Path("net.toml"), (32, 64), Pictures(None, Path("pictures"), "", ())
     numbered = replace(CITYSCAPES, names=("class-0",), palette=((0, 0, 0),), canonical=("class-0",))
     words = "next: segeval craft --out runs/set --dataset folder --data-root pictures --model net.toml"
-    assert how_to_attack(table=CITYSCAPES, **at) == f"{words} --size 32x64 --attack quick"
-    assert how_to_attack(table=numbered, **at) == f"{words} --task untargeted --size 32x64 --attack quick"
-    assert "next:" not in how_to_attack(table=CITYSCAPES, **{**at, "root": None})
-    assert "--dataset camvid --model" in how_to_attack(table=CITYSCAPES, **{**at, "root": None, "dataset": "camvid"})
+    assert how_to_attack(card, CITYSCAPES, here, size) == f"{words} --size 32x64 --attack quick"
+    assert how_to_attack(card, numbered, here, size) == f"{words} --task untargeted --size 32x64 --attack quick"
+    assert "next:" not in how_to_attack(card, CITYSCAPES, replace(here, root=None), size)
+    named = replace(here, root=None, dataset="camvid")
+    assert "--dataset camvid --model" in how_to_attack(card, CITYSCAPES, named, size)
 
 
 def test_a_card_that_is_wrong_is_doubted(folder: Path, tmp_path: Path, call: Call) -> None:
