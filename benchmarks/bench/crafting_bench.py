@@ -131,7 +131,7 @@ class Batch:
                     torch.autograd.grad(loss, images, retain_graph=number + 1 < backward)
 
 
-def trajectories(attacks: Sequence[str], steps: int, scopes: tuple[Scope, ...] = ("local", "full")) -> list[Trajectory]:
+def trajectories(attacks: Sequence[str], steps: int, scopes: tuple[Scope, ...]) -> list[Trajectory]:
     """Attacks in some scopes."""
     return resolve(CraftConfig("synthetic", (ESPNET,), attacks=tuple(attacks), scopes=scopes, steps=steps))
 
@@ -144,7 +144,8 @@ def measure(quick: bool) -> Iterator[Measured]:
     networks = {name: load_model(name) for name in (ESPNET, FAST_SCNN)}
     few = trajectories(QUICK, steps, ("full",))
     for name, network in networks.items():
-        for trajectory in few if quick else trajectories(tuple(ATTACKS), steps):
+        every = trajectories(tuple(ATTACKS), steps, ("full",)) + trajectories(QUICK, steps, ("local",))
+        for trajectory in few if quick else every:
             yield measured(name, Batch([network], network, trajectory, 1, steps), rounds)
         eight = 3 if quick else 5
         for trajectory in trajectories(QUICK[:1] if quick else QUICK, eight, ("full",)):
