@@ -107,8 +107,8 @@ def by_budget(root: Path, model: str, engine: str, cell: Cell) -> str:
     return table if kept else ""
 
 
-def equal_change(root: Path, model: str, task: str) -> str:
-    """Success within a mean change, on the desktop and on int8."""
+def equal_change(root: Path, model: str, task: str, cell: Cell) -> str:
+    """What is reached within a mean change, on the desktop and on int8."""
     columns, heads = [], []
     for within in WITHIN:
         for engine in ("desktop", "int8"):
@@ -118,7 +118,7 @@ def equal_change(root: Path, model: str, task: str) -> str:
         return ""
     found = {attack for column in columns[::2] for attack, row in column.items() if row.success_mean >= LEAST}
     kept = [{attack: row for attack, row in column.items() if attack in found} for column in columns]
-    return markdown(["attack", *heads], merged(kept, success))
+    return markdown(["attack", *heads], merged(kept, cell))
 
 
 def early(root: Path) -> str:
@@ -183,7 +183,10 @@ def sections(root: Path) -> Iterator[str]:
 def changes(root: Path, model: str) -> Iterator[str]:
     """What attacks reach within a mean change."""
     for task in RUNS[f"{model}-budget-1"].tasks:
-        yield titled(f"Success of the best iterate within a mean change, {task}:", equal_change(root, model, task))
+        title = f"Success of the best iterate within a mean change, {task}:"
+        yield titled(title, equal_change(root, model, task, success))
+    table = equal_change(root, model, "untargeted", scores)
+    yield titled("Accuracy / mIoU, %, of the best iterate within a mean change, untargeted:", table)
 
 
 def budgets(root: Path, model: str) -> Iterator[str]:

@@ -216,7 +216,7 @@ def test_engines_that_show_what_the_desktop_shows_take_one_line(page: Page) -> N
     assert "fp32" not in rows and {"fp16", "int8", "fp32 shows what the desktop shows."} <= {r.strip() for r in rows}
 
 
-JARGON = ("coarsest", "Newly hit", "Where it comes from", "Without an attack</h2>")
+JARGON = ("coarsest", "Newly hit", "Where it comes from", "Without an attack")
 
 
 def test_words_are_plain(page: Page) -> None:
