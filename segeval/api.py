@@ -248,7 +248,7 @@ def replay(bundle: Bundle | str | Path, out: str | Path, progress: Progress = si
         bundle: to run.
         out: folder of the replay.
         progress: called with the stage, what is done of it and its total.
-        **options: further arguments of `segeval.deploy.replay`: backend, engines, warmup, threads.
+        **options: further arguments of `segeval.deploy.replay`: backend, engines, warmup, threads, prebuilt, shard.
     """
     from segeval.deploy import replay as run_bundle
 
@@ -262,6 +262,7 @@ def evaluate(
     seed: int = 0,
     progress: Progress = silent,
     workers: int = 1,
+    **options: Any,
 ) -> Report:
     """Measure what survived and write the report, as `segeval evaluate` does.
 
@@ -272,12 +273,13 @@ def evaluate(
         seed: of the intervals.
         progress: called with the stage, what is done of it and its total.
         workers: processes that count; a script that gives more than one begins with `if __name__ == "__main__":`.
+        **options: further arguments of `segeval.evaluate.evaluate`: benches, label_maps.
     """
     from segeval.evaluate import evaluate as measure
 
     several = [replays] if isinstance(replays, Replayed | str | Path) else list(replays)
     folders = [folder_of(each) for each in several]
-    record = measure(folder_of(adversarial), folders, Path(out), seed, progress, workers=workers)
+    record = measure(folder_of(adversarial), folders, Path(out), seed, progress, workers=workers, **options)
     return Report(Path(out), record)
 
 

@@ -86,10 +86,11 @@ def replay(
                 bundle, out, host, remote, RunOptions(backend, engine, warmup, threads, prebuilt, shard), quiet
             )
         return
-    from segeval.deploy import replay as run_bundle
+    from segeval.api import replay as run_bundle
 
+    options = {"warmup": warmup, "threads": threads, "prebuilt": prebuilt, "shard": shard}
     with progress(quiet) as tick:
-        done = run_bundle(bundle, out, tick, backend, engine, warmup, threads, prebuilt, shard)
+        done = run_bundle(bundle, out, tick, backend=backend, engines=engine, **options).record
     if as_json:
         typer.echo((out / "replay.json").read_bytes(), nl=False)
     else:
