@@ -53,7 +53,7 @@ def evaluate(
     progress: Progress = silent,
     benches: Sequence[Path] = (),
     label_maps: bool = False,
-    workers: int = 1,
+    workers: int | None = 1,
 ) -> SurvivalReport:
     """Measure how much of each attack survived, and write the report.
 
@@ -72,7 +72,7 @@ def evaluate(
         progress: called with the stage, what is done of it and its total.
         benches: benchmarks of the replayed bundles; with them `out` gets benchmark.csv and benchmark.json as well.
         label_maps: write every label map of the replays as PNG into `out`/labels.
-        workers: processes that count; the report does not depend on it.
+        workers: processes that count, None for one per core unless the set is small; the report does not depend on it.
     """
     require_place(out, KEPT)
     sources = Sources(set_root, replays)

@@ -261,7 +261,7 @@ def evaluate(
     out: str | Path,
     seed: int = 0,
     progress: Progress = silent,
-    workers: int = 1,
+    workers: int | None = 1,
     **options: Any,
 ) -> Report:
     """Measure what survived and write the report, as `segeval evaluate` does.
@@ -272,7 +272,8 @@ def evaluate(
         out: folder of the report.
         seed: of the intervals.
         progress: called with the stage, what is done of it and its total.
-        workers: processes that count; a script that gives more than one begins with `if __name__ == "__main__":`.
+        workers: processes that count, None for one per core unless the set is small; a script that has more than one
+            calls this below `if __name__ == "__main__":`.
         **options: further arguments of `segeval.evaluate.evaluate`: benches, label_maps.
     """
     from segeval.evaluate import evaluate as measure

@@ -52,7 +52,7 @@ class Counted:
                 self.breakdown.add(sample, key, sight.bins)
 
 
-def count_everything(sources: Sources, progress: Progress, workers: int = 1) -> Counted:
+def count_everything(sources: Sources, progress: Progress, workers: int | None = 1) -> Counted:
     """Count every sample on every engine of its models.
 
     Raises DataError or IntegrityError naming the file or input that cannot be used, DataError if nothing was counted,
@@ -61,7 +61,7 @@ def count_everything(sources: Sources, progress: Progress, workers: int = 1) -> 
     Args:
         sources: what is counted.
         progress: called with how many samples are done.
-        workers: processes that count; the counts do not depend on it.
+        workers: as of `how_many`; the counts do not depend on it.
     """
     counted = Counted(UnderAttackTally(sources.manifest))
     for model in sources.models.values():

@@ -109,8 +109,7 @@ class OnModel:
         self._require_recorded()
         won = self._task.goal.reached(self._adversarial, reference)[self._phi]
         self._margins = margins_of(sources, sample, model, won)
-        own = Reference.of(self._truth, self._clean, looker.classes)
-        self._against = own
+        self._against = own = Reference.of(self._truth, self._clean, looker.classes)
         clean, clean_seen = self._clean_sight(DESKTOP, self._clean, lambda: own.seen(self._clean))
         key = RowKey(model, sample.victims, sample.attack, sample.task, DESKTOP)
         seen = own.seen(self._adversarial, (clean_seen, self._clean))

@@ -12,6 +12,7 @@ from segeval.errors import EngineError
 from segeval.files.consistency import consistent_samples
 from segeval.files.sets import AdversarialSample
 from segeval.processes import Processes, prepared
+from segeval_runner.environment import usable_cores
 
 from .inputs import Sources
 from .looking import Looked, Looker
@@ -21,17 +22,20 @@ TOGETHER = 8
 AHEAD = 2
 """Times `TOGETHER` samples per process that are handed out before the oldest ones are taken back."""
 
+WORTH_PROCESSES = 200
+"""Samples from which on processes are started where nobody says how many."""
+
 Order = tuple[Path, Sequence[Path]]
 Waiting = tuple[Sequence[AdversarialSample], "Future[list[Looked]]"]
 
 
-def looked_at(sources: Sources, workers: int) -> Iterator[tuple[AdversarialSample, Looked]]:
+def looked_at(sources: Sources, workers: int | None) -> Iterator[tuple[AdversarialSample, Looked]]:
     """Every sample of a set with what is shown of it, in order.
 
     Raises FormatError, DataError, IntegrityError, EngineError if a process was killed.
     """
     samples = consistent_samples(sources.folder, sources.manifest)
-    workers = min(workers, ceil(sources.manifest.sample_count / TOGETHER))  # others would have nothing to do
+    workers = how_many(workers, sources.manifest.sample_count)
     if workers <= 1:
         look = Looker(sources).look
         for sample in samples:
@@ -47,6 +51,18 @@ def looked_at(sources: Sources, workers: int) -> Iterator[tuple[AdversarialSampl
                 yield from taken_back(processes, waiting)
         while waiting:
             yield from taken_back(processes, waiting)
+
+
+def how_many(workers: int | None, samples: int) -> int:
+    """Processes for so many samples.
+
+    Args:
+        workers: how many were asked for; None for one per core where that saves more than their start.
+        samples: of the set; a process that would have none of them is not started.
+    """
+    if workers is None:
+        workers = usable_cores() if samples >= WORTH_PROCESSES else 1
+    return min(workers, ceil(samples / TOGETHER))
 
 
 def taken_back(processes: Processes, waiting: deque[Waiting]) -> Iterator[tuple[AdversarialSample, Looked]]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segeval.commands.options import AsJson, CountingWorkers, Option, Out, Quiet, Seed, SetArgument, counting_workers
+from segeval.commands.options import AsJson, CountingWorkers, Option, Out, Quiet, Seed, SetArgument
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError, GateMissedError
 
@@ -74,8 +74,7 @@ def evaluate(
     require_free([file for file in (junit, summary) if file is not None], out, KEPT)
     require_known_gates(gates, adversarial_set, replay)
     with progress(quiet) as tick:
-        count = counting_workers(workers, adversarial_set)
-        made = measure(adversarial_set, replay, out, seed, tick, count, benches=bench, label_maps=label_maps)
+        made = measure(adversarial_set, replay, out, seed, tick, workers, benches=bench, label_maps=label_maps)
     report = made.record
     if as_json:
         typer.echo((out / "report.json").read_bytes(), nl=False)

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 Option = partial(typer.Option, show_envvar=False)
 """An option whose help does not repeat the rule that SEGEVAL_COMMAND_OPTION sets it too."""
 
-WORTH_PROCESSES = 200
-"""Samples from which on an evaluation starts processes by itself."""
-
 USUAL_TASK = "vehicle-to-road"
 """The task of those who name none."""
 
@@ -180,15 +177,6 @@ def worker_count(workers: int | None, device: str) -> int:
     from segeval_runner.environment import usable_cores
 
     return workers or (usable_cores() if is_cpu(device) else 1)
-
-
-def counting_workers(workers: int | None, adversarial_set: Path) -> int:
-    """The number of evaluating processes: as requested, else one per core where that saves more than their start."""
-    from segeval.files.set_folder import SetFolder
-    from segeval_runner.environment import usable_cores
-
-    small = SetFolder(adversarial_set).complete_manifest().sample_count < WORTH_PROCESSES
-    return workers or (1 if small else usable_cores())
 
 
 def command(*words: object) -> str:

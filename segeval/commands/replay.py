@@ -88,9 +88,19 @@ def replay(
         return
     from segeval.api import replay as run_bundle
 
-    options = {"warmup": warmup, "threads": threads, "prebuilt": prebuilt, "shard": shard}
     with progress(quiet) as tick:
-        done = run_bundle(bundle, out, tick, backend=backend, engines=engine, **options).record
+        replayed = run_bundle(
+            bundle,
+            out,
+            tick,
+            backend=backend,
+            engines=engine,
+            warmup=warmup,
+            threads=threads,
+            prebuilt=prebuilt,
+            shard=shard,
+        )
+    done = replayed.record
     if as_json:
         typer.echo((out / "replay.json").read_bytes(), nl=False)
     else:

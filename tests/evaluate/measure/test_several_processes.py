@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from segeval.commands.options import counting_workers
 from segeval.errors import DataError, EngineError, SegevalError
 from segeval.evaluate import evaluate
 from segeval.evaluate.measure import looking, several_processes
+from segeval.evaluate.measure.several_processes import TOGETHER, WORTH_PROCESSES, how_many
 from segeval.processes import Processes
 from segeval.progress import silent
 from segeval_runner.environment import usable_cores
@@ -106,9 +106,8 @@ def test_no_more_of_them_start_than_have_something_to_do(
     assert started == [-(-len(world.samples) // several_processes.TOGETHER)]
 
 
-def test_a_small_set_is_counted_by_one(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    world = build()
-    assert counting_workers(None, world.set_root) == 1
-    assert counting_workers(3, world.set_root) == 3
-    monkeypatch.setattr("segeval.commands.options.WORTH_PROCESSES", len(world.samples))
-    assert counting_workers(None, world.set_root) == usable_cores()
+def test_a_small_set_is_counted_by_one() -> None:
+    assert how_many(None, WORTH_PROCESSES - 1) == 1
+    assert how_many(None, WORTH_PROCESSES) == min(usable_cores(), WORTH_PROCESSES // TOGETHER)
+    assert how_many(3, WORTH_PROCESSES - 1) == 3
+    assert how_many(64, 2 * TOGETHER + 1) == 3, "no process without work"
