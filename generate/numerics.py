@@ -24,7 +24,7 @@ def prepare_torch() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Of mallopt(3)."""
 
 
@@ -32,11 +32,11 @@ def keep_freed_memory() -> None:
     """Let glibc keep up to 1 GiB that is freed for what is asked for next, where this is glibc.
 
     Every step of an attack frees and asks for the same tensors. Given back to the system and mapped again, page by
-    page, they take a twentieth of a step (docs/speed.md).
+    page, they take a twentieth of a step, and a seventh with eight images (docs/speed.md).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that it takes
+        mallopt(M_MMAP_MAX, 0)  # what is mapped by itself is always given back
         mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 

@@ -24,12 +24,12 @@ def descents(
     phases = WIDE if wide and run.candidates > len(WIDE) else WIDE[-1:]
     ends = [*(int(share * run.candidates) for _, share in phases[:-1])]
     ends.append(run.candidates - sum(ends))
-    x = started(problem, Linf(min(phases[0][0] * budget, 255)), start, run.number)
+    x = started(problem, problem.linf(min(phases[0][0] * budget, 255)), start, run.number)
     for number, ((multiple, _), candidates) in enumerate(zip(phases, ends, strict=True)):
-        ball = Linf(min(multiple * budget, 255))
+        ball = problem.linf(min(multiple * budget, 255))
         last = number == len(phases) - 1
         phase = Run(run.number, candidates, run.last and last)
-        x = yield from descent(problem, phase, ball, loss, problem.confine(ball.project(x, problem.clean)), not last)
+        x = yield from descent(problem, phase, ball, loss, ball.project(x), not last)
 
 
 def descent(
@@ -45,7 +45,7 @@ def descent(
         x: (N, 3, H, W) the start.
         outside: whether the radius is larger than the budget.
     """
-    steps = AdaptiveSteps(problem, ball, x, max(run.candidates - 1, 1))
+    steps = AdaptiveSteps(ball, x, max(run.candidates - 1, 1))
     for step in count():
         x = x.detach().requires_grad_()
         logits = problem.logits(x)

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from .budgets import Linf
 from .constraints import per_image
-from .problem import Problem
 
 KEPT = 0.75
 """α: share of the signed step in an iterate; the rest is the step before."""
@@ -44,8 +43,8 @@ class AdaptiveSteps:
         best: (N, 3, H, W) per image the iterate with the smallest loss.
     """
 
-    def __init__(self, problem: Problem, ball: Linf, start: Tensor, steps: int) -> None:
-        self.problem, self.ball = problem, ball
+    def __init__(self, ball: Linf, start: Tensor, steps: int) -> None:
+        self.ball = ball
         self.windows = Windows(steps)
         self.size = torch.full_like(start[:, :1, :1, :1], 2 * ball.radius / 255)
         self.before = self.best = start
@@ -91,11 +90,7 @@ class AdaptiveSteps:
 
     def step(self, x: Tensor, gradient: Tensor) -> Tensor:
         """A signed step, mixed with the one before."""
-        ahead = self.within(x - self.size * gradient.sign())
+        ahead = self.ball.project(x - self.size * gradient.sign())
         if self.first:
             return ahead
-        return self.within(x + KEPT * (ahead - x) + (1 - KEPT) * (x - self.before))
-
-    def within(self, images: Tensor) -> Tensor:
-        """Images inside the budget and where they may change."""
-        return self.problem.confine(self.ball.project(images, self.problem.clean))
+        return self.ball.project(x + KEPT * (ahead - x) + (1 - KEPT) * (x - self.before))

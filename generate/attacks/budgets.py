@@ -29,20 +29,30 @@ def require_budget(attack: str, budget: float) -> None:
 
 @dataclass(frozen=True)
 class Linf:
-    """Every channel of every pixel within `radius` levels of the clean image."""
+    """Images with every channel of every pixel within `radius` levels of the clean ones, and within [0, 1].
+
+    Attributes:
+        radius: in levels.
+        lowest: (N, 3, H, W) the smallest value that each may have.
+        highest: (N, 3, H, W) the largest.
+    """
 
     radius: float
+    lowest: Tensor
+    highest: Tensor
 
-    def __post_init__(self) -> None:
-        if not 0 < self.radius <= 255:
-            raise ConfigurationError(
-                f"an L-infinity budget of {self.radius} levels", "budgets are above 0 and up to 255"
-            )
-
-    def project(self, images: Tensor, clean: Tensor) -> Tensor:
+    def project(self, images: Tensor) -> Tensor:
         """The nearest images inside the budget."""
-        margin = self.radius / 255
-        return images.clamp(clean - margin, clean + margin)
+        return images.clamp(self.lowest, self.highest)
+
+
+def linf(radius: float, clean: Tensor, free: Tensor) -> Linf:
+    """The budget around clean images (N, 3, H, W), which may change only where `free` (N, 1, H, W) says."""
+    if not 0 < radius <= 255:
+        raise ConfigurationError(f"an L-infinity budget of {radius} levels", "budgets are above 0 and up to 255")
+    margin = radius / 255
+    lowest, highest = (clean - margin).clamp(min=0), (clean + margin).clamp(max=1)
+    return Linf(radius, torch.where(free, lowest, clean), torch.where(free, highest, clean))
 
 
 def mean_change(image: NDArray[np.uint8], clean: NDArray[np.uint8], phi: Mask, scope: Scope) -> float:
@@ -51,17 +61,21 @@ def mean_change(image: NDArray[np.uint8], clean: NDArray[np.uint8], phi: Mask, s
     return float(size[phi].mean() if scope == "local" else size.mean())
 
 
-def dithered(levels: Tensor, clean: Tensor, thresholds: Tensor) -> Tensor:
-    """Whole levels, a change rounded up where its fraction is above the threshold, and else down.
+def lifts(thresholds: Tensor) -> Tensor:
+    """What is added to the size of a change before it is cut to whole levels: 1 minus a threshold in [0, 1)."""
+    return (1 - EPSILON - thresholds).clamp_(min=0)
+
+
+def dithered(levels: Tensor, clean: Tensor, lift: Tensor) -> Tensor:
+    """Whole levels, a change rounded up where its fraction is above a threshold, and else down.
 
     Args:
         levels: (…, 3, H, W) of an image.
         clean: of the clean image, whole.
-        thresholds: in [0, 1).
+        lift: `lifts` of the thresholds.
     """
     change = levels - clean
-    size = change.abs().sub_(thresholds).add_(1 - EPSILON).clamp_(min=0).floor_()
-    return size.copysign_(change).add_(clean)
+    return change.add_(lift.copysign(change)).trunc_().add_(clean)
 
 
 def to_bytes(
@@ -80,7 +94,7 @@ def to_bytes(
     if thresholds is None:
         levels = (image.double() * 255).round()
     else:  # in the precision in which networks have seen it
-        levels = dithered(image * 255, before, torch.from_numpy(thresholds).to(image))
+        levels = dithered(image * 255, before, lifts(torch.from_numpy(thresholds).to(image)))
     if radius is not None:
         levels = levels.clamp(before - radius, before + radius)
     return levels.clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_budget
+from .budgets import require_budget
 from .pixel_losses import Loss
 from .problem import Candidate, Problem
 from .starts import Run, Start, runs, started
@@ -69,7 +69,7 @@ class SignedSteps(ABC):
 
     def run(self, problem: Problem, run: Run, objective: Objective) -> Iterator[Candidate]:
         """One beginning and its steps."""
-        ball = Linf(self.budget)
+        ball = problem.linf(self.budget)
         x = started(problem, ball, self.start, run.number)
         direction = torch.zeros_like(x)
         for step in count():
@@ -79,9 +79,8 @@ class SignedSteps(ABC):
             if run.over(step):
                 return
             (gradient,) = torch.autograd.grad(loss.sum(), x)
-            direction = self.momentum * direction + self.scaled(gradient)
-            change = self.size(run.between(step)) / 255 * direction.sign()
-            x = problem.confine(ball.project(x - change, problem.clean))
+            direction = self.scaled(gradient).add(direction, alpha=self.momentum)
+            x = ball.project(x.detach().add(direction.sign(), alpha=-self.size(run.between(step)) / 255))
 
     def scaled(self, gradient: Tensor) -> Tensor:
         """Gradients (N, 3, H, W) of one mean size, where they are added up."""

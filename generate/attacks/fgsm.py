@@ -8,7 +8,7 @@ import torch
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_budget
+from .budgets import require_budget
 from .problem import Candidate, Presets, Problem
 
 
@@ -44,7 +44,7 @@ class FGSM:
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield the clean image, then one image per signed gradient step."""
-        ball = Linf(self.budget)
+        ball = problem.linf(self.budget)
         step = self.budget / 4 if self.step is None else self.step
         x = problem.clean
         while True:
@@ -52,4 +52,4 @@ class FGSM:
             logits = problem.logits(x)
             yield Candidate(x, logits)
             (gradient,) = torch.autograd.grad(problem.loss(logits).sum(), x)
-            x = problem.confine(ball.project(x - step / 255 * gradient.sign(), problem.clean))
+            x = ball.project(x.detach().add(gradient.sign(), alpha=-step / 255))

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from segeval.goals import Goal
+
+from .log_probability import log_probabilities
 
 SOFTNESS = 1.0
 """Logits over which a step of a margin is smooth: about what rounding to int8 changes."""
@@ -32,9 +33,9 @@ def goal_cross_entropy(goal: Goal, logits: Tensor, clean: Tensor, phi: Tensor) -
         (N, H, W), 0 or above.
     """
     if goal.target is not None:
-        return F.cross_entropy(logits, torch.where(phi, goal.target, clean), reduction="none")
+        return -log_probabilities(logits, torch.where(phi, goal.target, clean))[0]
     accepted = logits.masked_fill(rejected(goal, logits, clean), -torch.inf).logsumexp(1)
-    return torch.where(phi, logits.logsumexp(1) - accepted, F.cross_entropy(logits, clean, reduction="none"))
+    return torch.where(phi, logits.logsumexp(1) - accepted, -log_probabilities(logits, clean)[0])
 
 
 def goal_margin(goal: Goal, logits: Tensor, clean: Tensor) -> Tensor:

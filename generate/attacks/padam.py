@@ -8,7 +8,7 @@ import torch
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_budget
+from .budgets import require_budget
 from .problem import Candidate, Presets, Problem
 from .starts import Start, started
 
@@ -49,7 +49,7 @@ class PAdam:
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield the start, then one image per step of Adam."""
-        ball = Linf(self.budget)
+        ball = problem.linf(self.budget)
         x = started(problem, ball, self.start, stream=0).clone().requires_grad_()
         rate = (self.budget / 4 if self.rate is None else self.rate) / 255
         optimiser = torch.optim.Adam([x], lr=rate, amsgrad=True, eps=TINY)
@@ -60,4 +60,4 @@ class PAdam:
             (x.grad,) = torch.autograd.grad(loss.sum(), x)
             optimiser.step()
             with torch.no_grad():
-                x.copy_(problem.confine(ball.project(x, problem.clean)))
+                x.copy_(ball.project(x))

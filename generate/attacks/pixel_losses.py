@@ -16,6 +16,8 @@ from torch import Tensor
 
 from segeval.goals import Goal
 
+from ..answers import labels_of
+from .log_probability import log_probabilities
 from .losses import at
 
 Loss = Literal["ce", "masked", "balanced", "segpgd", "cosine", "jensen-shannon", "logit-cosine", "masked-logit-cosine"]
@@ -50,14 +52,14 @@ class Pixels:
         return self.phi & (self.goal.target is None)
 
     @cached_property
-    def log_probabilities(self) -> Tensor:
-        """(N, C, H, W) logarithm of the probability of each class."""
-        return F.log_softmax(self.logits, 1)
+    def log_probabilities(self) -> tuple[Tensor, Tensor]:
+        """Logarithms of the probability of the label (N, H, W), and without a gradient of each class (N, C, H, W)."""
+        return log_probabilities(self.logits, self.label)
 
     @cached_property
     def log_probability(self) -> Tensor:
         """(N, H, W) logarithm of the probability of the label, or of all source classes where they are to be lost."""
-        own = -F.nll_loss(self.log_probabilities, self.label, reduction="none")
+        own, _ = self.log_probabilities
         if self.goal.kind != "lost":
             return own
         sources = self.logits[:, list(self.goal.sources)].logsumexp(1) - self.logits.logsumexp(1)
@@ -67,7 +69,7 @@ class Pixels:
     @torch.no_grad()
     def reached(self) -> Tensor:
         """(N, H, W) bool, where the network shows what is wanted."""
-        shown = self.logits.argmax(1)
+        shown = labels_of(self.logits)
         if self.goal.kind != "lost":
             return (shown == self.label) ^ self.lost
         sources = torch.tensor(self.goal.sources, device=shown.device)
@@ -112,7 +114,7 @@ def cosine(pixels: Pixels) -> Tensor:
     """
     loss = cross_entropy(pixels)
     with torch.no_grad():
-        length = (2 * pixels.log_probabilities).exp_().sum(1).sqrt_()  # Tensor.norm takes twenty times as long
+        length = (2 * pixels.log_probabilities[1]).exp_().sum(1).sqrt_()  # Tensor.norm takes twenty times as long
         near = (pixels.log_probability.exp() / length).clamp(max=1)
         weight = torch.where(pixels.lost, near, 1 - near)
     return weight * loss

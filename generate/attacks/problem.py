@@ -13,7 +13,7 @@ from segeval.goals import Goal
 from segeval.models import Network
 from segeval.models.straight_through import straight_through
 
-from .budgets import dithered
+from .budgets import Linf, dithered, lifts, linf
 from .goal_losses import evasive_loss, goal_cross_entropy
 from .losses import mean_over
 from .pixel_losses import LOSSES, Loss, Pixels
@@ -77,10 +77,16 @@ class Problem:
     whole_levels: bool = False
     dithered: bool = False
 
-    @property
+    @cached_property
     def region(self) -> Tensor:
         """(N, H, W) bool, the pixels the attack may change and answers for: φ, or the whole image."""
         return self.phi if self.scope == "local" else torch.ones_like(self.phi)
+
+    @cached_property
+    def phi_weights(self) -> Tensor:
+        """(N, H, W) float64, with which values are summed up to their mean over φ; 0 where φ is empty."""
+        weights = self.phi.double()
+        return weights / weights.sum((1, 2), keepdim=True).clamp(min=1)
 
     def logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits (N, C, H, W) of every network."""
@@ -92,11 +98,9 @@ class Problem:
         if not (self.dithered or self.whole_levels):
             return images
         with torch.no_grad():
-            if self.dithered:
-                levels = dithered(images * 255, self.clean_levels, self.thresholds)
-            else:
-                levels = (images * 255).round()
-            shown = levels / 255
+            levels = images * 255
+            levels = dithered(levels, self.clean_levels, self.lifts) if self.dithered else levels.round_()
+            shown = levels.div_(255)
         return straight_through(images, lambda images: shown)
 
     @cached_property
@@ -108,6 +112,11 @@ class Problem:
     def thresholds(self) -> Tensor:
         """(N, 3, H, W) random numbers in [0, 1), the fractions of a level from which on a change is rounded up."""
         return self.uniform(0, 1, stream=DITHER)
+
+    @cached_property
+    def lifts(self) -> Tensor:
+        """(N, 3, H, W) of the `thresholds`, for `dithered`."""
+        return lifts(self.thresholds)
 
     def loss(self, logits: Sequence[Tensor]) -> Tensor:
         """(N,) mean over the region of `pixel_losses`, summed up (Eq. 1, 8, 10)."""
@@ -160,6 +169,10 @@ class Problem:
     def aligned(self, logits: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Every network's logits of the shared classes, (N, S, H, W)."""
         return aligned(logits, self.outputs)
+
+    def linf(self, radius: float) -> Linf:
+        """Images within a radius in levels, in [0, 1], and like the clean image where the attack may not change it."""
+        return linf(radius, self.clean, self.region[:, None])
 
     def confine(self, images: Tensor) -> Tensor:
         """Bring images back to [0, 1], and to the clean image where the attack may not change it."""

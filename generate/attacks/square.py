@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .budgets import Linf, require_budget
+from .budgets import require_budget
 from .problem import Candidate, Presets, Problem, generator
 from .ranges import require
 
@@ -48,7 +48,7 @@ class Square:
     @torch.no_grad()
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield the clean image, stripes, then the best so far with another square in each step."""
-        ball, size = Linf(self.budget), self.budget / 255
+        ball, size = problem.linf(self.budget), self.budget / 255
         draws = [generator(seed, 0) for seed in problem.seeds]
         centres = [[mask.nonzero().cpu() for mask in masks] for masks in (problem.region, problem.phi)]
         best, x = problem.clean, problem.clean
@@ -69,7 +69,7 @@ class Square:
                     rows, columns = square(inside, side, draw)
                     change = signs((3, 1, 1), draw).to(x)
                     tried[image, :, rows, columns] = problem.clean[image, :, rows, columns] + size * change
-            x = problem.confine(ball.project(tried, problem.clean))
+            x = ball.project(tried)
 
     def side(self, problem: Problem, query: int) -> int:
         """Of a square in pixels, at least 1."""

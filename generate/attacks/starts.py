@@ -58,4 +58,4 @@ def started(problem: Problem, ball: Linf, start: Start, stream: int) -> Tensor:
     if start == "clean":
         return problem.clean
     radius = ball.radius / 255
-    return problem.confine(ball.project(problem.clean + problem.uniform(-radius, radius, stream), problem.clean))
+    return ball.project(problem.clean + problem.uniform(-radius, radius, stream))

@@ -17,14 +17,12 @@ class TanhImages:
         scale: (N, 3, H, W) W.
         offset: (N, 3, H, W) ξ.
         start: (N, 3, H, W) the anchor a(I).
-        clean: (N, 3, H, W) the clean images.
         ball: the budget, None for none.
     """
 
     scale: Tensor
     offset: Tensor
     start: Tensor
-    clean: Tensor
     ball: Linf | None
 
     def drawn(self) -> Tensor:
@@ -37,7 +35,7 @@ class TanhImages:
 
     def bounded(self, images: Tensor) -> Tensor:
         """Images within the budget, if there is one."""
-        return images if self.ball is None else self.ball.project(images, self.clean)
+        return images if self.ball is None else self.ball.project(images)
 
     @torch.no_grad()
     def hold(self) -> None:
@@ -53,7 +51,7 @@ def near(problem: Problem, start: Tensor, budget: float | None) -> TanhImages:
     """W and ξ drawn so that the images begin close to what tanh makes of the anchor `start`."""
     scale = problem.uniform(0.99, 1.01, stream=0).requires_grad_()
     offset = problem.uniform(-0.01, 0.01, stream=1).requires_grad_()
-    return TanhImages(scale, offset, start, problem.clean, None if budget is None else Linf(budget))
+    return TanhImages(scale, offset, start, None if budget is None else problem.linf(budget))
 
 
 def anchor(clean: Tensor) -> Tensor:

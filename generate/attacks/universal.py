@@ -7,7 +7,7 @@ from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
-from .budgets import Linf, require_budget
+from .budgets import require_budget
 from .pixel_losses import Loss
 from .problem import Problem
 from .ranges import require
@@ -60,8 +60,9 @@ class Universal:
             direction: (3, H, W) -1, 0 or 1, against which it goes.
             between: 0 for the first step, 1 for the last.
         """
-        size = self.budget * (self.first_step + between * (self.last_step - self.first_step)) / 255
-        return Linf(self.budget).project(values - size * direction, torch.zeros_like(values))
+        largest = self.budget / 255
+        size = largest * (self.first_step + between * (self.last_step - self.first_step))
+        return (values - size * direction).clamp(-largest, largest)
 
     def applied(self, values: Tensor, problem: Problem, region: tuple[int, ...] = ()) -> Tensor:
         """(N, 3, H, W) the images with the change, which has no region."""

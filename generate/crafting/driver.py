@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from math import inf
+from math import inf, isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,9 @@ from segeval.errors import EngineError
 from segeval.files.sets import AttackSpec, Step
 from segeval.metrics import AttackCounts, AttackMeter, Labels
 
+from ..answers import is_finite, labels_of
 from ..attacks.budgets import mean_change, to_bytes
 from ..attacks.problem import Attack, Candidate, Problem
-from .answers import is_finite, labels_of
 
 LEVELS = 255.0
 FAR = 1.5
@@ -201,10 +201,11 @@ def measure(
 
     Raises EngineError if it is not finite: the argmax of nothing would count as the first class.
     """
-    if not all(is_finite(each) for each in (candidate.images, *candidate.logits)):
-        raise EngineError(f"{spec.label} diverged at step {step}", "change its settings with --set, or report this")
-    answers = [labels_of(logits.detach()) for logits in candidate.logits]
     means, phi_means = mean_changes(candidate.images, problem)
+    largest = [logits.detach().amax(1) for logits in candidate.logits]
+    if not (isfinite(sum(means)) and all(is_finite(each) for each in largest)):
+        raise EngineError(f"{spec.label} diverged at step {step}", "change its settings with --set, or report this")
+    answers = [labels_of(*each).cpu().numpy() for each in zip(candidate.logits, largest, strict=True)]
     for index, track in enumerate(tracks):
         if track.finished or track.over == candidate.restart:
             continue
@@ -253,5 +254,5 @@ def success_of(
 def mean_changes(images: Tensor, problem: Problem) -> tuple[list[float], list[float]]:
     """Per image the mean absolute change in levels, over the image and over φ; rounded to 1e-6 for stable files."""
     change = (images.detach() - problem.clean).abs_().mean(1).double().mul_(LEVELS)
-    inside = (change * problem.phi).flatten(1).sum(1) / problem.phi.flatten(1).sum(1).clamp(min=1)
-    return [round(x, 6) for x in change.flatten(1).mean(1).tolist()], [round(x, 6) for x in inside.tolist()]
+    means, inside = change.mean((1, 2)), (change * problem.phi_weights).sum((1, 2))
+    return [round(x, 6) for x in means.tolist()], [round(x, 6) for x in inside.tolist()]

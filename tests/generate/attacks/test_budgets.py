@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segeval.errors import ConfigurationError
-from segeval.generate.attacks.budgets import Linf, to_bytes
+from segeval.generate.attacks.budgets import linf, to_bytes
 
 quickly = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 pixels = arrays(np.uint8, (3, 4, 3), elements=st.integers(0, 255))
@@ -25,14 +25,15 @@ def test_projection_gives_the_nearest_images_of_the_budget(
 ) -> None:
     start = torch.from_numpy(clean).permute(2, 0, 1).float() / 255
     images = torch.from_numpy(wanted) / 255
-    projected = Linf(radius).project(images, start)
+    ball = linf(radius, start, torch.ones_like(start[:1], dtype=torch.bool))
+    projected = ball.project(images)
     assert ((projected - start).abs() * 255 <= radius + 1e-4).all()
-    inside = (images - start).abs() * 255 < radius - 1e-4
+    inside = ((images - start).abs() * 255 < radius - 1e-4) & (images >= 0) & (images <= 1)
     assert torch.equal(projected[inside], images[inside])
     outside = (images - start).abs() * 255 > radius + 1e-4
-    nearest = start + (images - start).sign() * radius / 255
+    nearest = (start + (images - start).sign() * radius / 255).clamp(0, 1)
     assert torch.allclose(projected[outside], nearest[outside], atol=1e-6)
-    assert torch.equal(Linf(radius).project(projected, start), projected)
+    assert torch.equal(ball.project(projected), projected)
 
 
 @quickly
@@ -59,13 +60,14 @@ def test_every_8_bit_image_survives_the_way_to_float_and_back() -> None:
     clean = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
     images = torch.from_numpy(clean).permute(2, 0, 1).float() / 255
     assert np.array_equal(to_bytes(images, np.zeros_like(clean), None), clean)
-    assert np.array_equal(to_bytes(Linf(1.0).project(images - 1 / 255, images), clean, 1.0), np.maximum(clean, 1) - 1)
+    darker = linf(1.0, images, torch.tensor(True)).project(images - 1 / 255)
+    assert np.array_equal(to_bytes(darker, clean, 1.0), np.maximum(clean, 1) - 1)
 
 
 @pytest.mark.parametrize("radius", [0.0, -1.0, 256.0, float("nan")])
 def test_impossible_budgets_are_refused(radius: float) -> None:
     with pytest.raises(ConfigurationError, match="budget"):
-        Linf(radius)
+        linf(radius, torch.zeros(1, 3, 4, 5), torch.tensor(True))
 
 
 def test_dithering_keeps_the_mean_and_whole_levels_and_the_budget() -> None:
@@ -80,3 +82,12 @@ def test_dithering_keeps_the_mean_and_whole_levels_and_the_budget() -> None:
         held = to_bytes(start + change / 255, clean, 1.0, thresholds).astype(int) - clean
         assert np.abs(held).max() <= 1
     assert np.array_equal(to_bytes(start, clean, None, thresholds), clean)
+
+
+def test_what_may_not_change_stays_as_it_is() -> None:
+    clean, images = torch.rand(2, 3, 4, 5), torch.rand(2, 3, 4, 5)
+    free = torch.rand(2, 1, 4, 5) < 0.5
+    ball = linf(9.0, clean, free)
+    assert torch.equal(ball.project(images), torch.where(free, ball.project(images), clean))
+    whole = linf(9.0, clean, torch.tensor(True)).project(images)
+    assert torch.equal(ball.project(images)[free.expand_as(clean)], whole[free.expand_as(clean)])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from segeval.generate.crafting.answers import is_finite, labels_of
+from segeval.generate.answers import is_finite, labels_of
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -11,8 +11,9 @@ def test_labels_are_those_of_argmax_and_of_equal_logits_the_first(layout: torch.
     torch.manual_seed(0)
     logits = torch.randint(-2, 3, (2, 19, 16, 24)).float().contiguous(memory_format=layout)
     found = labels_of(logits)
-    assert found.dtype == "uint8"
-    assert (torch.from_numpy(found) == logits.argmax(1)).all()
+    assert found.dtype == torch.uint8
+    assert (found == logits.argmax(1)).all()
+    assert torch.equal(found, labels_of(logits, logits.amax(1)))
 
 
 def test_all_254_classes_have_a_number() -> None:
