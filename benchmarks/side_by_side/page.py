@@ -183,10 +183,10 @@ def sections(root: Path) -> Iterator[str]:
 def changes(root: Path, model: str) -> Iterator[str]:
     """What attacks reach within a mean change."""
     for task in RUNS[f"{model}-budget-1"].tasks:
-        title = f"Success of the best iterate within a mean change, {task}:"
+        title = f"Success within a mean change, {task}:"
         yield titled(title, equal_change(root, model, task, success))
     table = equal_change(root, model, "untargeted", scores)
-    yield titled("Accuracy / mIoU, %, of the best iterate within a mean change, untargeted:", table)
+    yield titled("Accuracy / mIoU, %, within a mean change, untargeted:", table)
 
 
 def budgets(root: Path, model: str) -> Iterator[str]:
