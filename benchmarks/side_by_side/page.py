@@ -168,12 +168,10 @@ def sections(root: Path) -> Iterator[str]:
     yield titled("## Gradients until 90 % of the final success", early(root))
     for model in CAMVID:
         yield f"## {model}\n\n![success against gradients and against mean change](side-by-side-{model}.svg)"
-        yield titled(
-            "20 steps, budget 1; accuracy and mIoU in %, untargeted; mean change in levels:", everything(root, model)
-        )
+        yield titled("Accuracy and mIoU in %, untargeted; mean change in levels:", everything(root, model))
         yield from budgets(root, model)
         yield from changes(root, model)
-        yield titled("`standard`, 20 images, 20 steps, budget 1:", standard(root, model))
+        yield titled("`standard`, 20 images:", standard(root, model))
     for model in CITYSCAPES:
         yield f"## {model}"
         yield from budgets(root, model)
