@@ -168,12 +168,10 @@ def sections(root: Path) -> Iterator[str]:
     yield titled("## Gradients until 90 % of the final success", early(root))
     for model in CAMVID:
         yield f"## {model}\n\n![success against gradients and against mean change](side-by-side-{model}.svg)"
-        yield titled(
-            "20 steps, budget 1; accuracy and mIoU in %, untargeted; mean change in levels:", everything(root, model)
-        )
+        yield titled("Accuracy and mIoU in %, untargeted; mean change in levels:", everything(root, model))
         yield from budgets(root, model)
         yield from changes(root, model)
-        yield titled("`standard`, 20 images, 20 steps, budget 1:", standard(root, model))
+        yield titled("`standard`, 20 images:", standard(root, model))
     for model in CITYSCAPES:
         yield f"## {model}"
         yield from budgets(root, model)
@@ -183,10 +181,10 @@ def sections(root: Path) -> Iterator[str]:
 def changes(root: Path, model: str) -> Iterator[str]:
     """What attacks reach within a mean change."""
     for task in RUNS[f"{model}-budget-1"].tasks:
-        title = f"Success of the best iterate within a mean change, {task}:"
+        title = f"Success within a mean change, {task}:"
         yield titled(title, equal_change(root, model, task, success))
     table = equal_change(root, model, "untargeted", scores)
-    yield titled("Accuracy / mIoU, %, of the best iterate within a mean change, untargeted:", table)
+    yield titled("Accuracy / mIoU, %, within a mean change, untargeted:", table)
 
 
 def budgets(root: Path, model: str) -> Iterator[str]:
