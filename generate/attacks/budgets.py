@@ -61,25 +61,18 @@ def mean_change(image: NDArray[np.uint8], clean: NDArray[np.uint8], phi: Mask, s
     return float(size[phi].mean() if scope == "local" else size.mean())
 
 
-def lifts(thresholds: Tensor) -> Tensor:
-    """What is added to the size of a change before it is cut to whole levels: 1 minus a threshold in [0, 1)."""
-    return (1 - EPSILON - thresholds).clamp_(min=0)
-
-
-def dithered(levels: Tensor, clean: Tensor, lift: Tensor) -> Tensor:
-    """Whole levels, a change rounded up where its fraction is above a threshold, and else down.
+def dithered(images: Tensor, lifts: Tensor) -> Tensor:
+    """Images in [0, 1] in whole levels, rounded up with the probability of their fraction of a level.
 
     Args:
-        levels: (…, 3, H, W) of an image.
-        clean: of the clean image, whole.
-        lift: `lifts` of the thresholds.
+        images: (…, 3, H, W).
+        lifts: added before they are rounded down: uniform random numbers from `EPSILON` to 1 - `EPSILON`.
     """
-    change = levels - clean
-    return change.add_(lift.copysign(change)).trunc_().add_(clean)
+    return (images * 255).add_(lifts).floor_()
 
 
 def to_bytes(
-    image: Tensor, clean: NDArray[np.uint8], radius: float | None, thresholds: NDArray[np.float32] | None = None
+    image: Tensor, clean: NDArray[np.uint8], radius: float | None, lifts: NDArray[np.float32] | None = None
 ) -> NDArray[np.uint8]:
     """An image (3, H, W) in [0, 1] as 8-bit (H, W, 3): rounded to nearest, then kept within the budget.
 
@@ -87,14 +80,11 @@ def to_bytes(
         image: (3, H, W) in [0, 1].
         clean: (H, W, 3), the 8-bit clean image.
         radius: L-infinity budget in whole levels, None for none.
-        thresholds: (3, H, W) in [0, 1); with them a change is rounded up where its fraction is above the threshold.
+        lifts: (3, H, W), with which it is `dithered` instead.
     """
     image = image.detach().cpu() if image.device.type == "mps" else image.detach()  # which has no float64
+    levels = (image.double() * 255).round() if lifts is None else dithered(image, torch.from_numpy(lifts).to(image))
     before = torch.from_numpy(clean).permute(2, 0, 1).to(image)
-    if thresholds is None:
-        levels = (image.double() * 255).round()
-    else:  # in the precision in which networks have seen it
-        levels = dithered(image * 255, before, lifts(torch.from_numpy(thresholds).to(image)))
     if radius is not None:
         levels = levels.clamp(before - radius, before + radius)
     return levels.clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()

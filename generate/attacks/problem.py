@@ -13,14 +13,13 @@ from segeval.goals import Goal
 from segeval.models import Network
 from segeval.models.straight_through import straight_through
 
-from .budgets import Linf, dithered, lifts, linf
+from .budgets import EPSILON, Linf, dithered, linf
 from .goal_losses import evasive_loss, goal_cross_entropy
-from .losses import mean_over
 from .pixel_losses import LOSSES, Loss, Pixels
 from .victims import aligned
 
 DITHER = 1000
-"""Stream of an image's random numbers that its thresholds are drawn from; attacks use the first ones."""
+"""Stream of an image's random numbers that its `lifts` are drawn from; attacks use the first ones."""
 Presets = Mapping[tuple[str, Scope], Mapping[str, Setting]]
 
 
@@ -60,7 +59,7 @@ class Problem:
         shown: per network (N, H, W) what it shows on the clean image itself, in the numbers of its outputs, which of
             several victims differs from `predicted`; empty if no network is unaware.
         whole_levels: whether the networks see images rounded to whole levels, which deployed files demand.
-        dithered: whether they see them rounded at the image's `thresholds`, as they are saved then.
+        dithered: whether they see them rounded with the image's `lifts`, as they are saved then.
     """
 
     clean: Tensor
@@ -83,10 +82,14 @@ class Problem:
         return self.phi if self.scope == "local" else torch.ones_like(self.phi)
 
     @cached_property
+    def region_weights(self) -> Tensor:
+        """(N, H, W) with which values are summed up to their mean over the region; 0 where it is empty."""
+        return mean_weights(self.region).to(self.clean)
+
+    @cached_property
     def phi_weights(self) -> Tensor:
-        """(N, H, W) float64, with which values are summed up to their mean over φ; 0 where φ is empty."""
-        weights = self.phi.double()
-        return weights / weights.sum((1, 2), keepdim=True).clamp(min=1)
+        """(N, H, W) float64, with which values are summed up to their mean over φ; 0 where it is empty."""
+        return mean_weights(self.phi)
 
     def logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits (N, C, H, W) of every network."""
@@ -98,29 +101,22 @@ class Problem:
         if not (self.dithered or self.whole_levels):
             return images
         with torch.no_grad():
-            levels = images * 255
-            levels = dithered(levels, self.clean_levels, self.lifts) if self.dithered else levels.round_()
+            levels = dithered(images, self.lifts) if self.dithered else (images * 255).round_()
             shown = levels.div_(255)
         return straight_through(images, lambda images: shown)
 
     @cached_property
-    def clean_levels(self) -> Tensor:
-        """(N, 3, H, W) the clean images in whole levels."""
-        return (self.clean * 255).round()
-
-    @cached_property
-    def thresholds(self) -> Tensor:
-        """(N, 3, H, W) random numbers in [0, 1), the fractions of a level from which on a change is rounded up."""
-        return self.uniform(0, 1, stream=DITHER)
-
-    @cached_property
     def lifts(self) -> Tensor:
-        """(N, 3, H, W) of the `thresholds`, for `dithered`."""
-        return lifts(self.thresholds)
+        """(N, 3, H, W) random numbers of each image, for `dithered`."""
+        return self.uniform(0, 1, stream=DITHER).clamp_(EPSILON, 1 - EPSILON)
 
     def loss(self, logits: Sequence[Tensor]) -> Tensor:
         """(N,) mean over the region of `pixel_losses`, summed up (Eq. 1, 8, 10)."""
-        return torch.stack([mean_over(loss, self.region) for loss in self.pixel_losses(logits)]).sum(0)
+        return torch.stack([self.mean(loss) for loss in self.pixel_losses(logits)]).sum(0)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """(N,) mean of (N, H, W) values over the region; 0 where it is empty."""
+        return (values * self.region_weights).sum((1, 2))
 
     def pixel_losses(self, logits: Sequence[Tensor]) -> list[Tensor]:
         """(N, H, W) per network the cross entropy to what is desired; `evasive_loss` of all where one is unaware."""
@@ -142,7 +138,7 @@ class Problem:
             return self.loss(logits)
         found = torch.zeros_like(self.clean[:, 0, 0, 0])
         for each in self.published_pixel_losses(logits, loss, progress):
-            found = found + mean_over(each, self.region)
+            found = found + self.mean(each)
         return found
 
     def published_pixel_losses(self, logits: Sequence[Tensor], loss: Loss, progress: float = 0.0) -> Iterator[Tensor]:
@@ -189,6 +185,12 @@ class Problem:
         """
         drawn = [torch.rand(self.clean.shape[1:], generator=generator(seed, stream)) for seed in self.seeds]
         return low + (high - low) * torch.stack(drawn).to(self.clean)
+
+
+def mean_weights(region: Tensor) -> Tensor:
+    """(N, H, W) float64 of a boolean region."""
+    inside = region.double()
+    return inside / inside.sum((1, 2), keepdim=True).clamp(min=1)
 
 
 def generator(seed: int, stream: int) -> torch.Generator:

@@ -30,8 +30,8 @@ class TanhImages:
         return self.bounded(self.free())
 
     def free(self) -> Tensor:
-        """(N, 3, H, W) the images wherever they are."""
-        return (torch.tanh(self.scale * self.start + self.offset) + 1) / 2
+        """(N, 3, H, W) the images wherever they are: (tanh(x) + 1) / 2 is the logistic function of 2 x."""
+        return torch.sigmoid(2 * torch.addcmul(self.offset, self.scale, self.start))
 
     def bounded(self, images: Tensor) -> Tensor:
         """Images within the budget, if there is one."""

@@ -11,7 +11,7 @@ from .problem import Problem
 
 def squared_change(images: Tensor, clean: Tensor, region: Tensor) -> Tensor:
     """(N,) mean over a region of the squared change on [-1, 1], summed over channels."""
-    return mean_over((2 * (images - clean)).square().sum(1), region)
+    return 4 * mean_over((images - clean).square().sum(1), region)
 
 
 def differences(problem: Problem, logits: Sequence[Tensor], kappa: float | None) -> list[Tensor]:

@@ -81,8 +81,8 @@ class Rounded:
 
     @cached_property
     def dithered(self) -> NDArray[np.uint8]:
-        """Rounded at the image's random thresholds."""
-        return to_bytes(self.iterate, self.track.clean, self.spec.budget, self.track.thresholds)
+        """Dithered with the image's random numbers."""
+        return to_bytes(self.iterate, self.track.clean, self.spec.budget, self.track.lifts)
 
     @cached_property
     def change(self) -> float:
@@ -95,7 +95,7 @@ class Track:
     """One image on its way: the curve so far, and an iterate for every spec.
 
     Attributes:
-        thresholds: (3, H, W) random numbers in [0, 1) of this image, for dithering.
+        lifts: (3, H, W) random numbers of this image, for dithering.
         shown: per network what it shows on the clean image; empty if none is to notice nothing.
         grows: whether its change grows from step to step, which attacks with `matched` say of themselves.
         over: the restart whose change went far beyond all limits, which ends that start; -1 for none.
@@ -103,7 +103,7 @@ class Track:
 
     meter: AttackMeter
     clean: NDArray[np.uint8]
-    thresholds: NDArray[np.float32]
+    lifts: NDArray[np.float32]
     kept: list[Kept]
     shown: Sequence[Labels] = ()
     curve: list[Step] = field(default_factory=list)
@@ -153,7 +153,7 @@ def run_attack(
         tick: called with the number of steps taken.
     """
     needed = specs[0].dithered or any(limit is not None for row in limits for limit in row)
-    thresholds = problem.thresholds.cpu().numpy() if needed else np.zeros(len(clean))
+    lifts = problem.lifts.cpu().numpy() if needed else np.zeros(len(clean))
     aim = float(getattr(attack, "aim", 1.0))
     grows, last = bool(getattr(attack, "matched", {})), int(getattr(attack, "restarts", 0))
     shown = shown_by_image(problem)
@@ -161,12 +161,12 @@ def run_attack(
         Track(
             meter=meter,
             clean=image,
-            thresholds=drawn,
+            lifts=drawn,
             kept=[Kept(spec, limit, aim) for spec, limit in zip(specs, row, strict=True)],
             shown=seen,
             grows=grows,
         )
-        for meter, image, drawn, row, seen in zip(meters, clean, thresholds, limits, shown, strict=True)
+        for meter, image, drawn, row, seen in zip(meters, clean, lifts, limits, shown, strict=True)
     ]
     for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
         measure(tracks, candidate, step, specs[0], names, problem)

@@ -75,7 +75,9 @@ def test_budget_and_mask_hold_in_the_saved_images(attack: str, crafted: Crafted)
         clean, adversarial = (pixels(folder, sample.files[name]).astype(int) for name in ("clean", "adversarial"))
         phi = pixels(folder, sample.files["phi"]) > 0
         change = np.abs(adversarial - clean)
-        assert change.any()
+        if not change.any():  # where no step reaches anything, the clean image it starts at is as good
+            assert not any(counts.hit for step in sample.curve for counts in step.counts.values())
+            continue
         if spec.budget is not None:
             assert change.max() <= spec.budget
         if spec.scope == "local":
@@ -180,7 +182,7 @@ def test_another_seed_gives_other_images_where_there_is_chance(crafted: Crafted)
 
     for attack, preset in (("tanh", "default"), ("tanh", "paper"), ("fgsm", "default")):
         given, other = (set(adversarial(crafted(attack, **seed), preset)) for seed in ({}, {"seed": 1}))
-        assert given and not given & other, "it draws its start, or the thresholds of its whole levels"
+        assert given and not given & other, "it draws its start, or the random numbers of its whole levels"
     without_chance = adversarial(crafted("fgsm"), "paper")
     assert without_chance and without_chance == adversarial(crafted("fgsm", seed=1), "paper")
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segeval.errors import ConfigurationError
-from segeval.generate.attacks.budgets import linf, to_bytes
+from segeval.generate.attacks.budgets import EPSILON, linf, to_bytes
 
 quickly = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 pixels = arrays(np.uint8, (3, 4, 3), elements=st.integers(0, 255))
@@ -73,15 +73,15 @@ def test_impossible_budgets_are_refused(radius: float) -> None:
 def test_dithering_keeps_the_mean_and_whole_levels_and_the_budget() -> None:
     rng = np.random.default_rng(0)
     clean = rng.integers(10, 240, (64, 64, 3)).astype(np.uint8)
-    thresholds = rng.random((3, 64, 64)).astype(np.float32)
+    lifts = rng.random((3, 64, 64)).clip(EPSILON, 1 - EPSILON).astype(np.float32)
     start = torch.from_numpy(clean).permute(2, 0, 1).float() / 255
     for change in (0.0, 0.1, 0.3, 0.8, 1.0, 1.25, 2.0, -0.4, -1.6):
-        rounded = to_bytes(start + change / 255, clean, None, thresholds).astype(int) - clean
+        rounded = to_bytes(start + change / 255, clean, None, lifts).astype(int) - clean
         assert abs(rounded.mean() - change) < 0.02
         assert set(np.unique(rounded)) <= {int(np.floor(change)), int(np.ceil(change))}
-        held = to_bytes(start + change / 255, clean, 1.0, thresholds).astype(int) - clean
+        held = to_bytes(start + change / 255, clean, 1.0, lifts).astype(int) - clean
         assert np.abs(held).max() <= 1
-    assert np.array_equal(to_bytes(start, clean, None, thresholds), clean)
+    assert np.array_equal(to_bytes(start, clean, None, lifts), clean)
 
 
 def test_what_may_not_change_stays_as_it_is() -> None:

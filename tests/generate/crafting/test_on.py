@@ -108,9 +108,9 @@ def test_what_networks_see_dithered_is_what_is_saved(several_classes: Callable[.
     problem = replace(given, clean=clean / 255, dithered=True)
     images = (problem.clean + 3 / 255 * torch.randn(clean.shape)).clamp(0, 1)
     seen = problem.seen(images)
-    for index, thresholds in enumerate(problem.thresholds.numpy()):
+    for index, lifts in enumerate(problem.lifts.numpy()):
         levels = clean[index].permute(1, 2, 0).byte().numpy()
-        saved = to_bytes(images[index], levels, None, thresholds)
+        saved = to_bytes(images[index], levels, None, lifts)
         assert torch.equal(seen[index], torch.from_numpy(saved).permute(2, 0, 1) / 255)
     assert float((seen - images).mean()) * 255 == pytest.approx(0, abs=0.05)
 
