@@ -1,7 +1,7 @@
 """What an attack is given and gives back. Images are (N, 3, H, W) RGB in [0, 1]; budgets are in 0–255 levels."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Protocol
 
@@ -60,6 +60,7 @@ class Problem:
             several victims differs from `predicted`; empty if no network is unaware.
         whole_levels: whether the networks see images rounded to whole levels, which deployed files demand.
         dithered: whether they see them rounded with the image's `lifts`, as they are saved then.
+        done: numbers of the images that are done. No network is asked about them any more; their logits are 0.
     """
 
     clean: Tensor
@@ -75,6 +76,7 @@ class Problem:
     shown: tuple[Tensor, ...] = ()
     whole_levels: bool = False
     dithered: bool = False
+    done: set[int] = field(default_factory=set)
 
     @cached_property
     def region(self) -> Tensor:
@@ -92,9 +94,12 @@ class Problem:
         return mean_weights(self.phi)
 
     def logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Logits (N, C, H, W) of every network."""
+        """Logits (N, C, H, W) of every network, 0 for images that are done."""
         seen = self.seen(images)
-        return tuple(network(seen) for network in self.networks)
+        if not self.done:
+            return tuple(network(seen) for network in self.networks)
+        left = torch.tensor([number for number in range(len(seen)) if number not in self.done], device=seen.device)
+        return tuple(among(network(seen[left]), left, len(seen)) for network in self.networks)
 
     def seen(self, images: Tensor) -> Tensor:
         """What the networks see of images in [0, 1]; the gradient passes as if they were not rounded."""
@@ -185,6 +190,11 @@ class Problem:
         """
         drawn = [torch.rand(self.clean.shape[1:], generator=generator(seed, stream)) for seed in self.seeds]
         return low + (high - low) * torch.stack(drawn).to(self.clean)
+
+
+def among(logits: Tensor, numbers: Tensor, count: int) -> Tensor:
+    """Logits of the images `numbers` (M,) of a batch of `count`, with 0 for the others."""
+    return logits.new_zeros(count, *logits.shape[1:]).index_copy(0, numbers, logits)
 
 
 def mean_weights(region: Tensor) -> Tensor:

@@ -168,10 +168,12 @@ def run_attack(
         )
         for meter, image, drawn, row, seen in zip(meters, clean, lifts, limits, shown, strict=True)
     ]
+    problem.done.clear()
     for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
         measure(tracks, candidate, step, specs[0], names, problem)
         tick(step)
-        if all(track.finished or track.over == last for track in tracks):
+        problem.done.update(number for number, track in enumerate(tracks) if track.finished or track.over == last)
+        if len(problem.done) == len(tracks):
             break
     return [[outcome(track, kept) for kept in track.kept] for track in tracks]
 
@@ -203,7 +205,8 @@ def measure(
     """
     means, phi_means = mean_changes(candidate.images, problem)
     largest = [logits.detach().amax(1) for logits in candidate.logits]
-    if not (isfinite(sum(means)) and all(is_finite(each) for each in largest)):
+    changes = [mean for number, mean in enumerate(means) if number not in problem.done]
+    if not (isfinite(sum(changes)) and all(is_finite(each) for each in largest)):
         raise EngineError(f"{spec.label} diverged at step {step}", "change its settings with --set, or report this")
     answers = [labels_of(*each).cpu().numpy() for each in zip(candidate.logits, largest, strict=True)]
     for index, track in enumerate(tracks):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 import pytest
@@ -11,10 +11,12 @@ from torch import Tensor
 
 from segeval.errors import EngineError
 from segeval.files.sets import AttackSpec, Scope, Setting
+from segeval.generate.attacks.fgsm import FGSM
 from segeval.generate.attacks.problem import Candidate, Problem
 from segeval.generate.crafting.driver import Outcome, run_attack
 from segeval.goals import Goal
 from segeval.metrics import AttackMeter
+from segeval.models import Network
 
 SIDE, TARGET = 4, 1
 GOAL = Goal((0,), TARGET)
@@ -114,6 +116,30 @@ def test_a_batch_ends_when_its_last_image_is_finished() -> None:
     )
     assert ticks == [0, 1, 2]
     assert [outcome.step for outcome in outcomes] == [1, 2]
+
+
+def test_no_network_is_asked_about_an_image_that_is_done() -> None:
+    """A step of one level turns a pixel; the first image has one pixel to turn, the second needs eight steps."""
+    asked: list[int] = []
+
+    def network(images: Tensor) -> Tensor:
+        asked.append(len(images))
+        turned = (images.mean(1) - 100 / 255) * 255 - torch.linspace(0.5, 7.5, PIXELS).view(SIDE, SIDE)
+        return torch.stack([-turned, turned], 1)
+
+    clean = [np.full((SIDE, SIDE, 3), 100, np.uint8)] * 2
+    phi = torch.zeros(2, SIDE, SIDE, dtype=torch.bool)
+    phi[0, 0, 0] = phi[1] = True
+    images = torch.full((2, 3, SIDE, SIDE), 100 / 255)
+    problem = Problem(images, phi.long() * 0, phi, GOAL, "full", (cast("Network", network),), (0, 1), 20)
+    spec = AttackSpec("fgsm", "default", "full", 20, "best", 1.0, 8.0, {})
+    meters = [AttackMeter(mask.numpy(), GOAL) for mask in phi]
+    attack = FGSM(budget=8.0, step=1.0)
+    for _ in range(2):
+        asked.clear()
+        outcomes = run_attack(attack, [spec], problem, ["victim"], meters, clean, [[None]] * 2, lambda step: None)
+        assert [outcome[0].step for outcome in outcomes] == [1, 8]
+        assert asked == [2, 2] + [1] * 7
 
 
 def test_within_a_mean_change_the_best_iterate_that_keeps_it_is_saved() -> None:
