@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -23,11 +24,17 @@ def labels_of(logits: Tensor, largest: Tensor | None = None) -> Tensor:
     logits = logits.detach()
     if logits.device.type != "cpu":
         return logits.argmax(1).byte()
-    values = logits.numpy()
-    highest = (logits.amax(1) if largest is None else largest).numpy()
-    classes = values.shape[1]
-    first = np.zeros(highest.shape, np.uint8)  # classes minus the label: the largest of them is the first class
-    for number in range(classes):
-        found = (values[:, number] == highest).view(np.uint8)
-        np.maximum(first, np.multiply(found, np.uint8(classes - number), out=found), out=first)
-    return torch.from_numpy(np.subtract(np.uint8(classes), first, out=first))
+    highest = logits.amax(1) if largest is None else largest
+    labels = np.zeros(highest.shape, np.uint8)
+    for image, top, found in zip(logits.numpy(), highest.numpy(), labels, strict=True):
+        where_first(image, top, found)
+    return torch.from_numpy(labels)
+
+
+def where_first(values: NDArray[np.floating], largest: NDArray[np.floating], found: NDArray[np.uint8]) -> None:
+    """Write into `found` (H, W), which is 0, the first of values (C, H, W) that is the largest (H, W)."""
+    classes = len(values)
+    for number, own in enumerate(values):  # classes minus the label: the largest of them is the first class
+        equal = (own == largest).view(np.uint8)
+        np.maximum(found, np.multiply(equal, np.uint8(classes - number), out=equal), out=found)
+    np.subtract(np.uint8(classes), found, out=found)
