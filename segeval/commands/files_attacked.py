@@ -34,8 +34,17 @@ def files_again(manifest: "AdversarialSet") -> list[str]:
     for engine in BundleFolder(Path(manifest.config.bundle)).manifest().engines:
         if engine.own is not None and (engine.model, engine.label) in attacked:
             name = f"{engine.model}.{engine.label}" if several else engine.label
-            words += ["--engine-file", f"{name}={engine.own.source}"]
+            words += ["--engine-file", f"{name}={found(engine.own.source, Path(manifest.config.bundle))}"]
     return words
+
+
+def found(name: str, bundle: Path) -> Path:
+    """A file of the user's, of which a bundle records only the name: here, beside the bundle, or asked for."""
+    for place in (Path(name), bundle.parent / name):
+        if place.is_file():
+            return place
+    say(f"{name} is not in this folder: put the folder it is in before its name in the next command")
+    return Path(name)
 
 
 def warn_of_files_left_out(manifest: "AdversarialSet", bundle: "BundleManifest") -> None:

@@ -59,6 +59,22 @@ def test_the_next_deploy_brings_the_files_that_were_attacked(bundle: Any) -> Non
     assert files_again(set_of(engine("mine", model="another"))) == []
 
 
+def test_the_next_deploy_finds_the_users_file_beside_the_bundle_or_asks_for_its_folder(
+    bundle: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    of_mine = set_of(bundle.engines[1])
+    assert files_again(of_mine) == ["--engine-file", "mine=mine.onnx"]
+    assert "mine.onnx is not in this folder" in capfd.readouterr().err
+    of_mine.config.bundle = "made/bundle"
+    Path("made").mkdir()
+    Path("made/mine.onnx").touch()
+    assert files_again(of_mine) == ["--engine-file", "mine=made/mine.onnx"]
+    Path("mine.onnx").touch()
+    assert files_again(of_mine) == ["--engine-file", "mine=mine.onnx"]
+    assert capfd.readouterr().err == ""
+
+
 def test_a_file_that_a_bundle_lacks_is_warned_of(bundle: Any, capfd: pytest.CaptureFixture[str]) -> None:
     warn_of_files_left_out(set_of(*bundle.engines), bundle)
     assert capfd.readouterr().err == ""
