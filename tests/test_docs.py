@@ -8,16 +8,51 @@ import pytest
 from segeval.cli import command_line
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "jetson/README.md", *DOCS]
+CODE = ("segeval", "generate", "deploy", "evaluate", "jetson", "benchmarks", "tests")
 
-pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def links_of(text: str) -> list[str]:
+    """The relative links and pictures of a page."""
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", link)]
+
+
+def anchors_of(text: str) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    names = [re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings]
+    repeats = [names[:place].count(name) for place, name in enumerate(names)]
+    return {f"{name}-{repeat}" if repeat else name for name, repeat in zip(names, repeats, strict=True)}
 
 
 @pages
 def test_every_relative_link_and_picture_leads_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
-    files = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
-    assert [file for file in files if not (page.parent / file).exists()] == []
+    for link in links_of(page.read_text(encoding="utf-8")):
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors_of(target.read_text(encoding="utf-8")), link
+
+
+def test_an_anchor_follows_the_rule_of_github() -> None:
+    text = "# `fgsm` (Eq. 1)\n```sh\n# no heading\n```\n## version × name\n### By-kind of_pixel\n## `fgsm` (Eq. 1)\n"
+    assert anchors_of(text) == {"fgsm-eq-1", "version--name", "by-kind-of_pixel", "fgsm-eq-1-1"}
+
+
+def test_every_page_that_code_or_a_page_names_exists() -> None:
+    files = [path for folder in CODE for path in (ROOT / folder).rglob("*.py")] + [ROOT / "Makefile", *PAGES]
+    named = {
+        page for file in files for page in re.findall(r"(?<![\w/])docs/[\w-]+\.md", file.read_text(encoding="utf-8"))
+    }
+    assert sorted(page for page in named if not (ROOT / page).exists()) == []
+
+
+def test_the_index_names_every_page_once() -> None:
+    links = links_of((ROOT / "docs/README.md").read_text(encoding="utf-8"))
+    assert sorted(links) == [page.name for page in DOCS if page.name != "README.md"]
 
 
 @pages
@@ -30,4 +65,4 @@ def test_no_placeholder_is_left(page: Path) -> None:
 def test_every_command_that_is_named_exists(page: Path) -> None:
     named = re.findall(r"(?:`|^ {4,})segeval ([a-z][\w-]*)", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert set(named) <= command_line.commands.keys()
-    assert named or page.name != "README.md"
+    assert named or page != ROOT / "README.md"

@@ -1,6 +1,6 @@
 """Which operators and element types the ONNX parsers of TensorRT 8.5 to 11 take.
 
-From the parser's own support matrix (github.com/onnx/onnx-tensorrt, docs/operators.md of 8.5-GA and 10.1-GA): an
+From the parser's own support matrix (github.com/onnx/onnx-tensorrt/docs/operators.md of 8.5-GA and 10.1-GA): an
 operator is listed if both have it, with the types that both take. TensorRT reads int64 as int32 in 8.x, so the two
 count as one. Types that only newer versions take (bfloat16, fp8, int4) are not listed.
 """
