@@ -121,6 +121,12 @@ def test_images_stop_each_by_itself() -> None:
     assert alone.curve == second.curve
 
 
+def test_what_becomes_of_an_image_that_is_done_is_no_error() -> None:
+    """Its logits of 0 have no gradient, and an attack may divide by that."""
+    outcomes = run([[(0, 0.0)] * 2, [(16, 1.0), (2, 1.0)], [(0, float("nan")), (16, 2.0)]], "best", 1.0)
+    assert [(outcome.step, len(outcome.curve)) for outcome in outcomes] == [(1, 2), (2, 3)]
+
+
 def test_a_batch_ends_when_its_last_image_is_finished() -> None:
     ticks: list[int] = []
     outcomes = run(
