@@ -12,22 +12,18 @@ def is_finite(values: Tensor) -> bool:
     return bool(values.sum().isfinite()) or all(bool(end.isfinite()) for end in torch.aminmax(values))
 
 
-def labels_of(logits: Tensor, largest: Tensor | None = None) -> Tensor:
-    """(N, H, W) uint8, the first class with the largest logit.
+def labels_of(logits: Tensor) -> Tensor:
+    """(N, H, W) uint8, the first class with the largest logit of (N, C, H, W) finite ones.
 
     On the CPU a comparison per class takes a tenth of `torch.argmax` (docs/speed.md).
-
-    Args:
-        logits: (N, C, H, W).
-        largest: (N, H, W) the largest logit of each pixel, where it is known; finite.
     """
     logits = logits.detach()
     if logits.device.type != "cpu":
         return logits.argmax(1).byte()
-    highest = logits.amax(1) if largest is None else largest
-    labels = np.zeros(highest.shape, np.uint8)
-    for image, top, found in zip(logits.numpy(), highest.numpy(), labels, strict=True):
-        where_first(image, top, found)
+    largest = logits.amax(1)
+    labels = np.zeros(largest.shape, np.uint8)
+    for image, own, found in zip(logits.numpy(), largest.numpy(), labels, strict=True):
+        where_first(image, own, found)
     return torch.from_numpy(labels)
 
 

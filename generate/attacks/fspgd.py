@@ -65,8 +65,8 @@ class FSPGD(SignedSteps):
             ]
 
         def found(x: Tensor, progress: float) -> tuple[tuple[Tensor, ...], Tensor]:
-            seen = problem.seen(x)
-            shown = [with_features(network, seen, number) for network, number in watched]
+            seen = problem.seen(x)[problem.left]
+            shown = [tuple(map(problem.filled, with_features(network, seen, number))) for network, number in watched]
             losses = [each.loss(features, progress) for each, (_, features) in zip(similarities, shown, strict=True)]
             return tuple(logits for logits, _ in shown), torch.stack(losses).sum(0)
 

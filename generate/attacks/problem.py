@@ -98,8 +98,18 @@ class Problem:
         seen = self.seen(images)
         if not self.done:
             return tuple(network(seen) for network in self.networks)
-        left = torch.tensor([number for number in range(len(seen)) if number not in self.done], device=seen.device)
-        return tuple(among(network(seen[left]), left, len(seen)) for network in self.networks)
+        seen = seen[self.left]
+        return tuple(self.filled(network(seen)) for network in self.networks)
+
+    @property
+    def left(self) -> Tensor:
+        """(M,) numbers of the images that are not done."""
+        numbers = [number for number in range(len(self.clean)) if number not in self.done]
+        return torch.tensor(numbers, device=self.clean.device)
+
+    def filled(self, found: Tensor) -> Tensor:
+        """(N, …) what was found of the images that are `left` (M, …), and 0 for those that are done."""
+        return found.new_zeros(len(self.clean), *found.shape[1:]).index_copy(0, self.left, found)
 
     def seen(self, images: Tensor) -> Tensor:
         """What the networks see of images in [0, 1]; the gradient passes as if they were not rounded."""
@@ -190,11 +200,6 @@ class Problem:
         """
         drawn = [torch.rand(self.clean.shape[1:], generator=generator(seed, stream)) for seed in self.seeds]
         return low + (high - low) * torch.stack(drawn).to(self.clean)
-
-
-def among(logits: Tensor, numbers: Tensor, count: int) -> Tensor:
-    """Logits of the images `numbers` (M,) of a batch of `count`, with 0 for the others."""
-    return logits.new_zeros(count, *logits.shape[1:]).index_copy(0, numbers, logits)
 
 
 def mean_weights(region: Tensor) -> Tensor:

@@ -152,6 +152,7 @@ def run_attack(
         limits: per image and spec, the mean change in levels that the saved image may have.
         tick: called with the number of steps taken.
     """
+    problem = replace(problem, done=set())
     needed = specs[0].dithered or any(limit is not None for row in limits for limit in row)
     lifts = problem.lifts.cpu().numpy() if needed else np.zeros(len(clean))
     aim = float(getattr(attack, "aim", 1.0))
@@ -168,7 +169,6 @@ def run_attack(
         )
         for meter, image, drawn, row, seen in zip(meters, clean, lifts, limits, shown, strict=True)
     ]
-    problem.done.clear()
     for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
         measure(tracks, candidate, step, specs[0], names, problem)
         tick(step)
@@ -204,11 +204,10 @@ def measure(
     Raises EngineError if it is not finite: the argmax of nothing would count as the first class.
     """
     means, phi_means = mean_changes(candidate.images, problem)
-    largest = [logits.detach().amax(1) for logits in candidate.logits]
     changes = [mean for number, mean in enumerate(means) if number not in problem.done]
-    if not (isfinite(sum(changes)) and all(is_finite(each) for each in largest)):
+    if not (isfinite(sum(changes)) and all(map(is_finite, candidate.logits))):
         raise EngineError(f"{spec.label} diverged at step {step}", "change its settings with --set, or report this")
-    answers = [labels_of(*each).cpu().numpy() for each in zip(candidate.logits, largest, strict=True)]
+    answers = [labels_of(logits).cpu().numpy() for logits in candidate.logits]
     for index, track in enumerate(tracks):
         if track.finished or track.over == candidate.restart:
             continue

@@ -70,6 +70,7 @@ def test_there_is_a_sample_for_every_image_scope_and_preset(attack: str, crafted
 @pytest.mark.parametrize("attack", NAMES)
 def test_budget_and_mask_hold_in_the_saved_images(attack: str, crafted: Crafted) -> None:
     folder = crafted(attack)
+    changed = set()
     for sample in folder.samples():
         spec = specs(folder)[sample.attack]
         clean, adversarial = (pixels(folder, sample.files[name]).astype(int) for name in ("clean", "adversarial"))
@@ -78,12 +79,14 @@ def test_budget_and_mask_hold_in_the_saved_images(attack: str, crafted: Crafted)
         if not change.any():  # where no step reaches anything, the clean image it starts at is as good
             assert not any(counts.hit for step in sample.curve for counts in step.counts.values())
             continue
+        changed.add(spec.label)
         if spec.budget is not None:
             assert change.max() <= spec.budget
         if spec.scope == "local":
             assert not change[~phi].any()
         else:
             assert change[~phi].any()
+    assert changed == set(specs(folder))
 
 
 @pytest.mark.parametrize("attack", NAMES)

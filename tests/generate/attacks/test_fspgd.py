@@ -115,6 +115,34 @@ def test_the_loss_is_a_mean_of_cosines_of_positions_and_pairs(
         assert float(found[index]) == pytest.approx(expected, abs=1e-7)
 
 
+def test_images_that_are_done_are_not_computed(several_classes: Problems) -> None:
+    given, asked = several_classes("full"), list[int]()
+
+    class Counted:
+        spec = given.networks[0].spec
+
+        def __call__(self, images: Tensor) -> Tensor:
+            asked.append(len(images))
+            return given.networks[0](images)
+
+    problem = replace(given, networks=(Counted(),))
+    objective = FSPGD().objective(problem)
+
+    def computed() -> tuple[Tensor, Tensor, Tensor]:
+        asked.clear()
+        x = given.clean.clone().requires_grad_()
+        (logits,), loss = objective(x, 0.3)
+        return logits, loss, torch.autograd.grad(loss.sum(), x)[0]
+
+    whole = computed()
+    assert asked == [1, 1, 1]
+    problem.done.add(1)
+    for found, expected in zip(computed(), whole, strict=True):
+        assert torch.equal(found[[0, 2]], expected[[0, 2]])
+        assert expected[1].any() and not found[1].any()
+    assert asked == [1, 1]
+
+
 def test_positions_of_several_pixels_count_by_their_shares(several_classes: Problems) -> None:
     """Features of the image's size whose blocks are alike, and the same at a position per block."""
     given = several_classes("full", torch.float64)

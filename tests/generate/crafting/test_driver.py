@@ -96,6 +96,18 @@ def test_an_attack_that_diverges_is_an_error_and_no_success() -> None:
         run([[(0, 0.0)], [(9, float("nan"))]])
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_one_logit_that_is_not_finite_is_an_error_and_no_success(bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever class it is of: the first pixel still shows the target, the last one what it did."""
+    whole = answer(9)
+    for place in ((1 - TARGET, 0, 0), (TARGET, 3, 3)):
+        broken = whole.clone()
+        broken[place] = bad
+        monkeypatch.setattr(f"{__name__}.answer", lambda hit, given=broken: given if hit else whole)
+        with pytest.raises(EngineError, match="scripted-local diverged at step 1"):
+            run([[(0, 0.0)], [(9, 1.0)]])
+
+
 def test_images_stop_each_by_itself() -> None:
     script = [[(hit, float(step)), (2 * step, step + 10.0)] for step, hit in enumerate([0, 16, 3, 4, 5])]
     ticks: list[int] = []
@@ -107,6 +119,12 @@ def test_images_stop_each_by_itself() -> None:
     assert ticks == [0, 1, 2, 3, 4]
     alone = run([[step[1]] for step in script], keep="last", stop_at=0.5)[0]
     assert alone.curve == second.curve
+
+
+def test_what_becomes_of_an_image_that_is_done_is_no_error() -> None:
+    """Its logits of 0 have no gradient, and an attack may divide by that."""
+    outcomes = run([[(0, 0.0)] * 2, [(16, 1.0), (2, 1.0)], [(0, float("nan")), (16, 2.0)]], "best", 1.0)
+    assert [(outcome.step, len(outcome.curve)) for outcome in outcomes] == [(1, 2), (2, 3)]
 
 
 def test_a_batch_ends_when_its_last_image_is_finished() -> None:
@@ -135,11 +153,10 @@ def test_no_network_is_asked_about_an_image_that_is_done() -> None:
     spec = AttackSpec("fgsm", "default", "full", 20, "best", 1.0, 8.0, {})
     meters = [AttackMeter(mask.numpy(), GOAL) for mask in phi]
     attack = FGSM(budget=8.0, step=1.0)
-    for _ in range(2):
-        asked.clear()
-        outcomes = run_attack(attack, [spec], problem, ["victim"], meters, clean, [[None]] * 2, lambda step: None)
-        assert [outcome[0].step for outcome in outcomes] == [1, 8]
-        assert asked == [2, 2] + [1] * 7
+    outcomes = run_attack(attack, [spec], problem, ["victim"], meters, clean, [[None]] * 2, lambda step: None)
+    assert [outcome[0].step for outcome in outcomes] == [1, 8]
+    assert asked == [2, 2] + [1] * 7
+    assert not problem.done, "the images are done for this attack alone"
 
 
 def test_within_a_mean_change_the_best_iterate_that_keeps_it_is_saved() -> None:

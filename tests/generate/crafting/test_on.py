@@ -115,6 +115,23 @@ def test_what_networks_see_dithered_is_what_is_saved(several_classes: Callable[.
     assert float((seen - images).mean()) * 255 == pytest.approx(0, abs=0.05)
 
 
+@pytest.mark.parametrize("drawn", [0.0, 1.0 - 2**-24])
+def test_a_whole_level_is_seen_as_it_is_whatever_is_drawn(
+    drawn: float, several_classes: Callable[..., Problem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them, also at the ends of every budget, which float32 misses by rounding."""
+    given = several_classes("full")
+    levels = torch.arange(256.0).view(1, 1, 16, 16).expand(1, 3, 16, 16)
+    monkeypatch.setattr(torch, "rand", lambda size, generator: torch.full(size, drawn))
+    phi = torch.ones_like(levels[:, 0], dtype=torch.bool)
+    problem = replace(given, clean=levels / 255, phi=phi, seeds=(0,), dithered=True)
+    assert torch.equal(problem.seen(problem.clean), problem.clean)
+    for radius in range(1, 256):
+        ball = problem.linf(radius)
+        assert torch.equal((problem.seen(ball.lowest) * 255).round(), (levels - radius).clamp(min=0))
+        assert torch.equal((problem.seen(ball.highest) * 255).round(), (levels + radius).clamp(max=255))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
