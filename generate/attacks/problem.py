@@ -86,12 +86,12 @@ class Problem:
     @cached_property
     def region_weights(self) -> Tensor:
         """(N, H, W) with which values are summed up to their mean over the region; 0 where it is empty."""
-        return mean_weights(self.region).to(self.clean)
+        return mean_weights(self.region, self.clean.dtype)
 
     @cached_property
     def phi_weights(self) -> Tensor:
         """(N, H, W) float64, with which values are summed up to their mean over φ; 0 where it is empty."""
-        return mean_weights(self.phi)
+        return mean_weights(self.phi, torch.float64)
 
     def logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits (N, C, H, W) of every network, 0 for images that are done."""
@@ -202,9 +202,9 @@ class Problem:
         return low + (high - low) * torch.stack(drawn).to(self.clean)
 
 
-def mean_weights(region: Tensor) -> Tensor:
-    """(N, H, W) float64 of a boolean region."""
-    inside = region.double()
+def mean_weights(region: Tensor, dtype: torch.dtype) -> Tensor:
+    """(N, H, W) of a boolean region."""
+    inside = region.to(dtype)
     return inside / inside.sum((1, 2), keepdim=True).clamp(min=1)
 
 
