@@ -22,7 +22,7 @@ from segeval_runner.described import Input, Kind, Layout, Output
 
 from .check import USUAL
 from .kinds import kind_of
-from .trials import IMAGENET, Labelled, Trial, trials
+from .trials import CLEARLY, IMAGENET, Labelled, Trial, trials
 
 
 @dataclass
@@ -210,7 +210,7 @@ def settle(draft: Draft) -> None:
     draft.card = replace(draft.card, input=best.input)
     found = f"best of {len(draft.trials)} tried: mIoU {100 * best.miou:.1f} %"
     draft.found["input.range"] = found + (f"; next: {others[0].said}, {100 * others[0].miou:.1f} %" if others else "")
-    near = [each for each in others if each.miou > best.miou - 0.02]
+    near = [each for each in others if each.miou > best.miou - CLEARLY]
     poor = best.miou < max(0.15, 1.5 / len(draft.card.outputs))
     for key in ("input.colour", "input.range"):
         draft.unsure.pop(key, None)

@@ -37,8 +37,6 @@ DEFAULT = "folder"
 DatasetName = Annotated[
     str | None, Option("--dataset", help="A name from `segeval ls datasets`.", show_default="folder with --data-root")
 ]
-TRIED = 3
-"""Images of a folder that normalizations are tried on."""
 
 
 @model.command()
@@ -219,6 +217,6 @@ def pair(image: Path, mask: Path) -> "list[Labelled]":
 
 def some_of(data: "Dataset") -> "list[Labelled]":
     """The first images of a dataset that have labels."""
-    from segeval.deploy.cards.trials import with_labels
+    from segeval.deploy.cards.trials import TRIED, with_labels
 
     return list(islice(with_labels(data), TRIED))
