@@ -67,6 +67,9 @@ def test_from_a_file_and_a_folder_to_a_report(
     assert "mIoU 100.0 % with RGB, ImageNet's mean and std" in ended.err
     text = Path("net.toml").read_text()
     assert re.search(r"^range = 1  # best of 10 tried: mIoU 100.0 %; next: \w+, .*, \d+\.\d %$", text, re.M), text
+    for key in ("mean", "std"):
+        guess = "  # unsure: the best of ten common ones; write those of your training"
+        assert re.search(rf"^{key} = \[.*\]{guess}$", text, re.M) and f"unsure: input.{key}: " in ended.err
     assert 'names = ["road", "car", "sky", "pole", "bus"]' in text and "size = [32, 48]" in text
     ended = call("model", "check", "net.toml", "--data-root", "data")
     assert ended.code == 0 and "clean mIoU on 4 images: 100.0 %" in ended.out, ended.out + ended.err
