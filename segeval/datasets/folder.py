@@ -14,6 +14,7 @@ from segeval.datasets.meaning import label_values
 from segeval.datasets.pair_lists import PAIR_LIST, read_pairs
 from segeval.datasets.panoptic import with_segments
 from segeval.datasets.patterns import NAME, SPLIT, parse_pattern
+from segeval.datasets.splits import no_split, require_folder_of_split
 from segeval.errors import DataError
 from segeval.files.sets import Resize
 
@@ -160,13 +161,12 @@ def layout_of(folder: Path, classes: ClassList) -> Layout:
 def matched(folder: Path, layout: Layout, split: str, classes: ClassList) -> list[Pair]:
     """The images of a split with their masks. Raises DataError if the split or its images are not there."""
     if layout.splits and split not in layout.splits:
-        raise DataError(f"{folder} has no split {split!r}", f"splits: {', '.join(layout.splits)}")
+        raise no_split(folder, split, layout.splits)
     where = f"{folder / CLASS_FILE}"
     images = parse_pattern(layout.images, split, IMAGE_SUFFIXES, f"{where}, images")
-    if SPLIT in layout.images and not (folder / images.folder).is_dir():
-        raise DataError(f"split {split!r}: no folder {folder / images.folder}", "choose another with --split")
-    need_folder(folder / images.folder, LAYOUT)
     masks = parse_pattern(layout.masks, split, MASK_SUFFIXES, f"{where}, masks") if layout.masks else None
+    require_folder_of_split(folder, (classes.images, classes.masks), split)
+    need_folder(folder / images.folder, LAYOUT)
     if masks and classes.masks:
         need_folder(folder / masks.folder, LAYOUT)
     named = masks.files(folder) if masks and (folder / masks.folder).is_dir() else []
