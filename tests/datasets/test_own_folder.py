@@ -133,8 +133,9 @@ def test_a_class_file_that_says_something_wrong_is_refused(root: Path, text: str
 
 def test_the_two_class_lists_are_not_given_together(root: Path) -> None:
     (root / "classes.txt").write_text("road\n")
-    with pytest.raises(DataError, match=r"both classes\.toml and classes\.txt"):
+    with pytest.raises(DataError, match=r"both classes\.toml and classes\.txt") as caught:
         open_folder(root)
+    assert "delete classes.txt. classes.toml lists the classes in the order of their labels" in caught.value.hint
 
 
 @pytest.mark.parametrize(
