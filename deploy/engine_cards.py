@@ -7,7 +7,8 @@ from typing import Literal
 
 from segeval.errors import ConfigurationError, nearest
 from segeval.models.cards.card import ENDS
-from segeval.models.cards.card_reading import input_of, output_of
+from segeval.models.cards.card_reading import CARD, input_of, output_of
+from segeval.models.cards.card_reading import INPUT as OF_NETWORK
 from segeval.models.cards.tables import Table, read_toml
 from segeval_runner.described import Input, Layout, Output
 
@@ -26,12 +27,26 @@ def read_card(file: Path, classes: Sequence[str]) -> tuple[Input, Output]:
         ConfigurationError: for a file that cannot be read, an unknown or missing key, or a value that cannot be.
     """
     _, whole = read_toml(file, f"a card is TOML:\n{ENDS}")
+    require_of_engine(whole)
     replace(whole, name="card").require_known(("input", "output"))
     for name in ("input", "output"):
         if not isinstance(whole.values.get(name), dict):
             raise ConfigurationError(f"{file}: the table [{name}] is missing", f"a card needs both:\n{ENDS}")
     image = card_input(whole.table("input"))
     return image, card_output(whole.table("output"), image.layout, classes)
+
+
+def require_of_engine(whole: Table) -> None:
+    """Raise ConfigurationError for the card of a network, naming what an engine's has not."""
+    image = whole.values.get("input")
+    keys = [key for key in whole.values if key in CARD and key not in ("input", "output")]
+    more = (
+        [f"input.{key}" for key in image if key in OF_NETWORK and key not in INPUT] if isinstance(image, dict) else []
+    )
+    if keys or more:
+        what = f"{whole.file} is the card of a network; an engine's card has only [input] and [output]"
+        hint = f"leave out {', '.join([*keys, *more])}; if the network needs this file, in a copy for --engine-card"
+        raise ConfigurationError(what, hint)
 
 
 def card_input(table: Table) -> Input:

@@ -66,7 +66,7 @@ class ClassTable:
 
     def named(self, name: str) -> str:
         """For a hint: the classes that were probably meant by a name that is none, and all there are."""
-        known = f"{self.name} has: {', '.join(self.names)}"
+        known = f"its classes: {', '.join(self.names)}"
         near = nearest(name.casefold(), dict.fromkeys(map(str.casefold, (*self.names, *self.canonical))))
         return f"{near} {known}" if near.startswith("did you mean") else known
 
@@ -217,23 +217,29 @@ class AttackTask:
             exact = [index for index in found if table.names[index].casefold() == self.target.casefold()]
             if len(exact) != 1:
                 raise ConfigurationError(
-                    f"task {self.name!r}: {self.target!r} is several classes of {table.name}: {own}"
+                    f"task {self.name!r}: {self.target!r} is several classes of {table.name!r}: {own}"
                 )
             return exact[0]
         if not found:
-            raise ConfigurationError(
-                f"task {self.name!r}: {table.name} has no class {self.target!r}", table.named(self.target)
-            )
+            what = f"task {self.name!r}: class table {table.name!r} has no class {self.target!r}"
+            raise ConfigurationError(what, self._hint(self.target, table))
         return found[0]
 
     def _goal(self, sources: tuple[int, ...], target: int | None, table: ClassTable) -> Goal:
         """The goal, once it was checked that there are sources and that the adversarial class is none of them."""
         if not sources:
-            what = f"task {self.name!r}: {table.name} has none of {', '.join(self.sources)}"
-            raise ConfigurationError(what, table.named(self.sources[0]))
+            what = f"task {self.name!r}: class table {table.name!r} has none of {', '.join(self.sources)}"
+            raise ConfigurationError(what, self._hint(self.sources[0], table))
         if target in sources:
             raise ConfigurationError(f"task {self.name!r}: {self.target!r} is both source and adversarial class")
         return Goal(sources, target, "lost" if target is None else "class")
+
+    def _hint(self, missing: str, table: ClassTable) -> str:
+        """What to do about a class that a table has not; of a registered task, whose classes nobody typed, also how."""
+        if self not in TASKS.values():
+            return table.named(missing)
+        own = f"name a task of these, as in --task {task_example(table)}"
+        return f'{table.named(missing)}; {own}, or give the one that is meant canonical = "{missing}"'
 
 
 ANY = "*"
@@ -274,6 +280,11 @@ def parse_task(text: str) -> AttackTask:
     slug = "+".join("any" if name == ANY else name for name in names)
     slug += "-lost" if target.strip() == ANY else "-to-" + target.strip()
     return AttackTask(re.sub(r"[^\w+-]+", "-", slug), names, target.strip())  # the name becomes a folder
+
+
+def task_example(table: ClassTable) -> str:
+    """A task in the names of a table, as it is typed."""
+    return f"{table.names[0]}:{table.names[-1] if len(table) > 1 else ANY}"
 
 
 def tasks_of(table: ClassTable) -> dict[str, Goal]:

@@ -29,7 +29,7 @@ from segeval.models.spec import fitting_size
 from segeval_runner.described import Resize
 
 from .kinds import kind_of
-from .trials import Labelled, with_labels
+from .trials import CLEARLY, TRIED, Labelled, Trial, other_trials, tried, with_labels
 
 USUAL = (256, 512)
 """(height, width) of the image that a network of any size is tried on where none is given."""
@@ -37,6 +37,8 @@ IMAGES = 5
 """With labels, that the clean mIoU is measured on."""
 BETTER = 0.01
 """Of mIoU, by which another way to enlarge the answer must fit better to be named."""
+SAME = 0.001
+"""Of mIoU, that rounding changes: of two inputs that fit alike, the first is named."""
 NEAR_CHANCE = 1.5
 """A clean mIoU below so many times that of guessing is no sign of a network that sees."""
 
@@ -140,12 +142,15 @@ def clean_score(segmenter: Segmenter, card: ModelCard, data: Dataset) -> Iterato
         yield Finding("no image has labels, so the clean mIoU is unknown", unknown=True)
         return
     doubt = worse_than_none(segmenter.spec.name, matrix, table)
-    near = miou < NEAR_CHANCE / len(table)
-    yield Finding(f"clean mIoU on {counted(len(seen), 'image')}: {100 * miou:.1f} %", doubt=bool(doubt) or near)
+    near, others = miou < NEAR_CHANCE / len(table), list(input_doubted(segmenter, card, examples))
+    yield Finding(
+        f"clean mIoU on {counted(len(seen), 'image')}: {100 * miou:.1f} %", doubt=bool(doubt or others) or near
+    )
     if doubt or near:
         yield Finding(
             doubt or "that is what guessing would get: check colour, range, mean, std and the class order", True
         )
+    yield from others
     if len(np.unique(np.stack(seen) if len({each.shape for each in seen}) == 1 else seen[0])) == 1:
         yield Finding("it gives one class everywhere", doubt=True)
     yield from resize_doubted(card, examples, seen[0], miou)
@@ -160,6 +165,32 @@ def scored(segmenter: Segmenter, examples: Sequence[Labelled]) -> tuple[Confusio
         seen.append(predict(segmenter, example.image, f"image {example.id}"))
         matrix.update(example.labels, seen[-1])
     return matrix, seen
+
+
+def input_doubted(segmenter: Segmenter, card: ModelCard, examples: Sequence[Labelled]) -> Iterator[Finding]:
+    """A doubt about [input], if another one fits the labels clearly better.
+
+    Args:
+        segmenter: of the card.
+        card: of the network.
+        examples: images with labels.
+    """
+    few, device = examples[:TRIED], str(segmenter.mean.device)
+    own = tried(card, segmenter.network, "", card.input, few, device).miou
+    others = other_trials(card, segmenter, few)
+    best = next((trial for trial in others if trial.miou > max(each.miou for each in others) - SAME), None)
+    if best is not None and best.miou > own + CLEARLY:
+        yield Finding(
+            f"clean mIoU on {counted(len(few), 'image')}: {100 * own:.1f} %; with {best.said} it would be "
+            f"{100 * best.miou:.1f} %: check {questioned(card, best)}",
+            True,
+        )
+
+
+def questioned(card: ModelCard, other: Trial) -> str:
+    """The keys of [input] that are other in a trial than in the card."""
+    keys = [key for key in ("colour", "range", "mean", "std") if getattr(card.input, key) != getattr(other.input, key)]
+    return ", ".join(f"input.{key}" for key in keys)
 
 
 def resize_doubted(card: ModelCard, examples: Sequence[Labelled], first: Labels, miou: float) -> Iterator[Finding]:

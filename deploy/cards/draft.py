@@ -22,7 +22,10 @@ from segeval_runner.described import Input, Kind, Layout, Output
 
 from .check import USUAL
 from .kinds import kind_of
-from .trials import IMAGENET, Labelled, Trial, trials
+from .trials import CLEARLY, IMAGENET, Labelled, Trial, trials
+
+NORMALIZED = ("input.range", "input.mean", "input.std")
+"""What no file says of normalization."""
 
 
 @dataclass
@@ -93,10 +96,10 @@ def described(model: ModelProto, takes_bytes: bool, file: Path, out: Path, table
     size = (inner[0], inner[1]) if all(inner) else None
     wanted = replace(IMAGENET, layout=layout)
     guess = "the file does not say it; this is what most networks of PyTorch take"
-    unsure.update({"input.colour": guess, "input.range": guess})
+    unsure["input.colour"] = guess
     if takes_bytes:
-        wanted = Input(layout, "RGB", 255.0)
-        unsure["input.range"] = "the file takes bytes, so that it should normalize them itself"
+        wanted, guess = Input(layout, "RGB", 255.0), "the file takes bytes, so that it should normalize them itself"
+    unsure.update(dict.fromkeys(NORMALIZED, guess))
     output, channels = answered(model, image, file, size or USUAL, wanted, unsure)
     names, extra = classes_of(channels, table, unsure)
     source = Source("onnx", Path(os.path.relpath(file, out.parent)).as_posix())
@@ -210,8 +213,9 @@ def settle(draft: Draft) -> None:
     draft.card = replace(draft.card, input=best.input)
     found = f"best of {len(draft.trials)} tried: mIoU {100 * best.miou:.1f} %"
     draft.found["input.range"] = found + (f"; next: {others[0].said}, {100 * others[0].miou:.1f} %" if others else "")
-    near = [each for each in others if each.miou > best.miou - 0.02]
+    near = [each for each in others if each.miou > best.miou - CLEARLY]
     poor = best.miou < max(0.15, 1.5 / len(draft.card.outputs))
+    draft.unsure.update(dict.fromkeys(NORMALIZED[1:], "the best of ten common ones; write those of your training"))
     for key in ("input.colour", "input.range"):
         draft.unsure.pop(key, None)
         if poor:

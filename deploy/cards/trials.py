@@ -1,6 +1,7 @@
 """Which colour order and normalization a network was trained with, tried on images with labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -10,14 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segeval.datasets import Dataset
-from segeval.errors import DataError
+from segeval.errors import ConfigurationError, DataError, EngineError
 from segeval.files.images import RgbImage
 from segeval.metrics import ConfusionMatrix, Labels
 from segeval.models import Segmenter
 from segeval.models.cards import ModelCard
 from segeval.models.soundness import predict
 from segeval.models.spec import fitting_size
-from segeval_runner.described import Colour, Input
+from segeval_runner.described import Colour, Input, Layout
+
+from ..doubts import other_descriptions
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PLAIN, ONES, HALVES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5)
@@ -31,6 +34,10 @@ NORMALIZATIONS: dict[str, tuple[float, tuple[float, float, float], tuple[float, 
     "0 to 255 less ImageNet's mean": (255.0, (123.675, 116.28, 103.53), ONES),
 }
 """What networks are usually trained with: range, mean and std in RGB order."""
+TRIED = 3
+"""Images with labels that inputs are tried on."""
+CLEARLY = 0.02
+"""Of mIoU, by which one input must fit the labels better than another to be told from it."""
 UNLABELLED = 50
 """Images without labels that are looked at before it is believed that a dataset has none."""
 
@@ -70,15 +77,60 @@ def trials(card: ModelCard, network: torch.nn.Module, labelled: Sequence[Labelle
         labelled: images, which are brought to a size that the network takes.
     """
     fitting = [fitted(card, each) for each in labelled]
-    found = []
-    for colour, (said, (brightest, mean, std)) in product(("RGB", "BGR"), NORMALIZATIONS.items()):
-        wanted = with_colour(Input(card.input.layout, "RGB", brightest, mean, std), "BGR" if colour == "BGR" else "RGB")
-        segmenter = Segmenter(replace(card, input=wanted).spec, network)
-        matrix = ConfusionMatrix(len(card.table))
-        for each in fitting:
-            matrix.update(each.labels, predict(segmenter, each.image))
-        found.append(Trial(wanted, f"{colour}, {said}", matrix.mean_iou() or 0.0))
-    return sorted(found, key=lambda trial: -trial.miou)
+    usual = usual_inputs(card.input.layout).items()
+    return sorted((tried(card, network, *each, fitting) for each in usual), key=lambda trial: -trial.miou)
+
+
+def other_trials(card: ModelCard, segmenter: Segmenter, labelled: Sequence[Labelled]) -> list[Trial]:
+    """What may have been meant by the input of a card: other values of single keys, then all usual inputs.
+
+    Args:
+        card: of the network.
+        segmenter: of the card.
+        labelled: images of a size that the network takes.
+    """
+    others = {**other_descriptions(card.input), **usual_inputs(card.input.layout)}
+    found = list[Trial]()
+    for said, wanted in others.items():
+        if wanted == card.input or any(wanted == trial.input for trial in found):
+            continue
+        with suppress(ConfigurationError, EngineError):  # mean and std of another range, answers that are not finite
+            found.append(tried(card, segmenter.network, said, wanted, labelled, str(segmenter.mean.device)))
+    return found
+
+
+def tried(
+    card: ModelCard,
+    network: torch.nn.Module,
+    said: str,
+    wanted: Input,
+    labelled: Sequence[Labelled],
+    device: str = "cpu",
+) -> Trial:
+    """A network on images that are prepared in one way.
+
+    Args:
+        card: of the network.
+        network: of the card, without normalization.
+        said: the way in words.
+        wanted: the way.
+        labelled: images of a size that the network takes.
+        device: of the network.
+    """
+    segmenter = Segmenter(replace(card, input=wanted).spec, network).to(device)
+    matrix = ConfusionMatrix(len(card.table))
+    for each in labelled:
+        matrix.update(each.labels, predict(segmenter, each.image))
+    return Trial(wanted, said, matrix.mean_iou() or 0.0)
+
+
+def usual_inputs(layout: Layout) -> Mapping[str, Input]:
+    """Every usual colour order and normalization, in words."""
+    colours: tuple[Colour, ...] = ("RGB", "BGR")
+    return {
+        f"{colour}, {said}": with_colour(Input(layout, "RGB", *numbers), colour)
+        for colour, (said, numbers) in product(colours, NORMALIZATIONS.items())
+    }
 
 
 def with_labels(data: Dataset) -> Iterator[Labelled]:

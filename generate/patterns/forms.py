@@ -31,5 +31,7 @@ def region_of(form: Form, table: ClassTable) -> tuple[int, ...]:
     names = [name.strip() for name in str(getattr(form, "region", "")).split(",") if name.strip()]
     for name in names:
         if not table.find_all(name):
-            raise ConfigurationError(f"region={name!r}: {table.name} has no such class", table.named(name))
+            raise ConfigurationError(
+                f"region={name!r}: class table {table.name!r} has no such class", table.named(name)
+            )
     return tuple(index for name in names for index in table.find_all(name))

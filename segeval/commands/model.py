@@ -1,6 +1,7 @@
 """``segeval model``: model cards, which describe the user's own networks."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -37,8 +38,6 @@ DEFAULT = "folder"
 DatasetName = Annotated[
     str | None, Option("--dataset", help="A name from `segeval ls datasets`.", show_default="folder with --data-root")
 ]
-TRIED = 3
-"""Images of a folder that normalizations are tried on."""
 
 
 @model.command()
@@ -127,6 +126,8 @@ def check(
         typer.echo(f"{'warning' if finding.doubt or finding.unknown else 'ok'}: {finding.text}")
         doubts += finding.doubt
     if not doubts:
+        for line in told_of_tasks(card, read.table, pictures):
+            say(line)
         say(how_to_attack(card, read.table, pictures, wanted))
 
 
@@ -188,6 +189,15 @@ def how_to_attack(card: Path, table: "ClassTable", pictures: Pictures, size: tup
     return f"next: {command('craft', '--out', 'runs/set', *words)}"
 
 
+def told_of_tasks(card: Path, table: "ClassTable", pictures: Pictures) -> Iterator[str]:
+    """How to name a task, where the classes do not allow the usual one."""
+    from segeval.classes import task_example, tasks_of
+
+    if pictures.given and USUAL_TASK not in tasks_of(table):
+        own, more = shlex.join(["--task", task_example(table)]), command("ls", "tasks", "--model", card)
+        yield f"{USUAL_TASK} needs other classes; a task of yours is {own}, more: {more}"
+
+
 def numbered_classes(name: str) -> "ClassTable":
     """For a folder that names no classes: what stands for those of the network until its outputs are counted."""
     from segeval.classes import ClassTable
@@ -219,6 +229,6 @@ def pair(image: Path, mask: Path) -> "list[Labelled]":
 
 def some_of(data: "Dataset") -> "list[Labelled]":
     """The first images of a dataset that have labels."""
-    from segeval.deploy.cards.trials import with_labels
+    from segeval.deploy.cards.trials import TRIED, with_labels
 
     return list(islice(with_labels(data), TRIED))

@@ -6,6 +6,7 @@ from segeval.classes import CAMVID
 from segeval.datasets.dataset import Size
 from segeval.datasets.files import FileDataset, find_root, list_files, need_folder, pair_by_stem
 from segeval.datasets.meaning import label_values
+from segeval.datasets.splits import no_split
 from segeval.errors import DataError
 from segeval.files.sets import Resize
 
@@ -29,7 +30,7 @@ def open_camvid(
         DataError: if the folder or split is missing, or an image has no label file or the other way round.
     """
     if split not in SPLITS:
-        raise DataError(f"camvid has no split {split!r}", f"splits: {', '.join(SPLITS)}")
+        raise no_split("camvid", split, SPLITS)
     folder = find_root("camvid", root, LAYOUT)
     images = need_folder(folder / split, LAYOUT)
     annotations = need_folder(folder / f"{split}annot", LAYOUT)

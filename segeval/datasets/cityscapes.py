@@ -7,6 +7,7 @@ from segeval.classes import CITYSCAPES, IGNORE
 from segeval.datasets.dataset import Size
 from segeval.datasets.files import FileDataset, LabelFile, Pair, find_root, list_files, need_folder
 from segeval.datasets.meaning import Meaning, label_values
+from segeval.datasets.splits import no_split
 from segeval.errors import DataError
 from segeval.files.sets import Resize
 
@@ -69,7 +70,7 @@ def _official(root: Path, split: str) -> list[Pair]:
     folders = root / "leftImg8bit"
     splits = sorted(path.name for path in folders.iterdir() if path.is_dir())
     if split not in splits:
-        raise DataError(f"{folders} has no split {split!r}", f"splits: {', '.join(splits)}")
+        raise no_split(folders, split, splits)
     cities = sorted(path for path in need_folder(folders / split, LAYOUT).iterdir() if path.is_dir())
     if not cities:
         raise DataError(f"{folders / split} has no city folders", f"Expected: {LAYOUT}")
@@ -113,5 +114,5 @@ def _bare(root: Path, split: str) -> tuple[list[Pair], list[str]]:
     chosen = [image for image in images if split in ("all", city_split(image.name))]
     if not chosen:
         here = sorted({city_split(image.name) for image in images})
-        raise DataError(f"{root} has no frames of split {split!r}", f"splits here: {', '.join([*here, 'all'])}")
+        raise no_split(root, split, [*here, "all"])
     return _pairs(chosen, root), [image.name.removesuffix(IMAGE_ENDING) for image in images if image not in chosen]

@@ -1,15 +1,17 @@
 """classes.toml: names, colours and canonical names of classes, what the values of label files mean, where files are."""
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import starmap
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from segeval.classes import IGNORE, TABLES, ClassTable, Rgb
-from segeval.datasets.class_lists import ClassList, NamedClass, meaning_of, rgb, table_of
+from segeval.datasets.class_lists import CLASS_FILE, ClassList, NamedClass, meaning_of, rgb, table_of
 from segeval.datasets.meaning import MOST_VALUE, UNKNOWN, Form, Meaning, hexadecimal
 from segeval.errors import DataError, nearest
 
@@ -17,6 +19,10 @@ IGNORED = "ignore"
 OTHERS = "others"
 SIGNED = (255, 65535)
 """What -1 is in files without signs."""
+NEEDED = (
+    f'{CLASS_FILE} lists the classes in the order of their labels, as in classes = ["road", "car"], or names a table'
+)
+"""What to do about a classes.toml without classes."""
 CLASS_KEYS = ("name", "colour", "canonical")
 
 
@@ -104,7 +110,7 @@ def require_keys(where: str, found: Mapping[str, Any], known: Iterable[str]) -> 
 def classes_of(path: Path, written: ClassFile) -> tuple[ClassTable, Meaning]:
     """The class table, and the meaning of label files without [map]."""
     if bool(written.table) == bool(written.classes):
-        raise DataError(f"{path}: it needs either classes or table", 'as in classes = ["road", "car"]')
+        raise DataError(f"{path}: it needs either classes or table", NEEDED)
     if written.table:
         if written.table not in TABLES:
             raise DataError(f"{path}: unknown class table {written.table!r}", nearest(written.table, TABLES))
@@ -115,6 +121,19 @@ def classes_of(path: Path, written: ClassFile) -> tuple[ClassTable, Meaning]:
         table, meaning = table_of(path, [replace(each, line=f", class {place}") for place, each in enumerate(named)])
     shifted = {value + written.first * (index != IGNORE): index for value, index in meaning.values.items()}
     return table, replace(meaning, values=shifted)
+
+
+def as_class_file(listed: ClassList) -> str:
+    """What a classes.txt says, in the words of a classes.toml."""
+    if listed.table in TABLES.values():
+        return f'table = "{listed.table.name}"'
+    colours = {index: hexadecimal(colour) for colour, index in listed.meaning.colours.items()}
+
+    def entry(index: int, name: str) -> str:
+        text = json.dumps(name, ensure_ascii=False)
+        return f'{{name = {text}, colour = "{colours[index]}"}}' if index in colours else text
+
+    return f"classes = [{', '.join(starmap(entry, enumerate(listed.table.names)))}]"
 
 
 def mapped(path: Path, written: ClassFile, table: ClassTable, meaning: Meaning) -> Meaning:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segeval.classes import ClassTable
 from segeval.datasets.binary import black_and_white, is_black_and_white, told_of_black_and_white
-from segeval.datasets.class_files import ignoring, read_class_file
+from segeval.datasets.class_files import NEEDED, as_class_file, ignoring, read_class_file
 from segeval.datasets.class_lists import CLASS_FILE, CLASS_LIST, ClassList, read_text_list
 from segeval.datasets.dataset import Size
 from segeval.datasets.files import IMAGE_SUFFIXES, FileDataset, Pair, has_ending, need_folder, pair_by_name
@@ -14,6 +14,7 @@ from segeval.datasets.meaning import label_values
 from segeval.datasets.pair_lists import PAIR_LIST, read_pairs
 from segeval.datasets.panoptic import with_segments
 from segeval.datasets.patterns import NAME, SPLIT, parse_pattern
+from segeval.datasets.splits import no_split, require_folder_of_split
 from segeval.errors import DataError
 from segeval.files.sets import Resize
 
@@ -104,15 +105,20 @@ def told_of(folder: Path, classes: ClassList, pairs: Sequence[Pair]) -> list[str
     elif missing and found and not classes.images and not (folder / PAIR_LIST).exists():
         notes.append(
             f"no image has a mask: masks are looked for in masks/, and not in {found[0]}/ that is there. "
-            f"{told_of_place(layout_of(folder, classes), found[0])}"
+            f"{told_of_place(folder, classes, found[0])}"
         )
     return notes
 
 
-def told_of_place(layout: Layout, found: str) -> str:
-    """What to do about masks that lie in the folders `found`."""
-    lines = f'images = "{layout.images}" and masks = "{layout.masks.replace("masks", found)}"'
-    return f"Rename it to masks, or write {lines} into classes.toml, in place of classes.txt"
+def told_of_place(folder: Path, classes: ClassList, found: str) -> str:
+    """What to do about masks that lie in the folders `found`: all that a classes.toml has to say."""
+    layout = layout_of(folder, classes)
+    lines = f'images = "{layout.images}"\nmasks = "{layout.masks.replace("masks", found)}"'
+    if (folder / CLASS_FILE).exists():
+        return f"Rename it to masks, or add to {folder / CLASS_FILE}, above every [table]:\n{lines}"
+    listed = as_class_file(classes) if has_class_list(folder) else "classes = [...]  # names in the order of the labels"
+    removed = f"delete {folder / CLASS_LIST} and " if has_class_list(folder) else ""
+    return f"Rename it to masks, or {removed}write {folder / CLASS_FILE}:\n{listed}\n{lines}"
 
 
 def has_class_list(folder: Path) -> bool:
@@ -128,7 +134,7 @@ def read_class_list(folder: Path, table: ClassTable | None, ignore: Sequence[int
         return ClassList(table, label_values(table), stated=True)
     if (folder / CLASS_FILE).exists():
         if (folder / CLASS_LIST).exists():
-            raise DataError(f"{folder} has both {CLASS_FILE} and {CLASS_LIST}", "remove one of them")
+            raise DataError(f"{folder} has both {CLASS_FILE} and {CLASS_LIST}", f"delete {CLASS_LIST}. {NEEDED}")
         return read_class_file(folder / CLASS_FILE, ignore)
     listed = read_text_list(folder / CLASS_LIST)
     if not ignore:
@@ -160,13 +166,12 @@ def layout_of(folder: Path, classes: ClassList) -> Layout:
 def matched(folder: Path, layout: Layout, split: str, classes: ClassList) -> list[Pair]:
     """The images of a split with their masks. Raises DataError if the split or its images are not there."""
     if layout.splits and split not in layout.splits:
-        raise DataError(f"{folder} has no split {split!r}", f"splits: {', '.join(layout.splits)}")
+        raise no_split(folder, split, layout.splits)
     where = f"{folder / CLASS_FILE}"
     images = parse_pattern(layout.images, split, IMAGE_SUFFIXES, f"{where}, images")
-    if SPLIT in layout.images and not (folder / images.folder).is_dir():
-        raise DataError(f"split {split!r}: no folder {folder / images.folder}", "choose another with --split")
-    need_folder(folder / images.folder, LAYOUT)
     masks = parse_pattern(layout.masks, split, MASK_SUFFIXES, f"{where}, masks") if layout.masks else None
+    require_folder_of_split(folder, (classes.images, classes.masks), split)
+    need_folder(folder / images.folder, LAYOUT)
     if masks and classes.masks:
         need_folder(folder / masks.folder, LAYOUT)
     named = masks.files(folder) if masks and (folder / masks.folder).is_dir() else []

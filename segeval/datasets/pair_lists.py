@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from segeval.datasets.files import LabelFile, Pair, id_of
 from segeval.datasets.meaning import Meaning
+from segeval.datasets.splits import no_split
 from segeval.errors import DataError, nearest
 
 PAIR_LIST = "pairs.csv"
@@ -28,7 +29,7 @@ def read_pairs(path: Path, split: str, meaning: Meaning) -> list[Pair]:
     rows = read_rows(path)
     splits = sorted({row["split"] for _, row in rows if "split" in row})
     if splits and split not in splits:
-        raise DataError(f"{path} has no split {split!r}", f"splits: {', '.join(splits)}")
+        raise no_split(path, split, splits)
     pairs = []
     for line, row in rows:
         if row.get("split", split) != split:

@@ -115,6 +115,6 @@ def worse_than_none(model: str, matrix: ConfusionMatrix, table: ClassTable) -> s
         return ""
     return (
         f"{model} gets {100 * accuracy:.1f} % of the pixels right, {table.names[int(truth.argmax())]!r} everywhere "
-        f"would get {100 * constant:.1f} %: are its mean and std (in 0-255 levels), channel order and class order "
+        f"would get {100 * constant:.1f} %: are its mean and std, channel order and class order "
         "those of its training?"
     )

@@ -67,6 +67,9 @@ def test_from_a_file_and_a_folder_to_a_report(
     assert "mIoU 100.0 % with RGB, ImageNet's mean and std" in ended.err
     text = Path("net.toml").read_text()
     assert re.search(r"^range = 1  # best of 10 tried: mIoU 100.0 %; next: \w+, .*, \d+\.\d %$", text, re.M), text
+    for key in ("mean", "std"):
+        guess = "  # unsure: the best of ten common ones; write those of your training"
+        assert re.search(rf"^{key} = \[.*\]{guess}$", text, re.M) and f"unsure: input.{key}: " in ended.err
     assert 'names = ["road", "car", "sky", "pole", "bus"]' in text and "size = [32, 48]" in text
     ended = call("model", "check", "net.toml", "--data-root", "data")
     assert ended.code == 0 and "clean mIoU on 4 images: 100.0 %" in ended.out, ended.out + ended.err
@@ -118,6 +121,7 @@ def test_a_folder_without_labels_and_class_list_gets_numbered_classes(
     ended = call("model", "check", "net.toml", "--data-root", "pictures")
     assert ended.code == 0 and "5 classes of net" in ended.out, ended.err
     assert "warning: no image has labels" in ended.out
+    assert "a task of yours is --task class-0:class-4, more: segeval ls tasks --model net.toml\n" in ended.err
     words = "--dataset folder --data-root pictures --model net.toml --task untargeted --size 32x48 --attack quick"
     assert ended.err.endswith(f"next: segeval craft --out runs/set {words}\n")
     shutil.copytree(folder / "data", "labelled")

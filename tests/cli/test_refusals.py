@@ -59,7 +59,7 @@ def test_a_dataset_folder_that_is_missing_or_of_another_kind(craft: Call, tmp_pa
     (tmp_path / "file").touch()
     assert "file is not a folder" in craft(data=tmp_path / "file")
     assert "has no folder images, nor images itself" in craft(data=tmp_path)
-    assert "splits: test, train" in craft("--split", "validation")
+    assert "choose one with --split: test, train" in craft("--split", "validation")
 
 
 def test_images_of_odd_size_name_a_size_that_fits(craft: Call) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from segeval.classes import (
     class_difference,
     parse_task,
     same_classes,
+    task_example,
     tasks_of,
 )
 from segeval.errors import ConfigurationError, UnknownNameError
@@ -127,8 +130,8 @@ def test_what_is_no_task_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("truck,bus:road", "camvid has none of truck, bus"),
-        ("car:terrain", "camvid has no class 'terrain'"),
+        ("truck,bus:road", "class table 'camvid' has none of truck, bus"),
+        ("car:terrain", "class table 'camvid' has no class 'terrain'"),
         ("car:Car", "'Car' is both source and adversarial class"),
         ("car,road:Road", "is both source and adversarial class"),
         ("car,trcuk:road", "unknown class 'trcuk'"),
@@ -160,7 +163,7 @@ def test_synonyms_mean_every_class_of_that_kind(task: str, sources: tuple[int, .
 
 
 def test_an_adversarial_class_that_is_several_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="'human' is several classes of crowd: person, pedestrian"):
+    with pytest.raises(ConfigurationError, match="'human' is several classes of 'crowd': person, pedestrian"):
         parse_task("bike:human").resolve(CROWD)
 
 
@@ -168,8 +171,21 @@ def test_an_adversarial_class_that_is_several_is_refused() -> None:
 def test_a_class_that_does_not_exist_brings_what_was_meant_and_what_there_is(task: str) -> None:
     with pytest.raises(ConfigurationError, match=r"(unknown|no) class 'stret'") as caught:
         parse_task(task).resolve(CROWD)
-    assert caught.value.hint == "did you mean street? crowd has: person, pedestrian, street, bike"
-    assert CAMVID.named("cra").startswith("did you mean car? camvid has: Sky, Building")
+    assert caught.value.hint == "did you mean street? its classes: person, pedestrian, street, bike"
+    assert CAMVID.named("cra").startswith("did you mean car? its classes: Sky, Building")
+
+
+def test_a_registered_task_without_its_classes_brings_one_in_the_names_there_are() -> None:
+    german = ClassTable("folder", ("auto", "fahrbahn"), ((0, 0, 0), (1, 1, 1)), ("car", "fahrbahn"))
+    with pytest.raises(ConfigurationError, match="class table 'folder' has no class 'road'") as caught:
+        parse_task("vehicle-to-road").resolve(german)
+    own = "its classes: auto, fahrbahn; name a task of these, as in --task auto:fahrbahn, or give the one that is meant"
+    assert caught.value.hint.endswith(f'{own} canonical = "road"')
+    with pytest.raises(ConfigurationError, match="class table 'folder' has none of person") as caught:
+        parse_task("vru-lost").resolve(german)
+    assert "--task auto:fahrbahn" in caught.value.hint
+    assert parse_task("auto:fahrbahn").resolve(german)[:2] == ((0,), 1)
+    assert task_example(replace(german, names=("a",), palette=((0, 0, 0),), canonical=("a",))) == "a:*"
 
 
 @pytest.mark.parametrize("table", [CITYSCAPES, CAMVID, CROWD], ids=lambda table: table.name)

@@ -39,7 +39,7 @@ def test_frames_are_in_natural_order_with_their_stems_as_ids(root: Path) -> None
 def test_unknown_split_names_those_there_are(root: Path) -> None:
     with pytest.raises(DataError, match="no split 'testing'") as caught:
         open_camvid(root, "testing")
-    assert caught.value.hint == "splits: train, val, test"
+    assert caught.value.hint == "choose one with --split: train, val, test"
 
 
 def test_a_missing_annotation_folder_is_named(root: Path) -> None:

@@ -75,13 +75,13 @@ def test_missing_things_are_named(tmp_path: Path, save: Any) -> None:
         open_cityscapes(tmp_path, "val")
     assert "leftImg8bit/SPLIT/CITY" in caught.value.hint
     save(tmp_path / "aachen_000000_000019_leftImg8bit.png")
-    with pytest.raises(DataError, match="no frames of split 'val'") as caught:
+    with pytest.raises(DataError, match="no split 'val'") as caught:
         open_cityscapes(tmp_path, "val")
-    assert caught.value.hint == "splits here: train, all"
+    assert caught.value.hint == "choose one with --split: train, all"
     save(official(tmp_path, "val", FRAME)[0])
     with pytest.raises(DataError, match="no split 'test'") as caught:
         open_cityscapes(tmp_path, "test")
-    assert caught.value.hint == "splits: val"
+    assert caught.value.hint == "choose one with --split: val"
 
 
 def test_frames_come_at_the_size_of_the_paper(tmp_path: Path, save: Any) -> None:

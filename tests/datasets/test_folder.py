@@ -49,7 +49,7 @@ def test_split_folders(root: Path, save: Any) -> None:
     assert list(open_folder(root, "val").ids) == ["three"]
     with pytest.raises(DataError, match="no split 'test'") as caught:
         open_folder(root, "test")
-    assert caught.value.hint == "splits: val"
+    assert caught.value.hint == "choose one with --split: val"
 
 
 def test_images_are_brought_to_the_size_asked_for(root: Path) -> None:

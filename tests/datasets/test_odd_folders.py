@@ -75,16 +75,27 @@ def test_rare_white_is_found_among_many_black_masks(root: Path, save: Any) -> No
 def test_masks_that_lie_elsewhere_and_missing_class_lists_are_told(root: Path, save: Any) -> None:
     save(root / "labels" / "one.png", DARK)
     (note,) = open_folder(root).notes
-    assert "not in labels/ that is there. Rename it to masks, or" in note
-    lines = 'images = "images/{name}"\nmasks = "labels/{name}"'
-    assert lines.replace("\n", " and ") in note
-    (root / "classes.txt").rename(root / "listed")
-    (root / "classes.toml").write_text(f'classes = ["a", "b"]\n{lines}')
-    assert open_folder(root)[0].labels is not None
-    (root / "classes.toml").unlink()
-    (root / "listed").rename(root / "classes.txt")
+    assert "not in labels/ that is there. Rename it to masks, or delete" in note
     (root / "classes.txt").unlink()
-    assert "its classes are those of the network, camvid" in open_folder(root, table=CAMVID).notes[0]
+    told, place = open_folder(root, table=CAMVID).notes
+    assert "its classes are those of the network, camvid" in told
+    lines = 'images = "images/{name}"\nmasks = "labels/{name}"'
+    assert place.endswith(f"classes.toml:\nclasses = [...]  # names in the order of the labels\n{lines}")
+    (root / "classes.toml").write_text('classes = ["a", "b"]\n[map]\n0 = "a"')
+    (note,) = open_folder(root).notes
+    assert note.endswith(f"add to {root / 'classes.toml'}, above every [table]:\n{lines}")
+
+
+@pytest.mark.parametrize("listed", ["road\ncar\n", 'a "b" #010203\n\u00e4 #0a0b0c\nplain\n', "camvid\n"])
+def test_masks_that_lie_elsewhere_are_read_once_the_advice_is_followed(root: Path, save: Any, listed: str) -> None:
+    (root / "classes.txt").write_text(listed, encoding="utf-8")
+    save(root / "labels" / "one.png", DARK)
+    before = open_folder(root)
+    place = f"delete {root / 'classes.txt'} and write {root / 'classes.toml'}:\n"
+    (root / "classes.txt").unlink()
+    (root / "classes.toml").write_text(before.notes[0].partition(place)[2], encoding="utf-8")
+    after = open_folder(root)
+    assert after[0].labels is not None and after.table == before.table and not after.notes
 
 
 def test_masks_beside_the_images_are_no_images(root: Path, save: Any) -> None:

@@ -133,8 +133,9 @@ def test_a_class_file_that_says_something_wrong_is_refused(root: Path, text: str
 
 def test_the_two_class_lists_are_not_given_together(root: Path) -> None:
     (root / "classes.txt").write_text("road\n")
-    with pytest.raises(DataError, match=r"both classes\.toml and classes\.txt"):
+    with pytest.raises(DataError, match=r"both classes\.toml and classes\.txt") as caught:
         open_folder(root)
+    assert "delete classes.txt. classes.toml lists the classes in the order of their labels" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -178,6 +179,32 @@ def test_datasets_of_other_layouts_are_described_by_patterns(tmp_path: Path, sav
     save(tmp_path / image, np.zeros((2, 4, 3), np.uint8))
     save(tmp_path / mask, LABELS)
     np.testing.assert_array_equal(labels_of(tmp_path, split="val"), LABELS)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "there"),
+    [
+        ("{split}2017/{name}.jpg", "panoptic_{split}2017/{name}.png", "day, night"),
+        ("rgb/{split}/{name}.jpg", "", "day, night"),
+        ("{split}/{split}-rgb/{name}.jpg", "{split}/labels/{name}.png", "day, night"),
+        ("rgb/{split}/{name}.jpg", "labels/{split}/{name}.png", ""),
+    ],
+)
+def test_a_split_that_is_not_there_brings_those_that_are(tmp_path: Path, images: str, masks: str, there: str) -> None:
+    said = f'images = "{images}"\n' + (f'masks = "{masks}"\n' if masks else "")
+    (tmp_path / "classes.toml").write_text(f'classes = ["road"]\n{said}')
+    (tmp_path / ".hidden2017").mkdir()
+    for pattern in [images, masks][: 2 if there else 1]:
+        for split in ("night", "day"):
+            (tmp_path / pattern.replace("{split}", split)).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / images.replace("{split}", "test")).parent.mkdir(parents=True, exist_ok=True)
+    asked = "test" if masks else "val"
+    with pytest.raises(DataError, match=f"has no split '{asked}'") as caught:
+        open_folder(tmp_path, asked)
+    known = there if masks else f"{there}, test"
+    assert caught.value.hint == (
+        f"choose one with --split: {known}" if there else "no split is there: check --data-root"
+    )
 
 
 def test_a_list_says_which_mask_belongs_to_which_image(root: Path, save: Any) -> None:

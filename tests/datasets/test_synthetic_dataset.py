@@ -37,7 +37,7 @@ def test_the_same_index_differs_between_splits() -> None:
 def test_unknown_split_and_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no split 'testing'") as caught:
         open_synthetic(split="testing")
-    assert caught.value.hint == "splits: train, val, test"
+    assert caught.value.hint == "choose one with --split: train, val, test"
     with pytest.raises(DataError, match="has no files"):
         open_synthetic(tmp_path)
     with pytest.raises(DataError, match="32x512 is too small"):

@@ -10,9 +10,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from segeval.deploy import deploy
+from segeval.deploy.engine_cards import read_card
 from segeval.deploy.own_files import OwnGiven, own_files, require_runs_engines
 from segeval.errors import ConfigurationError
 from segeval.files.sets import ModelRecord
+from segeval.models.cards.card import EXAMPLE
 from segeval.registry import TARGETS
 from tests.graphs.conftest import NETWORKS
 
@@ -82,6 +84,8 @@ CARDS = [
     ("[input", "cannot be read as a card"),
     ("[input]\nrange = 1", r"\[output\] is missing"),
     ("colour = 1", "card.colour is not a key"),
+    (("[input]", '[source]\nonnx = "f.onnx"\n[input]'), "the card of a network; an engine's card has only"),
+    (("range = 255", "range = 255\nmultiple_of = 32"), "the card of a network; an engine's card has only"),
     (("layout", "layuot"), "input.layuot is not a key"),
     (("NCHW", "CHW"), "input.layout is 'CHW'"),
     (('layout = "NCHW"', ""), "input.layout is missing"),
@@ -108,6 +112,16 @@ def test_a_card_that_cannot_be_is_refused_by_file_and_key(
     with pytest.raises(ConfigurationError, match=said) as caught:
         deploy(make_set(range(1), networks=(NETWORK,)), tmp_path / "b", **options)  # type: ignore[arg-type]
     assert "card.toml" in caught.value.what
+
+
+def test_of_the_card_of_a_network_it_is_said_what_to_leave_out(tmp_path: Path) -> None:
+    (tmp_path / "net.toml").write_text(EXAMPLE.replace("range = 1 ", "size = [2, 4]\nrange = 1 "))
+    with pytest.raises(ConfigurationError, match=r"net\.toml is the card of a network") as caught:
+        read_card(tmp_path / "net.toml", ("road",))
+    assert (
+        caught.value.hint
+        == "leave out source, classes, input.size; if the network needs this file, in a copy for --engine-card"
+    )
 
 
 def test_a_file_is_another_if_the_data_beside_it_are(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from segeval.classes import CITYSCAPES
 from segeval.datasets.dataset import Example, Size
+from segeval.datasets.splits import no_split
 from segeval.datasets.synthetic.scene import MIN_HEIGHT, MIN_WIDTH, render_scene
 from segeval.errors import DataError
 
@@ -40,7 +41,7 @@ def open_synthetic(root: Path | None = None, split: str = "test", size: Size | N
     if root is not None:
         raise DataError(f"the synthetic dataset has no files, so none in {root}", "leave out --data-root")
     if split not in SPLITS:
-        raise DataError(f"synthetic has no split {split!r}", f"splits: {', '.join(SPLITS)}")
+        raise no_split("synthetic", split, SPLITS)
     height, width = size or DEFAULT_SIZE
     if height < MIN_HEIGHT or width < MIN_WIDTH:
         raise DataError(f"a synthetic scene of {height}x{width} is too small", f"use at least {MIN_HEIGHT}x{MIN_WIDTH}")

@@ -116,9 +116,10 @@ class ModelCard:
         try:
             preprocessing = preprocessing_of(self.input)
         except ConfigurationError as error:
-            raise ConfigurationError(
-                f"{self.path}: [input] {error.what}", "range is the value of white: 1 or 255"
-            ) from error
+            said = self.input
+            what = f"{self.path}: input.mean {said.mean} and input.std {said.std} do not fit input.range {said.range:g}"
+            hint = "mean and std are in units of range, which is the value of white: 1 or 255"
+            raise ConfigurationError(what, hint) from error
         return ModelSpec(
             name=self.name,
             builder="",

@@ -42,3 +42,20 @@ def test_an_answer_that_is_enlarged_in_another_way_than_the_labels_show(folder: 
     said = [text for text in doubts(folder) if "output.resize" in text]
     assert len(said) == (way != RIGHT)
     assert not said or f'output.resize = "{RIGHT}": 100.0 %' in said[0]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("", "", ""),
+        ('"BGR"', '"RGB"', 'with colour = "BGR" it would be 100.0 %: check input.colour'),
+        ("mean = [104, 117, 123]", "mean = [0, 0, 0]\nstd = [58, 57, 57]", "check input.mean, input.std"),
+    ],
+)
+def test_another_input_that_fits_the_labels_clearly_better(folder: Path, right: str, wrong: str, said: str) -> None:
+    card = folder / "net.toml"
+    assert right in card.read_text()
+    card.write_text(card.read_text().replace(right, wrong))
+    found = [text for text in doubts(folder) if "it would be" in text]
+    assert len(found) == bool(said) and all(said in text for text in found)
+    assert not said or any(text.startswith("clean mIoU on 2 images") for text in doubts(folder) if text not in found)

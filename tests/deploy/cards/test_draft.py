@@ -47,7 +47,7 @@ def test_what_a_file_says_stands_in_its_card(name: str, tmp_path: Path) -> None:
     assert found.extra == ()
     assert found.size == (None if "free sizes" in name else (HEIGHT, WIDTH))
     assert found.multiple_of == (32 if "free sizes" in name else 1)
-    assert {"input.colour", "input.range", "classes"} <= draft.unsure.keys()
+    assert {"input.colour", "input.range", "input.mean", "input.std", "classes"} <= draft.unsure.keys()
     text = (tmp_path / "net.toml").read_text()
     assert text.count("# unsure") == len(draft.unsure)
 

@@ -80,4 +80,4 @@ def test_clean_miou_is_told_and_so_is_a_network_that_sees_nothing(world: Any, tm
 
     with pytest.raises(DataError, match="nothing to attack") as caught:
         crafted(world, tmp_path / "blind", blind)
-    assert "mean and std (in 0-255 levels)" in caught.value.hint and "--task" in caught.value.hint
+    assert "are its mean and std, channel order" in caught.value.hint and "--task" in caught.value.hint

@@ -75,7 +75,7 @@ def test_the_example_of_messages_is_a_card(tmp_path: Path) -> None:
         ("range = 255", 'range = "1"', "input.range holds '1'", ""),
         ("range = 255", "range = inf", "input.range holds inf", ""),
         ("[4, 5, 6]", "[4, 0, 6]", "input.std must be above 0", ""),
-        ("[4, 5, 6]", "[0.2, 0.2, 0.2]", "not in 0-255 levels", "range"),
+        ("[4, 5, 6]", "[0.2, 0.2, 0.2]", "input.std (0.2, 0.2, 0.2) do not fit input.range 255", "in units of range"),
         ("[1, 2, 3]", "[1, 2]", "input.mean is [1, 2]", ""),
         ("[128, 256]", "[128.0, 256]", "input.size holds 128.0", ""),
         ("[128, 256]", "128", "input.size is 128", "[height, width]"),
