@@ -22,7 +22,6 @@ from .wording import (
     p_in_words,
     percent,
     points,
-    signed,
     with_interval,
     without_gap,
 )
@@ -140,14 +139,13 @@ def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ..
     if pair is None or not pair.significant:
         return ()
     paired = pair.paired
-    change, low, high = (
-        signed(None if v is None else 100 * v, 1) for v in (paired.difference, paired.low, paired.high)
-    )
-    brackets = "" if paired.low is None else f" [{low}, {high}]"
-    begin = "Against" if pair.second == row.key else "Over all tasks, against"
+    difference = paired.difference or 0.0
+    brackets = "" if paired.low is None else f" [{points(paired.low)}, {points(paired.high)}]"
+    begin = "Survival" if pair.second == row.key else "Over all tasks, survival"
     return (
-        f"{begin} {pair.first_engine} that is {change} points{brackets}, {p_in_words(pair.p_holm)} after "
-        "correction for all comparisons of the report.",
+        f"{begin} is {points(abs(difference)).lstrip('+')} points {'lower' if difference < 0 else 'higher'} than on "
+        f"{pair.first_engine}: {points(difference)}{brackets}, {p_in_words(pair.p_holm)} after correction for all "
+        "comparisons of the report.",
     )
 
 
