@@ -3,14 +3,12 @@
 from dataclasses import replace
 
 from segeval.precision import PRECISION_ORDER
+from segeval.stronger import FAILED
 
 from .estimate_records import Estimate
 from .report_records import SurvivalRow
 from .report_rows import ReportRows
 from .survival import SampleCounts
-
-FAILED = 0.05
-"""Success on the desktop, as a share of φ, below which an attack failed: how much of that survives says little."""
 
 SAME = 0.005
 """Difference of shares, half a percent, up to which an engine shows what the desktop shows."""

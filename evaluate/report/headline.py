@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from segeval.files.sets import AttackSpec
+from segeval.stronger import FAILED
 
 from ..measure.bootstrap import FEWEST_FOR_INTERVAL
-from ..measure.decisive import FAILED, added, failed
+from ..measure.decisive import added, failed
 from ..measure.estimate_records import Estimate
 from ..measure.report_records import CleanRow, SurvivalRow
 from .wording import attack_limits, attack_name, counted_images, percent

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
+from segeval.stronger import FAILED
+
 from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
-from ..measure.decisive import FAILED, told_survival
+from ..measure.decisive import told_survival
 from ..measure.report_records import Comparison, SurvivalReport, SurvivalRow
 from ..measure.report_rows import ReportRows
 from ..measure.row_key import RowKey, within_model

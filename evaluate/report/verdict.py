@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from segeval.errors import counted
 from segeval.files.sets import AttackSpec, DeployedFile
+from segeval.stronger import FAILED, ways
 
 from ..measure.adaptive import AdaptiveTable
 from ..measure.bootstrap import FEWEST_FOR_INTERVAL
-from ..measure.decisive import FAILED, as_on_desktop, decisive, failed
+from ..measure.decisive import as_on_desktop, decisive, failed
 from ..measure.paired import can_be_significant
 from ..measure.paired_records import Paired
 from ..measure.report_records import Comparison, EngineSummary, SurvivalRow
@@ -47,11 +48,12 @@ def verdict(
     if row is None and rows.own and not rows.on_network.own:
         return (MADE_ON_FILES,)
     if row is None:
-        return ("The attack failed: none reached a single pixel on the desktop, so nothing could have survived.",)
+        said = "The attack failed: none reached a single pixel on the desktop, so nothing could have survived."
+        return (said, *_stronger([spec for spec in attacks if not spec.on_files]))
     several = len({each.key.over_engines() for each in rows.on_network.as_shipped.by_task}) > 1
     first = plain_sentence(row, several, rows.clean_by_engine.get((row.model, row.engine)), attacks)
     if failed(row):
-        return (first,)
+        return (first, *_stronger([spec for spec in attacks if spec.label == row.attack]))
     return (first, _on_the_engine(row), *_costs(row, comparisons), *_failures(rows), *_ranges(rows))
 
 
@@ -62,6 +64,12 @@ def _on_the_engine(row: SurvivalRow) -> str:
         f"On {row.engine} the attack succeeds on {percent(row.engine_success.mean)} % of the attacked pixels{alone}; "
         f"the clean image alone gives {percent(row.control.mean)} %."
     )
+
+
+def _stronger(attacks: Sequence[AttackSpec]) -> tuple[str, ...]:
+    """What to try instead of the first of these attacks that can be made stronger."""
+    known = next(filter(None, map(ways, attacks)), "")
+    return (f"To see what deployment changes, craft again with {known}.",) if known else ()
 
 
 def _failures(rows: ReportRows) -> tuple[str, ...]:
