@@ -92,7 +92,7 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
     gaps = [
         (line, cell, cell.gap, cell.gap.difference)
         for line, cell in shipping
-        if cell.gap is not None and cell.gap.difference is not None
+        if line.has_gap and cell.gap is not None and cell.gap.difference is not None
     ]
     evading = [(line, cell.row, cell.row.evaded) for line, cell in shipping if line.spec.on == "evasive"]
     sentences = []
