@@ -162,17 +162,18 @@ def _ranges(rows: ReportRows) -> tuple[str, ...]:
     own = [row for row in rows.on_network.as_shipped.by_task if row.survival.mean is not None and not failed(row)]
     kinds = {kind: [row for row in own if row.kind == kind] for kind in dict.fromkeys(row.kind for row in own)}
     same = [kind for kind, known in kinds.items() if all(map(as_on_desktop, known))]
-    sentences = [as_desktop_words(same)] if same else []
+    spoken = {row.kind: repr(row.own) if row.own else row.kind for row in own}
+    sentences = [as_desktop_words([spoken[kind] for kind in same])] if same else []
     for kind, known in kinds.items():
         if len(known) < 2 or kind in same:
             continue
         low, high = (choose(known, key=lambda row: row.survival.mean or 0.0) for choose in (min, max))
         least, most = percent(low.survival.mean), percent(high.survival.mean)
         if least == most:
-            sentences.append(f"In {kind}, {most} % of every attack survived.")
+            sentences.append(f"In {spoken[kind]}, {most} % of every attack survived.")
         else:
             sentences.append(
-                f"In {kind}, survival runs from {least} % ({_which(low, rows.survival)}) "
+                f"In {spoken[kind]}, survival runs from {least} % ({_which(low, rows.survival)}) "
                 f"to {most} % ({_which(high, rows.survival)})."
             )
     return tuple(sentences)
