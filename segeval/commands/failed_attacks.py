@@ -28,7 +28,7 @@ def sentences(failed: Sequence[AttackSpec], best: dict[str, float]) -> Iterator[
         alike.setdefault(ways(spec), []).append(f"{spec.label} ({100 * best[spec.label]:.1f} % of φ)")
     for remedy, named in alike.items():
         hint = f"; try {remedy}" if remedy else ""
-        yield f"the attack failed: {', '.join(named)}: a report will say little{hint}"
+        yield f"the attack failed: {', '.join(named)}. A report will say little{hint}"
 
 
 def best_success(samples: Iterable[AdversarialSample]) -> dict[str, float]:

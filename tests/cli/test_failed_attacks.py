@@ -20,7 +20,7 @@ def sample(spec: AttackSpec, success: float | None, model: str = "m", task: str 
 def test_an_attack_that_failed_is_named_with_what_it_has() -> None:
     samples = [sample(PGD, 0.006), sample(PGD, 0.010), sample(PGD, None), sample(LOCAL, 0.004)]
     assert failures(samples, [PGD, LOCAL]) == [
-        "the attack failed: pgd-full (0.8 % of φ), pgd-local (0.4 % of φ): a report will say little; try a larger "
+        "the attack failed: pgd-full (0.8 % of φ), pgd-local (0.4 % of φ). A report will say little; try a larger "
         "budget (--set pgd.budget=4, now 2) or more --steps (now 50)"
     ]
 
