@@ -94,16 +94,16 @@ class GateMissedError(SegevalError):
     exit_code = 1
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], before: str = "") -> str:
     """For a hint: the known names that were probably meant, or all of them, as in ``did you mean tanh?``.
 
-    Of very many the first are named alone.
+    Of very many the first are named alone. before: stands before each, as ``pgd.`` before a setting.
     """
     names = list(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
-        return f"did you mean {' or '.join(near)}?"
-    return f"Known: {some(names, MOST_NAMED)}."
+        return f"did you mean {' or '.join(before + each for each in near)}?"
+    return f"Known: {some([before + each for each in names], MOST_NAMED)}."
 
 
 def counted(number: int, noun: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from segeval.cli import command_line
+from segeval.evaluate.report.under_attack_terminal import NUMBERS
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -53,6 +54,14 @@ def test_every_page_that_code_or_a_page_names_exists() -> None:
 def test_the_index_names_every_page_once() -> None:
     links = links_of((ROOT / "docs/README.md").read_text(encoding="utf-8"))
     assert sorted(links) == [page.name for page in DOCS if page.name != "README.md"]
+
+
+def test_the_glossary_has_the_words_of_tables_and_tasks() -> None:
+    """Parts of the names of tasks that are no classes, headings of tables, and what two pages mean differently."""
+    bold = re.findall(r"\*\*(.+?)\*\*", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"))
+    terms = {term.casefold() for term in bold}
+    columns = set(NUMBERS) - {"mIoU", "n"}
+    assert {term.casefold() for term in (*columns, "ratio", "parity", "vru", "as unoptimised", "engine")} <= terms
 
 
 @pages

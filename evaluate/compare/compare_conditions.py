@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from segeval.errors import some
-from segeval.files.sets import AttackSpec
+from segeval.files.sets import AttackSpec, ModelRecord
 
 from ..measure.report_records import EngineSummary
 from .compare_matching import Pair
@@ -14,7 +14,7 @@ Condition = tuple[str, str, str]
 
 
 def told_of_conditions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> str:
-    """A sentence on what differs in attacks and in how engines ran; empty if nothing does that the reports tell.
+    """Sentences on what differs in networks, attacks and how engines ran; empty if nothing does that the reports tell.
 
     Args:
         a: the first run.
@@ -27,10 +27,20 @@ def told_of_conditions(a: OpenRun, b: OpenRun, pairs: Sequence[Pair]) -> str:
         for condition in zip_conditions(conditions(a, one), conditions(b, other), one.precision)
     )
     found = dict.fromkeys([*limits(a.report.set.attacks, b.report.set.attacks), *ran])
-    if not found:
-        return ""
-    told = ", ".join(f"{what} {before} → {after}".lstrip() for what, before, after in found)
-    return f"The runs differ in: {told}; differences below may come from these."
+    sentences = list(other_weights(a.report.set.models, b.report.set.models))
+    if found:
+        told = ", ".join(f"{what} {before} → {after}".lstrip() for what, before, after in found)
+        sentences.append(f"The runs differ in: {told}; differences below may come from these.")
+    return " ".join(sentences)
+
+
+def other_weights(a: Sequence[ModelRecord], b: Sequence[ModelRecord]) -> Iterator[str]:
+    """Which networks of the same name are not the same."""
+    before = {model.name: model.weights_sha256 for model in a}
+    changed = [model.name for model in b if before.get(model.name, model.weights_sha256) != model.weights_sha256]
+    if changed:
+        verb = "has" if len(changed) == 1 else "have"
+        yield f"{some(changed, 3)} {verb} other weights in B: differences below may come from the network."
 
 
 def limits(a: Sequence[AttackSpec], b: Sequence[AttackSpec]) -> Iterator[Condition]:

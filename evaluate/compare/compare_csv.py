@@ -23,11 +23,11 @@ def markdown(comparison: RunComparison) -> str:
     lines += [f"* {escaped(line)}" for line in (*comparison.notes, *only_lines(comparison))]
     listed = shown(comparison.changes)
     rows = [marked(cells(change), change.significant) for change in listed]
-    lines += ["", *table(HEADINGS, 3, rows), ""]
+    lines += ["", *table(HEADINGS, 3, rows)]
     rest = rest_line(comparison.changes)
     lines += [f"{rest}: all are in compare.csv.", ""] if rest else []
     lines += table(CLEAN_HEADINGS, 1, [clean_cells(row) for row in comparison.clean])
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def marked(row: Sequence[str], significant: bool) -> list[str]:
@@ -37,9 +37,12 @@ def marked(row: Sequence[str], significant: bool) -> list[str]:
 
 
 def table(headings: Sequence[str], words: int, rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table; the first `words` columns are words, the others numbers."""
+    """Lines of a Markdown table, none without rows; the first `words` columns are words, the others numbers."""
+    body = list(map(joined, rows))
+    if not body:
+        return []
     rule = "|" + "".join("---|" if index < words else "---:|" for index in range(len(headings)))
-    return [joined(headings), rule, *map(joined, rows)]
+    return [joined(headings), rule, *body, ""]
 
 
 def joined(row: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ class Accuracy:
         engine: its name in the report.
         images, miou, pixel_accuracy: of the clean images, None without ground truth.
         attack: the strongest on the desktop of those made on the model's network, None if none of them reached a pixel.
-        success, survival: of it on this engine, None if it was not replayed yet.
+        success, survival: of it on this engine, None if it was not replayed yet; survival is empty if it failed.
     """
 
     engine: str

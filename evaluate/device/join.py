@@ -10,6 +10,7 @@ from segeval.errors import ConfigurationError, DataError, FormatError
 from segeval.files.benches import COPY_AGAIN, BenchRecord, BenchRun, open_bench
 from segeval.files.replays import Environment
 
+from ..measure.decisive import told_survival
 from ..measure.inputs import Engine, Sources
 from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
@@ -149,5 +150,5 @@ def accuracy(engine: Engine, report: SurvivalReport) -> Accuracy:
         pixel_accuracy=clean.pixel_accuracy,
         attack=None if strongest is None else strongest.attack,
         success=None if attacked is None else attacked.engine_success,
-        survival=None if attacked is None else attacked.survival,
+        survival=None if attacked is None else told_survival(attacked),
     )

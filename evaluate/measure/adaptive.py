@@ -50,6 +50,11 @@ class AdaptiveLine:
         """``fp32``, ``int8``, ``fp32+int8``, ``int8, not fp32``."""
         return self.spec.made_on.removeprefix("-on-").replace("-not-fp32", ", not fp32") or "fp32"
 
+    @property
+    def has_gap(self) -> bool:
+        """Whether its gap is told. An evasive attack also has to spare the desktop, so it is another attack."""
+        return self.spec.on_files and self.spec.on != "evasive"
+
 
 @dataclass(frozen=True)
 class AdaptiveTable:

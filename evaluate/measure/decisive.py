@@ -1,12 +1,14 @@
 """Which row a report begins with: of the strongest attack, the engine that removes or adds most."""
 
-from segeval.precision import PRECISION_ORDER
+from dataclasses import replace
 
+from segeval.precision import PRECISION_ORDER
+from segeval.stronger import FAILED
+
+from .estimate_records import Estimate
 from .report_records import SurvivalRow
 from .report_rows import ReportRows
-
-FAILED = 0.05
-"""Success on the desktop, as a share of φ, below which an attack failed: how much of that survives says little."""
+from .survival import SampleCounts
 
 SAME = 0.005
 """Difference of shares, half a percent, up to which an engine shows what the desktop shows."""
@@ -15,6 +17,19 @@ SAME = 0.005
 def failed(row: SurvivalRow) -> bool:
     """Whether the attack achieved next to nothing on the desktop."""
     return (row.desktop_success.mean or 0.0) < FAILED
+
+
+def failed_here(counts: SampleCounts) -> bool:
+    """Whether the attack achieved next to nothing on one image on the desktop."""
+    return counts.desktop_hit < FAILED * counts.phi
+
+
+def told_survival(row: SurvivalRow) -> Estimate:
+    """Survival as a reader is told it: without a value where the attack failed, since it is that of a few pixels."""
+    known = row.survival
+    if not failed(row):
+        return known
+    return replace(known, mean=None, low=None, high=None, pooled=None, pooled_low=None, pooled_high=None)
 
 
 def added(row: SurvivalRow) -> float:

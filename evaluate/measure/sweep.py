@@ -13,11 +13,12 @@ from segeval.files.engine_records import Calibration
 
 from .attack_lines import AttackLine, attack_lines, rows_by_attack
 from .clean import miou_difference
+from .decisive import told_survival
 from .estimate_records import Estimate
 from .report_records import DESKTOP, EngineSummary, SurvivalRow
 from .report_rows import ReportRows
 from .row_key import RowKey, within_model
-from .sweep_rows import difference, is_whole, quantized, survival, survival_difference
+from .sweep_rows import difference, is_whole, quantized, survival_difference
 
 
 @dataclass(frozen=True)
@@ -203,13 +204,14 @@ def ranked(rows: ReportRows, engines: Sequence[EngineSummary], replay: str) -> A
 
 
 def reached(rows: Mapping[str, SurvivalRow], engines: Sequence[EngineSummary]) -> bool:
-    """Whether an attack has anything that one of these engines could keep.
+    """Whether an attack that did not fail has anything that one of these engines could keep.
 
     Args:
         rows: by engine.
         engines: in the report's order.
     """
-    return any(survival(rows.get(engine.label)) is not None for engine in engines)
+    shown = (rows.get(engine.label) for engine in engines)
+    return any(row is not None and told_survival(row).mean is not None for row in shown)
 
 
 def block_row(

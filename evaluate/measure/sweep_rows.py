@@ -17,11 +17,6 @@ def is_whole(engine: EngineSummary) -> bool:
     return engine.precision == "int8" and engine.ships
 
 
-def survival(row: SurvivalRow | None) -> float | None:
-    """Mean survival of a row, None if there is no row."""
-    return row.survival.mean if row is not None else None
-
-
 def survival_difference(first: SurvivalRow | None, second: SurvivalRow | None) -> float | None:
     """Mean survival of the first minus that of the second; None if one is not known or they rest on other samples."""
     if first is None or second is None or counted(first) != counted(second):

@@ -13,9 +13,10 @@ from .plain_table import as_shown, plain_table
 from .wording import attacked_files, decimals, points, without_gap
 
 CAPTION = (
-    "Success, means over images. gap: to the same attack made on the float network, in points. evaded: of the attacked "
-    "pixels, what the engine shows as the adversarial class under the attack alone, while the desktop shows what it "
-    "does on the clean image. *: made on the very file that ran here. Corrupted images are in adaptive.csv."
+    "Success, means over images. gap: to the same attack made on the float network, in points; – of evasive attacks, "
+    "which must spare the desktop. evaded: of the attacked pixels, what the engine shows as the adversarial class "
+    "under the attack alone, while the desktop shows what it does on the clean image. *: made on the very file that "
+    "ran here. Corrupted images are in adaptive.csv."
 )
 
 
@@ -31,7 +32,8 @@ def adaptive_in_terminal(report: SurvivalReport) -> Iterator[Table]:
         for line in table.lines:
             shown.add_row(*map(as_shown, (line.made_on, decimals(line.desktop.mean), *map(success, line.cells))))
             if line.spec.on_files:
-                shown.add_row(*map(as_shown, ("  gap", "", *map(gap, line.cells))))
+                gaps = (gap(cell) if line.has_gap else "–" for cell in line.cells)
+                shown.add_row(*map(as_shown, ("  gap", "", *gaps)))
                 shown.add_row(*map(as_shown, ("  evaded", "", *map(evaded, line.cells))))
             shown.add_section()
         yield shown

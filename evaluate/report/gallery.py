@@ -28,6 +28,8 @@ FEWEST_CASES = 4
 FRAME = 15_000
 """Bytes of a gallery that belong to no case: the strip on the first screen, what stands above the cases, and the
 names in its legends and filters."""
+FAINT = 16
+"""Amplification from which on a change is at most 8 levels nearly everywhere, and not to be seen in a small photo."""
 RULE = 64
 """Bytes that surround a picture in the page."""
 WIDTHS = (480, 400, 320)
@@ -78,6 +80,11 @@ class Case:
     def counts(self) -> SampleCounts:
         """On the engine of the lowest precision."""
         return self.seen[0].counts
+
+    @property
+    def glares(self) -> bool:
+        """Whether a reader sees the change in the small photo: from about eight levels on."""
+        return self.factor < FAINT or self.counts.mean_phi >= 8
 
 
 @dataclass(frozen=True)

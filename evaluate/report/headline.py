@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from segeval.files.sets import AttackSpec
+from segeval.stronger import FAILED
 
 from ..measure.bootstrap import FEWEST_FOR_INTERVAL
-from ..measure.decisive import FAILED, added, failed
+from ..measure.decisive import added, failed
 from ..measure.estimate_records import Estimate
 from ..measure.report_records import CleanRow, SurvivalRow
 from .wording import attack_limits, attack_name, counted_images, percent
@@ -89,7 +90,7 @@ def spoken(source: str) -> str:
 
 def on_engine(row: SurvivalRow) -> str:
     """``int8``, or the file that the user brought."""
-    return f"your own {row.own}" if row.own else row.precision
+    return f"your own {row.own!r}" if row.own else row.precision
 
 
 def with_certainty(success: Estimate) -> tuple[str, str]:
@@ -144,5 +145,5 @@ def effect(row: SurvivalRow, clean: CleanRow | None) -> str:
 def means(row: SurvivalRow) -> str:
     """What was done to the network."""
     if row.own:
-        return row.own
+        return repr(row.own)
     return {"fp32": "deployment", "fp16": "half precision"}.get(row.precision, "quantization")

@@ -24,7 +24,7 @@ from ..measure.adaptive import adaptive_tables
 from ..measure.clean import same_truth
 from ..measure.comparisons import decidable
 from ..measure.corruption_tables import corruption_tables
-from ..measure.decisive import failed
+from ..measure.decisive import failed, failed_here, told_survival
 from ..measure.estimate_records import Estimate
 from ..measure.report_records import Comparison, SurvivalReport
 from ..measure.report_rows import ReportRows
@@ -135,6 +135,8 @@ def environment(names: Collection[str] = (), folders: Sequence[Path] = (TEMPLATE
         all_victims=all_victims,
         as_desktop_words=as_desktop_words,
         attack_failed=failed,
+        failed_here=failed_here,
+        told_survival=told_survival,
         percent=percent,
         decimals=decimals,
         with_interval=with_interval,

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
+from segeval.stronger import FAILED
+
 from ..measure.comparisons import undecidable
 from ..measure.corruption_tables import corruption_tables
+from ..measure.decisive import told_survival
 from ..measure.report_records import Comparison, SurvivalReport, SurvivalRow
 from ..measure.report_rows import ReportRows
 from ..measure.row_key import RowKey, within_model
@@ -27,7 +30,8 @@ from .wording import (
 )
 
 CAPTION = (
-    "Means over images, 95 % intervals. clean: what the engine shows as the adversarial class on the clean image "
+    "Means over images, 95 % intervals. survived: – of an attack that reached less than "
+    f"{percent(FAILED)} % on the desktop. clean: what the engine shows as the adversarial class on the clean image "
     "already. levels: mean change per pixel of 255, over φ for local attacks."
 )
 
@@ -75,7 +79,8 @@ def _attack(row: SurvivalRow, report: SurvivalReport) -> str:
 
 def _numbers(row: SurvivalRow, on_files: bool) -> tuple[str, ...]:
     """on_files: whether the attack was made on deployed files, so that there is no survival to tell."""
-    survival = percent(row.survival.mean) if row.survival.low is None else with_interval(row.survival).replace(" %", "")
+    told = told_survival(row)
+    survival = percent(told.mean) if told.low is None else with_interval(told).replace(" %", "")
     return (
         decimals(row.desktop_success.mean),
         decimals(row.engine_success.mean),
@@ -102,7 +107,7 @@ def corruptions_in_terminal(report: SurvivalReport) -> Iterator[Table]:
         before = None
         for place, column in enumerate(table.columns):
             cells = [line.cells[place] for line in table.lines]
-            survived = [percent(None if cell is None else cell.survival.mean) for cell in cells]
+            survived = [percent(None if cell is None else told_survival(cell).mean) for cell in cells]
             corruption = column.corruption or "as it is" if column.corruption != before else ""
             engine = within_model(column.plain, table.model)
             images = images_behind(cell.survival for cell in cells if cell is not None)

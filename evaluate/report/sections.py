@@ -8,6 +8,7 @@ from markupsafe import Markup
 from segeval.files.sets import AttackSpec
 
 from ..measure.attack_lines import rows_by_attack
+from ..measure.decisive import failed
 from ..measure.report_records import BreakdownRow, CleanRow, Curve, SurvivalReport, SurvivalRow
 from ..measure.report_rows import ReportRows, coarsest_engine
 from ..measure.row_key import within_model
@@ -90,9 +91,10 @@ def model_section(report: SurvivalReport, model: str, number: int) -> ModelSecti
     coarsest = coarsest_engine(about.engines)
     engine = coarsest.label if coarsest else ""
     alone = [row for row in report.breakdown if row.key.alone and row.attack not in about.on_files]
-    breakdown = [row for row in alone if (row.model, row.engine) == (model, engine)]
+    failing = {row.attack for row in network.own if row.engine == engine and failed(row)}
+    breakdown = [row for row in alone if (row.model, row.engine) == (model, engine) and row.attack not in failing]
     same = shown_as_on_desktop(network.own)
-    changed = [row for row in network.own if within_model(row.engine, model) not in same]
+    changed = [row for row in network.own if within_model(row.engine, model) not in same and not failed(row)]
     # Drawn by our figures from numbers and escaped names; the only markup that is not the templates' own.
     return ModelSection(
         name=model,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
+from ..measure.decisive import told_survival
 from ..measure.estimate_records import Estimate
 from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
@@ -49,7 +50,7 @@ def matrix_table(matrix: CalibrationMatrix) -> Table:
     table = _table(f"Survival by calibration on {matrix.model}, %", MATRIX_CAPTION, "calibration", headings)
     for place, column in enumerate(matrix.columns):
         cells = [row.cells[place] for row in matrix.rows]
-        survived = [percent(None if cell is None else cell.survival.mean) for cell in cells]
+        survived = [percent(None if cell is None else told_survival(cell).mean) for cell in cells]
         images = images_behind(cell.survival for cell in cells if cell is not None)
         clean = (decimals(column.miou), points(column.miou_drop), percent(column.equal))
         engine = within_model(column.engine, matrix.model)

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from segeval.errors import counted
 from segeval.files.sets import AttackSpec, DeployedFile
+from segeval.stronger import FAILED, ways
 
 from ..measure.adaptive import AdaptiveTable
 from ..measure.bootstrap import FEWEST_FOR_INTERVAL
-from ..measure.decisive import FAILED, as_on_desktop, decisive, failed
+from ..measure.decisive import as_on_desktop, decisive, failed
 from ..measure.paired import can_be_significant
 from ..measure.paired_records import Paired
 from ..measure.report_records import Comparison, EngineSummary, SurvivalRow
@@ -22,7 +23,6 @@ from .wording import (
     p_in_words,
     percent,
     points,
-    signed,
     with_interval,
     without_gap,
 )
@@ -48,11 +48,12 @@ def verdict(
     if row is None and rows.own and not rows.on_network.own:
         return (MADE_ON_FILES,)
     if row is None:
-        return ("The attack failed: none reached a single pixel on the desktop, so nothing could have survived.",)
+        said = "The attack failed: none reached a single pixel on the desktop, so nothing could have survived."
+        return (said, *_stronger([spec for spec in attacks if not spec.on_files]))
     several = len({each.key.over_engines() for each in rows.on_network.as_shipped.by_task}) > 1
     first = plain_sentence(row, several, rows.clean_by_engine.get((row.model, row.engine)), attacks)
     if failed(row):
-        return (first,)
+        return (first, *_stronger([spec for spec in attacks if spec.label == row.attack]))
     return (first, _on_the_engine(row), *_costs(row, comparisons), *_failures(rows), *_ranges(rows))
 
 
@@ -63,6 +64,12 @@ def _on_the_engine(row: SurvivalRow) -> str:
         f"On {row.engine} the attack succeeds on {percent(row.engine_success.mean)} % of the attacked pixels{alone}; "
         f"the clean image alone gives {percent(row.control.mean)} %."
     )
+
+
+def _stronger(attacks: Sequence[AttackSpec]) -> tuple[str, ...]:
+    """What to try instead of the first of these attacks that can be made stronger."""
+    known = next(filter(None, map(ways, attacks)), "")
+    return (f"To see what deployment changes, craft again with {known}.",) if known else ()
 
 
 def _failures(rows: ReportRows) -> tuple[str, ...]:
@@ -85,7 +92,7 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
     gaps = [
         (line, cell, cell.gap, cell.gap.difference)
         for line, cell in shipping
-        if cell.gap is not None and cell.gap.difference is not None
+        if line.has_gap and cell.gap is not None and cell.gap.difference is not None
     ]
     evading = [(line, cell.row, cell.row.evaded) for line, cell in shipping if line.spec.on == "evasive"]
     sentences = []
@@ -140,14 +147,13 @@ def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ..
     if pair is None or not pair.significant:
         return ()
     paired = pair.paired
-    change, low, high = (
-        signed(None if v is None else 100 * v, 1) for v in (paired.difference, paired.low, paired.high)
-    )
-    brackets = "" if paired.low is None else f" [{low}, {high}]"
-    begin = "Against" if pair.second == row.key else "Over all tasks, against"
+    difference = paired.difference or 0.0
+    brackets = "" if paired.low is None else f" [{points(paired.low)}, {points(paired.high)}]"
+    begin = "Survival" if pair.second == row.key else "Over all tasks, survival"
     return (
-        f"{begin} {pair.first_engine} that is {change} points{brackets}, {p_in_words(pair.p_holm)} after "
-        "correction for all comparisons of the report.",
+        f"{begin} is {points(abs(difference)).lstrip('+')} points {'lower' if difference < 0 else 'higher'} than on "
+        f"{pair.first_engine}: {points(difference)}{brackets}, {p_in_words(pair.p_holm)} after correction for all "
+        "comparisons of the report.",
     )
 
 
@@ -156,17 +162,18 @@ def _ranges(rows: ReportRows) -> tuple[str, ...]:
     own = [row for row in rows.on_network.as_shipped.by_task if row.survival.mean is not None and not failed(row)]
     kinds = {kind: [row for row in own if row.kind == kind] for kind in dict.fromkeys(row.kind for row in own)}
     same = [kind for kind, known in kinds.items() if all(map(as_on_desktop, known))]
-    sentences = [as_desktop_words(same)] if same else []
+    spoken = {row.kind: repr(row.own) if row.own else row.kind for row in own}
+    sentences = [as_desktop_words([spoken[kind] for kind in same])] if same else []
     for kind, known in kinds.items():
         if len(known) < 2 or kind in same:
             continue
         low, high = (choose(known, key=lambda row: row.survival.mean or 0.0) for choose in (min, max))
         least, most = percent(low.survival.mean), percent(high.survival.mean)
         if least == most:
-            sentences.append(f"In {kind}, {most} % of every attack survived.")
+            sentences.append(f"In {spoken[kind]}, {most} % of every attack survived.")
         else:
             sentences.append(
-                f"In {kind}, survival runs from {least} % ({_which(low, rows.survival)}) "
+                f"In {spoken[kind]}, survival runs from {least} % ({_which(low, rows.survival)}) "
                 f"to {most} % ({_which(high, rows.survival)})."
             )
     return tuple(sentences)

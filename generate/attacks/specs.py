@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from segeval.corruptions import parse_corruptions
-from segeval.errors import ConfigurationError, UnknownNameError, nearest
+from segeval.errors import ConfigurationError, UnknownNameError, nearest, some
 from segeval.files.patterns import is_pattern
 from segeval.files.sets import AttackSpec, CraftConfig, MadeOn, Scope, Setting
 from segeval.registry import ATTACKS
@@ -40,11 +40,23 @@ def parse_settings(settings: Iterable[str], attacks: Iterable[str]) -> dict[str,
             attack for attack in chosen if (not dot or short_name(attack) == prefix) and name in parameters(attack)
         ]
         if not owners:
-            known = sorted({parameter for attack in chosen for parameter in parameters(attack)})
-            raise ConfigurationError(f"no attack here has a setting {key!r}", nearest(name, known))
+            raise without_owner(key, chosen)
         for attack in owners:
             chosen[attack][name] = value
     return chosen
+
+
+def without_owner(key: str, attacks: Collection[str]) -> ConfigurationError:
+    """The error for a setting that no attack has, or that is of an attack which is not crafted."""
+    prefix, dot, name = key.rpartition(".")
+    names = sorted(map(short_name, attacks))
+    if dot and names and prefix not in names:
+        near = nearest(prefix, names)
+        hint = near if near.startswith("did you mean") else f"add --attack {prefix}, or leave out --set {key}"
+        return ConfigurationError(f"--set {key}: {prefix} is not among your attacks: {some(names, 10)}", hint)
+    asked = [attack for attack in attacks if not dot or short_name(attack) == prefix]
+    known = sorted({parameter for attack in asked for parameter in parameters(attack)})
+    return ConfigurationError(f"no attack here has a setting {key!r}", nearest(name, known, prefix + dot))
 
 
 def parameters(attack: str) -> tuple[str, ...]:

@@ -11,6 +11,17 @@ MADE_FROM = ("table", "images", "models", "height", "width", "attacks", "tasks",
 """What decides the result besides the options."""
 PLACES = ("bundle",)
 """Options that only say where something is stored; its contents are compared by `MADE_FROM`."""
+SPELLED = {
+    "models": "model",
+    "attacks": "attack",
+    "scopes": "scope",
+    "presets": "preset",
+    "tasks": "task",
+    "settings": "set",
+    "ids": "image",
+    "engines": "engine",
+}
+"""Options by the fields of `CraftConfig` that are called otherwise."""
 FOLDERS = ("clean", "truth", "prediction", "phi", "adversarial", "adversarial_prediction", "margin")
 MADE = (*FOLDERS, "samples.jsonl", "set.json")
 """Everything in the folder of a set."""
@@ -53,10 +64,10 @@ def refusal(root: Path, found: AdversarialSet, fresh: AdversarialSet) -> tuple[s
         found: manifest of the set in it.
         fresh: of the one asked for.
     """
-    names = ", ".join(differences(found, fresh))
-    if other_options(found, fresh):
-        what = f"{root} holds a set that was made with other options ({names})"
+    if options := other_options(found, fresh):
+        what = f"{root} holds a set that was made with other options ({', '.join(map(typed, options))})"
         return what, "choose another --out, or repeat the options of that set"
+    names = ", ".join(differences(found, fresh))
     usable = "; that one can still be deployed and evaluated" if found.complete else ""
     return (
         f"{root} holds a set of the same options that was made from something else ({names}): other files, or other "
@@ -69,6 +80,11 @@ def differences(found: AdversarialSet, fresh: AdversarialSet) -> list[str]:
     """Names of what decides the result and differs between two manifests."""
     inputs = [name for name in MADE_FROM if getattr(found, name) != getattr(fresh, name)]
     return other_options(found, fresh) or inputs
+
+
+def typed(option: str) -> str:
+    """An option as it is typed: ``--set`` for ``settings``."""
+    return f"--{SPELLED.get(option, option).replace('_', '-')}"
 
 
 def other_options(found: AdversarialSet, fresh: AdversarialSet) -> list[str]:

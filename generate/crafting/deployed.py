@@ -69,7 +69,7 @@ class AttackedBundle:
         engines = (each for each in self.manifest.engines if each.model == network and each.precision != "fp32")
         own = {record.label: record for record in engines}
         if label not in own:
-            what = f"the bundle {self.path} has no {label} file of {network}"
+            what = f"the bundle {self.path} has no file named {label!r} of {network}"
             raise ConfigurationError(what, nearest(label, own) if own else "deploy a set of this network first")
         record = own[label]
         if record.own is not None and record.own.format != "onnx":

@@ -259,11 +259,15 @@ def show_plan(plan: "CraftPlan", config: CraftConfig) -> None:
 
 def show_summary(out: Path) -> None:
     """One row per victim, attack and task: means over images."""
+    from segeval.commands.failed_attacks import failures
     from segeval.commands.text_tables import crafted_table
     from segeval.files.set_folder import SetFolder
 
     results.print(crafted_table(SetFolder(out).samples()))
-    if SetFolder(out).manifest().deployed:
+    manifest = SetFolder(out).manifest()
+    for failure in failures(SetFolder(out).samples(), manifest.attacks):
+        say(failure)
+    if manifest.deployed:
         say("success is that on the float network, for attacks made on files too: segeval evaluate judges files")
     samples = list(map(unmoved, SetFolder(out).samples()))
     if any(samples):

@@ -7,7 +7,7 @@ import typer
 
 from segeval.commands.options import AsJson, CountingWorkers, Option, Out, Quiet, Seed, SetArgument
 from segeval.console import progress, results, say
-from segeval.errors import ConfigurationError, GateMissedError
+from segeval.errors import ConfigurationError, GateMissedError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +105,8 @@ def judge(findings: "Sequence[Finding]", report: "SurvivalReport", junit: Path |
     if summary is not None:
         write_atomic(summary, gates_as_markdown(findings, report.verdict).encode())
     missed = [finding for finding in findings if not finding.held]
+    gates, checks = counted(len({finding.gate for finding in findings}), "gate"), counted(len(findings), "check")
     if missed:
         lines = "".join(f"\n  {finding.gate}: {finding.told}" for finding in missed)
-        raise GateMissedError(f"{len(missed)} of {len(findings)} checks failed{lines}", "")
-    say(f"all {len(findings)} gate checks passed")
+        raise GateMissedError(f"{gates}, {checks}, {len(missed)} failed{lines}", "")
+    say(f"{gates}, {checks}, all passed")

@@ -18,8 +18,8 @@ def say_what_else_could_be_attacked(bundle: Path | None, engines: tuple[str, ...
 
     own = [engine.label for engine in BundleFolder(bundle).manifest().engines if engine.own is not None]
     if own and not set(own) & set(engines):
-        made_on = ", ".join(engines)
-        say(f"attacks are made on {made_on}; the bundle also has your own {', '.join(own)}: --engine {own[0]}")
+        made_on, others = ", ".join(engines), ", ".join(map(repr, own))
+        say(f"attacks are made on {made_on}; the bundle also has your own {others}: --engine {own[0]}")
 
 
 def files_again(manifest: "AdversarialSet") -> list[str]:

@@ -116,7 +116,8 @@ def check(
     pictures = Pictures(dataset, data_root, split, ignore)
     data = pictures.opened(wanted, read.table)
     segmenter = open_card(read, "", device)
-    typer.echo(f"ok: reads as {read.name}: {len(read.outputs)} classes of {read.table.name}, {read.source.kind}")
+    classes = f"{len(read.outputs)} classes of {'its own' if read.table.name == read.name else read.table.name}"
+    typer.echo(f"ok: the card describes {read.name}: {classes}, from source.{read.source.kind}")
     for line in segmenter.said:
         say(line)
     if data is not None:

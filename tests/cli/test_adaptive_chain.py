@@ -236,7 +236,7 @@ def test_an_engine_that_is_not_installed_is_named(
     ("options", "message"),
     [
         (("--engine", "fp32"), "computes what the network does"),
-        (("--engine", "int8-entropy"), "has no int8-entropy file"),
+        (("--engine", "int8-entropy"), "has no file named 'int8-entropy'"),
         (("--engine", "fp23"), "Known: int8."),
         (("--size", "32x64"), "takes images of 64x128"),
         (("--model", "espnet-synthetic"), "was made of other weights"),

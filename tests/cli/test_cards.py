@@ -119,7 +119,7 @@ def test_a_folder_without_labels_and_class_list_gets_numbered_classes(
     assert ended.err.endswith("next: segeval model check net.toml --data-root pictures\n")
     assert 'names = ["class-0", "class-1", "class-2", "class-3", "class-4"]' in Path("net.toml").read_text()
     ended = call("model", "check", "net.toml", "--data-root", "pictures")
-    assert ended.code == 0 and "5 classes of net" in ended.out, ended.err
+    assert ended.code == 0 and "describes net: 5 classes of its own, from source.onnx" in ended.out, ended.err
     assert "warning: no image has labels" in ended.out
     assert "a task of yours is --task class-0:class-4, more: segeval ls tasks --model net.toml\n" in ended.err
     words = "--dataset folder --data-root pictures --model net.toml --task untargeted --size 32x48 --attack quick"

@@ -42,7 +42,7 @@ def bundle(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_users_file_is_named_unless_it_is_attacked(bundle: Any, capfd: pytest.CaptureFixture[str]) -> None:
     say_what_else_could_be_attacked(Path("bundle"), ("int8",))
     said = capfd.readouterr().err
-    assert said == "attacks are made on int8; the bundle also has your own mine: --engine mine\n"
+    assert said == "attacks are made on int8; the bundle also has your own 'mine': --engine mine\n"
     say_what_else_could_be_attacked(Path("bundle"), ("int8", "mine"))
     say_what_else_could_be_attacked(Path("bundle"), ())
     say_what_else_could_be_attacked(None, ("int8",))

@@ -88,7 +88,7 @@ def test_a_quantized_file_stands_beside_segevals_in_one_report(
     gates = ("--gate", "mine.success <= 1 and int8.success <= 1", "--gate", "swapped.miou_drop < 2")
     evaluated = call("evaluate", "set", "replay", "--out", "report", *gates)
     assert evaluated.code == 0, evaluated.err
-    assert "gate checks passed" in evaluated.err
+    assert "2 gates, 2 checks, all passed" in evaluated.err
     report = json.loads(Path("report/report.json").read_text())
     kinds = [(engine["precision"], engine["own"]) for engine in report["engines"]]
     assert kinds == [("int8", ""), ("own", "mine"), ("own", "swapped")]
@@ -103,7 +103,7 @@ def test_a_quantized_file_stands_beside_segevals_in_one_report(
 
     on = (*world.crafting, "--attack", "fgsm", "--scope", "full", "--limit", 1, "--steps", 1, "--bundle", "bundle")
     other = call("craft", "--out", "on-int8", *on, "--on", "int8")
-    assert other.code == 0 and "the bundle also has your own mine, swapped: --engine mine" in other.err, other.err
+    assert other.code == 0 and "the bundle also has your own 'mine', 'swapped': --engine mine" in other.err, other.err
     made = call("craft", "--out", "on-mine", *on, "--on", "int8", "--engine", "mine")
     assert made.code == 0 and "--engine-file mine=net-int8.onnx" in made.err, made.err
     lacking = call("deploy", "on-mine", "--out", "lacking", "--precision", "int8", "--calibration-images", 2)

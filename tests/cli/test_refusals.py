@@ -156,10 +156,10 @@ def test_an_output_folder_of_another_configuration(craft: Call, call: Call, worl
     usual = ("--out", out, "--dataset", "folder", "--data-root", world.data, "--model", world.model, "--steps", 1)
     assert call("craft", *usual, *small).code == 0
     before = sha256_file(out / "set.json")
-    assert "holds a set that was made with other options (settings, seed)" in craft(
+    assert "holds a set that was made with other options (--set, --seed)" in craft(
         *small, "--seed", 1, "--set", "rate=0.5"
     )
-    assert "holds a set that was made with other options (attacks)" in craft(*small, "--attack", "pgd")
+    assert "holds a set that was made with other options (--attack)" in craft(*small, "--attack", "pgd")
     assert sha256_file(out / "set.json") == before
     SetFolder(out).write_manifest(replace(SetFolder(out).manifest(), complete=False))
     assert "holds an unfinished set" in craft(*small)

@@ -83,6 +83,20 @@ def test_attacks_that_were_allowed_more_are_told(run_of: RunOf, base: SurvivalRe
     assert f"budget of {second.label} 2 → 7, steps of {first.label}, {second.label} " in told and "→ 99;" in told
 
 
+def test_a_network_with_other_weights_is_told_first(run_of: RunOf, base: SurvivalReport) -> None:
+    trained = replace(base.set, models=tuple(replace(each, weights_sha256="1" * 64) for each in base.set.models))
+    found = compare(run_of("a"), run_of("b", report={"set": trained}))
+    told = "espnet-camvid has other weights in B: differences below may come from the network."
+    assert found.conditions == told
+    assert printed(found).index("other weights in B") < printed(found).index(found.finding[:20])
+
+
+def test_in_markdown_no_table_has_a_heading_alone(run_of: RunOf) -> None:
+    found = compare(run_of("same"), run_of("same"))
+    assert "| attack |" not in markdown(found) and "| engine | mIoU A" in markdown(found)
+    assert "| engine |" not in markdown(replace(found, clean=()))
+
+
 def test_that_nothing_is_more_than_chance_is_said_before_the_rows(run_of: RunOf) -> None:
     few = compare(run_of("a", images=("x", "y", "z")), run_of("b", images=("x", "y", "z"), lost=0.9))
     assert printed(few).index("None of 12 differences") < printed(few).index("What changed")

@@ -180,7 +180,10 @@ def test_what_is_more_than_chance_is_shown_and_stands_in_the_verdict(shared: Sha
     difference = found.paired.difference
     assert difference is not None and difference < 0
     alike = [replace(pair, paired=replace(pair.paired, low=None, high=None)) for pair in certain]
-    assert "points, p < 0.001" in verdict(rows, alike)[2]
+    size = f"{-100 * difference:.1f}"
+    told = f"Over all tasks, survival is {size} points lower than on {MODEL}.fp32: −{size}"
+    assert verdict(rows, alike)[2].startswith(f"{told}, p < 0.001")
     sentence = verdict(rows, certain)[2]
-    assert sentence.startswith(f"Over all tasks, against {MODEL}.fp32 that is −{-100 * difference:.1f} points [−")
-    assert "p < 0.001" in sentence
+    assert sentence.startswith(f"{told} [−") and "p < 0.001" in sentence
+    more = [replace(pair, paired=replace(pair.paired, difference=0.018)) for pair in certain]
+    assert f"survival is 1.8 points higher than on {MODEL}.fp32: +1.8 [" in verdict(rows, more)[2]

@@ -62,7 +62,7 @@ def test_they_are_what_the_report_is_about_first_and_go_by_their_names(evaluated
     ]
     hardest = [coarsest_engine(rows.about(model).engines) for model in (FIRST, SECOND)]
     assert [engine.kind if engine else "" for engine in hardest] == ["my_file", "int8"]
-    assert re.search("on your own (my_file|trt), .* % of these are still road", report.verdict[0])
+    assert re.search(r"on your own '(my_file|trt)', .* % of these are still road.*'\1'", report.verdict[0])
     pairs = [(first.kind, second.kind) for first, second in engine_pairs(rows.about(FIRST).engines)]
     assert pairs == [("fp32", "my_file"), ("fp32", "trt")], "two files of the user's are not one on two devices"
     identity = by_precision(report.engines)

@@ -58,6 +58,19 @@ def test_an_attack_that_failed_is_said_to_have_failed_whatever_survives(row: Sur
     assert "failed" not in plain_sentence(replace(row, desktop_success=share(0.05)), True, None)
 
 
+def test_below_the_headline_of_a_failure_stands_what_to_try(shared: tuple["World", SurvivalReport]) -> None:
+    rows = ReportRows.of(shared[1])
+    weak = tuple(replace(row, desktop_success=share(0.02)) for row in rows.survival)
+    specs = tuple(replace(spec, parameters={"budget": 2.0}) for spec in shared[1].set.attacks)
+    said = verdict(replace(rows, survival=weak), (), specs)
+    name = "fgsm" if "fgsm" in said[0] else "tanh"
+    told = f"a larger budget (--set {name}.budget=4, now 2) or more --steps (now 4)"
+    assert said[1:] == (f"To see what deployment changes, craft again with {told}.",)
+    assert len(verdict(replace(rows, survival=weak))) == 1, "the attacks are not known"
+    none = tuple(replace(row, survival=replace(row.survival, mean=None), desktop_success=share(0)) for row in weak)
+    assert "craft again with a larger budget" in verdict(replace(rows, survival=none), (), specs)[1]
+
+
 @pytest.mark.parametrize(
     ("survival", "said"),
     [

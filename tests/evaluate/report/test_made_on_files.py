@@ -163,6 +163,32 @@ def test_a_gap_that_nobody_gains_by_is_told_too(report: SurvivalReport, differen
     assert "after correction" in said[0] and "too few" not in said[0]
 
 
+def test_an_evasive_attack_has_no_gap(report: SurvivalReport) -> None:
+    """It is another attack than the one on the network: it must spare the desktop."""
+    both = made(report, (FGSM, FGSM_ON))
+    plain, on = both.set.attacks
+    evasive = replace(on, on="evasive")
+    names = {FGSM: FGSM, FGSM_ON: evasive.label}
+    told = replace(
+        both,
+        set=replace(both.set, attacks=(plain, evasive)),
+        survival=tuple(replace(row, attack=names[row.attack]) for row in both.survival),
+        breakdown=(),
+        curves=(),
+        attacked=(),
+        comparisons=tuple(replace(pair, second_attack=names[pair.second_attack]) for pair in both.comparisons),
+    )
+    (table,) = tables(told)
+    _, line = table.lines
+    assert any(cell is not None and cell.gap is not None for cell in line.cells), "CSV has it"
+    (shown,) = adaptive_in_terminal(told)
+    cells = list(zip(*(column.cells for column in shown.columns), strict=True))
+    (gaps,) = [row[2:] for row in cells if str(row[0]).strip() == "gap"]
+    assert {str(cell) for cell in gaps} == {"–"}
+    assert "the largest adaptive gap" not in " ".join(audited((table,)))
+    assert not re.search("gap [+−\\d]", Page(told).render(NO_GALLERY, ()).decode())
+
+
 @pytest.mark.parametrize("share", [None, 0.0, 0.25])
 def test_only_what_evaded_the_desktop_is_told(report: SurvivalReport, share: float | None) -> None:
     def evading(cell: AdaptiveCell | None) -> AdaptiveCell | None:

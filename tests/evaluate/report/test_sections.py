@@ -1,11 +1,13 @@
 """The sections of a report that exist only for some runs: transfer, calibrations, layers, corruptions, comparisons."""
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
 from segeval.evaluate.measure.corruption_tables import corruption_tables
 from segeval.evaluate.measure.estimate_records import Estimate
@@ -25,7 +27,9 @@ from segeval.evaluate.report.breakdown_figure import breakdown_figure
 from segeval.evaluate.report.figures import colours_of
 from segeval.evaluate.report.gallery import Gallery
 from segeval.evaluate.report.page import Page, most_significant
+from segeval.evaluate.report.report_terminal import corruptions_in_terminal, survival_table
 from segeval.evaluate.report.sections import clean_rows, model_sections
+from segeval.evaluate.report.sweep_terminal import sweeps_in_terminal
 from segeval.evaluate.report.verdict import verdict
 from segeval.evaluate.report.wording import decimals
 from segeval.files.engine_records import Calibration, CalibrationImage
@@ -265,6 +269,30 @@ def test_what_was_made_on_files_is_in_no_table_of_survival(wide: SurvivalReport)
         assert {line.key.attack for table in calibration_matrices(told) for line in table.rows} == attacks
         assert {key.attack for found in attributions(told) for key in found.attacks} == attacks
     assert "tanh-local" in " ".join(verdict(every)) and "tanh-local" not in " ".join(verdict(rows))
+
+
+def test_survival_of_an_attack_that_failed_is_shown_nowhere(wide: SurvivalReport) -> None:
+    """Every number of it would be 12.3 %; the files alone have it."""
+    odd = Estimate(0.123, 0.123, 0.123, 0.123, 0.123, 0.123, 3, 0, "BCa")
+    few = Estimate(0.02, None, None, 0.02, None, None, 3, 0, "")
+    failed = tuple(
+        replace(row, survival=odd, desktop_success=few, engine_success=few) if row.attack == "fgsm-full" else row
+        for row in wide.survival
+    )
+    report = replace(wide, survival=failed, breakdown=(binned(0, "small"), binned(1, "large")))
+    html = Page(report).render(EMPTY, ()).decode()
+    assert "12 %" not in html and "width: 12.3%" not in html and "attack failed" in section(html, "survival")
+    assert 'id="breakdown"' not in html, "of this attack alone there are bins"
+    chart = model_sections(report)[0].survival_chart
+    assert "tanh-local" in chart and "fgsm-full" not in chart
+    console = Console(width=200, color_system=None, file=io.StringIO(), record=True)
+    for table in (survival_table(report), *corruptions_in_terminal(report), *sweeps_in_terminal(report)):
+        console.print(table)
+    text = console.export_text()
+    assert "fgsm-full" in text and not re.search(r"\b12\b", text)
+    assert all(
+        "fgsm-full" not in {key.attack for key in found.attacks} for found in attributions(ReportRows.of(report))
+    )
 
 
 def test_a_network_that_nothing_was_made_for_has_no_charts(wide: SurvivalReport, html: str) -> None:

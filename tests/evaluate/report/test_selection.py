@@ -9,7 +9,8 @@ from segeval.evaluate.measure.counting import count_everything
 from segeval.evaluate.measure.inputs import Sources
 from segeval.evaluate.measure.survival import SampleCounts
 from segeval.evaluate.report.example_selection import BEST, FARTHEST, LEAST, extremes, ordered_cases, typical
-from segeval.evaluate.report.gallery import FEWEST_CASES, Room, gallery, shipping
+from segeval.evaluate.report.gallery import FEWEST_CASES, NO_GALLERY, Case, Lead, Room, Seen, gallery, shipping
+from segeval.evaluate.report.page import Page
 from segeval.progress import silent
 
 if TYPE_CHECKING:
@@ -149,3 +150,22 @@ def test_without_room_a_few_cases_are_shown(shared: tuple["World", SurvivalRepor
     assert len(all_of_them.cases) == 12 and all_of_them.cases[:FEWEST_CASES] == few.cases
     markup = gallery(sources, rows, Room(2_000_000, lambda case: 300_000), silent)
     assert len(markup.cases) == 6
+
+
+def test_a_change_that_glares_is_not_said_to_be_too_small_to_see(shared: tuple["World", SurvivalReport]) -> None:
+    seen = Seen("int8", replace(PLAIN, linf=24), "p", "p", "p")
+    faint = Case("", (seen,), "p", "p", "p", 16, "p", "p")
+    local = replace(faint, seen=(replace(seen, counts=replace(seen.counts, mean_phi=9.0)),))
+    said = {}
+    for case in (faint, replace(faint, factor=4), local):
+        page = Page(shared[1]).render(replace(NO_GALLERY, lead=Lead(case, seen, ())), ()).decode()
+        said[case] = "too small to see" in page, "of up to 24 levels of 255, can be seen" in page
+    assert list(said.values()) == [(True, False), (False, True), (False, True)]
+
+
+def test_of_an_image_on_which_the_attack_failed_no_survival_is_told(shared: tuple["World", SurvivalReport]) -> None:
+    seen = Seen("int8", replace(PLAIN, desktop_hit=2, survived=1), "p", "p", "p")
+    case = Case("", (seen,), "p", "p", "p", 16, "p", "p")
+    page = Page(shared[1]).render(replace(NO_GALLERY, cases=(case,), lead=Lead(case, seen, ())), ()).decode()
+    assert "which failed here" in page and "the attack failed on this image" in page
+    assert "50 % survived" not in page and 'data-survival=""' in page

@@ -78,7 +78,7 @@ def test_a_finished_set_is_neither_made_again_nor_taken_for_another(world: Any, 
         world.craft(folder.root, resume, lambda *step: ticks.append(step), **options)
     assert not ticks
     assert folder.manifest_path.stat().st_mtime_ns == before
-    with pytest.raises(ConfigurationError, match=r"other options \(steps\)") as caught:
+    with pytest.raises(ConfigurationError, match=r"other options \(--steps\)") as caught:
         world.craft(folder.root, True, **options, steps=2)
     assert "--out" in caught.value.hint
     with folder.samples_path.open("ab") as file:

@@ -76,7 +76,9 @@ def test_the_iterate_to_keep_can_be_chosen() -> None:
     [
         ({"settings": ("penality=1",)}, ("no attack here has a setting 'penality'", "did you mean penalty?")),
         ({"settings": ("zzz=1",)}, ("Known: anchor", "rate")),
-        ({"settings": ("fgsm.budget=1",)}, ("fgsm.budget",)),
+        ({"settings": ("fgsm.budget=1",)}, ("fgsm is not among your attacks: tanh", "add --attack fgsm")),
+        ({"settings": ("tahn.rate=1",)}, ("tahn is not among your attacks: tanh", "did you mean tanh?")),
+        ({"settings": ("tanh.penality=1",)}, ("a setting 'tanh.penality'", "did you mean tanh.penalty?")),
         ({"settings": ("tanh.step=1",), "attacks": ("fgsm", "tanh")}, ("tanh.step",)),
         ({"settings": ("budget=0.5",)}, ("tanh: a budget of 0.5", "whole levels")),
         ({"settings": ("penalty",)}, ("'penalty' is not KEY=VALUE", "--set penalty=300")),
