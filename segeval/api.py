@@ -8,7 +8,8 @@ report = evaluate(adversarial, replay(bundle, "runs/replay"), "runs/report")
 report.to_pandas()
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from html import escape
@@ -138,7 +139,8 @@ def craft(
         resume: go on with an unfinished set.
         workers: processes.
         progress: called with the stage, what is done of it and its total.
-        **options: fields of `CraftConfig`: limit, steps, tasks, scopes, settings, split, size …
+        **options: fields of `CraftConfig`: limit, steps, tasks, scopes, split, size …; `settings` may be a mapping, as
+            in ``{"pgd.budget": 4}``, and `bundle` what `deploy` returned.
 
     Raises:
         SegevalError: for what does not fit; TypeError for an option that does not exist.
@@ -167,13 +169,21 @@ def crafting_config(dataset: str, models: Sequence[str], attacks: Sequence[str],
     from segeval.datasets import default_split
 
     given = dict(options)
+    if isinstance(given.get("settings"), Mapping):
+        given["settings"] = settings_as_typed(given["settings"])
     root, bundle = dataset_root(given.get("data_root")), given.get("bundle")
     given["split"] = given.get("split") or default_split(dataset)
     given["data_root"] = str(root) if root else None
-    given["bundle"] = str(Path(bundle).absolute()) if bundle else None
+    given["bundle"] = str(folder_of(bundle).absolute()) if bundle else None
     on_files = set(given.get("on", ())) - {"fp32"}
     given["engines"] = tuple(dict.fromkeys(given.get("engines") or ([DEFAULT_ENGINE] if on_files else ())))
     return sensible(CraftConfig(dataset, tuple(listed("models", models)), tuple(attacks), **given))
+
+
+def settings_as_typed(settings: Mapping[str, object]) -> tuple[str, ...]:
+    """Attack parameters as `--set` takes them, so that Python and the command line make the same set."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return tuple(f"{key}={text}" for key, text in texts.items())
 
 
 LEAST = {"limit": 1, "steps": 1, "batch_size": 1, "seed": 0, "stop_at": 0}
@@ -203,7 +213,7 @@ def sensible(config: CraftConfig) -> CraftConfig:
     return made
 
 
-def listed(name: str, values: Sequence[str]) -> Sequence[str]:
+def listed(name: str, values: Sequence[Any]) -> Sequence[Any]:
     """Several names. Raises ConfigurationError for a single text, whose letters would be taken for names."""
     if isinstance(values, str):
         raise ConfigurationError(f"{name} is one text, and must be a list", f"write {name}=[{values!r}]")
@@ -262,7 +272,8 @@ def evaluate(
     seed: int = 0,
     progress: Progress = silent,
     workers: int | None = 1,
-    **options: Any,
+    benches: Sequence[str | Path] = (),
+    label_maps: bool = False,
 ) -> Report:
     """Measure what survived and write the report, as `segeval evaluate` does.
 
@@ -274,13 +285,15 @@ def evaluate(
         progress: called with the stage, what is done of it and its total.
         workers: processes that count, None for one per core unless the set is small; a script that has more than one
             calls this below `if __name__ == "__main__":`.
-        **options: further arguments of `segeval.evaluate.evaluate`: benches, label_maps.
+        benches: folders of benchmarks to add.
+        label_maps: also write the label maps as PNG.
     """
     from segeval.evaluate import evaluate as measure
 
     several = [replays] if isinstance(replays, Replayed | str | Path) else list(replays)
     folders = [folder_of(each) for each in several]
-    record = measure(folder_of(adversarial), folders, Path(out), seed, progress, workers=workers, **options)
+    added = [folder_of(each) for each in listed("benches", benches)]
+    record = measure(folder_of(adversarial), folders, Path(out), seed, progress, added, label_maps, workers)
     return Report(Path(out), record)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from segeval.api import CraftedSet, craft, deploy, evaluate, replay
+from segeval.api import CraftedSet, craft, deploy, evaluate, replay, settings_as_typed
 from segeval.errors import ConfigurationError
+from segeval.evaluate import read_report
 from tests.walks import DOCS
 
 
@@ -46,8 +47,18 @@ def test_the_chain_returns_what_shows_itself(world: Any, tmp_path: Path, monkeyp
     found = {"adversarial": adversarial, "bundle": bundle, "report": report, "made": adversarial.to_pandas()}
     require_shown({**found, "rows": report.to_pandas()})
     assert "espnet-synthetic.int8" in replayed._repr_html_()
+    assert read_report(str(report.path)) == report.record
+    again = {**data, "scopes": ["full"], "on": ["fp32", "int8"], "settings": {"pgd.budget": 4}}
+    adaptive = craft(tmp_path / "adaptive", "folder", [world.model], ["pgd"], steps=1, bundle=bundle, **again)
+    assert [spec.label for spec in adaptive.manifest.attacks] == ["pgd-full", "pgd-full-on-int8"]
+    assert adaptive.manifest.config.settings == ("pgd.budget=4",)
     monkeypatch.setitem(sys.modules, "pandas", None)
     assert "report.html" in report._repr_html_() and "<table" not in report._repr_html_()
+
+
+def test_settings_are_kept_as_the_command_line_types_them() -> None:
+    given = {"loss": "ce", "budget": 0.5, "dithered": False, "restarts": None}
+    assert settings_as_typed(given) == ("loss=ce", "budget=0.5", "dithered=false", "restarts=null")
 
 
 @pytest.mark.parametrize(
