@@ -11,17 +11,19 @@ report.to_pandas()
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from segeval.errors import ConfigurationError, MissingPrerequisiteError, counted
 from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
-from segeval.places import dataset_root
+from segeval.places import dataset_root, with_home
 from segeval.progress import Progress, silent
+from segeval.python_calls import called_from_python
 from segeval.registry import attacks_of
 
 if TYPE_CHECKING:
@@ -118,6 +120,7 @@ class Report:
         return page
 
 
+@called_from_python("segeval.files.sets", "CraftConfig")
 def craft(
     out: str | Path,
     dataset: str,
@@ -143,7 +146,7 @@ def craft(
             in ``{"pgd.budget": 4}``, and `bundle` what `deploy` returned.
 
     Raises:
-        SegevalError: for what does not fit; TypeError for an option that does not exist.
+        SegevalError: for what does not fit.
     """
     from segeval.generate.crafting.craft import Crafter
 
@@ -220,6 +223,7 @@ def listed(name: str, values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
+@called_from_python("segeval.deploy", "deploy")
 def deploy(
     adversarial: CraftedSet | str | Path,
     out: str | Path,
@@ -227,6 +231,8 @@ def deploy(
     precisions: "Sequence[Precision] | None" = None,
     *,
     allow: Sequence[str] = (),
+    weights: Mapping[str, str | Path] = MappingProxyType({}),
+    data_root: str | Path | None = None,
     **options: Any,
 ) -> Bundle:
     """Write a bundle, as `segeval deploy` does.
@@ -237,6 +243,8 @@ def deploy(
         target: a name from `segeval ls targets`.
         precisions: None for those of the target.
         allow: code of your own network or dataset that may run, as `--allow` names it.
+        weights: files that the set does not carry and that are not where they were, by its networks' names.
+        data_root: of the set's dataset, if it is not where it was.
         **options: further arguments of `segeval.deploy.deploy`: calibrations, corruptions, batch, progress …
     """
     from segeval.deploy import deploy as write_bundle
@@ -244,13 +252,13 @@ def deploy(
 
     if precisions is not None:
         listed("precisions", precisions)
-    listed("allow", allow)
-    given: Given = options.pop("given", Given())
-    given = replace(given, allowed=given.allowed | frozenset(allow))
+    files = {name: with_home(file) for name, file in weights.items()}
+    given = Given(files, dataset_root(data_root), frozenset(listed("allow", allow)))
     write_bundle(folder_of(adversarial), Path(out), target, precisions, given=given, **options)
     return Bundle(Path(out))
 
 
+@called_from_python("segeval.deploy", "replay")
 def replay(bundle: Bundle | str | Path, out: str | Path, progress: Progress = silent, **options: Any) -> Replayed:
     """Run a bundle on this machine, as `segeval replay` does.
 
@@ -265,6 +273,7 @@ def replay(bundle: Bundle | str | Path, out: str | Path, progress: Progress = si
     return Replayed(Path(out), run_bundle(folder_of(bundle), Path(out), progress, **options))
 
 
+@called_from_python("segeval.evaluate", "evaluate")
 def evaluate(
     adversarial: CraftedSet | str | Path,
     replays: "Replayed | str | Path | Sequence[Replayed | str | Path]",

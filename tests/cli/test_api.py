@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from segeval.api import CraftedSet, craft, deploy, evaluate, replay, settings_as_typed
-from segeval.errors import ConfigurationError
+from segeval.errors import ConfigurationError, DataError
 from segeval.evaluate import read_report
 from tests.walks import DOCS
 
@@ -113,6 +113,12 @@ def test_each_stage_answers_in_json(call: Callable[..., Any], world: Any, tmp_pa
 def test_a_mistake_is_told_as_by_the_command(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no attack 'pgdd'"):
         craft(tmp_path / "set", "synthetic", ["fast-scnn-synthetic"], ["pgdd"])
-    with pytest.raises(TypeError, match="stepz"):
-        craft(tmp_path / "set", "synthetic", ["fast-scnn-synthetic"], stepz=3)
+    with pytest.raises(ConfigurationError, match="craft has no argument 'task'") as caught:
+        craft(tmp_path / "set", "synthetic", ["fast-scnn-synthetic"], task=["vehicle-to-road"])
+    assert caught.value.hint == "did you mean tasks?"
+    with pytest.raises(DataError) as refused:
+        craft(tmp_path / "set", "folder", ["fast-scnn-synthetic"])
+    assert "give it with data_root" in refused.value.hint
+    with pytest.raises(ConfigurationError, match="evaluate has no argument 'bench'"):
+        evaluate(tmp_path / "set", tmp_path, tmp_path / "report", bench=tmp_path)  # type: ignore[call-arg]
     assert CraftedSet(tmp_path).path == tmp_path
