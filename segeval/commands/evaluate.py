@@ -7,7 +7,7 @@ import typer
 
 from segeval.commands.options import AsJson, CountingWorkers, Option, Out, Quiet, Seed, SetArgument
 from segeval.console import progress, results, say
-from segeval.errors import ConfigurationError, GateMissedError
+from segeval.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,15 +96,12 @@ def evaluate(
 
 def judge(findings: "Sequence[Finding]", report: "SurvivalReport", junit: Path | None, summary: Path | None) -> None:
     """Write what the gates found. Raises GateMissedError naming each that was missed."""
-    from segeval.evaluate import gates_as_junit, gates_as_markdown
+    from segeval.evaluate import gates_as_junit, gates_as_markdown, require_gates_held
     from segeval.files.storage import write_atomic
 
     if junit is not None:
         write_atomic(junit, gates_as_junit(findings))
     if summary is not None:
         write_atomic(summary, gates_as_markdown(findings, report.verdict).encode())
-    missed = [finding for finding in findings if not finding.held]
-    if missed:
-        lines = "".join(f"\n  {finding.gate}: {finding.told}" for finding in missed)
-        raise GateMissedError(f"{len(missed)} of {len(findings)} checks failed{lines}", "")
+    require_gates_held(findings)
     say(f"all {len(findings)} gate checks passed")
