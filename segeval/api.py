@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas
 
     from segeval.evaluate import SurvivalReport
+    from segeval.evaluate.compare import RunComparison
     from segeval.files.replays import Replay
     from segeval.precision import Precision
 
@@ -118,6 +119,22 @@ class Report:
         with suppress(MissingPrerequisiteError):  # without pandas there is no table
             page += str(self.to_pandas().to_html(max_rows=20))
         return page
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What changed between two reports. record: every difference, B minus A."""
+
+    record: "RunComparison"
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A row per difference, significant ones first, with the columns of compare.csv."""
+        from segeval.evaluate.compare import change_line
+
+        return frame([change_line(change) for change in self.record.changes])
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(line)}</p>" for line in (self.record.finding, *self.record.notes))
 
 
 @called_from_python("segeval.files.sets", "CraftConfig")
@@ -283,6 +300,7 @@ def evaluate(
     workers: int | None = 1,
     benches: Sequence[str | Path] = (),
     label_maps: bool = False,
+    gates: Sequence[str] = (),
 ) -> Report:
     """Measure what survived and write the report, as `segeval evaluate` does.
 
@@ -296,17 +314,59 @@ def evaluate(
             calls this below `if __name__ == "__main__":`.
         benches: folders of benchmarks to add.
         label_maps: also write the label maps as PNG.
+        gates: conditions, as in ``int8.success < 0.5`` (docs/command-line.md).
+
+    Raises:
+        GateMissedError: for a gate that failed, once the report is written; SegevalError for what does not fit.
     """
+    from segeval.evaluate import check_gates, parse_gate, require_gates_held, require_known_gates
     from segeval.evaluate import evaluate as measure
 
+    conditions = list(map(parse_gate, listed("gates", gates)))
     several = [replays] if isinstance(replays, Replayed | str | Path) else list(replays)
     folders = [folder_of(each) for each in several]
     added = [folder_of(each) for each in listed("benches", benches)]
+    require_known_gates(conditions, folder_of(adversarial), folders)
     record = measure(folder_of(adversarial), folders, Path(out), seed, progress, added, label_maps, workers)
+    require_gates_held(check_gates(record, conditions))
     return Report(Path(out), record)
 
 
-def folder_of(result: "CraftedSet | Bundle | Replayed | str | Path") -> Path:
+@called_from_python("segeval.evaluate.compare", "compare_runs")
+def compare(
+    run_a: Report | str | Path,
+    run_b: Report | str | Path,
+    out: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+    gates: Sequence[str] = (),
+) -> Compared:
+    """Measure what changed between two reports, as `segeval compare` does.
+
+    Args:
+        run_a: a report.
+        run_b: the report to compare with it; differences are B minus A.
+        out: folder for compare.json, compare.csv and compare.md, None to write nothing.
+        seed: of the tests.
+        progress: called with the stage, what is done of it and its total.
+        gates: conditions, as in ``int8.success.change < 0.05`` (docs/command-line.md).
+
+    Raises:
+        GateMissedError: for a gate that failed, once all is written; SegevalError for what does not fit.
+    """
+    from segeval.evaluate import check_changes, parse_change_gate, read_report, require_gates_held
+    from segeval.evaluate.compare import compare_runs, write
+
+    conditions = list(map(parse_change_gate, listed("gates", gates)))
+    a, b = folder_of(run_a), folder_of(run_b)
+    comparison = compare_runs(a, b, seed, progress)
+    if out is not None:
+        write(comparison, Path(out))
+    require_gates_held(check_changes(read_report(a), read_report(b), comparison, conditions))
+    return Compared(comparison)
+
+
+def folder_of(result: "CraftedSet | Bundle | Replayed | Report | str | Path") -> Path:
     """The folder of a result, or a folder itself."""
     return Path(result) if isinstance(result, str | Path) else result.path
 
