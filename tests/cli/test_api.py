@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pandas as pd
 import pytest
 
 from segeval.api import CraftedSet, Replayed, Report, compare, craft, deploy, evaluate, replay, settings_as_typed
+from segeval.commands.craft import craft as craft_command
 from segeval.errors import ConfigurationError, DataError, GateMissedError
 from segeval.evaluate import read_report
+from segeval.files.sets import CraftConfig
+from segeval.registry import attacks_of
 from tests.walks import DOCS
 
 
@@ -106,6 +110,12 @@ def test_an_impossible_value_is_refused_before_a_set_is_made(tmp_path: Path, wro
     with pytest.raises(ConfigurationError, match=told):
         craft(tmp_path / "set", "synthetic", **given)
     assert not (tmp_path / "set").exists()
+
+
+def test_every_way_to_craft_has_the_same_default() -> None:
+    of_command = signature(craft_command).parameters["attack"].default
+    of_function = signature(craft).parameters["attacks"].default
+    assert attacks_of(of_command) == attacks_of(of_function) == CraftConfig("synthetic", ()).attacks
 
 
 def test_the_command_takes_a_set_from_python_for_its_own(
