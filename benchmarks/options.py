@@ -134,6 +134,7 @@ def main() -> None:
     base = CraftConfig(
         given.dataset,
         (given.model,),
+        ("tanh",),
         split=given.split,
         tasks=(given.task,),
         steps=given.steps,

@@ -13,14 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from segeval.errors import EngineError, MissingPrerequisiteError
+from segeval.errors import EngineError, MissingPrerequisiteError, install
 from segeval.files.engine_records import Compilation, Plan
 from segeval.files.storage import explaining
 
 CAPABILITY = "8.6"
 """The nearest to Orin's 8.7 that TensorRT for RTX builds for."""
 PACKAGES = ("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx")
-INSTALL = "pip install 'segeval-embedded[rtx]'"
+INSTALL = install("rtx")
 COMMAND = (sys.executable, "-m", "segeval_runner.backends.tensorrt.ahead_process")
 
 

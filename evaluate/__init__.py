@@ -3,11 +3,13 @@
 from .device.device_records import read_benchmark_report
 from .device.device_terminal import benchmark_table
 from .evaluate import evaluate
+from .gates.change_gates import check_changes, parse_change_gate
 from .gates.expressions import parse_gate
 from .gates.gate_reports import junit as gates_as_junit
 from .gates.gate_reports import summary as gates_as_markdown
 from .gates.gates import Finding
 from .gates.gates import check as check_gates
+from .gates.gates import require_held as require_gates_held
 from .gates.gates import require_known as require_known_gates
 from .measure.report_records import SurvivalReport
 from .report.adaptive_terminal import adaptive_in_terminal
@@ -21,6 +23,7 @@ __all__ = [
     "SurvivalReport",
     "adaptive_in_terminal",
     "benchmark_table",
+    "check_changes",
     "check_gates",
     "clean_in_terminal",
     "corruptions_in_terminal",
@@ -28,9 +31,11 @@ __all__ = [
     "evaluate",
     "gates_as_junit",
     "gates_as_markdown",
+    "parse_change_gate",
     "parse_gate",
     "read_benchmark_report",
     "read_report",
+    "require_gates_held",
     "require_known_gates",
     "survival_table",
     "sweeps_in_terminal",

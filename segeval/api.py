@@ -8,25 +8,29 @@ report = evaluate(adversarial, replay(bundle, "runs/replay"), "runs/report")
 report.to_pandas()
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from segeval.errors import ConfigurationError, MissingPrerequisiteError, counted
 from segeval.files.bundles import BundleFolder, BundleManifest
 from segeval.files.set_folder import SetFolder
 from segeval.files.sets import AdversarialSet, CraftConfig
-from segeval.places import dataset_root
+from segeval.places import dataset_root, with_home
 from segeval.progress import Progress, silent
+from segeval.python_calls import called_from_python
 from segeval.registry import attacks_of
 
 if TYPE_CHECKING:
     import pandas
 
     from segeval.evaluate import SurvivalReport
+    from segeval.evaluate.compare import RunComparison
     from segeval.files.replays import Replay
     from segeval.precision import Precision
 
@@ -117,6 +121,23 @@ class Report:
         return page
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What changed between two reports. record: every difference, B minus A."""
+
+    record: "RunComparison"
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A row per difference, significant ones first, with the columns of compare.csv."""
+        from segeval.evaluate.compare import change_line
+
+        return frame([change_line(change) for change in self.record.changes])
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(line)}</p>" for line in (self.record.finding, *self.record.notes))
+
+
+@called_from_python("segeval.files.sets", "CraftConfig")
 def craft(
     out: str | Path,
     dataset: str,
@@ -138,10 +159,11 @@ def craft(
         resume: go on with an unfinished set.
         workers: processes.
         progress: called with the stage, what is done of it and its total.
-        **options: fields of `CraftConfig`: limit, steps, tasks, scopes, settings, split, size …
+        **options: fields of `CraftConfig`: limit, steps, tasks, scopes, split, size …; `settings` may be a mapping, as
+            in ``{"pgd.budget": 4}``, and `bundle` what `deploy` returned.
 
     Raises:
-        SegevalError: for what does not fit; TypeError for an option that does not exist.
+        SegevalError: for what does not fit.
     """
     from segeval.generate.crafting.craft import Crafter
 
@@ -167,13 +189,21 @@ def crafting_config(dataset: str, models: Sequence[str], attacks: Sequence[str],
     from segeval.datasets import default_split
 
     given = dict(options)
+    if isinstance(given.get("settings"), Mapping):
+        given["settings"] = settings_as_typed(given["settings"])
     root, bundle = dataset_root(given.get("data_root")), given.get("bundle")
     given["split"] = given.get("split") or default_split(dataset)
     given["data_root"] = str(root) if root else None
-    given["bundle"] = str(Path(bundle).absolute()) if bundle else None
+    given["bundle"] = str(folder_of(bundle).absolute()) if bundle else None
     on_files = set(given.get("on", ())) - {"fp32"}
     given["engines"] = tuple(dict.fromkeys(given.get("engines") or ([DEFAULT_ENGINE] if on_files else ())))
     return sensible(CraftConfig(dataset, tuple(listed("models", models)), tuple(attacks), **given))
+
+
+def settings_as_typed(settings: Mapping[str, object]) -> tuple[str, ...]:
+    """Attack parameters as `--set` takes them, so that Python and the command line make the same set."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return tuple(f"{key}={text}" for key, text in texts.items())
 
 
 LEAST = {"limit": 1, "steps": 1, "batch_size": 1, "seed": 0, "stop_at": 0}
@@ -203,13 +233,14 @@ def sensible(config: CraftConfig) -> CraftConfig:
     return made
 
 
-def listed(name: str, values: Sequence[str]) -> Sequence[str]:
+def listed(name: str, values: Sequence[Any]) -> Sequence[Any]:
     """Several names. Raises ConfigurationError for a single text, whose letters would be taken for names."""
     if isinstance(values, str):
         raise ConfigurationError(f"{name} is one text, and must be a list", f"write {name}=[{values!r}]")
     return values
 
 
+@called_from_python("segeval.deploy", "deploy")
 def deploy(
     adversarial: CraftedSet | str | Path,
     out: str | Path,
@@ -217,6 +248,8 @@ def deploy(
     precisions: "Sequence[Precision] | None" = None,
     *,
     allow: Sequence[str] = (),
+    weights: Mapping[str, str | Path] = MappingProxyType({}),
+    data_root: str | Path | None = None,
     **options: Any,
 ) -> Bundle:
     """Write a bundle, as `segeval deploy` does.
@@ -227,6 +260,8 @@ def deploy(
         target: a name from `segeval ls targets`.
         precisions: None for those of the target.
         allow: code of your own network or dataset that may run, as `--allow` names it.
+        weights: files that the set does not carry and that are not where they were, by its networks' names.
+        data_root: of the set's dataset, if it is not where it was.
         **options: further arguments of `segeval.deploy.deploy`: calibrations, corruptions, batch, progress …
     """
     from segeval.deploy import deploy as write_bundle
@@ -234,13 +269,13 @@ def deploy(
 
     if precisions is not None:
         listed("precisions", precisions)
-    listed("allow", allow)
-    given: Given = options.pop("given", Given())
-    given = replace(given, allowed=given.allowed | frozenset(allow))
+    files = {name: with_home(file) for name, file in weights.items()}
+    given = Given(files, dataset_root(data_root), frozenset(listed("allow", allow)))
     write_bundle(folder_of(adversarial), Path(out), target, precisions, given=given, **options)
     return Bundle(Path(out))
 
 
+@called_from_python("segeval.deploy", "replay")
 def replay(bundle: Bundle | str | Path, out: str | Path, progress: Progress = silent, **options: Any) -> Replayed:
     """Run a bundle on this machine, as `segeval replay` does.
 
@@ -255,6 +290,7 @@ def replay(bundle: Bundle | str | Path, out: str | Path, progress: Progress = si
     return Replayed(Path(out), run_bundle(folder_of(bundle), Path(out), progress, **options))
 
 
+@called_from_python("segeval.evaluate", "evaluate")
 def evaluate(
     adversarial: CraftedSet | str | Path,
     replays: "Replayed | str | Path | Sequence[Replayed | str | Path]",
@@ -262,7 +298,9 @@ def evaluate(
     seed: int = 0,
     progress: Progress = silent,
     workers: int | None = 1,
-    **options: Any,
+    benches: Sequence[str | Path] = (),
+    label_maps: bool = False,
+    gates: Sequence[str] = (),
 ) -> Report:
     """Measure what survived and write the report, as `segeval evaluate` does.
 
@@ -274,17 +312,61 @@ def evaluate(
         progress: called with the stage, what is done of it and its total.
         workers: processes that count, None for one per core unless the set is small; a script that has more than one
             calls this below `if __name__ == "__main__":`.
-        **options: further arguments of `segeval.evaluate.evaluate`: benches, label_maps.
+        benches: folders of benchmarks to add.
+        label_maps: also write the label maps as PNG.
+        gates: conditions, as in ``int8.success < 0.5`` (docs/command-line.md).
+
+    Raises:
+        GateMissedError: for a gate that failed, once the report is written; SegevalError for what does not fit.
     """
+    from segeval.evaluate import check_gates, parse_gate, require_gates_held, require_known_gates
     from segeval.evaluate import evaluate as measure
 
+    conditions = list(map(parse_gate, listed("gates", gates)))
     several = [replays] if isinstance(replays, Replayed | str | Path) else list(replays)
     folders = [folder_of(each) for each in several]
-    record = measure(folder_of(adversarial), folders, Path(out), seed, progress, workers=workers, **options)
+    added = [folder_of(each) for each in listed("benches", benches)]
+    require_known_gates(conditions, folder_of(adversarial), folders)
+    record = measure(folder_of(adversarial), folders, Path(out), seed, progress, added, label_maps, workers)
+    require_gates_held(check_gates(record, conditions))
     return Report(Path(out), record)
 
 
-def folder_of(result: "CraftedSet | Bundle | Replayed | str | Path") -> Path:
+@called_from_python("segeval.evaluate.compare", "compare_runs")
+def compare(
+    run_a: Report | str | Path,
+    run_b: Report | str | Path,
+    out: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+    gates: Sequence[str] = (),
+) -> Compared:
+    """Measure what changed between two reports, as `segeval compare` does.
+
+    Args:
+        run_a: a report.
+        run_b: the report to compare with it; differences are B minus A.
+        out: folder for compare.json, compare.csv and compare.md, None to write nothing.
+        seed: of the tests.
+        progress: called with the stage, what is done of it and its total.
+        gates: conditions, as in ``int8.success.change < 0.05`` (docs/command-line.md).
+
+    Raises:
+        GateMissedError: for a gate that failed, once all is written; SegevalError for what does not fit.
+    """
+    from segeval.evaluate import check_changes, parse_change_gate, read_report, require_gates_held
+    from segeval.evaluate.compare import compare_runs, write
+
+    conditions = list(map(parse_change_gate, listed("gates", gates)))
+    a, b = folder_of(run_a), folder_of(run_b)
+    comparison = compare_runs(a, b, seed, progress)
+    if out is not None:
+        write(comparison, Path(out))
+    require_gates_held(check_changes(read_report(a), read_report(b), comparison, conditions))
+    return Compared(comparison)
+
+
+def folder_of(result: "CraftedSet | Bundle | Replayed | Report | str | Path") -> Path:
     """The folder of a result, or a folder itself."""
     return Path(result) if isinstance(result, str | Path) else result.path
 

@@ -21,7 +21,7 @@ import segeval
 from segeval.commands.defaults import read_defaults
 from segeval.commands.on_demand import OnDemandGroup
 from segeval.console import say, show_error
-from segeval.errors import ConfigurationError, MissingPrerequisiteError, SegevalError, StorageError
+from segeval.errors import ConfigurationError, MissingPrerequisiteError, SegevalError, StorageError, install
 from segeval.places import with_home
 from segeval.torchrun import leads, started_by_torchrun
 from segeval_runner.interruption import after_imports, came, forget_waiting
@@ -177,8 +177,7 @@ def missing_module(error: ModuleNotFoundError) -> int:
     extras = {"onnxruntime": "cpu", "tensorrt": "jetson", "pycuda": "jetson"}
     name = (error.name or "").split(".")[0]
     if name in extras:
-        add = f"pip install 'segeval-embedded[{extras[name]}]'"
-        show_error(MissingPrerequisiteError(f"the package {name} is not installed", add))
+        show_error(MissingPrerequisiteError(f"the package {name} is not installed", install(extras[name])))
         return USAGE
     return internal()
 

@@ -116,3 +116,8 @@ def some(names: Sequence[str], most: int = 5) -> str:
     """For a message: the first of many names, and how many there are besides."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def install(extra: str) -> str:
+    """For a hint: how to add an optional part of segeval, which is on no package index."""
+    return f"in a checkout of segeval: pip install '.[{extra}]'"

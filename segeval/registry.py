@@ -155,9 +155,13 @@ ATTACKS = Registry(
 )
 
 
+STANDARD = ("apgd", "ddn", "pgd")
+"""What is crafted if no attack is named: they search differently, two within a budget."""
+
+
 def suites() -> dict[str, tuple[str, ...]]:
-    """Names for several attacks; those of `standard` search differently, two within a budget."""
-    return {"quick": ("pgd",), "standard": ("apgd", "ddn", "pgd"), "full": tuple(ATTACKS)}
+    """Names for several attacks."""
+    return {"quick": ("pgd",), "standard": STANDARD, "full": tuple(ATTACKS)}
 
 
 def attacks_of(names: Iterable[str]) -> tuple[str, ...]:

@@ -53,7 +53,12 @@ ROOMS = {
     "segeval.evaluate.report": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.device"),
     "segeval.evaluate.device": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
     "segeval.evaluate.compare": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
-    "segeval.evaluate.gates": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
+    "segeval.evaluate.gates": (
+        *CORE,
+        "segeval.evaluate.measure",
+        "segeval.evaluate.report",
+        "segeval.evaluate.compare",
+    ),
     "segeval.evaluate.index": (*CORE, "segeval.evaluate.measure", "segeval.evaluate.report"),
     "segeval.evaluate.formats": (
         *CORE,

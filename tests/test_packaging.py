@@ -1,6 +1,7 @@
 """What is in the wheel. A forgotten package or file works in an editable installation and is missing from a wheel."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -174,3 +175,12 @@ def test_type_checkers_find_the_stages() -> None:
     stages = {name.partition(".")[2]: ROOT / folder for name, folder in FOLDERS.items() if name.startswith("segeval.")}
     assert links == stages
     assert all((folder / "__init__.py").is_file() for folder in links.values())
+
+
+def test_what_is_told_to_be_installed_is_an_extra_of_the_checkout() -> None:
+    told: set[str] = set()
+    for path in [*files("*.py"), ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"pip install '?segeval", text), f"{path}: no index has it under this name"
+        told.update(re.findall(r"pip install '\.\[(\w+)\]'", text), re.findall(r'\binstall\("(\w+)"\)', text))
+    assert {"cpu", "zoo", "rtx"} <= told <= PROJECT["project"]["optional-dependencies"].keys()

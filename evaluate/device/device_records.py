@@ -91,6 +91,7 @@ class BenchmarkReport:
     schema: Literal["segeval.benchmark/1"] = field(default="segeval.benchmark/1")
 
 
-def read_benchmark_report(folder: Path) -> BenchmarkReport:
+def read_benchmark_report(folder: str | Path) -> BenchmarkReport:
     """Read benchmark.json of a report. Raises OSError if there is none, FormatError if it is malformed."""
-    return decode(read_file(folder / FILE, MOST_BYTES), BenchmarkReport, str(folder / FILE))
+    path = Path(folder) / FILE
+    return decode(read_file(path, MOST_BYTES), BenchmarkReport, str(path))

@@ -13,7 +13,7 @@ import ast
 import operator
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -77,19 +77,30 @@ class Gate:
     names: tuple[tuple[str, str], ...]
 
 
-def parse_gate(text: str) -> Gate:
-    """Read a gate. Raises ConfigurationError that says what in it is not understood."""
+def parse_gate(text: str, metrics: Collection[str] = METRICS) -> Gate:
+    """Read a gate. Raises ConfigurationError that says what in it is not understood.
+
+    Args:
+        text: the gate.
+        metrics: that may stand behind a precision.
+    """
     found = ATTACK_FIRST.fullmatch(text)
     attack, source = found.groups() if found else ("", text)
     expression = parsed(source.strip(), text)
-    names: dict[tuple[str, str], None] = {}
     require_condition(expression, text)
-    for node in ast.walk(expression):
-        if isinstance(node, ast.Attribute):
-            names[named(node, text)] = None
+    names = tuple(dict.fromkeys(named(node, text, metrics) for node in attributes(expression)))
     if not names:
         raise ConfigurationError(f"--gate {text!r} names no number of the report", FORM)
-    return Gate(text, attack, expression, tuple(names))
+    return Gate(text, attack, expression, names)
+
+
+def attributes(node: ast.AST) -> Iterator[ast.Attribute]:
+    """The names with dots in an expression, each as a whole."""
+    if isinstance(node, ast.Attribute):
+        yield node
+    else:
+        for part in ast.iter_child_nodes(node):
+            yield from attributes(part)
 
 
 def parsed(source: str, text: str) -> ast.expr:
@@ -131,7 +142,7 @@ def require_number(node: ast.expr, text: str) -> None:
             if not isfinite(value):
                 raise ConfigurationError(f"--gate {text!r}: a number in it is too large", FORM)
         case ast.Attribute():
-            named(node, text)
+            pass  # `named` knows which there are
         case ast.UnaryOp(op=ast.USub(), operand=part):
             require_number(part, text)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
@@ -141,14 +152,21 @@ def require_number(node: ast.expr, text: str) -> None:
             raise ConfigurationError(f"--gate {text!r}: {ast.unparse(node)!r} is no number", FORM)
 
 
-def named(node: ast.Attribute, text: str) -> tuple[str, str]:
+def named(node: ast.Attribute, text: str, metrics: Collection[str]) -> tuple[str, str]:
     """The precision and metric of ``PRECISION.METRIC``. Raises ConfigurationError for a metric that does not exist."""
-    if not isinstance(node.value, ast.Name) or node.attr not in METRICS:
+    precision, metric = parted(node)
+    if not precision.isidentifier() or metric not in metrics:
         raise ConfigurationError(
             f"--gate {text!r}: {ast.unparse(node)!r} is no number of the report",
-            f"behind the dot: {', '.join(METRICS)}",
+            f"behind the dot: {', '.join(metrics)}",
         )
-    return spelled(node.value.id), node.attr
+    return spelled(precision), metric
+
+
+def parted(node: ast.Attribute) -> tuple[str, str]:
+    """What is before the first dot of a name, and what is behind it."""
+    precision, _, metric = ast.unparse(node).partition(".")
+    return precision, metric
 
 
 def value_of(node: Any, numbers: Names, text: str) -> float | bool:
@@ -171,7 +189,8 @@ def value_of(node: Any, numbers: Names, text: str) -> float | bool:
                 return BINARY[type(op)](value_of(left, numbers, text), value_of(right, numbers, text))
             except ZeroDivisionError as error:
                 raise ConfigurationError(f"--gate {text!r} divides by 0", "compare a product instead") from error
-        case ast.Attribute(value=ast.Name(id=precision), attr=metric):
+        case ast.Attribute():
+            precision, metric = parted(node)
             return numbers[spelled(precision), metric]
         case _:
             return float(node.value)

@@ -1,11 +1,12 @@
 """Gates on the numbers of a report: what each is about, and whether it holds there."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
-from segeval.errors import ConfigurationError, counted
+from segeval.errors import ConfigurationError, GateMissedError, counted
 from segeval.files.sets import AttackSpec
 from segeval.precision import in_gates, spelled
 
@@ -94,12 +95,21 @@ def check(report: SurvivalReport, gates: Sequence[Gate]) -> list[Finding]:
     pairs, under_attack = float_attacks(report.set.attacks), UnderAttackNumbers(report)
     for gate in gates:
         require_whole(rows, [model.name for model in report.set.models], gate)
-        findings = list(findings_of(rows, gate, attacks_of(gate, report.set.attacks), pairs, under_attack))
-        if not findings:
-            what = f"--gate {gate.text!r}: nothing that it is about was made for a network that was run"
-            raise ConfigurationError(what, f"attacks: {', '.join(dict.fromkeys(row.attack for row in rows.own))}")
-        found += findings
+        metrics = [metric for _, metric in gate.names]
+        value = partial(number, rows=rows, gate=gate, pairs=pairs, under_attack=under_attack)
+        findings = findings_of(rows, gate, attacks_of(gate, report.set.attacks), value)
+        found += [replace(finding, key=under_attack.subject(finding.key, metrics)) for finding in findings]
     return found
+
+
+def require_held(findings: Sequence[Finding]) -> str:
+    """Raise GateMissedError naming each gate that was missed; else say how many held."""
+    missed = [finding for finding in findings if not finding.held]
+    gates, checks = counted(len({finding.gate for finding in findings}), "gate"), counted(len(findings), "check")
+    if missed:
+        lines = "".join(f"\n  {finding.gate}: {finding.told}" for finding in missed)
+        raise GateMissedError(f"{gates}, {checks}, {len(missed)} failed{lines}", "")
+    return f"{gates}, {checks}, all passed"
 
 
 def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
@@ -130,41 +140,37 @@ def require_whole(rows: ReportRows, models: Sequence[str], gate: Gate) -> None:
 
 
 def findings_of(
-    rows: ReportRows,
-    gate: Gate,
-    attacks: Collection[str],
-    pairs: Mapping[str, str],
-    under_attack: UnderAttackNumbers,
-) -> Iterator[Finding]:
+    rows: ReportRows, gate: Gate, attacks: Collection[str], number: Callable[[SurvivalRow, str], float]
+) -> list[Finding]:
     """A gate on every attack of every network, and every choice of engines that its precisions have.
 
     Args:
         rows: of engines as they ship.
         gate: the condition.
         attacks: labels of those that it is about.
-        pairs: attacks made on deployed files, with the same ones made on the float network.
-        under_attack: accuracy and mIoU under attack.
+        number: a metric of an engine.
+
+    Raises:
+        ConfigurationError: if there is none.
     """
+    found = []
     about = [row for row in rows.own if row.attack in attacks]
-    for key, found in rows_by_attack(about).items():
-        own = list(found.values())
+    for key, by_engine in rows_by_attack(about).items():
+        own = list(by_engine.values())
         precisions = list(dict.fromkeys(precision for precision, _ in gate.names))
         of_others = {spelled(engine.own) for engine in rows.engines if engine.own and engine.model != key.model}
         if of_others.intersection(precisions).difference(spelled(row.kind) for row in own):
             continue
         for chosen in product(*(engines_of(own, precision, gate) for precision in precisions)):
             engines = dict(zip(precisions, chosen, strict=True))
-            numbers = {
-                (precision, metric): number(engines[precision], metric, rows, gate, pairs, under_attack)
-                for precision, metric in gate.names
-            }
-            yield Finding(
-                gate.text,
-                under_attack.subject(key, [metric for _, metric in gate.names]),
-                tuple(row.engine for row in chosen),
-                tuple((f"{in_gates(precision)}.{metric}", value) for (precision, metric), value in numbers.items()),
-                bool(value_of(gate.expression, numbers, gate.text)),
-            )
+            numbers = {(precision, metric): number(engines[precision], metric) for precision, metric in gate.names}
+            told = tuple((f"{in_gates(precision)}.{metric}", value) for (precision, metric), value in numbers.items())
+            held = bool(value_of(gate.expression, numbers, gate.text))
+            found.append(Finding(gate.text, key, tuple(row.engine for row in chosen), told, held))
+    if not found:
+        what = f"--gate {gate.text!r}: nothing that it is about was made for a network that was run"
+        raise ConfigurationError(what, f"attacks: {', '.join(dict.fromkeys(row.attack for row in rows.own))}")
+    return found
 
 
 def engines_of(rows: Sequence[SurvivalRow], precision: str, gate: Gate) -> list[SurvivalRow]:

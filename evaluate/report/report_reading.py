@@ -29,12 +29,13 @@ MOST_BYTES = 1 << 30
 MAKE = "make one with segeval evaluate"
 
 
-def read_report(folder: Path) -> SurvivalReport:
+def read_report(folder: str | Path) -> SurvivalReport:
     """Read report.json in `folder`. Raises DataError if there is none, FormatError if it is malformed, IntegrityError
     if it was changed after it was written.
 
     What an earlier version did not measure is None, empty or absent, as the records say; its mIoU is counted anew.
     """
+    folder = Path(folder)
     path = folder / FILE
     try:
         data = read_file(path, MOST_BYTES)

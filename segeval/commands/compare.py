@@ -17,6 +17,10 @@ def compare(
     out: Annotated[
         Path | None, Option("--out", help="Folder for compare.json, compare.csv and compare.md.", show_default=False)
     ] = None,
+    gate: Annotated[
+        list[str],
+        Option("--gate", metavar="[ATTACK:]EXPRESSION", help="Exit with 1 if this condition fails; repeatable."),
+    ] = [],
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -32,12 +36,17 @@ def compare(
 
     \b
     segeval compare runs/main runs/branch --out runs/compared    # compare.md goes into the pull request
+
+    \b
+    segeval compare runs/release runs/branch --gate 'int8.success.change < 0.05'
     """
+    from segeval.evaluate import check_changes, parse_change_gate, read_report, require_gates_held
     from segeval.evaluate.compare import compare_runs, comparison_view, write
     from segeval.evaluate.compare.compare_records import KEPT
     from segeval.evaluate.report.report_folder import require_place
     from segeval.files.encoding import encode_sealed
 
+    gates = list(map(parse_change_gate, gate))
     if out is not None:
         require_place(out, KEPT)
     with progress(quiet) as tick:
@@ -51,3 +60,6 @@ def compare(
             results.print(part)
     if out is not None:
         say(f"comparison: {out / 'compare.md'}")
+    if gates:
+        findings = check_changes(read_report(run_a), read_report(run_b), comparison, gates)
+        say(require_gates_held(findings))

@@ -138,7 +138,7 @@ def deploy(
     \b
     segeval deploy runs/set --out runs/orin --target jetson --host jetson@192.168.1.20
     """
-    from segeval.api import deploy as deploy_set
+    from segeval.deploy import deploy as deploy_set
     from segeval.deploy.given import Given
     from segeval.files.set_folder import SetFolder
 
@@ -148,12 +148,11 @@ def deploy(
         raise ConfigurationError("--json prints a bundle that stays on this machine", "leave out --json, or --host")
     remote = checked(host, remote_dir, remote_python, ssh_config) if host else None
     with progress(quiet) as tick:
-        made = deploy_set(
+        bundle = deploy_set(
             adversarial_set,
             out,
             target,
             parse_precisions(precision) if precision else None,
-            allow=allow,
             calibrations=calibration,
             calibration_images=calibration_images,
             batch=batch,
@@ -162,11 +161,10 @@ def deploy(
             attribute=modes(attribute),
             engine_files=engine_file,
             engine_cards=engine_card,
-            given=Given(weight_files(model), dataset_root(data_root)),
+            given=Given(weight_files(model), dataset_root(data_root), frozenset(allow)),
             progress=tick,
             tell=say,
         )
-    bundle = made.manifest
     if as_json:
         typer.echo((out / "bundle.json").read_bytes(), nl=False)
     else:

@@ -13,6 +13,7 @@ import typer
 from segeval.commands.options import AsJson
 from segeval.commands.text_tables import table
 from segeval.console import results
+from segeval.errors import install
 from segeval.files.encoding import encode
 from segeval.places import cache_folder, data_folder
 
@@ -125,20 +126,20 @@ def examine() -> list[Finding]:
         tried(
             "onnxruntime on the CPU",
             lambda: onnxruntime_on("CPUExecutionProvider"),
-            "pip install 'segeval-embedded[cpu]'",
+            install("cpu"),
         ),
         tried(
             "onnxruntime on CUDA",
             lambda: onnxruntime_on("CUDAExecutionProvider"),
-            "on a machine with an NVIDIA GPU: pip install 'segeval-embedded[gpu]'",
+            f"on a machine with an NVIDIA GPU, {install('gpu')}",
         ),
-        tried("openvino", openvino, "pip install 'segeval-embedded[openvino]'"),
+        tried("openvino", openvino, install("openvino")),
         tried(
             "tensorrt",
             lambda: package("tensorrt"),
             "on a Jetson it comes with JetPack; elsewhere: pip install tensorrt",
         ),
-        tried("tensorrt-rtx (builds files for TensorRT)", tensorrt_rtx, "pip install 'segeval-embedded[rtx]'"),
+        tried("tensorrt-rtx (builds files for TensorRT)", tensorrt_rtx, install("rtx")),
         tried("pycuda", lambda: package("pycuda"), "with a CUDA toolkit at hand: pip install pycuda"),
         tried("chromium (tests of the report)", browser, "apt-get install chromium chromium-driver"),
     ]

@@ -97,5 +97,5 @@ def is_earlier(data: bytes, form: type[object], where: str) -> bool:
         return False
     if int(found[2][:9]) > int(version):
         what = f"{where}: made by a newer segeval: it is {name + '/' + found[2][:9]!r}, this one reads {own!r}"
-        raise FormatError(f"{what} - at `$.schema`", "update segeval: pip install --upgrade, or a newer checkout")
+        raise FormatError(f"{what} - at `$.schema`", "install segeval from a newer checkout")
     return int(found[2][:9]) < int(version)

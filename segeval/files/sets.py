@@ -8,6 +8,7 @@ from segeval.classes import ClassTable
 from segeval.files.earlier import of_today
 from segeval.goals import Goal, Kind
 from segeval.metrics import AttackCounts
+from segeval.registry import STANDARD
 
 Scope = Literal["local", "full"]
 Grouping = Literal["each", "joint"]
@@ -263,7 +264,7 @@ class CraftConfig:
 
     dataset: str
     models: tuple[str, ...]
-    attacks: tuple[str, ...] = ("tanh",)
+    attacks: tuple[str, ...] = STANDARD
     scopes: tuple[Scope, ...] = ("local", "full")
     presets: tuple[str, ...] = ("default",)
     tasks: tuple[str, ...] = ("vehicle-to-road",)

@@ -1,17 +1,22 @@
-"""The chain from Python: the block of docs/python.md, as it stands there."""
+"""The chain from Python: the blocks of docs/python.md, as they stand there."""
 
 import json
 import re
 import sys
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from segeval.api import CraftedSet, craft, deploy, evaluate, replay
-from segeval.errors import ConfigurationError
+from segeval.api import CraftedSet, Replayed, Report, compare, craft, deploy, evaluate, replay, settings_as_typed
+from segeval.commands.craft import craft as craft_command
+from segeval.errors import ConfigurationError, DataError, GateMissedError
+from segeval.evaluate import read_report
+from segeval.files.sets import CraftConfig
+from segeval.registry import attacks_of
 from tests.walks import DOCS
 
 
@@ -26,13 +31,25 @@ def require_shown(found: dict[str, object]) -> None:
 
 @pytest.mark.long
 def test_the_quickstart_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(block.splitlines()) <= 10
+    first, second = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(first.splitlines()) <= 10
     monkeypatch.chdir(tmp_path)
+    found = shown_by(first, {})
+    require_shown({**found, "made": found["adversarial"].to_pandas()})
+    adaptive = shown_by(second, found)
+    rows = adaptive["rows"]
+    both = {"fast-scnn-synthetic.fp32", "fast-scnn-synthetic.int8"}
+    assert set(rows.made_on) == {"fp32", "int8"} and set(rows.engine) == both
+    assert (rows.gap_difference.notna() == (rows.made_on == "int8")).all()
+    assert not any("failed" in sentence for sentence in adaptive["report"].record.verdict)
+
+
+def shown_by(block: str, before: dict[str, Any]) -> dict[str, Any]:
+    """What a block defines after others, and as `rows` what it ends with."""
     *lines, last = block.strip().splitlines()
-    found: dict[str, object] = {}
-    exec("\n".join([*lines, f"rows = {last}", "made = adversarial.to_pandas()"]), found)
-    require_shown(found)
+    found = dict(before)
+    exec("\n".join([*lines, f"rows = {last}"]), found)
+    return found
 
 
 def test_the_chain_returns_what_shows_itself(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,8 +63,33 @@ def test_the_chain_returns_what_shows_itself(world: Any, tmp_path: Path, monkeyp
     found = {"adversarial": adversarial, "bundle": bundle, "report": report, "made": adversarial.to_pandas()}
     require_shown({**found, "rows": report.to_pandas()})
     assert "espnet-synthetic.int8" in replayed._repr_html_()
+    assert read_report(str(report.path)) == report.record
+    require_judged(adversarial, replayed, report, tmp_path)
+    again = {**data, "scopes": ["full"], "on": ["fp32", "int8"], "settings": {"pgd.budget": 4}}
+    adaptive = craft(tmp_path / "adaptive", "folder", [world.model], ["pgd"], steps=1, bundle=bundle, **again)
+    assert [spec.label for spec in adaptive.manifest.attacks] == ["pgd-full", "pgd-full-on-int8"]
+    assert adaptive.manifest.config.settings == ("pgd.budget=4",)
     monkeypatch.setitem(sys.modules, "pandas", None)
     assert "report.html" in report._repr_html_() and "<table" not in report._repr_html_()
+
+
+def require_judged(adversarial: CraftedSet, replayed: Replayed, report: Report, root: Path) -> None:
+    with pytest.raises(GateMissedError, match=r"int8\.success = "):
+        evaluate(adversarial, replayed, root / "judged", gates=["int8.success > 1"])
+    assert read_report(root / "judged") == report.record, "a gate fails once the report is written"
+    found = compare(report, root / "judged", root / "compared", gates=["int8.success.change == 0"])
+    assert found.record.same_set and (root / "compared/compare.json").exists()
+    assert list(found.to_pandas()) == list(pd.read_csv(root / "compared/compare.csv"))
+    assert found.record.finding[:10] in found._repr_html_()
+    with pytest.raises(GateMissedError, match=r"int8\.success\.change = 0"):
+        compare(report, str(root / "judged"), gates=["int8.success.change > 0"])
+    with pytest.raises(ConfigurationError, match=r"gates=\['int8.hits < 1'\]"):
+        compare(report, report, gates=["int8.hits < 1"])
+
+
+def test_settings_are_kept_as_the_command_line_types_them() -> None:
+    given = {"loss": "ce", "budget": 0.5, "dithered": False, "restarts": None}
+    assert settings_as_typed(given) == ("loss=ce", "budget=0.5", "dithered=false", "restarts=null")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +110,12 @@ def test_an_impossible_value_is_refused_before_a_set_is_made(tmp_path: Path, wro
     with pytest.raises(ConfigurationError, match=told):
         craft(tmp_path / "set", "synthetic", **given)
     assert not (tmp_path / "set").exists()
+
+
+def test_every_way_to_craft_has_the_same_default() -> None:
+    of_command = signature(craft_command).parameters["attack"].default
+    of_function = signature(craft).parameters["attacks"].default
+    assert attacks_of(of_command) == attacks_of(of_function) == CraftConfig("synthetic", ()).attacks
 
 
 def test_the_command_takes_a_set_from_python_for_its_own(
@@ -102,6 +150,12 @@ def test_each_stage_answers_in_json(call: Callable[..., Any], world: Any, tmp_pa
 def test_a_mistake_is_told_as_by_the_command(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no attack 'pgdd'"):
         craft(tmp_path / "set", "synthetic", ["fast-scnn-synthetic"], ["pgdd"])
-    with pytest.raises(TypeError, match="stepz"):
-        craft(tmp_path / "set", "synthetic", ["fast-scnn-synthetic"], stepz=3)
+    with pytest.raises(ConfigurationError, match="craft has no argument 'task'") as caught:
+        craft(tmp_path / "set", "synthetic", ["fast-scnn-synthetic"], task=["vehicle-to-road"])
+    assert caught.value.hint == "did you mean tasks?"
+    with pytest.raises(DataError) as refused:
+        craft(tmp_path / "set", "folder", ["fast-scnn-synthetic"])
+    assert "give it with data_root" in refused.value.hint
+    with pytest.raises(ConfigurationError, match="evaluate has no argument 'bench'"):
+        evaluate(tmp_path / "set", tmp_path, tmp_path / "report", bench=tmp_path)  # type: ignore[call-arg]
     assert CraftedSet(tmp_path).path == tmp_path

@@ -227,4 +227,4 @@ def test_a_package_of_an_extra_that_is_missing(craft: Call, tmp_path: Path, monk
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(sys.modules, "pycuda", None)
     said = craft("--dataset", "segeval_test_extra:data")
-    assert "the package pycuda is not installed" in said and "pip install 'segeval-embedded[jetson]'" in said
+    assert "the package pycuda is not installed" in said and "pip install '.[jetson]'" in said

@@ -11,10 +11,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segeval.cli import run
-from segeval.evaluate import SurvivalReport, evaluate
+from segeval.evaluate import (
+    SurvivalReport,
+    check_changes,
+    check_gates,
+    evaluate,
+    parse_change_gate,
+    parse_gate,
+    read_report,
+)
+from segeval.evaluate.compare import compare_runs
 from segeval.files.encoding import encode
 from segeval.files.replays import Replay
 from segeval.files.storage import write_atomic
+from segeval.progress import silent
 from segeval_runner.recording import Recording
 from segeval_runner.strict import UNPRINTABLE
 
@@ -74,6 +84,53 @@ def test_two_replays_of_one_set(shared: Shared, again: Path, tmp_path: Path, cap
     latency = next(row for row in found["clean"] if row["a_engine"] == INT8)
     assert latency["b_p50_ms"] == 5.0 != latency["a_p50_ms"]
     assert latency["miou_difference"] > 0
+
+
+@pytest.mark.parametrize(
+    ("gate", "code", "told"),
+    [
+        ("fp32.survival.change == 0 and int8.miou.change > 0", 0, "1 gate, 2 checks, all passed"),
+        ("int8.success.change < 0.05 - 0.05", 1, "tanh-local on espnet-camvid: int8.success.change = 0"),
+        ("fgsm-full: int8.survival.change < 0.05", 1, "1 gate, 1 check, 1 failed"),
+        ("int8.success < 1", 2, "behind the dot: survival.change, success.change"),
+        ("int8.success.change.change < 1", 2, "is no number of the report"),
+        ("int8.change < 1", 2, "is no number of the report"),
+        ("int8_fp16.success.change < 1", 2, "nothing ran at int8-fp16"),
+        ("fgsm-ful: int8.success.change < 1", 2, "did you mean fgsm-full?"),
+    ],
+)
+def test_a_gate_judges_what_changed(
+    shared: Shared, again: Path, capfd: pytest.CaptureFixture[str], gate: str, code: int, told: str
+) -> None:
+    first = shared[0].set_root.parent / "out"
+    assert segeval("compare", first, again, "--quiet", "--gate", gate) == code
+    assert told in capfd.readouterr().err
+
+
+def test_a_gate_is_about_the_difference_of_what_two_reports_say(shared: Shared, again: Path) -> None:
+    first = shared[0].set_root.parent / "out"
+    reports = read_report(first), read_report(again)
+    comparison = compare_runs(first, again, 0, silent)
+    found = check_changes(*reports, comparison, [parse_change_gate("int8.success.change < 2")])
+    before, after = (check_gates(report, [parse_gate("int8.success < 2")]) for report in reports)
+    for one, earlier, later in zip(found, before, after, strict=True):
+        assert one.key == earlier.key == later.key
+        assert one.numbers[0][1] == pytest.approx(later.numbers[0][1] - earlier.numbers[0][1])
+
+
+def test_what_the_second_report_lacks_is_an_error_and_no_pass(
+    shared: Shared, build_at: Callable[..., "World"], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    world = build_at(tmp_path / "other", seed=1, attacks=(("fgsm", "full"),), precisions=("fp32", "int8"))
+    evaluate(world.set_root, [world.replay_root], tmp_path / "out")
+    first = shared[0].set_root.parent / "out"
+    for gate, code, told in (
+        ("int8.success.change < 2", 2, "do not both have success of tanh-local on espnet-camvid.int8"),
+        ("fgsm-full: int8.success.change < 2", 0, "1 gate, 1 check, all passed"),
+        ("fgsm-full: fp16.success.change < 2", 2, "do not both have success of fgsm-full on espnet-camvid.fp16"),
+    ):
+        assert segeval("compare", first, tmp_path / "out", "--quiet", "--gate", gate) == code
+        assert told in capfd.readouterr().err
 
 
 def test_another_set_with_the_same_images(

@@ -106,7 +106,7 @@ def test_the_latencies_behind_the_figure_lie_beside_the_report(
 ) -> None:
     bench = write_bench(tmp_path / "bench", world)
     evaluate(world.set_root, [world.replay_root], tmp_path / "out", benches=[bench])
-    read = read_benchmark_report(tmp_path / "out")
+    read = read_benchmark_report(str(tmp_path / "out"))
     run, before = row(read, INT8).run("latency"), open_bench(bench).run(INT8, "latency")
     assert run is not None
     np.testing.assert_array_equal(run.latencies(), before.latencies())

@@ -21,7 +21,7 @@ class Fractional:
 
 
 def config(**changes: Any) -> CraftConfig:
-    return CraftConfig("folder", ("espnet-synthetic",), **changes)
+    return CraftConfig("folder", ("espnet-synthetic",), **{"attacks": ("tanh",), **changes})
 
 
 def resolved(**changes: Any) -> list[tuple[AttackSpec, Attack]]:
