@@ -1,5 +1,6 @@
 """Crafting in several processes, each on one thread, so that no result depends on how many there are."""
 
+import atexit
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -44,8 +45,9 @@ class Worker:
 
     def __init__(self, order: Order) -> None:
         use_one_thread()
-        self.holding = ExitStack()  # as long as the process lives
-        self.holding.enter_context(held(order.root))
+        holding = ExitStack()
+        atexit.register(holding.close)  # before Python itself ends
+        holding.enter_context(held(order.root))
         self.folder = SetFolder(order.root)
         self.setup = Setup(order.config, size=order.size)
         self.files = order.files
