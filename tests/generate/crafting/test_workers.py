@@ -126,6 +126,18 @@ def test_errors_keep_their_advice_between_processes() -> None:
     assert (type(error), error.what, error.hint) == (EngineError, "what was wrong", "what to do")
 
 
+def test_they_end_without_a_word(tmp_path: Path) -> None:
+    """As pip's script starts the command: what it imports first is what Python takes apart first in the end."""
+    script = "import sys\nfrom segeval.cli import main\nif __name__ == '__main__':\n    sys.exit(main())\n"
+    (tmp_path / "segeval.py").write_text(script)
+    network = ("--dataset", "synthetic", "--model", "fast-scnn-synthetic", "--attack", "fgsm")
+    words = ("craft", "--out", str(tmp_path / "set"), *network, "--limit", "1", "--steps", "1", "--workers", "2")
+    command = [sys.executable, "-P", str(tmp_path / "segeval.py"), *words, "--quiet"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "Exception ignored" not in ended.stderr
+
+
 @pytest.mark.long
 def test_they_do_not_outlive_a_parent_that_is_killed(config: Any, tmp_path: Path) -> None:
     script = textwrap.dedent(
