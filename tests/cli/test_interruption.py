@@ -30,7 +30,7 @@ def test_ctrl_c_ends_a_craft_that_can_be_resumed(world: Any, call: Call, tmp_pat
         said = []
         for line in process.stderr:
             said.append(line)
-            if line.startswith(("tanh-local on espnet-synthetic (1 of 2): 0/", "interrupted")):
+            if line.startswith(("tanh-full on espnet-synthetic (2 of 2): 0/", "interrupted")):
                 process.send_signal(signal.SIGINT)  # the second and third are those of a person in a hurry
         out = process.stdout.read()
     assert (process.returncode, out) == (130, "")

@@ -26,7 +26,7 @@ def stopped(number: int, handler: Any, options: list[str]) -> tuple[int, str]:
         said = []
         for line in process.stderr:
             said.append(line)
-            if line.startswith("tanh-local on espnet-synthetic: 0/"):
+            if line.startswith("tanh-local on espnet-synthetic (1 of 2): "):
                 process.send_signal(number)
     return process.returncode, "".join(said)
 
