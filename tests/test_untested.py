@@ -24,7 +24,7 @@ def test_a_run_without_tools_ends_with_the_commands_that_would_test_the_rest(tmp
     _, _, last = ended.stdout.rpartition("not tested here")
     lines = last.splitlines()[1:]
     assert len(lines) == 3, "two tools, and the counts of pytest itself"
-    assert "real images and published weights (3 skipped): SEGEVAL_DATA=FOLDER" in last
+    assert "real images and published weights (1 skipped): SEGEVAL_DATA=FOLDER" in last
     assert "the report in a browser (" in last and "apt-get install chromium chromium-driver" in last
 
 

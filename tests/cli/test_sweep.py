@@ -18,7 +18,8 @@ def read(path: Path) -> list[dict[str, str]]:
 @pytest.mark.long
 def test_a_sweep_ends_in_a_matrix_and_a_ranking(call: "Call", world: "World", tmp_path: Path) -> None:
     adversarial, bundle, replay, report = (tmp_path / name for name in ("set", "bundle", "replay", "report"))
-    assert call("craft", "--out", adversarial, *world.crafting, "--attack", "fgsm").code == 0
+    strong = ("--attack", "tanh", "--scope", "full", "--steps", 30)  # a weak one ranks no block
+    assert call("craft", "--out", adversarial, *world.crafting, *strong).code == 0
     sweep = ("--calibration", "percentile", "--calibration", "minmax,activations=uint8", "--calibration-images", "2")
     blocks = ("--precision", "fp32,int8", "--attribute", "only")
     deployed = call("deploy", adversarial, "--out", bundle, *sweep, *blocks, "--quiet")

@@ -67,7 +67,7 @@ def test_ctrl_c_leaves_the_run_going_until_it_is_stopped_and_the_same_command_fi
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code, shown, said = call(*command, "--stop")
     assert (code, shown) == (0, "") and "alpha: stopped" in said
-    assert "alpha: no replay of this folder runs there" in call(*command, "--stop")[2]
+    assert "alpha: no replay for this folder is running" in call(*command, "--stop")[2]
     code, shown, said = call(*command)
     assert code == 0 and "is not beside it; where it is: segeval evaluate SET " in said and "next: " not in said
     assert [line.split()[:2] for line in shown.splitlines() if "alpha" in line] == [
