@@ -113,7 +113,7 @@ def told(tell: Callable[[], int]) -> int:
 def failed(error: Exception) -> int:
     """Say what went wrong; the exit code."""
     if isinstance(error, SegevalError):
-        show_error(error)
+        show_error(error.typed or error)
         return error.exit_code
     if isinstance(error, OSError):
         return operating_system_error(error)

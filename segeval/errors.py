@@ -28,9 +28,11 @@ class SegevalError(Exception):
     Attributes:
         what: the problem and where it is.
         hint: what the user can do about it; may be empty.
+        typed: the same with options of the command line, where this one names arguments in their place.
     """
 
     exit_code = 2
+    typed: "SegevalError | None" = None
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)

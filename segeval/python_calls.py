@@ -38,6 +38,7 @@ def called_from_python(module: str, inner: str) -> Callable[[Callable[Arguments,
                 return function(*given, **named)
             except SegevalError as error:
                 told = type(error)(in_python(error.what, kinds), in_python(error.hint, kinds))
+                told.typed = error
                 raise told.with_traceback(error.__traceback__) from error.__cause__
 
         return call

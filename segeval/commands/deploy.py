@@ -23,7 +23,7 @@ from segeval.commands.options import Allow, AsJson, DataRoot, Option, Out, Quiet
 from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError, counted
-from segeval.places import dataset_root, neighbour, with_home
+from segeval.places import neighbour, with_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,8 +138,7 @@ def deploy(
     \b
     segeval deploy runs/set --out runs/orin --target jetson --host jetson@192.168.1.20
     """
-    from segeval.deploy import deploy as deploy_set
-    from segeval.deploy.given import Given
+    from segeval.api import deploy as deploy_set
     from segeval.files.set_folder import SetFolder
 
     if channel:
@@ -148,11 +147,14 @@ def deploy(
         raise ConfigurationError("--json prints a bundle that stays on this machine", "leave out --json, or --host")
     remote = checked(host, remote_dir, remote_python, ssh_config) if host else None
     with progress(quiet) as tick:
-        bundle = deploy_set(
+        made = deploy_set(
             adversarial_set,
             out,
             target,
             parse_precisions(precision) if precision else None,
+            allow=allow,
+            weights=weight_files(model),
+            data_root=data_root,
             calibrations=calibration,
             calibration_images=calibration_images,
             batch=batch,
@@ -161,10 +163,10 @@ def deploy(
             attribute=modes(attribute),
             engine_files=engine_file,
             engine_cards=engine_card,
-            given=Given(weight_files(model), dataset_root(data_root), frozenset(allow)),
             progress=tick,
             tell=say,
         )
+    bundle = made.manifest
     if as_json:
         typer.echo((out / "bundle.json").read_bytes(), nl=False)
     else:

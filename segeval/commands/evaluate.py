@@ -48,6 +48,7 @@ def evaluate(
     segeval evaluate runs/set runs/replay --out runs/report --junit gates.xml \\
         --gate 'int8.success < 0.5' --gate 'tanh-full: int8.miou_drop < 0.02 and int8.survival < 0.9'
     """
+    from segeval.api import evaluate as measure
     from segeval.evaluate import (
         adaptive_in_terminal,
         benchmark_table,
@@ -62,7 +63,6 @@ def evaluate(
         sweeps_in_terminal,
         under_attack_in_terminal,
     )
-    from segeval.evaluate import evaluate as measure
     from segeval.evaluate.report.plain_table import lines
     from segeval.evaluate.report.report_folder import require_free, require_place
     from segeval.evaluate.report.report_reading import KEPT
@@ -74,7 +74,8 @@ def evaluate(
     require_free([file for file in (junit, summary) if file is not None], out, KEPT)
     require_known_gates(gates, adversarial_set, replay)
     with progress(quiet) as tick:
-        report = measure(adversarial_set, replay, out, seed, tick, bench, label_maps, workers)
+        made = measure(adversarial_set, replay, out, seed, tick, workers, benches=bench, label_maps=label_maps)
+    report = made.record
     if as_json:
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:

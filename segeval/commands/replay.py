@@ -86,10 +86,10 @@ def replay(
                 bundle, out, host, remote, RunOptions(backend, engine, warmup, threads, prebuilt, shard), quiet
             )
         return
-    from segeval.deploy import replay as run_bundle
+    from segeval.api import replay as run_bundle
 
     with progress(quiet) as tick:
-        done = run_bundle(
+        replayed = run_bundle(
             bundle,
             out,
             tick,
@@ -100,6 +100,7 @@ def replay(
             prebuilt=prebuilt,
             shard=shard,
         )
+    done = replayed.record
     if as_json:
         typer.echo((out / "replay.json").read_bytes(), nl=False)
     else:
