@@ -356,9 +356,13 @@ def compare(
     """
     from segeval.evaluate import check_changes, parse_change_gate, read_report, require_gates_held
     from segeval.evaluate.compare import compare_runs, write
+    from segeval.evaluate.compare.compare_records import KEPT
+    from segeval.evaluate.report.report_folder import require_place
 
     conditions = list(map(parse_change_gate, listed("gates", gates)))
     a, b = folder_of(run_a), folder_of(run_b)
+    if out is not None:
+        require_place(Path(out), KEPT)
     comparison = compare_runs(a, b, seed, progress)
     if out is not None:
         write(comparison, Path(out))

@@ -40,19 +40,14 @@ def compare(
     \b
     segeval compare runs/release runs/branch --gate 'int8.success.change < 0.05'
     """
+    from segeval.api import compare as measure
     from segeval.evaluate import check_changes, parse_change_gate, read_report, require_gates_held
-    from segeval.evaluate.compare import compare_runs, comparison_view, write
-    from segeval.evaluate.compare.compare_records import KEPT
-    from segeval.evaluate.report.report_folder import require_place
+    from segeval.evaluate.compare import comparison_view
     from segeval.files.encoding import encode_sealed
 
     gates = list(map(parse_change_gate, gate))
-    if out is not None:
-        require_place(out, KEPT)
     with progress(quiet) as tick:
-        comparison = compare_runs(run_a, run_b, seed, tick)
-    if out is not None:
-        write(comparison, out)
+        comparison = measure(run_a, run_b, out, seed, tick).record
     if as_json:
         typer.echo(encode_sealed(comparison, indent=2))
     else:
