@@ -111,7 +111,8 @@ class Processes:
         try:
             with undisturbed():
                 return self._pool.submit(call, *arguments)
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, OSError, ValueError) as error:
+            # The last two: a process died while another one started, and the pool closed the pipes it was to get.
             raise self._ended() from error
 
     def result(self, future: "Future[Result]") -> Result:
