@@ -1,5 +1,6 @@
 """Processes that share a work: what goes wrong while they start."""
 
+import time
 from multiprocessing import util
 
 import pytest
@@ -21,5 +22,5 @@ def test_a_death_while_another_process_starts_is_said(error: Exception, monkeypa
         processes.result(processes.submit(int))
         monkeypatch.setattr(util, "spawnv_passfds", start)
         with pytest.raises(EngineError, match="a process was killed"):
-            for _ in range(3):  # the first is for the process that is idle
-                processes.submit(int)
+            for _ in range(2):  # the first is for the process that is idle
+                processes.submit(time.sleep, 0.3)
