@@ -14,8 +14,12 @@ from segeval.files.held import make_folder
 from segeval.files.images import RgbImage
 from segeval.files.storage import explaining, sha256_file
 
-SHARD_BYTES = 256 << 20
-"""Largest size of a shard, so that a device can hold one in its page cache and a copy can be resumed by file."""
+SHARDS = 8
+"""Files that many images are spread over at the least, so that a device hashes them on all its cores."""
+LEAST_BYTES = 2 << 20
+"""Size below which a shard is not divided for that."""
+MOST_BYTES = 256 << 20
+"""Largest size of a shard, so that a copy can be resumed by file."""
 
 INDEX = "inputs/index.jsonl"
 
@@ -42,7 +46,7 @@ def write_inputs(
     Raises StorageError, and ConfigurationError for an image of another size.
     """
     size = height * width * 3
-    per_shard = max(1, SHARD_BYTES // size)
+    per_shard = max(1, min(max(len(inputs) * size // SHARDS, LEAST_BYTES), MOST_BYTES) // size)
     shards: list[Shard] = []
     for first in range(0, len(inputs), per_shard):
         part = inputs[first : first + per_shard]

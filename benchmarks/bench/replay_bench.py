@@ -45,7 +45,7 @@ def measure(quick: bool) -> Iterator[Measured]:
     """Fast-SCNN, and ESPNet besides."""
     for model in [FAST_SCNN] if quick else [FAST_SCNN, ESPNET]:
         with TemporaryDirectory(prefix="segeval-bench-") as folder:
-            yield from measured(Path(folder), model, 8 if quick else 24, 3 if quick else 7)
+            yield from measured(Path(folder), model, 8 if quick else 48, 3 if quick else 7)
 
 
 def measured(root: Path, model: str, images: int, rounds: int) -> Iterator[Measured]:

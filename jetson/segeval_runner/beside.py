@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Thread
 from types import TracebackType
 from typing import Any, Callable, Optional, Type
 
-Work = Callable[..., Any]
+Work = Callable[[], Any]
 
 
 class Helper:
@@ -21,42 +22,56 @@ class Helper:
     """
 
     def __init__(self, name: str, beside: bool) -> None:
-        self._pool = ThreadPoolExecutor(1, name) if beside else None
-        self._given: Optional[Future[Any]] = None
+        self._given: SimpleQueue[Optional[Work]] = SimpleQueue()
+        self._done: SimpleQueue[Optional[BaseException]] = SimpleQueue()
+        self._thread = Thread(target=self._serve, name=name, daemon=True) if beside else None
+        self._is_busy = False
         self.cpu_s = 0.0
 
-    def begin(self, work: Work, *arguments: Any) -> None:
+    def begin(self, work: Work) -> None:
         """Give it work. What is to be known of the work before comes first: see `wait`."""
-        if self._pool is not None:
-            self._given = self._pool.submit(self._timed, work, *arguments)
-            return
-        self._given = Future()
-        try:
-            self._given.set_result(work(*arguments))
-        except Exception as error:
-            self._given.set_exception(error)
+        self._is_busy = True
+        if self._thread is not None:
+            self._given.put(work)
+        else:
+            self._done.put(outcome(work))
 
     def wait(self) -> None:
         """Until the work that was given is done. Raises what it raised."""
-        given, self._given = self._given, None
-        if given is not None:
-            given.result()
+        if self._is_busy:
+            error = self._done.get()
+            self._is_busy = False
+            if error is not None:
+                raise error
 
-    def _timed(self, work: Work, *arguments: Any) -> None:
-        started = time.thread_time()
-        try:
-            work(*arguments)
-        finally:
+    def _serve(self) -> None:
+        """Do what is given, until that is nothing."""
+        for work in iter(self._given.get, None):
+            started = time.thread_time()
+            error = outcome(work)
             self.cpu_s += time.thread_time() - started
+            self._done.put(error)
 
     def __enter__(self) -> Helper:
+        if self._thread is not None:
+            self._thread.start()
         return self
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        if self._pool is not None:
+        if self._thread is not None:
+            self._given.put(None)
             try:
-                self._pool.shutdown()
+                self._thread.join()
             finally:
-                self._pool.shutdown()  # Ctrl-C may have met the first; a thread still writes what it has begun
+                self._thread.join()  # Ctrl-C may have met the first; a thread still writes what it has begun
+
+
+def outcome(work: Work) -> Optional[Exception]:
+    """Do it. Returns what it raised."""
+    try:
+        work()
+    except Exception as error:
+        return error
+    return None

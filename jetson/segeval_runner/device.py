@@ -38,7 +38,7 @@ def jetson_linux(root: Path) -> Optional[str]:
 def jetpack(root: Path) -> Optional[str]:
     """Version of JetPack: of its package if that is installed, else the generation that the Jetson Linux belongs to."""
     packages = text(root / "var/lib/dpkg/status") or ""
-    for paragraph in packages.split("\n\n"):
+    for paragraph in packages.split("\n\n") if "nvidia-jetpack" in packages else []:
         if paragraph.startswith("Package: nvidia-jetpack\n") and "\nStatus: install ok installed" in paragraph:
             found = re.search(r"^Version: (\S+)", paragraph, re.MULTILINE)
             if found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type
 
@@ -274,7 +275,7 @@ class EngineRun:
                 writer.wait()
                 self.progress.update(self.engine.name, recording.done, total)
                 np.copyto(kept, labels, casting="unsafe")
-                writer.begin(self.keep, recording, part, kept, latency, stages)
+                writer.begin(partial(self.keep, recording, part, kept, latency, stages))
             writer.wait()
         self.progress.update(self.engine.name, total, total)
         outside = time.thread_time() - begun - in_engine + reader.cpu_s + writer.cpu_s
@@ -290,12 +291,12 @@ class EngineRun:
         """The images from input number `first` on, each batch with its indices. The next is read meanwhile."""
         parts = range(first, len(self.indices), self.engine.batch)
         batch, coming = self.empty(), self.empty()
-        reader.begin(self.fill, coming, inputs, self.part(first))
+        reader.begin(partial(self.fill, coming, inputs, self.part(first)))
         for start in parts:
             reader.wait()
             batch, coming = coming, batch
             if start != parts[-1]:
-                reader.begin(self.fill, coming, inputs, self.part(start + self.engine.batch))
+                reader.begin(partial(self.fill, coming, inputs, self.part(start + self.engine.batch)))
             yield batch, self.part(start)
 
     def part(self, start: int) -> Sequence[int]:

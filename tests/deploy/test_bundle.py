@@ -21,7 +21,7 @@ def nothing(done: int, total: int) -> None:
 
 
 def test_inputs_are_split_into_shards_of_limited_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "SHARD_BYTES", 2 * 4 * 6 * 3 + 71)
+    monkeypatch.setattr(writing, "MOST_BYTES", 2 * 4 * 6 * 3 + 71)
     steps: list[tuple[int, int]] = []
     inputs = [Input(f"clean/{value}", partial(image, value)) for value in range(5)]
     written = write_inputs(tmp_path, inputs, 4, 6, lambda *step: steps.append(step))
@@ -32,6 +32,17 @@ def test_inputs_are_split_into_shards_of_limited_size(tmp_path: Path, monkeypatc
     assert pixels.dtype == np.uint8
     assert np.array_equal(pixels, np.stack([image(value) for value in range(5)]))
     assert (tmp_path / "inputs/index.jsonl").read_text().splitlines()[4] == '{"key":"clean/4"}'
+
+
+@pytest.mark.parametrize(("least", "count"), [(1, 8), (24 * 4 * 6 * 3, 1), (5 * 4 * 6 * 3, 5)])
+def test_many_inputs_are_spread_over_files_that_are_hashed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int, count: int
+) -> None:
+    monkeypatch.setattr(writing, "LEAST_BYTES", least)
+    inputs = [Input(f"clean/{value}", partial(image, value)) for value in range(24)]
+    shards = write_inputs(tmp_path, inputs, 4, 6, nothing).shards
+    assert len(shards) == count
+    assert sum(shard.count for shard in shards) == 24
 
 
 def test_an_image_of_another_size_is_refused(tmp_path: Path) -> None:

@@ -121,11 +121,11 @@ def test_ctrl_c_does_not_leave_a_thread_that_still_writes(monkeypatch: pytest.Mo
     """It meets the wait for the end."""
     written: list[int] = []
     helper = Helper("writer", True)
-    assert helper._pool is not None
-    shutdown, begun = helper._pool.shutdown, threading.Event()
+    assert helper._thread is not None
+    join, begun = helper._thread.join, threading.Event()
 
     def interrupted() -> None:
-        monkeypatch.setattr(helper._pool, "shutdown", shutdown)
+        monkeypatch.setattr(helper._thread, "join", join)
         raise KeyboardInterrupt
 
     def write() -> None:
@@ -133,7 +133,7 @@ def test_ctrl_c_does_not_leave_a_thread_that_still_writes(monkeypatch: pytest.Mo
         time.sleep(0.1)
         written.append(1)
 
-    monkeypatch.setattr(helper._pool, "shutdown", interrupted)
+    monkeypatch.setattr(helper._thread, "join", interrupted)
     with pytest.raises(KeyboardInterrupt), helper:
         helper.begin(write)
         begun.wait()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -196,6 +197,18 @@ def test_a_header_that_lies_about_its_images_is_refused(make_bundle: MakeBundle,
     with pytest.raises(BundleError) as caught:
         opened.image(0)
     assert message in caught.value.what
+
+
+def test_the_first_changed_file_is_named(make_bundle: MakeBundle) -> None:
+    """Although all are hashed at once, and no thread is left behind."""
+    bundle, before = make_bundle(), threading.active_count()
+    for name in (SHARD, "run.sh", "inputs/index.jsonl"):
+        with (bundle / name).open("r+b") as file:
+            file.write(b"#")
+    done: list[int] = []
+    with pytest.raises(BundleError, match=r"index\.jsonl was changed"):
+        Bundle(bundle).verify(lambda size, total: done.append(size))
+    assert done == [] and threading.active_count() == before
 
 
 def test_every_header_that_numpy_writes_is_read(make_bundle: MakeBundle) -> None:
