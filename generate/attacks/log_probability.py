@@ -1,4 +1,4 @@
-"""Logarithms of class probabilities, with a gradient of one class of each pixel that takes one pass."""
+"""Class probabilities and their logarithms, with a gradient of one class of each pixel that takes one pass."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 
 class LogProbability(torch.autograd.Function):
-    """log p for a label and for all classes, p = softmax(logits).
+    """log p for a label, and p for all classes, p = softmax(logits).
 
     The gradient is that of the label's alone: 1 - p for its logit, -p for the others. Autograd's own makes an array of
     zeros with one entry per pixel first.
@@ -18,23 +18,25 @@ class LogProbability(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) logits and (N, H, W) labels to (N, H, W), and to (N, C, H, W) without a gradient."""
-        every = F.log_softmax(logits, 1)
-        ctx.save_for_backward(every, label)
-        ctx.mark_non_differentiable(every)
+        logarithms = F.log_softmax(logits, 1)
+        own = logarithms.gather(1, label[:, None])[:, 0]
+        probabilities = logarithms.exp_()
+        ctx.save_for_backward(probabilities, label)
+        ctx.mark_non_differentiable(probabilities)
         ctx.set_materialize_grads(False)
-        return every.gather(1, label[:, None])[:, 0], every
+        return own, probabilities
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor, None]:
         """To the logits."""
-        every, label = ctx.saved_tensors
-        found = every.exp().mul_(-gradient[:, None])
+        probabilities, label = ctx.saved_tensors
+        found = probabilities * -gradient[:, None]
         return found.scatter_add_(1, label[:, None], gradient[:, None]), None
 
 
 def log_probabilities(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-    """The logarithm of the softmax of logits for the class `label` of each pixel, and for all without a gradient.
+    """The logarithm of the probability of the class `label` of each pixel, and without a gradient all probabilities.
 
     Args:
         logits: (N, C, H, W).

@@ -55,14 +55,14 @@ class Pixels:
         return self.phi & (self.goal.target is None)
 
     @cached_property
-    def log_probabilities(self) -> tuple[Tensor, Tensor]:
-        """Logarithms of the probability of the label (N, H, W), and without a gradient of each class (N, C, H, W)."""
+    def probabilities(self) -> tuple[Tensor, Tensor]:
+        """The logarithm of that of the label (N, H, W), and without a gradient that of each class (N, C, H, W)."""
         return log_probabilities(self.logits, self.label)
 
     @cached_property
     def log_probability(self) -> Tensor:
         """(N, H, W) logarithm of the probability of the label, or of all source classes where they are to be lost."""
-        own, _ = self.log_probabilities
+        own, _ = self.probabilities
         if self.goal.kind != "lost":
             return own
         sources = self.logits[:, list(self.goal.sources)].logsumexp(1) - self.logits.logsumexp(1)
@@ -80,7 +80,7 @@ class Pixels:
 
     def descending(self, score: Tensor) -> Tensor:
         """(N, H, W) a score of the label that falls where the attack gets on."""
-        return torch.where(self.lost, score, -score)
+        return -score if self.goal.target is not None else torch.where(self.phi, score, -score)
 
 
 def cross_entropy(pixels: Pixels) -> Tensor:
@@ -117,23 +117,23 @@ def cosine(pixels: Pixels) -> Tensor:
     """
     loss = cross_entropy(pixels)
     with torch.no_grad():
-        near = (pixels.log_probability.exp() / length(pixels.log_probabilities[1])).clamp(max=1)
-        weight = torch.where(pixels.lost, near, 1 - near)
+        near = (pixels.log_probability.exp() / length(pixels.probabilities[1])).clamp(max=1)
+        weight = pixels.descending(near) + ~pixels.lost
     return weight * loss
 
 
-def length(log_probabilities: Tensor) -> Tensor:
-    """(N, H, W) Euclidean length of the probabilities whose logarithms (N, C, H, W) are given.
+def length(vectors: Tensor) -> Tensor:
+    """(N, H, W) Euclidean length of (N, C, H, W).
 
     On the CPU a few rows at a time, so that what is computed in between stays in the cache; Tensor.norm takes ten times
     as long.
     """
-    if log_probabilities.device.type != "cpu":
-        return (2 * log_probabilities).exp_().sum(1).sqrt_()
-    found = torch.empty_like(log_probabilities[:, 0])
-    for image, lengths in zip(log_probabilities, found, strict=True):
+    if vectors.device.type != "cpu":
+        return vectors.square().sum(1).sqrt_()
+    found = torch.empty_like(vectors[:, 0])
+    for image, lengths in zip(vectors, found, strict=True):
         for rows, own in zip(image.split(ROWS, 1), lengths.split(ROWS), strict=True):
-            torch.sum((2 * rows).exp_(), 0, out=own)
+            torch.sum(rows.square(), 0, out=own)
     return found.sqrt_()
 
 
