@@ -13,6 +13,7 @@ from segeval.precision import in_gates, spelled
 from ..measure.attack_lines import rows_by_attack
 from ..measure.clean import miou_difference, same_truth
 from ..measure.comparisons import float_attacks
+from ..measure.decisive import told_survival
 from ..measure.inputs import Sources
 from ..measure.report_records import DESKTOP, SurvivalReport, SurvivalRow
 from ..measure.report_rows import ReportRows
@@ -23,12 +24,14 @@ from .fitting import GAP, fitting
 from .under_attack_numbers import NO_TRUTH, UNDER_ATTACK, WORST, UnderAttackNumbers
 
 LACKING: Mapping[str, str] = {
+    "survival": "the attack failed on the desktop, so nothing could survive: judge success, or one attack that did "
+    "not fail, by --gate 'ATTACK: EXPRESSION'",
     "evaded": "an earlier segeval made this report, and did not count it: evaluate again",
     GAP: "replay the same attack made on the float network on this engine too, then evaluate again",
     **dict.fromkeys((*UNDER_ATTACK, *WORST), NO_TRUTH),
 }
 """What to do where a metric has no value, by metric."""
-NO_VALUE = "without ground truth there is no mIoU; without a won pixel, no survival"
+NO_VALUE = "without ground truth there is no mIoU"
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,7 @@ def number(
         what = f"--gate {gate.text!r}: {row.engine} has {images}, the desktop {desktop.images}"
         raise ConfigurationError(what, "a drop of mIoU is told on the same images; replay and evaluate again")
     values: dict[str, float | None] = {
-        "survival": row.survival.mean,
+        "survival": told_survival(row).mean,
         "success": row.engine_success.mean,
         "control": row.control.mean,
         "evaded": row.evaded.mean if row.evaded else None,

@@ -217,6 +217,17 @@ def test_what_the_report_does_not_have_is_an_error_and_no_pass(
         assert "without ground truth" in caught.value.hint
 
 
+def test_survival_of_an_attack_that_failed_is_an_error_and_no_pass(shared: Shared) -> None:
+    """It is that of a few pixels, and told nowhere else. The other gates judge the attack all the same."""
+    report = shared[1]
+    few = [replace(row, desktop_success=replace(row.desktop_success, mean=0.01)) for row in report.survival]
+    failed = replace(report, survival=tuple(few))
+    with pytest.raises(ConfigurationError, match="int8 has no survival under") as caught:
+        check_gates(failed, [parse_gate("int8.survival < 0.9")])
+    assert "the attack failed on the desktop" in caught.value.hint
+    assert all(finding.held for finding in check_gates(failed, [parse_gate("int8.success <= 1")]))
+
+
 def test_the_worst_case_is_judged_once_for_its_attacks(build: Callable[..., Any]) -> None:
     attacks = (("fgsm", "full"), ("pgd", "full"), ("tanh", "local"))
     world = build(attacks=attacks, tasks=("vehicle-to-road",), precisions=("int8",), size=(32, 40))
