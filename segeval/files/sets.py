@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Literal
 
 from segeval.classes import ClassTable
@@ -97,6 +98,20 @@ class TaskRecord:
         return Goal(self.sources, self.target, self.kind)
 
 
+LONGEST_NAME = 255
+"""Bytes that the name of a file or folder may have on usual file systems."""
+
+
+def made_on(on: MadeOn, files: str) -> str:
+    """The end of an attack's label: what it was made on, empty for the float network."""
+    return {
+        "fp32": "",
+        "int8": f"-on-{files}",
+        "both": f"-on-fp32+{files}",
+        "evasive": f"-on-{files}-not-fp32",
+    }[on]
+
+
 @dataclass(frozen=True)
 class AttackSpec:
     """An attack with every hyper-parameter.
@@ -138,21 +153,23 @@ class AttackSpec:
         """Name of the attack on disk and in tables, as in ``tanh-local-paper``, ``fgsm-full-on-int8``."""
         preset = "" if self.preset == "default" or self.match else f"-{self.preset}"
         within = "" if self.within is None else f"-within-{self.within:g}"
-        reference = self.match.removesuffix(self.made_on).replace(f"-{self.scope}", "", 1)
+        reference = self.match_on_float.replace(f"-{self.scope}", "", 1)
         match = f"-as-{reference}" if self.match else ""
         robust = f"-robust-to-{'+'.join(self.robust_to)}" if self.robust_to else ""
-        return f"{self.attack}-{self.scope}{preset}{within}{match}{robust}{self.made_on}"
+        name = f"{self.attack}-{self.scope}{preset}{within}{match}{robust}"
+        whole = name + self.made_on
+        return whole if len(whole.encode()) <= LONGEST_NAME else name + self.made_on_so_many
 
     @property
     def made_on(self) -> str:
         """The end of its label: what it was made on, empty for the float network."""
-        files = "+".join(self.engines)
-        return {
-            "fp32": "",
-            "int8": f"-on-{files}",
-            "both": f"-on-fp32+{files}",
-            "evasive": f"-on-{files}-not-fp32",
-        }[self.on]
+        return made_on(self.on, "+".join(self.engines))
+
+    @property
+    def made_on_so_many(self) -> str:
+        """The same for files whose names together are too long for a folder's: their number, and a digest of them."""
+        digest = sha256("+".join(self.engines).encode()).hexdigest()[:8]
+        return made_on(self.on, f"{len(self.engines)}-files-{digest}")
 
     @property
     def on_files(self) -> bool:
@@ -167,7 +184,12 @@ class AttackSpec:
     @property
     def on_float(self) -> "AttackSpec":
         """The same attack made on the float network."""
-        return replace(self, on="fp32", engines=(), match=self.match.removesuffix(self.made_on))
+        return replace(self, on="fp32", engines=(), match=self.match_on_float)
+
+    @property
+    def match_on_float(self) -> str:
+        """The attack that it is matched to, made on the float network."""
+        return self.match.removesuffix(self.made_on).removesuffix(self.made_on_so_many)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,23 @@ def test_an_attack_is_named_after_what_it_was_made_on() -> None:
     assert floats == ["fgsm-full"] * 4 + ["fgsm-full-as-fgsm"] * 4
 
 
+def test_an_attack_on_more_files_than_a_name_holds_is_named_after_their_number() -> None:
+    """And after which they are. So is one that is matched to it, although that one's name alone would fit."""
+    files = tuple(f"int8-minmax-seed-{seed}-Conv+ConvTranspose+Add" for seed in range(1, 9))
+    config = replace(CONFIG, on=EVERY, engines=files, match=("fgsm=fgsm",))
+    specs = [trajectory.specs[0] for trajectory in resolve(config)]
+    begins = ["fgsm-full"] * 4 + ["fgsm-full-as-fgsm"] * 4
+    ends = ["", "-on-8-files-90b9c918", "-on-fp32+8-files-90b9c918", "-on-8-files-90b9c918-not-fp32"] * 2
+    assert [spec.label for spec in specs] == [begin + end for begin, end in zip(begins, ends, strict=True)]
+    assert [spec.on_float.label for spec in specs] == begins
+    others = resolve(replace(config, engines=files[::-1]))
+    assert len({spec.label for spec in specs} | {each.specs[0].label for each in others}) == 14
+    almost = ("x" * (255 - len("fgsm-full-on-")),)
+    fits, too_long = (resolve(replace(config, on=("int8",), engines=almost))[place].specs[0] for place in (0, 1))
+    assert (len(fits.label), too_long.label[:28]) == (255, "fgsm-full-as-fgsm-on-1-files")
+    assert too_long.on_float.label == "fgsm-full-as-fgsm"
+
+
 def test_what_is_attacked_is_the_network_its_files_or_both() -> None:
     victims = together(load_models(["espnet-synthetic", "fast-scnn-synthetic"]))
     files = {f"{name}.{engine}": victims.segmenters[0] for name in victims.names for engine in ("int8", "fp16")}
