@@ -7,7 +7,8 @@ from typing import Literal
 from rich.console import RenderableType
 from rich.table import Table
 
-from ..report.plain_table import as_shown, lines, plain_table
+from segeval.plain_table import as_shown, lines, plain_table
+
 from .compare_findings import tested_of
 from .compare_records import Change, RunComparison
 from .compare_wording import CLEAN_HEADINGS, HEADINGS, cells, clean_cells, only_lines, rest_line, run_line, shown

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
+from segeval.plain_table import as_shown, plain_table
+
 from ..measure.adaptive import AdaptiveCell, adaptive_tables
 from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
 from ..measure.row_key import within_model
-from .plain_table import as_shown, plain_table
 from .wording import attacked_files, decimals, points, without_gap
 
 CAPTION = (

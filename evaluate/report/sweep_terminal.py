@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
+from segeval.plain_table import as_shown, plain_table
+
 from ..measure.decisive import told_survival
 from ..measure.estimate_records import Estimate
 from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
 from ..measure.row_key import within_model
 from ..measure.sweep import Attribution, BlockEffect, BlockRow, CalibrationMatrix, attributions, calibration_matrices
-from .plain_table import as_shown, plain_table
 from .wording import attack_name, decimals, images_behind, percent, points, stacked
 
 MATRIX_CAPTION = (

@@ -5,14 +5,11 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
 
-from segeval.console import visible
 from segeval.errors import counted
 from segeval.files.sets import AdversarialSample
-from segeval.fitting_table import FittingTable
+from segeval.plain_table import as_shown, plain_table
 
 if TYPE_CHECKING:
     from segeval.files.benches import BenchRecord
@@ -29,14 +26,11 @@ def table(
     headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", words: int = 1, caption: str = ""
 ) -> Table:
     """Rows of text; the first `words` columns are words, the others numbers. Nothing in them is taken for markup."""
-    above, below = (Text(visible(text)) if text else None for text in (title, caption))
-    made = FittingTable(
-        title=above, title_justify="left", caption=below, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False
-    )
+    made = plain_table(title, caption)
     for index, heading in enumerate(headings):
         made.add_column(heading, justify="left" if index < words else "right", overflow="fold", no_wrap=index == 0)
     for row in rows:
-        made.add_row(*(Text(visible(cell)) for cell in row))
+        made.add_row(*map(as_shown, row))
     return made
 
 

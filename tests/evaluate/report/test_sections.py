@@ -27,7 +27,7 @@ from segeval.evaluate.report.breakdown_figure import breakdown_figure
 from segeval.evaluate.report.figures import colours_of
 from segeval.evaluate.report.gallery import Gallery
 from segeval.evaluate.report.page import Page, most_significant
-from segeval.evaluate.report.report_terminal import corruptions_in_terminal, survival_table
+from segeval.evaluate.report.report_terminal import corruptions_in_terminal, survival_in_terminal
 from segeval.evaluate.report.sections import clean_rows, model_sections
 from segeval.evaluate.report.sweep_terminal import sweeps_in_terminal
 from segeval.evaluate.report.verdict import verdict
@@ -286,7 +286,7 @@ def test_survival_of_an_attack_that_failed_is_shown_nowhere(wide: SurvivalReport
     chart = model_sections(report)[0].survival_chart
     assert "tanh-local" in chart and "fgsm-full" not in chart
     console = Console(width=200, color_system=None, file=io.StringIO(), record=True)
-    for table in (survival_table(report), *corruptions_in_terminal(report), *sweeps_in_terminal(report)):
+    for table in (*survival_in_terminal(report), *corruptions_in_terminal(report), *sweeps_in_terminal(report)):
         console.print(table)
     text = console.export_text()
     assert "fgsm-full" in text and not re.search(r"\b12\b", text)
