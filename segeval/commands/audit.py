@@ -98,7 +98,7 @@ def audit(
     segeval audit --dataset camvid --model espnet-camvid --limit 2
 
     \b
-    segeval audit --dataset camvid --model espnet-camvid --on fp32 --on int8 --bundle runs/set-bundle --attack apgd
+    segeval audit --dataset camvid --model espnet-camvid --on fp32 --on int8 --bundle runs/bundle --attack apgd
     """
     check_device(device)
     from segeval.api import crafting_config

@@ -164,7 +164,7 @@ def craft(
 
     \b
     segeval craft --out runs/adaptive --dataset camvid --model espnet-camvid --limit 20 \\
-        --on fp32 --on int8 --on evasive --bundle runs/set-bundle
+        --on fp32 --on int8 --on evasive --bundle runs/bundle
 
     \b
     segeval craft --out runs/joint --dataset cityscapes --split all --transfer --victims each --victims joint \\
@@ -234,7 +234,7 @@ def craft(
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     expected = [word for corruption in manifest.config.robust_to for word in ("--corruption", corruption)]
     same = (*expected, *files_again(manifest), *own)
-    say(f"next: {command('deploy', out, '--out', neighbour(out, '-bundle'), *same)}")
+    say(f"next: {command('deploy', out, '--out', neighbour(out, 'bundle'), *same)}")
 
 
 def code_of(manifest: AdversarialSet) -> list[str]:
@@ -260,10 +260,11 @@ def show_plan(plan: "CraftPlan", config: CraftConfig) -> None:
 def show_summary(out: Path) -> None:
     """One row per victim, attack and task: means over images."""
     from segeval.commands.failed_attacks import failures
-    from segeval.commands.text_tables import crafted_table
+    from segeval.commands.text_tables import crafted_tables
     from segeval.files.set_folder import SetFolder
 
-    results.print(crafted_table(SetFolder(out).samples()))
+    for table in crafted_tables(SetFolder(out).samples()):
+        results.print(table)
     manifest = SetFolder(out).manifest()
     for failure in failures(SetFolder(out).samples(), manifest.attacks):
         say(failure)

@@ -180,7 +180,7 @@ def deploy(
     if bundle.options.corruptions:
         images, corruptions = counted(bundle.inputs.count, "image"), ", ".join(bundle.options.corruptions)
         say(f"{images} to run: each unchanged, and after {corruptions}")
-    results_folder = neighbour(out, "-replay")
+    results_folder = neighbour(out, "replay")
     if remote is not None:
         from segeval.deploy.ssh import RunOptions
 

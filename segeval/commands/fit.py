@@ -129,7 +129,7 @@ def fit(
         say("score it with `segeval craft` on images that it was not fitted on: there are no others here")
         return
     words = [word for name in model for word in ("--model", name)]
-    here = ("--out", neighbour(out, "-set"), "--dataset", dataset, *words, "--scope", "full")
+    here = ("--out", neighbour(out, "set"), "--dataset", dataset, *words, "--scope", "full")
     these = [word for image in images or () for word in ("--image", image)]
     same = same_images(data_root, ignore, size)
     say(f"next: {command('craft', *here, '--task', task, '--attack', out, *these, *same)}")
