@@ -28,7 +28,7 @@ LACKING: Mapping[str, str] = {
     **dict.fromkeys((*UNDER_ATTACK, *WORST), NO_TRUTH),
 }
 """What to do where a metric has no value, by metric."""
-NO_VALUE = "without ground truth there is no mIoU; without a won pixel, no survival"
+NO_VALUE = "without ground truth there is no mIoU; without a pixel hit on the desktop, no survival"
 
 
 @dataclass(frozen=True)

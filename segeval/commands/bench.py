@@ -58,7 +58,7 @@ def bench(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure latency, throughput, power and energy of a bundle here.
+    """Measure latency, throughput, power and energy on this machine.
 
     An interrupted benchmark is resumed.
 

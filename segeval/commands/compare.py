@@ -27,9 +27,8 @@ def compare(
 ) -> None:
     """Show what changed between two reports.
 
-    They may be of two devices, two JetPacks, two commits.
-
-    Images are paired; differences are tested, with a correction for multiple tests. Significant ones come first.
+    They may be of two devices, two JetPacks or two commits. Images are paired, and differences are tested with a
+    correction for multiple tests. Significant ones come first.
 
     \b
     segeval compare runs/report-orin runs/report-thor

@@ -85,7 +85,7 @@ def craft(
         Option(
             "--on",
             help="What to attack: the network (fp32), its deployed file (int8), both, or the deployed file while the "
-            "network's answer stays as it was (evasive). Repeatable.",
+            "network's output stays as it was (evasive). Repeatable.",
         ),
     ] = [OnName.FP32],
     bundle: Annotated[
@@ -110,8 +110,8 @@ def craft(
         Option(
             "--robust-to",
             metavar="KIND:SETTING",
-            help="Craft every attack again so that it survives this corruption too, for example jpeg:75, blur:1.5, "
-            "resize:0.5, gamma:2.2, bits:5. Several are survived together.",
+            help="Also craft every attack to survive this corruption, for example jpeg:75, blur:1.5, resize:0.5, "
+            "gamma:2.2, bits:5. Repeat it for attacks that survive several.",
         ),
     ] = [],
     victims: Annotated[

@@ -117,7 +117,7 @@ def deploy(
 ) -> None:
     """Make a self-contained bundle for a device.
 
-    It has every model of the set at every precision, the images, and a runner.
+    The bundle holds every model of the set at every precision, the images, and the runner.
 
     \b
     segeval deploy runs/set --out runs/bundle

@@ -43,7 +43,9 @@ def fit(
     dataset: Dataset,
     model: Annotated[
         list[str],
-        Option("--model", metavar="[LABEL=]NAME[=WEIGHTS]", help="Network to fool; repeatable, for all together."),
+        Option(
+            "--model", metavar="[LABEL=]NAME[=WEIGHTS]", help="Network to fool; repeat it to fool several together."
+        ),
     ],
     task: Annotated[
         str, Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET.")
@@ -70,7 +72,7 @@ def fit(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Fit one perturbation, or one patch, for many images. `segeval craft` scores it on images it has not seen.
+    """Fit one perturbation, or one patch, for many images. `segeval craft` scores it on unseen images.
 
     \b
     segeval fit universal --out runs/universal --dataset camvid --model espnet-camvid --set budget=8

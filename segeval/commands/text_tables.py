@@ -48,7 +48,7 @@ CRAFTED_CAPTION = (
     "source classes that are predicted as their own class. ratio: source accuracy over the accuracy of all other "
     "pixels. levels: mean change per pixel in 8-bit levels; levels φ: over the attacked pixels alone."
 )
-AUDIT_CAPTION = "φ: the attacked pixels. share of φ: the share of the attacked pixels that was won."
+AUDIT_CAPTION = "success: share of the attacked pixels (φ) that are hit."
 
 
 def crafted_tables(samples: Iterable[AdversarialSample]) -> Iterator[Table]:
@@ -76,7 +76,7 @@ def audit_table(config: "AuditConfig", audit: "NetworkAudit") -> Table:
         rows.append((check.name, shown[check.verdict], found or check.told))
     within, images = counted(config.budget, "level"), counted(audit.images, "image")
     title = f"{audit.network}: {config.attack} within {within}, {images}"
-    headings = ("check", "", "share of φ that was won, unless it says otherwise")
+    headings = ("check", "", "success, unless it says otherwise")
     return table(headings, rows, title, words=3, caption=AUDIT_CAPTION)
 
 
