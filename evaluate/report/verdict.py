@@ -186,9 +186,9 @@ def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
 
 
 SIMULATED = (
-    "ONNX Runtime on a CPU computes files of lower precision in fp32: in fp16 only the weights are rounded, in int8 "
-    "what the file quantizes. The labels show the effect of this rounding, not that of half arithmetic on activations, "
-    "which segeval deploy measures by itself; the times are not a device's."
+    "ONNX Runtime on a CPU computes files of lower precision in fp32: of fp16 files only the weights are rounded, of "
+    "int8 files what they quantize. The labels show this rounding, but not half arithmetic on activations, which "
+    "segeval deploy measures; the times say nothing about a device."
 )
 
 
@@ -214,9 +214,9 @@ def doubtful(report: ReportRows) -> tuple[str, ...]:
         clean = report.clean_by_engine.get((engine.model, engine.label))
         said = engine.own_file.doubt if engine.own_file else ""
         if engine.own and clean is not None and clean.equal is not None and clean.equal < LEAST_EQUAL:
-            said = said or f"on clean images {percent(clean.equal)} % of its labels alone are those of the desktop"
+            said = said or f"on clean images only {percent(clean.equal)} % of its labels are those of the desktop"
         if said:
-            what = "Either its file computes much less, or it is not described as it is, and its rows mean nothing."
+            what = "Either it is much less accurate, or its card is wrong and its rows mean nothing."
             sentences.append(f"{engine.label} is in doubt: {said}. {what}")
     return tuple(sentences)
 

@@ -137,9 +137,7 @@ def craft(
         Literal["best", "last"] | None,
         Option("--keep", help="Iterate to save.", show_default="best; last with --preset paper"),
     ] = None,
-    stop_at: Annotated[
-        float | None, Option("--stop-at", min=0, max=1, help="Stop an image at this success rate.")
-    ] = None,
+    stop_at: Annotated[float | None, Option("--stop-at", min=0, max=1, help="Stop an image at this success.")] = None,
     split: Split = "",
     data_root: DataRoot = None,
     ignore: Ignore = [],
