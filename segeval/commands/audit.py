@@ -19,6 +19,7 @@ from segeval.commands.options import (
     Seed,
     Size,
     Split,
+    TaskName,
     check_device,
     command,
     parse_size,
@@ -59,9 +60,7 @@ def audit(
     scope: Annotated[
         ScopeName, Option("--scope", help="Change only the pixels of the source classes, or the whole image.")
     ] = ScopeName.FULL,
-    task: Annotated[
-        str, Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET.")
-    ] = USUAL_TASK,
+    task: TaskName = USUAL_TASK,
     on: Annotated[
         list[AuditedName],
         Option("--on", help="What to audit: the network (fp32), or its deployed file (int8); repeatable."),

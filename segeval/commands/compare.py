@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from segeval.commands.options import AsJson, Option, Quiet, Seed
+from segeval.commands.options import AsJson, Gates, Option, Quiet, Seed
 from segeval.console import progress, results, say
 
 
@@ -17,10 +17,7 @@ def compare(
     out: Annotated[
         Path | None, Option("--out", help="Folder for compare.json, compare.csv and compare.md.", show_default=False)
     ] = None,
-    gate: Annotated[
-        list[str],
-        Option("--gate", metavar="[ATTACK:]EXPRESSION", help="Exit with 1 if this condition fails; repeatable."),
-    ] = [],
+    gate: Gates = [],
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -36,6 +36,7 @@ from segeval.places import neighbour
 from segeval.registry import attacks_of
 
 if TYPE_CHECKING:
+    from segeval.generate.crafting.craft import Crafter
     from segeval.generate.crafting.setup import CraftPlan
 
 
@@ -213,12 +214,7 @@ def craft(
     )
     crafter = Crafter(config, out, group=group)
     if not quiet:
-        show_plan(crafter.setup.plan(), config)
-        for note in crafter.setup.notes:
-            say(note)
-        say_what_else_could_be_attacked(bundle, config.engines)
-        if crafter.setup.left_out:
-            say(f"skipped, because they belong to other splits: {some(crafter.setup.left_out)}")
+        announce(crafter, bundle)
     with progress(quiet) as tick:
         manifest = crafter.run(resume, tick, worker_count(workers, device), say)
     if not group.leads:
@@ -229,6 +225,22 @@ def craft(
         show_summary(out)
     if manifest.skipped:
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were skipped")
+    say_how_to_deploy(out, manifest)
+
+
+def announce(crafter: "Crafter", bundle: Path | None) -> None:
+    """Say what is about to be computed, and what of the images and the bundle is left out."""
+    setup = crafter.setup
+    show_plan(setup.plan(), setup.config)
+    for note in setup.notes:
+        say(note)
+    say_what_else_could_be_attacked(bundle, setup.config.engines)
+    if setup.left_out:
+        say(f"skipped, because they belong to other splits: {some(setup.left_out)}")
+
+
+def say_how_to_deploy(out: Path, manifest: AdversarialSet) -> None:
+    """Print the command that deploys a set with the files, corruptions and code that it needs."""
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     expected = [word for corruption in manifest.config.robust_to for word in ("--corruption", corruption)]
     same = (*expected, *files_again(manifest), *own)

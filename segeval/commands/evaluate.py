@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segeval.commands.options import AsJson, CountingWorkers, Option, Out, Quiet, Seed, SetArgument
+from segeval.commands.options import AsJson, CountingWorkers, Gates, Option, Out, Quiet, Seed, SetArgument
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
 
@@ -22,10 +22,7 @@ def evaluate(
     bench: Annotated[
         list[Path], Option("--bench", metavar="DIR", help="Add this benchmark of the bundle to the report; repeatable.")
     ] = [],
-    gate: Annotated[
-        list[str],
-        Option("--gate", metavar="[ATTACK:]EXPRESSION", help="Exit with 1 if this condition fails; repeatable."),
-    ] = [],
+    gate: Gates = [],
     junit: Annotated[Path | None, Option("--junit", metavar="FILE", help="Write the gates as JUnit XML.")] = None,
     summary: Annotated[
         Path | None, Option("--summary", metavar="FILE", help="Write the gates as Markdown, for a pull request.")

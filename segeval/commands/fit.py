@@ -18,6 +18,7 @@ from segeval.commands.options import (
     Quiet,
     Seed,
     Size,
+    TaskName,
     check_device,
     command,
     parse_size,
@@ -47,9 +48,7 @@ def fit(
             "--model", metavar="[LABEL=]NAME[=WEIGHTS]", help="Network to fool; repeat it to fool several together."
         ),
     ],
-    task: Annotated[
-        str, Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET.")
-    ] = USUAL_TASK,
+    task: TaskName = USUAL_TASK,
     setting: Annotated[
         list[str],
         Option("--set", metavar="KEY=VALUE", help="Change a parameter, as in budget=4 or side=0.3; repeatable."),
