@@ -17,6 +17,7 @@ from ..measure.row_key import within_model
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
 from .attack_tables import attack_tables
 from .wording import (
+    BEHIND,
     attack_name,
     decimals,
     images_behind,
@@ -41,9 +42,9 @@ CAPTION = (
 ON_FILES = "Attacks made on deployed files have no survival, but a table of their own."
 
 CORRUPTION_CAPTION = (
-    "Percent that survived of what an attack achieved on the desktop, where no image goes through a corruption; means "
-    "over images. fp32 shows what the corruption alone destroys. mIoU and labels equal to the desktop's: on clean "
-    "images. n: images behind survival, of those attacked if it is fewer."
+    "Percent of the pixels hit on the desktop, without a corruption, that are also hit on the engine; means over "
+    "images. fp32 shows what the corruption alone destroys. mIoU and labels equal to the desktop's: on clean images. "
+    f"{BEHIND}"
 )
 
 

@@ -43,7 +43,7 @@ NOTHING_GAINED = (
 def verdict(
     rows: ReportRows, comparisons: Sequence[Comparison] = (), attacks: Sequence[AttackSpec] = ()
 ) -> tuple[str, ...]:
-    """What was found: the headline, what the precision costs if it is no chance, how far the other rows lie apart."""
+    """What was found: the headline, what the precision costs if that is significant, and the range of other rows."""
     row = decisive(rows)
     if row is None and rows.own and not rows.on_network.own:
         return (MADE_ON_FILES,)
@@ -112,15 +112,14 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
         line, row, evaded = max(known, key=lambda found: found[2].mean or 0.0)
         sentences.append(
             f"A desktop audit would not have seen it all: {line.spec.label} evaded it on {with_interval(evaded)} of "
-            f"the attacked pixels, which {row.engine} shows as the adversarial class under the attack alone, while the "
-            f"desktop shows what it shows on the clean image; its success on the desktop is "
-            f"{decimals(line.desktop.mean)}."
+            f"the attacked pixels. It hits them on {row.engine}, while the desktop predicts the same as on the clean "
+            f"image; its success on the desktop is {decimals(line.desktop.mean)}."
         )
     return tuple(sentences)
 
 
 def _by_chance(gap: Paired, p_holm: float | None) -> str:
-    """How surely a gap is no chance."""
+    """How significant a gap is."""
     if not can_be_significant(gap.images, 1):
         return f"from {counted_images(gap.images)}, too few to tell whether that is chance"
     return f"{p_in_words(p_holm)} after correction"
@@ -140,7 +139,7 @@ def without_float(tables: Sequence[AdaptiveTable]) -> list[str]:
 
 
 def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-    """What the headline's engine changes, against the first one it is compared with, if it is more than chance."""
+    """What the headline's engine changes, against the first one it is compared with, if that is significant."""
     keys = (row.key, replace(row.key, task=None))
     asked = [("engines", "survival", key) for key in keys]
     pair = next((each for each in comparisons if (each.between, each.quantity, each.second) in asked), None)

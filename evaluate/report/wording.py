@@ -25,6 +25,10 @@ QUANTITIES = {"survival": "survival", "engine_success": "success", "engine_accur
 """What the compared columns of a survival row are called."""
 
 
+BEHIND = "n: images behind survival, as in 2 of 3 where some were left out."
+"""What `images_behind` shows, for a caption."""
+
+
 def quantity_name(column: str) -> str:
     """A compared column of a survival row in words."""
     return QUANTITIES.get(column, column.replace("_", " "))
