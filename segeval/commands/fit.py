@@ -125,15 +125,25 @@ def fit(
         f"success on the {counted(len(record.images), 'image')} it was fitted on: {record.success:.3f}, {control} "
         f"{record.blank:.3f}"
     )
+    words = [word for name in model for word in ("--model", name)]
+    asked = ("--dataset", dataset, *words, "--scope", "full", "--task", task, "--attack", out)
     images = unseen(fitting.setup, record.images)
+    say_how_to_score(neighbour(out, "set"), images, (*asked, *same_images(data_root, ignore, size)))
+
+
+def say_how_to_score(out: Path, images: Sequence[str] | None, asked: Sequence[object]) -> None:
+    """Print the command that scores a pattern.
+
+    Args:
+        out: where the scored images go.
+        images: as of `unseen`.
+        asked: the other options of the command.
+    """
     if images == []:
         say("score it with `segeval craft` on images that it was not fitted on: there are no others here")
         return
-    words = [word for name in model for word in ("--model", name)]
-    here = ("--out", neighbour(out, "set"), "--dataset", dataset, *words, "--scope", "full")
     these = [word for image in images or () for word in ("--image", image)]
-    same = same_images(data_root, ignore, size)
-    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *these, *same)}")
+    say(f"next: {command('craft', '--out', out, *asked, *these)}")
 
 
 def unseen(setup: "Setup", used: Sequence[str]) -> list[str] | None:
