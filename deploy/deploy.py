@@ -29,9 +29,7 @@ from .bundle import hash_files, write_file, write_inputs
 from .calibration_images import choose_calibration
 from .compiler import INSTALL, Compiler, installed
 from .contents import survey
-from .engine_files import (
-    engine_name,
-)
+from .engine_files import engine_name
 from .given import Given, load_victim, require_in_set
 from .model_deployment import ModelDeployment
 from .own_files import own_files, require_runs_engines
@@ -109,9 +107,6 @@ def deploy(
         attribute=tuple(dict.fromkeys(attribute)),
         own=tuple(each.option for each in own),
     )
-    if device.ahead and not installed():
-        what = f"target {target} builds its engines here, and TensorRT for RTX is not installed"
-        raise MissingPrerequisiteError(what, INSTALL)
     require_sensible(device, options, manifest)
     require_runs_engines(device, own, dla)
     require_calibrations(device, options.precisions, specs, options.attribute)
@@ -162,7 +157,13 @@ def compiler_for(target: Target) -> Iterator[Compiler | None]:
 
 
 def require_sensible(target: Target, options: DeployOptions, manifest: AdversarialSet) -> None:
-    """Raise ConfigurationError for options that no bundle can be made with, or that the device cannot do."""
+    """Raise ConfigurationError for options that no bundle can be made with, or that the device cannot do.
+
+    Raises MissingPrerequisiteError where engines are built here and nothing can build them.
+    """
+    if target.ahead and not installed():
+        what = f"target {target.name} builds its engines here, and TensorRT for RTX is not installed"
+        raise MissingPrerequisiteError(what, INSTALL)
     models = manifest.models
     if not options.precisions:
         raise ConfigurationError("no precision given", f"precisions are {', '.join(target.precisions)}")

@@ -56,7 +56,7 @@ def doubt(predict: Predict, others: Mapping[str, Predict], references: Sequence[
         chance = 100 * (share - kappa) / (1 - kappa) if kappa < 1 else 100.0
         return (
             f"its labels match the network's on only {100 * share:.1f} % of the pixels; "
-            f"{chance:.1f} % would be by chance"
+            f"{chance:.1f} % would match by chance"
         )
     return ""
 

@@ -166,7 +166,7 @@ def require_as_attacked(model: str, references: Sequence[Reference], contents: C
         )
 
 
-def counted(items: Sequence[Item] | Iterable[Item], total: int, report: Callable[[int, int], None]) -> Iterator[Item]:
+def reporting(items: Iterable[Item], total: int, report: Callable[[int, int], None]) -> Iterator[Item]:
     """The items, reporting how many of `total` are done after each."""
     report(0, total)
     for done, item in enumerate(items, start=1):

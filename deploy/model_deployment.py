@@ -26,10 +26,10 @@ from .compiler import Compiler, plan_of
 from .contents import Contents
 from .engine_files import (
     at_precision,
-    counted,
     crafted_for,
     engine_name,
     references_of,
+    reporting,
     require_as_attacked,
     written_and_proved,
 )
@@ -134,7 +134,7 @@ class ModelDeployment:
     def calibrating(self, spec: CalibrationSpec) -> Iterator[RgbImage]:
         """The images of a calibration, reporting as they are taken."""
         images = self.calibrations[spec]
-        return counted(images, len(images.images), partial(self.progress, f"calibrate {self.record.name}"))
+        return reporting(images, len(images.images), partial(self.progress, f"calibrate {self.record.name}"))
 
     def flagged_file(
         self, engine: EngineRecord, precision: Precision, form: Precision, quantizer: Quantizer, variant: Variant
@@ -198,7 +198,7 @@ class ModelDeployment:
         """How many labels other orders of summation change; not asked of the many files of attribution."""
         images = [references[at].image for at in evenly(len(references), NOISE_IMAGES)]
         return measure_noise_floor(
-            model, counted(images, len(images), partial(self.progress, f"noise floor of {name}"))
+            model, reporting(images, len(images), partial(self.progress, f"noise floor of {name}"))
         )
 
     def compiled(self, file: str, plan: str | None = None) -> Compilation | None:
@@ -226,12 +226,12 @@ class ModelDeployment:
         integers: str,
     ) -> Parity:
         """Compare a file with torch, one with half precision in it in half arithmetic too. Raises EngineError."""
-        comparing = counted(references, len(references), partial(self.progress, f"check {name}"))
+        comparing = reporting(references, len(references), partial(self.progress, f"check {name}"))
         parity = measure_parity(model, comparing, classes, precision in QUANTIZED, integers)
         if precision not in HALF:
             return parity
         # An int8 file that is built with the flag of half precision too does not say in its types what will be half.
         typed = model if form == precision else to_int8_fp16(model)
-        comparing = counted(references, len(references), partial(self.progress, f"check {name} in half arithmetic"))
+        comparing = reporting(references, len(references), partial(self.progress, f"check {name} in half arithmetic"))
         crafted = crafted_for(self.record.name, self.contents)
         return replace(parity, half=measure_half(name, typed, comparing, crafted, classes))

@@ -71,7 +71,7 @@ class Tried:
         shape = self._run(np.zeros((batch, *size, 3), np.uint8), wanted).shape
         faults = answer_faults(shape, given, batch, size, classes)
         if faults:
-            raise EngineError(f"{file}: its answer does not fit its description: {faults}", "correct the card")
+            raise EngineError(f"{file}: its output does not fit its card: {faults}", "correct the card")
         self.answer = replace(self.answer, shape=shape)
         self.classes = classes
 

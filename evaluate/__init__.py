@@ -14,7 +14,13 @@ from .gates.gates import require_known as require_known_gates
 from .measure.report_records import SurvivalReport
 from .report.adaptive_terminal import adaptive_in_terminal
 from .report.report_reading import read_report
-from .report.report_terminal import clean_in_terminal, corruptions_in_terminal, differences_in_terminal, survival_table
+from .report.report_terminal import (
+    clean_in_terminal,
+    conclusion,
+    corruptions_in_terminal,
+    differences_in_terminal,
+    survival_in_terminal,
+)
 from .report.sweep_terminal import sweeps_in_terminal
 from .report.under_attack_terminal import under_attack_in_terminal
 
@@ -26,6 +32,7 @@ __all__ = [
     "check_changes",
     "check_gates",
     "clean_in_terminal",
+    "conclusion",
     "corruptions_in_terminal",
     "differences_in_terminal",
     "evaluate",
@@ -37,7 +44,7 @@ __all__ = [
     "read_report",
     "require_gates_held",
     "require_known_gates",
-    "survival_table",
+    "survival_in_terminal",
     "sweeps_in_terminal",
     "under_attack_in_terminal",
 ]

@@ -23,7 +23,7 @@ from .measure.comparisons import comparisons
 from .measure.corruption_tables import corruption_tables
 from .measure.counting import Counted, count_everything
 from .measure.decisive import decisive
-from .measure.inputs import Sources
+from .measure.inputs import Engine, Sources
 from .measure.report_records import CleanRow, EngineSummary, ReplaySummary, SetSummary, SurvivalReport
 from .measure.report_rows import ReportRows, made_on_files
 from .measure.survival_summary import survival_rows
@@ -134,27 +134,7 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
     plain = [engine for engine in sources.engines if not engine.corruption]
     saturating = [engine.label for engine in plain if engine.record.facts.get("saturates") is True]
     replaced = [engine.label for engine in plain if "fallback" in engine.record.facts]
-    engines = tuple(
-        EngineSummary(
-            label=engine.label,
-            name=engine.record.name,
-            model=engine.model,
-            precision=engine.precision,
-            backend=engine.record.backend,
-            backend_version=engine.record.backend_version,
-            replay=engine.replay_index,
-            complete=engine.record.complete,
-            calibration=engine.calibration,
-            corruption=engine.corruption,
-            arithmetic=str(engine.record.facts.get("arithmetic", "")),
-            noise_floor=engine.noise_floor,
-            file_sha256=engine.file_sha256,
-            own=engine.own,
-            own_file=engine.own_file,
-            power_mode=", then ".join(engine.record.power_modes),
-        )
-        for engine in sources.engines
-    )
+    engines = tuple(map(engine_summary, sources.engines))
     about = set_summary(sources, len(counted.attacked))
     rows = ReportRows(survival, clean_rows(sources, counted), engines, made_on_files(about.attacks))
     attacked = attacked_rows(survival, counted.under_attack, about.attacks, seed)
@@ -182,6 +162,28 @@ def summarise(sources: Sources, counted: Counted, seed: int, progress: Progress)
         breakdown=tuple(counted.breakdown.rows(sources, seed, progress)),
         comparisons=compared,
         attacked=attacked,
+    )
+
+
+def engine_summary(engine: Engine) -> EngineSummary:
+    """What the report says about an engine."""
+    return EngineSummary(
+        label=engine.label,
+        name=engine.record.name,
+        model=engine.model,
+        precision=engine.precision,
+        backend=engine.record.backend,
+        backend_version=engine.record.backend_version,
+        replay=engine.replay_index,
+        complete=engine.record.complete,
+        calibration=engine.calibration,
+        corruption=engine.corruption,
+        arithmetic=str(engine.record.facts.get("arithmetic", "")),
+        noise_floor=engine.noise_floor,
+        file_sha256=engine.file_sha256,
+        own=engine.own,
+        own_file=engine.own_file,
+        power_mode=", then ".join(engine.record.power_modes),
     )
 
 

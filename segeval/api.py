@@ -92,7 +92,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Label maps and latencies of a bundle. path: the replay's folder.   record: what was run."""
+    """Label maps and latencies of a bundle. path: the replay's folder. record: what was run."""
 
     path: Path
     record: "Replay" = field(repr=False)
@@ -103,7 +103,7 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Report:
-    """How much survived. path: the report's folder.   record: every number of it."""
+    """How much survived. path: the report's folder. record: every number of it."""
 
     path: Path
     record: "SurvivalReport" = field(repr=False)

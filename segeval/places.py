@@ -18,10 +18,16 @@ def named(folder: Path) -> Path:
     return folder if folder.name not in ("", "..") else folder.resolve()
 
 
-def neighbour(folder: Path, ending: str) -> Path:
-    """The place beside a folder that is called like it, with an ending."""
+KINDS = ("set", "bundle", "replay", "bench", "report")
+"""What commands write, as their folders are called."""
+
+
+def neighbour(folder: Path, kind: str) -> Path:
+    """The place beside a folder for what is made of it: ``bundle`` of ``set``, ``orin-replay`` of ``orin-bundle``."""
     found = named(folder)
-    return found.with_name(found.name + ending)
+    stem, _, ending = found.name.rpartition("-")
+    called = stem if ending in KINDS else found.name
+    return found.with_name(f"{called}-{kind}" if called else kind)
 
 
 def data_folder() -> Path | None:

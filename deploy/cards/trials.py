@@ -59,7 +59,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Trial:
-    """One way to prepare images. said: in words.   miou: that the network has so."""
+    """One way to prepare images. said: in words. miou: that the network has so."""
 
     input: Input
     said: str

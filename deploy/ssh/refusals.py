@@ -31,8 +31,8 @@ class Refusal:
 REFUSALS = (
     Refusal(
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|differs from the key for the IP address",
-        "its host key is not the one it had before",
-        "somebody may be in between. If the device was installed anew: remove the old key with ssh-keygen -R, connect "
+        "its host key has changed",
+        "somebody may be in between. If the device was reinstalled: remove the old key with ssh-keygen -R, connect "
         "by hand with `{ssh}` and compare the fingerprint with the device's",
     ),
     Refusal(
@@ -42,8 +42,8 @@ REFUSALS = (
     ),
     Refusal(
         r"Permission denied|Too many authentication failures|no mutual signature",
-        "it did not let us in",
-        "nobody is there to type a password: give the device your key with ssh-copy-id, or start an agent; try `{ssh}`",
+        "authentication failed",
+        "passwords are not asked for: give the device your key with ssh-copy-id, or start an agent; try `{ssh}`",
     ),
     Refusal(
         r"[Bb]ad configuration option|Can't open user config|terminating, \d+ bad",

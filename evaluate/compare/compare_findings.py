@@ -18,7 +18,7 @@ def finding(changes: Sequence[Change]) -> str:
         return f"All {len(tested)} quantities that were tested have the same mean in both runs."
     significant = sum(change.significant for change in tested)
     verb = "is" if significant == 1 else "are"
-    told = f"{significant or 'None'} of {len(tested)} differences {verb} more than chance explains."
+    told = f"{significant or 'None'} of {len(tested)} differences {verb} significant."
     return f"{told} {change_sentence(tested[0])}"
 
 
@@ -46,14 +46,14 @@ def notes(a: OpenRun, b: OpenRun, same_set: bool, changes: Sequence[Change]) -> 
     blind = sum(not can_be_significant(paired.images, len(tested)) for paired in tested)
     if blind and any(paired.difference for paired in tested):
         told.append(
-            f"{blind} of {len(tested)} differences rest on too few images, or are among too many tests, to be told "
-            "from chance, however large they are."
+            f"{blind} of {len(tested)} differences rest on too few images, or are among too many tests, to be "
+            "significant, however large they are."
         )
     quiet = [change.noise_floor for change in changes if change.within_noise and change.noise_floor is not None]
     if quiet:
         many = "1 difference is" if len(quiet) == 1 else f"{len(quiet)} differences are"
         told.append(
-            f"{many} within the noise floor ({floor_percent(max(quiet))} %): another order of the same sums changes as "
-            "many labels, so the difference may be nothing but noise."
+            f"{many} within the noise floor ({floor_percent(max(quiet))} %): the order of summation alone changes as "
+            "many labels, so the difference may come from it."
         )
     return tuple(told)

@@ -7,13 +7,14 @@ from typing import Literal
 from rich.console import RenderableType
 from rich.table import Table
 
-from ..report.plain_table import as_shown, lines, plain_table
+from segeval.plain_table import as_shown, lines, plain_table
+
 from .compare_findings import tested_of
 from .compare_records import Change, RunComparison
 from .compare_wording import CLEAN_HEADINGS, HEADINGS, cells, clean_cells, only_lines, rest_line, run_line, shown
 
 CAPTION = "Means over the images of both runs. p: two-sided permutation test, Holm's correction for all {} tests."
-NOISE_CAPTION = "noise: labels that another order of the same sums changes."
+NOISE_CAPTION = "noise: share of labels that changes with the order of summation alone."
 UNKNOWN = "–"
 """A cell without a number."""
 OPTIONAL = ("noise %", "p")
@@ -21,7 +22,7 @@ OPTIONAL = ("noise %", "p")
 
 
 def comparison_view(comparison: RunComparison) -> Iterator[RenderableType]:
-    """What to print, in order; that nothing is more than chance stands before the rows.
+    """What to print, in order; that nothing is significant stands before the rows.
 
     Names are shown as they are: nothing in them is taken for markup.
     """

@@ -2,7 +2,8 @@
 
 from rich.table import Table
 
-from ..report.plain_table import as_shown, lines, plain_table
+from segeval.plain_table import as_shown, lines, plain_table
+
 from ..report.wording import decimals, percent
 from .device_records import Accuracy, BenchmarkReport, EngineRow
 from .device_wording import latency, main_run, notes, quoted_power, throughput

@@ -27,11 +27,11 @@ from .under_attack_numbers import UNDER_ATTACK, WORST
 LONGEST = 1000
 ATTACK_FIRST = re.compile(r"\s*([A-Za-z0-9_.+-]+)\s*:(.*)", re.DOTALL)
 METRICS: Mapping[str, str] = {
-    "survival": "share of the pixels won on the desktop that the engine shows as won; of attacks made on the network",
-    "success": "share of the attacked pixels that the engine shows as the adversarial class",
-    "control": "the same share of the clean image",
-    "evaded": "share of the attacked pixels that the engine shows as won under the attack alone, while the desktop "
-    "shows what it shows without it",
+    "survival": "of the pixels hit on the desktop, the share also hit on the engine; of attacks made on the network",
+    "success": "share of the attacked pixels that is hit on the engine",
+    "control": "the same on the clean image",
+    "evaded": "share of the attacked pixels hit on the engine by the attack, while the desktop predicts the same as on "
+    "the clean image",
     GAP: "success minus that of the same attack made on the float network; of attacks made on deployed files",
     "accuracy": "source accuracy on the attacked image",
     "levels": "mean change of the image in levels",

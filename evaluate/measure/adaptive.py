@@ -20,7 +20,7 @@ class AdaptiveCell:
         gap: success here minus that of the same attack made on the float network; None of that one itself, and where
             the set does not have it.
         p_holm: corrected for all comparisons of the report.
-        seen: whether the attack was made on the very file that ran here, and images are as they are.
+        seen: whether the attack was made on exactly the file that ran, and images are as they are.
     """
 
     row: SurvivalRow

@@ -143,7 +143,7 @@ def adaptive_questions(rows: ReportRows, attacks: Sequence[AttackSpec]) -> Itera
 
 
 def _plan(keys: Sequence[RowKey], engines: Sequence[EngineSummary]) -> Iterator[Question]:
-    """keys: of one model and of attacks on the same victims.   engines: of the model."""
+    """keys: of one model and of attacks on the same victims. engines: of the model."""
     attacks = dict.fromkeys(key.over_engines() for key in keys)
     for attack in attacks:
         present = [each for each in engines if attack.on(each.label) in keys and not each.is_partial]

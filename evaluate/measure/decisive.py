@@ -33,12 +33,12 @@ def told_survival(row: SurvivalRow) -> Estimate:
 
 
 def added(row: SurvivalRow) -> float:
-    """Pixels that only the engine shows as the attack wants them, over φ; 0 in reports that did not measure it."""
+    """Pixels hit on the engine only, over φ; 0 in reports that did not measure it."""
     return 0.0 if row.gained is None else row.gained.mean or 0.0
 
 
 def removed(row: SurvivalRow) -> float:
-    """Pixels that only the desktop shows as the attack wants them, over φ."""
+    """Pixels hit on the desktop only, over φ."""
     return max(0.0, (row.desktop_success.mean or 0.0) - (row.engine_success.mean or 0.0) + added(row))
 
 

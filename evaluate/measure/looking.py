@@ -30,7 +30,7 @@ class Sight:
 
     Attributes:
         key: its row.
-        hit, phi: pixels of φ that are shown as the attack wants them, and all.
+        hit, phi: pixels of φ that are hit, and all.
         clean: the clean image.
         clean_seen, seen: the clean and the adversarial image against their reference.
         row: the sample's counts; None on the desktop.

@@ -60,13 +60,13 @@ class SampleCounts(Keyed):
         source, other: ground-truth source pixels, and other labelled pixels;
         *_correct: those that are right on the adversarial image. None without ground truth.
         mean, mean_phi, l2, linf: the perturbation in 0–255 levels.
-        already: pixels of φ that the engine shows as the adversarial class on both images.
+        already: pixels of φ hit on the engine on both images.
         desktop_damaged, engine_damaged: pixels of φ shown as no source class of the task on the adversarial image.
         damage_survived: on both.
         clean_damaged: on the engine's clean image.
-        evaded: pixels of φ that the engine shows as the adversarial class on the adversarial image and not on the clean
-            one, while the desktop shows the same on both. None where it is not known: behind a corruption, which the
-            desktop's images do not go through, and in files of earlier versions.
+        evaded: pixels of φ hit on the engine on the adversarial image and not on the clean one, while the desktop
+            predicts the same on both. None where it is not known: behind a corruption, which the desktop's images do
+            not go through, and in files of earlier versions.
         margin_survived_sum, margin_lost_sum: of the desktop's margins, in logits, over the pixels of A that survived,
             and over the others. None without margins.
     """
@@ -107,12 +107,12 @@ class SampleCounts(Keyed):
 
     @property
     def gained(self) -> int:
-        """Pixels of φ that the engine shows as the adversarial class and the desktop does not."""
+        """Pixels of φ hit on the engine and not on the desktop."""
         return self.engine_hit - self.survived
 
     @property
     def lost(self) -> int:
-        """Pixels of A that the engine shows as another class."""
+        """Pixels of A that are not hit on the engine."""
         return self.desktop_hit - self.survived
 
 

@@ -11,7 +11,7 @@ from .row_key import within_model
 
 @dataclass(frozen=True)
 class TransferColumn:
-    """Who looks at the images: a model on the desktop or on one of its engines. name: without the model's."""
+    """What the images are shown to: a model on the desktop or on one of its engines. name: without the model's."""
 
     model: str
     engine: str

@@ -119,7 +119,7 @@ class UnderAttackTally:
             image: that was attacked.
             clean: what is shown of the clean image, the same for all samples of the image.
             adversarial: what is shown of the adversarial one.
-            hit: pixels of φ that are shown as the attack wants them.
+            hit: pixels of φ that are hit.
             phi: pixels of φ, the same for all attacks of the row's victims and task.
         """
         self._clean.setdefault((key.model, key.engine, image), clean)

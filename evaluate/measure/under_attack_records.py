@@ -46,7 +46,7 @@ class AttackedRow(Keyed):
         budget: L-infinity radius of all of them in 0–255 levels; None for an unbounded attack.
         images: with a reference, which the scores are over; `success` may be over more.
         missing: samples that an unfinished replay does not have.
-        success: pixels of φ that are shown as the attack wants them, over φ.
+        success: pixels of φ that are hit, over φ.
         against: what the labels are compared with. ``clean prediction``: of the network in torch, fp32, where no
             image of the row has ground truth.
         truth: pixels per class of the table that the reference has; pixels that it ignores count nowhere.

@@ -5,18 +5,19 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
+from segeval.plain_table import as_shown, plain_table
+
 from ..measure.adaptive import AdaptiveCell, adaptive_tables
 from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
 from ..measure.row_key import within_model
-from .plain_table import as_shown, plain_table
 from .wording import attacked_files, decimals, points, without_gap
 
 CAPTION = (
-    "Success, means over images. gap: to the same attack made on the float network, in points; – of evasive attacks, "
-    "which must spare the desktop. evaded: of the attacked pixels, what the engine shows as the adversarial class "
-    "under the attack alone, while the desktop shows what it does on the clean image. *: made on the very file that "
-    "ran here. Corrupted images are in adaptive.csv."
+    "Success, means over images. gap: to the same attack made on the float network, in points; – for evasive attacks, "
+    "which must spare the desktop. evaded: share of the attacked pixels hit on the engine by the attack, while the "
+    "desktop predicts the same as on the clean image. *: made on exactly the file that ran. Corrupted images are in "
+    "adaptive.csv."
 )
 
 

@@ -60,9 +60,9 @@ LINES: Mapping[Scope, str] = {"full": "solid", "local": "dashed"}
 JOINT_LINES: Mapping[Scope, str] = {"full": "dotted", "local": "dashdot"}
 MARKERS: Mapping[Scope, str] = {"full": "o", "local": "s"}
 MEASURES: Mapping[str, Callable[[CurvePoint, Scope], float | None]] = {
-    "success rate": lambda point, scope: point.success,
-    "segmentation accuracy": lambda point, scope: point.accuracy,
-    "ratio of accuracy": lambda point, scope: point.ratio,
+    "success": lambda point, scope: point.success,
+    "source accuracy": lambda point, scope: point.accuracy,
+    "ratio": lambda point, scope: point.ratio,
     "perturbation, levels of 255": lambda point, scope: point.mean_phi if scope == "local" else point.mean,
 }
 """What a curve has at each step, by the title of its panel."""
@@ -70,7 +70,7 @@ FILE_MARKERS = ("", "o", "s", "^", "D", "v")
 """Of the deployed files in a chart of curves; the first has none, since it is mostly the only one."""
 LEAST_MARGIN = 0.02
 """Of an axis of shares beyond its data, so that a single value is no axis of no length."""
-UNBOUNDED = ("ratio of accuracy", "perturbation, levels of 255")
+UNBOUNDED = ("ratio", "perturbation, levels of 255")
 
 
 def colours_of(attacks: Iterable[AttackSpec]) -> dict[str, str]:

@@ -89,7 +89,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Lead:
-    """The case on the first screen. seen: by the engine that the report begins with.   classes: of its task."""
+    """The case on the first screen. seen: by the engine that the report begins with. classes: of its task."""
 
     case: Case
     seen: Seen
@@ -256,7 +256,7 @@ def legend(sources: Sources, labels: set[tuple[str, int]]) -> tuple[LegendEntry,
 
 
 class Painter:
-    """Encodes the pictures of cases. size: (width, height) of them.   labels: (model, label) pairs they show."""
+    """Encodes the pictures of cases. size: (width, height) of them. labels: (model, label) pairs they show."""
 
     def __init__(self, sources: Sources, engines: Sequence[Engine], size: tuple[int, int]) -> None:
         self.sources, self.size = sources, size

@@ -1,10 +1,11 @@
-"""The survival table for a terminal, that of the corruptions, and the differences that are more than chance."""
+"""A report for a terminal: survival, corruptions, clean images, significant differences, and how it ends."""
 
 from collections.abc import Iterator
 
 from rich.table import Table
 from rich.text import Text
 
+from segeval.plain_table import as_shown, lines, plain_table
 from segeval.stronger import FAILED
 
 from ..measure.comparisons import undecidable
@@ -12,10 +13,11 @@ from ..measure.corruption_tables import corruption_tables
 from ..measure.decisive import told_survival
 from ..measure.report_records import Comparison, SurvivalReport, SurvivalRow
 from ..measure.report_rows import ReportRows
-from ..measure.row_key import RowKey, within_model
+from ..measure.row_key import within_model
 from ..measure.within_noise import floor_cell, floor_percent, noise_floor
-from .plain_table import as_shown, plain_table
+from .attack_tables import attack_tables
 from .wording import (
+    BEHIND,
     attack_name,
     decimals,
     images_behind,
@@ -26,68 +28,53 @@ from .wording import (
     signed_interval,
     stacked,
     stated_perturbation,
+    task_named,
     with_interval,
 )
 
 CAPTION = (
-    "Means over images, 95 % intervals. survived: – of an attack that reached less than "
-    f"{percent(FAILED)} % on the desktop. clean: what the engine shows as the adversarial class on the clean image "
-    "already. levels: mean change per pixel of 255, over φ for local attacks."
+    "desktop, engine: success, the share of the attacked pixels (φ) that are hit. survived: of the pixels hit on the "
+    f"desktop, the share also hit on the engine; – if these are less than {percent(FAILED)} % of φ. clean: share of φ "
+    "hit without an attack. levels: mean change per pixel in 8-bit levels, over φ for local attacks. Means "
+    "over images, 95 % intervals."
 )
 
-ON_FILES = "Survival is only of attacks made on the network; those made on deployed files have a table of their own."
+ON_FILES = "Attacks made on deployed files have no survival, but a table of their own."
 
 CORRUPTION_CAPTION = (
-    "Percent that survived of what an attack achieved on the desktop, where no image goes through a corruption; means "
-    "over images. fp32 shows what the corruption alone destroys. mIoU and labels equal to the desktop's: on clean "
-    "images. n: images behind survival, of those attacked if it is fewer."
+    "Percent of the pixels hit on the desktop, without a corruption, that are also hit on the engine; means over "
+    "images. fp32 shows what the corruption alone destroys. mIoU and labels equal to the desktop's: on clean images. "
+    f"{BEHIND}"
 )
 
 
-def survival_table(report: SurvivalReport) -> Table:
-    """One line per attack and engine, all tasks together: success on the desktop and on the engine, and survival.
+def survival_in_terminal(report: SurvivalReport) -> Iterator[Table]:
+    """Per network a line per attack and engine, all tasks together: success on the desktop and on the engine, survival.
 
-    Names are shown as they are: nothing in them is taken for markup.
+    Attacks on deployed files have no survival to tell.
     """
     shipping = ReportRows.of(report).as_shipped
-    rows, on_files = shipping.together, shipping.on_files
-    models = list(dict.fromkeys(row.model for row in rows))
     tasks = ", ".join(task.name for task in report.set.tasks)
-    caption = f"{CAPTION} {ON_FILES}" if on_files else CAPTION
-    table = plain_table(f"Survival of the attacks on {', '.join(models)} ({tasks})", caption)
-    for heading in ("attack", "engine"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("desktop", "engine", "survived %", "clean", "levels", "n"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    before: RowKey | None = None
-    for row in rows:
-        group = row.key.over_engines()
-        if before and group != before:
-            table.add_section()
-        attack = _attack(row, report) if group != before else ""
-        engine = row.engine if len(models) > 1 else within_model(row.engine, row.model)
-        table.add_row(*map(as_shown, (attack, engine, *_numbers(row, row.attack in on_files))))
-        before = group
-    return table
 
+    def cells(row: SurvivalRow) -> tuple[str, ...]:
+        told = told_survival(row)
+        survival = percent(told.mean) if told.low is None else with_interval(told).replace(" %", "")
+        return (
+            task_named(attack_name(row.key), row, report),
+            decimals(row.desktop_success.mean),
+            decimals(row.engine_success.mean),
+            "–" if row.attack in shipping.on_files else survival,
+            decimals(row.control.mean),
+            f"{stated_perturbation(row):.2f}",
+            str(row.images),
+        )
 
-def _attack(row: SurvivalRow, report: SurvivalReport) -> str:
-    """The attack, with what tells its row from another of the same attack."""
-    several_tasks = row.task is not None and len(report.set.tasks) > 1
-    return attack_name(row.key) + (f" {row.task}" if several_tasks else "")
-
-
-def _numbers(row: SurvivalRow, on_files: bool) -> tuple[str, ...]:
-    """on_files: whether the attack was made on deployed files, so that there is no survival to tell."""
-    told = told_survival(row)
-    survival = percent(told.mean) if told.low is None else with_interval(told).replace(" %", "")
-    return (
-        decimals(row.desktop_success.mean),
-        decimals(row.engine_success.mean),
-        "–" if on_files else survival,
-        decimals(row.control.mean),
-        f"{stated_perturbation(row):.2f}",
-        str(row.images),
+    return attack_tables(
+        shipping.together,
+        lambda model: f"Survival of the attacks on {model} ({tasks})",
+        f"{CAPTION} {ON_FILES}" if shipping.on_files else CAPTION,
+        ("desktop", "engine", "survived %", "clean", "levels", "n"),
+        cells,
     )
 
 
@@ -118,8 +105,8 @@ def corruptions_in_terminal(report: SurvivalReport) -> Iterator[Table]:
 
 
 CLEAN_CAPTION = (
-    "Labels that are others than the desktop's. noise floor: labels that change if nothing does but the order in which "
-    "the same file adds up; between engines or devices, differences up to that may be nothing else."
+    "labels changed: labels that differ from the desktop's. noise floor: labels that change with the order of "
+    "summation alone; differences between engines or devices up to it may come from that order."
 )
 
 
@@ -148,13 +135,13 @@ DIFFERENCE_HEADINGS = ("first", "second", "difference", "95 %", "noise %", "p", 
 
 
 def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
-    """The largest differences between engines and between attacks that are more than chance, and how many there are."""
+    """The largest significant differences between engines and between attacks, and how many there are."""
     tested = [pair for pair in report.comparisons if pair.p_holm is not None]
     found = [pair for pair in tested if pair.significant]
     found.sort(key=lambda pair: -abs(pair.paired.difference or 0.0))
     if not tested:
         return
-    counted = f"{len(found)} of {len(tested)} paired differences are more than chance explains (comparisons.csv)"
+    counted = f"{len(found)} of {len(tested)} paired differences are significant (comparisons.csv)"
     if not found:
         blind = undecidable(tested)
         yield Text(f"{counted}{': there are too few images, or too many comparisons, to tell' if blind else ''}.")
@@ -163,7 +150,7 @@ def differences_in_terminal(report: SurvivalReport) -> Iterator[Table | Text]:
         f"{counted}; the largest are shown. Second minus first, means over images with both. p: two-sided permutation "
         f"test, Holm's correction for {len(tested)} tests. noise: the floor of two engines' labels."
     )
-    table = plain_table("Differences that are more than chance", caption)
+    table = plain_table("Significant differences", caption)
     table.add_column("compared", overflow="fold")
     for heading in DIFFERENCE_HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -185,3 +172,8 @@ def _compared(pair: Comparison, several: bool) -> str:
     if pair.between != "engines":
         return f"{what} on {second}: {attack} against {attack_name(pair.first)}"
     return f"{what} of {attack}: {second} against {first}"
+
+
+def conclusion(report: SurvivalReport) -> Text:
+    """How the output ends: what limits the numbers, then the verdict, so that it is seen without scrolling."""
+    return lines((*report.notes, "", *report.verdict))

@@ -5,25 +5,25 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
+from segeval.plain_table import as_shown, plain_table
+
 from ..measure.decisive import told_survival
 from ..measure.estimate_records import Estimate
 from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
 from ..measure.row_key import within_model
 from ..measure.sweep import Attribution, BlockEffect, BlockRow, CalibrationMatrix, attributions, calibration_matrices
-from .plain_table import as_shown, plain_table
-from .wording import attack_name, decimals, images_behind, percent, points, stacked
+from .wording import BEHIND, attack_name, decimals, images_behind, percent, points, stacked
 
 MATRIX_CAPTION = (
-    "Percent that survived of what an attack achieved on the desktop, means over images. mIoU and labels as on the "
-    "desktop: on clean images; mIoU lost: in points. A calibration hardens the network against these attacks if "
-    "success on the engine beyond what the clean image has there falls (calibrations.csv) and mIoU does not; if both "
-    "fall, it breaks it. Survival does not tell: newly hit pixels are not in it. n: images behind survival, of those "
-    "attacked if it is fewer."
+    "Percent of the pixels hit on the desktop that are also hit on the engine, means over images. mIoU and labels as "
+    "on the desktop: on clean images; mIoU lost: in points. A calibration hardens the network against these attacks if "
+    "success on the engine minus that of the clean image falls (calibrations.csv) and mIoU does not; if both fall, it "
+    f"damages the network. Survival does not tell, because it omits newly hit pixels. {BEHIND}"
 )
 EXPLORATORY = (
     "Below: what survives, in percent, with its 95 % interval. Points are differences of two means and the ranking is "
-    "exploratory: nothing in it is tested. n: images behind survival, of those attacked if it is fewer."
+    f"exploratory: nothing in it is tested. {BEHIND}"
 )
 ONLY_CAPTION = (
     "Points of survival that quantizing this block alone takes away, the rest being fp32, and what that costs in "

@@ -39,7 +39,7 @@ def worst_sentences(rows: Iterable[AttackedRow], on_files: Collection[str]) -> t
     limit = levels(row.budget) and f" within {levels(row.budget)}"
     first = (
         f"Under the worst of {len(row.attacks)} attacks on {SCOPES[row.scope]}{limit}, chosen for every image, "
-        f"{row.engine} shows {with_interval(row.success)} of the attacked pixels as the attack wants them"
+        f"{row.engine} predicts {with_interval(row.success)} of the attacked pixels as the attack wants"
     )
     attack, count = chosen_most(row)
     most = f"{attack} was the worst on {count} of {sum(row.chosen)} samples."

@@ -43,7 +43,7 @@ NOTHING_GAINED = (
 def verdict(
     rows: ReportRows, comparisons: Sequence[Comparison] = (), attacks: Sequence[AttackSpec] = ()
 ) -> tuple[str, ...]:
-    """What was found: the headline, what the precision costs if it is no chance, how far the other rows lie apart."""
+    """What was found: the headline, what the precision costs if that is significant, and the range of other rows."""
     row = decisive(rows)
     if row is None and rows.own and not rows.on_network.own:
         return (MADE_ON_FILES,)
@@ -112,15 +112,14 @@ def audited(tables: Sequence[AdaptiveTable]) -> tuple[str, ...]:
         line, row, evaded = max(known, key=lambda found: found[2].mean or 0.0)
         sentences.append(
             f"A desktop audit would not have seen it all: {line.spec.label} evaded it on {with_interval(evaded)} of "
-            f"the attacked pixels, which {row.engine} shows as the adversarial class under the attack alone, while the "
-            f"desktop shows what it shows on the clean image; its success on the desktop is "
-            f"{decimals(line.desktop.mean)}."
+            f"the attacked pixels. It hits them on {row.engine}, while the desktop predicts the same as on the clean "
+            f"image; its success on the desktop is {decimals(line.desktop.mean)}."
         )
     return tuple(sentences)
 
 
 def _by_chance(gap: Paired, p_holm: float | None) -> str:
-    """How surely a gap is no chance."""
+    """How significant a gap is."""
     if not can_be_significant(gap.images, 1):
         return f"from {counted_images(gap.images)}, too few to tell whether that is chance"
     return f"{p_in_words(p_holm)} after correction"
@@ -140,7 +139,7 @@ def without_float(tables: Sequence[AdaptiveTable]) -> list[str]:
 
 
 def _costs(row: SurvivalRow, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-    """What the headline's engine changes, against the first one it is compared with, if it is more than chance."""
+    """What the headline's engine changes, against the first one it is compared with, if that is significant."""
     keys = (row.key, replace(row.key, task=None))
     asked = [("engines", "survival", key) for key in keys]
     pair = next((each for each in comparisons if (each.between, each.quantity, each.second) in asked), None)
@@ -186,9 +185,9 @@ def _which(row: SurvivalRow, rows: Sequence[SurvivalRow]) -> str:
 
 
 SIMULATED = (
-    "ONNX Runtime on a CPU computes files of lower precision in fp32: in fp16 only the weights are rounded, in int8 "
-    "what the file quantizes. The labels show the effect of this rounding, not that of half arithmetic on activations, "
-    "which segeval deploy measures by itself; the times are not a device's."
+    "ONNX Runtime on a CPU computes files of lower precision in fp32: of fp16 files only the weights are rounded, of "
+    "int8 files what they quantize. The labels show this rounding, but not half arithmetic on activations, which "
+    "segeval deploy measures; the times say nothing about a device."
 )
 
 
@@ -214,9 +213,9 @@ def doubtful(report: ReportRows) -> tuple[str, ...]:
         clean = report.clean_by_engine.get((engine.model, engine.label))
         said = engine.own_file.doubt if engine.own_file else ""
         if engine.own and clean is not None and clean.equal is not None and clean.equal < LEAST_EQUAL:
-            said = said or f"on clean images {percent(clean.equal)} % of its labels alone are those of the desktop"
+            said = said or f"on clean images only {percent(clean.equal)} % of its labels are those of the desktop"
         if said:
-            what = "Either its file computes much less, or it is not described as it is, and its rows mean nothing."
+            what = "Either it is much less accurate, or its card is wrong and its rows mean nothing."
             sentences.append(f"{engine.label} is in doubt: {said}. {what}")
     return tuple(sentences)
 

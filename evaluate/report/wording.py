@@ -9,8 +9,8 @@ from segeval.files.sets import AttackSpec, CraftConfig
 
 from ..measure.estimate_records import Estimate
 from ..measure.paired_records import Paired
-from ..measure.report_records import SurvivalRow
-from ..measure.row_key import RowKey
+from ..measure.report_records import SurvivalReport, SurvivalRow
+from ..measure.row_key import Keyed, RowKey
 
 COMPUTED_BY = {
     "graph": "PyTorch from their graphs",
@@ -23,6 +23,10 @@ COMPUTED_BY = {
 
 QUANTITIES = {"survival": "survival", "engine_success": "success", "engine_accuracy": "source accuracy"}
 """What the compared columns of a survival row are called."""
+
+
+BEHIND = "n: images behind survival, as in 2 of 3 where some were left out."
+"""What `images_behind` shows, for a caption."""
 
 
 def quantity_name(column: str) -> str:
@@ -42,6 +46,11 @@ def attack_name(key: RowKey) -> str:
     if key.alone:
         return key.attack
     return f"{key.attack}, joint" if key.own else f"{key.attack} for {all_victims(key.victims)}"
+
+
+def task_named(name: str, row: Keyed, report: SurvivalReport) -> str:
+    """The name of a row's attack, with its task where that tells it from others."""
+    return name if row.task is None or len(report.set.tasks) < 2 else f"{name} {row.task}"
 
 
 def attack_limits(spec: AttackSpec) -> str:

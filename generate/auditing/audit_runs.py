@@ -56,7 +56,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Reached:
-    """Of one image. losses: of every iterate.   success: share of φ that the best iterate won."""
+    """Of one image. losses: of every iterate. success: share of φ that the best iterate hits."""
 
     losses: tuple[float, ...]
     success: float

@@ -19,6 +19,7 @@ from segeval.commands.options import (
     Seed,
     Size,
     Split,
+    TaskName,
     check_device,
     command,
     parse_size,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from segeval.generate.auditing.audit_records import AuditConfig, AuditRecord
 
 STEPS = 20
-"""Updates per image, and below them nothing is concluded from a sign."""
+"""Updates per image; with fewer a sign is inconclusive."""
 
 
 def audit(
@@ -47,26 +48,22 @@ def audit(
         ),
     ],
     attack: Annotated[
-        str, Option("--attack", help="What is audited on it: an attack from `segeval ls attacks` with a budget.")
+        str, Option("--attack", help="Attack to audit with, from `segeval ls attacks`; it must have a budget.")
     ] = "pgd",
     budget: Annotated[
-        int, Option("--budget", min=1, max=255, help="Levels by which it may change a pixel; wider ones are tried too.")
+        int, Option("--budget", min=1, max=255, help="L∞ budget in 8-bit levels; larger ones are tried too.")
     ] = 1,
     steps: Annotated[
-        int, Option("--steps", min=4, help="Updates per image; a search gets four times as many.")
+        int, Option("--steps", min=4, help="Updates per image; the search without a gradient gets four times as many.")
     ] = STEPS,
-    restarts: Annotated[
-        int, Option("--restarts", min=0, help="Random images it also begins from, each with all --steps.")
-    ] = 2,
+    restarts: Annotated[int, Option("--restarts", min=0, help="Random starts to try too, each with all --steps.")] = 2,
     scope: Annotated[
         ScopeName, Option("--scope", help="Change only the pixels of the source classes, or the whole image.")
     ] = ScopeName.FULL,
-    task: Annotated[
-        str, Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET.")
-    ] = USUAL_TASK,
+    task: TaskName = USUAL_TASK,
     on: Annotated[
         list[AuditedName],
-        Option("--on", help="What is audited: the network (fp32), or its deployed file (int8); repeatable."),
+        Option("--on", help="What to audit: the network (fp32), or its deployed file (int8); repeatable."),
     ] = [AuditedName.FP32],
     bundle: Annotated[
         Path | None, Option("--bundle", help="Bundle with the deployed files for --on int8.", show_default=False)
@@ -90,15 +87,15 @@ def audit(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Does the gradient of a network hide what an attack could find? Look for the signs of that, one by one.
+    """Check a network, or its int8 file, for gradient masking.
 
-    An attack that fails shows nothing if it was led astray. Exit code 1: a sign was found.
+    An attack may fail only because the gradient misleads it. Exit code 1: a check shows a sign of that.
 
     \b
     segeval audit --dataset camvid --model espnet-camvid --limit 2
 
     \b
-    segeval audit --dataset camvid --model espnet-camvid --on fp32 --on int8 --bundle runs/set-bundle --attack apgd
+    segeval audit --dataset camvid --model espnet-camvid --on fp32 --on int8 --bundle runs/bundle --attack apgd
     """
     check_device(device)
     from segeval.api import crafting_config

@@ -58,7 +58,7 @@ def bench(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure latency, throughput, power and energy of a bundle here.
+    """Measure latency, throughput, power and energy on this machine.
 
     An interrupted benchmark is resumed.
 
@@ -91,7 +91,7 @@ def bench(
         show(record)
     replayed = replay_beside(bundle)
     if replayed is None:
-        say(f"next: {command('replay', bundle, '--out', neighbour(bundle, '-replay'))}")
+        say(f"next: {command('replay', bundle, '--out', neighbour(bundle, 'replay'))}")
     else:
         say_how_to_evaluate(bundle, [replayed], out, "--bench", out)
 

@@ -18,7 +18,7 @@ def say_how_to_evaluate(bundle: Path, replays: Sequence[Path], out: Path, *optio
         out: what the report is named after.
         options: further ones of `segeval evaluate`.
     """
-    adversarial, report = set_beside(bundle), neighbour(out, "-report")
+    adversarial, report = set_beside(bundle), neighbour(out, "report")
     words = (*replays, *options, "--out", report)
     if adversarial is None:
         say(f"the set that {bundle} was made of is not beside it; where it is: {command('evaluate', 'SET', *words)}")

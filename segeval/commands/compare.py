@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from segeval.commands.options import AsJson, Option, Quiet, Seed
+from segeval.commands.options import AsJson, Gates, Option, Quiet, Seed
 from segeval.console import progress, results, say
 
 
@@ -17,19 +17,15 @@ def compare(
     out: Annotated[
         Path | None, Option("--out", help="Folder for compare.json, compare.csv and compare.md.", show_default=False)
     ] = None,
-    gate: Annotated[
-        list[str],
-        Option("--gate", metavar="[ATTACK:]EXPRESSION", help="Exit with 1 if this condition fails; repeatable."),
-    ] = [],
+    gate: Gates = [],
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Show what changed between two reports.
 
-    They may be of two devices, two JetPacks, two commits.
-
-    Images are paired; differences are tested, with a correction for multiple tests. Significant ones come first.
+    They may be of two devices, two JetPacks or two commits. Images are paired, and differences are tested with a
+    correction for multiple tests. Significant ones come first.
 
     \b
     segeval compare runs/report-orin runs/report-thor

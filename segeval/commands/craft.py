@@ -36,6 +36,7 @@ from segeval.places import neighbour
 from segeval.registry import attacks_of
 
 if TYPE_CHECKING:
+    from segeval.generate.crafting.craft import Crafter
     from segeval.generate.crafting.setup import CraftPlan
 
 
@@ -85,7 +86,7 @@ def craft(
         Option(
             "--on",
             help="What to attack: the network (fp32), its deployed file (int8), both, or the deployed file while the "
-            "network's answer stays as it was (evasive). Repeatable.",
+            "network's output stays as it was (evasive). Repeatable.",
         ),
     ] = [OnName.FP32],
     bundle: Annotated[
@@ -110,8 +111,8 @@ def craft(
         Option(
             "--robust-to",
             metavar="KIND:SETTING",
-            help="Craft every attack again so that it survives this corruption too, for example jpeg:75, blur:1.5, "
-            "resize:0.5, gamma:2.2, bits:5. Several are survived together.",
+            help="Also craft every attack to survive this corruption, for example jpeg:75, blur:1.5, resize:0.5, "
+            "gamma:2.2, bits:5. Repeat it for attacks that survive several.",
         ),
     ] = [],
     victims: Annotated[
@@ -137,9 +138,7 @@ def craft(
         Literal["best", "last"] | None,
         Option("--keep", help="Iterate to save.", show_default="best; last with --preset paper"),
     ] = None,
-    stop_at: Annotated[
-        float | None, Option("--stop-at", min=0, max=1, help="Stop an image at this success rate.")
-    ] = None,
+    stop_at: Annotated[float | None, Option("--stop-at", min=0, max=1, help="Stop an image at this success.")] = None,
     split: Split = "",
     data_root: DataRoot = None,
     ignore: Ignore = [],
@@ -164,7 +163,7 @@ def craft(
 
     \b
     segeval craft --out runs/adaptive --dataset camvid --model espnet-camvid --limit 20 \\
-        --on fp32 --on int8 --on evasive --bundle runs/set-bundle
+        --on fp32 --on int8 --on evasive --bundle runs/bundle
 
     \b
     segeval craft --out runs/joint --dataset cityscapes --split all --transfer --victims each --victims joint \\
@@ -215,12 +214,7 @@ def craft(
     )
     crafter = Crafter(config, out, group=group)
     if not quiet:
-        show_plan(crafter.setup.plan(), config)
-        for note in crafter.setup.notes:
-            say(note)
-        say_what_else_could_be_attacked(bundle, config.engines)
-        if crafter.setup.left_out:
-            say(f"skipped, because they belong to other splits: {some(crafter.setup.left_out)}")
+        announce(crafter, bundle)
     with progress(quiet) as tick:
         manifest = crafter.run(resume, tick, worker_count(workers, device), say)
     if not group.leads:
@@ -231,10 +225,26 @@ def craft(
         show_summary(out)
     if manifest.skipped:
         say(f"{len(manifest.skipped)} of the image × task × victim combinations have no source pixel and were skipped")
+    say_how_to_deploy(out, manifest)
+
+
+def announce(crafter: "Crafter", bundle: Path | None) -> None:
+    """Say what is about to be computed, and what of the images and the bundle is left out."""
+    setup = crafter.setup
+    show_plan(setup.plan(), setup.config)
+    for note in setup.notes:
+        say(note)
+    say_what_else_could_be_attacked(bundle, setup.config.engines)
+    if setup.left_out:
+        say(f"skipped, because they belong to other splits: {some(setup.left_out)}")
+
+
+def say_how_to_deploy(out: Path, manifest: AdversarialSet) -> None:
+    """Print the command that deploys a set with the files, corruptions and code that it needs."""
     own = [word for name in code_of(manifest) for word in ("--allow", name)]
     expected = [word for corruption in manifest.config.robust_to for word in ("--corruption", corruption)]
     same = (*expected, *files_again(manifest), *own)
-    say(f"next: {command('deploy', out, '--out', neighbour(out, '-bundle'), *same)}")
+    say(f"next: {command('deploy', out, '--out', neighbour(out, 'bundle'), *same)}")
 
 
 def code_of(manifest: AdversarialSet) -> list[str]:
@@ -260,10 +270,11 @@ def show_plan(plan: "CraftPlan", config: CraftConfig) -> None:
 def show_summary(out: Path) -> None:
     """One row per victim, attack and task: means over images."""
     from segeval.commands.failed_attacks import failures
-    from segeval.commands.text_tables import crafted_table
+    from segeval.commands.text_tables import crafted_tables
     from segeval.files.set_folder import SetFolder
 
-    results.print(crafted_table(SetFolder(out).samples()))
+    for table in crafted_tables(SetFolder(out).samples()):
+        results.print(table)
     manifest = SetFolder(out).manifest()
     for failure in failures(SetFolder(out).samples(), manifest.attacks):
         say(failure)

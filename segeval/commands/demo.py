@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-from rich.text import Text
-
 from segeval.commands.options import Option, Quiet
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
@@ -34,7 +32,7 @@ def demo(
     """
     from segeval.commands.craft import show_plan
     from segeval.deploy import deploy, replay
-    from segeval.evaluate import evaluate, survival_table
+    from segeval.evaluate import conclusion, evaluate, survival_in_terminal
     from segeval.files.folders import require_no_kind
     from segeval.generate.crafting.craft import Crafter
     from segeval_runner.environment import usable_cores
@@ -54,6 +52,7 @@ def demo(
         deploy(adversarial, bundle, calibration_images=CALIBRATION, progress=tick, tell=say)
         replay(bundle, replayed, tick)
         found = evaluate(adversarial, [replayed], report, progress=tick)
-    results.print(survival_table(found))
-    results.print(Text("\n".join((*found.verdict, *found.notes))))
+    for table in survival_in_terminal(found):
+        results.print(table)
+    results.print(conclusion(found))
     say(f"report: {report / 'report.html'}")

@@ -117,7 +117,7 @@ def deploy(
 ) -> None:
     """Make a self-contained bundle for a device.
 
-    It has every model of the set at every precision, the images, and a runner.
+    The bundle holds every model of the set at every precision, the images, and the runner.
 
     \b
     segeval deploy runs/set --out runs/bundle
@@ -172,15 +172,9 @@ def deploy(
     else:
         show_parity(bundle)
         show_compilations(bundle)
-    show_left_out(bundle)
-    show_own(bundle)
     warn_of_files_left_out(SetFolder(adversarial_set).manifest(), bundle)
-    warn_of_calibration(bundle)
-    say_where_the_accelerator_is(bundle)
-    if bundle.options.corruptions:
-        images, corruptions = counted(bundle.inputs.count, "image"), ", ".join(bundle.options.corruptions)
-        say(f"{images} to run: each unchanged, and after {corruptions}")
-    results_folder = neighbour(out, "-replay")
+    say_what_was_made(bundle)
+    results_folder = neighbour(out, "replay")
     if remote is not None:
         from segeval.deploy.ssh import RunOptions
 
@@ -190,6 +184,17 @@ def deploy(
     if bundle.target != "cpu":
         say(two_lines(out, prebuilt))
     say(f"next: {command('replay', out, '--out', results_folder, *prebuilt)}")
+
+
+def say_what_was_made(bundle: "BundleManifest") -> None:
+    """Print what is special about a bundle's files, its calibration, its device and its images."""
+    show_left_out(bundle)
+    show_own(bundle)
+    warn_of_calibration(bundle)
+    say_where_the_accelerator_is(bundle)
+    if bundle.options.corruptions:
+        images, corruptions = counted(bundle.inputs.count, "image"), ", ".join(bundle.options.corruptions)
+        say(f"{images} to run: each unchanged, and after {corruptions}")
 
 
 def weight_files(texts: "Sequence[str]") -> dict[str, Path]:

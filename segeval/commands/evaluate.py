@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segeval.commands.options import AsJson, CountingWorkers, Option, Out, Quiet, Seed, SetArgument
+from segeval.commands.options import AsJson, CountingWorkers, Gates, Option, Out, Quiet, Seed, SetArgument
 from segeval.console import progress, results, say
 from segeval.errors import ConfigurationError
 
@@ -22,10 +22,7 @@ def evaluate(
     bench: Annotated[
         list[Path], Option("--bench", metavar="DIR", help="Add this benchmark of the bundle to the report; repeatable.")
     ] = [],
-    gate: Annotated[
-        list[str],
-        Option("--gate", metavar="[ATTACK:]EXPRESSION", help="Exit with 1 if this condition fails; repeatable."),
-    ] = [],
+    gate: Gates = [],
     junit: Annotated[Path | None, Option("--junit", metavar="FILE", help="Write the gates as JUnit XML.")] = None,
     summary: Annotated[
         Path | None, Option("--summary", metavar="FILE", help="Write the gates as Markdown, for a pull request.")
@@ -50,20 +47,13 @@ def evaluate(
     """
     from segeval.api import evaluate as measure
     from segeval.evaluate import (
-        adaptive_in_terminal,
         benchmark_table,
         check_gates,
-        clean_in_terminal,
-        corruptions_in_terminal,
-        differences_in_terminal,
+        conclusion,
         parse_gate,
         read_benchmark_report,
         require_known_gates,
-        survival_table,
-        sweeps_in_terminal,
-        under_attack_in_terminal,
     )
-    from segeval.evaluate.report.plain_table import lines
     from segeval.evaluate.report.report_folder import require_free, require_place
     from segeval.evaluate.report.report_reading import KEPT
 
@@ -79,20 +69,40 @@ def evaluate(
     if as_json:
         typer.echo((out / "report.json").read_bytes(), nl=False)
     else:
-        first = [survival_table(report), *under_attack_in_terminal(report)]
-        has_worst_case = any(row.is_worst for row in report.attacked)
-        for leading in reversed(first) if has_worst_case else first:
-            results.print(leading)
-        beside = (adaptive_in_terminal, clean_in_terminal, corruptions_in_terminal, sweeps_in_terminal)
-        for tables_of in (*beside, differences_in_terminal):
-            for table in tables_of(report):
-                results.print(table)
+        show(report)
         if bench:
             results.print(benchmark_table(read_benchmark_report(out)))
-        results.print(lines((*report.verdict, *report.notes)))
+        results.print(conclusion(report))
     say(f"report: {out / 'report.html'}")
     if gates:
         judge(check_gates(report, gates), report, junit, summary)
+
+
+def show(report: "SurvivalReport") -> None:
+    """Print the tables of a report: a worst case of several attacks comes before survival."""
+    from segeval.evaluate import (
+        adaptive_in_terminal,
+        clean_in_terminal,
+        corruptions_in_terminal,
+        differences_in_terminal,
+        survival_in_terminal,
+        sweeps_in_terminal,
+        under_attack_in_terminal,
+    )
+
+    first = [survival_in_terminal, under_attack_in_terminal]
+    if any(row.is_worst for row in report.attacked):
+        first.reverse()
+    for tables_of in (
+        *first,
+        adaptive_in_terminal,
+        clean_in_terminal,
+        corruptions_in_terminal,
+        sweeps_in_terminal,
+        differences_in_terminal,
+    ):
+        for table in tables_of(report):
+            results.print(table)
 
 
 def judge(findings: "Sequence[Finding]", report: "SurvivalReport", junit: Path | None, summary: Path | None) -> None:

@@ -18,6 +18,7 @@ from segeval.commands.options import (
     Quiet,
     Seed,
     Size,
+    TaskName,
     check_device,
     command,
     parse_size,
@@ -43,11 +44,11 @@ def fit(
     dataset: Dataset,
     model: Annotated[
         list[str],
-        Option("--model", metavar="[LABEL=]NAME[=WEIGHTS]", help="Network to fool; repeatable, for all together."),
+        Option(
+            "--model", metavar="[LABEL=]NAME[=WEIGHTS]", help="Network to fool; repeat it to fool several together."
+        ),
     ],
-    task: Annotated[
-        str, Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET.")
-    ] = USUAL_TASK,
+    task: TaskName = USUAL_TASK,
     setting: Annotated[
         list[str],
         Option("--set", metavar="KEY=VALUE", help="Change a parameter, as in budget=4 or side=0.3; repeatable."),
@@ -70,7 +71,7 @@ def fit(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Fit one perturbation, or one patch, for many images. `segeval craft` scores it on images it has not seen.
+    """Fit one perturbation, or one patch, for many images. `segeval craft` scores it on unseen images.
 
     \b
     segeval fit universal --out runs/universal --dataset camvid --model espnet-camvid --set budget=8
@@ -124,15 +125,25 @@ def fit(
         f"success on the {counted(len(record.images), 'image')} it was fitted on: {record.success:.3f}, {control} "
         f"{record.blank:.3f}"
     )
+    words = [word for name in model for word in ("--model", name)]
+    asked = ("--dataset", dataset, *words, "--scope", "full", "--task", task, "--attack", out)
     images = unseen(fitting.setup, record.images)
+    say_how_to_score(neighbour(out, "set"), images, (*asked, *same_images(data_root, ignore, size)))
+
+
+def say_how_to_score(out: Path, images: Sequence[str] | None, asked: Sequence[object]) -> None:
+    """Print the command that scores a pattern.
+
+    Args:
+        out: where the scored images go.
+        images: as of `unseen`.
+        asked: the other options of the command.
+    """
     if images == []:
         say("score it with `segeval craft` on images that it was not fitted on: there are no others here")
         return
-    words = [word for name in model for word in ("--model", name)]
-    here = ("--out", neighbour(out, "-set"), "--dataset", dataset, *words, "--scope", "full")
     these = [word for image in images or () for word in ("--image", image)]
-    same = same_images(data_root, ignore, size)
-    say(f"next: {command('craft', *here, '--task', task, '--attack', out, *these, *same)}")
+    say(f"next: {command('craft', '--out', out, *asked, *these)}")
 
 
 def unseen(setup: "Setup", used: Sequence[str]) -> list[str] | None:

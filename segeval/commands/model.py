@@ -100,9 +100,9 @@ def check(
     size: Size = None,
     device: Device = "cpu",
 ) -> None:
-    """Test the network of a model card: its outputs, its gradient, its deployed file, and its mIoU.
+    """Test a model card: output, gradient, deployed file and mIoU.
 
-    If the card names code, that code is run.
+    Code that the card names is run.
 
     \b
     segeval model check mynet.toml --data-root pictures

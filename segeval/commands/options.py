@@ -56,7 +56,7 @@ Ignore = Annotated[
     Option(
         "--ignore",
         metavar="VALUE",
-        help="Value of a folder's masks that never counts; repeatable.",
+        help="Mask value to ignore, for --dataset folder; repeatable.",
         show_default="255, or as classes.toml says",
     ),
 ]
@@ -77,7 +77,12 @@ Allow = Annotated[
 
 FirstImages = Annotated[int | None, Option("--limit", min=1, help="Use only the first images.")]
 Backend = Annotated[str, Option("--backend", help="Inference engine.", show_default="the one of the bundle's target")]
-Engines = Annotated[list[str], Option("--engine", help="Run only this MODEL.PRECISION; repeatable.")]
+Engines = Annotated[list[str], Option("--engine", help="Run only this engine, MODEL.PRECISION; repeatable.")]
+Gates = Annotated[
+    list[str],
+    Option("--gate", metavar="[ATTACK:]EXPRESSION", help="Exit with 1 if this condition fails; repeatable."),
+]
+TaskName = Annotated[str, Option("--task", help="A name from `segeval ls tasks`, or SOURCE[,SOURCE…]:TARGET.")]
 Threads = Annotated[int, Option("--threads", min=0, help="CPU threads; 0 means one per core.")]
 Prebuilt = Annotated[
     bool, Option("--prebuilt", help="Run the built engines in the bundle. They are native code: trust their maker.")

@@ -54,7 +54,7 @@ def replay(
     remote_dir: RemoteDir = REMOTE_DIR,
     remote_python: RemotePython = REMOTE_PYTHON,
     ssh_config: SshConfig = None,
-    stop: Annotated[bool, Option("--stop", help="Stop what an earlier command left running on these --host.")] = False,
+    stop: Annotated[bool, Option("--stop", help="Stop what an earlier command left running on each --host.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

@@ -16,7 +16,7 @@ def report(
     ],
     out: Annotated[Path, Option("--out", metavar="FILE", help="The page to write.")] = Path("index.html"),
 ) -> None:
-    """Put many reports side by side on one page: a line per run and network, with links to their reports.
+    """Put many reports side by side on one page: a row per run and network, with links to their reports.
 
     A run that cannot be read is listed with the reason.
 

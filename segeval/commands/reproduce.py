@@ -128,7 +128,7 @@ def reproduce(
     show_summary(where)
     say(f"report: {where / 'report' / 'report.html'}")
     if "table1" in config.parts:
-        say(f"next: {command('deploy', reproduction.folder.set('table1'), '--out', neighbour(where, '-bundle'))}")
+        say(f"next: {command('deploy', reproduction.folder.set('table1'), '--out', neighbour(where, 'bundle'))}")
 
 
 def require_known(config: "ExperimentConfig", allow: "Sequence[str]", where: str) -> None:

@@ -1,6 +1,6 @@
 """``segeval score``."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -24,6 +24,9 @@ from segeval.commands.text_tables import number, table
 from segeval.console import progress, results, say
 from segeval.errors import counted, some
 from segeval.files.encoding import encode
+
+if TYPE_CHECKING:
+    from segeval.deploy.score import ScoreRecord
 
 
 def score(
@@ -81,7 +84,13 @@ def score(
         record = measure(config, tick)
     if as_json:
         typer.echo(encode(record, indent=2))
-        return
+    else:
+        show(record)
+
+
+def show(record: "ScoreRecord") -> None:
+    """Print the scores as a table, then what is odd about the images or the scores."""
+    config = record.config
     rows = [
         ("mIoU, unlabelled pixels ignored", number(100 * record.miou, 2)),
         ("mIoU, unlabelled pixels count as errors", number(100 * record.miou_ignored_as_errors, 2)),
@@ -91,7 +100,7 @@ def score(
         ("classes predicted, not in the ground truth", str(record.classes_only_predicted)),
         *((f"IoU {name}", number(None if value is None else 100 * value, 2)) for name, value in record.iou.items()),
     ]
-    title = f"{model} on {dataset} {record.config.split}, {engine}, {counted(record.images, 'image')}"
+    title = f"{config.model} on {config.dataset} {config.split}, {config.engine}, {counted(record.images, 'image')}"
     results.print(table(("score", "%"), rows, title))
     for note in record.notes:
         say(note)

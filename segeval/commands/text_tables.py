@@ -1,18 +1,15 @@
 """Tables for the terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
 
-from segeval.console import visible
 from segeval.errors import counted
 from segeval.files.sets import AdversarialSample
-from segeval.fitting_table import FittingTable
+from segeval.plain_table import as_shown, plain_table
 
 if TYPE_CHECKING:
     from segeval.files.benches import BenchRecord
@@ -29,14 +26,11 @@ def table(
     headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", words: int = 1, caption: str = ""
 ) -> Table:
     """Rows of text; the first `words` columns are words, the others numbers. Nothing in them is taken for markup."""
-    above, below = (Text(visible(text)) if text else None for text in (title, caption))
-    made = FittingTable(
-        title=above, title_justify="left", caption=below, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False
-    )
+    made = plain_table(title, caption)
     for index, heading in enumerate(headings):
         made.add_column(heading, justify="left" if index < words else "right", overflow="fold", no_wrap=index == 0)
     for row in rows:
-        made.add_row(*(Text(visible(cell)) for cell in row))
+        made.add_row(*map(as_shown, row))
     return made
 
 
@@ -46,42 +40,31 @@ def mean(values: Iterable[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
+CRAFTED_HEADINGS = (
+    "made for", "attack", "task", "success", "source accuracy", "ratio", "levels φ", "levels", "L∞", "n"
+)  # fmt: skip
 CRAFTED_CAPTION = (
-    "source accuracy: share of the pixels of the source classes that are still labelled right. ratio: that over the "
-    "same of all other pixels. levels: mean change per pixel of 255; levels φ: of the attacked pixels alone."
+    "Measured on the saved files; means over images, of L∞ the largest. source accuracy: share of the pixels of the "
+    "source classes that are predicted as their own class. ratio: source accuracy over the accuracy of all other "
+    "pixels. levels: mean change per pixel in 8-bit levels; levels φ: over the attacked pixels alone."
 )
-AUDIT_CAPTION = "φ: the attacked pixels. share of φ: the share of the attacked pixels that was won."
+AUDIT_CAPTION = "success: share of the attacked pixels (φ) that are hit."
 
 
-def crafted_table(samples: Iterable[AdversarialSample]) -> Table:
-    """The metrics of the paper per model, attack and task, as means over images; of L∞ the largest."""
-    groups: dict[tuple[str, str, str, str], list[tuple[float | None, ...]]] = {}
+def crafted_tables(samples: Iterable[AdversarialSample]) -> Iterator[Table]:
+    """Per network the metrics of the paper for each attack and task; the last table has the caption."""
+    networks: dict[str, dict[tuple[str, str, str], list[tuple[float | None, ...]]]] = {}
     for sample in samples:
         for model, counts in sample.counts.items():
             size = sample.norms
             row = (counts.success, counts.accuracy, counts.ratio, size.mean_phi, size.mean, float(size.linf))
-            key = (model, made_for(model, sample.victims), sample.attack, sample.task)
-            groups.setdefault(key, []).append(row)
-    headings = [
-        "model",
-        "made for",
-        "attack",
-        "task",
-        "success",
-        "source accuracy",
-        "ratio",
-        "levels φ",
-        "levels",
-        "L∞",
-        "n",
-    ]
-    rows = [[*key, *columns(rows), str(len(rows))] for key, rows in groups.items()]
-    if all(itself == made_for(model, (model,)) for model, itself, *_ in groups):  # as usual: not worth a column
-        del headings[1]
-        rows = [[row[0], *row[2:]] for row in rows]
-    words = headings.index("success")
-    title = "Adversarial images (measured on the saved files; means over images, largest L∞)"
-    return table(headings, rows, title, words, CRAFTED_CAPTION)
+            key = (made_for(model, sample.victims), sample.attack, sample.task)
+            networks.setdefault(model, {}).setdefault(key, []).append(row)
+    for place, (model, groups) in enumerate(networks.items(), start=1):
+        first = int({made for made, *_ in groups} == {ITSELF})  # as usual: not worth a column
+        lines = [[*key, *columns(rows), str(len(rows))][first:] for key, rows in groups.items()]
+        caption = CRAFTED_CAPTION if place == len(networks) else ""
+        yield table(CRAFTED_HEADINGS[first:], lines, f"Adversarial images on {model}", 3 - first, caption)
 
 
 def audit_table(config: "AuditConfig", audit: "NetworkAudit") -> Table:
@@ -93,7 +76,7 @@ def audit_table(config: "AuditConfig", audit: "NetworkAudit") -> Table:
         rows.append((check.name, shown[check.verdict], found or check.told))
     within, images = counted(config.budget, "level"), counted(audit.images, "image")
     title = f"{audit.network}: {config.attack} within {within}, {images}"
-    headings = ("check", "", "share of φ that was won, unless it says otherwise")
+    headings = ("check", "", "success, unless it says otherwise")
     return table(headings, rows, title, words=3, caption=AUDIT_CAPTION)
 
 
@@ -102,15 +85,18 @@ def amount(value: float) -> str:
     return str(value) if isinstance(value, int) else number(value)
 
 
+ITSELF = "itself"
+
+
 def made_for(model: str, victims: Sequence[str]) -> str:
     """Whom an adversarial image was made for, beside the model it was shown to."""
     if model not in victims:
         return "+".join(victims)
-    return "itself" if len(victims) == 1 else f"{len(victims)} jointly"
+    return ITSELF if len(victims) == 1 else f"{len(victims)} jointly"
 
 
 def columns(rows: Sequence[tuple[float | None, ...]]) -> list[str]:
-    """Mean of every column of `crafted_table`; of the last, L∞, the largest."""
+    """Mean of every column of `crafted_tables`; of the last, L∞, the largest."""
     *means, largest = zip(*rows, strict=True)
     cells = [number(mean(column), digits) for column, digits in zip(means, (3, 3, 3, 2, 2), strict=True)]
     return [*cells, number(max(value for value in largest if value is not None), 0)]

@@ -73,7 +73,7 @@ def train(
         Option(
             "--hold-out",
             metavar="PREFIX",
-            help="Validate on the training images whose names begin like this.",
+            help="Validate on the training images whose names begin with this.",
         ),
     ] = "",
     validate_every: Annotated[int, Option("--validate-every", min=1, help="Epochs between validations.")] = 1,

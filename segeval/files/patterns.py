@@ -37,7 +37,7 @@ class PatternRecord:
         height, width: of the images.
         images: ids of the images it was fitted on.
         digests: SHA-256 of their pixels, by which they are refused when it is scored.
-        success: mean share of φ won on these images.
+        success: mean share of φ hit on these images.
         blank: the same of a pattern without content, no change or a grey patch at the same places: the control.
         file: a PNG; of a change 128 plus its levels, of a patch its texture.
     """

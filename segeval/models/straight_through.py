@@ -22,7 +22,7 @@ class StraightThrough(torch.autograd.Function):
 
 
 def straight_through(x: Tensor, rounding: Callable[[Tensor], Tensor]) -> Tensor:
-    """rounding(x) with the gradient of x.   rounding: gives a new tensor of the same type."""
+    """rounding(x) with the gradient of x. rounding: gives a new tensor of the same type."""
     y: Tensor = StraightThrough.apply(x, rounding)  # type: ignore[no-untyped-call]
     return y
 

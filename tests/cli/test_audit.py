@@ -39,7 +39,7 @@ def test_a_network_without_a_gradient_fails_and_is_told_so_at_once(call: Call, w
     assert "SIGN" in ended.out and "of them with a zero gradient 1" in ended.out
     assert "the gradient is zero: an attack has nothing to follow" in ended.err
     told = "1 sign that espnet-synthetic misleads pgd, or that it needs more steps; inconclusive with so few steps, 4 "
-    assert told in ended.err and "φ: the attacked pixels" in ended.out
+    assert told in ended.err and "share of the attacked pixels (φ)" in ended.out
     assert "what to do: try more --steps, then another --attack" in ended.err
 
 

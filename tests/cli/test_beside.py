@@ -69,7 +69,7 @@ def test_the_command_can_be_pasted_and_says_so_where_it_cannot(
     monkeypatch.chdir(bundle.parent)
     here = Path("bundle")
     say_how_to_evaluate(here, [Path("replay")], Path("bench"), "--bench", "bench")
-    assert capfd.readouterr().err == "next: segeval evaluate attacks replay --bench bench --out bench-report\n"
+    assert capfd.readouterr().err == "next: segeval evaluate attacks replay --bench bench --out report\n"
     Path("attacks/set.json").write_text("another set")
     assert set_beside(here) is None
     say_how_to_evaluate(here, [Path("replay")], Path("replay"))
@@ -90,7 +90,19 @@ def test_a_folder_that_is_called_by_a_dot_has_neighbours_too(
     monkeypatch.chdir(replay / "deeper")
     for out in (Path(".."), replay):
         say_how_to_evaluate(bundle, [out], out)
-        assert f"--out {bundle.parent / 'replay-report'}" in "".join(capsys.readouterr().err.split("\n"))
+        assert f"--out {bundle.parent / 'report'}" in "".join(capsys.readouterr().err.split("\n"))
     monkeypatch.chdir(replay)
-    assert neighbour(Path(), "-report") == bundle.parent / "replay-report"
-    assert neighbour(Path("runs/set"), "-bundle") == Path("runs/set-bundle")
+    assert neighbour(Path(), "report") == bundle.parent / "report"
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "made"),
+    [
+        ("runs/set", "bundle", "runs/bundle"),
+        ("runs/on-mine", "bundle", "runs/on-mine-bundle"),
+        ("runs/orin-bundle", "replay", "runs/orin-replay"),
+        ("my set", "bundle", "my set-bundle"),
+    ],
+)
+def test_what_is_made_of_a_folder_lies_beside_it_and_is_called_like_it(folder: str, kind: str, made: str) -> None:
+    assert neighbour(Path(folder), kind) == Path(made)

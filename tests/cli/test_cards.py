@@ -79,7 +79,7 @@ def test_from_a_file_and_a_folder_to_a_report(
     ended = call(
         "craft", "--out", "set", *crafting, "--scope", "local", "--steps", "3", "--limit", "2", "--workers", "1"
     )
-    assert ended.code == 0 and "next: segeval deploy set --out set-bundle\n" in ended.err, ended.err
+    assert ended.code == 0 and "next: segeval deploy set --out bundle\n" in ended.err, ended.err
     ended = call("deploy", "set", "--out", "bundle", "--precision", "fp32,int8", "--quiet")
     assert ended.code == 0, ended.err
     ended = call("replay", "bundle", "--out", "replay", "--quiet")

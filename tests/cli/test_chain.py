@@ -91,10 +91,10 @@ def test_each_command_ends_by_naming_the_next(chain: Chain) -> None:
         name: getattr(chain, name).err.splitlines()[-1] for name in ("craft", "deploy", "replay", "bench", "evaluate")
     }
     assert last == {
-        "craft": "next: segeval deploy set --out set-bundle",
-        "deploy": "next: segeval replay bundle --out bundle-replay",
-        "replay": "next: segeval evaluate set replay --out replay-report",
-        "bench": "next: segeval evaluate set replay --bench bench --out bench-report",
+        "craft": "next: segeval deploy set --out bundle",
+        "deploy": "next: segeval replay bundle --out replay",
+        "replay": "next: segeval evaluate set replay --out report",
+        "bench": "next: segeval evaluate set replay --bench bench --out report",
         "evaluate": "report: report/report.html",
     }
 

@@ -28,7 +28,7 @@ def test_the_next_command_deploys_what_attacks_were_made_to_survive(world: Any, 
     attack = ("--attack", "fgsm", "--scope", "full", "--robust-to", "bits:5", "--limit", 1)
     ended = call("craft", "--out", tmp_path / "set", *world.crafting, *attack)
     assert ended.code == 0, ended.err
-    assert ended.err.rstrip().endswith(f"--out {tmp_path / 'set-bundle'} --corruption bits:5")
+    assert ended.err.rstrip().endswith(f"--out {tmp_path / 'bundle'} --corruption bits:5")
 
 
 def test_a_corruption_that_changes_nothing_changes_no_number_and_a_harsh_one_does(

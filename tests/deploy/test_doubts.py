@@ -36,7 +36,7 @@ def test_a_description_that_fits_better_is_named() -> None:
 
 def test_labels_that_agree_by_chance_alone_are_doubted() -> None:
     said = doubt(unrelated, {}, REFERENCES, 3)
-    assert said == "its labels match the network's on only 33.3 % of the pixels; 33.3 % would be by chance"
+    assert said == "its labels match the network's on only 33.3 % of the pixels; 33.3 % would match by chance"
 
 
 @pytest.mark.parametrize("colour", ["RGB", "BGR"])

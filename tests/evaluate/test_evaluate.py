@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from segeval.errors import ConfigurationError, IntegrityError
-from segeval.evaluate import SurvivalReport, evaluate, survival_table
+from segeval.evaluate import SurvivalReport, evaluate, survival_in_terminal
 from segeval.evaluate.evaluate import summarise
 from segeval.evaluate.measure.counting import count_everything
 from segeval.evaluate.measure.inputs import Sources
@@ -322,7 +322,8 @@ def test_terminal_table_shows_names_as_they_are(shared: Shared) -> None:
     _, report = shared
     hostile = replace(report.survival[0], attack="[bold red]x[/]")
     console = Console(width=100, color_system=None, file=io.StringIO(), record=True)
-    console.print(survival_table(replace(report, survival=(hostile, *report.survival[1:]))))
+    for table in survival_in_terminal(replace(report, survival=(hostile, *report.survival[1:]))):
+        console.print(table)
     text = console.export_text()
     assert "[bold red]x[/]" in text
     survival = report.survival[2].survival

@@ -26,7 +26,7 @@ OLDEST = 11
 
 @dataclass(frozen=True)
 class Step:
-    """One computation. inputs: names of values, empty for one that is left out.   outputs: names."""
+    """One computation. inputs: names of values, empty for one that is left out. outputs: names."""
 
     compute: Compute
     inputs: tuple[str, ...]
@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Value:
-    """What the file says of a value. element: its type, 0 if unknown.   shape: None for an axis that is not fixed."""
+    """What the file says of a value. element: its type, 0 if unknown. shape: None for an axis that is not fixed."""
 
     element: int = 0
     shape: tuple[int | None, ...] | None = None

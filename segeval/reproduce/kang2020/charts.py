@@ -32,7 +32,7 @@ from segeval.reproduce.kang2020.matched_budgets import BUDGETED, places, read_of
 from segeval.reproduce.kang2020.table1 import Counted
 
 COLOURS = {"fgsm": SERIES[0], "tanh": SERIES[1]}
-PANELS = ("segmentation accuracy", "ratio of accuracy", "success rate", "perturbation, levels of 255")
+PANELS = ("source accuracy", "ratio", "success", "perturbation, levels of 255")
 """Of Figure 6, from top to bottom."""
 SMALLEST_SHOWN = 0.05
 """Mean change in levels below which no point is drawn: a weak attack far to the left would take half of the axis."""
@@ -204,7 +204,7 @@ def _budget_chart(
                 axes.set_ylim(-0.02, 1.02)
                 if axes in panels[-1]:
                     axes.set_xlabel(unit)
-            row[0].set_ylabel("success rate")
+            row[0].set_ylabel("success")
         key_of_colours(drawing, *panels.ravel())
         svg = inline(drawing, name, alt)
     return Figure(name, "", title, caption, alt, tuple(map(budget_row, points)), svg)

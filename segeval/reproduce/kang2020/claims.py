@@ -29,11 +29,11 @@ for ``nearly as well`` and ``hardly``. The paper gives no number."""
 ORDERING: tuple[Compared, ...] = get_args(Compared)
 """The metrics that Table 1 itself compares the methods by."""
 KINDS: dict[Kind, str] = {
-    "accuracy": "tanh leaves less segmentation accuracy than FGSM",
-    "ratio": "tanh leaves a lower ratio of accuracy than FGSM",
+    "accuracy": "tanh leaves a lower source accuracy than FGSM",
+    "ratio": "tanh leaves a lower ratio than FGSM",
     "success": "tanh's success is above or below FGSM's as it is in the paper",
-    "accuracy-matched": "tanh leaves less segmentation accuracy than FGSM within its perturbation",
-    "ratio-matched": "tanh leaves a lower ratio of accuracy than FGSM within its perturbation",
+    "accuracy-matched": "tanh leaves a lower source accuracy than FGSM within its perturbation",
+    "ratio-matched": "tanh leaves a lower ratio than FGSM within its perturbation",
     "success-matched": "tanh's success is on the paper's side of that of FGSM within its perturbation",
     "joint": f"a joint attack reaches a victim nearly as well as one on it alone: at most {MARGIN:g} less success",
     "transfer": "an image made for one model succeeds less on another than on its victim",

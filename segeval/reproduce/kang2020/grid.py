@@ -11,9 +11,9 @@ from segeval.reproduce.kang2020.table1 import columns_of
 METHOD_NAMES: dict[str, str] = {"fgsm": "FGSM", "tanh": "tanh", "fgsm-as-tanh": "FGSM at tanh's perturbation"}
 SCOPE_NAMES: dict[Scope, str] = {"local": "local", "full": "whole image"}
 METRIC_NAMES: dict[Metric, str] = {
-    "accuracy": "Segmentation accuracy",
-    "ratio": "Ratio of accuracy",
-    "success": "Success rate",
+    "accuracy": "Source accuracy",
+    "ratio": "Ratio",
+    "success": "Success",
     "perturbation": "Perturbation, levels of 255",
 }
 Placed = Sequence[Cell | None]

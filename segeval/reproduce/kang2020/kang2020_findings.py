@@ -68,7 +68,7 @@ def notes(config: ExperimentConfig, models: Sequence[str], cells: Sequence[Cell]
     if skipped:
         found.append(f"Without a source pixel, and so not attacked: up to {counted(skipped, 'image')} per column.")
     if cells and all(cell.accuracy.mean is None for cell in together):
-        found.append("There is no ground truth, so segmentation accuracy and its ratio are unknown.")
+        found.append("There is no ground truth, so source accuracy and its ratio are unknown.")
     reached = matched(together)
     if min(reached, default=1.0) < NEARLY_ALL:
         found.append(

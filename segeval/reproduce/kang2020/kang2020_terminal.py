@@ -3,10 +3,10 @@
 from rich.table import Table
 
 from segeval.errors import DataError
-from segeval.evaluate.report.plain_table import as_shown, plain_table
 from segeval.evaluate.report.renewal import require_recorded
 from segeval.files.encoding import decode
 from segeval.files.experiments import ExperimentFolder
+from segeval.plain_table import as_shown, plain_table
 from segeval.reproduce.kang2020.grid import SCOPE_NAMES
 from segeval.reproduce.kang2020.kang2020_findings import headline
 from segeval.reproduce.kang2020.kang2020_page import printed, three

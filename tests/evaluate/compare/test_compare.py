@@ -116,7 +116,7 @@ def test_only_what_changed_is_significant_and_it_comes_first(run_of: RunOf) -> N
     for change in found.changes:
         if change.a_engine == f"{MODEL}.fp32":
             assert (change.paired.difference, change.paired.p) == (0.0, None if change.task else 1.0)
-    assert found.finding.startswith(f"{len(significant)} of 12 differences are more than chance")
+    assert found.finding.startswith(f"{len(significant)} of 12 differences are significant")
 
 
 def test_survival_is_compared_of_attacks_made_on_the_network_alone(run_of: RunOf, base: SurvivalReport) -> None:

@@ -85,8 +85,8 @@ def printed(report: SurvivalReport) -> str:
 def test_the_curves_say_what_they_are_of(report: SurvivalReport, page: str) -> None:
     """And on files alone every network has its heading over them."""
     both = section(page, "steps")
-    assert "on the image in whole levels" in both and "Measured on the float image" not in both
-    assert "against the network in torch, and against the deployed files" in both and "<h3>" not in both
+    assert "on the image in whole levels" in both and "measured on the float image" not in both
+    assert "on the network in torch, and on the deployed files" in both and "<h3>" not in both
     alone = made(report, (FGSM_ON,))
     other = replace(
         alone,
@@ -95,7 +95,7 @@ def test_the_curves_say_what_they_are_of(report: SurvivalReport, page: str) -> N
     )
     part = section(Page(other).render(NO_GALLERY, ()).decode(), "steps")
     assert re.findall("<h3>(.*?)</h3>", part) == [MODEL, "other"]
-    assert "against the network in torch" not in part and "made, against the deployed files" in part
+    assert "on the network in torch" not in part and "attacks, on the deployed files" in part
 
 
 def colours(chart: str) -> set[str]:

@@ -27,7 +27,7 @@ from segeval.evaluate.report.breakdown_figure import breakdown_figure
 from segeval.evaluate.report.figures import colours_of
 from segeval.evaluate.report.gallery import Gallery
 from segeval.evaluate.report.page import Page, most_significant
-from segeval.evaluate.report.report_terminal import corruptions_in_terminal, survival_table
+from segeval.evaluate.report.report_terminal import corruptions_in_terminal, survival_in_terminal
 from segeval.evaluate.report.sections import clean_rows, model_sections
 from segeval.evaluate.report.sweep_terminal import sweeps_in_terminal
 from segeval.evaluate.report.verdict import verdict
@@ -286,7 +286,7 @@ def test_survival_of_an_attack_that_failed_is_shown_nowhere(wide: SurvivalReport
     chart = model_sections(report)[0].survival_chart
     assert "tanh-local" in chart and "fgsm-full" not in chart
     console = Console(width=200, color_system=None, file=io.StringIO(), record=True)
-    for table in (survival_table(report), *corruptions_in_terminal(report), *sweeps_in_terminal(report)):
+    for table in (*survival_in_terminal(report), *corruptions_in_terminal(report), *sweeps_in_terminal(report)):
         console.print(table)
     text = console.export_text()
     assert "fgsm-full" in text and not re.search(r"\b12\b", text)
@@ -305,19 +305,17 @@ def test_a_network_that_nothing_was_made_for_has_no_charts(wide: SurvivalReport,
 def test_curves_of_attacks_that_were_seen_rounded_say_so(wide: SurvivalReport) -> None:
     rounded = [replace(attack, dithered=True) for attack in wide.set.attacks]
     for attacks, told in (
-        (rounded, "on the image in whole levels, the size"),
+        (rounded, "on the image in whole levels, but the size"),
         ([*rounded[1:], wide.set.attacks[0]], "on the image in whole levels (of published presets on the float image)"),
     ):
         given = replace(wide, set=replace(wide.set, attacks=tuple(attacks)))
         part = section(Page(given).render(EMPTY, ()).decode(), "steps")
-        assert told in part and "Measured on the float image" not in part
+        assert told in part and "measured on the float image" not in part
 
 
 def test_curves_of_attacks_on_networks_alone_are_of_the_float_image(html: str) -> None:
     part = section(html, "steps")
-    assert (
-        "against the network in torch. Measured on the float image at each step" in part and "<figcaption" not in part
-    )
+    assert "on the network in torch. They were measured on the float image" in part and "<figcaption" not in part
 
 
 def test_names_of_bins_are_slanted_where_they_would_touch(wide: SurvivalReport) -> None:

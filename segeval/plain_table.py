@@ -1,4 +1,4 @@
-"""The look that tables in a terminal share."""
+"""How tables and sentences look in a terminal."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,7 @@ def lines(texts: Iterable[str]) -> Text:
 def plain_table(title: str, caption: str = "") -> Table:
     """An empty table with its title above and its caption below, at the left. Nothing in them is taken for markup."""
     return FittingTable(
-        title=as_shown(title),
+        title=as_shown(title) if title else None,
         title_justify="left",
         caption=as_shown(caption) if caption else None,
         caption_justify="left",
