@@ -221,13 +221,21 @@ def doubtful(report: ReportRows) -> tuple[str, ...]:
 
 
 def never_judged(report: ReportRows, attacked: Sequence[DeployedFile]) -> list[str]:
-    """Sentences about files that attacks were made on, and that did not run here. attacked: such files of the set."""
+    """Per network a sentence about files that attacks were made on, and that did not run here.
+
+    Args:
+        report: its rows.
+        attacked: files that attacks of the set were made on.
+    """
     ran = {engine.file_sha256 for engine in report.engines}
+    absent: dict[str, list[str]] = {}
+    for file in attacked:
+        if "" not in ran and file.sha256 not in ran:
+            absent.setdefault(file.model, []).append(file.engine)
     return [
-        f"The file {file.engine} of {file.model} that attacks were made on did not run here: what they reach on other "
-        "files says little of it. Deploy the set again with that file."
-        for file in attacked
-        if "" not in ran and file.sha256 not in ran
+        f"Attacks were made on files of {model} that did not run here ({', '.join(engines)}): what they reach on other "
+        "files says little of these. Deploy the set again with them."
+        for model, engines in absent.items()
     ]
 
 

@@ -224,7 +224,7 @@ def test_a_file_that_was_attacked_and_did_not_run_is_named(report: SurvivalRepor
     rows = ReportRows.of(report)
     rows = replace(rows, engines=tuple(replace(engine, file_sha256="1" * 64) for engine in rows.engines))
     assert never_judged(rows, [DeployedFile(MODEL, "int8", "1" * 64)]) == []
-    (said,) = never_judged(rows, [DeployedFile(MODEL, "mine", "0" * 64)])
-    assert said.startswith(f"The file mine of {MODEL} that attacks were made on did not run here")
+    (said,) = never_judged(rows, [DeployedFile(MODEL, name, "0" * 64) for name in ("mine", "int8-entropy")])
+    assert said.startswith(f"Attacks were made on files of {MODEL} that did not run here (mine, int8-entropy): ")
     untold = tuple(replace(engine, file_sha256="") for engine in rows.engines)
     assert never_judged(replace(rows, engines=untold), [DeployedFile(MODEL, "mine", "0" * 64)]) == []
