@@ -170,4 +170,4 @@ def fitted(card: ModelCard, given: Labelled) -> Labelled:
 def resized(values: NDArray[np.uint8], size: tuple[int, int], smooth: bool) -> NDArray[np.uint8]:
     """An image or a label map at another (height, width)."""
     way = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(values).resize(size[::-1], way))
+    return np.array(Image.fromarray(values).resize(size[::-1], way))

@@ -111,8 +111,8 @@ class RunComparison:
         permutations: of a test, at most; of the 2 ** images that exist, all where they are no more.
         seed: of the draws.
         same_set: whether both runs are of the same adversarial images.
-        conditions: sentences on how the runs differ in weights of networks, budgets and steps of attacks, threads,
-            engines, devices and modes; empty if they do not.
+        conditions: sentences on how the runs differ in weights of networks, images, settings of attacks, calibrations,
+            threads, engines, devices and modes; empty if they do not.
     """
 
     a: Run

@@ -11,7 +11,7 @@ from segeval.files.benches import COPY_AGAIN, BenchRecord, BenchRun, open_bench
 from segeval.files.replays import Environment
 
 from ..measure.decisive import told_survival
-from ..measure.inputs import Engine, Sources
+from ..measure.inputs import Engine, Sources, require_each_once
 from ..measure.report_records import SurvivalReport
 from ..measure.report_rows import ReportRows
 from .device_records import Accuracy, Benchmark, BenchmarkReport, EngineRow
@@ -34,8 +34,7 @@ def open_benches(sources: Sources, paths: Sequence[Path]) -> list[BenchRecord]:
     Raises ConfigurationError for a benchmark of another bundle or one that is given twice, DataError for a folder that
     is none or has no run, FormatError for one that is malformed or contradicts itself.
     """
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise ConfigurationError("a benchmark is given twice")
+    require_each_once(paths, "benchmark")
     bundles = {replay.record.bundle_sha256 for replay in sources.replays}
     records = []
     for path in paths:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from segeval.errors import ConfigurationError
+from segeval.errors import ConfigurationError, counted, some
 
 from ..compare.compare_records import RunComparison
 from ..measure.report_records import SurvivalReport, SurvivalRow
@@ -20,6 +20,12 @@ MIOU = "miou"
 CHANGE = ".change"
 METRICS = tuple(f"{metric}{CHANGE}" for metric in (*QUANTITIES, MIOU))
 """The names allowed behind a precision: differences, B minus A."""
+LACKING: Mapping[str, str] = {
+    f"survival{CHANGE}": "both need this engine and attack, and an image with a pixel won on the desktop",
+    f"accuracy{CHANGE}": "both need this engine and attack, and ground truth",
+    f"{MIOU}{CHANGE}": "both need this engine, and the same ground truth of the same images",
+}
+"""What to do where a difference has no value, by metric, unless only the engine or the attack can be missing."""
 Differences = Mapping[tuple[RowKey, str], float | None]
 """By what they are about, all tasks together on the engine of A, and metric."""
 
@@ -36,6 +42,8 @@ def check_changes(
 
     Raises ConfigurationError if nothing is, if a replay of its precisions is not finished, and for what B lacks.
     """
+    if gates:
+        require_all_there(a, b, comparison)
     found = []
     earlier, later = (ReportRows.of(report).as_shipped for report in (a, b))
     known = differences(comparison, earlier)
@@ -46,6 +54,22 @@ def check_changes(
         attacks = fitting(gate.text, gate.attack, metrics, a.set.attacks)
         found += findings_of(earlier, gate, attacks, partial(difference, gate=gate, known=known))
     return found
+
+
+def require_all_there(a: SurvivalReport, b: SurvivalReport, comparison: RunComparison) -> None:
+    """Raise ConfigurationError if B is about fewer tasks or images than A: a gate would pass on what is left.
+
+    B may lack an image in which its networks see nothing to attack.
+    """
+    others = {task.name for task in b.set.tasks}
+    tasks = [task.name for task in a.set.tasks if task.name not in others]
+    images = len(comparison.a.only.images)
+    lacking = [f"the task {some(tasks, 3)}"] if tasks else []
+    if images > b.set.images - b.set.attacked:
+        lacking.append(counted(images, "image"))
+    if lacking:
+        what = f"--gate: {comparison.b.name} lacks {' and '.join(lacking)} of {comparison.a.name}"
+        raise ConfigurationError(what, "craft both with the same images and tasks; without --gate, compare them anyway")
 
 
 def differences(comparison: RunComparison, rows: ReportRows) -> Differences:
@@ -65,6 +89,7 @@ def difference(row: SurvivalRow, metric: str, gate: Gate, known: Differences) ->
     value = known.get((row.key.over_tasks(), metric))
     if value is None:
         lacking = f"{metric.removesuffix(CHANGE)} of {attack_name(row.key)} on {row.engine}"
-        hint = "both need this engine and attack; one attack alone is judged by --gate 'ATTACK: EXPRESSION'"
-        raise ConfigurationError(f"--gate {gate.text!r}: the reports do not both have {lacking}", hint)
+        hint = LACKING.get(metric, "both need this engine and attack")
+        one = "one attack alone is judged by --gate 'ATTACK: EXPRESSION'"
+        raise ConfigurationError(f"--gate {gate.text!r}: the reports do not both have {lacking}", f"{hint}; {one}")
     return value

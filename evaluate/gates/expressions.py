@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
+from sys import float_info
 from typing import Any
 
 from segeval.errors import ConfigurationError
@@ -139,8 +140,8 @@ def require_number(node: ast.expr, text: str) -> None:
     """Raise ConfigurationError unless an expression is a number, and made of what is allowed."""
     match node:
         case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):
-            if not isfinite(value):
-                raise ConfigurationError(f"--gate {text!r}: a number in it is too large", FORM)
+            if value > float_info.max:
+                raise too_large(text)
         case ast.Attribute():
             pass  # `named` knows which there are
         case ast.UnaryOp(op=ast.USub(), operand=part):
@@ -169,8 +170,24 @@ def parted(node: ast.Attribute) -> tuple[str, str]:
     return precision, metric
 
 
+def too_large(text: str) -> ConfigurationError:
+    """The error for a gate with a number beyond those of a computer, which would compare as infinite or as nothing."""
+    return ConfigurationError(f"--gate {text!r}: a number in it is too large", FORM)
+
+
+def computed(op: ast.operator, left: float, right: float, text: str) -> float:
+    """A sum, difference, product or quotient. Raises ConfigurationError where there is none."""
+    try:
+        value = BINARY[type(op)](left, right)
+    except ZeroDivisionError as error:
+        raise ConfigurationError(f"--gate {text!r} divides by 0", "compare a product instead") from error
+    if not isfinite(value):
+        raise too_large(text)
+    return value
+
+
 def value_of(node: Any, numbers: Names, text: str) -> float | bool:
-    """The value of an expression that was found to be allowed. Raises ConfigurationError for a division by 0."""
+    """The value of an expression that was found to be allowed. Raises ConfigurationError where it has none."""
     match node:
         case ast.BoolOp(op=ast.And(), values=parts):
             return all(value_of(part, numbers, text) for part in parts)
@@ -185,10 +202,7 @@ def value_of(node: Any, numbers: Names, text: str) -> float | bool:
             pairs = zip(ops, values, values[1:], strict=False)
             return all(COMPARISONS[type(op)](one, other) for op, one, other in pairs)
         case ast.BinOp(left=left, op=op, right=right):
-            try:
-                return BINARY[type(op)](value_of(left, numbers, text), value_of(right, numbers, text))
-            except ZeroDivisionError as error:
-                raise ConfigurationError(f"--gate {text!r} divides by 0", "compare a product instead") from error
+            return computed(op, value_of(left, numbers, text), value_of(right, numbers, text), text)
         case ast.Attribute():
             precision, metric = parted(node)
             return numbers[spelled(precision), metric]

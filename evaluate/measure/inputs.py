@@ -173,8 +173,7 @@ class Sources:
             )
         if not replays:
             raise ConfigurationError("no replay to evaluate", "make one with segeval replay")
-        if len({path.resolve() for path in replays}) < len(replays):
-            raise ConfigurationError("a replay is given twice")
+        require_each_once(replays, "replay")
         self.replays = joined([self._open(path) for path in replays])
         self.models: dict[str, ModelRecord] = {model.name: model for model in self.manifest.models}
         self.tasks: dict[str, TaskRecord] = {task.name: task for task in self.manifest.tasks}
@@ -297,3 +296,12 @@ class Sources:
         folders = [replay.root.name for replay in self.replays]
         suffix = f"#{index + 1}" if folders.count(folders[index]) > 1 else ""
         return f"{name}@{folders[index]}{suffix}"
+
+
+def require_each_once(folders: Sequence[Path], what: str) -> None:
+    """Raise ConfigurationError for a folder that is given twice. what: it is."""
+    found: set[Path] = set()
+    for folder in folders:
+        if folder.resolve() in found:
+            raise ConfigurationError(f"{folder} is given twice", f"name each {what} once")
+        found.add(folder.resolve())

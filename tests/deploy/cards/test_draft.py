@@ -13,7 +13,7 @@ from torch import Tensor
 from segeval.classes import CITYSCAPES, ClassTable
 from segeval.deploy.cards import check_card, draft_card
 from segeval.deploy.cards.check import Finding
-from segeval.deploy.cards.trials import Labelled
+from segeval.deploy.cards.trials import Labelled, resized
 from segeval.errors import ConfigurationError, DataError, EngineError
 from segeval.models import load_model
 from segeval.models.cards import read_card
@@ -174,3 +174,8 @@ def test_a_card_finds_its_file_from_another_folder(tmp_path: Path, monkeypatch: 
     shutil.move(tmp_path / "cards", tmp_path / "renamed")
     monkeypatch.chdir(tmp_path / "nets")
     assert load_model(str(Path("../renamed/net.toml"))).spec.name == "net"
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_pytorch_has_nothing_to_warn_of_in_a_resized_image(smooth: bool) -> None:
+    assert resized(np.zeros((8, 8, 3), np.uint8), (4, 6), smooth).flags.writeable

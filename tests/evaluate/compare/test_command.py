@@ -133,6 +133,40 @@ def test_what_the_second_report_lacks_is_an_error_and_no_pass(
         assert told in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"names": ("a",)}, "lacks 2 images of out"),
+        ({"tasks": ("vehicle-to-road",)}, "lacks the task vehicle-to-building of out"),
+    ],
+)
+def test_a_gate_is_not_judged_on_fewer_images_or_tasks(
+    shared: Shared,
+    build_at: Callable[..., "World"],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    other: dict[str, Any],
+    told: str,
+) -> None:
+    world = build_at(tmp_path / "other", **other)
+    evaluate(world.set_root, [world.replay_root], tmp_path / "fewer")
+    runs = shared[0].set_root.parent / "out", tmp_path / "fewer"
+    assert segeval("compare", *runs, "--quiet") == 0
+    assert segeval("compare", *runs, "--quiet", "--gate", "int8.success.change < 2") == 2
+    assert told in capfd.readouterr().err
+    assert segeval("compare", *reversed(runs), "--quiet", "--gate", "int8.success.change < 2") == 0
+
+
+def test_a_change_of_miou_needs_the_same_ground_truth(
+    shared: Shared, build_at: Callable[..., "World"], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    world = build_at(tmp_path / "other", seed=1)
+    evaluate(world.set_root, [world.replay_root], tmp_path / "out")
+    runs = shared[0].set_root.parent / "out", tmp_path / "out"
+    assert segeval("compare", *runs, "--quiet", "--gate", "int8.miou.change < 2") == 2
+    assert "both need this engine, and the same ground truth of the same images" in capfd.readouterr().err
+
+
 def test_another_set_with_the_same_images(
     shared: Shared, build_at: Callable[..., "World"], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,7 +23,7 @@ from segeval.evaluate.measure.paired_records import Paired
 from segeval.evaluate.measure.report_records import CleanRow
 from segeval.evaluate.measure.row_key import RowKey
 from segeval.files.encoding import decode
-from segeval.files.engine_records import Calibration
+from segeval.files.engine_records import Calibration, CalibrationImage
 from segeval.progress import silent
 
 RunOf = Callable[..., Path]
@@ -81,6 +81,46 @@ def test_attacks_that_were_allowed_more_are_told(run_of: RunOf, base: SurvivalRe
     longer = replace(base.set, attacks=(replace(first, steps=99), replace(second, steps=99, budget=7)))
     told = compare(run_of("a"), run_of("b", report={"set": longer})).conditions
     assert f"budget of {second.label} 2 → 7, steps of {first.label}, {second.label} " in told and "→ 99;" in told
+
+
+def test_attacks_with_other_settings_are_told(run_of: RunOf, base: SurvivalReport) -> None:
+    first, second = base.set.attacks
+
+    def run(name: str, penalty: float, stop_at: float | None) -> Path:
+        attacks = (replace(first, parameters={"penalty": penalty}, stop_at=stop_at), second)
+        return run_of(name, report={"set": replace(base.set, attacks=attacks)})
+
+    told = compare(run("a", 1000.0, None), run("b", 3e4, 0.5)).conditions
+    assert f"penalty of {first.label} 1000 → 30000, stop-at of {first.label} none → 0.5;" in told
+
+
+def test_other_images_are_told(run_of: RunOf, base: SurvivalReport) -> None:
+    config = replace(base.set.config, dataset="elsewhere")
+    moved = replace(base.set, config=config, height=base.set.height * 2)
+    told = compare(run_of("a"), run_of("b", report={"set": moved})).conditions
+    size = f"{base.set.height}×{base.set.width} → {moved.height}×{moved.width}"
+    assert f"dataset {base.set.config.dataset} → elsewhere, image size {size}" in told
+
+
+def test_engines_of_one_name_with_other_calibrations_are_told(run_of: RunOf, base: SurvivalReport) -> None:
+    images = tuple(CalibrationImage(str(number), str(number)) for number in range(3))
+    plain = Calibration("percentile", 99.99, "somewhere", 0, images, ("Conv",))
+
+    def run(name: str, calibration: Calibration | None) -> Path:
+        engines = tuple(
+            replace(each, calibration=calibration) if each.precision == "int8" else each for each in base.engines
+        )
+        return run_of(name, report={"engines": engines})
+
+    def told(calibration: Calibration | None) -> str:
+        return compare(run("a", plain), run("b", calibration)).conditions
+
+    assert told(plain) == told(None) == told(replace(plain, source="elsewhere")) == ""
+    text = told(replace(plain, method="entropy", percentile=None, per_channel=False))
+    assert "method of the int8 calibration percentile 99.99 → entropy" in text
+    assert "weights of the int8 calibration per-channel → per-tensor" in text
+    others = (*images[:2], CalibrationImage("2", "another"))
+    assert "images of the int8 calibration 3 → 3 others;" in told(replace(plain, images=others))
 
 
 def test_a_network_with_other_weights_is_told_first(run_of: RunOf, base: SurvivalReport) -> None:

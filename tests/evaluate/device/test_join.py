@@ -250,8 +250,9 @@ def test_what_does_not_belong_or_contradicts_itself_is_refused(
 
 def test_a_benchmark_that_is_given_twice_is_refused(world: "World", write_bench: Write, tmp_path: Path) -> None:
     bench = write_bench(tmp_path / "bench", world)
-    with pytest.raises(ConfigurationError, match="given twice"):
+    with pytest.raises(ConfigurationError, match="bench is given twice") as caught:
         evaluate(world.set_root, [world.replay_root], tmp_path / "out", benches=[bench, tmp_path / "x/../bench"])
+    assert caught.value.hint == "name each benchmark once"
 
 
 def test_the_same_input_gives_the_same_bytes(world: "World", write_bench: Write, tmp_path: Path) -> None:

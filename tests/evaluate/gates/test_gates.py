@@ -78,6 +78,7 @@ def test_what_is_no_gate_is_refused_with_its_reason(text: str, complaint: str) -
         "int8.success < 0777",
         "int8.success < 0.5j",
         "int8.success < 1e999",
+        "int8.success < " + "1" * 400,
         "int8.success < nan",
         "int8.success < '\\d'",
         "int8.success < b'\\777'",
@@ -206,6 +207,8 @@ def test_what_the_report_does_not_have_is_an_error_and_no_pass(
         ("int8_fp16.success < 1", "nothing ran at int8-fp16"),
         ("no-such-attack: int8.success < 1", "fits no attack"),
         ("int8.success / 0 < 1", "divides by 0"),
+        ("int8.success < 9e307 * 9", "too large"),
+        ("not int8.success > 9e307 * 9 - 9e307 * 9", "too large"),
     ):
         with pytest.raises(ConfigurationError, match=complaint):
             check_gates(report, [parse_gate(text)])

@@ -43,8 +43,9 @@ def test_refuses_a_replay_of_another_set(build: Build) -> None:
 
 def test_refuses_a_replay_given_twice(build: Build, tmp_path: Path) -> None:
     world = build()
-    with pytest.raises(ConfigurationError, match="twice"):
+    with pytest.raises(ConfigurationError, match=f"{world.replay_root} is given twice") as caught:
         evaluate(world.set_root, [world.replay_root, world.replay_root], tmp_path / "out")
+    assert caught.value.hint == "name each replay once"
 
 
 def test_refuses_to_evaluate_nothing(build: Build, tmp_path: Path) -> None:
