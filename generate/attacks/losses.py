@@ -1,4 +1,4 @@
-"""Losses per pixel and their means per image (Kang et al. 2020, Eq. 4, 6 and 8)."""
+"""Losses per pixel and their weights (Kang et al. 2020, Eq. 4, 6 and 8)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,11 +11,8 @@ from segeval.goals import Goal
 from .goal_losses import goal_margin, goal_probability
 
 Omega = Literal["none", "balanced", "source", "margin", "adversarial"]
-
-
-def mean_over(values: Tensor, region: Tensor) -> Tensor:
-    """(N,) mean of (N, H, W) values over a boolean region; 0 where the region is empty."""
-    return (values * region).flatten(1).sum(1) / region.flatten(1).sum(1).clamp(min=1)
+FIXED: Sequence[Omega] = ("none", "balanced")
+"""Kinds of weights that do not depend on the logits."""
 
 
 def at(scores: Tensor, labels: Tensor) -> Tensor:

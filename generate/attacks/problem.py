@@ -85,12 +85,12 @@ class Problem:
 
     @cached_property
     def region_weights(self) -> Tensor:
-        """(N, H, W) with which values are summed up to their mean over the region; 0 where it is empty."""
+        """(N, H, W) `mean_weights` of the region."""
         return mean_weights(self.region, self.clean.dtype)
 
     @cached_property
     def phi_weights(self) -> Tensor:
-        """(N, H, W) float64, with which values are summed up to their mean over φ; 0 where it is empty."""
+        """(N, H, W) float64 `mean_weights` of φ."""
         return mean_weights(self.phi, torch.float64)
 
     def logits(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -131,7 +131,7 @@ class Problem:
 
     def mean(self, values: Tensor) -> Tensor:
         """(N,) mean of (N, H, W) values over the region; 0 where it is empty."""
-        return (values * self.region_weights).sum((1, 2))
+        return weighted_sum(values, self.region_weights)
 
     def pixel_losses(self, logits: Sequence[Tensor]) -> list[Tensor]:
         """(N, H, W) per network the cross entropy to what is desired; `evasive_loss` of all where one is unaware."""
@@ -202,8 +202,13 @@ class Problem:
         return low + (high - low) * torch.stack(drawn).to(self.clean)
 
 
+def weighted_sum(values: Tensor, weights: Tensor) -> Tensor:
+    """(N,) of (N, H, W) each; with the weights of a mean, that mean."""
+    return (values * weights).sum((1, 2))
+
+
 def mean_weights(region: Tensor, dtype: torch.dtype) -> Tensor:
-    """(N, H, W) of a boolean region."""
+    """(N, H, W) with which values are summed up to their mean over a boolean region; 0 where it is empty."""
     inside = region.to(dtype)
     return inside / inside.sum((1, 2), keepdim=True).clamp(min=1)
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from segeval.errors import ConfigurationError
 
 from .budgets import require_budget
-from .losses import Omega, hardness, mean_over
-from .problem import Candidate, Presets, Problem
+from .losses import FIXED, Omega, hardness
+from .problem import Candidate, Presets, Problem, mean_weights, weighted_sum
 from .tanh_images import anchor, near
 from .tanh_losses import differences, squared_change, still_source
 
@@ -74,25 +74,41 @@ class Tanh:
         made = near(problem, anchor(problem.clean) if self.anchor == "atanh" else 2 * problem.clean - 1, self.budget)
         variables = (made.scale, made.offset)
         optimiser = torch.optim.Adam(variables, lr=self.rate, fused=True)
-        current, active = problem.clean, problem.phi
+        current, active, inside = problem.clean, problem.phi, problem.region_weights
+        weights: Tensor | None = None
         while True:
             images = torch.where(active[:, None], made.drawn(), current) if problem.scope == "local" else made.drawn()
             logits = problem.logits(images)
             yield Candidate(images, logits)
-            objective = self.objective(problem, images, logits, active)
+            if weights is None or self.omega not in FIXED:
+                weights = self.weights(problem, logits)
+            objective = self.objective(problem, images, logits, inside, weights)
             made.scale.grad, made.offset.grad = torch.autograd.grad(objective.sum(), variables)
             optimiser.step()
             made.hold()
             if self.mask == "shrinking":
                 current, active = images.detach(), problem.phi & still_source(problem, logits)
+                inside = mean_weights(active, inside.dtype)
             if self.anchor == "accumulate":
                 made.start = 2 * images.detach() - 1
 
-    def objective(self, problem: Problem, images: Tensor, logits: Sequence[Tensor], active: Tensor) -> Tensor:
-        """(N,) classification loss summed over the networks, plus the penalty."""
-        region = active if problem.scope == "local" else problem.region
-        penalty = self.penalty * squared_change(images, problem.clean, region)
-        omega = self.omega if self.loss == "ce" else "none"
-        weights = hardness(problem.aligned(logits), problem.predicted, problem.phi, problem.goal, omega)
+    def weights(self, problem: Problem, logits: Sequence[Tensor]) -> Tensor:
+        """(N, H, W) ω of the classification loss."""
+        omega: Omega = self.omega if self.loss == "ce" else "none"
+        return hardness(problem.aligned(logits), problem.predicted, problem.phi, problem.goal, omega)
+
+    def objective(
+        self, problem: Problem, images: Tensor, logits: Sequence[Tensor], inside: Tensor, weights: Tensor
+    ) -> Tensor:
+        """(N,) classification loss summed over the networks, plus the penalty.
+
+        Args:
+            problem: the attack problem.
+            images: (N, 3, H, W).
+            logits: (N, C, H, W) of every network.
+            inside: (N, H, W) weights of a mean over the pixels that may change.
+            weights: (N, H, W) `weights`.
+        """
+        penalty = self.penalty * squared_change(images, problem.clean, inside)
         losses = problem.pixel_losses(logits) if self.loss == "ce" else differences(problem, logits, self.kappa)
-        return sum((mean_over(weights * loss, region) for loss in losses), start=penalty)
+        return sum((weighted_sum(loss, weights * inside) for loss in losses), start=penalty)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .losses import difference, joint_labels, mean_over
-from .problem import Problem
+from .losses import difference, joint_labels
+from .problem import Problem, weighted_sum
 
 
-def squared_change(images: Tensor, clean: Tensor, region: Tensor) -> Tensor:
-    """(N,) mean over a region of the squared change on [-1, 1], summed over channels."""
-    return 4 * mean_over((images - clean).square().sum(1), region)
+def squared_change(images: Tensor, clean: Tensor, inside: Tensor) -> Tensor:
+    """(N,) mean of the squared change on [-1, 1], summed over channels. inside: weights (N, H, W) of the mean."""
+    return 4 * weighted_sum((images - clean).square().sum(1), inside)
 
 
 def differences(problem: Problem, logits: Sequence[Tensor], kappa: float | None) -> list[Tensor]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from segeval.errors import ConfigurationError, DataError
 from segeval.files.sets import ModelRecord, Resize
+from segeval.models.pixels_last import pixels_last
 from segeval.models.spec import ModelSpec
 
 LEVELS = 255.0
@@ -54,7 +55,7 @@ class Segmenter(nn.Module):
         normal = self.normalise(images).contiguous(memory_format=torch.channels_last)
         logits = require_logits(self.network(normal), self.spec, normal)
         # Losses of an attack take half the time with the pixels last.
-        return scaled_logits(logits.contiguous(), self.record)
+        return scaled_logits(pixels_last(logits), self.record)
 
     def require_size(self, height: int, width: int, where: str) -> None:
         """Raise DataError if images of this size cannot be segmented."""

@@ -156,7 +156,8 @@ def offset_gradient(attack: Tanh, problem: Problem, candidate: Candidate) -> Ten
 
     The image is (tanh(W ⊙ a + ξ) + 1) / 2, whose derivative to ξ is (1 − tanh²) / 2.
     """
-    objective = attack.objective(problem, candidate.images, candidate.logits, problem.phi)
+    weights = attack.weights(problem, candidate.logits)
+    objective = attack.objective(problem, candidate.images, candidate.logits, problem.region_weights, weights)
     (gradient,) = torch.autograd.grad(objective.sum(), candidate.images)
     return gradient * (1 - (2 * candidate.images.detach() - 1).square()) / 2
 

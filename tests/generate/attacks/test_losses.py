@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segeval.generate.attacks.losses import difference, hardness, mean_over
+from segeval.generate.attacks.losses import difference, hardness
+from segeval.generate.attacks.problem import mean_weights, weighted_sum
 from segeval.goals import Goal
 
 N, C, H, W, TARGET = 2, 5, 3, 4, 1
@@ -78,4 +79,5 @@ def test_means_over_regions() -> None:
     logits, predicted, phi = draw(0)
     phi[1] = False
     values = -logits.log_softmax(1).gather(1, predicted[:, None])[:, 0]
-    assert torch.allclose(mean_over(values, phi), torch.stack([values[0][phi[0]].mean(), torch.zeros(()).double()]))
+    found = weighted_sum(values, mean_weights(phi, values.dtype))
+    assert torch.allclose(found, torch.stack([values[0][phi[0]].mean(), torch.zeros(()).double()]))

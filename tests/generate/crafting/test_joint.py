@@ -1,6 +1,6 @@
 """One perturbation for several networks: shared classes, Eq. 10 and 11, and what a set of joint attacks holds."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -189,12 +189,17 @@ def problem_of(victims: list[Segmenter], scope: Scope) -> Problem:
     )
 
 
+def classification(attack: Tanh, problem: Problem, logits: Sequence[Tensor]) -> Tensor:
+    """(N,) objective of the clean images, which have no penalty."""
+    return attack.objective(problem, problem.clean, logits, problem.region_weights, attack.weights(problem, logits))
+
+
 @pytest.mark.parametrize("omega", ["none", "source", "margin", "adversarial"])
 def test_the_joint_objective_is_the_sum_over_networks_with_shared_weights(omega: Any) -> None:
     """Eq. 8, 10 and 11 in plain loops; each network is asked for its own output of the class."""
     problem = problem_of(networks(PLAIN, SHUFFLED), "full")
     logits = problem.logits(problem.clean)
-    found = Tanh(penalty=0, omega=omega).objective(problem, problem.clean, logits, problem.phi)
+    found = classification(Tanh(penalty=0, omega=omega), problem, logits)
     tables = [segmenter.spec.outputs for segmenter in problem.networks]
     names = [tables[0][number] for number in problem.outputs[0].tolist()]
     chances = [each.double().softmax(1) for each in logits]
@@ -224,7 +229,7 @@ def test_the_local_joint_objective_sums_the_margins_over_phi() -> None:
     """Eq. 6 and 10."""
     problem = problem_of(networks(PLAIN, BACKGROUND), "local")
     logits = problem.logits(problem.clean)
-    found = Tanh(penalty=0, loss="difference").objective(problem, problem.clean, logits, problem.phi)
+    found = classification(Tanh(penalty=0, loss="difference"), problem, logits)
     for n in range(2):
         pixels = problem.phi[n].nonzero().tolist()
         margins = [

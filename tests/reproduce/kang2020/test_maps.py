@@ -39,7 +39,9 @@ def test_the_gradient_of_the_offset_is_that_of_autograd(scope: Any, several_clas
     drawn = (torch.tanh(weight * anchor(problem.clean) + offset) + 1) / 2
     images = torch.where(problem.phi[:, None], drawn, problem.clean) if scope == "local" else drawn
     assert torch.allclose(images, candidate.images, atol=1e-12)
-    objective = attack.objective(problem, images, problem.logits(images), problem.phi)
+    logits = problem.logits(images)
+    weights = attack.weights(problem, logits)
+    objective = attack.objective(problem, images, logits, problem.region_weights, weights)
     (expected,) = torch.autograd.grad(objective.sum(), offset)
     inside = (
         problem.phi[:, None].expand_as(expected) if scope == "local" else torch.ones_like(expected, dtype=torch.bool)
