@@ -18,7 +18,7 @@ IDENTITY, HARSH = "gamma-1", "bits-1"
 def crafted(tmp_path_factory: pytest.TempPathFactory, world: Any, spawn: Call) -> Path:
     """A set of two images."""
     root = tmp_path_factory.mktemp("corruptions") / "set"
-    attack = ("--attack", "fgsm", "--scope", "full")
+    attack = ("--attack", "tanh", "--scope", "full", "--steps", 30)
     ended = spawn("craft", "--out", root, *world.crafting, *attack)
     assert ended.code == 0, ended.err
     return root
