@@ -77,7 +77,7 @@ def test_what_labels_little_as_the_desktop_is_doubted(evaluated: Evaluated) -> N
     less = replace(rows, clean=tuple(replace(row, equal=0.31) for row in rows.clean))
     said = doubtful(less)
     assert [sentence.partition(" is in doubt: ")[0] for sentence in said] == [f"{FIRST}.my_file", f"{FIRST}.trt"]
-    assert "31 % of its labels alone" in said[0]
+    assert "31 % of its labels are those of the desktop" in said[0]
     assert doubtful(replace(rows, clean=tuple(replace(row, equal=0.9) for row in rows.clean))) == ()
     known = OwnFile("net.onnx", "0" * 64, 1, "onnx", "int8", doubt="as described, nothing fits")
     engines = tuple(replace(each, own_file=known) if each.own == "trt" else each for each in rows.engines)
