@@ -211,6 +211,25 @@ def test_a_shrinking_mask_leaves_won_pixels_alone(problem: Callable[..., Problem
     assert moved_after_they_were_won(Tanh(mask="frozen", loss="difference", penalty=0)) > 0
 
 
+def test_the_objective_is_a_mean_over_what_the_mask_has_left(
+    problem: Callable[..., Problem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, means = problem(), list[torch.Tensor]()
+    objective = Tanh.objective
+
+    def seen(attack: Tanh, of: Problem, images: Any, logits: Any, inside: torch.Tensor, weights: Any) -> torch.Tensor:
+        means.append(inside)
+        return objective(attack, of, images, logits, inside, weights)
+
+    monkeypatch.setattr(Tanh, "objective", seen)
+    candidates = steps(Tanh(mask="shrinking", loss="difference", penalty=0), given, 12)
+    assert torch.equal(means[0] > 0, given.phi)
+    for candidate, inside in zip(candidates, means[1:], strict=False):
+        left = given.phi & torch.isin(candidate.logits[0].argmax(1), torch.tensor(given.goal.sources))
+        assert torch.equal(inside > 0, left)
+    assert not torch.equal(means[-1] > 0, given.phi)
+
+
 def test_nothing_outside_phi_moves_in_a_local_attack(problem: Callable[..., Problem]) -> None:
     given = problem()
     for options in ({}, {"loss": "difference"}, {"mask": "shrinking"}, {"anchor": "literal"}, {"anchor": "accumulate"}):
