@@ -45,14 +45,18 @@ class Linf:
         """The nearest images inside the budget."""
         return images.clamp(self.lowest, self.highest)
 
+    def stepped(self, images: Tensor, direction: Tensor, size: float) -> Tensor:
+        """Images after a step of `size` levels against the signs of a direction, as near as the budget allows."""
+        moved = images.detach().add(direction.sign(), alpha=-size / 255)
+        return torch.clamp(moved, self.lowest, self.highest, out=moved)
+
 
 def linf(radius: float, clean: Tensor, free: Tensor) -> Linf:
     """The budget around clean images (N, 3, H, W), which may change only where `free` (N, 1, H, W) says."""
     if not 0 < radius <= 255:
         raise ConfigurationError(f"an L-infinity budget of {radius} levels", "budgets are above 0 and up to 255")
-    margin = radius / 255
-    lowest, highest = (clean - margin).clamp(min=0), (clean + margin).clamp(max=1)
-    return Linf(radius, torch.where(free, lowest, clean), torch.where(free, highest, clean))
+    margin = free.to(clean.dtype) * (radius / 255)
+    return Linf(radius, (clean - margin).clamp_(min=0), (clean + margin).clamp_(max=1))
 
 
 def mean_change(image: NDArray[np.uint8], clean: NDArray[np.uint8], phi: Mask, scope: Scope) -> float:
@@ -83,8 +87,11 @@ def to_bytes(
         lifts: (3, H, W), with which it is `dithered` instead.
     """
     image = image.detach().cpu() if image.device.type == "mps" else image.detach()  # which has no float64
-    levels = (image.double() * 255).round() if lifts is None else dithered(image, torch.from_numpy(lifts).to(image))
-    before = torch.from_numpy(clean).permute(2, 0, 1).to(image)
-    if radius is not None:
-        levels = levels.clamp(before - radius, before + radius)
-    return levels.clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()
+    exact = (image.double() * 255).round_() if lifts is None else dithered(image, torch.from_numpy(lifts).to(image))
+    levels: NDArray[np.uint8] = exact.clamp_(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()
+    if radius is None:
+        return levels
+    margin = np.uint8(radius)
+    lowest = np.maximum(clean, margin) - margin
+    highest = np.minimum(clean, 255 - margin) + margin
+    return np.clip(levels, lowest, highest, out=levels)

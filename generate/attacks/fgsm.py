@@ -52,4 +52,4 @@ class FGSM:
             logits = problem.logits(x)
             yield Candidate(x, logits)
             (gradient,) = torch.autograd.grad(problem.loss(logits).sum(), x)
-            x = ball.project(x.detach().add(gradient.sign(), alpha=-step / 255))
+            x = ball.stepped(x, gradient, step)

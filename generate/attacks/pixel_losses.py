@@ -117,8 +117,8 @@ def cosine(pixels: Pixels) -> Tensor:
     """
     loss = cross_entropy(pixels)
     with torch.no_grad():
-        near = (pixels.log_probability.exp() / length(pixels.probabilities[1])).clamp(max=1)
-        weight = pixels.descending(near) + ~pixels.lost
+        near = (pixels.log_probability.exp() / length(pixels.probabilities[1])).clamp_(max=1)
+        weight = torch.where(pixels.lost, near, 1 - near)
     return weight * loss
 
 

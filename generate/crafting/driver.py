@@ -7,6 +7,7 @@ from itertools import islice
 from math import inf, isfinite
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from segeval.errors import EngineError
 from segeval.files.sets import AttackSpec, Step
 from segeval.metrics import AttackCounts, AttackMeter, Labels
 
-from ..answers import is_finite, labels_of
+from ..answers import answer
 from ..attacks.budgets import mean_change, to_bytes
 from ..attacks.problem import Attack, Candidate, Problem
 
@@ -205,14 +206,15 @@ def measure(
     """
     means, phi_means = mean_changes(candidate.images, problem)
     changes = [mean for number, mean in enumerate(means) if number not in problem.done]
-    if not (isfinite(sum(changes)) and all(map(is_finite, candidate.logits))):
+    answers = [answer(logits) for logits in candidate.logits]
+    if not (isfinite(sum(changes)) and all(finite for _, finite in answers)):
         raise EngineError(f"{spec.label} diverged at step {step}", "change its settings with --set, or report this")
-    answers = [labels_of(logits).cpu().numpy() for logits in candidate.logits]
+    labels = [found.cpu().numpy() for found, _ in answers]
     for index, track in enumerate(tracks):
         if track.finished or track.over == candidate.restart:
             continue
-        predictions: list[Labels] = [answer[index] for answer in answers]
-        counts = {name: track.meter.count(labels) for name, labels in zip(names, predictions, strict=True)}
+        predictions: list[Labels] = [found[index] for found in labels]
+        counts = {name: track.meter.count(found) for name, found in zip(names, predictions, strict=True)}
         track.curve.append(Step(means[index], phi_means[index], counts))
         if candidate.outside:
             continue
@@ -255,6 +257,7 @@ def success_of(
 
 def mean_changes(images: Tensor, problem: Problem) -> tuple[list[float], list[float]]:
     """Per image the mean absolute change in levels, over the image and over φ; rounded to 1e-6 for stable files."""
-    change = (images.detach() - problem.clean).abs_().mean(1).double().mul_(LEVELS)
-    means, inside = change.mean((1, 2)), (change * problem.phi_weights).sum((1, 2))
-    return [round(x, 6) for x in means.tolist()], [round(x, 6) for x in inside.tolist()]
+    change = (images.detach() - problem.clean).abs_().sum(1).double()
+    means, inside = change.mean((1, 2)), torch.einsum("nhw,nhw->n", change, problem.phi_weights)
+    whole, part = (each.mul(LEVELS / images.shape[1]).tolist() for each in (means, inside))
+    return [round(x, 6) for x in whole], [round(x, 6) for x in part]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from segeval.errors import WeightsError
-from segeval.models.norm_act import ConvNormAct, NormAct
+from segeval.models.norm_act import ConvNormAct, NormAct, Normalising
 
 NORM_EPS = 1e-3
 STEM = 16
@@ -66,7 +66,7 @@ class DilatedPyramid(nn.Module):
         return torch.cat([self.d1(reduced), two, four, eight, sixteen], 1)
 
 
-class ESPDown(DilatedPyramid):
+class ESPDown(DilatedPyramid, Normalising):
     """ESP module that halves the resolution."""
 
     def __init__(self, channels: int, out: int) -> None:
@@ -75,8 +75,7 @@ class ESPDown(DilatedPyramid):
         self.act = nn.PReLU(out)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.act(self.bn(self.merged(x)))
-        return y
+        return self.normalised(self.merged(x))
 
 
 class ESP(DilatedPyramid):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from segeval.models.espnet import ESPNet
 from segeval.models.norm_act import ConvNormAct, FrozenNormAct, NormAct
 
 
@@ -55,3 +56,17 @@ def test_only_frozen_layers_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
         layer(x)
     layer(x.detach())
     assert len(taken) == 1, "nothing to go back to"
+
+
+def test_a_frozen_espnet_has_the_gradient_of_one_that_is_trained() -> None:
+    """The same layers by PyTorch's own way back, which parameters that want a gradient take."""
+    torch.manual_seed(0)
+    network = ESPNet(5).double().eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.PReLU):
+            for parameter in module.parameters():
+                parameter.data.normal_()
+    x = torch.randn(1, 3, 32, 40, dtype=torch.float64).requires_grad_()
+    weight = torch.randn(1, 5, 32, 40, dtype=torch.float64)
+    trained = gradient(network, x, weight)
+    assert torch.allclose(gradient(network.requires_grad_(False), x, weight), trained, rtol=1e-9, atol=1e-12)
