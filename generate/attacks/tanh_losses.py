@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .losses import difference, joint_labels
@@ -11,7 +12,7 @@ from .problem import Problem, weighted_sum
 
 def squared_change(images: Tensor, clean: Tensor, inside: Tensor) -> Tensor:
     """(N,) mean of the squared change on [-1, 1], summed over channels. inside: weights (N, H, W) of the mean."""
-    return 4 * weighted_sum((images - clean).square().sum(1), inside)
+    return 4 * weighted_sum(F.mse_loss(images, clean, reduction="none").sum(1), inside)
 
 
 def differences(problem: Problem, logits: Sequence[Tensor], kappa: float | None) -> list[Tensor]:
