@@ -3,11 +3,14 @@
 import pytest
 import torch
 
-from segeval.generate.answers import is_finite, labels_of
+from segeval.generate.answers import answer, labels_of
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_labels_are_those_of_argmax_and_of_equal_logits_the_first(layout: torch.memory_format) -> None:
+def test_labels_are_those_of_argmax_and_of_equal_logits_the_first(
+    layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segeval.generate.answers.BLOCK", 100)  # of 384 pixels
     torch.manual_seed(0)
     logits = torch.randint(-2, 3, (2, 19, 16, 24)).float().contiguous(memory_format=layout)
     found = labels_of(logits)
@@ -21,9 +24,9 @@ def test_all_254_classes_have_a_number() -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_one_number_that_is_not_finite_is_seen(bad: float) -> None:
-    values = torch.zeros(1, 3, 4, 5)
-    assert is_finite(values)
-    assert is_finite(values + 3e38)  # whose sum is not
-    values[0, 1, 2, 3] = bad
-    assert not is_finite(values)
+def test_one_logit_that_is_not_finite_is_seen(bad: float) -> None:
+    logits = torch.zeros(1, 3, 4, 5)
+    assert answer(logits)[1]
+    assert answer(logits + 3e38)[1], "though its square is not finite"
+    logits[0, 1, 2, 3] = bad
+    assert not answer(logits)[1]
