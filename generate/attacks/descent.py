@@ -79,15 +79,15 @@ class SignedSteps(ABC):
             if run.over(step):
                 return
             (gradient,) = torch.autograd.grad(loss.sum(), x)
-            direction = self.scaled(gradient).add_(direction, alpha=self.momentum)
+            direction = self.scaled(gradient).add(direction, alpha=self.momentum)
             x = ball.stepped(x, direction, self.size(run.between(step)))
 
     def scaled(self, gradient: Tensor) -> Tensor:
-        """The gradients (N, 3, H, W), where they are added up brought to one mean size in place."""
+        """Gradients (N, 3, H, W) of one mean size, where they are added up."""
         if not self.momentum:
             return gradient
         tiny = torch.finfo(gradient.dtype).tiny
-        return gradient.div_(gradient.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_(min=tiny))
+        return gradient / gradient.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_(min=tiny)
 
     def size(self, between: float) -> float:
         """Size of a step in levels, `between` 0 for the first one and 1 for the last."""
