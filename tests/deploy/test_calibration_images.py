@@ -1,5 +1,7 @@
 """Calibration images are read from their dataset once, as far as they may stay in memory."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ class Written:
     """A dataset that reads every example into the same array, and counts how often it reads."""
 
     table = CITYSCAPES
-    ids = tuple("abcdefgh")
+    ids: Sequence[str] = tuple("abcdefgh")
 
     def __init__(self) -> None:
         self.image = np.zeros((*SIZE, 3), np.uint8)
