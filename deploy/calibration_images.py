@@ -20,6 +20,9 @@ from .given import Given
 STREAM = 8
 """Keeps these random numbers apart from all others that are drawn from the same seed."""
 
+KEPT_BYTES = 64 << 20
+"""Of chosen images that stay in memory, since every network and every calibration takes them again."""
+
 
 @dataclass(frozen=True)
 class CalibrationImages:
@@ -27,7 +30,7 @@ class CalibrationImages:
 
     Attributes:
         source: where they come from, in words.
-        load: reads the image at a position.
+        load: the image at a position.
     """
 
     source: str
@@ -36,7 +39,7 @@ class CalibrationImages:
     load: Callable[[int], RgbImage]
 
     def __iter__(self) -> Iterator[RgbImage]:
-        """Each (H, W, 3) RGB image, read when it is needed."""
+        """Each (H, W, 3) RGB image, read when it is needed where it was not kept."""
         return map(self.load, range(len(self.images)))
 
 
@@ -104,6 +107,7 @@ def from_dataset(
         DataError: for an image that cannot be used.
     """
     chosen: dict[int, CalibrationImage] = {}
+    kept: dict[int, RgbImage] = {}
     for index in np.random.default_rng([seed, STREAM]).permutation(len(dataset)).tolist():
         if len(chosen) == count:
             break
@@ -111,9 +115,16 @@ def from_dataset(
         digest = sha256(example.image.tobytes())
         if digest not in left_out:
             chosen[index] = CalibrationImage(example.id, digest)
+            if len(chosen) * example.image.nbytes <= KEPT_BYTES:
+                kept[index] = example.image.copy()
     places = sorted(chosen)
     images = tuple(chosen[place] for place in places)
-    return CalibrationImages(source, seed, images, lambda position: dataset[places[position]].image)
+
+    def load(position: int) -> RgbImage:
+        place = places[position]
+        return kept[place] if place in kept else dataset[place].image
+
+    return CalibrationImages(source, seed, images, load)
 
 
 def from_contents(contents: Contents, why: str, count: int, seed: int) -> CalibrationImages:

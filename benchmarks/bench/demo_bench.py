@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from segeval.commands.demo import DEMO
+from segeval.commands.demo import CALIBRATION, DEMO
 from segeval.deploy import deploy, replay
 from segeval.evaluate import evaluate
 from segeval.generate.crafting.craft import Crafter
@@ -25,7 +25,7 @@ def measure(quick: bool) -> Iterator[Measured]:
         root, total = Path(folder), 0.0
         stages: dict[str, Callable[[], object]] = {
             "craft": lambda: Crafter(DEMO, root / "set").run(False, silent, usable_cores()),
-            "deploy": lambda: deploy(root / "set", root / "bundle"),
+            "deploy": lambda: deploy(root / "set", root / "bundle", calibration_images=CALIBRATION),
             "replay": lambda: replay(root / "bundle", root / "replay", silent),
             "evaluate": lambda: evaluate(root / "set", [root / "replay"], root / "report"),
         }

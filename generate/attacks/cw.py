@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from .adam import Adam
 from .constraints import hinge, leads, level, shares
 from .problem import Candidate, Presets, Problem
 from .ranges import require
@@ -58,7 +59,7 @@ class CW:
         """Yield the clean image, then one image per step of Adam."""
         start = anchor(problem.clean)
         w = torch.zeros_like(start).requires_grad_()
-        optimiser = torch.optim.Adam([w], lr=self.rate, fused=True)
+        optimiser = Adam([w], self.rate, fused=True)
         search = Search(torch.full_like(problem.clean[:, 0, 0, 0], self.const))
         length = max(problem.steps // self.rounds, 1)
         for number in count(1):
@@ -68,8 +69,7 @@ class CW:
             yield Candidate(x, logits)
             square = ((x - problem.clean) / level(problem)).square().flatten(1).sum(1)
             loss = square + search.const * hinge(problem, lead, self.kappa, self.outside)
-            (w.grad,) = torch.autograd.grad(loss.sum(), w)
-            optimiser.step()
+            optimiser.step(torch.autograd.grad(loss.sum(), w))
             search.saw(shares(problem, lead.detach()) >= self.aim)
             if number % length == 0:
                 search.next_round()

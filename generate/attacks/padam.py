@@ -8,6 +8,7 @@ import torch
 
 from segeval.errors import ConfigurationError
 
+from .adam import Adam
 from .budgets import require_budget
 from .problem import Candidate, Presets, Problem
 from .starts import Start, started
@@ -52,12 +53,11 @@ class PAdam:
         ball = problem.linf(self.budget)
         x = started(problem, ball, self.start, stream=0).clone().requires_grad_()
         rate = (self.budget / 4 if self.rate is None else self.rate) / 255
-        optimiser = torch.optim.Adam([x], lr=rate, amsgrad=True, eps=TINY)
+        optimiser = Adam([x], rate, amsgrad=True, eps=TINY)
         while True:
             logits = problem.logits(x)
             loss = problem.published_loss(logits, self.loss)
             yield Candidate(x.detach().clone(), logits)
-            (x.grad,) = torch.autograd.grad(loss.sum(), x)
-            optimiser.step()
+            optimiser.step(torch.autograd.grad(loss.sum(), x))
             with torch.no_grad():
                 x.copy_(ball.project(x))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from segeval.errors import ConfigurationError
 
+from .adam import Adam
 from .budgets import require_budget
 from .losses import FIXED, Omega, hardness
 from .problem import Candidate, Presets, Problem, mean_weights, weighted_sum
@@ -73,7 +74,7 @@ class Tanh:
         """Yield one image per Adam step on W and ξ."""
         made = near(problem, anchor(problem.clean) if self.anchor == "atanh" else 2 * problem.clean - 1, self.budget)
         variables = (made.scale, made.offset)
-        optimiser = torch.optim.Adam(variables, lr=self.rate, fused=True)
+        optimiser = Adam(variables, self.rate, fused=True)
         current, active, inside = problem.clean, problem.phi, problem.region_weights
         weights: Tensor | None = None
         while True:
@@ -83,8 +84,7 @@ class Tanh:
             if weights is None or self.omega not in FIXED:
                 weights = self.weights(problem, logits)
             objective = self.objective(problem, images, logits, inside, weights)
-            made.scale.grad, made.offset.grad = torch.autograd.grad(objective.sum(), variables)
-            optimiser.step()
+            optimiser.step(torch.autograd.grad(objective.sum(), variables))
             made.hold()
             if self.mask == "shrinking":
                 current, active = images.detach(), problem.phi & still_source(problem, logits)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.utils import Extractor
@@ -31,7 +32,7 @@ from segeval.files.images import RgbImage
 from segeval.graphs.calibration import CalibrationSpec
 from segeval.graphs.export import IMAGE, NETWORK_INPUT, network_of, with_network
 from segeval.graphs.placement import DQ, Placement, Q
-from segeval.graphs.session import open_session
+from segeval.graphs.session import SHORT_WAIT, open_session
 
 LARGEST_BIAS = 2.0**30
 """Of what int32 holds, a half is left to the products of activations and weights."""
@@ -58,6 +59,15 @@ class OfNeeded(CalibraterBase):  # type: ignore[misc]
         """Names of the tensors, and the types of all."""
         found, types = super().select_tensors_to_calibrate(model)
         return found & set(self.needed), types
+
+    def create_inference_session(self) -> None:
+        """The session that ONNX Runtime makes, with SHORT_WAIT."""
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.add_session_config_entry(*SHORT_WAIT)
+        self.infer_session = onnxruntime.InferenceSession(
+            self.augmented_model_path, options, providers=self.execution_providers
+        )
 
 
 class PercentileOfNeeded(OfNeeded, PercentileCalibrater):  # type: ignore[misc]

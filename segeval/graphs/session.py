@@ -16,6 +16,13 @@ from segeval.graphs.export import IMAGE, LABELS
 from segeval.metrics import Labels
 from segeval_runner.backends.onnx_runtime import left_out, session_options
 
+SHORT_WAIT = ("session.intra_op.spin_duration_us", "50")
+"""Option of a session: so long a thread that waits for others keeps its core busy, and then it sleeps.
+
+By default it does for longer than most operators take: where other work has a core, two threads took twice as long as
+one. Versions of ONNX Runtime that do not know the option wait as before.
+"""
+
 NOT_LOADED = "ONNX Runtime cannot load the file that was made: "
 
 
@@ -40,6 +47,7 @@ def open_session(
         simulated: multiply rounded values in fp32 everywhere.
     """
     options = session_options(threads, integers, simulated or has_half_scales(model))
+    options.add_session_config_entry(*SHORT_WAIT)
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if keep is not None:
