@@ -20,7 +20,8 @@ from segeval_runner.manifest import MANIFEST, MOST_BYTES, Shard, parse
 from segeval_runner.ownership import lacking
 from segeval_runner.strict import lines, loads, open_regular, read_regular
 
-CHUNK = 1 << 20
+CHUNK = 1 << 17
+"""Bytes read at once; memory for more is mapped anew for every read."""
 MOST_LINE = 1 << 13
 """Bytes of a line of the index."""
 HEADER = re.compile(rb"\{'descr': '\|u1', 'fortran_order': False, 'shape': \(([0-9]+), ([0-9]+), ([0-9]+), 3\), \} *\n")
