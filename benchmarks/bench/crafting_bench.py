@@ -165,11 +165,11 @@ def int8_of(network: Segmenter) -> ModelProto:
 
 
 def measured(network: str, batch: Batch, rounds: int) -> Measured:
-    """A step of an attack beside its floor."""
+    """A step of an attack beside its floor, in more rounds where there is a target."""
     spec = batch.trajectory.specs[0]
     family = "tanh" if spec.attack == "tanh" else "sign" if spec.attack in SIGN else ""
     target = JOINT if network == "joint" else TARGETS.get((network, family))
-    found = interleaved(batch.run, batch.floor, rounds)
+    found = interleaved(batch.run, batch.floor, rounds if target is None else 2 * rounds + 1)
     images = len(batch.clean)
     return Measured(
         section=SECTION,
