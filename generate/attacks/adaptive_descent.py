@@ -55,6 +55,7 @@ def descent(
         if run.over(step):
             better = judged.detach() < steps.smallest
             return torch.where(per_image(better), x.detach(), steps.best)
+        del logits
         (gradient,) = torch.autograd.grad(objective.sum(), x)
         x = steps.after(x.detach(), gradient, judged.detach())
     raise AssertionError("a count has no end")

@@ -78,6 +78,7 @@ class SignedSteps(ABC):
             yield Candidate(x, logits, run.number)
             if run.over(step):
                 return
+            del logits
             (gradient,) = torch.autograd.grad(loss.sum(), x)
             direction = self.scaled(gradient).add(direction, alpha=self.momentum)
             x = ball.stepped(x, direction, self.size(run.between(step)))

@@ -51,5 +51,7 @@ class FGSM:
             x = x.detach().requires_grad_()
             logits = problem.logits(x)
             yield Candidate(x, logits)
-            (gradient,) = torch.autograd.grad(problem.loss(logits).sum(), x)
+            loss = problem.loss(logits).sum()
+            del logits
+            (gradient,) = torch.autograd.grad(loss, x)
             x = ball.stepped(x, gradient, step)

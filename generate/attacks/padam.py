@@ -58,6 +58,7 @@ class PAdam:
             logits = problem.logits(x)
             loss = problem.published_loss(logits, self.loss)
             yield Candidate(x.detach().clone(), logits)
+            del logits
             optimiser.step(torch.autograd.grad(loss.sum(), x))
             with torch.no_grad():
                 x.copy_(ball.project(x))

@@ -84,11 +84,12 @@ class Tanh:
             if weights is None or self.omega not in FIXED:
                 weights = self.weights(problem, logits)
             objective = self.objective(problem, images, logits, inside, weights)
-            optimiser.step(torch.autograd.grad(objective.sum(), variables))
-            made.hold()
             if self.mask == "shrinking":
                 current, active = images.detach(), problem.phi & still_source(problem, logits)
                 inside = mean_weights(active, inside.dtype)
+            del logits
+            optimiser.step(torch.autograd.grad(objective.sum(), variables))
+            made.hold()
             if self.anchor == "accumulate":
                 made.start = 2 * images.detach() - 1
 

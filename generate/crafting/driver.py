@@ -170,12 +170,15 @@ def run_attack(
         )
         for meter, image, drawn, row, seen in zip(meters, clean, lifts, limits, shown, strict=True)
     ]
-    for step, candidate in enumerate(taken(attack, problem, specs[0].steps)):
+    candidates, step = taken(attack, problem, specs[0].steps), 0
+    while (candidate := next(candidates, None)) is not None:
         measure(tracks, candidate, step, specs[0], names, problem)
+        del candidate  # its logits need not stay in memory while the attack goes on
         tick(step)
         problem.done.update(number for number, track in enumerate(tracks) if track.finished or track.over == last)
         if len(problem.done) == len(tracks):
             break
+        step += 1
     return [[outcome(track, kept) for kept in track.kept] for track in tracks]
 
 

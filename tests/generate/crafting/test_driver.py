@@ -1,5 +1,6 @@
 """The driver alone, fed by an attack that follows a script."""
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
@@ -34,7 +35,10 @@ class Scripted:
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         for step in self.script:
             images = [clean + change / 255 for clean, (_, change) in zip(problem.clean, step, strict=True)]
-            yield Candidate(torch.stack(images), (torch.stack([answer(hit) for hit, _ in step]),))
+            given = [Candidate(torch.stack(images), (torch.stack([answer(hit) for hit, _ in step]),))]
+            seen = weakref.ref(given[0])
+            yield given.pop()
+            assert seen() is None, "the driver keeps logits while the attack goes on"
         raise AssertionError("the driver asked for more steps than it was told to take")
 
 
