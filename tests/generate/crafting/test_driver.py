@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -35,10 +36,7 @@ class Scripted:
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         for step in self.script:
             images = [clean + change / 255 for clean, (_, change) in zip(problem.clean, step, strict=True)]
-            given = [Candidate(torch.stack(images), (torch.stack([answer(hit) for hit, _ in step]),))]
-            seen = weakref.ref(given[0])
-            yield given.pop()
-            assert seen() is None, "the driver keeps logits while the attack goes on"
+            yield Candidate(torch.stack(images), (torch.stack([answer(hit) for hit, _ in step]),))
         raise AssertionError("the driver asked for more steps than it was told to take")
 
 
@@ -54,6 +52,7 @@ def run(
     keep: Literal["best", "last"] = "best",
     stop_at: float | None = None,
     ticks: list[int] | None = None,
+    kind: type[Scripted] = Scripted,
 ) -> list[Outcome]:
     """Attack grey images of which every pixel is φ."""
     count = len(script[0])
@@ -66,7 +65,7 @@ def run(
     tick = (lambda step: None) if ticks is None else ticks.append
     limits = [[None]] * count
     return [
-        outcome for (outcome,) in run_attack(Scripted(script), [spec], problem, ["victim"], meters, clean, limits, tick)
+        outcome for (outcome,) in run_attack(kind(script), [spec], problem, ["victim"], meters, clean, limits, tick)
     ]
 
 
@@ -78,6 +77,22 @@ def test_a_curve_has_the_start_and_every_step() -> None:
     assert [step.mean for step in outcome.curve] == pytest.approx([0.0, 2.0, 4.0, 6.0, 8.0, 10.0], abs=1e-4)
     assert [step.mean_phi for step in outcome.curve] == [step.mean for step in outcome.curve]
     assert ticks == [0, 1, 2, 3, 4, 5]
+
+
+@dataclass(frozen=True)
+class Watching(Scripted):
+    """Looks whether its candidates are let go."""
+
+    def candidates(self, problem: Problem) -> Iterator[Candidate]:
+        given = list(islice(super().candidates(problem), len(self.script)))
+        while given:
+            seen = weakref.ref(given[0])
+            yield given.pop(0)
+            assert seen() is None, "their logits stay in memory while the attack goes on"
+
+
+def test_no_candidate_is_kept_while_the_attack_goes_on() -> None:
+    run([[(step, 2.0 * step)] for step in range(4)], kind=Watching)
 
 
 def test_the_best_step_is_that_of_the_highest_success_and_of_ties_the_smallest_change() -> None:
