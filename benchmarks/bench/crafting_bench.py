@@ -140,22 +140,22 @@ def measure(quick: bool) -> Iterator[Measured]:
     """Every network with every attack, by one and eight images, jointly, and on an int8 file."""
     prepare_torch()
     use_one_thread()
-    steps, rounds = (5, 3) if quick else (10, 3)
+    steps, rounds, more = (5, 3, 1) if quick else (10, 3, 2)
     networks = {name: load_model(name) for name in (ESPNET, FAST_SCNN)}
     few = trajectories(QUICK, steps, ("full",))
     for name, network in networks.items():
         every = trajectories(tuple(ATTACKS), steps, ("full",)) + trajectories(QUICK, steps, ("local",))
         for trajectory in few if quick else every:
-            yield measured(name, Batch([network], network, trajectory, 1, steps), rounds)
+            yield measured(name, Batch([network], network, trajectory, 1, steps), rounds, more)
         eight = 3 if quick else 5
         for trajectory in trajectories(QUICK[:1] if quick else QUICK, eight, ("full",)):
-            yield measured(name, Batch([network], network, trajectory, 8, eight), 1 if quick else rounds)
+            yield measured(name, Batch([network], network, trajectory, 8, eight), 1 if quick else rounds, more)
     for trajectory in few[:1] if quick else few:
         both = Batch(list(networks.values()), networks[ESPNET], trajectory, 1, steps)
-        yield measured("joint", both, rounds)
+        yield measured("joint", both, rounds, more)
     for name, network in networks.items():
         graph = GraphSegmenter(int8_of(network))
-        yield measured(f"{name} as int8 graph", Batch([graph], network, few[0], 1, steps), rounds)
+        yield measured(f"{name} as int8 graph", Batch([graph], network, few[0], 1, steps), rounds, more)
 
 
 def int8_of(network: Segmenter) -> ModelProto:
@@ -164,12 +164,12 @@ def int8_of(network: Segmenter) -> ModelProto:
     return to_int8(export_fp32(network, *SIZE), scenes, CalibrationSpec())
 
 
-def measured(network: str, batch: Batch, rounds: int) -> Measured:
-    """A step of an attack beside its floor, in more rounds where there is a target."""
+def measured(network: str, batch: Batch, rounds: int, more: int) -> Measured:
+    """A step of an attack beside its floor; where there is a target, in `more` times as many rounds."""
     spec = batch.trajectory.specs[0]
     family = "tanh" if spec.attack == "tanh" else "sign" if spec.attack in SIGN else ""
     target = JOINT if network == "joint" else TARGETS.get((network, family))
-    found = interleaved(batch.run, batch.floor, rounds if target is None else 2 * rounds + 1)
+    found = interleaved(batch.run, batch.floor, rounds if target is None else more * rounds)
     images = len(batch.clean)
     return Measured(
         section=SECTION,
