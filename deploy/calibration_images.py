@@ -21,7 +21,7 @@ STREAM = 8
 """Keeps these random numbers apart from all others that are drawn from the same seed."""
 
 KEPT_BYTES = 64 << 20
-"""Of chosen images that stay in memory, since every network and every calibration takes them again."""
+"""Chosen images stay in memory up to this size: every network and every calibration takes them again."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class CalibrationImages:
     load: Callable[[int], RgbImage]
 
     def __iter__(self) -> Iterator[RgbImage]:
-        """Each (H, W, 3) RGB image, read when it is needed where it was not kept."""
+        """Each (H, W, 3) RGB image, from memory or read again."""
         return map(self.load, range(len(self.images)))
 
 

@@ -1,5 +1,7 @@
-"""Adam (Kingma and Ba 2015, arXiv:1412.6980) of PyTorch, by its function: the first object of any of `torch.optim`'s
-classes has each process import PyTorch's compiler."""
+"""Adam (Kingma and Ba 2015, arXiv:1412.6980) by PyTorch's function.
+
+The classes of `torch.optim` import PyTorch's compiler, which takes each process a second.
+"""
 
 from collections.abc import Sequence
 
@@ -18,7 +20,7 @@ class Adam:
         rate: of learning.
         amsgrad: divide by the largest second moment so far.
         eps: added to its root.
-        fused: let one kernel do the whole step, which rounds otherwise; None for PyTorch's choice.
+        fused: do the whole step in one kernel, whose rounding differs; None for PyTorch's choice.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 SMALL = 1e-30
-"""A probability below this one has no exact logarithm in float32."""
+"""Logarithms of probabilities below this are taken from the logits: float32 ends at 1e-38."""
 
 
 class LogProbability(torch.autograd.Function):

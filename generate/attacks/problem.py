@@ -245,5 +245,8 @@ class Attack(Protocol):
         ...
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
-        """Yield one candidate per step without end; the driver stops asking."""
+        """Yield one candidate per step without end; the driver stops asking.
+
+        An attack drops its logits before the backward pass, so that their memory is free for it.
+        """
         ...

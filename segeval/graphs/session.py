@@ -17,10 +17,10 @@ from segeval.metrics import Labels
 from segeval_runner.backends.onnx_runtime import left_out, session_options
 
 SHORT_WAIT = ("session.intra_op.spin_duration_us", "50")
-"""Option of a session: so long a thread that waits for others keeps its core busy, and then it sleeps.
+"""Session option: a waiting thread spins for 50 µs, then sleeps.
 
-By default it does for longer than most operators take: where other work has a core, two threads took twice as long as
-one. Versions of ONNX Runtime that do not know the option wait as before.
+By default it spins longer than most operators take: with one of two cores busy, two threads took twice as long as one.
+Versions of ONNX Runtime that do not know the option wait as before.
 """
 
 NOT_LOADED = "ONNX Runtime cannot load the file that was made: "
